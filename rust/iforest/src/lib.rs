@@ -1,0 +1,1 @@
+//! Isolation forest on rows of `f32`.
