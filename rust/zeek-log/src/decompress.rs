@@ -1,0 +1,109 @@
+//! Plain bytes out of a plain, gzip or zstd stream, told apart by their first bytes and never by a name.
+
+use std::io::{self, BufReader, Cursor, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+/// A source of plain bytes, and how it was compressed, if it was.
+pub(crate) struct Plain {
+    pub(crate) bytes: Box<dyn Read + Send>,
+    pub(crate) compression: Option<&'static str>,
+}
+
+/// Compressed bytes read at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// Looks at the first bytes of a stream and puts the right decompressor, or none, in front of it. Gzip members and
+/// zstd frames that follow one another are one stream.
+pub(crate) fn decompress(mut source: impl Read + Send + 'static) -> io::Result<Plain> {
+    let mut magic = Vec::with_capacity(4);
+    source.by_ref().take(4).read_to_end(&mut magic)?;
+    let kind = Kind::of(&magic);
+    let whole = Cursor::new(magic).chain(source);
+    Ok(match kind {
+        Kind::Plain => Plain { bytes: Box::new(whole), compression: None },
+        Kind::Gzip => {
+            let bytes = Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, whole)));
+            Plain { bytes, compression: Some("gzip") }
+        }
+        Kind::Zstd => {
+            let bytes = Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(CHUNK, whole))?);
+            Plain { bytes, compression: Some("zstd") }
+        }
+    })
+}
+
+enum Kind {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Kind {
+    fn of(magic: &[u8]) -> Self {
+        match magic {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd,
+            // A skippable frame, which a seekable zstd file or pzstd begins with.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(bytes: Vec<u8>) -> (Vec<u8>, io::Result<()>) {
+        let mut plain = decompress(Cursor::new(bytes)).unwrap();
+        let mut out = Vec::new();
+        let result = plain.bytes.read_to_end(&mut out).map(drop);
+        (out, result)
+    }
+
+    #[test]
+    fn every_kind_gives_the_same_bytes() {
+        let text = b"one\ntwo\n".to_vec();
+        let zstd = zstd::encode_all(&text[..], 3).unwrap();
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3], &zstd[..]].concat();
+        for bytes in [text.clone(), gzip(&text), zstd, skippable] {
+            assert_eq!(read(bytes).0, text);
+        }
+    }
+
+    #[test]
+    fn members_and_frames_follow_one_another() {
+        let (a, b) = (&b"one\n"[..], &b"two\n"[..]);
+        assert_eq!(read([gzip(a), gzip(b)].concat()).0, b"one\ntwo\n");
+        let frames = [zstd::encode_all(a, 3).unwrap(), zstd::encode_all(b, 3).unwrap()].concat();
+        assert_eq!(read(frames).0, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn shorter_than_any_magic() {
+        for bytes in [&b""[..], b"a", b"\x1f", b"\x28\xb5\x2f"] {
+            assert_eq!(read(bytes.to_vec()).0, bytes);
+        }
+    }
+
+    #[test]
+    fn what_comes_before_a_cut_is_read() {
+        let text: Vec<u8> =
+            (0..20_000u32).flat_map(|i| format!("{}\n", i.wrapping_mul(2654435761)).into_bytes()).collect();
+        for whole in [gzip(&text), zstd::encode_all(&text[..], 3).unwrap()] {
+            let cut = whole[..whole.len() - 2_000].to_vec();
+            let (out, result) = read(cut);
+            assert!(out.len() > text.len() / 2 && text.starts_with(&out));
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! From command-line arguments to an ordered list of inputs: files, directories of rotated logs, standard input.
+//!
+//! Nothing is opened here; whether a file is a log at all is for the reader to say.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use walkdir::WalkDir;
+
+use crate::Error;
+
+/// One thing to read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Standard input, which an argument `-` stands for.
+    Stdin,
+    /// A file, a named pipe or a device.
+    File(PathBuf),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("(standard input)"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Turns arguments into inputs, in the order given.
+///
+/// A file is taken whatever its name. A directory stands for all logs of `stream` (such as `conn`) in it and below it,
+/// ordered by path, so that dated directories and times of day come out in order of time; see [`is_log_of`]. A log that
+/// can be reached by several paths, through symbolic links, is taken once per directory argument.
+///
+/// # Errors
+/// When an argument does not exist or cannot be listed, and when a directory holds no log of `stream`.
+pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stream: &str) -> Result<Vec<Input>, Error> {
+    let mut inputs = Vec::new();
+    for argument in arguments {
+        let argument = argument.as_ref();
+        if argument == "-" {
+            inputs.push(Input::Stdin);
+            continue;
+        }
+        let path = Path::new(argument);
+        let metadata = path.metadata().map_err(|cause| open_error(path, cause))?;
+        if metadata.is_dir() {
+            inputs.extend(logs_below(path, stream)?.into_iter().map(Input::File));
+        } else {
+            inputs.push(Input::File(path.to_owned()));
+        }
+    }
+    Ok(inputs)
+}
+
+/// Whether a file of this name is a log of `stream`: the name begins with the stream, then comes a dot, or a date after
+/// an underscore or hyphen, and one of its dotted parts is `log` or `json`.
+///
+/// ```
+/// use zeek_log::is_log_of;
+///
+/// assert!(is_log_of("conn.log", "conn"));
+/// assert!(is_log_of("conn.07:00:00-08:00:00.log.gz", "conn"));
+/// assert!(is_log_of("conn_20240101_07:00:00-08:00:00+0000.log.gz", "conn"));
+/// assert!(!is_log_of("conn-summary.07:00:00-08:00:00.log.gz", "conn"));
+/// assert!(!is_log_of("open_conn.07:00:00-08:00:00.log.gz", "conn"));
+/// ```
+pub fn is_log_of(file_name: &str, stream: &str) -> bool {
+    let Some(rest) = file_name.strip_prefix(stream) else {
+        return false;
+    };
+    let mut after = rest.chars();
+    let stem_ends = match after.next() {
+        Some('.') => true,
+        Some('_' | '-') => after.next().is_some_and(|c| c.is_ascii_digit()),
+        _ => false,
+    };
+    stem_ends && rest.split('.').skip(1).any(|part| part == "log" || part == "json")
+}
+
+fn logs_below(directory: &Path, stream: &str) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in WalkDir::new(directory).follow_links(true) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A link to a directory above, or to nothing, hides no log.
+            Err(error) if error.loop_ancestor().is_some() => continue,
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
+            Err(error) => {
+                let path = error.path().unwrap_or(directory).to_owned();
+                return Err(open_error(&path, error.into()));
+            }
+        };
+        let wanted = entry.file_name().to_str().is_some_and(|name| is_log_of(name, stream));
+        if wanted && entry.file_type().is_file() {
+            found.push(entry.into_path());
+        }
+    }
+    found.sort();
+    let mut seen = HashSet::new();
+    found.retain(|path| path.canonicalize().map_or(true, |real| seen.insert(real)));
+    if found.is_empty() {
+        return Err(Error::NoLogs { directory: directory.to_owned(), stream: stream.to_owned() });
+    }
+    Ok(found)
+}
+
+fn open_error(path: &Path, cause: io::Error) -> Error {
+    Error::Open { name: Arc::from(path.to_string_lossy()), cause }
+}
