@@ -1,1 +1,43 @@
-//! Isolation forest on rows of `f32`.
+//! Isolation forest on rows of `f32`: anomalies are few and different, so random cuts set them apart early.
+//!
+//! The algorithm is that of Liu, Ting and Zhou, *Isolation Forest*, ICDM 2008, <https://doi.org/10.1109/ICDM.2008.17>.
+//! This crate knows nothing of networks: a row is a slice of numbers, a score is a number between 0 and 1.
+//!
+//! ```
+//! use iforest::{Forest, Params, Rows};
+//!
+//! // Two columns: 500 ordinary rows on a small grid.
+//! let values: Vec<f32> = (0..500).flat_map(|i| [(i % 20) as f32, (i % 7) as f32]).collect();
+//! let forest = Forest::fit(Rows::new(&values, 2)?, &Params::default(), 42)?;
+//!
+//! let ordinary = forest.score(&[10.0, 3.0]);
+//! let unusual = forest.score(&[90.0, -4.0]);
+//! assert!(unusual > ordinary);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Promises
+//! * **One seed, one forest, one score**, bit for bit, on every machine and with any number of threads. Each tree has a
+//!   seed of its own, drawn before any tree is grown; path lengths are summed as integers, so no order of summation
+//!   can change a score; the one transcendental function is computed in software.
+//! * **A missing value** (`NaN`) is smaller than every number. It is so while a tree is grown, where it can be cut off
+//!   from the numbers, and while a row is scored.
+//! * **A column that is constant in a node is not drawn there**; another one is. Without this, data with many constant
+//!   columns (network logs are such) yields trees that cut nothing.
+//! * A [`Forest`] that exists is sound. Deserialising one checks everything that walking it relies on.
+
+mod error;
+mod forest;
+mod grow;
+mod params;
+mod path_length;
+mod random;
+mod rows;
+mod tree;
+mod walk;
+
+pub use error::{FitError, InvalidForest};
+pub use forest::{Fit, Forest};
+pub use params::Params;
+pub use path_length::average_path_length;
+pub use rows::Rows;

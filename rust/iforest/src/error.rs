@@ -1,0 +1,101 @@
+//! What can be wrong with parameters, rows, and stored forests.
+
+use thiserror::Error;
+
+/// Why no forest was grown.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum FitError {
+    /// A parameter lies outside its range.
+    #[error("{name} is {value}; it must lie between {min} and {max}")]
+    Parameter {
+        /// The field of [`Params`](crate::Params).
+        name: &'static str,
+        /// What was given.
+        value: usize,
+        /// The smallest value allowed.
+        min: usize,
+        /// The largest value allowed.
+        max: usize,
+    },
+    /// The values do not divide into rows of that many columns.
+    #[error("{values} values do not divide into rows of {n_features} columns")]
+    Shape {
+        /// How many values were given.
+        values: usize,
+        /// How many columns a row was said to have.
+        n_features: usize,
+    },
+    /// There are fewer rows than a tree needs.
+    #[error("{rows} rows are too few to grow a forest from; at least {min} are needed")]
+    TooFewRows {
+        /// How many rows were given.
+        rows: usize,
+        /// How many are needed.
+        min: usize,
+    },
+    /// A value is infinite, so no cut can be drawn from its column's range.
+    #[error("row {row}, column {column} is infinite; give a finite number, or NaN where the value is missing")]
+    Infinite {
+        /// Index of the row, from 0.
+        row: usize,
+        /// Index of the column, from 0.
+        column: usize,
+    },
+}
+
+/// Why stored bytes are not a forest that can be walked.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidForest {
+    /// A number that bounds the forest lies outside its range.
+    #[error("the forest's {name} is {value}; it must lie between {min} and {max}")]
+    Bound {
+        /// What the number is.
+        name: &'static str,
+        /// What it was.
+        value: usize,
+        /// The smallest value allowed.
+        min: usize,
+        /// The largest value allowed.
+        max: usize,
+    },
+    /// A split names a column that rows do not have.
+    #[error("tree {tree}, node {node} cuts column {feature}, but rows have {n_features}")]
+    Feature {
+        /// Index of the tree.
+        tree: usize,
+        /// Index of the node in the tree's preorder.
+        node: usize,
+        /// The column the node names.
+        feature: usize,
+        /// How many columns a row has.
+        n_features: usize,
+    },
+    /// A split's threshold is not a finite number.
+    #[error("tree {tree}, node {node} cuts at a threshold that is not finite")]
+    Threshold {
+        /// Index of the tree.
+        tree: usize,
+        /// Index of the node in the tree's preorder.
+        node: usize,
+    },
+    /// The nodes do not form one binary tree, or one deeper than its height limit.
+    #[error("the {nodes} nodes of tree {tree} do not form one binary tree of height {height_limit} or less")]
+    Structure {
+        /// Index of the tree.
+        tree: usize,
+        /// How many nodes it has.
+        nodes: usize,
+        /// The height limit the sample size implies.
+        height_limit: usize,
+    },
+    /// A leaf holds no row, or the leaves hold more rows than the sample had.
+    #[error("the leaves of tree {tree} do not hold between one row each and {sample_size} rows together")]
+    LeafSizes {
+        /// Index of the tree.
+        tree: usize,
+        /// How many rows a tree was grown from.
+        sample_size: usize,
+    },
+}

@@ -1,0 +1,150 @@
+//! Growing one tree from a sample of rows.
+
+use crate::Rows;
+use crate::params::height_limit;
+use crate::random::Random;
+use crate::tree::{Node, Tree};
+
+/// Grows a tree from the rows `sample` names, cutting columns `0..rows.n_features()`.
+pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], random: &mut Random) -> Tree {
+    let n = sample.len();
+    // The sample is copied column by column: a node then scans contiguous values of the one column it draws.
+    let mut columns = vec![0.0; n * rows.n_features()];
+    for (column, values) in columns.chunks_exact_mut(n).enumerate() {
+        for (value, &row) in values.iter_mut().zip(sample) {
+            *value = rows.value(row, column);
+        }
+    }
+    let mut growth = Growth { columns, n, height_limit: height_limit(n), nodes: Vec::with_capacity(2 * n), random };
+    let mut members: Vec<u32> = (0..n as u32).collect();
+    let mut features: Vec<u16> = (0..rows.n_features() as u16).collect();
+    growth.node(&mut members, &mut features, 0);
+    Tree(growth.nodes)
+}
+
+struct Growth<'r> {
+    columns: Vec<f32>,
+    n: usize,
+    height_limit: usize,
+    nodes: Vec<Node>,
+    random: &'r mut Random,
+}
+
+impl Growth<'_> {
+    /// Appends the subtree of `members`. `features` are the columns that may vary among them: one that is constant
+    /// here is constant in every node below, so it is handed on no further.
+    fn node(&mut self, members: &mut [u32], features: &mut [u16], depth: usize) {
+        if depth == self.height_limit || members.len() == 1 {
+            return self.leaf(members.len());
+        }
+        let mut candidates = features.len();
+        let (feature, threshold) = loop {
+            if candidates == 0 {
+                return self.leaf(members.len());
+            }
+            let drawn = self.random.below(candidates);
+            let feature = features[drawn];
+            if let Some(threshold) = self.cut(members, feature) {
+                break (feature, threshold);
+            }
+            candidates -= 1;
+            features.swap(drawn, candidates);
+        };
+        let features = &mut features[..candidates];
+        self.nodes.push(Node::Split { feature, threshold });
+        let goes_left = |&member: &u32| self.column(feature)[member as usize] >= threshold;
+        let split = partition(members, |member| !goes_left(member));
+        let (left, right) = members.split_at_mut(split);
+        self.node(left, features, depth + 1);
+        self.node(right, features, depth + 1);
+    }
+
+    fn leaf(&mut self, size: usize) {
+        self.nodes.push(Node::Leaf { size: size as u32 });
+    }
+
+    fn column(&self, feature: u16) -> &[f32] {
+        &self.columns[usize::from(feature) * self.n..][..self.n]
+    }
+
+    /// A threshold drawn evenly from (min, max] of the column, so that both sides get a row; the smallest value itself
+    /// where all present values are equal and others are missing; none where the column is constant.
+    fn cut(&mut self, members: &[u32], feature: u16) -> Option<f32> {
+        let column = self.column(feature);
+        let (mut min, mut max, mut missing) = (f32::INFINITY, f32::NEG_INFINITY, false);
+        for &member in members {
+            let value = column[member as usize];
+            missing |= value.is_nan();
+            min = min.min(value);
+            max = max.max(value);
+        }
+        if min < max {
+            // In f64, where the difference of two f32 can neither overflow nor lose the cut.
+            let (low, high) = (f64::from(min), f64::from(max));
+            let drawn = (low + (high - low) * self.random.unit()) as f32;
+            Some(if drawn > min { drawn } else { min.next_up() })
+        } else {
+            (missing && min.is_finite()).then_some(min)
+        }
+    }
+}
+
+/// Moves the members that satisfy `is_left` to the front and says how many they are.
+fn partition(members: &mut [u32], is_left: impl Fn(&u32) -> bool) -> usize {
+    let mut split = 0;
+    for i in 0..members.len() {
+        if is_left(&members[i]) {
+            members.swap(i, split);
+            split += 1;
+        }
+    }
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grow_all(values: &[f32], n_features: usize, seed: u64) -> Tree {
+        let rows = Rows::new(values, n_features).unwrap();
+        let sample: Vec<usize> = (0..rows.len()).collect();
+        let tree = grow(rows, &sample, &mut Random::new(seed));
+        tree.check(0, n_features, rows.len()).unwrap();
+        tree
+    }
+
+    #[test]
+    fn a_constant_column_is_never_cut() {
+        // Column 0 is constant: however often it is drawn first, the only cut goes through column 1.
+        for seed in 0..50 {
+            let tree = grow_all(&[7.0, 1.0, 7.0, 2.0], 2, seed);
+            let Node::Split { feature, threshold } = tree.0[0] else { panic!("no cut with seed {seed}") };
+            assert_eq!(feature, 1);
+            assert!(threshold > 1.0 && threshold <= 2.0);
+        }
+    }
+
+    #[test]
+    fn rows_that_are_all_alike_end_in_one_leaf() {
+        assert_eq!(grow_all(&[3.0; 8], 2, 0).0, [Node::Leaf { size: 4 }]);
+        assert_eq!(grow_all(&[f32::NAN; 4], 1, 0).0, [Node::Leaf { size: 4 }]);
+    }
+
+    #[test]
+    fn missing_values_are_cut_off_from_equal_ones() {
+        let tree = grow_all(&[f32::NAN, 5.0, 5.0, 5.0], 1, 0);
+        let expected = [Node::Split { feature: 0, threshold: 5.0 }, Node::Leaf { size: 1 }, Node::Leaf { size: 3 }];
+        assert_eq!(tree.0, expected);
+    }
+
+    #[test]
+    fn neighbouring_and_extreme_values_are_told_apart() {
+        for (a, b) in [(1.0, 1.0f32.next_up()), (f32::MIN, f32::MAX), (0.0, f32::from_bits(1)), (-1.0, -0.0)] {
+            for seed in 0..20 {
+                let tree = grow_all(&[a, b], 1, seed);
+                assert_eq!(tree.0.len(), 3, "{a} and {b}, seed {seed}");
+                assert_eq!(tree.0[1..], [Node::Leaf { size: 1 }; 2]);
+            }
+        }
+    }
+}

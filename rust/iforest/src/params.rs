@@ -1,0 +1,60 @@
+//! The parameters of a fit and their ranges.
+
+use crate::FitError;
+
+/// Beyond this a tree's depth no longer pays: the paper finds 256 enough on data of any size.
+pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
+pub(crate) const MAX_TREES: usize = 10_000;
+pub(crate) const MAX_FEATURES: usize = 1 << 10;
+
+/// How a forest is grown. The defaults are the paper's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Params {
+    /// How many trees are grown: 1 to 10,000. Scores settle well before 100.
+    pub n_trees: usize,
+    /// ψ: how many rows, drawn without replacement, each tree is grown from: 2 to 2^20. With fewer rows than that,
+    /// all are used.
+    pub sample_size: usize,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { n_trees: 100, sample_size: 256 }
+    }
+}
+
+impl Params {
+    pub(crate) fn check(&self) -> Result<(), FitError> {
+        let within = |name, value, min, max| {
+            if (min..=max).contains(&value) { Ok(()) } else { Err(FitError::Parameter { name, value, min, max }) }
+        };
+        within("n_trees", self.n_trees, 1, MAX_TREES)?;
+        within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)
+    }
+}
+
+/// ⌈log2 ψ⌉: the average height of a tree of `sample_size` rows, below which a row is no anomaly any more.
+pub(crate) fn height_limit(sample_size: usize) -> usize {
+    sample_size.next_power_of_two().trailing_zeros() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn height_limits() {
+        for (sample_size, height) in [(2, 1), (3, 2), (4, 2), (255, 8), (256, 8), (257, 9)] {
+            assert_eq!(height_limit(sample_size), height, "{sample_size}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let bad = Params { n_trees: 0, ..Params::default() };
+        assert_eq!(bad.check().unwrap_err().to_string(), "n_trees is 0; it must lie between 1 and 10000");
+        assert!(Params { sample_size: 1, ..Params::default() }.check().is_err());
+        assert!(Params::default().check().is_ok());
+    }
+}

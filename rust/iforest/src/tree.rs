@@ -1,0 +1,96 @@
+//! A tree as it is stored: its nodes in preorder, which leaves no index that could point astray.
+
+use serde::{Deserialize, Serialize};
+
+use crate::InvalidForest;
+use crate::params::height_limit;
+
+/// A node; a split's left child follows it at once, its right child after the whole left subtree.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Node {
+    /// Rows with `value < threshold`, and rows where the value is missing, go left; the others right.
+    Split { feature: u16, threshold: f32 },
+    /// Where `size` rows of the sample ended.
+    Leaf { size: u32 },
+}
+
+/// The nodes of one tree in preorder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tree(pub(crate) Vec<Node>);
+
+impl Tree {
+    /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, cutting columns that rows
+    /// have at finite thresholds, with leaves that together hold the sample.
+    pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), InvalidForest> {
+        let height_limit = height_limit(sample_size);
+        let structure = || InvalidForest::Structure { tree, nodes: self.0.len(), height_limit };
+        // Depths of the right children not reached yet; the tree is whole when the last one is used up.
+        let mut pending = vec![0];
+        let mut rows = 0usize;
+        for (node, kind) in self.0.iter().enumerate() {
+            let depth = pending.pop().ok_or_else(structure)?;
+            match *kind {
+                Node::Split { feature, threshold } => {
+                    let feature = usize::from(feature);
+                    if depth == height_limit {
+                        return Err(structure());
+                    }
+                    if feature >= n_features {
+                        return Err(InvalidForest::Feature { tree, node, feature, n_features });
+                    }
+                    if !threshold.is_finite() {
+                        return Err(InvalidForest::Threshold { tree, node });
+                    }
+                    pending.extend([depth + 1, depth + 1]);
+                }
+                Node::Leaf { size } => {
+                    if size == 0 {
+                        return Err(InvalidForest::LeafSizes { tree, sample_size });
+                    }
+                    rows = rows.saturating_add(size as usize);
+                }
+            }
+        }
+        if !pending.is_empty() {
+            return Err(structure());
+        }
+        if rows != sample_size {
+            return Err(InvalidForest::LeafSizes { tree, sample_size });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPLIT: Node = Node::Split { feature: 0, threshold: 0.5 };
+    const LEAF: Node = Node::Leaf { size: 1 };
+
+    fn check(nodes: &[Node], sample_size: usize) -> Result<(), InvalidForest> {
+        Tree(nodes.to_vec()).check(0, 1, sample_size)
+    }
+
+    #[test]
+    fn whole_trees_pass() {
+        assert_eq!(check(&[SPLIT, LEAF, LEAF], 2), Ok(()));
+        assert_eq!(check(&[Node::Leaf { size: 4 }], 4), Ok(()));
+        assert_eq!(check(&[SPLIT, SPLIT, LEAF, LEAF, SPLIT, LEAF, LEAF], 4), Ok(()));
+    }
+
+    #[test]
+    fn broken_trees_are_refused() {
+        for nodes in [&[][..], &[SPLIT], &[SPLIT, LEAF], &[LEAF, LEAF], &[SPLIT, LEAF, LEAF, LEAF]] {
+            assert!(matches!(check(nodes, 4), Err(InvalidForest::Structure { .. })), "{nodes:?}");
+        }
+        let too_deep = [SPLIT, SPLIT, LEAF, LEAF, LEAF];
+        assert!(matches!(check(&too_deep, 2), Err(InvalidForest::Structure { .. })));
+        let strange_column = [Node::Split { feature: 1, threshold: 0.0 }, LEAF, LEAF];
+        assert!(matches!(check(&strange_column, 2), Err(InvalidForest::Feature { .. })));
+        let endless = [Node::Split { feature: 0, threshold: f32::NAN }, LEAF, LEAF];
+        assert!(matches!(check(&endless, 2), Err(InvalidForest::Threshold { .. })));
+        assert!(matches!(check(&[Node::Leaf { size: 0 }], 2), Err(InvalidForest::LeafSizes { .. })));
+        assert!(matches!(check(&[SPLIT, LEAF, LEAF], 3), Err(InvalidForest::LeafSizes { .. })));
+    }
+}

@@ -1,0 +1,143 @@
+//! What the crate promises of any forest, tried on random rows.
+
+use iforest::{FitError, Forest, Params, Rows};
+use proptest::prelude::*;
+
+fn config() -> bincode::config::Configuration {
+    bincode::config::standard()
+}
+
+fn stored(forest: &Forest) -> Vec<u8> {
+    bincode::serde::encode_to_vec(forest, config()).unwrap()
+}
+
+fn params(n_trees: usize, sample_size: usize) -> Params {
+    let mut params = Params::default();
+    (params.n_trees, params.sample_size) = (n_trees, sample_size);
+    params
+}
+
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        8 => -1e3f32..1e3,
+        2 => (0..4i8).prop_map(f32::from),
+        1 => Just(f32::NAN),
+        1 => Just(f32::MAX),
+        1 => Just(f32::MIN),
+        1 => Just(0.0),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn scores_lie_between_0_and_1_and_a_stored_forest_gives_the_same(
+        values in prop::collection::vec(value(), 3 * 2..3 * 200),
+        probe in prop::collection::vec(prop_oneof![value(), Just(f32::INFINITY), Just(f32::NEG_INFINITY)], 3),
+        n_trees in 1..20usize,
+        sample_size in 2..300usize,
+        seed: u64,
+    ) {
+        let rows = Rows::new(&values[..values.len() / 3 * 3], 3).unwrap();
+        let forest = Forest::fit(rows, &params(n_trees, sample_size), seed).unwrap();
+        let (again, _): (Forest, _) = bincode::serde::decode_from_slice(&stored(&forest), config()).unwrap();
+        for row in rows.iter().chain([&probe[..]]) {
+            let score = forest.score(row);
+            prop_assert!(score > 0.0 && score <= 1.0, "{score}");
+            prop_assert_eq!(score.to_bits(), again.score(row).to_bits());
+        }
+    }
+
+    #[test]
+    fn a_missing_value_is_like_one_below_all_others(
+        values in prop::collection::vec(prop_oneof![4 => 0f32..9.0, 1 => Just(f32::NAN)], 2 * 2..2 * 100),
+        seed: u64,
+    ) {
+        let values = &values[..values.len() / 2 * 2];
+        let forest = Forest::fit(Rows::new(values, 2).unwrap(), &params(10, 64), seed).unwrap();
+        for x in [0.0, 4.5, 9.0] {
+            prop_assert_eq!(forest.score(&[f32::NAN, x]), forest.score(&[f32::NEG_INFINITY, x]));
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_never_make_a_forest_that_panics(
+        at in any::<prop::sample::Index>(), flip in 1..=255u8, probe in prop::collection::vec(value(), 4),
+    ) {
+        let values: Vec<f32> = (0..400).map(|i| (i * 37 % 101) as f32).collect();
+        let mut bytes = stored(&Forest::fit(Rows::new(&values, 4).unwrap(), &params(5, 32), 1).unwrap());
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        let limited = config().with_limit::<1_000_000>();
+        if let Ok((forest, _)) = bincode::serde::decode_from_slice::<Forest, _>(&bytes, limited) {
+            let mut row = probe;
+            row.resize(forest.n_features(), 0.0);
+            let score = forest.score(&row);
+            prop_assert!(score > 0.0 && score <= 1.0);
+        }
+    }
+}
+
+/// Rows with a shape: most around a few centres, two columns constant, some values missing.
+fn sample_rows() -> Vec<f32> {
+    (0..2000u32)
+        .flat_map(|i| {
+            let noise = (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65_536.0;
+            [(i % 5) as f32 + noise, 1.0, if i % 7 == 0 { f32::NAN } else { noise }, 0.0, (i % 64) as f32]
+        })
+        .collect()
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let values = sample_rows();
+    let fit = || Forest::fit_out_of_bag(Rows::new(&values, 5).unwrap(), &Params::default(), 9).unwrap();
+    let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(fit);
+    let (one, three) = (with(1), with(3));
+    assert_eq!(stored(&one.forest), stored(&three.forest));
+    assert_eq!(one.out_of_bag_scores, three.out_of_bag_scores);
+}
+
+#[test]
+fn another_seed_is_another_forest() {
+    let values = sample_rows();
+    let fit = |seed| stored(&Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), seed).unwrap());
+    assert_eq!(fit(1), fit(1));
+    assert_ne!(fit(1), fit(2));
+}
+
+/// These bits may change only with a stated reason: every model in the field would score differently.
+#[test]
+fn scores_are_pinned_to_the_bit() {
+    let values = sample_rows();
+    let forest = Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), 42).unwrap();
+    let score = |row: [f32; 5]| forest.score(&row).to_bits();
+    assert_eq!(score([2.5, 1.0, 0.5, 0.0, 32.0]), 4602158440503971640);
+    assert_eq!(score([90.0, 1.0, f32::NAN, 3.0, -1.0]), 4603845082690132698);
+}
+
+#[test]
+fn out_of_bag_scores_of_unseen_rows_are_like_those_of_new_ones() {
+    // Far more rows than any tree sees: leaving the few trees out that saw a row can hardly matter.
+    let values = sample_rows();
+    let rows = Rows::new(&values, 5).unwrap();
+    let fit = Forest::fit_out_of_bag(rows, &params(200, 16), 3).unwrap();
+    assert_eq!(fit.out_of_bag_scores.len(), rows.len());
+    for (row, out_of_bag) in rows.iter().zip(fit.out_of_bag_scores) {
+        assert!((fit.forest.score(row) - out_of_bag).abs() < 0.02);
+    }
+}
+
+#[test]
+fn bad_input_is_refused_with_its_place() {
+    let fit = |values: &[f32], n| Rows::new(values, n).and_then(|rows| Forest::fit(rows, &Params::default(), 0));
+    assert_eq!(fit(&[1.0; 5], 2).unwrap_err(), FitError::Shape { values: 5, n_features: 2 });
+    assert_eq!(fit(&[1.0; 4], 0).unwrap_err(), FitError::Shape { values: 4, n_features: 0 });
+    assert_eq!(fit(&[1.0, 2.0], 2).unwrap_err(), FitError::TooFewRows { rows: 1, min: 2 });
+    let infinite = fit(&[1.0, 2.0, 3.0, f32::NEG_INFINITY], 2).unwrap_err();
+    assert_eq!(
+        infinite.to_string(),
+        "row 1, column 1 is infinite; give a finite number, or NaN where the value is missing"
+    );
+    let wide = vec![0.0; 2 * 1025];
+    assert!(matches!(fit(&wide, 1025).unwrap_err(), FitError::Parameter { name: "number of columns", .. }));
+}
