@@ -1,0 +1,202 @@
+//! A connection as Zeek's conn.log describes it, borrowed from wherever it came.
+
+/// An IP address, 16 bytes in network order; an IPv4 address is mapped (`::ffff:a.b.c.d`), as Zeek holds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address(pub [u8; 16]);
+
+impl From<std::net::IpAddr> for Address {
+    fn from(ip: std::net::IpAddr) -> Self {
+        match ip {
+            std::net::IpAddr::V4(ip) => Self(ip.to_ipv6_mapped().octets()),
+            std::net::IpAddr::V6(ip) => Self(ip.octets()),
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::net::Ipv6Addr::from(self.0).to_canonical().fmt(f)
+    }
+}
+
+/// One side of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `id.orig_h`, `id.resp_h`.
+    pub addr: Address,
+    /// `id.orig_p`, `id.resp_p`; for ICMP the type and code, as Zeek has it.
+    pub port: u16,
+    /// `orig_bytes`, `resp_bytes`: payload.
+    pub bytes: Option<u64>,
+    /// `orig_pkts`, `resp_pkts`.
+    pub pkts: Option<u64>,
+    /// `orig_ip_bytes`, `resp_ip_bytes`: with headers.
+    pub ip_bytes: Option<u64>,
+    /// `local_orig`, `local_resp`; unset where the sensor was not told its networks.
+    pub local: Option<bool>,
+}
+
+/// One line of conn.log: what is known of a connection when it has ended.
+///
+/// Times are integer microseconds, the resolution of a log, so that a connection is the same number for number whether
+/// it comes from the sensor's memory or from the line it wrote. Use [`Connection::micros`] to get there from seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connection<'a> {
+    /// `ts`: when the first packet was seen, in microseconds since 1970.
+    pub ts: i64,
+    /// `duration` in microseconds.
+    pub duration: Option<i64>,
+    /// The originator.
+    pub orig: Endpoint,
+    /// The responder.
+    pub resp: Endpoint,
+    /// `proto`.
+    pub proto: Proto,
+    /// `conn_state`.
+    pub conn_state: Option<ConnState>,
+    /// `service`: names separated by commas, in any order.
+    pub service: Option<&'a [u8]>,
+    /// `history`.
+    pub history: Option<&'a [u8]>,
+    /// `missed_bytes`.
+    pub missed_bytes: u64,
+}
+
+impl Connection<'_> {
+    /// Seconds as the sensor holds them to the microseconds its log would show, rounded as `printf("%.6f")` rounds:
+    /// to the nearest, exact halves to even. Not-a-number becomes 0; what does not fit, the nearest that does.
+    pub fn micros(seconds: f64) -> i64 {
+        // Whole seconds apart: what follows the point of a present-day timestamp then has so few bits that the product
+        // is exact, and the only rounding is the one meant.
+        let whole = seconds.trunc();
+        let micros = ((seconds - whole) * 1e6).round_ties_even();
+        (whole as i64).saturating_mul(1_000_000).saturating_add(micros as i64)
+    }
+}
+
+/// `proto`: the transport protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Proto {
+    /// Neither of the others, as `unknown_transport`.
+    #[default]
+    Unknown,
+    /// `icmp`, of IPv4 or IPv6.
+    Icmp,
+    /// `tcp`.
+    Tcp,
+    /// `udp`.
+    Udp,
+}
+
+impl Proto {
+    /// From conn.log's name for it; any other text is [`Proto::Unknown`].
+    pub fn parse(name: &[u8]) -> Self {
+        match name {
+            b"tcp" => Self::Tcp,
+            b"udp" => Self::Udp,
+            b"icmp" => Self::Icmp,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// conn.log's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Unknown => "unknown_transport",
+        }
+    }
+}
+
+/// `conn_state`: how a connection went, in Zeek's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names are Zeek's, documented with conn.log")]
+pub enum ConnState {
+    S0,
+    S1,
+    SF,
+    REJ,
+    S2,
+    S3,
+    RSTO,
+    RSTR,
+    RSTOS0,
+    RSTRH,
+    SH,
+    SHR,
+    OTH,
+}
+
+impl ConnState {
+    /// All states, in the order of Zeek's documentation.
+    pub const ALL: [Self; 13] = [
+        Self::S0,
+        Self::S1,
+        Self::SF,
+        Self::REJ,
+        Self::S2,
+        Self::S3,
+        Self::RSTO,
+        Self::RSTR,
+        Self::RSTOS0,
+        Self::RSTRH,
+        Self::SH,
+        Self::SHR,
+        Self::OTH,
+    ];
+
+    /// From conn.log's name for it.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name().as_bytes() == name)
+    }
+
+    /// conn.log's name for it.
+    pub fn name(self) -> &'static str {
+        ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"][self as usize]
+    }
+
+    /// Whether the responder never accepted: no answer, a refusal, or a reset before anything was agreed.
+    pub fn failed(self) -> bool {
+        matches!(self, Self::S0 | Self::REJ | Self::RSTOS0 | Self::RSTRH | Self::SH | Self::SHR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_have_the_names_they_parse_from() {
+        for (i, state) in ConnState::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, i);
+            assert_eq!(ConnState::parse(state.name().as_bytes()), Some(state));
+        }
+        assert_eq!(ConnState::parse(b"sf"), None);
+    }
+
+    #[test]
+    fn microseconds_are_those_of_a_printed_timestamp() {
+        let mut x = 0x9E37_79B9u64;
+        for _ in 0..20_000 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let seconds = 1.6e9 + (x >> 11) as f64 / (1u64 << 53) as f64 * 4e8;
+            let printed = format!("{seconds:.6}").replace('.', "");
+            assert_eq!(Connection::micros(seconds).to_string(), printed);
+        }
+        assert_eq!(Connection::micros(1_700_000_000.0 + 1.0 / 128.0), 1_700_000_000_007_812);
+        assert_eq!(Connection::micros(-0.000_001), -1);
+        assert_eq!(Connection::micros(f64::NAN), 0);
+        assert_eq!(Connection::micros(f64::INFINITY), i64::MAX);
+    }
+
+    #[test]
+    fn addresses_print_as_in_a_log() {
+        let address = |text: &str| Address::from(text.parse::<std::net::IpAddr>().unwrap()).to_string();
+        assert_eq!(address("10.0.0.1"), "10.0.0.1");
+        assert_eq!(address("2001:db8::1"), "2001:db8::1");
+    }
+}

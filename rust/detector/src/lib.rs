@@ -1,0 +1,47 @@
+//! What an anomaly in a network connection is.
+//!
+//! A [`Connection`] comes from a sensor or from a line of a log; nothing in here knows which. An [`Extractor`] turns it
+//! into a row of numbers, one per feature of the [`schema`]; a [`Model`] turns the row into a score; a [`Detector`] does
+//! both and returns a [`Verdict`].
+//!
+//! ```
+//! use detector::{Detector, Extractor, Params, Reservoir, Trainer};
+//! # use detector::{ConnState, Connection, Proto};
+//! # fn traffic() -> impl Iterator<Item = Connection<'static>> {
+//! #     (0..500).map(|i| Connection {
+//! #         ts: i * 1_000_000, duration: Some(50_000 + i % 7), proto: Proto::Tcp,
+//! #         conn_state: Some(ConnState::SF), ..Connection::default()
+//! #     })
+//! # }
+//! // Learn: one pass, a bounded sample of the rows, then the fit.
+//! let mut trainer = Trainer::new(Params::default());
+//! for connection in traffic() {
+//!     trainer.observe(&connection);
+//! }
+//! let model = trainer.fit()?;
+//!
+//! // Score: connections in the order in which they end.
+//! let mut detector = Detector::new(model);
+//! for connection in traffic() {
+//!     let verdict = detector.score(&connection);
+//!     assert!((0.0..=1.0).contains(&verdict.score));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod calibration;
+mod connection;
+mod features;
+mod model;
+mod reservoir;
+pub mod schema;
+mod scorer;
+mod trainer;
+
+pub use calibration::Calibration;
+pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
+pub use features::{Extractor, Row};
+pub use model::{Model, ModelError, Provenance, Refusal};
+pub use reservoir::Reservoir;
+pub use scorer::{Detector, Verdict};
+pub use trainer::{Params, TrainError, Trainer};

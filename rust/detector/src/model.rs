@@ -1,0 +1,276 @@
+//! The model and its file.
+//!
+//! A file is a header of 32 bytes, then the payload in bincode (standard configuration, via serde):
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..8   | the magic `ZIFOREST` |
+//! | 8..12  | format version, little endian |
+//! | 12..16 | zero |
+//! | 16..24 | length of the payload in bytes, little endian |
+//! | 24..32 | XXH3-64 of the payload, little endian |
+//!
+//! bincode stays behind this file: nothing else depends on how the payload is written.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use iforest::Forest;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::calibration::SCORE_UNITS;
+use crate::{Calibration, Row, schema};
+
+const MAGIC: &[u8; 8] = b"ZIFOREST";
+const FORMAT_VERSION: u32 = 1;
+const HEADER: usize = 32;
+/// Ten times a forest of 1,000 trees; anything larger is no model of this software.
+const MAX_PAYLOAD: usize = 64 << 20;
+const MICROS_PER_DAY: f64 = 86_400e6;
+
+/// A trained model: what a row has to look like, the trees, how their scores are distributed, and where all that came
+/// from. Immutable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Model {
+    schema_version: u32,
+    schema_fingerprint: u64,
+    forest: Forest,
+    calibration: Calibration,
+    provenance: Provenance,
+    threshold: f64,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of the software that trained it.
+    pub software: String,
+    /// When it was trained, in microseconds since 1970; 0 if not recorded.
+    pub trained_at: i64,
+    /// What it was trained from, as a person would name it.
+    pub sources: Vec<String>,
+    /// The earliest `ts` learnt from, in microseconds since 1970.
+    pub first_ts: i64,
+    /// The latest.
+    pub last_ts: i64,
+    /// How many connections were learnt from.
+    pub connections: u64,
+    /// How many of their rows the trees were grown from and calibrated on.
+    pub rows: u64,
+    /// The seed of every random draw.
+    pub seed: u64,
+    /// The alert budget that set the threshold.
+    pub alerts_per_day: f64,
+}
+
+/// Why there is no model to load, or none was saved.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The file could not be read.
+    #[error("{}: cannot be read: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The file could not be written.
+    #[error("{}: cannot be written: {cause}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The file was read but holds no model that can be used.
+    #[error("{}: {cause}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its contents.
+        cause: Refusal,
+    },
+    /// The model could not be encoded.
+    #[error("the model cannot be encoded: {0}")]
+    Encode(String),
+}
+
+/// What is wrong with the contents of a model file.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Another kind of file.
+    #[error("is not a zeek-iforest model; make one with `zeek-iforest train`")]
+    NotAModel,
+    /// From a later version of the software.
+    #[error("is of format {found}, newer than the format {FORMAT_VERSION} this version reads; update zeek-iforest")]
+    Newer {
+        /// The format version found.
+        found: u32,
+    },
+    /// Trained on other features.
+    #[error(
+        "was trained on version {found} of the features, this version computes {}; train it again",
+        schema::VERSION
+    )]
+    OtherSchema {
+        /// The schema version found.
+        found: u32,
+    },
+    /// Cut short, or with something behind its end.
+    #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
+    Length {
+        /// Bytes announced in the header.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The checksum does not match.
+    #[error("is damaged: its checksum does not match; copy it again")]
+    Checksum,
+    /// The payload cannot be decoded or breaks a rule of the forest.
+    #[error("is damaged: {0}; train it again")]
+    Invalid(String),
+}
+
+impl Model {
+    pub(crate) fn new(forest: Forest, calibration: Calibration, provenance: Provenance) -> Self {
+        let days = (provenance.last_ts - provenance.first_ts) as f64 / MICROS_PER_DAY;
+        let alerts = provenance.alerts_per_day * days;
+        let threshold = calibration.threshold(alerts / provenance.connections as f64);
+        Self {
+            schema_version: schema::VERSION,
+            schema_fingerprint: schema::fingerprint(),
+            forest,
+            calibration,
+            provenance,
+            threshold,
+        }
+    }
+
+    /// The score of a row, between 0 and 1, in whole millionths.
+    pub fn score(&self, row: &Row) -> f64 {
+        (self.forest.score(row) * SCORE_UNITS).round_ties_even() / SCORE_UNITS
+    }
+
+    /// A score is anomalous when it is not below this.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// The trees.
+    pub fn forest(&self) -> &Forest {
+        &self.forest
+    }
+
+    /// How scores were distributed on rows the trees had not seen.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// Where the model comes from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// Records when and from what the model was trained.
+    pub fn set_origin(&mut self, software: &str, trained_at: i64, sources: Vec<String>) {
+        self.provenance.software = software.to_owned();
+        self.provenance.trained_at = trained_at;
+        self.provenance.sources = sources;
+    }
+
+    /// The bytes of the model's file.
+    ///
+    /// # Errors
+    /// [`ModelError::Encode`], which only lack of memory should cause.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        let payload = bincode::serde::encode_to_vec(self, bincode::config::standard())
+            .map_err(|cause| ModelError::Encode(cause.to_string()))?;
+        let mut bytes = Vec::with_capacity(HEADER + payload.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&twox_hash::XxHash3_64::oneshot(&payload).to_le_bytes());
+        bytes.extend_from_slice(&payload);
+        Ok(bytes)
+    }
+
+    /// A model from the bytes of its file. Everything that scoring relies on is checked here, once.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that says what is wrong.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        let Some((header, payload)) = bytes.split_at_checked(HEADER).filter(|(header, _)| header.starts_with(MAGIC))
+        else {
+            return Err(Refusal::NotAModel);
+        };
+        let number = |at: usize, n: usize| header[at..at + n].iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b));
+        let (version, zero) = (number(8, 4) as u32, number(12, 4));
+        if version > FORMAT_VERSION {
+            return Err(Refusal::Newer { found: version });
+        }
+        if version == 0 || zero != 0 {
+            return Err(Refusal::NotAModel);
+        }
+        let (expected, found) = (number(16, 8), payload.len() as u64);
+        if expected != found {
+            return Err(Refusal::Length { expected, found });
+        }
+        if number(24, 8) != twox_hash::XxHash3_64::oneshot(payload) {
+            return Err(Refusal::Checksum);
+        }
+        // The schema comes first in the payload, so that a model of other features is told apart from a damaged one.
+        let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
+        let invalid = |cause: bincode::error::DecodeError| Refusal::Invalid(cause.to_string());
+        let ((schema_version, fingerprint), _) =
+            bincode::serde::decode_from_slice::<(u32, u64), _>(payload, config).map_err(invalid)?;
+        if (schema_version, fingerprint) != (schema::VERSION, schema::fingerprint()) {
+            return Err(Refusal::OtherSchema { found: schema_version });
+        }
+        let (model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
+        if read != payload.len() {
+            return Err(Refusal::Invalid("bytes are left over behind the model".into()));
+        }
+        if model.forest.n_features() != schema::N_FEATURES {
+            return Err(Refusal::OtherSchema { found: schema_version });
+        }
+        if !(0.0..=2.0).contains(&model.threshold) {
+            return Err(Refusal::Invalid("its threshold is not a score".into()));
+        }
+        Ok(model)
+    }
+
+    /// Loads a model file.
+    ///
+    /// # Errors
+    /// [`ModelError::Read`] or [`ModelError::Refused`], each naming the file.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let read = |cause| ModelError::Read { path: path.to_owned(), cause };
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(read)?;
+        file.take((HEADER + MAX_PAYLOAD) as u64 + 1).read_to_end(&mut bytes).map_err(read)?;
+        Self::from_bytes(&bytes).map_err(|cause| ModelError::Refused { path: path.to_owned(), cause })
+    }
+
+    /// Saves the model: written under a temporary name beside `path`, then renamed, so that a reader sees the old file
+    /// or the new one and never a part.
+    ///
+    /// # Errors
+    /// [`ModelError::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let bytes = self.to_bytes()?;
+        let write = || {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+            file.write_all(&bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(|cause| ModelError::Write { path: path.to_owned(), cause })
+    }
+}
