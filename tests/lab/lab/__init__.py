@@ -1,0 +1,1 @@
+"""The pieces of make-lab, one idea a module. Standard library only."""
