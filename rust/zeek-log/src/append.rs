@@ -1,6 +1,13 @@
 //! Adds columns to the lines of a log and leaves every other byte as it is.
 
-use crate::{Layout, Line, RowError};
+use memchr::memmem::Finder;
+
+use crate::escape::{escape_into, push_hex};
+use crate::header::split;
+use crate::json::{self, Fault, Scanner};
+use crate::layout::{Format, Layout, PACKING};
+use crate::tsv::Place;
+use crate::{Line, RowCause, RowError};
 
 /// A column to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,20 +43,56 @@ impl<'a, T: Into<NewValue<'a>>> From<Option<T>> for NewValue<'a> {
 
 /// Adds columns to the lines of one layout. A column the log already has is replaced where it is.
 #[derive(Clone, Debug)]
-pub struct Appender {}
+pub struct Appender {
+    layout: Layout,
+    columns: Vec<Column>,
+}
+
+#[derive(Clone, Debug)]
+struct Column {
+    field: NewField,
+    /// TSV: where the log has this column already.
+    place: Option<Place>,
+    /// JSON: the key in its quotes.
+    key: Finder<'static>,
+}
 
 impl Appender {
     /// Prepares to add `fields` to the lines under `layout`.
     pub fn new(layout: &Layout, fields: &[NewField]) -> Self {
-        let _ = (layout, fields);
-        todo!()
+        let column = |field: &NewField| {
+            let mut key = Vec::new();
+            json::push_string(field.name.as_bytes(), &mut key);
+            Column {
+                field: field.clone(),
+                place: layout.position(&field.name).and_then(|position| Place::of(layout, position)),
+                key: Finder::new(&key).into_owned(),
+            }
+        };
+        Self { layout: layout.clone(), columns: fields.iter().map(column).collect() }
     }
 
     /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`: `#fields` and `#types` with the new columns, any other as
-    /// it is.
+    /// it is. A line at the end of the input that has no line end is given one.
     pub fn header(&self, line: &Line<'_>, out: &mut Vec<u8>) {
-        let _ = (line, out);
-        todo!()
+        const WORDS: [(&[u8], fn(&NewField) -> &str); 2] = [(b"#fields", |f| &f.name), (b"#types", |f| &f.zeek_type)];
+        let bytes = line.bytes();
+        let start = out.len();
+        let mut rewritten = false;
+        for (key, word) in WORDS {
+            if self.layout.format == Format::Tsv && self.key_of(bytes) == key {
+                let row = bytes.len().min(key.len() + self.layout.separator.len());
+                out.extend_from_slice(&bytes[..row]);
+                let write =
+                    |column: &Column, _, out: &mut Vec<u8>| out.extend_from_slice(word(&column.field).as_bytes());
+                rewritten = self.tsv(&bytes[row..], write, out).is_ok();
+            }
+        }
+        if !rewritten {
+            out.truncate(start);
+            out.extend_from_slice(bytes);
+        }
+        self.end(line, out);
     }
 
     /// Writes a row to `out` with one value for each new column, in their order (a missing value is unset). A row at the
@@ -62,7 +105,220 @@ impl Appender {
     where
         V: Into<NewValue<'v>> + Copy,
     {
-        let _ = (line, values, out);
-        todo!()
+        let start = out.len();
+        let value = |index: usize| values.get(index).map_or(NewValue::Unset, |value| (*value).into());
+        let result = match self.layout.format {
+            Format::Tsv => self.tsv(line.bytes(), |column, index, out| self.tsv_value(column, value(index), out), out),
+            Format::Json => self.json(line.bytes(), value, out).map_err(Fault::cause),
+        };
+        match result {
+            Ok(()) => {
+                self.end(line, out);
+                Ok(())
+            }
+            Err(cause) => {
+                out.truncate(start);
+                Err(line.error(None, cause))
+            }
+        }
+    }
+
+    fn key_of<'l>(&self, line: &'l [u8]) -> &'l [u8] {
+        split(line, &self.layout.separator).next().unwrap_or_default()
+    }
+
+    fn end(&self, line: &Line<'_>, out: &mut Vec<u8>) {
+        let ending = if line.ending().ends_with(b"\n") { line.ending() } else { self.layout.line_ending() };
+        out.extend_from_slice(ending);
+    }
+
+    /// Writes a row, or a header line without its key; `write` writes what stands in one of the new columns.
+    fn tsv(&self, row: &[u8], write: impl Fn(&Column, usize, &mut Vec<u8>), out: &mut Vec<u8>) -> Result<(), RowCause> {
+        let columns = || self.columns.iter().enumerate();
+        if columns().all(|(_, column)| column.place.is_none()) {
+            out.extend_from_slice(row);
+        } else {
+            let mut found = 0;
+            for (position, old) in split(row, &self.layout.separator).enumerate() {
+                if position > 0 {
+                    out.extend_from_slice(&self.layout.separator);
+                }
+                found += 1;
+                let packing =
+                    if self.layout.packs.get(position).is_some_and(|parts| *parts > 1) { PACKING } else { b"" };
+                for (part, old) in split(old, packing).enumerate() {
+                    if part > 0 {
+                        out.extend_from_slice(packing);
+                    }
+                    let here = |place: Place| (place.column, place.part) == (position, part);
+                    match columns().find(|(_, column)| column.place.is_some_and(here)) {
+                        Some((index, column)) => write(column, index, out),
+                        None => out.extend_from_slice(old),
+                    }
+                }
+            }
+            let wanted = self.layout.packs.len();
+            if found != wanted {
+                return Err(RowCause::Columns { found, wanted });
+            }
+        }
+        for (index, column) in columns().filter(|(_, column)| column.place.is_none()) {
+            out.extend_from_slice(&self.layout.separator);
+            write(column, index, out);
+        }
+        Ok(())
+    }
+
+    fn tsv_value(&self, column: &Column, value: NewValue<'_>, out: &mut Vec<u8>) {
+        let layout = &self.layout;
+        let packing = if column.place.is_some_and(|place| place.parts > 1) { PACKING } else { b"" };
+        let begins_row = column.place.is_some_and(|place| (place.column, place.part) == (0, 0));
+        let text = |text: &[u8], reserved: &[&[u8]], out: &mut Vec<u8>| match text {
+            [] => out.extend_from_slice(&layout.empty_field),
+            // Would read as unset, as empty, or, at the start of a row, as a comment.
+            [first, rest @ ..]
+                if text == layout.unset_field || text == layout.empty_field || begins_row && *first == b'#' =>
+            {
+                push_hex(*first, out);
+                escape_into(rest, reserved, out);
+            }
+            _ => escape_into(text, reserved, out),
+        };
+        match value {
+            NewValue::Unset => out.extend_from_slice(&layout.unset_field),
+            NewValue::Text(value) => text(value, &[&layout.separator, packing], out),
+            NewValue::Elements([]) => out.extend_from_slice(&layout.empty_field),
+            NewValue::Elements(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        out.extend_from_slice(&layout.set_separator);
+                    }
+                    text(element, &[&layout.separator, &layout.set_separator, packing], out);
+                }
+            }
+        }
+    }
+
+    fn json<'v>(&self, row: &[u8], value: impl Fn(usize) -> NewValue<'v>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if self.columns.iter().any(|column| column.key.find(row).is_some()) {
+            return self.json_replacing(row, value, out);
+        }
+        let close = row.trim_ascii_end().len().saturating_sub(1);
+        if row.get(close) != Some(&b'}') {
+            return Scanner::new(row).fault_at(close, "the end of the object should be here");
+        }
+        out.extend_from_slice(&row[..close]);
+        let mut empty = row[..close].trim_ascii_end().ends_with(b"{");
+        for (index, column) in self.columns.iter().enumerate() {
+            column.push_member(value(index), &mut empty, out);
+        }
+        out.extend_from_slice(&row[close..]);
+        Ok(())
+    }
+
+    /// As above, where the row may have some of the new keys already.
+    fn json_replacing<'v>(
+        &self,
+        row: &[u8],
+        value: impl Fn(usize) -> NewValue<'v>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let mut scanner = Scanner::new(row);
+        scanner.enter()?;
+        out.extend_from_slice(&row[..scanner.at()]);
+        let mut replaced = vec![false; self.columns.len()];
+        let (mut first, mut empty) = (true, true);
+        loop {
+            let gap = scanner.at();
+            if scanner.next_key(first)?.is_none() {
+                let close = scanner.at() - 1;
+                out.extend_from_slice(&row[gap..close]);
+                for (index, column) in self.columns.iter().enumerate().filter(|(index, _)| !replaced[*index]) {
+                    column.push_member(value(index), &mut empty, out);
+                }
+                out.extend_from_slice(&row[close..]);
+                return scanner.finish();
+            }
+            let start = scanner.at() - 1;
+            let (key, escaped) = scanner.key()?;
+            scanner.colon()?;
+            let old = scanner.at();
+            scanner.value(1)?;
+            let is_key = |column: &Column| column.is_key(key, escaped);
+            let known = self.columns.iter().position(is_key);
+            let new = known.map(|index| (index, value(index)));
+            if let Some((index, _)) = new {
+                replaced[index] = true;
+            }
+            if !matches!(new, Some((_, NewValue::Unset))) {
+                // The comma before a member goes with it, and the first that stays has none.
+                let comma = usize::from(empty && !first);
+                out.extend_from_slice(row[gap..start].trim_ascii_start().get(comma..).unwrap_or_default());
+                match new {
+                    Some((index, new)) => {
+                        out.extend_from_slice(&row[start..old]);
+                        self.columns[index].push_json(new, out);
+                    }
+                    None => out.extend_from_slice(&row[start..scanner.at()]),
+                }
+                empty = false;
+            }
+            first = false;
+        }
+    }
+}
+
+impl Column {
+    fn is_key(&self, raw: &[u8], escaped: bool) -> bool {
+        if !escaped {
+            return raw == self.field.name.as_bytes();
+        }
+        let mut key = Vec::with_capacity(raw.len());
+        json::unescape_into(raw, &mut key);
+        key == self.field.name.as_bytes()
+    }
+
+    /// Appends a comma where there is a member before, the key and the value; nothing for no value.
+    fn push_member(&self, value: NewValue<'_>, empty: &mut bool, out: &mut Vec<u8>) {
+        if value == NewValue::Unset {
+            return;
+        }
+        if !*empty {
+            out.push(b',');
+        }
+        *empty = false;
+        out.extend_from_slice(self.key.needle());
+        out.push(b':');
+        self.push_json(value, out);
+    }
+
+    fn push_json(&self, value: NewValue<'_>, out: &mut Vec<u8>) {
+        match value {
+            NewValue::Unset => out.extend_from_slice(b"null"),
+            NewValue::Text(text) => push_scalar(&self.field.zeek_type, text, out),
+            NewValue::Elements(elements) => {
+                let element_type =
+                    self.field.zeek_type.split_once('[').map_or("string", |(_, t)| t.trim_end_matches(']'));
+                out.push(b'[');
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    push_scalar(element_type, element, out);
+                }
+                out.push(b']');
+            }
+        }
+    }
+}
+
+fn push_scalar(zeek_type: &str, text: &[u8], out: &mut Vec<u8>) {
+    match (zeek_type, text) {
+        ("count" | "int" | "double" | "interval" | "time" | "port", _) if json::is_number(text) => {
+            out.extend_from_slice(text);
+        }
+        ("bool", b"T" | b"true") => out.extend_from_slice(b"true"),
+        ("bool", b"F" | b"false") => out.extend_from_slice(b"false"),
+        _ => json::push_string(text, out),
     }
 }

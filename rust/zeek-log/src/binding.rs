@@ -1,10 +1,18 @@
 //! From the wanted columns and a layout to a parser of rows.
+//!
+//! Where columns are in a TSV row is found in [`tsv`], what a JSON row holds in [`json`](crate::json) and
+//! [`keys`](crate::keys).
 
 use std::sync::Arc;
 
+use memchr::memchr;
+
+use crate::json::{Fault, Scanner, Value, ValueKind, next_element};
+use crate::keys::{Keys, MemberId, ROOT};
 use crate::layout::{Format, Layout};
-use crate::row::{Row, Shape};
-use crate::{Line, RowError};
+use crate::row::{Cell, CellKind, Row, Shape};
+use crate::tsv::{self, Place};
+use crate::{Line, LineKind, RowCause, RowError, escape, json};
 
 /// A column the caller wants: its name in Zeek's logs, and other names it may go by.
 ///
@@ -28,6 +36,10 @@ impl<'a> ColumnSpec<'a> {
     pub const fn with_aliases(name: &'a str, aliases: &'a [&'a str]) -> Self {
         Self { name, aliases }
     }
+
+    fn spellings(&self) -> impl Iterator<Item = &'a str> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
 }
 
 /// What [`Binding::parse`] made of a line.
@@ -45,13 +57,49 @@ pub enum Parsed {
 pub struct Binding {
     shape: Arc<Shape>,
     bound: Vec<bool>,
+    kind: Kind,
 }
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Tsv(Tsv),
+    Json(Json),
+}
+
+#[derive(Clone, Debug)]
+struct Tsv {
+    separator: Vec<u8>,
+    empty_field: Vec<u8>,
+    unset_field: Vec<u8>,
+    columns: usize,
+    wanted: Vec<Option<Place>>,
+}
+
+#[derive(Clone, Debug)]
+struct Json {
+    keys: Keys,
+    stream: Option<Vec<u8>>,
+}
+
+/// The keys under which JSON logs of several streams name the stream of a row.
+const STREAM_KEYS: [&str; 2] = ["_path", "@stream"];
 
 impl Layout {
     /// Prepares to read these columns. Their order gives the column numbers of [`Row`].
     pub fn bind(&self, columns: &[ColumnSpec<'_>]) -> Binding {
-        let _ = columns;
-        todo!()
+        let shape = Shape {
+            names: columns.iter().map(|column| Arc::from(column.name)).collect(),
+            format: self.format,
+            set_separator: self.set_separator.as_slice().into(),
+        };
+        let (bound, kind) = match self.format {
+            Format::Tsv => {
+                let tsv = Tsv::new(self, columns);
+                (tsv.wanted.iter().map(Option::is_some).collect(), Kind::Tsv(tsv))
+            }
+            Format::Json => (vec![true; columns.len()], Kind::Json(Json::new(self, columns))),
+        };
+        Binding { shape: Arc::new(shape), bound, kind }
     }
 }
 
@@ -62,12 +110,230 @@ impl Binding {
         self.bound.get(column).copied().unwrap_or(false)
     }
 
-    /// Reads one line of kind [`Row`](crate::LineKind::Row) or [`TooLong`](crate::LineKind::TooLong).
+    /// Reads one line of kind [`Row`](LineKind::Row) or [`TooLong`](LineKind::TooLong).
     ///
     /// # Errors
-    /// When the row has too few or too many columns, is not one JSON object, or is too long; `row` is then empty.
+    /// When the row has too few or too many columns, is not one JSON object, or is too long. `row` is not to be used
+    /// then.
+    #[inline]
     pub fn parse(&self, line: &Line<'_>, row: &mut Row) -> Result<Parsed, RowError> {
-        let _ = (line, row, Format::Tsv);
-        todo!()
+        row.begin(line, &self.shape);
+        let result = match (&self.kind, line.kind()) {
+            (_, LineKind::TooLong) => Err((None, RowCause::TooLong { limit: line.limit() })),
+            (Kind::Tsv(tsv), _) => tsv.parse(line.bytes(), row),
+            (Kind::Json(json), _) => json.parse(line.bytes(), row).map_err(|fault| (None, fault.cause())),
+        };
+        result.map_err(|(column, cause)| self.error(line, column, cause))
     }
+
+    #[cold]
+    fn error(&self, line: &Line<'_>, column: Option<usize>, cause: RowCause) -> RowError {
+        let unfinished = line.ending().is_empty();
+        let cause = match cause {
+            RowCause::Columns { found, wanted } if unfinished && found < wanted => RowCause::CutShort,
+            RowCause::Json { at, .. } if unfinished && at == line.bytes().len() => RowCause::CutShort,
+            cause => cause,
+        };
+        line.error(column.and_then(|column| self.shape.names.get(column).cloned()), cause)
+    }
+}
+
+impl Tsv {
+    fn new(layout: &Layout, columns: &[ColumnSpec<'_>]) -> Self {
+        let place = |column: &ColumnSpec<'_>| {
+            let position = column.spellings().find_map(|name| layout.position(name))?;
+            Place::of(layout, position)
+        };
+        Self {
+            separator: layout.separator.clone(),
+            empty_field: layout.empty_field.clone(),
+            unset_field: layout.unset_field.clone(),
+            columns: layout.packs.len(),
+            wanted: columns.iter().map(place).collect(),
+        }
+    }
+
+    #[inline]
+    fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, (Option<usize>, RowCause)> {
+        tsv::split(line, &self.separator, &mut row.bounds);
+        let found = row.bounds.len() - 1;
+        if found != self.columns {
+            return Err((None, RowCause::Columns { found, wanted: self.columns }));
+        }
+        let may_have_escapes = memchr(b'\\', line).is_some();
+        for (column, place) in self.wanted.iter().enumerate() {
+            let Some(place) = place else {
+                row.cells.push(Cell::UNSET);
+                continue;
+            };
+            let mut start = row.bounds[place.column] as usize;
+            let mut end = row.bounds[place.column + 1] as usize - self.separator.len();
+            if place.parts > 1 {
+                let wanted = place.parts;
+                let (from, to) = tsv::part(&line[start..end], place.part, wanted)
+                    .map_err(|found| (Some(column), RowCause::Packed { found, wanted }))?;
+                (start, end) = (start + from, start + to);
+            }
+            let text = &line[start..end];
+            let kind = if text == self.unset_field {
+                CellKind::Unset
+            } else if text.is_empty() || text == self.empty_field {
+                CellKind::Empty
+            } else {
+                CellKind::Text
+            };
+            let mut cell = Cell::at(kind, start, end);
+            if may_have_escapes && kind == CellKind::Text && memchr(b'\\', text).is_some() {
+                cell.text = add_text(&mut row.bytes, |bytes| escape::unescape_into(text, bytes));
+            }
+            row.cells.push(cell);
+        }
+        Ok(Parsed::Row)
+    }
+}
+
+impl Json {
+    fn new(layout: &Layout, columns: &[ColumnSpec<'_>]) -> Self {
+        let mut keys = Keys::default();
+        for (index, column) in columns.iter().enumerate() {
+            for (rank, spelling) in column.spellings().enumerate() {
+                keys.add(spelling, index as u16, rank.min(usize::from(u8::MAX) - 1) as u8);
+            }
+        }
+        let stream = layout.wanted_path.as_ref().map(|path| path.clone().into_bytes());
+        if stream.is_some() {
+            STREAM_KEYS.iter().for_each(|key| keys.add_stream(key));
+        }
+        Self { keys, stream }
+    }
+
+    #[inline]
+    fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, Fault> {
+        row.cells.resize(row.shape.names.len(), Cell::UNSET);
+        row.hints.rewind();
+        let mut scanner = Scanner::new(line);
+        scanner.enter()?;
+        let mut parsed = Parsed::Row;
+        self.members(&mut scanner, line, row, ROOT, 1, &mut parsed)?;
+        scanner.finish()?;
+        Ok(parsed)
+    }
+
+    fn members(
+        &self,
+        scanner: &mut Scanner<'_>,
+        line: &[u8],
+        row: &mut Row,
+        object: MemberId,
+        depth: usize,
+        parsed: &mut Parsed,
+    ) -> Result<(), Fault> {
+        let mut first = true;
+        while scanner.next_key(first)?.is_some() {
+            first = false;
+            let id = match row.hints.guess(object, |key| scanner.skip_known(key)) {
+                Some(id) => id,
+                None => self.look_up(scanner, row, object)?,
+            };
+            scanner.colon()?;
+            let Some(member) = self.keys.get(id) else {
+                scanner.value(depth)?;
+                continue;
+            };
+            let mut inner = member.nested.then(|| scanner.clone());
+            let value = scanner.value(depth)?;
+            if let Some(inner) = &mut inner
+                && inner.enter_nested()
+            {
+                self.members(inner, line, row, id, depth + 1, parsed)?;
+            }
+            if member.stream && self.is_other_stream(line, value) {
+                *parsed = Parsed::OtherStream;
+            }
+            for &(column, rank) in &member.columns {
+                row.put(usize::from(column), rank, value, line);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn look_up(&self, scanner: &mut Scanner<'_>, row: &mut Row, object: MemberId) -> Result<MemberId, Fault> {
+        let (key, escaped) = scanner.key()?;
+        if escaped {
+            let mut text = Vec::with_capacity(key.len());
+            json::unescape_into(key, &mut text);
+            return Ok(self.keys.find(object, &text));
+        }
+        let id = self.keys.find(object, key);
+        row.hints.learn(object, key, id);
+        Ok(id)
+    }
+
+    fn is_other_stream(&self, line: &[u8], value: Value) -> bool {
+        let (Some(wanted), ValueKind::String { escaped }) = (&self.stream, value.kind) else {
+            return false;
+        };
+        let raw = &line[value.start..value.end];
+        if !escaped {
+            return raw != wanted;
+        }
+        let mut text = Vec::with_capacity(raw.len());
+        json::unescape_into(raw, &mut text);
+        text != *wanted
+    }
+}
+
+impl Row {
+    /// Takes over the line; no cell is set yet.
+    #[inline]
+    fn begin(&mut self, line: &Line<'_>, shape: &Arc<Shape>) {
+        if !Arc::ptr_eq(&self.shape, shape) {
+            self.shape = shape.clone();
+            self.hints.clear();
+        }
+        if !Arc::ptr_eq(&self.name, line.name()) {
+            self.name = line.name().clone();
+        }
+        self.line = line.number();
+        self.cells.clear();
+        self.bytes.clear();
+        self.bytes.extend_from_slice(line.bytes());
+    }
+
+    /// Takes a JSON value for a column, unless it has one under a better spelling.
+    #[inline]
+    fn put(&mut self, column: usize, rank: u8, value: Value, line: &[u8]) {
+        let Some(cell) = self.cells.get_mut(column) else {
+            return;
+        };
+        if rank > cell.rank {
+            return;
+        }
+        let raw = &line[value.start..value.end];
+        let at = |kind| Cell { rank, ..Cell::at(kind, value.start, value.end) };
+        *cell = match value.kind {
+            ValueKind::Null if rank == cell.rank => Cell::UNSET,
+            ValueKind::Null => return,
+            ValueKind::String { .. } if raw.is_empty() => at(CellKind::Empty),
+            ValueKind::String { escaped: false } | ValueKind::Bare | ValueKind::Object => at(CellKind::Text),
+            ValueKind::String { escaped: true } => {
+                let text = add_text(&mut self.bytes, |bytes| json::unescape_into(raw, bytes));
+                Cell { text, ..at(CellKind::Text) }
+            }
+            ValueKind::Array if next_element(raw).is_none() => at(CellKind::Empty),
+            ValueKind::Array => {
+                let text = add_text(&mut self.bytes, |bytes| json::join(raw, b",", bytes));
+                Cell { text, ..at(CellKind::Array) }
+            }
+        };
+    }
+}
+
+/// Where the text lies that `write` adds to the bytes of a row.
+#[cold]
+fn add_text(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> (u32, u32) {
+    let start = bytes.len() as u32;
+    write(bytes);
+    (start, bytes.len() as u32)
 }

@@ -18,6 +18,7 @@ pub struct Block {
     pub(crate) base: usize,
     pub(crate) end: usize,
     pub(crate) spans: Vec<Span>,
+    pub(crate) max_line: usize,
 }
 
 /// Where a line lies, counted from the base of its block. The end of its line ending is the next line's start.
@@ -43,7 +44,7 @@ pub enum LineKind {
 /// One line of a [`Block`].
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'b> {
-    name: &'b Arc<str>,
+    block: &'b Block,
     number: u64,
     kind: LineKind,
     raw: &'b [u8],
@@ -98,14 +99,19 @@ impl Block {
         let next = self.spans.get(index + 1).map_or(bytes.len(), |next| next.start as usize);
         let raw = &bytes[span.start as usize..next];
         let len = (span.end - span.start) as usize;
-        Line { name: &self.name, number: self.first_line + index as u64, kind: span.kind, raw, len }
+        Line { block: self, number: self.first_line + index as u64, kind: span.kind, raw, len }
     }
 }
 
 impl<'b> Line<'b> {
     /// The name of the input.
     pub fn name(&self) -> &'b Arc<str> {
-        self.name
+        &self.block.name
+    }
+
+    /// The longest line that is read, in bytes.
+    pub(crate) fn limit(&self) -> usize {
+        self.block.max_line
     }
 
     /// The number of the line in its input, counted from 1.
@@ -135,6 +141,6 @@ impl<'b> Line<'b> {
 
     /// An error about this line.
     pub fn error(&self, field: Option<Arc<str>>, cause: RowCause) -> RowError {
-        RowError { name: self.name.clone(), line: self.number, field, cause }
+        RowError { name: self.name().clone(), line: self.number, field, cause }
     }
 }

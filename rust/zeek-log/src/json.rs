@@ -1,12 +1,626 @@
-//! A strict scanner of JSON objects on bytes.
+//! A strict scanner of JSON on bytes: finds where keys and values begin and end, and refuses what is not JSON.
+//!
+//! Unlike a general parser it builds nothing, and it takes strings that are not UTF-8, which logs contain. A lone
+//! surrogate escape is taken, too, and stands for U+FFFD.
 
 use std::borrow::Cow;
 
-/// Which keys came in which order in the rows before.
-#[derive(Debug, Default)]
-pub(crate) struct Hints;
+use crate::RowCause;
+use crate::escape::{hex, push_hex};
 
+/// How deep arrays and objects may nest: as deep as serde_json allows.
+const MAX_DEPTH: usize = 127;
+
+/// A position in a JSON text.
+#[derive(Clone, Debug)]
+pub(crate) struct Scanner<'j> {
+    text: &'j [u8],
+    at: usize,
+}
+
+/// What a value is, and from where to where: strings without their quotes, arrays and objects with their brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub(crate) kind: ValueKind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueKind {
+    Null,
+    /// `true`, `false` or a number.
+    Bare,
+    String {
+        escaped: bool,
+    },
+    Array,
+    Object,
+}
+
+/// What was expected where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    at: usize,
+    expected: &'static str,
+}
+
+impl Fault {
+    pub(crate) fn cause(self) -> RowCause {
+        RowCause::Json { at: self.at, expected: self.expected }
+    }
+}
+
+impl<'j> Scanner<'j> {
+    pub(crate) fn new(text: &'j [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Enters the object that the text should begin with.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Result<(), Fault> {
+        self.skip_space();
+        self.take(b'{', "a JSON object should begin here")
+    }
+
+    /// Moves behind the opening quote of the first or next key; `None` at the end of the object, which is left.
+    #[inline]
+    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<()>, Fault> {
+        self.skip_space();
+        if self.peek() == b'}' {
+            self.at += 1;
+            return Ok(None);
+        }
+        if !first {
+            self.take(b',', "a comma or the end of the object should be here")?;
+            self.skip_space();
+        }
+        self.take(b'"', "a key in quotes should be here").map(Some)
+    }
+
+    /// Moves behind text that is known to be the next key with its closing quote.
+    #[inline]
+    pub(crate) fn skip_known(&mut self, key: &[u8]) -> bool {
+        let here = self.text[self.at..].starts_with(key);
+        if here {
+            self.at += key.len();
+        }
+        here
+    }
+
+    /// Moves behind the closing quote of a key; gives the key, still escaped, and whether it has escapes.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Result<(&'j [u8], bool), Fault> {
+        let start = self.at;
+        let escaped = self.string()?;
+        Ok((&self.text[start..self.at - 1], escaped))
+    }
+
+    /// Moves over the colon to the value.
+    #[inline]
+    pub(crate) fn colon(&mut self) -> Result<(), Fault> {
+        self.skip_space();
+        self.take(b':', "a colon should be here")?;
+        self.skip_space();
+        Ok(())
+    }
+
+    /// Whether an object comes next, which is then entered.
+    #[inline]
+    pub(crate) fn enter_nested(&mut self) -> bool {
+        let nested = self.peek() == b'{';
+        self.at += usize::from(nested);
+        nested
+    }
+
+    /// Moves behind a value.
+    #[inline]
+    pub(crate) fn value(&mut self, depth: usize) -> Result<Value, Fault> {
+        let start = self.at;
+        let kind = match self.peek() {
+            b'"' => {
+                self.at += 1;
+                let escaped = self.string()?;
+                return Ok(Value { kind: ValueKind::String { escaped }, start: start + 1, end: self.at - 1 });
+            }
+            b'-' | b'0'..=b'9' => self.number().map(|()| ValueKind::Bare),
+            b't' => self.word(b"true").map(|()| ValueKind::Bare),
+            b'f' => self.word(b"false").map(|()| ValueKind::Bare),
+            b'n' => self.word(b"null").map(|()| ValueKind::Null),
+            b'[' => self.array(depth).map(|()| ValueKind::Array),
+            b'{' => self.object(depth).map(|()| ValueKind::Object),
+            _ => self.fault("a value should be here"),
+        }?;
+        Ok(Value { kind, start, end: self.at })
+    }
+
+    /// That nothing but space is left.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { self.fault("the line should end after the object") }
+    }
+
+    /// The byte here; NUL, which JSON never has where this is asked, at the end.
+    #[inline]
+    fn peek(&self) -> u8 {
+        self.text.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, byte: u8, expected: &'static str) -> Result<(), Fault> {
+        if self.peek() == byte {
+            self.at += 1;
+            Ok(())
+        } else {
+            self.fault(expected)
+        }
+    }
+
+    #[cold]
+    fn fault<T>(&self, expected: &'static str) -> Result<T, Fault> {
+        Err(Fault { at: self.at, expected })
+    }
+
+    pub(crate) fn fault_at<T>(&self, at: usize, expected: &'static str) -> Result<T, Fault> {
+        Err(Fault { at, expected })
+    }
+
+    /// From behind the opening quote to behind the closing one; whether there are escapes.
+    #[inline]
+    fn string(&mut self) -> Result<bool, Fault> {
+        let mut escaped = false;
+        loop {
+            self.at += ordinary(&self.text[self.at..]);
+            match self.peek() {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return self.fault("a closing quote should come first (a control character must be escaped)"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        match self.peek() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if hex(self.peek()).is_none() {
+                        return self.fault("four hexadecimal digits should be here");
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return self.fault("an escape sequence should be here"),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&mut self) -> Result<(), Fault> {
+        self.at += usize::from(self.peek() == b'-');
+        match self.peek() {
+            b'0' => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        if self.at == start { self.fault("a digit should be here") } else { Ok(()) }
+    }
+
+    #[inline]
+    fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
+        if self.skip_known(word) { Ok(()) } else { self.fault("true, false, null or another value should be here") }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+        self.check(depth)?;
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == b']' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.skip_space();
+            self.value(depth + 1)?;
+            self.skip_space();
+            match self.peek() {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return self.fault("a comma or the end of the array should be here"),
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Fault> {
+        self.check(depth)?;
+        self.at += 1;
+        let mut first = true;
+        while self.next_key(first)?.is_some() {
+            self.string()?;
+            self.colon()?;
+            self.value(depth + 1)?;
+            first = false;
+        }
+        Ok(())
+    }
+
+    /// Keeps a line of nothing but brackets from exhausting the stack.
+    pub(crate) fn check(&self, depth: usize) -> Result<(), Fault> {
+        if depth < MAX_DEPTH { Ok(()) } else { self.fault("arrays and objects should not nest so deep") }
+    }
+}
+
+/// How many bytes from the start are neither a quote, a backslash nor a control character.
+#[inline]
+fn ordinary(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x;
+        let quote = zero_byte(word ^ ONES * u64::from(b'"'));
+        let backslash = zero_byte(word ^ ONES * u64::from(b'\\'));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        // A borrow can mark bytes above the first found, never below it.
+        let found = (quote | backslash | control) & HIGHS;
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let tail = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(rest.len());
+    words.len() * 8 + tail
+}
+
+/// Appends the text of a string, given without its quotes and known to be well formed, to `out`.
+pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr::memchr(b'\\', raw) {
+        out.extend_from_slice(&raw[..at]);
+        raw = &raw[at + 1..];
+        let (length, character) = match raw {
+            [b'u', ..] => unicode(raw),
+            [b'b', ..] => (1, '\u{8}'),
+            [b'f', ..] => (1, '\u{c}'),
+            [b'n', ..] => (1, '\n'),
+            [b'r', ..] => (1, '\r'),
+            [b't', ..] => (1, '\t'),
+            [other, ..] => (1, char::from(*other)),
+            [] => return,
+        };
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        raw = raw.get(length..).unwrap_or_default();
+    }
+    out.extend_from_slice(raw);
+}
+
+/// The character of `uXXXX` or a surrogate pair `uXXXX\uXXXX`, and the length of either.
+fn unicode(raw: &[u8]) -> (usize, char) {
+    let unit = |from: usize| {
+        let digits = raw.get(from..from + 4)?;
+        digits.iter().try_fold(0u16, |value, &digit| Some(value << 4 | u16::from(hex(digit)?)))
+    };
+    let Some(first) = unit(1) else {
+        return (raw.len(), char::REPLACEMENT_CHARACTER);
+    };
+    let second = if raw.get(5..7) == Some(br"\u") { unit(7) } else { None };
+    let mut decoded = char::decode_utf16([Some(first), second].into_iter().flatten());
+    match decoded.next() {
+        Some(Ok(character)) => (if character.len_utf16() == 2 { 11 } else { 5 }, character),
+        _ => (5, char::REPLACEMENT_CHARACTER),
+    }
+}
+
+/// Appends a string with its quotes. A byte that is not UTF-8 becomes the text `\xHH`, as in Zeek's JSON logs.
+pub(crate) fn push_string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for chunk in text.utf8_chunks() {
+        for &byte in chunk.valid().as_bytes() {
+            match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                b'\n' => out.extend_from_slice(br"\n"),
+                b'\r' => out.extend_from_slice(br"\r"),
+                b'\t' => out.extend_from_slice(br"\t"),
+                0..0x20 => {
+                    out.extend_from_slice(br"\u00");
+                    let digits = out.len();
+                    push_hex(byte, out);
+                    out.drain(digits..digits + 2);
+                }
+                _ => out.push(byte),
+            }
+        }
+        for &byte in chunk.invalid() {
+            out.push(b'\\');
+            push_hex(byte, out);
+        }
+    }
+    out.push(b'"');
+}
+
+/// Whether this text is a JSON number.
+pub(crate) fn is_number(text: &[u8]) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.number().is_ok() && scanner.at == text.len()
+}
+
+/// The first element of a well-formed array and the rest of the array behind it: strings unescaped, anything else as
+/// its JSON.
 pub(crate) fn next_element(array: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
-    let _ = array;
-    None
+    let mut scanner = Scanner::new(array);
+    if matches!(scanner.peek(), b'[' | b',') {
+        scanner.at += 1;
+    }
+    scanner.skip_space();
+    let value = scanner.value(0).ok()?;
+    let raw = &array[value.start..value.end];
+    scanner.skip_space();
+    let rest = &array[scanner.at..];
+    let element = match value.kind {
+        ValueKind::String { escaped: true } => {
+            let mut text = Vec::with_capacity(raw.len());
+            unescape_into(raw, &mut text);
+            Cow::Owned(text)
+        }
+        _ => Cow::Borrowed(raw),
+    };
+    Some((element, rest))
+}
+
+/// Appends the elements of a well-formed array to `out`, with a separator between them.
+pub(crate) fn join(mut array: &[u8], separator: &[u8], out: &mut Vec<u8>) {
+    let mut first = true;
+    while let Some((element, rest)) = next_element(array) {
+        if !first {
+            out.extend_from_slice(separator);
+        }
+        out.extend_from_slice(&element);
+        (array, first) = (rest, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The top-level members, unescaped, or the fault.
+    fn members(text: &[u8]) -> Result<Vec<(Vec<u8>, Value)>, Fault> {
+        let mut scanner = Scanner::new(text);
+        let mut members = Vec::new();
+        scanner.enter()?;
+        while scanner.next_key(members.is_empty())?.is_some() {
+            let mut key = Vec::new();
+            unescape_into(scanner.key()?.0, &mut key);
+            scanner.colon()?;
+            members.push((key, scanner.value(1)?));
+        }
+        scanner.finish()?;
+        Ok(members)
+    }
+
+    fn agrees_with_serde_json(text: &[u8]) {
+        let ours = members(text);
+        let theirs: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_slice(text);
+        // A number too large for a double is well formed all the same.
+        if theirs.as_ref().is_err_and(|error| error.to_string().contains("out of range")) {
+            return;
+        }
+        let Ok(theirs) = theirs else {
+            assert!(ours.is_err(), "{:?}", String::from_utf8_lossy(text));
+            return;
+        };
+        let ours = ours.unwrap_or_else(|fault| panic!("{fault:?} in {:?}", String::from_utf8_lossy(text)));
+        let mut last: Vec<&Vec<u8>> = ours.iter().map(|(key, _)| key).collect();
+        last.sort();
+        last.dedup();
+        assert_eq!(last.len(), theirs.len());
+        for (index, (key, value)) in ours.iter().enumerate() {
+            if ours[index + 1..].iter().any(|(other, _)| other == key) {
+                continue;
+            }
+            let expected = &theirs[std::str::from_utf8(key).unwrap()];
+            let raw = &text[value.start..value.end];
+            match value.kind {
+                ValueKind::String { escaped } => {
+                    let mut text = Vec::new();
+                    unescape_into(raw, &mut text);
+                    assert_eq!(expected.as_str().unwrap().as_bytes(), text);
+                    assert_eq!(escaped, raw.contains(&b'\\'));
+                }
+                _ => assert_eq!(&serde_json::from_slice::<serde_json::Value>(raw).unwrap(), expected),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_json_and_what_is_not() {
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
+        for text in [
+            "{}",
+            " { } ",
+            r#"{"a":1}"#,
+            r#"{"a":1,}"#,
+            r#"{,"a":1}"#,
+            r#"{"a" 1}"#,
+            r#"{"a":}"#,
+            r#"{a:1}"#,
+            r#"{"a":1"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1} x"#,
+            r#"{"a":01}"#,
+            r#"{"a":-}"#,
+            r#"{"a":1.}"#,
+            r#"{"a":.5}"#,
+            r#"{"a":1e}"#,
+            r#"{"a":-0.5E+10}"#,
+            r#"{"a":tru}"#,
+            r#"{"a":true,"b":false,"c":null}"#,
+            r#"{"a":nulll}"#,
+            r#"{"a":"\x"}"#,
+            r#"{"a":"\u12"}"#,
+            r#"{"a":"\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\"}"#,
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\u{0}\"}",
+            r#"{"a":[]}"#,
+            r#"{"a":[1,"2",[3],{"b":4}]}"#,
+            r#"{"a":[1,]}"#,
+            r#"{"a":[1 2]}"#,
+            r#"{"a":{"b":1,}}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"\u0061":1}"#,
+            "",
+            " ",
+            "[]",
+            "1",
+            "null",
+            r#""a""#,
+            "{",
+            r#"{""#,
+            r#"{"a"#,
+            r#"{"a":"b"#,
+            r#"{"a":"b\"#,
+            "{\"a\":1\n,\r\n\"b\"\t:2}",
+            r#"{"":0}"#,
+            r#"{"a":+1}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":'b'}"#,
+            &long,
+        ] {
+            agrees_with_serde_json(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        for depth in [100, 125, 126, 127, 128, 200, 100_000] {
+            let text = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+            agrees_with_serde_json(text.as_bytes());
+            let text = format!(r#"{}1{}"#, r#"{"a":"#.repeat(depth), "}".repeat(depth));
+            agrees_with_serde_json(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_taken() {
+        let members = members(b"{\"a\":\"\xff\xfe\",\"b\xff\":1}").unwrap();
+        assert_eq!(members[1].0, b"b\xff");
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced() {
+        for raw in [&br"\ud800x"[..], br"\udc00x", br"\ud800\u0041"] {
+            let mut text = Vec::new();
+            unescape_into(raw, &mut text);
+            let text = String::from_utf8(text).unwrap();
+            assert!(text == "\u{fffd}x" || text == "\u{fffd}A", "{text}");
+        }
+    }
+
+    #[test]
+    fn elements_of_an_array() {
+        let mut rest: &[u8] = br#"[ "a\tb" , 1,[2], "" ]"#;
+        let mut elements = Vec::new();
+        while let Some((element, after)) = next_element(rest) {
+            elements.push(String::from_utf8(element.into_owned()).unwrap());
+            rest = after;
+        }
+        assert_eq!(elements, ["a\tb", "1", "[2]", ""]);
+        assert_eq!(next_element(b"[ ]"), None);
+    }
+
+    #[test]
+    fn numbers() {
+        for (text, number) in [("0", true), ("-1.5e3", true), ("", false), ("1x", false), ("01", false), ("T", false)] {
+            assert_eq!(is_number(text.as_bytes()), number, "{text}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+            r#"[a-c"\\/]{0,20}"#.prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 24, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::vec((r"[a-d\\\x22]{0,9}", inner), 0..6)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn well_formed_objects(members in prop::collection::vec((any::<String>(), json()), 0..8), pretty: bool) {
+            let value = serde_json::Value::Object(members.into_iter().collect());
+            let text = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
+            agrees_with_serde_json(&text.unwrap());
+        }
+
+        #[test]
+        fn objects_with_one_byte_changed(members in prop::collection::vec(("[a-c]{0,9}", json()), 1..5),
+                                         at: prop::sample::Index,
+                                         byte in prop::sample::select(&b"\"\\{}[],:01.-eE+tfn u\n\0\x1f"[..])) {
+            let value = serde_json::Value::Object(members.into_iter().collect());
+            let mut text = serde_json::to_vec(&value).unwrap();
+            let at = at.index(text.len());
+            text[at] = byte;
+            let lone_surrogate = String::from_utf8_lossy(&text).contains(r"\ud");
+            if std::str::from_utf8(&text).is_ok() && !lone_surrogate {
+                agrees_with_serde_json(&text);
+            }
+        }
+
+        #[test]
+        fn any_text_comes_back_from_a_string(text: String) {
+            let mut quoted = Vec::new();
+            push_string(text.as_bytes(), &mut quoted);
+            prop_assert_eq!(serde_json::from_slice::<String>(&quoted).unwrap(), text);
+        }
+    }
 }

@@ -44,12 +44,16 @@ mod block;
 mod decompress;
 mod error;
 mod escape;
+mod header;
 mod inputs;
 mod json;
+mod keys;
 mod layout;
+mod parts;
 mod reader;
 mod row;
 mod sink;
+mod tsv;
 pub mod value;
 
 pub use append::{Appender, NewField, NewValue};

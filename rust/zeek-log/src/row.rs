@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::error::excerpt;
 use crate::escape::unescape;
+use crate::keys::Hints;
 use crate::layout::Format;
 use crate::value;
 use crate::{RowCause, RowError, ValueError, json};
@@ -23,7 +24,9 @@ pub struct Row {
     pub(crate) name: Arc<str>,
     pub(crate) line: u64,
     /// Which keys came in which order in the JSON rows before.
-    pub(crate) hints: json::Hints,
+    pub(crate) hints: Hints,
+    /// Where the columns of a TSV row begin.
+    pub(crate) bounds: Vec<u32>,
 }
 
 /// What all rows of one binding have in common.
@@ -63,6 +66,13 @@ pub(crate) enum CellKind {
 
 impl Cell {
     pub(crate) const UNSET: Self = Self { kind: CellKind::Unset, rank: u8::MAX, raw: (0, 0), text: (0, 0) };
+
+    /// A cell whose text needs no unescaping. Lines are shorter than 2^32 bytes.
+    #[inline]
+    pub(crate) fn at(kind: CellKind, start: usize, end: usize) -> Self {
+        let span = (start as u32, end as u32);
+        Self { kind, rank: 0, raw: span, text: span }
+    }
 }
 
 impl Row {

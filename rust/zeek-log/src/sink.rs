@@ -1,26 +1,72 @@
 //! Where output goes: standard output, or a file that appears under its name only when it is complete.
+//!
+//! What is written is the caller's business; only compression is added, by the ending of the file's name.
 
-use std::path::Path;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::write::GzEncoder;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::Error;
 
 /// An output. Dropped before [`finish`](Self::finish), it leaves no file.
-#[derive(Debug)]
-pub struct Sink {}
+pub struct Sink {
+    name: Arc<str>,
+    writer: Writer,
+    /// The temporary name and the final one.
+    rename: Option<(TempPath, PathBuf)>,
+}
+
+type Plain = Box<dyn Write + Send>;
+
+enum Writer {
+    Plain(Plain),
+    Gzip(GzEncoder<Plain>),
+    Zstd(zstd::Encoder<'static, Plain>),
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("name", &self.name).finish_non_exhaustive()
+    }
+}
 
 impl Sink {
     /// Standard output.
     pub fn stdout() -> Self {
-        todo!()
+        let writer = Writer::Plain(Box::new(io::stdout()));
+        Self { name: Arc::from("(standard output)"), writer, rename: None }
     }
 
     /// A file; `-` is standard output. A name that ends in `.gz` or `.zst` is compressed.
     ///
+    /// The file is written under a temporary name in the same directory. [`finish`](Self::finish) then renames it, which
+    /// replaces a file of that name in one step and keeps its permissions; a symbolic link of that name is itself
+    /// replaced, and what it points to is left alone. A named pipe or a device, and whatever is below `/dev`, is written
+    /// directly.
+    ///
     /// # Errors
     /// When no file can be made in its directory.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let _ = path;
-        todo!()
+        if path == Path::new("-") {
+            return Ok(Self::stdout());
+        }
+        let name: Arc<str> = path.to_string_lossy().into();
+        let (plain, rename) = open(path).map_err(|cause| write_error(&name, cause))?;
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let writer = match extension {
+            Some("gz") => Writer::Gzip(GzEncoder::new(plain, flate2::Compression::default())),
+            Some("zst") => {
+                let encoder = zstd::Encoder::new(plain, zstd::DEFAULT_COMPRESSION_LEVEL);
+                Writer::Zstd(encoder.map_err(|cause| write_error(&name, cause))?)
+            }
+            _ => Writer::Plain(plain),
+        };
+        Ok(Self { name, writer, rename })
     }
 
     /// Writes bytes.
@@ -28,15 +74,80 @@ impl Sink {
     /// # Errors
     /// [`Error::BrokenPipe`] when the reading end has gone, [`Error::Write`] otherwise.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let _ = bytes;
-        todo!()
+        let writer: &mut dyn Write = match &mut self.writer {
+            Writer::Plain(writer) => writer,
+            Writer::Gzip(writer) => writer,
+            Writer::Zstd(writer) => writer,
+        };
+        writer.write_all(bytes).map_err(|cause| write_error(&self.name, cause))
     }
 
     /// Completes the output and gives it its name.
     ///
     /// # Errors
-    /// As for [`write`](Self::write); nothing is left under the final name then.
+    /// As for [`write`](Self::write); nothing is left under the final name then that was not there before.
     pub fn finish(self) -> Result<(), Error> {
-        todo!()
+        let Self { name, writer, rename } = self;
+        let complete = || {
+            let mut plain = match writer {
+                Writer::Plain(writer) => writer,
+                Writer::Gzip(encoder) => encoder.finish()?,
+                Writer::Zstd(encoder) => encoder.finish()?,
+            };
+            plain.flush()?;
+            drop(plain);
+            rename.map_or(Ok(()), |(temporary, path)| temporary.persist(path).map_err(|error| error.error))
+        };
+        complete().map_err(|cause| write_error(&name, cause))
+    }
+}
+
+fn open(path: &Path) -> io::Result<(Plain, Option<(TempPath, PathBuf)>)> {
+    let there = fs::symlink_metadata(path).ok().map(|metadata| metadata.file_type());
+    if there.is_some_and(|there| there.is_dir()) {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    // Renaming onto /dev/null or /dev/stdout would take it away from everybody.
+    let special = path.starts_with("/dev") || there.is_some_and(|there| !there.is_file() && !there.is_symlink());
+    if special {
+        return Ok((buffered(OpenOptions::new().write(true).open(path)?), None));
+    }
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".").suffix(".part");
+    let permissions = permissions(path);
+    if let Some(permissions) = &permissions {
+        builder.permissions(permissions.clone());
+    }
+    let (file, temporary) = NamedTempFile::into_parts(builder.tempfile_in(directory)?);
+    Ok((buffered(file), Some((temporary, path.to_owned()))))
+}
+
+fn buffered(file: File) -> Plain {
+    Box::new(BufWriter::with_capacity(128 << 10, file))
+}
+
+/// Those of the file that is replaced, or what a new file ordinarily has.
+#[cfg(unix)]
+fn permissions(path: &Path) -> Option<fs::Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
+    let mode = replaced.map_or(0o666, |metadata| metadata.permissions().mode() & 0o777);
+    Some(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn permissions(_: &Path) -> Option<fs::Permissions> {
+    None
+}
+
+fn write_error(name: &Arc<str>, cause: io::Error) -> Error {
+    let name = name.clone();
+    match cause.kind() {
+        io::ErrorKind::BrokenPipe => Error::BrokenPipe { name },
+        _ => Error::Write { name, cause },
     }
 }

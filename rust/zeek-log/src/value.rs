@@ -1,4 +1,22 @@
 //! From the text of a field to its value. Texts are bytes as [`Row::get`](crate::Row::get) gives them.
+//!
+//! ```
+//! use zeek_log::value::{parse_addr, parse_count, parse_micros, parse_time};
+//!
+//! assert_eq!(parse_count(b"1460"), Ok(1460));
+//! assert_eq!(parse_micros(b"0.012345"), Ok(12_345));
+//! assert_eq!(parse_time(b"1700000000.123456"), Ok(1_700_000_000_123_456));
+//! assert_eq!(parse_time(b"2023-11-14T22:13:20.123456Z"), Ok(1_700_000_000_123_456));
+//! assert_eq!(parse_addr(b"192.0.2.1"), parse_addr(b"::ffff:192.0.2.1"));
+//! assert_eq!(parse_count(b"12x").unwrap_err().to_string(), "is not a count");
+//! ```
+
+use std::net::Ipv6Addr;
+use std::str;
+
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::TimeZone;
 
 use crate::ValueError;
 
@@ -6,27 +24,48 @@ use crate::ValueError;
 ///
 /// # Errors
 /// For any other text.
+#[inline]
 pub fn parse_count(text: &[u8]) -> Result<u64, ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "a count" })
+    const ERROR: ValueError = ValueError { wanted: "a count" };
+    if text.is_empty() || text.len() > 20 {
+        return Err(ERROR);
+    }
+    let mut value = 0u64;
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(ERROR);
+        }
+        value = value.checked_mul(10).and_then(|v| v.checked_add(u64::from(digit))).ok_or(ERROR)?;
+    }
+    Ok(value)
 }
 
 /// A `double`, or an `interval` in seconds: a finite decimal number, with or without exponent, correctly rounded.
 ///
 /// # Errors
 /// For any other text.
+#[inline]
 pub fn parse_double(text: &[u8]) -> Result<f64, ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "a number" })
+    const ERROR: ValueError = ValueError { wanted: "a number" };
+    let decimal = Decimal::parse(text).ok_or(ERROR)?;
+    // Both are exact as doubles, so that the one division rounds once, and correctly.
+    if let (0..=0x1f_ffff_ffff_ffff, -22..=0) = (decimal.digits, decimal.exponent) {
+        let magnitude = decimal.digits as f64 / POWERS_OF_TEN[-decimal.exponent as usize];
+        return Ok(if decimal.negative { -magnitude } else { magnitude });
+    }
+    let value: f64 = str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(ERROR)?;
+    if value.is_finite() { Ok(value) } else { Err(ERROR) }
 }
 
 /// A decimal number of seconds as microseconds, exact; beyond six decimals rounded half to even.
 ///
 /// # Errors
-/// For any other text, and outside of the range of `i64`.
+/// For any other text, and from 10^12 seconds on.
+#[inline]
 pub fn parse_micros(text: &[u8]) -> Result<i64, ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "a number of seconds" })
+    const ERROR: ValueError = ValueError { wanted: "a number of seconds" };
+    Decimal::parse(text).and_then(Decimal::micros).ok_or(ERROR)
 }
 
 /// A `time` as microseconds since 1970: seconds as in [`parse_micros`], ISO 8601 (UTC unless it says otherwise), or a
@@ -34,34 +73,302 @@ pub fn parse_micros(text: &[u8]) -> Result<i64, ValueError> {
 ///
 /// # Errors
 /// For any other text.
+#[inline]
 pub fn parse_time(text: &[u8]) -> Result<i64, ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "a time" })
+    const ERROR: ValueError = ValueError { wanted: "a time" };
+    match Decimal::parse(text) {
+        Some(Decimal { digits: millis @ 100_000_000_000.., exponent: 0, negative: false, .. }) => {
+            i64::try_from(millis).ok().and_then(|millis| millis.checked_mul(1000)).ok_or(ERROR)
+        }
+        Some(decimal) => decimal.micros().ok_or(ERROR),
+        None => iso_8601(text).ok_or(ERROR),
+    }
 }
 
 /// A `port`: a whole number from 0 to 65535.
 ///
 /// # Errors
 /// For any other text.
+#[inline]
 pub fn parse_port(text: &[u8]) -> Result<u16, ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "a port" })
+    const ERROR: ValueError = ValueError { wanted: "a port" };
+    parse_count(text).ok().and_then(|port| u16::try_from(port).ok()).ok_or(ERROR)
 }
 
-/// An `addr`: IPv6, or IPv4 mapped into it.
+/// An `addr`: IPv6, or IPv4 mapped into it (`::ffff:192.0.2.1`).
 ///
 /// # Errors
 /// For any other text.
+#[inline]
 pub fn parse_addr(text: &[u8]) -> Result<[u8; 16], ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "an address" })
+    const ERROR: ValueError = ValueError { wanted: "an address" };
+    if let Some([a, b, c, d]) = ipv4(text) {
+        return Ok([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]);
+    }
+    let address: Ipv6Addr = str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(ERROR)?;
+    Ok(address.octets())
 }
 
 /// A `bool`: `T`, `F`, `true` or `false`.
 ///
 /// # Errors
 /// For any other text.
+#[inline]
 pub fn parse_bool(text: &[u8]) -> Result<bool, ValueError> {
-    let _ = text;
-    Err(ValueError { wanted: "a bool" })
+    match text {
+        b"T" | b"true" => Ok(true),
+        b"F" | b"false" => Ok(false),
+        _ => Err(ValueError { wanted: "a bool" }),
+    }
+}
+
+const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// A decimal number `digits * 10^exponent`, plus less than one unit of its last digit where `inexact`.
+struct Decimal {
+    negative: bool,
+    digits: u64,
+    exponent: i32,
+    inexact: bool,
+}
+
+impl Decimal {
+    /// Reads a number as JSON and Zeek write it; leading zeros are allowed.
+    #[inline]
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (negative, rest) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        let mut number = Self { negative, digits: 0, exponent: 0, inexact: false };
+        let rest = number.take_digits(rest, 0)?;
+        let rest = match rest {
+            [b'.', rest @ ..] => number.take_digits(rest, -1)?,
+            _ => rest,
+        };
+        match rest {
+            [] => Some(number),
+            [b'e' | b'E', exponent @ ..] => {
+                let exponent = exponent.strip_prefix(b"+").unwrap_or(exponent);
+                let (sign, digits) = exponent.strip_prefix(b"-").map_or((1, exponent), |digits| (-1, digits));
+                // Beyond four digits every double is 0 or infinite, and every count of microseconds out of range.
+                let exponent = parse_count(digits).ok()?.min(9_999) as i32 * sign;
+                number.exponent += exponent;
+                Some(number)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes digits, at least one, each of which lowers the exponent by `-step`; digits that do not fit count as inexact.
+    #[inline]
+    fn take_digits<'t>(&mut self, text: &'t [u8], step: i32) -> Option<&'t [u8]> {
+        let mut taken = 0;
+        for &byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            taken += 1;
+            if self.digits < 1_000_000_000_000_000_000 {
+                self.digits = self.digits * 10 + u64::from(digit);
+                self.exponent += step;
+            } else {
+                self.inexact |= digit != 0;
+                self.exponent += step + 1;
+            }
+        }
+        if taken == 0 { None } else { Some(&text[taken..]) }
+    }
+
+    /// Seconds as microseconds, half to even.
+    #[inline]
+    fn micros(self) -> Option<i64> {
+        let shift = self.exponent + 6;
+        let magnitude = if self.digits == 0 {
+            0
+        } else if shift >= 0 {
+            let factor = 10u64.checked_pow(shift as u32)?;
+            self.digits.checked_mul(factor)?
+        } else {
+            // There are at most nineteen digits: less than half of 10^20.
+            match 10u64.checked_pow(shift.unsigned_abs()) {
+                Some(divisor) => {
+                    let (quotient, remainder) = (self.digits / divisor, self.digits % divisor);
+                    let half = divisor / 2;
+                    let up = remainder > half || remainder == half && (self.inexact || quotient % 2 == 1);
+                    quotient + u64::from(up)
+                }
+                None => 0,
+            }
+        };
+        let magnitude = i64::try_from(magnitude).ok().filter(|m| *m < 1_000_000_000_000_000_000)?;
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+}
+
+#[inline]
+fn ipv4(text: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let (mut index, mut value, mut digits) = (0, 0u32, 0);
+    for &byte in text {
+        if byte == b'.' {
+            if digits == 0 || index == 3 {
+                return None;
+            }
+            octets[index] = value as u8;
+            (index, value, digits) = (index + 1, 0, 0);
+        } else {
+            let digit = byte.wrapping_sub(b'0');
+            // Zeek writes no leading zeros, which elsewhere mean octal.
+            if digit > 9 || digits > 0 && value == 0 {
+                return None;
+            }
+            value = value * 10 + u32::from(digit);
+            digits += 1;
+            if value > 255 {
+                return None;
+            }
+        }
+    }
+    if index != 3 || digits == 0 {
+        return None;
+    }
+    octets[3] = value as u8;
+    Some(octets)
+}
+
+fn iso_8601(text: &[u8]) -> Option<i64> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    let timestamp = PARSER.parse_timestamp(text).ok().or_else(|| {
+        let civil: DateTime = PARSER.parse_datetime(text).ok()?;
+        civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })?;
+    let nanos = timestamp.as_nanosecond();
+    let (micros, rest) = (nanos.div_euclid(1000), nanos.rem_euclid(1000));
+    let up = rest > 500 || rest == 500 && micros % 2 != 0;
+    i64::try_from(micros + i128::from(up)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn counts_and_ports() {
+        assert_eq!(parse_count(b"18446744073709551615"), Ok(u64::MAX));
+        for text in ["", "-1", "+1", "1.0", "12x", " 1", "18446744073709551616", "99999999999999999999", "0x1"] {
+            assert!(parse_count(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(parse_port(b"65535"), Ok(65535));
+        assert_eq!(parse_port(b"65536").unwrap_err().to_string(), "is not a port");
+    }
+
+    #[test]
+    fn doubles_are_decimal_and_finite() {
+        assert_eq!(parse_double(b"9.5367431640625e-7"), Ok(9.5367431640625e-7));
+        assert_eq!(parse_double(b"-0.5"), Ok(-0.5));
+        for text in ["", "-", ".5", "5.", "1e", "1e+", "nan", "inf", "infinity", "1e999", "0x10", "1_000", "1 ", "1,5"]
+        {
+            assert!(parse_double(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn microseconds_are_exact_and_round_half_to_even() {
+        for (text, micros) in [
+            ("0", 0),
+            ("1700000000.123456", 1_700_000_000_123_456),
+            ("11.537757", 11_537_757),
+            ("-1.5", -1_500_000),
+            ("0.0000005", 0),
+            ("0.0000015", 2),
+            ("0.0000025", 2),
+            ("0.00000250000000000000000000000001", 3),
+            ("0.0000024999999999999999999999999", 2),
+            ("0.0015990734100341797", 1599),
+            ("9.5367431640625e-7", 1),
+            ("1.5e3", 1_500_000_000),
+            ("1e-9999", 0),
+            ("0e9999", 0),
+            ("999999999999.999999", 999_999_999_999_999_999),
+            ("00000000000000000000000000000000000001.5", 1_500_000),
+        ] {
+            assert_eq!(parse_micros(text.as_bytes()), Ok(micros), "{text}");
+        }
+        for text in ["", "1e13", "1000000000000", "1e99999999999999999999", "123456789012345678901234567890", "x"] {
+            assert!(parse_micros(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_in_every_form() {
+        for (text, micros) in [
+            ("1588205199.82437", 1_588_205_199_824_370),
+            ("1588205199824", 1_588_205_199_824_000),
+            ("2020-04-30T00:06:39.824370Z", 1_588_205_199_824_370),
+            ("2020-04-30T02:06:39.82437+02:00", 1_588_205_199_824_370),
+            ("2020-04-30T02:06:39.82437+0200", 1_588_205_199_824_370),
+            ("2020-04-30T00:06:39.824370", 1_588_205_199_824_370),
+            ("2020-04-30 00:06:39.824370Z", 1_588_205_199_824_370),
+            ("1969-12-31T23:59:59.5Z", -500_000),
+            ("6.834947", 6_834_947),
+        ] {
+            assert_eq!(parse_time(text.as_bytes()), Ok(micros), "{text}");
+        }
+        for text in ["", "yesterday", "2020-13-30T00:00:00Z", "2020-04-30T00:06:39.82437Z trailing"] {
+            assert!(parse_time(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(parse_addr(b"::"), Ok([0; 16]));
+        assert_eq!(parse_addr(b"255.0.10.1").map(|a| [a[12], a[13], a[14], a[15]]), Ok([255, 0, 10, 1]));
+        for text in ["", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1..2.3", "01.2.3.4", "1.2.3.4 ", "fe80::1%eth0", "host"] {
+            assert!(parse_addr(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bools_in_both_formats() {
+        assert_eq!((parse_bool(b"T"), parse_bool(b"false")), (Ok(true), Ok(false)));
+        assert!(parse_bool(b"1").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn doubles_round_as_the_standard_library_does(text in r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?") {
+            prop_assert_eq!(parse_double(text.as_bytes()).map(f64::to_bits), Ok(text.parse::<f64>().unwrap().to_bits()));
+        }
+
+        #[test]
+        fn micros_come_back_as_written(micros in -999_999_999_999_999_999i64..1_000_000_000_000_000_000) {
+            let (sign, magnitude) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+            let text = format!("{sign}{}.{:06}", magnitude / 1_000_000, magnitude % 1_000_000);
+            prop_assert_eq!(parse_micros(text.as_bytes()), Ok(micros));
+        }
+
+        #[test]
+        fn micros_are_the_nearest(text in r"[0-9]{1,6}\.[0-9]{1,24}") {
+            // Scaled to an integer of 24 decimals, which a 128-bit integer holds.
+            let (whole, fraction) = text.split_once('.').unwrap();
+            let scaled: u128 = format!("{whole}{fraction:0<24}").parse().unwrap();
+            let unit = 10u128.pow(18);
+            let (down, rest) = (scaled / unit, scaled % unit);
+            let up = rest > unit / 2 || rest == unit / 2 && down % 2 == 1;
+            prop_assert_eq!(parse_micros(text.as_bytes()), Ok((down + u128::from(up)) as i64));
+        }
+
+        #[test]
+        fn ipv4_agrees_with_the_standard_library(text in r"[0-9.]{0,16}|([0-9]{1,3}\.){3}[0-9]{1,3}") {
+            let expected = text.parse::<std::net::Ipv4Addr>().ok().map(|a| a.octets());
+            prop_assert_eq!(ipv4(text.as_bytes()), expected);
+        }
+    }
 }

@@ -1,0 +1,130 @@
+//! Where the columns of a TSV row begin and end.
+
+use crate::layout::{Layout, PACKING};
+
+/// Where a field is found in a row: its column, and its place within the column where several are packed into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) column: usize,
+    pub(crate) part: usize,
+    pub(crate) parts: usize,
+}
+
+impl Place {
+    /// The place of a field by its position in [`Layout::fields`].
+    pub(crate) fn of(layout: &Layout, position: usize) -> Option<Self> {
+        let mut first = 0;
+        for (column, &parts) in layout.packs.iter().enumerate() {
+            if position < first + parts {
+                return Some(Self { column, part: position - first, parts });
+            }
+            first += parts;
+        }
+        None
+    }
+}
+
+/// Fills `bounds` so that column `c` is `line[bounds[c]..bounds[c + 1] - separator.len()]`.
+#[inline]
+pub(crate) fn split(line: &[u8], separator: &[u8], bounds: &mut Vec<u32>) {
+    bounds.clear();
+    bounds.push(0);
+    if let [byte] = *separator {
+        split_at_byte(line, byte, bounds);
+    } else {
+        bounds.extend(memchr::memmem::find_iter(line, separator).map(|at| (at + separator.len()) as u32));
+    }
+    bounds.push((line.len() + separator.len()) as u32);
+}
+
+/// Fields are short, a handful of bytes: looking for one separator after the other costs more in calls than in search.
+/// So 64 bytes at a time become one bit each.
+#[inline]
+fn split_at_byte(line: &[u8], separator: u8, bounds: &mut Vec<u32>) {
+    let mut base = 0;
+    let (chunks, rest) = line.as_chunks::<64>();
+    for chunk in chunks {
+        push_ones(matches(chunk, separator), base, bounds);
+        base += 64;
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let within = u64::MAX >> (64 - rest.len());
+        push_ones(matches(&last, separator) & within, base, bounds);
+    }
+}
+
+/// One bit for each byte that equals `wanted`, the first byte in the lowest bit.
+#[inline]
+fn matches(chunk: &[u8; 64], wanted: u8) -> u64 {
+    let equal: [u8; 64] = std::array::from_fn(|i| u8::from(chunk[i] == wanted));
+    let (words, _) = equal.as_chunks::<8>();
+    let mut mask = 0;
+    for (i, word) in words.iter().enumerate() {
+        // Moves the low bit of each of eight bytes side by side into the top byte.
+        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask |= bits << (8 * i);
+    }
+    mask
+}
+
+#[inline]
+fn push_ones(mut mask: u64, base: u32, bounds: &mut Vec<u32>) {
+    while mask != 0 {
+        bounds.push(base + mask.trailing_zeros() + 1);
+        mask &= mask - 1;
+    }
+}
+
+/// The part of a packed column, or how many parts there are instead of `parts`.
+pub(crate) fn part(column: &[u8], part: usize, parts: usize) -> Result<(usize, usize), usize> {
+    let (mut found, mut start, mut wanted) = (0, 0, (0, 0));
+    let ends = memchr::memmem::find_iter(column, PACKING).chain([column.len()]);
+    for end in ends {
+        if found == part {
+            wanted = (start, end);
+        }
+        found += 1;
+        start = end + PACKING.len();
+    }
+    if found == parts { Ok(wanted) } else { Err(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn columns<'l>(line: &'l [u8], separator: &[u8]) -> Vec<&'l [u8]> {
+        let mut bounds = Vec::new();
+        split(line, separator, &mut bounds);
+        bounds.windows(2).map(|w| &line[w[0] as usize..w[1] as usize - separator.len()]).collect()
+    }
+
+    #[test]
+    fn separators_of_any_length() {
+        assert_eq!(columns(b"", b"\t"), [b""]);
+        assert_eq!(columns(b"a\t\tb\t", b"\t"), [&b"a"[..], b"", b"b", b""]);
+        assert_eq!(columns(b"a||b|c||", b"||"), [&b"a"[..], b"b|c", b""]);
+    }
+
+    #[test]
+    fn parts_of_a_packed_column() {
+        let column = b"(empty)   Malicious   Part Of A Scan";
+        let at = |n| part(column, n, 3).map(|(start, end)| &column[start..end]);
+        assert_eq!(at(0), Ok(&b"(empty)"[..]));
+        assert_eq!(at(1), Ok(&b"Malicious"[..]));
+        assert_eq!(at(2), Ok(&b"Part Of A Scan"[..]));
+        assert_eq!(part(column, 0, 2), Err(3));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_standard_library(line in prop::collection::vec(prop::sample::select(&b"ab\t\0\xff"[..]), 0..300)) {
+            let expected: Vec<&[u8]> = line.split(|b| *b == b'\t').collect();
+            prop_assert_eq!(columns(&line, b"\t"), expected);
+        }
+    }
+}
