@@ -89,7 +89,7 @@ mod ffi {
         fn new_sensor() -> Box<Sensor>;
 
         /// Puts the model of a file to work; what was learnt of hosts stays. On an error the model before it remains.
-        fn load_model(self: &mut Sensor, path: &str) -> Result<()>;
+        fn load_model(self: &mut Sensor, path: &[u8]) -> Result<()>;
 
         /// Whether the file differs from the one `load_model` last tried, in which case it is worth another try.
         fn model_changed(self: &Sensor) -> bool;

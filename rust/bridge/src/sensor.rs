@@ -1,6 +1,8 @@
 //! The sensor's handle: a detector that may be missing, the model file it came from, and what last went wrong.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -43,13 +45,18 @@ pub(crate) fn new_sensor() -> Box<Sensor> {
 }
 
 impl Sensor {
-    pub(crate) fn load_model(&mut self, path: &str) -> Result<(), String> {
-        let path = Path::new(path);
+    pub(crate) fn load_model(&mut self, path: &[u8]) -> Result<(), String> {
+        let path = Path::new(OsStr::from_bytes(path));
         // Taken before the file is read: if it changes meanwhile, the next look finds it changed.
         self.tried = Some(Tried { path: path.to_owned(), version: FileVersion::of(path) });
-        let model = caught(|| Model::load(path))
-            .map_err(|cause| format!("{}: {cause}", path.display()))?
-            .map_err(|cause| cause.to_string())?;
+        let loaded = caught(|| Model::load(path).map_err(|refusal| refusal.to_string()));
+        let model = loaded.unwrap_or_else(|fault| Err(format!("{}: {fault}", path.display()))).map_err(|refusal| {
+            let state = match self.detector {
+                Some(_) => "the model before it stays at work",
+                None => "connections are not scored",
+            };
+            format!("{refusal} ({state})")
+        })?;
         match &mut self.detector {
             Some(detector) => detector.replace_model(model),
             None => self.detector = Some(Detector::new(model)),
@@ -151,7 +158,7 @@ mod tests {
         let path = directory.path().join("model");
         model().save(&path).unwrap();
         let mut sensor = new_sensor();
-        sensor.load_model(path.to_str().unwrap()).unwrap();
+        sensor.load_model(path.as_os_str().as_bytes()).unwrap();
         let mut detector = Detector::new(model());
         for (duration, port) in [(0.5, 80), (-1.0, 80), (9e5, 31_337)] {
             let verdict = sensor.score(&view(duration, port));
@@ -180,12 +187,13 @@ mod tests {
     fn a_refused_model_leaves_the_one_before_at_work() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model");
-        let name = path.to_str().unwrap();
+        let name = path.as_os_str().as_bytes();
         let mut sensor = new_sensor();
         assert!(!sensor.model_changed(), "nothing was tried");
 
         let refusal = sensor.load_model(name).unwrap_err();
-        assert!(refusal.contains(name), "{refusal}");
+        assert!(refusal.starts_with(path.to_str().unwrap()), "{refusal}");
+        assert!(refusal.ends_with("(connections are not scored)"), "{refusal}");
         assert!(!sensor.model_changed(), "still missing");
         assert!(sensor.score(&view(0.5, 80)).outcome == Outcome::NoModel);
 
@@ -196,7 +204,8 @@ mod tests {
 
         fs::write(&path, "damaged").unwrap();
         assert!(sensor.model_changed());
-        sensor.load_model(name).unwrap_err();
+        let refusal = sensor.load_model(name).unwrap_err();
+        assert!(refusal.ends_with("(the model before it stays at work)"), "{refusal}");
         assert!(!sensor.model_changed(), "one try per version of the file");
         assert!(sensor.score(&view(0.5, 80)).outcome == Outcome::Scored);
 
@@ -212,7 +221,7 @@ mod tests {
         model().save(&path).unwrap();
         let mut sensor = new_sensor();
         assert_eq!(sensor.threshold(), 0.0);
-        sensor.load_model(path.to_str().unwrap()).unwrap();
+        sensor.load_model(path.as_os_str().as_bytes()).unwrap();
         assert_eq!(sensor.threshold(), model().threshold());
 
         let score = sensor.score(&view(0.5, 80)).score;

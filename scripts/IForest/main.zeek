@@ -1,0 +1,154 @@
+##! Scores every connection with an isolation forest as it ends: ``anomaly_score`` in conn.log, a notice when the score
+##! passes the threshold.
+##!
+##! The model comes from ``zeek-iforest train``, run on conn.log of the network to be watched. It only scores: without a
+##! model, or with one that is refused, Zeek runs on as if this package were not there.
+
+@load base/frameworks/cluster
+@load base/frameworks/notice
+@load base/frameworks/reporter
+@load base/protocols/conn
+
+module IForest;
+
+export {
+	redef enum Notice::Type += {
+		## A connection's anomaly score passed the threshold. It is
+		## suppressed per originator, responder and responder's port.
+		Anomalous_Connection,
+	};
+
+	redef record Conn::Info += {
+		## How unusual the connection is, between 0 and 1: about 0.5 for
+		## one like most, higher the more unusual. Unset while there is
+		## no model, and for connections that a
+		## :zeek:see:`IForest::score_policy` exempts.
+		anomaly_score: double &log &optional;
+	};
+
+	## The model file. The empty string scores nothing. When another model
+	## is refused, the one before it stays at work.
+	option model_file = "";
+
+	## How often the model file is looked at; when it has changed, it is
+	## loaded again. 0 turns that off.
+	option model_check_interval = 1min;
+
+	## The score from which on a connection raises
+	## :zeek:see:`IForest::Anomalous_Connection`. 0 takes the model's own,
+	## which follows from the number of alerts a day it was trained for.
+	option threshold = 0.0;
+
+	## Says which connections are scored: a handler that breaks exempts the
+	## connection. It still counts for what is usual of its hosts.
+	##
+	## c: A connection that has ended, *c$conn* filled in.
+	global score_policy: hook(c: connection);
+}
+
+# Reports a refusal and returns F, or loads the model and returns T.
+function load_model(path: string): bool
+	{
+	local refusal = __load_model(path);
+
+	if ( refusal == "" )
+		return T;
+
+	Reporter::warning(fmt("IForest: %s", refusal));
+	return F;
+	}
+
+# Looks at the model file once in a while. A chain of these events ends when the interval it was started for no longer
+# is the one in force.
+event look_at_model(every: interval)
+	{
+	if ( every != model_check_interval )
+		return;
+
+	if ( __model_changed() && load_model(model_file) )
+		Reporter::info(fmt("IForest: %s has changed and was loaded", model_file));
+
+	schedule every { look_at_model(every) };
+	}
+
+function watch_model(every: interval)
+	{
+	if ( every > 0sec )
+		schedule every { look_at_model(every) };
+	}
+
+function change_model_file(id: string, value: string): string
+	{
+	if ( value == "" )
+		__unload_model();
+	else
+		load_model(value);
+
+	return value;
+	}
+
+function change_model_check_interval(id: string, value: interval): interval
+	{
+	if ( value != model_check_interval )
+		watch_model(value);
+
+	return value;
+	}
+
+function change_threshold(id: string, value: double): double
+	{
+	__set_threshold(value);
+	return value;
+	}
+
+# Of a cluster's nodes only the workers see connections.
+function sees_connections(): bool
+	{
+	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::WORKER;
+	}
+
+event zeek_init()
+	{
+	if ( ! sees_connections() )
+		return;
+
+	Option::set_change_handler("IForest::model_file", change_model_file);
+	Option::set_change_handler("IForest::model_check_interval", change_model_check_interval);
+	Option::set_change_handler("IForest::threshold", change_threshold);
+
+	__set_threshold(threshold);
+	watch_model(model_check_interval);
+
+	if ( model_file == "" )
+		Reporter::warning("IForest: connections are not scored, because IForest::model_file is not set");
+	else
+		load_model(model_file);
+	}
+
+# What the connection is, from whom, to whom.
+function describe(c: connection): string
+	{
+	local what = c$conn?$service ? c$conn$service : cat(c$conn$proto);
+	local has_port = c$conn$proto == tcp || c$conn$proto == udp;
+
+	return fmt("%s connection from %s to %s%s", what, c$id$orig_h, c$id$resp_h,
+	           has_port ? fmt(" port %s", c$id$resp_p) : "");
+	}
+
+function report(c: connection)
+	{
+	NOTICE(Notice::Info($note=Anomalous_Connection,
+	                    $msg=fmt("%s: anomaly score %.3f, threshold %.3f", describe(c), c$conn$anomaly_score,
+	                             __threshold()),
+	                    $conn=c,
+	                    $identifier=cat(c$id$orig_h, c$id$resp_h, c$id$resp_p)));
+	}
+
+# After the record is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score.
+event connection_state_remove(c: connection) &priority=3
+	{
+	if ( ! hook score_policy(c) )
+		__pass_by(c$conn);
+	else if ( __score(c$conn) )
+		report(c);
+	}

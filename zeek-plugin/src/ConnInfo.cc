@@ -1,0 +1,137 @@
+#include "ConnInfo.h"
+
+#include <zeek/IPAddr.h>
+#include <zeek/ZeekString.h>
+#include <zeek/net_util.h>
+
+#include <cstring>
+#include <utility>
+
+namespace plugin::IForest_Scorer {
+
+namespace {
+
+double seconds(const zeek::RecordVal& record, const Field& field, double otherwise) {
+    return field.IsSet(&record) ? record.GetFieldAs<double>(field.Offset()) : otherwise;
+}
+
+iforest::Count count(const zeek::RecordVal& record, const Field& field) {
+    if ( ! field.IsSet(&record) )
+        return {false, 0};
+
+    return {true, record.GetFieldAs<zeek_uint_t>(field.Offset())};
+}
+
+iforest::Known known(const zeek::RecordVal& record, const Field& field) {
+    if ( ! field.IsSet(&record) )
+        return iforest::Known::Unset;
+
+    return record.GetFieldAs<zeek_int_t>(field.Offset()) ? iforest::Known::Yes : iforest::Known::No;
+}
+
+rust::Slice<const uint8_t> text(const zeek::RecordVal& record, const Field& field) {
+    if ( ! field.IsSet(&record) )
+        return {};
+
+    const zeek::String* string = record.GetFieldAs<zeek::StringVal>(field.Offset());
+
+    if ( string->Len() <= 0 )
+        return {};
+
+    return {string->Bytes(), static_cast<size_t>(string->Len())};
+}
+
+iforest::Proto transport(const zeek::RecordVal& record, const Field& field) {
+    if ( ! field.IsSet(&record) )
+        return iforest::Proto::Unknown;
+
+    switch ( record.GetFieldAs<zeek_int_t>(field.Offset()) ) {
+        case TRANSPORT_TCP: return iforest::Proto::Tcp;
+        case TRANSPORT_UDP: return iforest::Proto::Udp;
+        case TRANSPORT_ICMP: return iforest::Proto::Icmp;
+        default: return iforest::Proto::Unknown;
+    }
+}
+
+} // namespace
+
+Field::Field(const zeek::RecordType* type, const char* name, zeek::TypeTag tag)
+    : offset(type ? type->FieldOffset(name) : -1) {
+    if ( Exists() && type->GetFieldType(offset)->Tag() != tag )
+        offset = -1;
+}
+
+ConnInfo::ConnInfo(zeek::RecordTypePtr arg_type)
+    : type(std::move(arg_type)),
+      id(type.get(), "id", zeek::TYPE_RECORD),
+      id_type(id.Exists() ? type->GetFieldType(id.Offset())->AsRecordType() : nullptr),
+      ts(type.get(), "ts", zeek::TYPE_TIME),
+      proto(type.get(), "proto", zeek::TYPE_ENUM),
+      duration(type.get(), "duration", zeek::TYPE_INTERVAL),
+      missed_bytes(type.get(), "missed_bytes", zeek::TYPE_COUNT),
+      conn_state(type.get(), "conn_state", zeek::TYPE_STRING),
+      service(type.get(), "service", zeek::TYPE_STRING),
+      history(type.get(), "history", zeek::TYPE_STRING),
+      anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
+      orig{
+          .addr = {id_type, "orig_h", zeek::TYPE_ADDR},
+          .port = {id_type, "orig_p", zeek::TYPE_PORT},
+          .local = {type.get(), "local_orig", zeek::TYPE_BOOL},
+          .bytes = {type.get(), "orig_bytes", zeek::TYPE_COUNT},
+          .pkts = {type.get(), "orig_pkts", zeek::TYPE_COUNT},
+          .ip_bytes = {type.get(), "orig_ip_bytes", zeek::TYPE_COUNT},
+      },
+      resp{
+          .addr = {id_type, "resp_h", zeek::TYPE_ADDR},
+          .port = {id_type, "resp_p", zeek::TYPE_PORT},
+          .local = {type.get(), "local_resp", zeek::TYPE_BOOL},
+          .bytes = {type.get(), "resp_bytes", zeek::TYPE_COUNT},
+          .pkts = {type.get(), "resp_pkts", zeek::TYPE_COUNT},
+          .ip_bytes = {type.get(), "resp_ip_bytes", zeek::TYPE_COUNT},
+      } {}
+
+iforest::ConnectionView ConnInfo::View(const zeek::RecordVal& info) const {
+    const zeek::RecordVal* ends = id.IsSet(&info) ? info.GetFieldAs<zeek::RecordVal>(id.Offset()) : nullptr;
+
+    return {
+        .ts = seconds(info, ts, 0.0),
+        .duration = seconds(info, duration, -1.0),
+        .orig = Endpoint(info, ends, orig),
+        .resp = Endpoint(info, ends, resp),
+        .proto = transport(info, proto),
+        .missed_bytes = count(info, missed_bytes).value,
+        .conn_state = text(info, conn_state),
+        .service = text(info, service),
+        .history = text(info, history),
+    };
+}
+
+iforest::Endpoint ConnInfo::Endpoint(const zeek::RecordVal& info, const zeek::RecordVal* id, const Side& side) {
+    iforest::Endpoint end{
+        .addr = {},
+        .port = 0,
+        .local = known(info, side.local),
+        .bytes = count(info, side.bytes),
+        .pkts = count(info, side.pkts),
+        .ip_bytes = count(info, side.ip_bytes),
+    };
+
+    if ( side.addr.IsSet(id) ) {
+        in6_addr addr;
+        id->GetFieldAs<zeek::AddrVal>(side.addr.Offset()).CopyIPv6(&addr);
+        std::memcpy(end.addr.data(), &addr, end.addr.size());
+    }
+
+    if ( side.port.IsSet(id) )
+        // The bits above the mask name the transport protocol.
+        end.port = static_cast<uint16_t>(id->GetFieldAs<zeek_uint_t>(side.port.Offset()) & ~PORT_SPACE_MASK);
+
+    return end;
+}
+
+void ConnInfo::SetScore(zeek::RecordVal& info, double score) const {
+    if ( anomaly_score.Exists() )
+        info.Assign(anomaly_score.Offset(), score);
+}
+
+} // namespace plugin::IForest_Scorer

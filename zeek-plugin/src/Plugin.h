@@ -1,0 +1,16 @@
+// The plugin as Zeek sees it: its name and its version.
+
+#pragma once
+
+#include <zeek/plugin/Plugin.h>
+
+namespace plugin::IForest_Scorer {
+
+class Plugin final : public zeek::plugin::Plugin {
+protected:
+    zeek::plugin::Configuration Configure() override;
+};
+
+extern Plugin plugin;
+
+} // namespace plugin::IForest_Scorer

@@ -1,0 +1,83 @@
+#include "Scorer.h"
+
+#include <zeek/Reporter.h>
+
+#include <exception>
+#include <optional>
+
+#include "ConnInfo.h"
+#include "iforest-bridge/src/lib.rs.h"
+
+namespace plugin::IForest_Scorer {
+
+namespace {
+
+iforest::Sensor& sensor() {
+    static rust::Box<iforest::Sensor> sensor = iforest::new_sensor();
+    return *sensor;
+}
+
+// The offsets for the type of this record.
+const ConnInfo& fields(const zeek::RecordVal& info) {
+    static std::optional<ConnInfo> fields;
+
+    if ( ! fields || ! fields->Fits(info) )
+        fields.emplace(info.GetType<zeek::RecordType>());
+
+    return *fields;
+}
+
+zeek::RecordVal* record(zeek::Val* val) {
+    return val && val->GetType()->Tag() == zeek::TYPE_RECORD ? val->AsRecordVal() : nullptr;
+}
+
+void report(iforest::Outcome outcome) {
+    if ( outcome != iforest::Outcome::Fault )
+        return;
+
+    if ( rust::String fault = sensor().take_fault(); ! fault.empty() )
+        zeek::reporter->Warning("IForest: scoring failed, connections may lack anomaly_score; please report this: %s",
+                                std::string(fault).c_str());
+}
+
+} // namespace
+
+std::string load_model(std::string_view path) {
+    try {
+        sensor().load_model({reinterpret_cast<const uint8_t*>(path.data()), path.size()});
+        return {};
+    } catch ( const std::exception& refusal ) {
+        return refusal.what();
+    }
+}
+
+bool model_changed() { return sensor().model_changed(); }
+
+void unload_model() { sensor().unload_model(); }
+
+void set_threshold(double threshold) { sensor().set_threshold(threshold); }
+
+double threshold() { return sensor().threshold(); }
+
+bool score(zeek::Val* val) {
+    auto* info = record(val);
+
+    if ( ! info )
+        return false;
+
+    const auto& conn_info = fields(*info);
+    const auto verdict = sensor().score(conn_info.View(*info));
+
+    if ( verdict.outcome == iforest::Outcome::Scored )
+        conn_info.SetScore(*info, verdict.score);
+
+    report(verdict.outcome);
+    return verdict.anomalous;
+}
+
+void pass_by(zeek::Val* val) {
+    if ( auto* info = record(val) )
+        report(sensor().pass_by(fields(*info).View(*info)));
+}
+
+} // namespace plugin::IForest_Scorer

@@ -1,0 +1,34 @@
+// What the scripts can ask for: one function for each built-in function, none of which throws.
+
+#pragma once
+
+#include <zeek/Val.h>
+
+#include <string>
+#include <string_view>
+
+namespace plugin::IForest_Scorer {
+
+// Puts the model of a file to work. Returns why not, or nothing.
+std::string load_model(std::string_view path);
+
+// Whether the file differs from the one that load_model() last tried.
+bool model_changed();
+
+// Stops scoring.
+void unload_model();
+
+// Sets the score from which on a connection is anomalous; 0 or less for the model's own.
+void set_threshold(double threshold);
+
+// The threshold at work.
+double threshold();
+
+// Scores the connection of a Conn::Info, sets its `anomaly_score`, and returns whether that passes the threshold.
+// Without a model, or for anything but a record, it does nothing.
+bool score(zeek::Val* info);
+
+// Remembers the connection of a Conn::Info as context for those that follow.
+void pass_by(zeek::Val* info);
+
+} // namespace plugin::IForest_Scorer
