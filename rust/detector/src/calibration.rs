@@ -1,12 +1,20 @@
-//! Calibration: how the scores of ordinary traffic were distributed, and which threshold a budget of alerts implies.
+//! Calibration: how the scores of traffic the trees had not seen were distributed, and which threshold a budget of
+//! alerts implies.
 
 use serde::{Deserialize, Serialize};
 
 /// Scores are kept and compared in millionths, the resolution of a log.
 pub(crate) const SCORE_UNITS: f64 = 1e6;
 
+/// Above this many scores the empirical quantile is steady enough (its count varies by less than a fifth); below, the
+/// tail is modelled.
+const STEADY: usize = 25;
+/// The share of the highest scores the tail is modelled on, and the fewest that make a model.
+const TAIL_SHARE: f64 = 0.01;
+const FEWEST_EXCESSES: usize = 50;
+
 /// The distribution of scores over rows that the trees which scored them had not seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Scores in millionths, ascending; each as the difference from the one before, which stores in a byte or two.
     differences: Vec<u32>,
@@ -15,7 +23,7 @@ pub struct Calibration {
 impl Calibration {
     /// From one score per row, in any order.
     pub fn new(scores: &[f64]) -> Self {
-        let mut units: Vec<u32> = scores.iter().map(|score| (score * SCORE_UNITS) as u32).collect();
+        let mut units: Vec<u32> = scores.iter().map(|score| (score * SCORE_UNITS).round_ties_even() as u32).collect();
         units.sort_unstable();
         let mut last = 0;
         let differences = units.into_iter().map(|unit| unit - std::mem::replace(&mut last, unit)).collect();
@@ -40,14 +48,123 @@ impl Calibration {
         })
     }
 
-    /// The lowest threshold that at most this share of the traffic passes (a score passes when it is not below the
-    /// threshold). At most 1/n can be told apart from none, n being [`Calibration::len`].
+    /// The threshold that about this share of the traffic passes, a score passing when it is not below the threshold.
+    ///
+    /// Where the share amounts to 25 or more of the scores it is read off them, ties going to the side that raises
+    /// fewer alerts. Beyond that the highest scores are extrapolated by a generalised Pareto distribution (peaks over
+    /// threshold, as in SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis,
+    /// Technometrics 1987). A score cannot exceed 1; nor does the threshold, save for a share of nothing.
     pub fn threshold(&self, share: f64) -> f64 {
-        let n = self.len();
-        let passing = ((n as f64 * share) as usize).min(n);
         let scores: Vec<f64> = self.scores().collect();
-        let lowest_failing = n.checked_sub(passing + 1).and_then(|i| scores.get(i)).copied().unwrap_or(0.0);
-        // The next millionth above the highest score that has to fail.
-        ((lowest_failing * SCORE_UNITS).round() + 1.0) / SCORE_UNITS
+        let expected = scores.len() as f64 * share;
+        let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(FEWEST_EXCESSES);
+        if expected >= STEADY as f64 || excesses >= scores.len() {
+            return just_above(scores.iter().rev().nth(expected as usize).copied().unwrap_or(0.0));
+        }
+        let (body, tail) = scores.split_at(scores.len() - excesses);
+        let base = body.last().copied().unwrap_or(0.0);
+        let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
+        just_above((base + beyond).min(1.0))
+    }
+}
+
+/// The next millionth above a score.
+fn just_above(score: f64) -> f64 {
+    ((score * SCORE_UNITS).round() + 1.0) / SCORE_UNITS
+}
+
+/// The distribution of excesses over a high threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct GeneralisedPareto {
+    scale: f64,
+    shape: f64,
+}
+
+impl GeneralisedPareto {
+    /// From excesses in ascending order.
+    fn fit(excesses: impl ExactSizeIterator<Item = f64>) -> Self {
+        let n = excesses.len() as f64;
+        let (mut mean, mut weighted) = (0.0, 0.0);
+        for (i, excess) in excesses.enumerate() {
+            mean += excess / n;
+            weighted += excess / n * (1.0 - (i as f64 + 0.65) / n);
+        }
+        let denominator = mean - 2.0 * weighted;
+        if denominator <= 0.0 {
+            return Self { scale: mean, shape: 0.0 };
+        }
+        Self { scale: 2.0 * mean * weighted / denominator, shape: 2.0 - mean / denominator }
+    }
+
+    /// The excess that this share of the excesses passes.
+    fn quantile(self, share: f64) -> f64 {
+        let log = libm::log(share.max(1e-12));
+        if self.shape.abs() < 1e-9 {
+            return -self.scale * log;
+        }
+        self.scale / self.shape * (libm::exp(-self.shape * log) - 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn even(n: usize) -> Calibration {
+        let scores: Vec<f64> = (0..n).map(|i| i as f64 / n as f64).collect();
+        Calibration::new(&scores)
+    }
+
+    fn passing(calibration: &Calibration, threshold: f64) -> usize {
+        calibration.scores().filter(|&score| score >= threshold).count()
+    }
+
+    #[test]
+    fn scores_come_back_sorted() {
+        let calibration = Calibration::new(&[0.5, 0.25, 0.5, 0.125]);
+        assert_eq!(calibration.scores().collect::<Vec<_>>(), [0.125, 0.25, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn a_steady_share_is_read_off_the_scores() {
+        let calibration = even(10_000);
+        for alerts in [25, 100, 5000] {
+            assert_eq!(passing(&calibration, calibration.threshold(alerts as f64 / 10_000.0)), alerts);
+        }
+        assert_eq!(passing(&calibration, calibration.threshold(1.0)), 9999);
+    }
+
+    #[test]
+    fn ties_raise_fewer_alerts_rather_than_more() {
+        let mut scores = vec![0.4; 900];
+        scores.extend([0.6; 100]);
+        let calibration = Calibration::new(&scores);
+        assert_eq!(passing(&calibration, calibration.threshold(0.05)), 0);
+        assert_eq!(passing(&calibration, calibration.threshold(0.10)), 100);
+    }
+
+    #[test]
+    fn the_tail_beyond_the_sample_is_extrapolated() {
+        // Exponential excesses, of which one in 10^6 passes ln(10^6) means.
+        let n = 20_000;
+        let scores: Vec<f64> = (0..n).map(|i| -((i as f64 + 0.5) / n as f64).ln() * 0.03).collect();
+        let threshold = Calibration::new(&scores).threshold(1e-6);
+        assert!((threshold - 0.03 * 1e6f64.ln()).abs() < 0.02, "{threshold}");
+        // Uniform scores end at 1: no share, however small, puts the threshold much beyond.
+        assert!((even(20_000).threshold(1e-9) - 1.0).abs() < 0.002);
+    }
+
+    #[test]
+    fn smaller_shares_give_higher_thresholds() {
+        let calibration = even(30_000);
+        let thresholds: Vec<f64> = (0..40).map(|i| calibration.threshold(0.7f64.powi(i))).collect();
+        assert!(thresholds.is_sorted(), "{thresholds:?}");
+    }
+
+    #[test]
+    fn too_few_scores_are_no_reason_to_panic() {
+        assert_eq!(Calibration::default().threshold(0.1), 1e-6);
+        assert_eq!(Calibration::new(&[0.5]).threshold(0.0), 0.500001);
+        assert_eq!(Calibration::new(&[0.5; 200]).threshold(0.001), 0.500001);
     }
 }

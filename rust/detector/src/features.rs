@@ -1,46 +1,131 @@
 //! Feature extraction: a connection, and what was seen before it, as a row of numbers.
 
-use crate::Connection;
-use crate::schema::N_FEATURES;
+use crate::context::Context;
+use crate::schema::{Column, N_FEATURES};
+use crate::{ConnState, Connection};
 
-/// One value per feature of the [`schema`](crate::schema), in its order. `NaN` where the connection lacks it.
+/// One value per feature of the [`schema`](crate::schema), in its order; a category by its identity, which the
+/// [`Model`](crate::Model) turns into how rare it is.
 pub type Row = [f32; N_FEATURES];
+
+/// Values are rounded to multiples of 1/1024: finer differences tell nothing, and coarse ones let the forest keep short
+/// thresholds.
+const GRID: f32 = 1024.0;
 
 /// Turns connections into rows, in the order in which they ended.
 ///
 /// It remembers what it was shown, in bounded memory: the same sequence of connections gives the same rows, whether it
 /// comes from the sensor or from a log.
 #[derive(Clone, Debug, Default)]
-pub struct Extractor {}
+pub struct Extractor {
+    context: Context,
+}
 
 impl Extractor {
-    /// An extractor that has seen nothing yet.
+    /// An extractor that has seen nothing yet. It takes about 25 megabytes at once and no more later.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The connection's row. Call it once per connection, in order.
     pub fn extract(&mut self, c: &Connection<'_>) -> Row {
+        let context = self.context.observe(c);
+        let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
+        let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));
+        let duration = c.duration.unwrap_or(0).max(0);
+        let a_second = 1e6 / duration.max(1000) as f32;
         let mut row = [0.0; N_FEATURES];
-        row[0] = log2(c.duration.map(|micros| micros.max(0) as u64 / 1000));
-        row[1] = log2(c.orig.bytes);
-        row[2] = log2(c.resp.bytes);
-        row[3] = log2(c.orig.pkts);
-        row[4] = log2(c.resp.pkts);
-        row[5] = log2(Some(c.missed_bytes));
-        row[6] = log2(Some(u64::from(c.resp.port)));
-        row[7] = f32::from(c.proto as u8);
-        if let Some(state) = c.conn_state {
-            row[8 + state as usize] = 1.0;
-        }
+        let mut set = |column: Column, value: f32| row[column as usize] = on_grid(value);
+        set(Column::Duration, log2(duration as f32 / 1000.0));
+        set(Column::OrigBytes, log2(c.orig.bytes.unwrap_or(0) as f32));
+        set(Column::RespBytes, log2(c.resp.bytes.unwrap_or(0) as f32));
+        set(Column::ByteRate, log2(bytes as f32 * a_second));
+        set(Column::PacketRate, log2(packets as f32 * a_second));
+        set(Column::Progress, c.conn_state.map_or(0.5, progress));
+        set(Column::Service, c.service.map_or(0.0, service_identity));
+        set(Column::Port, ((c.proto as u32) << 16 | u32::from(c.resp.port)) as f32);
+        set(Column::RespFailedShare, context.resp_failed_share);
+        set(Column::RespOriginators, context.resp_originators);
+        set(Column::OrigNewResponders, context.orig_new_responders);
+        set(Column::OrigNewServices, context.orig_new_services);
+        set(Column::OrigPause, context.orig_pause);
+        set(Column::PairFailures, context.pair_failures);
+        set(Column::ServiceFailures, context.service_failures);
+        set(Column::Beat, context.beat);
         row
     }
 }
 
-/// log2(1 + n), linear between the powers of two. It is read off the number's own bits, so it costs next to nothing and
-/// is the same on every machine; trees only need it to be monotone.
-fn log2(n: Option<u64>) -> f32 {
-    let Some(n) = n else { return f32::NAN };
-    let bits = (n as f32 + 1.0).to_bits();
-    (bits - 1f32.to_bits()) as f32 / (1u32 << 23) as f32
+pub(crate) fn on_grid(value: f32) -> f32 {
+    (value * GRID).round_ties_even() / GRID
+}
+
+/// log2(1 + x) of a number not below 0, linear between the powers of two. It is read off the number's own bits, so it
+/// costs next to nothing and is the same on every machine; trees only need it to be monotone.
+pub(crate) fn log2(x: f32) -> f32 {
+    let one = 1f32.to_bits();
+    ((x + 1.0).to_bits().saturating_sub(one)) as f32 / (1u32 << 23) as f32
+}
+
+/// How far a connection got before it ended.
+fn progress(state: ConnState) -> f32 {
+    match state {
+        ConnState::S0 => 0.0,
+        ConnState::OTH => 0.5,
+        ConnState::REJ => 1.0,
+        ConnState::RSTRH => 1.25,
+        ConnState::RSTOS0 => 1.5,
+        ConnState::SH | ConnState::SHR => 2.0,
+        ConnState::RSTR => 3.0,
+        ConnState::S1 => 4.0,
+        ConnState::S2 | ConnState::S3 => 4.5,
+        ConnState::RSTO | ConnState::SF => 5.0,
+    }
+}
+
+/// A number for a set of services, the same in any order: below 2^24, so that an `f32` holds it exactly.
+fn service_identity(services: &[u8]) -> f32 {
+    let sum = services
+        .split(|&byte| byte == b',')
+        .fold(0u64, |sum, name| sum.wrapping_add(twox_hash::XxHash3_64::oneshot(name)));
+    (1 + sum % ((1 << 24) - 1)) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn log2_rises_with_its_number(a in 0f32..f32::MAX, b in 0f32..f32::MAX) {
+            prop_assert_eq!(log2(a) < log2(b), a + 1.0 < b + 1.0);
+        }
+    }
+
+    #[test]
+    fn log2_is_exact_at_powers_of_two() {
+        for (x, log) in [(0.0, 0.0), (1.0, 1.0), (3.0, 2.0), (1023.0, 10.0), (5.0, 2.5), (-0.5, 0.0)] {
+            assert_eq!(log2(x), log, "{x}");
+        }
+    }
+
+    #[test]
+    fn services_are_a_set() {
+        assert_eq!(service_identity(b"ssl,http"), service_identity(b"http,ssl"));
+        assert_ne!(service_identity(b"ssl"), service_identity(b"http"));
+        assert_ne!(service_identity(b"ssl"), 0.0);
+    }
+
+    #[test]
+    fn any_numbers_give_a_row_of_finite_ones() {
+        let mut c = Connection { ts: i64::MIN, duration: Some(i64::MIN), ..Connection::default() };
+        let mut extractor = Extractor::new();
+        for (ts, n) in [(i64::MAX, u64::MAX), (i64::MIN, 0), (0, 1)] {
+            (c.ts, c.duration) = (ts, Some(ts));
+            (c.orig.bytes, c.resp.bytes, c.orig.pkts, c.resp.pkts) = (Some(n), Some(n), Some(n), Some(n));
+            let row = extractor.extract(&c);
+            assert!(row.iter().all(|x| x.is_finite()), "{row:?}");
+        }
+    }
 }

@@ -31,8 +31,10 @@
 
 mod calibration;
 mod connection;
+mod context;
 mod features;
 mod model;
+mod rarity;
 mod reservoir;
 pub mod schema;
 mod scorer;

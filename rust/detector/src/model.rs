@@ -15,11 +15,12 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use iforest::Forest;
+use iforest::{Forest, Rows};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::calibration::SCORE_UNITS;
+use crate::rarity::Rarity;
 use crate::{Calibration, Row, schema};
 
 const MAGIC: &[u8; 8] = b"ZIFOREST";
@@ -35,6 +36,7 @@ const MICROS_PER_DAY: f64 = 86_400e6;
 pub struct Model {
     schema_version: u32,
     schema_fingerprint: u64,
+    rarity: Rarity,
     forest: Forest,
     calibration: Calibration,
     provenance: Provenance,
@@ -136,13 +138,14 @@ pub enum Refusal {
 }
 
 impl Model {
-    pub(crate) fn new(forest: Forest, calibration: Calibration, provenance: Provenance) -> Self {
+    pub(crate) fn new(rarity: Rarity, forest: Forest, calibration: Calibration, provenance: Provenance) -> Self {
         let days = (provenance.last_ts - provenance.first_ts) as f64 / MICROS_PER_DAY;
         let alerts = provenance.alerts_per_day * days;
         let threshold = calibration.threshold(alerts / provenance.connections as f64);
         Self {
             schema_version: schema::VERSION,
             schema_fingerprint: schema::fingerprint(),
+            rarity,
             forest,
             calibration,
             provenance,
@@ -152,7 +155,25 @@ impl Model {
 
     /// The score of a row, between 0 and 1, in whole millionths.
     pub fn score(&self, row: &Row) -> f64 {
-        (self.forest.score(row) * SCORE_UNITS).round_ties_even() / SCORE_UNITS
+        in_millionths(self.forest.score(&self.encode(row)))
+    }
+
+    /// The scores of many rows, in order, faster than one at a time.
+    pub fn score_rows(&self, rows: &[Row]) -> Vec<f64> {
+        let encoded: Vec<Row> = rows.iter().map(|row| self.encode(row)).collect();
+        let mut scores = Vec::with_capacity(rows.len());
+        if let Ok(rows) = Rows::new(encoded.as_flattened(), schema::N_FEATURES) {
+            self.forest.score_rows(rows, &mut scores);
+        }
+        scores.iter_mut().for_each(|score| *score = in_millionths(*score));
+        scores
+    }
+
+    /// The row as the forest sees it: categories by how rare they were in training.
+    pub fn encode(&self, row: &Row) -> Row {
+        let mut row = *row;
+        self.rarity.encode(&mut row);
+        row
     }
 
     /// A score is anomalous when it is not below this.
@@ -238,6 +259,9 @@ impl Model {
         if model.forest.n_features() != schema::N_FEATURES {
             return Err(Refusal::OtherSchema { found: schema_version });
         }
+        if !model.rarity.is_sound() {
+            return Err(Refusal::Invalid("its counts of categories are out of order".into()));
+        }
         if !(0.0..=2.0).contains(&model.threshold) {
             return Err(Refusal::Invalid("its threshold is not a score".into()));
         }
@@ -273,4 +297,8 @@ impl Model {
         };
         write().map_err(|cause| ModelError::Write { path: path.to_owned(), cause })
     }
+}
+
+fn in_millionths(score: f64) -> f64 {
+    (score * SCORE_UNITS).round_ties_even() / SCORE_UNITS
 }

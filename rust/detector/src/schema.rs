@@ -1,4 +1,4 @@
-//! The features, in the order of a row: their names and what each is for.
+//! The features, in the order of a row: their names, what each is for, and which of them a tree may see together.
 
 /// Rises whenever a feature is added, removed, reordered or computed differently: a model is bound to one version.
 pub const VERSION: u32 = 1;
@@ -6,38 +6,123 @@ pub const VERSION: u32 = 1;
 /// How many values a row has.
 pub const N_FEATURES: usize = FEATURES.len();
 
-/// One column of a row.
+/// A column of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs, reason = "each is described in FEATURES")]
+pub enum Column {
+    Duration,
+    OrigBytes,
+    RespBytes,
+    ByteRate,
+    PacketRate,
+    Progress,
+    Service,
+    Port,
+    RespFailedShare,
+    RespOriginators,
+    OrigNewResponders,
+    OrigNewServices,
+    OrigPause,
+    PairFailures,
+    ServiceFailures,
+    Beat,
+}
+
+/// What a column of a [`Row`](crate::Row) holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A number; the forest sees it as it is.
+    Number,
+    /// The identity of a category; the forest sees how rare that category was in training, as log2 of one in so many.
+    Category,
+}
+
+/// The description of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// The column's name, as in the matrix the command line writes.
+    /// Which column.
+    pub column: Column,
+    /// Its name, as in the matrix the command line writes.
     pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
     /// What it measures, its unit, and what it is for.
     pub meaning: &'static str,
 }
 
-/// Every feature, in the order of a row.
+const fn number(column: Column, name: &'static str, meaning: &'static str) -> Feature {
+    Feature { column, name, kind: Kind::Number, meaning }
+}
+
+const fn category(column: Column, name: &'static str, meaning: &'static str) -> Feature {
+    Feature { column, name, kind: Kind::Category, meaning }
+}
+
+/// Every feature, in the order of a row. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0.
+/// Context is of connections that ended earlier and of the present one; "lately" means with a weight that falls to 1/e
+/// in an hour.
 pub const FEATURES: &[Feature] = &[
-    Feature { name: "duration", meaning: "log2 of 1 + duration in milliseconds" },
-    Feature { name: "orig_bytes", meaning: "log2 of 1 + payload bytes the originator sent" },
-    Feature { name: "resp_bytes", meaning: "log2 of 1 + payload bytes the responder sent" },
-    Feature { name: "orig_pkts", meaning: "log2 of 1 + packets the originator sent" },
-    Feature { name: "resp_pkts", meaning: "log2 of 1 + packets the responder sent" },
-    Feature { name: "missed_bytes", meaning: "log2 of 1 + bytes missed in gaps" },
-    Feature { name: "resp_port", meaning: "log2 of 1 + the responder's port" },
-    Feature { name: "proto", meaning: "transport protocol: 0 unknown, 1 icmp, 2 tcp, 3 udp" },
-    Feature { name: "state_S0", meaning: "1 if conn_state is S0" },
-    Feature { name: "state_S1", meaning: "1 if conn_state is S1" },
-    Feature { name: "state_SF", meaning: "1 if conn_state is SF" },
-    Feature { name: "state_REJ", meaning: "1 if conn_state is REJ" },
-    Feature { name: "state_S2", meaning: "1 if conn_state is S2" },
-    Feature { name: "state_S3", meaning: "1 if conn_state is S3" },
-    Feature { name: "state_RSTO", meaning: "1 if conn_state is RSTO" },
-    Feature { name: "state_RSTR", meaning: "1 if conn_state is RSTR" },
-    Feature { name: "state_RSTOS0", meaning: "1 if conn_state is RSTOS0" },
-    Feature { name: "state_RSTRH", meaning: "1 if conn_state is RSTRH" },
-    Feature { name: "state_SH", meaning: "1 if conn_state is SH" },
-    Feature { name: "state_SHR", meaning: "1 if conn_state is SHR" },
-    Feature { name: "state_OTH", meaning: "1 if conn_state is OTH" },
+    number(Column::Duration, "duration", "milliseconds from the first packet to the last: connections held open"),
+    number(Column::OrigBytes, "orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
+    number(Column::RespBytes, "resp_bytes", "payload bytes from the responder: downloads"),
+    number(Column::ByteRate, "byte_rate", "payload bytes a second, both ways"),
+    number(Column::PacketRate, "packet_rate", "packets a second, both ways: floods, idle sessions"),
+    number(
+        Column::Progress,
+        "progress",
+        "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1), 5 reset or closed (RSTO, SF)",
+    ),
+    category(Column::Service, "service", "the set of services recognised, order ignored: how rare it is here"),
+    category(Column::Port, "port", "protocol and responder's port: how rare it is here"),
+    number(
+        Column::RespFailedShare,
+        "resp_failed_share",
+        "share of the connections to this responder that failed lately: closed ports, dead controllers",
+    ),
+    number(
+        Column::RespOriginators,
+        "resp_originators",
+        "different originators this responder had in this clock hour and the one before: how popular it is",
+    ),
+    number(
+        Column::OrigNewResponders,
+        "orig_new_responders",
+        "responders this originator contacted for the first time lately: scans, worms",
+    ),
+    number(
+        Column::OrigNewServices,
+        "orig_new_services",
+        "responders' ports this originator contacted for the first time lately: port scans",
+    ),
+    number(Column::OrigPause, "orig_pause", "seconds since the originator's last connection, at most 100,000"),
+    number(
+        Column::PairFailures,
+        "pair_failures",
+        "connections in a row between these two hosts that failed: brute force, retries to a dead controller",
+    ),
+    number(Column::ServiceFailures, "service_failures", "the same for these two hosts and the responder's port"),
+    number(
+        Column::Beat,
+        "beat",
+        "pauses between these two hosts on this port times how much steadier than random they are: beacons",
+    ),
+];
+
+/// The columns a tree may cut together: tree `i` of a forest sees group `i` modulo their number. Small groups keep what
+/// tells nothing of a given attack from diluting what does.
+pub const GROUPS: &[&[Column]] = &[
+    &[Column::RespFailedShare],
+    &[Column::OrigNewResponders, Column::OrigNewServices],
+    &[Column::Progress],
+    &[Column::ByteRate, Column::PacketRate, Column::Duration],
+    &[Column::OrigPause],
+    &[Column::ServiceFailures, Column::PairFailures],
+    &[Column::Service],
+    &[Column::Port],
+    &[Column::RespOriginators],
+    &[Column::Beat],
+    &[Column::OrigBytes, Column::RespBytes],
 ];
 
 /// A number that tells one schema from another: a hash of the version and the names in order.
@@ -48,4 +133,24 @@ pub fn fingerprint() -> u64 {
         text.push_str(feature.name);
     }
     twox_hash::XxHash3_64::oneshot(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_stand_in_the_order_of_their_columns() {
+        for (i, feature) in FEATURES.iter().enumerate() {
+            assert_eq!(feature.column as usize, i, "{}", feature.name);
+        }
+    }
+
+    #[test]
+    fn every_column_is_in_one_group() {
+        for feature in FEATURES {
+            let groups = GROUPS.iter().filter(|group| group.contains(&feature.column)).count();
+            assert_eq!(groups, 1, "{}", feature.name);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use iforest::{Forest, Rows};
 use thiserror::Error;
 
 use crate::model::Provenance;
+use crate::rarity::Rarity;
 use crate::{Calibration, Connection, Extractor, Model, Reservoir, schema};
 
 /// How a model is trained.
@@ -22,7 +23,10 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { forest: iforest::Params::default(), reservoir: 25_600, alerts_per_day: 20.0, seed: 1 }
+        let groups = schema::GROUPS.iter().map(|group| group.iter().map(|&column| column as u16).collect());
+        let mut forest = iforest::Params::default();
+        forest.groups = groups.collect();
+        Self { forest, reservoir: 25_600, alerts_per_day: 20.0, seed: 1 }
     }
 }
 
@@ -81,7 +85,10 @@ impl Trainer {
         let (Some((first_ts, last_ts)), true) = (self.span, seen >= 2) else {
             return Err(TrainError::TooFewConnections(seen));
         };
-        let rows = Rows::new(self.reservoir.rows().as_flattened(), schema::N_FEATURES)?;
+        let rarity = Rarity::count(self.reservoir.rows());
+        let mut encoded = self.reservoir.rows().to_vec();
+        encoded.iter_mut().for_each(|row| rarity.encode(row));
+        let rows = Rows::new(encoded.as_flattened(), schema::N_FEATURES)?;
         let fit = Forest::fit_out_of_bag(rows, &self.params.forest, self.params.seed)?;
         let provenance = Provenance {
             first_ts,
@@ -92,6 +99,6 @@ impl Trainer {
             alerts_per_day: self.params.alerts_per_day,
             ..Provenance::default()
         };
-        Ok(Model::new(fit.forest, Calibration::new(&fit.out_of_bag_scores), provenance))
+        Ok(Model::new(rarity, fit.forest, Calibration::new(&fit.out_of_bag_scores), provenance))
     }
 }

@@ -80,11 +80,7 @@ impl Forest {
     }
 
     fn grow_all(rows: Rows<'_>, params: &Params, seed: u64) -> Result<(Self, Vec<Vec<usize>>), FitError> {
-        params.check()?;
-        if rows.n_features() > MAX_FEATURES {
-            let (value, max) = (rows.n_features(), MAX_FEATURES);
-            return Err(FitError::Parameter { name: "number of columns", value, min: 1, max });
-        }
+        params.check(rows.n_features())?;
         if rows.len() < 2 {
             return Err(FitError::TooFewRows { rows: rows.len(), min: 2 });
         }
@@ -96,10 +92,11 @@ impl Forest {
         let seeds: Vec<u64> = (0..params.n_trees).map(|_| random.seed()).collect();
         let (trees, samples) = seeds
             .into_par_iter()
-            .map(|seed| {
+            .enumerate()
+            .map(|(tree, seed)| {
                 let mut random = Random::new(seed);
                 let sample = random.subset(rows.len(), sample_size);
-                (grow(rows, &sample, &mut random), sample)
+                (grow(rows, &sample, params.columns(tree, rows.n_features()), &mut random), sample)
             })
             .unzip();
         let n_features = rows.n_features() as u32;
@@ -107,7 +104,7 @@ impl Forest {
     }
 
     fn ready(stored: Stored) -> Self {
-        let walk = Walk::new(&stored.trees);
+        let walk = Walk::new(&stored.trees, stored.n_features as usize);
         let normal = UNITS_PER_EDGE * average_path_length(stored.sample_size as usize);
         Self { walk, exponent_per_unit: -1.0 / normal, stored }
     }
@@ -119,6 +116,15 @@ impl Forest {
     /// If `row` is shorter than [`Forest::n_features`].
     pub fn score(&self, row: &[f32]) -> f64 {
         self.score_of(self.walk.path_units(&row[..self.n_features()]), self.n_trees())
+    }
+
+    /// Scores many rows, in order, faster than one at a time; `scores` is appended to.
+    ///
+    /// # Panics
+    /// If the rows are shorter than [`Forest::n_features`].
+    pub fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
+        assert!(rows.n_features() >= self.n_features());
+        self.walk.path_units_of_rows(rows, |units| scores.push(self.score_of(units, self.n_trees())));
     }
 
     fn score_of(&self, units: u64, trees: usize) -> f64 {

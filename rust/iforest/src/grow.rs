@@ -4,9 +4,10 @@ use crate::Rows;
 use crate::params::height_limit;
 use crate::random::Random;
 use crate::tree::{Node, Tree};
+use crate::walk::shorten;
 
-/// Grows a tree from the rows `sample` names, cutting columns `0..rows.n_features()`.
-pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], random: &mut Random) -> Tree {
+/// Grows a tree from the rows `sample` names, cutting the columns `features` names.
+pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], mut features: Vec<u16>, random: &mut Random) -> Tree {
     let n = sample.len();
     // The sample is copied column by column: a node then scans contiguous values of the one column it draws.
     let mut columns = vec![0.0; n * rows.n_features()];
@@ -17,7 +18,6 @@ pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], random: &mut Random) -> Tre
     }
     let mut growth = Growth { columns, n, height_limit: height_limit(n), nodes: Vec::with_capacity(2 * n), random };
     let mut members: Vec<u32> = (0..n as u32).collect();
-    let mut features: Vec<u16> = (0..rows.n_features() as u16).collect();
     growth.node(&mut members, &mut features, 0);
     Tree(growth.nodes)
 }
@@ -82,9 +82,10 @@ impl Growth<'_> {
             // In f64, where the difference of two f32 can neither overflow nor lose the cut.
             let (low, high) = (f64::from(min), f64::from(max));
             let drawn = (low + (high - low) * self.random.unit()) as f32;
-            Some(if drawn > min { drawn } else { min.next_up() })
+            Some(shorten(if drawn > min { drawn } else { min.next_up() }, min, max))
         } else {
-            (missing && min.is_finite()).then_some(min)
+            // Any threshold up to the one value there is cuts off what is missing.
+            (missing && min.is_finite()).then(|| shorten(min, f32::NEG_INFINITY, min))
         }
     }
 }
@@ -108,7 +109,7 @@ mod tests {
     fn grow_all(values: &[f32], n_features: usize, seed: u64) -> Tree {
         let rows = Rows::new(values, n_features).unwrap();
         let sample: Vec<usize> = (0..rows.len()).collect();
-        let tree = grow(rows, &sample, &mut Random::new(seed));
+        let tree = grow(rows, &sample, (0..n_features as u16).collect(), &mut Random::new(seed));
         tree.check(0, n_features, rows.len()).unwrap();
         tree
     }

@@ -16,21 +16,41 @@ pub struct Params {
     /// ψ: how many rows, drawn without replacement, each tree is grown from: 2 to 2^20. With fewer rows than that,
     /// all are used.
     pub sample_size: usize,
+    /// Groups of columns: tree `i` cuts only the columns of group `i` modulo the number of groups. No group: every tree
+    /// cuts all columns, as in the paper. Where columns speak of different things, groups keep those that say nothing
+    /// about an anomaly from diluting those that do, and keep a large family of columns from outvoting a single one.
+    pub groups: Vec<Vec<u16>>,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { n_trees: 100, sample_size: 256 }
+        Self { n_trees: 100, sample_size: 256, groups: Vec::new() }
     }
 }
 
 impl Params {
-    pub(crate) fn check(&self) -> Result<(), FitError> {
+    pub(crate) fn check(&self, n_features: usize) -> Result<(), FitError> {
         let within = |name, value, min, max| {
             if (min..=max).contains(&value) { Ok(()) } else { Err(FitError::Parameter { name, value, min, max }) }
         };
+        within("number of columns", n_features, 1, MAX_FEATURES)?;
         within("n_trees", self.n_trees, 1, MAX_TREES)?;
-        within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)
+        within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)?;
+        for group in &self.groups {
+            within("number of columns in a group", group.len(), 1, n_features)?;
+            for &column in group {
+                within("column in a group", usize::from(column), 0, n_features - 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns tree `tree` may cut.
+    pub(crate) fn columns(&self, tree: usize, n_features: usize) -> Vec<u16> {
+        match self.groups.len() {
+            0 => (0..n_features as u16).collect(),
+            n => self.groups[tree % n].clone(),
+        }
     }
 }
 
@@ -53,8 +73,15 @@ mod tests {
     #[test]
     fn parameters_are_checked() {
         let bad = Params { n_trees: 0, ..Params::default() };
-        assert_eq!(bad.check().unwrap_err().to_string(), "n_trees is 0; it must lie between 1 and 10000");
-        assert!(Params { sample_size: 1, ..Params::default() }.check().is_err());
-        assert!(Params::default().check().is_ok());
+        assert_eq!(bad.check(1).unwrap_err().to_string(), "n_trees is 0; it must lie between 1 and 10000");
+        assert!(Params { sample_size: 1, ..Params::default() }.check(1).is_err());
+        assert!(Params::default().check(1).is_ok());
+        let groups = |groups: &[&[u16]]| Params {
+            groups: groups.iter().map(|group| group.to_vec()).collect(),
+            ..Params::default()
+        };
+        assert!(groups(&[&[0, 1], &[2]]).check(3).is_ok());
+        assert!(groups(&[&[0, 1], &[]]).check(3).is_err());
+        assert!(groups(&[&[0, 3]]).check(3).is_err());
     }
 }

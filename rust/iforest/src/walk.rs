@@ -1,101 +1,96 @@
-//! Walking rows down the trees: the hot loop.
-//!
-//! Built once from trees that have been checked; the layout is private to this file and never stored.
+//! Walking rows down the trees: the hot loop, in the layout that suits the forest.
 
-use crate::path_length::leaf_units;
-use crate::tree::{Node, Tree};
+mod compact;
+mod general;
 
-/// How many trees one row walks at a time, to hide the latency of each step behind the others.
-const LANES: usize = 8;
+use crate::Rows;
+use crate::tree::Tree;
+pub(crate) use compact::shorten;
 
-/// A node of the walk. A split's children lie side by side; a leaf is its own left child and, because no comparison
-/// with its `NaN` threshold is true, a row that has arrived stays.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    threshold: f32,
-    feature: u32,
-    left: u32,
-}
-
-/// All trees, ready to be walked.
+/// All trees, ready to be walked. Both layouts give the same path lengths to the last bit.
 #[derive(Clone, Debug)]
-pub(crate) struct Walk {
-    steps: Vec<Step>,
-    /// Path length in units for a row that ends at the step of the same index; 0 for splits.
-    units: Vec<u32>,
-    roots: Vec<u32>,
-    height: usize,
+pub(crate) enum Walk {
+    /// Trees of height 8 or less over 32 columns or fewer: every forest of the default sample size.
+    Compact(compact::Compact),
+    /// Any forest.
+    General(general::General),
 }
 
 impl Walk {
-    pub(crate) fn new(trees: &[Tree]) -> Self {
-        let n = trees.iter().map(|tree| tree.0.len()).sum();
-        let mut walk = Self {
-            steps: Vec::with_capacity(n),
-            units: Vec::with_capacity(n),
-            roots: Vec::with_capacity(trees.len()),
-            height: 0,
-        };
-        for tree in trees {
-            let root = walk.push();
-            walk.roots.push(root);
-            // Preorder: the next node always belongs to the place that was reserved last.
-            let mut places = vec![(root, 0)];
-            for node in &tree.0 {
-                let Some((place, depth)) = places.pop() else { break };
-                match *node {
-                    Node::Split { feature, threshold } => {
-                        let left = walk.push();
-                        let right = walk.push();
-                        walk.steps[place as usize] = Step { threshold, feature: u32::from(feature), left };
-                        places.extend([(right, depth + 1), (left, depth + 1)]);
-                    }
-                    Node::Leaf { size } => {
-                        walk.steps[place as usize] = Step { threshold: f32::NAN, feature: 0, left: place };
-                        walk.units[place as usize] = leaf_units(depth, size as usize);
-                        walk.height = walk.height.max(depth);
-                    }
-                }
-            }
+    pub(crate) fn new(trees: &[Tree], n_features: usize) -> Self {
+        match compact::Compact::new(trees, n_features) {
+            Some(compact) => Self::Compact(compact),
+            None => Self::General(general::General::new(trees)),
         }
-        walk
-    }
-
-    fn push(&mut self) -> u32 {
-        self.steps.push(Step { threshold: f32::NAN, feature: 0, left: 0 });
-        self.units.push(0);
-        self.steps.len() as u32 - 1
     }
 
     /// The row's path lengths in all trees, summed, in units of 2^-24 edge.
     pub(crate) fn path_units(&self, row: &[f32]) -> u64 {
-        let mut sum = 0;
-        let mut groups = self.roots.chunks_exact(LANES);
-        for group in &mut groups {
-            let mut at = [0; LANES];
-            at.copy_from_slice(group);
-            for _ in 0..self.height {
-                for at in &mut at {
-                    *at = self.step(*at, row);
-                }
-            }
-            sum += at.iter().map(|&at| u64::from(self.units[at as usize])).sum::<u64>();
+        match self {
+            Self::Compact(walk) => walk.path_units(row),
+            Self::General(walk) => walk.path_units(row),
         }
-        sum + groups.remainder().iter().map(|&root| self.walk_one(root, row)).sum::<u64>()
+    }
+
+    /// The same for each of many rows.
+    pub(crate) fn path_units_of_rows(&self, rows: Rows<'_>, each: impl FnMut(u64)) {
+        match self {
+            Self::Compact(walk) => walk.path_units_of_rows(rows, each),
+            Self::General(walk) => rows.iter().map(|row| walk.path_units(row)).for_each(each),
+        }
     }
 
     /// The row's path length in the tree of index `tree`, in units.
     pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
-        self.walk_one(self.roots[tree], row)
+        match self {
+            Self::Compact(walk) => walk.path_units_in(tree, row),
+            Self::General(walk) => walk.path_units_in(tree, row),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grow::grow;
+    use crate::random::Random;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            4 => (-20..20i8).prop_map(f32::from),
+            4 => any::<f32>().prop_filter("finite", |x| x.is_finite()),
+            1 => prop_oneof![Just(f32::NAN), Just(0.0), Just(-0.0), Just(f32::MIN_POSITIVE / 2.0)],
+        ]
     }
 
-    fn walk_one(&self, root: u32, row: &[f32]) -> u64 {
-        let end = (0..self.height).fold(root, |at, _| self.step(at, row));
-        u64::from(self.units[end as usize])
-    }
-
-    fn step(&self, at: u32, row: &[f32]) -> u32 {
-        let step = self.steps[at as usize];
-        step.left + u32::from(row[step.feature as usize] >= step.threshold)
+    proptest! {
+        #[test]
+        fn both_layouts_agree_to_the_last_bit(
+            values in prop::collection::vec(value(), 4 * 2..4 * 300),
+            probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
+            n_trees in 1..20usize,
+            seed: u64,
+        ) {
+            let rows = Rows::new(&values[..values.len() / 4 * 4], 4).unwrap();
+            let mut random = Random::new(seed);
+            let trees: Vec<Tree> = (0..n_trees)
+                .map(|_| grow(rows, &random.subset(rows.len(), 256), (0..4).collect(), &mut random))
+                .collect();
+            let general = general::General::new(&trees);
+            let Some(compact) = compact::Compact::new(&trees, 4) else { return Ok(()) };
+            let probes = Rows::new(&probes, 4).unwrap();
+            for rows in [rows, probes] {
+                let expected: Vec<u64> = rows.iter().map(|row| general.path_units(row)).collect();
+                let mut batch = Vec::new();
+                compact.path_units_of_rows(rows, |units| batch.push(units));
+                prop_assert_eq!(&batch, &expected);
+                for (row, expected) in rows.iter().zip(expected) {
+                    prop_assert_eq!(compact.path_units(row), expected);
+                    let one_by_one: u64 = (0..n_trees).map(|tree| compact.path_units_in(tree, row)).sum();
+                    prop_assert_eq!(one_by_one, expected);
+                }
+            }
+        }
     }
 }

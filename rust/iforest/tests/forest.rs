@@ -98,6 +98,20 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
+fn a_tree_cuts_only_the_columns_of_its_group() {
+    // Column 0 is odd, but no group holds it.
+    let values = sample_rows();
+    let mut params = params(20, 64);
+    params.groups = vec![vec![4], vec![2, 3]];
+    let forest = Forest::fit(Rows::new(&values, 5).unwrap(), &params, 1).unwrap();
+    let score = |row: [f32; 5]| forest.score(&row);
+    let ordinary = score([2.5, 1.0, 0.5, 0.0, 32.0]);
+    assert_eq!(score([1e6, -1e6, 0.5, 0.0, 32.0]), ordinary);
+    assert!(score([2.5, 1.0, 50.0, 0.0, 32.0]) > ordinary);
+    assert!(score([2.5, 1.0, 0.5, 0.0, 3200.0]) > ordinary);
+}
+
+#[test]
 fn another_seed_is_another_forest() {
     let values = sample_rows();
     let fit = |seed| stored(&Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), seed).unwrap());

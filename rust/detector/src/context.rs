@@ -1,0 +1,153 @@
+//! Context: what the hosts of a connection did lately, in bounded memory.
+//!
+//! Everything is keyed by hashes of addresses and kept in tables of fixed size; nothing here grows with the traffic.
+//! Times are those of the connections, not of a clock: a log replayed gives what the sensor saw.
+
+mod distinct;
+mod rhythm;
+mod table;
+
+use distinct::Distinct;
+use rhythm::Rhythm;
+use table::Table;
+use twox_hash::XxHash3_64;
+
+use crate::features::log2;
+use crate::{Connection, Proto};
+
+/// Counts decay to 1/e in an hour.
+const HOUR: f32 = 3600.0;
+/// A host never seen before counts as silent for this long, in seconds; so does one silent for longer.
+const LONG_AGO: f32 = 1e5;
+
+/// What is known of the hosts of all connections so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    originators: Table<Originator>,
+    responders: Table<Responder>,
+    pairs: Table<Pair>,
+    services: Table<Service>,
+}
+
+/// A host as originator.
+#[derive(Clone, Copy, Debug, Default)]
+struct Originator {
+    /// Decayed count of responders it contacted for the first time.
+    new_pairs: f32,
+    /// Decayed count of ports of responders it contacted for the first time.
+    new_services: f32,
+}
+
+/// A host as responder.
+#[derive(Clone, Copy, Debug, Default)]
+struct Responder {
+    /// Decayed counts of connections to it, and of those that failed.
+    connections: f32,
+    failed: f32,
+    originators: Distinct,
+}
+
+/// An originator and a responder.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair {
+    failures_in_a_row: u32,
+}
+
+/// An originator, a responder, and the protocol and port it was contacted on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Service {
+    failures_in_a_row: u32,
+    rhythm: Rhythm,
+}
+
+/// What the context says of one connection, itself included. Counts are as log2 of 1 + count.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Circumstances {
+    pub(crate) resp_failed_share: f32,
+    pub(crate) resp_originators: f32,
+    pub(crate) orig_new_responders: f32,
+    pub(crate) orig_new_services: f32,
+    pub(crate) orig_pause: f32,
+    pub(crate) pair_failures: f32,
+    pub(crate) service_failures: f32,
+    pub(crate) beat: f32,
+}
+
+impl Default for Context {
+    /// About 24 megabytes: 65,536 hosts on either side, 262,144 pairs and as many services.
+    fn default() -> Self {
+        Self {
+            originators: Table::new(16),
+            responders: Table::new(16),
+            pairs: Table::new(18),
+            services: Table::new(18),
+        }
+    }
+}
+
+impl Context {
+    /// Takes a connection in and says what the context makes of it.
+    pub(crate) fn observe(&mut self, c: &Connection<'_>) -> Circumstances {
+        let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
+        let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
+        let pair = combine(orig, resp);
+        let service = combine(pair, u64::from(c.resp.port) << 2 | c.proto as u64);
+
+        let visit = self.pairs.visit(pair, c.ts);
+        let new_pair = visit.since.is_none();
+        let pair_failures = count_in_a_row(&mut visit.value.failures_in_a_row, failed);
+
+        let visit = self.services.visit(service, c.ts);
+        let new_service = visit.since.is_none();
+        let service_failures = count_in_a_row(&mut visit.value.failures_in_a_row, failed);
+        if let Some(since) = visit.since {
+            visit.value.rhythm.add(seconds(since));
+        }
+        let beat = visit.value.rhythm.evidence();
+
+        let visit = self.originators.visit(orig, c.ts);
+        let pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
+        let kept = visit.since.map_or(0.0, decay);
+        let originator = visit.value;
+        originator.new_pairs = originator.new_pairs * kept + f32::from(new_pair);
+        originator.new_services = originator.new_services * kept + f32::from(new_service);
+
+        let visit = self.responders.visit(resp, c.ts);
+        let kept = visit.since.map_or(0.0, decay);
+        let responder = visit.value;
+        responder.connections = responder.connections * kept + 1.0;
+        responder.failed = responder.failed * kept + f32::from(failed);
+
+        Circumstances {
+            resp_failed_share: (responder.failed + 0.5) / (responder.connections + 1.0),
+            resp_originators: log2(responder.originators.add(orig, c.ts)),
+            orig_new_responders: log2(originator.new_pairs),
+            orig_new_services: log2(originator.new_services),
+            orig_pause: log2(pause),
+            pair_failures: log2(pair_failures),
+            service_failures: log2(service_failures),
+            beat,
+        }
+    }
+}
+
+fn count_in_a_row(count: &mut u32, more: bool) -> f32 {
+    *count = if more { count.saturating_add(1) } else { 0 };
+    *count as f32
+}
+
+fn seconds(micros: i64) -> f32 {
+    micros as f32 / 1e6
+}
+
+/// What is left of an hour's decayed count after a pause in microseconds.
+fn decay(since: i64) -> f32 {
+    libm::exp2f(seconds(since) * (-std::f32::consts::LOG2_E / HOUR))
+}
+
+/// A hash of two hashes, in order.
+fn combine(a: u64, b: u64) -> u64 {
+    // Multiplication folded onto itself: every bit of either depends on every bit of both.
+    let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
+    (product as u64) ^ (product >> 64) as u64
+}

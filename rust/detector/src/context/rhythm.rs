@@ -1,0 +1,69 @@
+//! How regular the pauses between connections are: the mark of a beacon.
+
+use crate::features::log2;
+
+/// The weight of a new pause never falls below one in so many, so that a beacon whose interval changes is followed.
+const MEMORY: f32 = 16.0;
+/// Evidence stops growing after so many pauses.
+const ENOUGH: f32 = 256.0;
+/// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a rhythm.
+const RANDOM: f32 = 0.7;
+/// Steadier than this no clock on a network looks.
+const STEADIEST: f32 = 0.02;
+
+/// The running mean of the pauses and of their deviation from it, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rhythm {
+    pauses: f32,
+    mean: f32,
+    deviation: f32,
+}
+
+impl Rhythm {
+    /// Takes in a pause, in seconds.
+    pub(crate) fn add(&mut self, pause: f32) {
+        self.pauses += 1.0;
+        let weight = (1.0 / self.pauses).max(1.0 / MEMORY);
+        self.mean += weight * (pause - self.mean);
+        self.deviation += weight * ((pause - self.mean).abs() - self.deviation);
+        // Beyond this the count would only lose precision.
+        self.pauses = self.pauses.min(ENOUGH);
+    }
+
+    /// The evidence for a beat: log2 of 1 + (number of pauses · how much steadier than random they are, in powers of
+    /// e). 0 while there is none.
+    pub(crate) fn evidence(&self) -> f32 {
+        // Three imagined pauses as unsteady as their mean keep two alike from being a beat.
+        let known = self.pauses.min(64.0);
+        let unsteadiness = if self.mean < 1e-9 {
+            1.0
+        } else {
+            (self.deviation * known + 3.0 * self.mean) / (self.mean * (known + 3.0))
+        };
+        let steadier = -libm::logf(unsteadiness.max(STEADIEST) / RANDOM);
+        log2(self.pauses * steadier.max(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(pauses: impl IntoIterator<Item = f32>) -> f32 {
+        let mut rhythm = Rhythm::default();
+        pauses.into_iter().for_each(|pause| rhythm.add(pause));
+        rhythm.evidence()
+    }
+
+    #[test]
+    fn a_beat_is_told_from_chance() {
+        // Exponential pauses by inversion of an evenly filled grid in scattered order.
+        let random = (0..101u32).map(|i| -(1.0 - (i * 37 % 101) as f32 / 101.0).ln() * 60.0);
+        let beacon = (0..101u32).map(|i| 300.0 + (i * 37 % 101) as f32 / 4.0);
+        assert!(evidence(beacon) > 7.0);
+        assert!(evidence(random) < 5.0);
+        assert_eq!(evidence([]), 0.0);
+        assert_eq!(evidence([60.0]), 0.0, "one pause is no beat");
+        assert_eq!(evidence([0.0; 500]), 0.0, "a burst is no beat");
+    }
+}

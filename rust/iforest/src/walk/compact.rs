@@ -1,0 +1,188 @@
+//! The layout for trees of height 8 or less over at most 32 columns: a node is one 32-bit word, a tree two kilobytes.
+//!
+//! Values are compared as integers. [`key`] maps a float to a `u32` that sorts alike, with a missing value below all
+//! others. The fit draws thresholds whose keys end in five zero bits ([`shorten`]); there the node keeps its column.
+//! Where a row's key gets its column in the same place, comparing whole words compares value with threshold: above the
+//! low bits they differ as the values do, and if they do not differ there, the low bits are equal. The comparison is
+//! exact because a threshold whose low bits are zero is passed by a key if and only if it is passed by the key rounded
+//! down.
+//!
+//! A tree is complete, children of node `i` at `2i` and `2i + 1` from the root at 1, so there is no link to follow.
+//! The index is a `u8` and the arrays have 256 entries: no step can leave them, and the eighth step, dropping the top
+//! bit, turns the index of a node into that of a leaf.
+
+use crate::Rows;
+use crate::path_length::leaf_units;
+use crate::tree::{Node, Tree};
+
+const HEIGHT: usize = 8;
+const COLUMN_BITS: u32 = 5;
+const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
+const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
+
+/// How many walks go on side by side, to hide the latency of each step behind the others.
+const LANES: usize = 16;
+
+type Keys = [u32; MAX_COLUMNS];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Compact {
+    trees: Vec<CompleteTree>,
+}
+
+#[derive(Clone, Debug)]
+struct CompleteTree {
+    /// Threshold and column. Below a leaf that lies higher than the last level the words are 0, which every key passes.
+    nodes: [u32; 1 << HEIGHT],
+    /// Path lengths in units.
+    leaves: [u32; 1 << HEIGHT],
+}
+
+/// The threshold next to `threshold` that this layout can hold and that lies above `min` and not above `max`; the
+/// threshold itself where there is none.
+pub(crate) fn shorten(threshold: f32, min: f32, max: f32) -> f32 {
+    let up = key(threshold).saturating_add(COLUMN_MASK) & !COLUMN_MASK;
+    let down = key(threshold) & !COLUMN_MASK;
+    [up, down].map(from_key).into_iter().find(|&short| short > min && short <= max).unwrap_or(threshold)
+}
+
+/// An integer that sorts as the value does; 0 for a missing value, and the same for both zeros.
+fn key(value: f32) -> u32 {
+    if value.is_nan() {
+        return 0;
+    }
+    let bits = (value + 0.0).to_bits();
+    // A float's bits sort as a signed magnitude: flip all of a negative, the sign alone of a positive.
+    bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000)
+}
+
+fn from_key(key: u32) -> f32 {
+    f32::from_bits(if key & 0x8000_0000 != 0 { key ^ 0x8000_0000 } else { !key })
+}
+
+fn keys(row: &[f32]) -> Keys {
+    let mut keys = [0; MAX_COLUMNS];
+    for (column, (slot, &value)) in keys.iter_mut().zip(row).enumerate() {
+        *slot = key(value) & !COLUMN_MASK | column as u32;
+    }
+    keys
+}
+
+impl Compact {
+    /// None where a tree is too high, a row too wide, or a threshold too long.
+    pub(crate) fn new(trees: &[Tree], n_features: usize) -> Option<Self> {
+        if n_features > MAX_COLUMNS {
+            return None;
+        }
+        Some(Self { trees: trees.iter().map(CompleteTree::new).collect::<Option<_>>()? })
+    }
+
+    pub(crate) fn path_units(&self, row: &[f32]) -> u64 {
+        let keys = keys(row);
+        let (groups, rest) = self.trees.as_chunks::<LANES>();
+        let mut sum = 0;
+        for group in groups {
+            let mut at = [1u8; LANES];
+            for _ in 0..HEIGHT {
+                for (at, tree) in at.iter_mut().zip(group) {
+                    *at = tree.step(*at, &keys);
+                }
+            }
+            sum += at.iter().zip(group).map(|(&at, tree)| tree.leaf(at)).sum::<u64>();
+        }
+        sum + rest.iter().map(|tree| tree.walk(&keys)).sum::<u64>()
+    }
+
+    pub(crate) fn path_units_of_rows(&self, rows: Rows<'_>, mut each: impl FnMut(u64)) {
+        for block in rows.values().chunks(LANES * rows.n_features()) {
+            let mut lanes = [[0; MAX_COLUMNS]; LANES];
+            for (lane, row) in lanes.iter_mut().zip(block.chunks_exact(rows.n_features())) {
+                *lane = keys(row);
+            }
+            let mut sums = [0; LANES];
+            for tree in &self.trees {
+                let mut at = [1u8; LANES];
+                for _ in 0..HEIGHT {
+                    for (at, keys) in at.iter_mut().zip(&lanes) {
+                        *at = tree.step(*at, keys);
+                    }
+                }
+                for (sum, at) in sums.iter_mut().zip(at) {
+                    *sum += tree.leaf(at);
+                }
+            }
+            sums[..block.len() / rows.n_features()].iter().copied().for_each(&mut each);
+        }
+    }
+
+    pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
+        self.trees[tree].walk(&keys(row))
+    }
+}
+
+impl CompleteTree {
+    fn new(tree: &Tree) -> Option<Self> {
+        let mut complete = Self { nodes: [0; 1 << HEIGHT], leaves: [0; 1 << HEIGHT] };
+        // Preorder: the next node belongs to the place that was reserved last. A place is its depth and its index.
+        let mut places = vec![(0, 1usize)];
+        for node in &tree.0 {
+            let (depth, place) = places.pop()?;
+            match *node {
+                Node::Split { feature, threshold } => {
+                    let threshold = key(threshold);
+                    if depth == HEIGHT || threshold & COLUMN_MASK != 0 {
+                        return None;
+                    }
+                    complete.nodes[place] = threshold | u32::from(feature);
+                    places.extend([(depth + 1, 2 * place + 1), (depth + 1, 2 * place)]);
+                }
+                Node::Leaf { size } => {
+                    // A row that passes every word 0 on the way down arrives at the rightmost leaf below.
+                    let rightmost = (place + 1 << HEIGHT - depth) - 1;
+                    complete.leaves[rightmost - (1 << HEIGHT)] = leaf_units(depth, size as usize);
+                }
+            }
+        }
+        Some(complete)
+    }
+
+    fn step(&self, at: u8, keys: &Keys) -> u8 {
+        let node = self.nodes[usize::from(at)];
+        (at << 1) | u8::from(keys[(node & COLUMN_MASK) as usize] >= node)
+    }
+
+    fn walk(&self, keys: &Keys) -> u64 {
+        self.leaf((0..HEIGHT).fold(1, |at, _| self.step(at, keys)))
+    }
+
+    fn leaf(&self, at: u8) -> u64 {
+        u64::from(self.leaves[usize::from(at)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keys_sort_as_values_do(a in any::<f32>(), b in any::<f32>()) {
+            prop_assume!(!a.is_nan() && !b.is_nan());
+            prop_assert_eq!(key(a) < key(b), a < b);
+            prop_assert_eq!(key(a) == key(b), a == b);
+            prop_assert!(key(a) > key(f32::NAN));
+            prop_assert_eq!(from_key(key(a)), a);
+        }
+
+        #[test]
+        fn a_shortened_threshold_still_cuts(a in any::<f32>(), b in any::<f32>(), at in 0f64..1.0) {
+            prop_assume!(a.is_finite() && b.is_finite() && a < b);
+            let drawn = ((f64::from(a) + (f64::from(b) - f64::from(a)) * at) as f32).max(a.next_up());
+            let short = shorten(drawn, a, b);
+            prop_assert!(a < short && short <= b);
+            prop_assert!(short == drawn || key(short) & COLUMN_MASK == 0);
+            prop_assert!(key(short).abs_diff(key(drawn)) <= COLUMN_MASK);
+        }
+    }
+}

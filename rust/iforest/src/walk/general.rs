@@ -1,0 +1,99 @@
+//! The layout that holds any forest: nodes that link to their children.
+
+use crate::path_length::leaf_units;
+use crate::tree::{Node, Tree};
+
+/// How many trees one row walks at a time, to hide the latency of each step behind the others.
+const LANES: usize = 8;
+
+/// A node of the walk. A split's children lie side by side; a leaf is its own left child and, because no comparison
+/// with its `NaN` threshold is true, a row that has arrived stays.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    threshold: f32,
+    feature: u32,
+    left: u32,
+}
+
+/// All trees, ready to be walked.
+#[derive(Clone, Debug)]
+pub(crate) struct General {
+    steps: Vec<Step>,
+    /// Path length in units for a row that ends at the step of the same index; 0 for splits.
+    units: Vec<u32>,
+    roots: Vec<u32>,
+    height: usize,
+}
+
+impl General {
+    pub(crate) fn new(trees: &[Tree]) -> Self {
+        let n = trees.iter().map(|tree| tree.0.len()).sum();
+        let mut walk = Self {
+            steps: Vec::with_capacity(n),
+            units: Vec::with_capacity(n),
+            roots: Vec::with_capacity(trees.len()),
+            height: 0,
+        };
+        for tree in trees {
+            let root = walk.push();
+            walk.roots.push(root);
+            // Preorder: the next node always belongs to the place that was reserved last.
+            let mut places = vec![(root, 0)];
+            for node in &tree.0 {
+                let Some((place, depth)) = places.pop() else { break };
+                match *node {
+                    Node::Split { feature, threshold } => {
+                        let left = walk.push();
+                        let right = walk.push();
+                        walk.steps[place as usize] = Step { threshold, feature: u32::from(feature), left };
+                        places.extend([(right, depth + 1), (left, depth + 1)]);
+                    }
+                    Node::Leaf { size } => {
+                        walk.steps[place as usize] = Step { threshold: f32::NAN, feature: 0, left: place };
+                        walk.units[place as usize] = leaf_units(depth, size as usize);
+                        walk.height = walk.height.max(depth);
+                    }
+                }
+            }
+        }
+        walk
+    }
+
+    fn push(&mut self) -> u32 {
+        self.steps.push(Step { threshold: f32::NAN, feature: 0, left: 0 });
+        self.units.push(0);
+        self.steps.len() as u32 - 1
+    }
+
+    /// The row's path lengths in all trees, summed, in units of 2^-24 edge.
+    pub(crate) fn path_units(&self, row: &[f32]) -> u64 {
+        let mut sum = 0;
+        let mut groups = self.roots.chunks_exact(LANES);
+        for group in &mut groups {
+            let mut at = [0; LANES];
+            at.copy_from_slice(group);
+            for _ in 0..self.height {
+                for at in &mut at {
+                    *at = self.step(*at, row);
+                }
+            }
+            sum += at.iter().map(|&at| u64::from(self.units[at as usize])).sum::<u64>();
+        }
+        sum + groups.remainder().iter().map(|&root| self.walk_one(root, row)).sum::<u64>()
+    }
+
+    /// The row's path length in the tree of index `tree`, in units.
+    pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
+        self.walk_one(self.roots[tree], row)
+    }
+
+    fn walk_one(&self, root: u32, row: &[f32]) -> u64 {
+        let end = (0..self.height).fold(root, |at, _| self.step(at, row));
+        u64::from(self.units[end as usize])
+    }
+
+    fn step(&self, at: u32, row: &[f32]) -> u32 {
+        let step = self.steps[at as usize];
+        step.left + u32::from(row[step.feature as usize] >= step.threshold)
+    }
+}
