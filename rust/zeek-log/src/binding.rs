@@ -229,13 +229,18 @@ impl Json {
         parsed: &mut Parsed,
     ) -> Result<(), Fault> {
         let mut first = true;
-        while scanner.next_key(first)?.is_some() {
-            first = false;
-            let id = match row.hints.guess(object, |key| scanner.skip_known(key)) {
-                Some(id) => id,
-                None => self.look_up(scanner, row, object)?,
+        while !scanner.leave() {
+            let id = match row.hints.guess(object, first, scanner.rest()) {
+                Some((id, length)) => {
+                    scanner.skip(length);
+                    id
+                }
+                None => match self.look_up(scanner, row, object, first)? {
+                    Some(id) => id,
+                    None => return Ok(()),
+                },
             };
-            scanner.colon()?;
+            first = false;
             let Some(member) = self.keys.get(id) else {
                 scanner.value(depth)?;
                 continue;
@@ -257,17 +262,29 @@ impl Json {
         Ok(())
     }
 
+    /// The next member, found without a hint; `None` at the end of the object.
     #[cold]
-    fn look_up(&self, scanner: &mut Scanner<'_>, row: &mut Row, object: MemberId) -> Result<MemberId, Fault> {
+    fn look_up(
+        &self,
+        scanner: &mut Scanner<'_>,
+        row: &mut Row,
+        object: MemberId,
+        first: bool,
+    ) -> Result<Option<MemberId>, Fault> {
+        let before = scanner.clone();
+        if scanner.next_key(first)?.is_none() {
+            return Ok(None);
+        }
         let (key, escaped) = scanner.key()?;
+        scanner.colon()?;
         if escaped {
             let mut text = Vec::with_capacity(key.len());
             json::unescape_into(key, &mut text);
-            return Ok(self.keys.find(object, &text));
+            return Ok(Some(self.keys.find(object, &text)));
         }
         let id = self.keys.find(object, key);
-        row.hints.learn(object, key, id);
-        Ok(id)
+        row.hints.learn(object, first, before.up_to(scanner), id);
+        Ok(Some(id))
     }
 
     fn is_other_stream(&self, line: &[u8], value: Value) -> bool {

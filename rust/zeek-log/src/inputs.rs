@@ -59,7 +59,7 @@ pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stre
 }
 
 /// Whether a file of this name is a log of `stream`: the name begins with the stream, then comes a dot, or a date after
-/// an underscore or hyphen, and one of its dotted parts is `log` or `json`.
+/// an underscore or hyphen, and it ends in `.log` or `.json`, before a number or compression there may be.
 ///
 /// ```
 /// use zeek_log::is_log_of;
@@ -67,8 +67,10 @@ pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stre
 /// assert!(is_log_of("conn.log", "conn"));
 /// assert!(is_log_of("conn.07:00:00-08:00:00.log.gz", "conn"));
 /// assert!(is_log_of("conn_20240101_07:00:00-08:00:00+0000.log.gz", "conn"));
+/// assert!(is_log_of("conn.json.1.zst", "conn"));
 /// assert!(!is_log_of("conn-summary.07:00:00-08:00:00.log.gz", "conn"));
 /// assert!(!is_log_of("open_conn.07:00:00-08:00:00.log.gz", "conn"));
+/// assert!(!is_log_of("conn.log.bak", "conn"));
 /// ```
 pub fn is_log_of(file_name: &str, stream: &str) -> bool {
     let Some(rest) = file_name.strip_prefix(stream) else {
@@ -80,7 +82,9 @@ pub fn is_log_of(file_name: &str, stream: &str) -> bool {
         Some('_' | '-') => after.next().is_some_and(|c| c.is_ascii_digit()),
         _ => false,
     };
-    stem_ends && rest.split('.').skip(1).any(|part| part == "log" || part == "json")
+    let is_suffix = |part: &&str| matches!(*part, "gz" | "zst" | "zstd") || part.bytes().all(|b| b.is_ascii_digit());
+    let kind = rest.split('.').skip(1).filter(|part| !is_suffix(part)).last();
+    stem_ends && matches!(kind, Some("log" | "json" | "ndjson" | "jsonl"))
 }
 
 fn logs_below(directory: &Path, stream: &str) -> Result<Vec<PathBuf>, Error> {

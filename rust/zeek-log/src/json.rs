@@ -82,14 +82,29 @@ impl<'j> Scanner<'j> {
         self.take(b'"', "a key in quotes should be here").map(Some)
     }
 
-    /// Moves behind text that is known to be the next key with its closing quote.
+    /// Leaves the object if its end comes next, without space before it.
     #[inline]
-    pub(crate) fn skip_known(&mut self, key: &[u8]) -> bool {
-        let here = self.text[self.at..].starts_with(key);
-        if here {
-            self.at += key.len();
-        }
-        here
+    pub(crate) fn leave(&mut self) -> bool {
+        let end = self.peek() == b'}';
+        self.at += usize::from(end);
+        end
+    }
+
+    /// All that is left.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'j [u8] {
+        &self.text[self.at..]
+    }
+
+    /// Moves over text that is known to be there.
+    #[inline]
+    pub(crate) fn skip(&mut self, length: usize) {
+        self.at += length;
+    }
+
+    /// What lies between here and a later position in the same text.
+    pub(crate) fn up_to(&self, later: &Self) -> &'j [u8] {
+        &self.text[self.at..later.at]
     }
 
     /// Moves behind the closing quote of a key; gives the key, still escaped, and whether it has escapes.
@@ -245,7 +260,11 @@ impl<'j> Scanner<'j> {
 
     #[inline]
     fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
-        if self.skip_known(word) { Ok(()) } else { self.fault("true, false, null or another value should be here") }
+        if !self.rest().starts_with(word) {
+            return self.fault("true, false, null or another value should be here");
+        }
+        self.at += word.len();
+        Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<(), Fault> {

@@ -88,25 +88,30 @@ impl Keys {
     }
 }
 
-/// The keys of the rows before, in their order.
+/// What came before each value in the rows before, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     known: Vec<Hint>,
     next: usize,
 }
 
+/// All that stands between one value and the next: comma, key and colon, with whatever space there is.
 #[derive(Debug)]
 struct Hint {
     object: MemberId,
-    /// The key with its closing quote.
-    quoted: Box<[u8]>,
+    /// Whether it stands at the beginning of its object, where there is no comma.
+    first: bool,
+    text: Box<[u8]>,
+    /// The first eight bytes, or all where they are fewer, and ones where they are.
+    head: u64,
+    mask: u64,
     id: MemberId,
 }
 
-/// How many keys are remembered: more than any of Zeek's logs has columns.
+/// How many are remembered: more than any of Zeek's logs has columns.
 const MAX_HINTS: usize = 256;
 
-/// How many keys in a row may be missing before the next is looked up.
+/// How many members in a row may be missing before the next is looked up.
 const MAX_MISSING: usize = 8;
 
 impl Hints {
@@ -122,29 +127,36 @@ impl Hints {
         self.next = 0;
     }
 
-    /// The member that comes next, if it is one of the expected; `skip_known` moves over a key that is there.
+    /// The member that comes next in `rest` and the length of all up to its value, if it is one of the expected.
     #[inline]
-    pub(crate) fn guess(&mut self, object: MemberId, mut skip_known: impl FnMut(&[u8]) -> bool) -> Option<MemberId> {
+    pub(crate) fn guess(&mut self, object: MemberId, first: bool, rest: &[u8]) -> Option<(MemberId, usize)> {
+        let head = u64::from_le_bytes(*rest.first_chunk()?);
         let end = self.known.len().min(self.next + MAX_MISSING);
-        for index in self.next..end {
-            let hint = &self.known[index];
-            if hint.object == object && skip_known(&hint.quoted) {
-                self.next = index + 1;
-                return Some(hint.id);
-            }
-        }
-        None
+        let candidates = self.known.get(self.next..end)?;
+        let matches = |hint: &Hint| {
+            (head ^ hint.head) & hint.mask == 0
+                && hint.object == object
+                && hint.first == first
+                && rest.starts_with(&hint.text)
+        };
+        let found = candidates.iter().position(matches)?;
+        self.next += found + 1;
+        let hint = &candidates[found];
+        Some((hint.id, hint.text.len()))
     }
 
-    /// Remembers a key that was not expected.
-    pub(crate) fn learn(&mut self, object: MemberId, key: &[u8], id: MemberId) {
-        if let Some(index) =
-            self.known.iter().position(|hint| hint.object == object && hint.quoted.strip_suffix(b"\"") == Some(key))
-        {
+    /// Remembers a member that was not expected.
+    pub(crate) fn learn(&mut self, object: MemberId, first: bool, text: &[u8], id: MemberId) {
+        let is_known = |hint: &Hint| (hint.object, hint.first) == (object, first) && *hint.text == *text;
+        if let Some(index) = self.known.iter().position(is_known) {
             self.next = index + 1;
         } else if self.known.len() < MAX_HINTS {
-            let quoted = [key, b"\""].concat().into();
-            self.known.insert(self.next, Hint { object, quoted, id });
+            let mut head = [0; 8];
+            let length = text.len().min(head.len());
+            head[..length].copy_from_slice(&text[..length]);
+            let mask = u64::MAX.checked_shr(64 - 8 * length as u32).unwrap_or(0);
+            let head = u64::from_le_bytes(head);
+            self.known.insert(self.next, Hint { object, first, text: text.into(), head, mask, id });
             self.next += 1;
         }
     }
@@ -181,11 +193,14 @@ mod tests {
     #[test]
     fn hints_follow_the_order_with_some_left_out() {
         let mut hints = Hints::default();
-        for (id, key) in ["ts", "uid", "service", "duration"].iter().enumerate() {
-            hints.learn(ROOT, key.as_bytes(), id as MemberId);
+        for (id, text) in ["\"ts\":", ",\"uid\":", ", \"service\" : ", ",\"d\":"].iter().enumerate() {
+            hints.learn(ROOT, id == 0, text.as_bytes(), id as MemberId);
         }
         hints.rewind();
-        let mut guess = |key: &str| hints.guess(ROOT, |quoted| quoted == format!("{key}\"").as_bytes());
-        assert_eq!((guess("ts"), guess("duration"), guess("uid")), (Some(0), Some(3), None));
+        let mut guess = |first, rest: &str| hints.guess(ROOT, first, rest.as_bytes());
+        assert_eq!(guess(false, "\"ts\":1.5}"), None, "only the first member has no comma before it");
+        assert_eq!(guess(true, "\"ts\":1.5}"), Some((0, 5)));
+        assert_eq!(guess(false, ",\"d\":1.5}"), Some((3, 5)));
+        assert_eq!(guess(false, ",\"uid\":1.5}"), None);
     }
 }

@@ -1,0 +1,70 @@
+//! Reads a log held in memory to its end and tells everything that came of it.
+
+use std::io::Cursor;
+
+use zeek_log::{Block, ColumnSpec, LineKind, Parsed, ReadOptions, Reader, Row};
+
+/// What became of a log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The wanted columns of each row; an unset one is `∅`.
+    pub rows: Vec<Vec<String>>,
+    /// Bad rows, as they are reported.
+    pub bad: Vec<String>,
+    /// Rows of other streams.
+    pub other: usize,
+    /// Lines that are no rows.
+    pub meta: usize,
+    /// What ended the reading early.
+    pub error: Option<String>,
+}
+
+pub fn conn() -> ReadOptions {
+    ReadOptions { path: Some("conn".to_owned()), ..ReadOptions::default() }
+}
+
+/// Reads `log` under the name `conn.log` for these columns.
+pub fn read(log: impl Into<Vec<u8>>, columns: &[&str]) -> Outcome {
+    let columns: Vec<_> = columns.iter().map(|name| ColumnSpec::new(name)).collect();
+    read_with(log, &columns, &conn())
+}
+
+/// As [`read`], with everything chosen.
+pub fn read_with(log: impl Into<Vec<u8>>, columns: &[ColumnSpec<'_>], options: &ReadOptions) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut reader = match Reader::from_read("conn.log", Cursor::new(log.into()), options) {
+        Ok(reader) => reader,
+        Err(error) => return Outcome { error: Some(error.to_string()), ..outcome },
+    };
+    let (mut block, mut row) = (Block::new(), Row::new());
+    loop {
+        match reader.next_block(&mut block) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                outcome.error = Some(error.to_string());
+                assert!(matches!(reader.next_block(&mut block), Ok(false)), "an error is the end");
+                break;
+            }
+        }
+        let binding = block.layout().bind(columns);
+        for line in block.lines() {
+            if line.kind() == LineKind::Meta {
+                outcome.meta += 1;
+                continue;
+            }
+            match binding.parse(&line, &mut row) {
+                Ok(Parsed::Row) => {
+                    let text = |column| match row.get(column) {
+                        Some(text) => String::from_utf8_lossy(text).into_owned(),
+                        None => "∅".to_owned(),
+                    };
+                    outcome.rows.push((0..columns.len()).map(text).collect());
+                }
+                Ok(Parsed::OtherStream) => outcome.other += 1,
+                Err(error) => outcome.bad.push(error.to_string()),
+            }
+        }
+    }
+    outcome
+}
