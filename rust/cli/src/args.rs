@@ -1,0 +1,378 @@
+//! The command line: every command, option, default and range, and the help that teaches them. Completions and the man
+//! pages are made from this definition too.
+//!
+//! Nothing is done here; [`source`](crate::source) turns the arguments that name logs into inputs.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::conn_log::Labels;
+
+const FIRST_STEPS: &str = "\
+First steps:
+  Learn what is usual from a directory of rotated conn logs:
+      zeek-iforest train logs/ -o iforest.model
+  See the most unusual connections as a table:
+      zeek-iforest top -m iforest.model logs/today/
+  Write the same log with a column anomaly_score:
+      zeek-iforest score -m iforest.model conn.log -o scored.log
+
+LOG is a conn.log that Zeek wrote, TSV or JSON, plain, gzip or zstd (told by its first bytes);
+a directory, which stands for every conn log in it and below it, in the order of their names;
+or - for standard input.
+
+Exit status: 0 done; 1 something could not be read, written or used; 2 the command line is wrong.
+A row that cannot be used is reported and skipped and leaves the status as it is; with --strict
+it ends the command.";
+
+/// Score the connections in Zeek's conn.log by how unusual they are, with an isolation forest.
+///
+/// A score lies between 0 and 1: about 0.5 for a connection like most, the higher the more unusual. Nothing has to be
+/// labelled: a model is learnt from a network's own traffic.
+#[derive(Debug, Parser)]
+#[command(name = "zeek-iforest", version, after_help = FIRST_STEPS, max_term_width = 100)]
+pub struct Args {
+    /// Print errors only: no progress, no notes, no word on skipped rows.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// Threads that parse, and as many that score; from 1 [default: one per core, at most 8]
+    ///
+    /// The output is the same, byte for byte, whatever the number.
+    #[arg(long, value_name = "N", global = true)]
+    threads: Option<NonZeroUsize>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Train(TrainArgs),
+    Score(ScoreArgs),
+    Top(TopArgs),
+    Evaluate(EvaluateArgs),
+    Inspect(InspectArgs),
+    Features(FeaturesArgs),
+    /// Print the completions of a shell
+    ///
+    /// For bash, for example: zeek-iforest completions bash > /etc/bash_completion.d/zeek-iforest
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+    /// Print the manual page, or that of a command
+    ///
+    /// For example: zeek-iforest man | man -l -
+    Man {
+        /// The command to print the page of [default: the page of zeek-iforest itself]
+        command: Option<String>,
+    },
+}
+
+/// How logs are read.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Reading")]
+pub struct ReadingArgs {
+    /// Stop at the first row or log that cannot be used, with exit status 1
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Names of the columns of TSV logs without a #fields header, for example ts,uid,id.orig_h,...
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub fields: Option<Vec<String>>,
+}
+
+/// How a model is learnt.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Learning")]
+pub struct LearningArgs {
+    /// Trees in the forest, 1 to 10000; scores settle well before 100
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = within(1..=10_000))]
+    trees: usize,
+
+    /// Rows each tree is grown from, 2 to 1048576; more rarely helps and often hides anomalies
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = within(2..=1 << 20))]
+    sample_size: usize,
+
+    /// Rows kept as a uniform sample of all traffic to grow and calibrate on, 2 to 10000000
+    #[arg(long, value_name = "N", default_value_t = 25_600, value_parser = within(2..=10_000_000))]
+    reservoir: usize,
+
+    /// Decides every random draw: the same logs and seed give the same scores; 0 to 2^64 - 1
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Alerts a day the threshold is set for, above 0
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = positive)]
+    alerts_per_day: f64,
+}
+
+/// Which rows of a labelled log are malicious.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Labels")]
+pub struct LabelArgs {
+    /// The column that holds the label [default: label]
+    #[arg(long, value_name = "FIELD")]
+    pub label: Option<String>,
+
+    /// A row is malicious when its label starts with this, case ignored
+    #[arg(long, value_name = "PREFIX", default_value = "malicious")]
+    pub malicious: String,
+}
+
+/// Learn from logs and write a model
+///
+/// Reads every log once, in constant memory, keeps a uniform sample of the connections, grows the forest from it, and
+/// sets the threshold to a number of alerts a day.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest train /usr/local/zeek/logs/2024-04-*/ -o iforest.model
+  zeek-iforest train conn.log.gz -o iforest.model --alerts-per-day 5
+  zeek-iforest train labelled.conn.log -o iforest.model --only-benign")]
+pub struct TrainArgs {
+    /// Logs to learn from: files, directories, or - for standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<PathBuf>,
+
+    /// Where to write the model; replaced only when the new one is complete
+    #[arg(long, short, value_name = "MODEL")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub learning: LearningArgs,
+
+    /// Learn from the rows of a labelled log that are not malicious; the others pass by as context
+    #[arg(long, help_heading = "Labels")]
+    pub only_benign: bool,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// Add a column anomaly_score to logs
+///
+/// The output keeps the input's format, the order of its columns and every other byte of its rows, and holds one row
+/// for each row read. A row with a value that cannot be used is kept without a score; one that is no row at all (cut
+/// short, broken JSON) is left out. Both are reported.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest score -m iforest.model conn.log -o scored.log
+  zeek-iforest score -m iforest.model logs/2024-04-19/ -o scored.log.gz
+  zcat conn.*.log.gz | zeek-iforest score -m iforest.model | zeek-cut -u ts uid anomaly_score
+  zeek-iforest score conn.log > scored.log       learns from conn.log first")]
+pub struct ScoreArgs {
+    /// Logs to score: files, directories, or - for standard input [default: standard input]
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+
+    /// The model, as written by train; without one, it is first learnt from the same logs
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// Where to write; compressed if the name ends in .gz or .zst [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// Show the most anomalous connections
+///
+/// A table, the most anomalous first; a rule separates those at or above the model's threshold from those below it.
+/// Bytes out and in are payload sent by the originator and by the responder.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest top -m iforest.model conn.log
+  zeek-iforest top -m iforest.model logs/2024-04-19/ -n 100 | less
+  zeek-iforest top -m iforest.model conn.log --json | jq -r .uid")]
+pub struct TopArgs {
+    /// Logs to look through: files, directories, or - for standard input [default: standard input]
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+
+    /// The model, as written by train; without one, it is first learnt from the same logs
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// How many connections to show, 1 to 1000000
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = within(1..=1_000_000))]
+    pub number: usize,
+
+    /// Print one JSON object a line, with Zeek's names of the fields
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// Compare a model's scores with the labels of a log
+///
+/// Prints the area under the ROC curve (ties count half), the average precision (the sum of precision times the gain in
+/// recall over all thresholds, as scikit-learn defines it), and precision and recall when the most anomalous 10, 20,
+/// 50, ... connections are alerts. Where connections with equal scores straddle such a number, it holds the share of
+/// them that is expected if they are drawn at random.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest evaluate -m iforest.model labelled.conn.log
+  zeek-iforest evaluate -m iforest.model labelled.conn.log --label detailed-label --malicious C&C
+  zeek-iforest evaluate -m iforest.model labelled.conn.log --json | jq .roc_auc")]
+pub struct EvaluateArgs {
+    /// Labelled logs: files, directories, or - for standard input [default: standard input]
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+
+    /// The model, as written by train
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: PathBuf,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// Say what is in a model
+///
+/// When and from what it was learnt, its parameters, its features and their meaning, how its scores are distributed,
+/// and its threshold.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  zeek-iforest inspect iforest.model")]
+pub struct InspectArgs {
+    /// The model, as written by train
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write the feature matrix of logs as CSV
+///
+/// The numbers the forest sees, one row per connection, with the features' names as the header; NaN where a value is
+/// missing. A last column `label` (1 malicious, 0 not) follows when the log has a label, so that any other tool can be
+/// run on the same matrix.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  zeek-iforest features labelled.conn.log -o matrix.csv")]
+pub struct FeaturesArgs {
+    /// Logs to read: files, directories, or - for standard input [default: standard input]
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+
+    /// Where to write; compressed if the name ends in .gz or .zst [default: standard output]
+    #[arg(long, short, value_name = "CSV")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+impl Args {
+    /// The number of threads asked for or sensible here, also for growing trees.
+    pub fn threads(&self) -> Result<usize> {
+        // One thread keeps the context, so that more than a handful around it would wait.
+        const ENOUGH: usize = 8;
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = self.threads.map_or(cores.min(ENOUGH), NonZeroUsize::get);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads.map_or(cores, NonZeroUsize::get))
+            .build_global()
+            .context("cannot start the threads that grow trees")?;
+        Ok(threads)
+    }
+}
+
+impl LabelArgs {
+    /// The labels, in a column that every log must have.
+    pub fn required(&self) -> Labels {
+        Labels { required: true, ..self.optional() }
+    }
+
+    /// The labels, in a column that a log may have.
+    pub fn optional(&self) -> Labels {
+        let field = self.label.clone().unwrap_or_else(|| "label".to_owned());
+        Labels { field, prefix: self.malicious.clone().into_bytes(), required: self.label.is_some() }
+    }
+}
+
+impl LearningArgs {
+    /// The parameters of a training.
+    pub fn params(&self) -> detector::Params {
+        let mut params = detector::Params::default();
+        params.forest.n_trees = self.trees;
+        params.forest.sample_size = self.sample_size;
+        params.reservoir = self.reservoir;
+        params.seed = self.seed;
+        params.alerts_per_day = self.alerts_per_day;
+        params
+    }
+}
+
+fn within(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| {
+        let number = text.parse::<usize>().map_err(|_| "not a whole number".to_owned())?;
+        let (low, high) = (range.start(), range.end());
+        if range.contains(&number) { Ok(number) } else { Err(format!("not between {low} and {high}")) }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("not above 0".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_the_detectors() {
+        let args = Args::try_parse_from(["zeek-iforest", "train", "conn.log", "-o", "m"]).unwrap();
+        let Command::Train(args) = args.command else { panic!("another command") };
+        assert_eq!(args.learning.params(), detector::Params::default());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for option in ["--trees=0", "--sample-size=1", "--alerts-per-day=0", "--alerts-per-day=inf", "--reservoir=x"] {
+            assert!(
+                Args::try_parse_from(["zeek-iforest", "train", "conn.log", "-o", "m", option]).is_err(),
+                "{option}"
+            );
+        }
+    }
+}

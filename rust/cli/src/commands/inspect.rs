@@ -1,0 +1,166 @@
+//! `inspect`: what is in a model.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use detector::{Model, schema};
+use serde::Serialize;
+
+use crate::args::InspectArgs;
+use crate::human;
+
+/// Scores fall into bars of this width.
+const BAR: f64 = 0.05;
+/// The longest bar, in characters.
+const LONGEST: usize = 48;
+/// Which quantiles are shown.
+const QUANTILES: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999];
+
+/// A model in numbers and words, as `--json` prints it. Times are seconds since 1970.
+#[derive(Serialize)]
+struct Description {
+    software: String,
+    trained_at: f64,
+    sources: Vec<String>,
+    first_ts: f64,
+    last_ts: f64,
+    connections: u64,
+    n_trees: usize,
+    sample_size: usize,
+    rows: u64,
+    seed: u64,
+    alerts_per_day: f64,
+    threshold: f64,
+    schema_version: u32,
+    features: Vec<Feature>,
+    score_quantiles: Vec<Quantile>,
+}
+
+#[derive(Serialize)]
+struct Feature {
+    name: &'static str,
+    meaning: &'static str,
+}
+
+#[derive(Serialize)]
+struct Quantile {
+    share: f64,
+    score: f64,
+}
+
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let model = Model::load(&args.model)?;
+    if args.json { super::print_json(&description(&model)) } else { super::print(&text(&model, args)) }
+}
+
+fn description(model: &Model) -> Description {
+    let provenance = model.provenance();
+    let seconds = |micros: i64| micros as f64 / 1e6;
+    Description {
+        software: provenance.software.clone(),
+        trained_at: seconds(provenance.trained_at),
+        sources: provenance.sources.clone(),
+        first_ts: seconds(provenance.first_ts),
+        last_ts: seconds(provenance.last_ts),
+        connections: provenance.connections,
+        n_trees: model.forest().n_trees(),
+        sample_size: model.forest().sample_size(),
+        rows: provenance.rows,
+        seed: provenance.seed,
+        alerts_per_day: provenance.alerts_per_day,
+        threshold: model.threshold(),
+        schema_version: schema::VERSION,
+        features: schema::FEATURES
+            .iter()
+            .map(|feature| Feature { name: feature.name, meaning: feature.meaning })
+            .collect(),
+        score_quantiles: quantiles(&model.calibration().scores().collect::<Vec<_>>()),
+    }
+}
+
+/// Each of [`QUANTILES`] and the maximum, of scores in ascending order.
+fn quantiles(scores: &[f64]) -> Vec<Quantile> {
+    let Some(last) = scores.len().checked_sub(1) else { return Vec::new() };
+    let at = |share: f64| Quantile { share, score: scores[(share * last as f64).round() as usize] };
+    QUANTILES.into_iter().chain([1.0]).map(at).collect()
+}
+
+fn text(model: &Model, args: &InspectArgs) -> String {
+    let it = description(model);
+    let provenance = model.provenance();
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<12} {}", human::printable(value));
+    };
+    line("model", &args.model.display().to_string());
+    line("trained", &format!("{} UTC by zeek-iforest {}", human::date_time(provenance.trained_at), it.software));
+    line("from", &it.sources.join(" "));
+    line(
+        "traffic",
+        &format!(
+            "{}, {} to {} UTC ({})",
+            human::counted(it.connections, "connection"),
+            human::date_time(provenance.first_ts),
+            human::date_time(provenance.last_ts),
+            human::span(provenance.last_ts - provenance.first_ts)
+        ),
+    );
+    line(
+        "forest",
+        &format!(
+            "{} trees of {} rows each, drawn from {} with seed {}",
+            human::count(it.n_trees as u64),
+            human::count(it.sample_size as u64),
+            human::counted(it.rows, "row"),
+            it.seed
+        ),
+    );
+    line("threshold", &format!("{:.6}, set for {} alerts a day", it.threshold, it.alerts_per_day));
+
+    let scores: Vec<f64> = model.calibration().scores().collect();
+    let _ =
+        writeln!(text, "\nscores of {} by trees that had not seen them", human::counted(scores.len() as u64, "row"));
+    text.push_str(&histogram(&scores));
+    let quantiles: Vec<_> =
+        it.score_quantiles.iter().map(|q| (quantile_name(q.share), format!("{:.4}", q.score))).collect();
+    let _ = writeln!(text);
+    quantiles.iter().for_each(|(name, _)| text.push_str(&format!("{name:>9}")));
+    let _ = writeln!(text);
+    quantiles.iter().for_each(|(_, score)| text.push_str(&format!("{score:>9}")));
+    let _ = writeln!(text);
+
+    let _ = writeln!(text, "\n{} features, version {}", it.features.len(), it.schema_version);
+    let width = it.features.iter().map(|feature| feature.name.len()).max().unwrap_or(0);
+    for feature in &it.features {
+        let _ = writeln!(text, "  {:<width$}  {}", feature.name, feature.meaning);
+    }
+    text
+}
+
+fn quantile_name(share: f64) -> String {
+    match share {
+        0.0 => "lowest".to_owned(),
+        0.5 => "median".to_owned(),
+        1.0 => "highest".to_owned(),
+        share => format!("{}%", 100.0 * share),
+    }
+}
+
+fn histogram(scores: &[f64]) -> String {
+    let mut bars = vec![0u64; (1.0 / BAR).round() as usize + 1];
+    for score in scores {
+        bars[(score / BAR + 1e-9) as usize] += 1;
+    }
+    let most = bars.iter().copied().max().unwrap_or(0).max(1);
+    let from = bars.iter().position(|&n| n > 0).unwrap_or(0);
+    let to = bars.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
+    let mut text = String::new();
+    for (i, &n) in bars.iter().enumerate().take(to).skip(from) {
+        // A bar of its own for every row, however few.
+        let length = (n as f64 / most as f64 * LONGEST as f64).ceil() as usize;
+        let low = i as f64 * BAR;
+        let _ = writeln!(text, "  {low:.2}-{:.2}  {:<LONGEST$}  {:>9}", low + BAR, "#".repeat(length), human::count(n));
+    }
+    text
+}

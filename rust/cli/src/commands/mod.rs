@@ -1,0 +1,49 @@
+//! The commands, one file each.
+
+pub mod describe;
+pub mod evaluate;
+pub mod features;
+pub mod inspect;
+pub mod score;
+pub mod top;
+pub mod train;
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use detector::{Model, Params};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::human;
+use crate::pipeline::Run;
+use crate::source::Source;
+
+/// The model of a file, or without one, that learnt from the logs which are to be scored.
+fn model_for(path: Option<&Path>, source: &Source, threads: usize, console: &Console) -> Result<Model> {
+    if let Some(path) = path {
+        return Ok(Model::load(path)?);
+    }
+    ensure!(
+        source.is_repeatable(),
+        "without a model the logs are read twice, first to learn from them, and a pipe can only be read once; train a \
+         model first (zeek-iforest train LOG... -o MODEL) and give it with --model, or give files"
+    );
+    let logs = human::counted(source.inputs.len() as u64, "log");
+    console.note(&format!("no model given: learning from the same {logs} first"));
+    let run = Run { reports: false, ..Run::new(source, threads, console) };
+    Ok(train::learn(&run, &Params::default(), None)?.0)
+}
+
+/// Prints a command's result.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// Prints a command's result as one JSON object.
+fn print_json(object: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(object)?))
+}

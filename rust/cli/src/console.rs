@@ -1,0 +1,93 @@
+//! What a person sees on standard error: progress, notes, warnings, and the sentence a failure ends with.
+//!
+//! Everything printed here is made safe for a terminal first, because file names and the contents of logs occur in it.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::human;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// The standard error of one run.
+#[derive(Debug)]
+pub struct Console {
+    quiet: bool,
+}
+
+/// A failure that has been reported already; all that is left is the exit status.
+#[derive(Debug, thiserror::Error)]
+#[error("reported")]
+pub struct Reported;
+
+impl Console {
+    /// A console; a quiet one prints errors only.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    /// Something worth knowing.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{}", human::printable(text));
+        }
+    }
+
+    /// Something that is wrong, but ends nothing.
+    pub fn warning(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{WARNING}warning:{WARNING:#} {}", human::printable(text));
+        }
+    }
+
+    /// Something that makes the exit status 1.
+    pub fn error(&self, text: &str) {
+        eprintln!("{ERROR}error:{ERROR:#} {}", human::printable(text));
+    }
+
+    /// Prints a failure with all its causes, unless that has been done, and says which exit status it means. That
+    /// whoever reads the output has seen enough, as `head` has, is no failure.
+    pub fn exit_code(&self, error: &anyhow::Error) -> ExitCode {
+        if error.chain().any(is_broken_pipe) {
+            return ExitCode::SUCCESS;
+        }
+        if !error.is::<Reported>() {
+            self.error(&format!("{error:#}"));
+        }
+        ExitCode::FAILURE
+    }
+
+    /// A display of progress through `total` bytes, or through an unknown number; invisible where nobody would see it
+    /// or `muted`.
+    pub fn progress(&self, total: Option<u64>, muted: bool) -> ProgressBar {
+        if self.quiet || muted || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let (template, bar) = match total {
+            Some(total) => (
+                "{bar:32} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
+            ),
+            None => (
+                "{spinner} {bytes}  {bytes_per_sec}",
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
+            ),
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(zeek_log::Error::BrokenPipe { .. }))
+        || cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,203 @@
+//! Numbers, times and text as people read them on a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use detector::{Address, Connection, Proto};
+use jiff::Timestamp;
+
+/// A count with its thousands apart: `105,918`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A count and the noun it counts: `1 log`, `2 logs`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Bytes in decimal units, two digits or three: `512 B`, `4.1 GB`, `312 kB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1e3;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    // What would be shown as 1000 of a unit is 1.0 of the next.
+    while value >= 999.5
+        && let Some(next) = units.next()
+    {
+        value /= 1e3;
+        unit = Some(next);
+    }
+    let decimals = usize::from(value < 9.95);
+    format!("{value:.decimals$} {}", unit.unwrap_or(&"B"))
+}
+
+/// A duration in microseconds, in the two units that matter: `0.07s`, `12s`, `3m20s`, `2h03m`, `3d01h`.
+pub fn duration(micros: i64) -> String {
+    let seconds = micros.max(0) as f64 / 1e6;
+    let whole = seconds.round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match () {
+        () if seconds < 0.995 => format!("{seconds:.2}s"),
+        () if seconds < 9.95 => format!("{seconds:.1}s"),
+        () if minutes == 0 => format!("{whole}s"),
+        () if hours == 0 => format!("{minutes}m{:02}s", whole % 60),
+        () if days == 0 => format!("{hours}h{:02}m", minutes % 60),
+        () => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+/// A span of time in microseconds, in words: `3.0 days`, `40 minutes`.
+pub fn span(micros: i64) -> String {
+    let seconds = micros.max(0) as f64 / 1e6;
+    const UNITS: [(&str, f64); 3] = [("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)];
+    let unit = UNITS.iter().find(|(_, length)| seconds >= *length);
+    unit.map_or_else(|| format!("{seconds:.0} seconds"), |(name, length)| format!("{:.1} {name}", seconds / length))
+}
+
+/// A time in microseconds since 1970, in UTC, by a pattern of strftime; the bare number where no calendar reaches.
+pub fn time(micros: i64, pattern: &str) -> String {
+    Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.strftime(pattern).to_string())
+}
+
+/// Date and time of day in UTC: `2024-04-19 07:12:33`.
+pub fn date_time(micros: i64) -> String {
+    time(micros, "%Y-%m-%d %H:%M:%S")
+}
+
+/// One side of a connection: `192.0.2.1:443`, `[2001:db8::1]:443`.
+fn endpoint(addr: Address, port: u16) -> String {
+    let addr = addr.to_string();
+    if addr.contains(':') { format!("[{addr}]:{port}") } else { format!("{addr}:{port}") }
+}
+
+/// The responder of a connection, its port, the protocol and the service: `192.0.2.1:443/tcp ssl`.
+pub fn responder(connection: &Connection<'_>) -> String {
+    let proto = if connection.proto == Proto::Unknown { "unknown" } else { connection.proto.name() };
+    let mut out = format!("{}/{proto}", endpoint(connection.resp.addr, connection.resp.port));
+    if let Some(service) = connection.service {
+        out.push(' ');
+        out.push_str(&printable_bytes(service));
+    }
+    out
+}
+
+/// Text that can do nothing to a terminal: whatever is not a visible character or a space is shown as `\xHH`.
+pub fn printable_bytes(text: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
+        Ok(text) => printable(text),
+        Err(_) => {
+            let mut out = String::with_capacity(text.len() + 8);
+            for chunk in text.utf8_chunks() {
+                out.push_str(&printable(chunk.valid()));
+                chunk.invalid().iter().for_each(|byte| push_hex(&mut out, *byte));
+            }
+            Cow::Owned(out)
+        }
+    }
+}
+
+/// [`printable_bytes`] for text that is known to be UTF-8.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_visible) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_visible(c) {
+            out.push(c);
+        } else {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_hex(&mut out, byte));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Not a control character, nor one that reorders or hides the text around it.
+fn is_visible(c: char) -> bool {
+    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !hides
+}
+
+fn push_hex(out: &mut String, byte: u8) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "\\x{byte:02x}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts() {
+        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (105_918, "105,918"), (12_345_678, "12,345,678")] {
+            assert_eq!(count(n), text);
+        }
+        assert_eq!((counted(1, "log"), counted(2, "log")), ("1 log".into(), "2 logs".into()));
+    }
+
+    #[test]
+    fn byte_counts() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (9_949, "9.9 kB"),
+            (9_950, "10 kB"),
+            (312_499, "312 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1.0 MB"),
+            (4_100_000_000, "4.1 GB"),
+            (u64::MAX, "18 EB"),
+        ];
+        for (n, text) in cases {
+            assert_eq!(bytes(n), text);
+        }
+    }
+
+    #[test]
+    fn durations() {
+        let cases = [
+            (0, "0.00s"),
+            (70_000, "0.07s"),
+            (999_000, "1.0s"),
+            (9_940_000, "9.9s"),
+            (9_960_000, "10s"),
+            (59_700_000, "1m00s"),
+            (200_000_000, "3m20s"),
+            (7_380_000_000, "2h03m"),
+            (263_000_000_000, "3d01h"),
+        ];
+        for (micros, text) in cases {
+            assert_eq!(duration(micros), text);
+        }
+        assert_eq!(span(3 * 86_400_000_000), "3.0 days");
+    }
+
+    #[test]
+    fn times_are_utc() {
+        assert_eq!(date_time(1_713_510_753_999_999), "2024-04-19 07:12:33");
+        assert_eq!(date_time(11_537_757), "1970-01-01 00:00:11");
+        assert_eq!(date_time(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_unescaped() {
+        assert_eq!(printable("ssl,http"), "ssl,http");
+        assert_eq!(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
+        assert_eq!(printable("\u{9b}é\u{202e}"), "\\xc2\\x9bé\\xe2\\x80\\xae");
+        assert_eq!(printable_bytes(b"a\xffb\x07"), "a\\xffb\\x07");
+    }
+}

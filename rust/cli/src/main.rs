@@ -1,0 +1,44 @@
+//! `zeek-iforest`: learn what is usual in a conn.log, and score connections by how unusual they are.
+//!
+//! This binary is thin: what an anomaly is lives in `detector`, how a log is read and written in `zeek-log`.
+
+mod args;
+mod commands;
+mod conn_log;
+mod console;
+mod human;
+mod pipeline;
+mod ranking;
+mod score_text;
+mod source;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::console::Console;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let console = Console::new(args.quiet);
+    match run(args, &console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => console.exit_code(&error),
+    }
+}
+
+fn run(args: Args, console: &Console) -> Result<()> {
+    let threads = args.threads()?;
+    match args.command {
+        Command::Train(args) => commands::train::run(args, threads, console),
+        Command::Score(args) => commands::score::run(args, threads, console),
+        Command::Top(args) => commands::top::run(args, threads, console),
+        Command::Evaluate(args) => commands::evaluate::run(args, threads, console),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Features(args) => commands::features::run(args, threads, console),
+        Command::Completions { shell } => commands::describe::completions(shell),
+        Command::Man { command } => commands::describe::man(command.as_deref()),
+    }
+}

@@ -1,0 +1,64 @@
+//! What the program says about itself: help, completions, manual pages, and about a model.
+
+use serde_json::Value;
+
+use crate::logs::{rows, tsv};
+use crate::run::Dir;
+
+const COMMANDS: [&str; 6] = ["train", "score", "top", "evaluate", "inspect", "features"];
+
+#[test]
+fn help_teaches() {
+    let dir = Dir::new();
+    let help = dir.ok("--help");
+    for text in ["zeek-iforest train", "zeek-iforest top", "zeek-iforest score", "Exit status"] {
+        assert!(help.contains(text), "{help}");
+    }
+    for command in COMMANDS {
+        let help = dir.ok(&format!("{command} --help"));
+        assert!(help.contains("Example"), "{help}");
+    }
+    assert!(dir.ok("train --help").contains("[default: 100]"));
+}
+
+#[test]
+fn completions_and_pages_come_from_the_same_definition() {
+    let dir = Dir::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = dir.ok(&format!("completions {shell}"));
+        assert!(script.contains("alerts-per-day"), "{shell}");
+    }
+    let page = dir.ok("man");
+    assert!(page.contains(".TH zeek-iforest 1"), "{page}");
+    for command in COMMANDS {
+        let page = dir.ok(&format!("man {command}"));
+        assert!(
+            page.contains(&format!("zeek\\-iforest\\-{command}")) && page.contains("EXAMPLE")
+                || page.contains("Example")
+        );
+    }
+    dir.run("man nothing").fails(1, &["there is no command nothing", "train"]);
+}
+
+#[test]
+fn inspect_says_what_is_in_a_model() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(500)));
+    dir.ok("train conn.log -o m --seed 9 --trees 30");
+    let text = dir.ok("inspect m");
+    for expected in [
+        "500 connections, 2024-04-19 04:13:20 to 2024-04-19 04:38:1",
+        "30 trees of 256 rows each, drawn from 500 rows with seed 9",
+        "threshold    0.",
+        "duration",
+        "median",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+    let json: Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
+    assert_eq!(json["n_trees"], 30);
+    assert_eq!(json["sources"][0], "conn.log");
+    assert_eq!(json["features"].as_array().unwrap().len(), detector::schema::N_FEATURES);
+    let quantiles = json["score_quantiles"].as_array().unwrap();
+    assert!(quantiles.windows(2).all(|pair| pair[0]["score"].as_f64() <= pair[1]["score"].as_f64()));
+}

@@ -1,0 +1,154 @@
+//! What is read, what is refused, and what is said then.
+
+use std::process::Stdio;
+
+use crate::logs::{column, header, json, rows, tsv};
+use crate::run::{Dir, command};
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(300)));
+    dir.ok("train conn.log -o m --trees 20");
+    dir
+}
+
+#[test]
+fn what_is_no_conn_log_is_refused() {
+    let dir = trained();
+    dir.write("prose.log", "Lorem ipsum dolor sit amet.\n\nAdipiscing commodo elit.\n");
+    dir.run("top -m m prose.log").fails(1, &["prose.log:1: is not a Zeek log"]);
+    dir.run("top -m m missing.log").fails(1, &["missing.log: cannot be opened"]);
+    dir.write("empty.log", "");
+    dir.run("top -m m empty.log").fails(1, &["empty.log: is empty"]);
+    dir.write("dns.log", header(&[]).replace("#path\tconn", "#path\tdns"));
+    dir.run("top -m m dns.log").fails(1, &["dns.log:5: is a dns log, not a conn log"]);
+    dir.write("part.log", "#fields\tts\tuid\tid.orig_h\tproto\n1.0\tC1\t10.0.0.1\ttcp\n");
+    dir.run("top -m m part.log").fails(1, &["part.log: is no conn log", "id.orig_p, id.resp_h, id.resp_p"]);
+    std::fs::create_dir(dir.path("none")).unwrap();
+    dir.run("top -m m none").fails(1, &["none: this directory holds no conn log"]);
+    dir.run("score -m m prose.log -o out.log").fails(1, &["is not a Zeek log"]);
+    assert!(!dir.path("out.log").exists());
+}
+
+#[test]
+fn one_bad_log_among_several_does_not_stop_the_others() {
+    let dir = trained();
+    dir.write("prose.log", "Lorem ipsum dolor sit amet.\n");
+    let outcome = dir.run("score -m m prose.log conn.log");
+    assert_eq!(column(&outcome.stdout, "anomaly_score").len(), 300);
+    outcome.fails(1, &["prose.log:1: is not a Zeek log", "1 of 2 logs could not be read"]);
+    dir.run("score -m m prose.log conn.log --strict -o out.log").fails(1, &["is not a Zeek log"]);
+    assert!(!dir.path("out.log").exists());
+}
+
+#[test]
+fn a_damaged_archive_is_read_up_to_the_damage() {
+    let dir = trained();
+    let whole = zstd::encode_all(tsv(&rows(20_000)).as_bytes(), 1).unwrap();
+    dir.write("cut.log.zst", &whole[..whole.len() / 2]);
+    let outcome = dir.run("score -m m cut.log.zst");
+    assert!(!column(&outcome.stdout, "anomaly_score").is_empty());
+    outcome.fails(1, &["cut.log.zst: the zstd data is cut short"]);
+}
+
+#[test]
+fn a_log_without_a_header_needs_its_fields_named() {
+    let dir = trained();
+    let log = tsv(&rows(50));
+    let bare: String = log.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    dir.write("bare.log", &bare);
+    dir.run("score -m m bare.log").fails(1, &["without a #fields header", "--fields"]);
+    let fields = crate::logs::FIELDS.join(",");
+    let scored = dir.ok(&format!("score -m m bare.log --fields {fields}"));
+    let with_header = dir.pipe("score -m m", log.as_bytes()).success();
+    let expected: String =
+        with_header.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    assert_eq!(scored, expected);
+}
+
+#[test]
+fn other_names_of_the_fields_give_the_same_scores() {
+    let dir = trained();
+    let zeek = json(&rows(20));
+    let scores = |log: &str| -> Vec<String> {
+        let out = dir.pipe("score -m m", log.as_bytes()).success();
+        out.lines().map(|line| line.rsplit_once(':').unwrap().1.to_owned()).collect()
+    };
+    let expected = scores(&zeek);
+    let underscored = zeek.replace("\"id.", "\"id_").replace('{', "{\"@stream\":\"conn\",");
+    assert_eq!(scores(&underscored), expected);
+
+    // As Filebeat ships it, with what its module leaves out put back under the module's prefix.
+    let renames = [
+        ("id.orig_h", "source.ip"),
+        ("id.orig_p", "source.port"),
+        ("id.resp_h", "destination.ip"),
+        ("id.resp_p", "destination.port"),
+        ("proto", "network.transport"),
+        ("service", "network.application"),
+        ("conn_state", "zeek.connection.state"),
+        ("history", "zeek.connection.history"),
+        ("local_orig", "zeek.connection.local_orig"),
+        ("local_resp", "zeek.connection.local_resp"),
+        ("missed_bytes", "zeek.connection.missed_bytes"),
+        ("orig_bytes", "zeek.connection.orig_bytes"),
+        ("resp_bytes", "zeek.connection.resp_bytes"),
+        ("orig_pkts", "source.packets"),
+        ("resp_pkts", "destination.packets"),
+        ("orig_ip_bytes", "source.bytes"),
+        ("resp_ip_bytes", "destination.bytes"),
+        ("uid", "zeek.session_id"),
+        ("ts", "@timestamp"),
+    ];
+    let ecs = renames
+        .iter()
+        .fold(zeek.clone(), |log, (from, to)| log.replace(&format!("\"{from}\":"), &format!("\"{to}\":")));
+    // Nanoseconds: the decimals of a duration are always six here.
+    let nanos: String = ecs
+        .lines()
+        .map(|line| {
+            let (start, rest) = line.split_once("\"duration\":").unwrap();
+            let (seconds, rest) = rest.split_once(',').unwrap();
+            let (whole, fraction) = seconds.split_once('.').unwrap();
+            let nanos: u64 = format!("{whole}{fraction:0<9}").parse().unwrap();
+            format!("{start}\"event.duration\":{nanos},{rest}\n")
+        })
+        .collect();
+    assert_eq!(scores(&nanos), expected);
+}
+
+#[test]
+fn nothing_from_a_log_reaches_the_terminal_unescaped() {
+    let dir = trained();
+    let mut rows = rows(3);
+    rows[1][7] = "\\x1b[31mred".into();
+    rows[2][9] = "\x1b[2J".into();
+    dir.write("evil\x1b[2J.log", tsv(&rows));
+    let outcome = dir.run("top -m m evil\x1b[2J.log");
+    assert!(outcome.stdout.contains("\\x1b[31mred"), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("evil\\x1b[2J.log:11"), "{}", outcome.stderr);
+    assert!(!outcome.stdout.contains('\x1b') && !outcome.stderr.contains('\x1b'));
+}
+
+#[test]
+fn wrong_command_lines_have_status_2() {
+    let dir = trained();
+    for arguments in ["", "frobnicate", "train -o m", "train conn.log", "top -m m conn.log -n 0", "score --threads 0"] {
+        dir.run(arguments).fails(2, &["--help"]);
+    }
+}
+
+#[test]
+fn a_model_that_is_none_is_refused() {
+    let dir = trained();
+    dir.run("score -m conn.log conn.log").fails(1, &["conn.log: is not a zeek-iforest model", "zeek-iforest train"]);
+    dir.run("inspect missing").fails(1, &["missing: cannot be read"]);
+}
+
+#[test]
+fn an_empty_pipe_is_not_mistaken_for_a_log() {
+    let dir = trained();
+    let output = command(&dir.path(""), "top -m m").stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("(standard input): is empty"));
+}

@@ -1,0 +1,87 @@
+//! Running the binary.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A directory of its own for each test.
+pub struct Dir(tempfile::TempDir);
+
+impl Dir {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes a file, with the directories above it.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs in the directory with these arguments, separated by spaces.
+    pub fn run(&self, arguments: &str) -> Outcome {
+        self.pipe(arguments, b"")
+    }
+
+    /// The same with a standard input.
+    pub fn pipe(&self, arguments: &str, input: &[u8]) -> Outcome {
+        let mut child = command(self.0.path(), arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            // A command that does not read its input closes it, which is its right.
+            scope.spawn(move || stdin.write_all(input));
+            child.wait_with_output().unwrap()
+        });
+        Outcome {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs, and expects success; returns standard output.
+    pub fn ok(&self, arguments: &str) -> String {
+        self.run(arguments).success()
+    }
+}
+
+pub fn command(directory: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zeek-iforest"));
+    command.current_dir(directory).args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        self.stdout
+    }
+
+    /// Expects this exit status and all these texts on standard error.
+    #[track_caller]
+    pub fn fails(self, status: i32, texts: &[&str]) {
+        assert_eq!(self.status, Some(status), "{self:?}");
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is not in {:?}", self.stderr);
+        }
+    }
+}

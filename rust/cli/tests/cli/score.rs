@@ -1,0 +1,195 @@
+//! `score`: one row in, one row out, nothing else changed.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use crate::logs::{self, ODD, column, json, rows, tsv};
+use crate::run::{Dir, command};
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A directory with a model learnt from 600 rows, and a log of them.
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o m --trees 50");
+    dir
+}
+
+#[test]
+fn adds_one_column_and_changes_nothing_else() {
+    let dir = trained();
+    dir.ok("score -m m conn.log -o scored.log");
+    let (before, after) = (dir.read("conn.log"), dir.read("scored.log"));
+    assert_eq!(before.lines().count(), after.lines().count());
+    for (before, after) in before.lines().zip(after.lines()) {
+        let (rest, last) = after.rsplit_once('\t').unwrap_or_default();
+        match before.split('\t').next().unwrap() {
+            "#fields" => assert_eq!((rest, last), (before, "anomaly_score")),
+            "#types" => assert_eq!((rest, last), (before, "double")),
+            name if name.starts_with('#') => assert_eq!(after, before),
+            _ => {
+                assert_eq!(rest, before);
+                let score: f64 = last.parse().unwrap();
+                assert!((0.0..=1.0).contains(&score));
+                assert_eq!(last, format!("{score}"), "no more digits than are needed");
+            }
+        }
+    }
+    let mut scores = column(&after, "anomaly_score");
+    scores.sort_by(|a, b| b.1.cmp(&a.1));
+    assert_eq!(scores[0].0, ODD);
+}
+
+#[test]
+fn json_scores_as_tsv_does() {
+    let dir = trained();
+    let rows = rows(600);
+    let (tsv, json) = (tsv(&rows), json(&rows));
+    let from_tsv = dir.pipe("score -m m", tsv.as_bytes()).success();
+    let from_json = dir.pipe("score -m m", json.as_bytes()).success();
+    let scores = column(&from_tsv, "anomaly_score");
+    assert_eq!(from_json.lines().count(), 600);
+    for ((before, after), (_, score)) in json.lines().zip(from_json.lines()).zip(scores) {
+        let start = before.strip_suffix('}').unwrap();
+        assert_eq!(after, format!("{start},\"anomaly_score\":{score}}}"));
+    }
+}
+
+#[test]
+fn compression_directories_and_pipes_make_no_difference() {
+    let dir = trained();
+    let rows = rows(600);
+    let (first, second) = (tsv(&rows[..300]), tsv(&rows[300..]));
+    let plain = dir.pipe("score -m m", format!("{first}{second}").as_bytes()).success();
+    assert_eq!(plain, dir.pipe("score -m m -", &gzip(&format!("{first}{second}"))).success());
+
+    dir.write("logs/2024-04-19/conn.00:00:00-01:00:00.log.gz", gzip(&first));
+    dir.write("logs/2024-04-19/conn-summary.00:00:00-01:00:00.log.gz", "no conn log");
+    dir.write("logs/2024-04-20/conn.00:00:00-01:00:00.log.zst", zstd::encode_all(second.as_bytes(), 1).unwrap());
+    assert_eq!(plain, dir.ok("score -m m logs"));
+
+    dir.ok("score -m m logs -o out.log.gz");
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(&std::fs::read(dir.path("out.log.gz")).unwrap()[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(plain, text);
+}
+
+#[test]
+fn number_of_threads_changes_no_byte() {
+    let dir = trained();
+    // Enough for many blocks.
+    dir.write("long.log", tsv(&rows(20_000)));
+    let one = dir.ok("score -m m long.log --threads 1");
+    for threads in [2, 3, 8] {
+        assert!(one == dir.ok(&format!("score -m m long.log --threads {threads}")), "{threads} threads");
+    }
+    dir.ok("train conn.log -o m1 --trees 50 --threads 1");
+    assert!(one == dir.ok("score -m m1 long.log"));
+}
+
+#[test]
+fn without_a_model_learns_from_the_same_log() {
+    let dir = trained();
+    dir.ok("train conn.log -o default");
+    let outcome = dir.run("score conn.log");
+    assert!(outcome.stderr.contains("learning from the same 1 log first"), "{}", outcome.stderr);
+    assert_eq!(outcome.success(), dir.ok("score -m default conn.log"));
+    dir.pipe("score", tsv(&rows(10)).as_bytes()).fails(1, &["without a model", "zeek-iforest train"]);
+}
+
+#[test]
+fn rows_that_cannot_be_used() {
+    let dir = trained();
+    let mut rows = rows(10);
+    rows[3][9] = "12x".into();
+    rows[4][2] = "-".into();
+    let log = tsv(&rows).replace("#close\t2024-04-20-00-00-00\n", &rows[5][..7].join("\t"));
+    dir.write("bad.log", &log);
+
+    let outcome = dir.run("score -m m bad.log");
+    for text in [
+        "bad.log:12: field orig_bytes: \"12x\" is not a count; the row is kept without a score",
+        "bad.log:13: field id.orig_h: is unset; the row is kept without a score",
+        "bad.log:19: the last line is cut short; the row is skipped",
+        "3 of 11 rows could not be used",
+    ] {
+        assert!(outcome.stderr.contains(text), "{text:?} is not in {:?}", outcome.stderr);
+    }
+    let scores = column(&outcome.success(), "anomaly_score");
+    assert_eq!(scores.len(), 10);
+    let unset: Vec<_> = scores.iter().enumerate().filter(|(_, (_, score))| score == "-").map(|(i, _)| i).collect();
+    assert_eq!(unset, [3, 4]);
+
+    assert!(dir.run("score -m m bad.log --quiet").stderr.is_empty());
+    dir.run("score -m m bad.log --strict -o strict.log").fails(1, &["bad.log:12: field orig_bytes"]);
+    assert!(!dir.path("strict.log").exists());
+}
+
+#[test]
+fn many_bad_rows_are_counted_and_not_listed() {
+    let dir = trained();
+    let mut rows = rows(60);
+    rows.iter_mut().take(25).for_each(|row| row[16] = "?".into());
+    dir.write("bad.log", tsv(&rows));
+    let stderr = dir.run("score -m m bad.log").stderr;
+    assert_eq!(stderr.matches("field orig_pkts").count(), 10, "{stderr}");
+    assert!(stderr.contains("bad.log: 15 more rows like these"), "{stderr}");
+    assert!(stderr.contains("25 of 60 rows could not be used"), "{stderr}");
+}
+
+#[test]
+fn rows_of_other_streams_pass_through() {
+    let dir = trained();
+    let conn = json(&rows(2)).replace('{', "{\"_path\":\"conn\",");
+    let dns = "{\"_path\":\"dns\",\"ts\":1.0,\"query\":\"example.org\"}\n";
+    let out = dir.pipe("score -m m", format!("{dns}{conn}").as_bytes()).success();
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, dns.trim_end()));
+    assert!(lines[1..].iter().all(|line| line.contains("\"anomaly_score\":0.")));
+}
+
+#[test]
+fn a_log_that_is_scored_already_keeps_one_column() {
+    let dir = trained();
+    let once = dir.ok("score -m m conn.log");
+    assert_eq!(once, dir.pipe("score -m m", once.as_bytes()).success());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let dir = trained();
+    dir.write("long.log", tsv(&rows(20_000)));
+    let mut child = command(&dir.path(""), "score -m m long.log --quiet").stdin(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn a_failure_does_not_wait_for_more_input() {
+    let dir = trained();
+    let mut child = command(&dir.path(""), "score -m m --strict -").stdin(Stdio::piped()).spawn().unwrap();
+    // The pipe stays open from here: what is wrong has to be said all the same.
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = stdin.write_all(tsv(&rows(5000)).replace("192.168.1.1\t", "192.168.1.x\t").as_bytes());
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert!(message.contains("192.168.1.x"), "{message}");
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_log_without_rows_keeps_its_header() {
+    let dir = trained();
+    let out = dir.pipe("score -m m", tsv(&[]).as_bytes()).success();
+    assert!(out.contains("\ttunnel_parents\tanomaly_score\n"), "{out}");
+    assert_eq!(out.lines().count(), logs::tsv(&[]).lines().count());
+}

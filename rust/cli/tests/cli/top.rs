@@ -1,0 +1,89 @@
+//! `top`: the table and the JSON.
+
+use serde_json::Value;
+
+use crate::logs::{ODD, column, json, rows, tsv};
+use crate::run::Dir;
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o m");
+    dir
+}
+
+#[test]
+fn a_table_for_people() {
+    let dir = trained();
+    let table = dir.ok("top -m m conn.log -n 5");
+    let lines: Vec<_> = table.lines().filter(|line| !line.starts_with("--")).collect();
+    assert_eq!(lines.len(), 6, "{table}");
+    assert!(lines.iter().all(|line| line.len() <= 100), "{table}");
+    let odd: Vec<_> = lines[1].split_whitespace().collect();
+    assert_eq!(odd[3..8], ["S1", "3h00m", "4.1", "GB", "9.0"], "{table}");
+    assert!(lines[1].ends_with("-> 203.0.113.66:4444/tcp"), "{table}");
+}
+
+#[test]
+fn the_highest_scores_in_order() {
+    let dir = trained();
+    let mut scores = column(&dir.ok("score -m m conn.log"), "anomaly_score");
+    // The sort is stable: of equal scores the earlier in the log comes first.
+    scores.sort_by(|a, b| b.1.parse::<f64>().unwrap().total_cmp(&a.1.parse().unwrap()));
+    for n in [1, 7, 600] {
+        let lines = dir.ok(&format!("top -m m conn.log --json -n {n}"));
+        let top: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(top.len(), n);
+        for (entry, (uid, score)) in top.iter().zip(&scores) {
+            assert_eq!(
+                (entry["uid"].as_str().unwrap(), entry["anomaly_score"].to_string()),
+                (uid.as_str(), score.clone())
+            );
+        }
+    }
+}
+
+#[test]
+fn json_has_the_fields_of_zeek() {
+    let dir = trained();
+    dir.write("conn.json", json(&rows(600)));
+    let line = dir.ok("top -m m conn.json --json -n 1");
+    assert_eq!(line, dir.ok("top -m m conn.log --json -n 1"));
+    let entry: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(entry["uid"], ODD);
+    assert_eq!(entry["id.resp_h"], "203.0.113.66");
+    assert_eq!(entry["orig_bytes"], 4_100_000_000u64);
+    assert_eq!(entry["duration"], 10800.5);
+    assert_eq!(entry.get("service"), None);
+}
+
+#[test]
+fn long_addresses_stay_within_the_width() {
+    let dir = trained();
+    let mut rows = rows(3);
+    for row in &mut rows {
+        row[2] = "2001:db8:1111:2222:3333:4444:5555:6666".into();
+        row[4] = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".into();
+    }
+    dir.write("six.log", tsv(&rows));
+    let table = dir.ok("top -m m six.log");
+    assert!(table.lines().all(|line| line.len() <= 100), "{table}");
+    assert!(table.contains("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:53/udp dns"), "{table}");
+}
+
+#[test]
+fn without_a_model_learns_first() {
+    let dir = trained();
+    let outcome = dir.run("top conn.log -n 1 --json");
+    assert!(outcome.stderr.contains("learning from the same 1 log first"), "{}", outcome.stderr);
+    assert_eq!(outcome.success(), dir.ok("top -m m conn.log -n 1 --json"));
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    let dir = trained();
+    dir.write("none.log", tsv(&[]));
+    let outcome = dir.run("top -m m none.log");
+    assert!(outcome.stderr.contains("0 connections"), "{}", outcome.stderr);
+    assert_eq!(outcome.success(), "");
+}

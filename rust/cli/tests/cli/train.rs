@@ -1,0 +1,94 @@
+//! `train`: what is learnt from, and what is said about it.
+
+use crate::logs::{ODD, column, labelled, rows, tsv};
+use crate::run::Dir;
+
+#[test]
+fn says_what_was_learnt() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(500)));
+    let outcome = dir.run("train conn.log -o m");
+    assert!(outcome.stderr.contains("learnt from 500 of 500 connections in 24.9 minutes"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("wrote m ("), "{}", outcome.stderr);
+    assert_eq!(outcome.success(), "");
+    assert!(dir.run("train conn.log -o m --quiet").stderr.is_empty());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_scores_and_another_seed_others() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(500)));
+    let scores = |options: &str| {
+        dir.ok(&format!("train conn.log -o m {options}"));
+        dir.ok("score -m m conn.log")
+    };
+    let first = scores("--seed 7");
+    assert_eq!(first, scores("--seed 7"));
+    assert_ne!(first, scores("--seed 8"));
+    assert_ne!(first, scores("--seed 7 --trees 99"));
+    assert_ne!(first, scores("--seed 7 --sample-size 64"));
+    assert_ne!(first, scores("--seed 7 --reservoir 300"));
+}
+
+#[test]
+fn only_benign_learns_from_the_others() {
+    let dir = Dir::new();
+    dir.write("labelled.log", labelled(&rows(500)));
+    let outcome = dir.run("train labelled.log -o m --only-benign");
+    assert!(outcome.stderr.contains("learnt from 499 of 500 connections"), "{}", outcome.stderr);
+    dir.run("train labelled.log -o m --only-benign --malicious BENIGN")
+        .fails(1, &["of 500 connections, 1 has a label that does not start with \"BENIGN\"", "too few to learn from"]);
+    dir.run("train labelled.log -o m --only-benign --label verdict")
+        .fails(1, &["has no column \"verdict\"", "--label"]);
+    dir.write("conn.log", tsv(&rows(500)));
+    dir.run("train conn.log -o n --only-benign").fails(1, &["has no column \"label\""]);
+    assert!(!dir.path("n").exists());
+}
+
+#[test]
+fn a_larger_budget_gives_a_lower_threshold() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(20_000)));
+    let threshold = |budget: u32| -> f64 {
+        dir.ok(&format!("train conn.log -o m --alerts-per-day {budget}"));
+        let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
+        assert_eq!(json["alerts_per_day"], f64::from(budget));
+        json["threshold"].as_f64().unwrap()
+    };
+    assert!(threshold(5) > threshold(500));
+}
+
+#[test]
+fn nothing_to_learn_from() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&[]));
+    dir.run("train conn.log -o m").fails(1, &["conn.log", "0 connections are too few to learn from"]);
+    assert!(!dir.path("m").exists());
+}
+
+#[test]
+fn bad_rows_are_skipped() {
+    let dir = Dir::new();
+    let mut rows = rows(500);
+    rows[7][11] = "SX".into();
+    dir.write("conn.log", tsv(&rows));
+    let outcome = dir.run("train conn.log -o m");
+    let expected = "conn.log:16: field conn_state: \"SX\" is not a connection state such as SF; the row is skipped";
+    assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("learnt from 499 of 499"), "{}", outcome.stderr);
+    outcome.success();
+    dir.run("train conn.log -o n --strict").fails(1, &["conn.log:16"]);
+    assert!(!dir.path("n").exists());
+}
+
+#[test]
+fn standard_input_is_as_good_as_a_file() {
+    let dir = Dir::new();
+    let log = tsv(&rows(500));
+    dir.write("conn.log", &log);
+    dir.ok("train conn.log -o a");
+    dir.pipe("train - -o b", log.as_bytes()).success();
+    let scored = dir.ok("score -m a conn.log");
+    assert_eq!(scored, dir.ok("score -m b conn.log"));
+    assert_eq!(column(&scored, "uid")[250].0, ODD);
+}
