@@ -89,16 +89,13 @@ impl Forest {
         }
         let sample_size = params.sample_size.min(rows.len());
         let mut random = Random::new(seed);
-        let seeds: Vec<u64> = (0..params.n_trees).map(|_| random.seed()).collect();
-        let (trees, samples) = seeds
-            .into_par_iter()
-            .enumerate()
-            .map(|(tree, seed)| {
-                let mut random = Random::new(seed);
-                let sample = random.subset(rows.len(), sample_size);
-                (grow(rows, &sample, params.columns(tree, rows.n_features()), &mut random), sample)
+        let samples = random.deal(rows.len(), sample_size, params.n_trees);
+        let seeds: Vec<u64> = samples.iter().map(|_| random.seed()).collect();
+        let trees = (samples.par_iter().zip(seeds).enumerate())
+            .map(|(tree, (sample, seed))| {
+                grow(rows, sample, params.columns(tree, rows.n_features()), &mut Random::new(seed))
             })
-            .unzip();
+            .collect();
         let n_features = rows.n_features() as u32;
         Ok((Self::ready(Stored { n_features, sample_size: sample_size as u32, trees }), samples))
     }

@@ -6,7 +6,8 @@ use crate::random::Random;
 use crate::tree::{Node, Tree};
 use crate::walk::shorten;
 
-/// Grows a tree from the rows `sample` names, cutting the columns `features` names.
+/// Grows a tree from the rows `sample` names, cutting the columns `features` names; the first of them that is not
+/// constant is the first to be cut.
 pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], mut features: Vec<u16>, random: &mut Random) -> Tree {
     let n = sample.len();
     // The sample is copied column by column: a node then scans contiguous values of the one column it draws.
@@ -42,7 +43,7 @@ impl Growth<'_> {
             if candidates == 0 {
                 return self.leaf(members.len());
             }
-            let drawn = self.random.below(candidates);
+            let drawn = if depth == 0 { 0 } else { self.random.below(candidates) };
             let feature = features[drawn];
             if let Some(threshold) = self.cut(members, feature) {
                 break (feature, threshold);
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_constant_column_is_never_cut() {
-        // Column 0 is constant: however often it is drawn first, the only cut goes through column 1.
+        // Column 0 is constant: although it comes first, the only cut goes through column 1.
         for seed in 0..50 {
             let tree = grow_all(&[7.0, 1.0, 7.0, 2.0], 2, seed);
             let Node::Split { feature, threshold } = tree.0[0] else { panic!("no cut with seed {seed}") };

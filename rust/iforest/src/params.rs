@@ -45,12 +45,16 @@ impl Params {
         Ok(())
     }
 
-    /// The columns tree `tree` may cut.
+    /// The columns tree `tree` may cut, the one to cut first in front. Trees take turns at that, so that each column
+    /// heads as many as any other: a draw in which chance has no say is one that cannot make two forests differ.
     pub(crate) fn columns(&self, tree: usize, n_features: usize) -> Vec<u16> {
-        match self.groups.len() {
-            0 => (0..n_features as u16).collect(),
-            n => self.groups[tree % n].clone(),
-        }
+        let (mut columns, turn) = match self.groups.len() {
+            0 => ((0..n_features as u16).collect(), tree),
+            n => (self.groups[tree % n].clone(), tree / n),
+        };
+        let first = turn % columns.len();
+        columns.rotate_left(first);
+        columns
     }
 }
 

@@ -25,6 +25,18 @@ impl Random {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// `samples` times `size` of the numbers `0..n`, dealt from a shuffled deck that is shuffled anew when it runs out:
+    /// no number twice in a sample, each subset equally likely, and no number in more samples than it must be.
+    pub(crate) fn deal(&mut self, n: usize, size: usize, samples: usize) -> Vec<Vec<usize>> {
+        let size = size.min(n);
+        let mut dealt = Vec::with_capacity(samples);
+        while dealt.len() < samples {
+            let decks = (n / size).min(samples - dealt.len());
+            dealt.extend(self.subset(n, decks * size).chunks_exact(size).map(<[_]>::to_vec));
+        }
+        dealt
+    }
+
     /// `k` of the numbers `0..n`, each subset equally likely, in random order (Fisher and Yates, sparse).
     pub(crate) fn subset(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut moved = std::collections::HashMap::with_capacity(2 * k);
@@ -66,6 +78,21 @@ mod tests {
         }
         // 50 expected each; six standard deviations are 37.
         assert!(seen.iter().all(|&n| (13..88).contains(&n)), "{seen:?}");
+    }
+
+    #[test]
+    fn samples_are_dealt_evenly() {
+        let samples = Random::new(3).deal(10, 4, 7);
+        assert!(samples.len() == 7 && samples.iter().all(|sample| sample.len() == 4));
+        // Two samples to a deck: none of its numbers in both.
+        for deck in samples.chunks(2) {
+            let mut numbers: Vec<_> = deck.concat();
+            let n = numbers.len();
+            numbers.sort_unstable();
+            numbers.dedup();
+            assert_eq!(numbers.len(), n);
+        }
+        assert_eq!(Random::new(3).deal(3, 256, 2).iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
     }
 
     #[test]
