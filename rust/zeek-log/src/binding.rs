@@ -8,7 +8,7 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use crate::json::{Fault, Scanner, Value, ValueKind, next_element};
-use crate::keys::{Keys, MemberId, ROOT};
+use crate::keys::{Keys, MemberId, ROOT, Target};
 use crate::layout::{Format, Layout};
 use crate::row::{Cell, CellKind, Row, Shape};
 use crate::tsv::{self, Place};
@@ -230,34 +230,52 @@ impl Json {
     ) -> Result<(), Fault> {
         let mut first = true;
         while !scanner.leave() {
-            let id = match row.hints.guess(object, first, scanner.rest()) {
-                Some((id, length)) => {
+            let target = match row.hints.guess(object, first, scanner.rest()) {
+                Some((target, length)) => {
                     scanner.skip(length);
-                    id
+                    target
                 }
                 None => match self.look_up(scanner, row, object, first)? {
-                    Some(id) => id,
+                    Some(target) => target,
                     None => return Ok(()),
                 },
             };
             first = false;
-            let Some(member) = self.keys.get(id) else {
-                scanner.value(depth)?;
-                continue;
-            };
-            let mut inner = member.nested.then(|| scanner.clone());
+            let here = scanner.clone();
             let value = scanner.value(depth)?;
-            if let Some(inner) = &mut inner
-                && inner.enter_nested()
-            {
-                self.members(inner, line, row, id, depth + 1, parsed)?;
+            match target {
+                Target::Skip => {}
+                Target::Column(column, rank) => row.put(usize::from(column), rank, value, line),
+                Target::Member(id) => self.member(here, line, row, id, depth, value, parsed)?,
             }
-            if member.stream && self.is_other_stream(line, value) {
-                *parsed = Parsed::OtherStream;
-            }
-            for &(column, rank) in &member.columns {
-                row.put(usize::from(column), rank, value, line);
-            }
+        }
+        Ok(())
+    }
+
+    /// A value that more is wanted of than one column, and where it begins.
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "the state of `members`, taken out of its loop")]
+    fn member(
+        &self,
+        mut here: Scanner<'_>,
+        line: &[u8],
+        row: &mut Row,
+        id: MemberId,
+        depth: usize,
+        value: Value,
+        parsed: &mut Parsed,
+    ) -> Result<(), Fault> {
+        let Some(member) = self.keys.get(id) else {
+            return Ok(());
+        };
+        if member.nested && here.enter_nested() {
+            self.members(&mut here, line, row, id, depth + 1, parsed)?;
+        }
+        if member.stream && self.is_other_stream(line, value) {
+            *parsed = Parsed::OtherStream;
+        }
+        for &(column, rank) in &member.columns {
+            row.put(usize::from(column), rank, value, line);
         }
         Ok(())
     }
@@ -270,7 +288,7 @@ impl Json {
         row: &mut Row,
         object: MemberId,
         first: bool,
-    ) -> Result<Option<MemberId>, Fault> {
+    ) -> Result<Option<Target>, Fault> {
         let before = scanner.clone();
         if scanner.next_key(first)?.is_none() {
             return Ok(None);
@@ -280,11 +298,11 @@ impl Json {
         if escaped {
             let mut text = Vec::with_capacity(key.len());
             json::unescape_into(key, &mut text);
-            return Ok(Some(self.keys.find(object, &text)));
+            return Ok(Some(self.keys.target(self.keys.find(object, &text))));
         }
-        let id = self.keys.find(object, key);
-        row.hints.learn(object, first, before.up_to(scanner), id);
-        Ok(Some(id))
+        let target = self.keys.target(self.keys.find(object, key));
+        row.hints.learn(object, first, before.up_to(scanner), target);
+        Ok(Some(target))
     }
 
     fn is_other_stream(&self, line: &[u8], value: Value) -> bool {

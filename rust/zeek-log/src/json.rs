@@ -136,21 +136,31 @@ impl<'j> Scanner<'j> {
     #[inline]
     pub(crate) fn value(&mut self, depth: usize) -> Result<Value, Fault> {
         let start = self.at;
-        let kind = match self.peek() {
-            b'"' => {
-                self.at += 1;
-                let escaped = self.string()?;
-                return Ok(Value { kind: ValueKind::String { escaped }, start: start + 1, end: self.at - 1 });
-            }
-            b'-' | b'0'..=b'9' => self.number().map(|()| ValueKind::Bare),
+        // Strings and numbers are nearly all there is, and told apart by branches that repeat from row to row.
+        let first = self.peek();
+        if first == b'"' {
+            self.at += 1;
+            let escaped = self.string()?;
+            return Ok(Value { kind: ValueKind::String { escaped }, start: start + 1, end: self.at - 1 });
+        }
+        let kind = if first.is_ascii_digit() || first == b'-' {
+            self.number()?;
+            ValueKind::Bare
+        } else {
+            self.other_value(first, depth)?
+        };
+        Ok(Value { kind, start, end: self.at })
+    }
+
+    fn other_value(&mut self, first: u8, depth: usize) -> Result<ValueKind, Fault> {
+        match first {
             b't' => self.word(b"true").map(|()| ValueKind::Bare),
             b'f' => self.word(b"false").map(|()| ValueKind::Bare),
             b'n' => self.word(b"null").map(|()| ValueKind::Null),
             b'[' => self.array(depth).map(|()| ValueKind::Array),
             b'{' => self.object(depth).map(|()| ValueKind::Object),
             _ => self.fault("a value should be here"),
-        }?;
-        Ok(Value { kind, start, end: self.at })
+        }
     }
 
     /// That nothing but space is left.
@@ -233,15 +243,20 @@ impl<'j> Scanner<'j> {
     #[inline]
     fn number(&mut self) -> Result<(), Fault> {
         self.at += usize::from(self.peek() == b'-');
-        match self.peek() {
-            b'0' => self.at += 1,
-            _ => self.digits()?,
+        let zero = self.peek() == b'0';
+        let whole = self.at;
+        self.digits()?;
+        if zero && self.at > whole + 1 {
+            self.at = whole + 1;
+            return self.fault("a comma or the end of the object should be here");
         }
-        if self.peek() == b'.' {
+        let mut next = self.peek();
+        if next == b'.' {
             self.at += 1;
             self.digits()?;
+            next = self.peek();
         }
-        if matches!(self.peek(), b'e' | b'E') {
+        if next | 0x20 == b'e' {
             self.at += 1;
             self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
             self.digits()?;
@@ -249,9 +264,19 @@ impl<'j> Scanner<'j> {
         Ok(())
     }
 
+    /// Moves over digits, of which there should be one at least.
     #[inline]
     fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
+        while let Some(word) = self.rest().first_chunk() {
+            // Bytes that are not digits get their high bit; a carry out of one disturbs only those above it.
+            let differ = u64::from_le_bytes(*word) ^ ONES * u64::from(b'0');
+            let others = (differ.wrapping_add(ONES * 0x76) | differ) & HIGHS;
+            self.at += others.trailing_zeros() as usize / 8;
+            if others != 0 {
+                return if self.at == start { self.fault("a digit should be here") } else { Ok(()) };
+            }
+        }
         while self.peek().is_ascii_digit() {
             self.at += 1;
         }
@@ -309,11 +334,15 @@ impl<'j> Scanner<'j> {
     }
 }
 
+/// A one in every byte of a word.
+const ONES: u64 = u64::MAX / 255;
+
+/// The high bit of every byte of a word.
+const HIGHS: u64 = ONES << 7;
+
 /// How many bytes from the start are neither a quote, a backslash nor a control character.
 #[inline]
 fn ordinary(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);

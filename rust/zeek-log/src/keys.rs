@@ -88,6 +88,30 @@ impl Keys {
     }
 }
 
+/// What is to be done with a value, told so that the common cases are short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Nothing is wanted of it.
+    Skip,
+    /// It fills one column, under a spelling of this rank.
+    Column(u16, u8),
+    /// Anything else.
+    Member(MemberId),
+}
+
+impl Keys {
+    pub(crate) fn target(&self, id: MemberId) -> Target {
+        match self.get(id) {
+            None => Target::Skip,
+            Some(Member { columns, nested: false, stream: false }) => match columns[..] {
+                [(column, rank)] => Target::Column(column, rank),
+                _ => Target::Member(id),
+            },
+            Some(_) => Target::Member(id),
+        }
+    }
+}
+
 /// What came before each value in the rows before, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
@@ -98,15 +122,18 @@ pub(crate) struct Hints {
 /// All that stands between one value and the next: comma, key and colon, with whatever space there is.
 #[derive(Debug)]
 struct Hint {
+    text: Box<[u8]>,
+    /// The beginning of the text, and ones where it has bytes.
+    words: [u64; WORDS],
+    masks: [u64; WORDS],
     object: MemberId,
     /// Whether it stands at the beginning of its object, where there is no comma.
     first: bool,
-    text: Box<[u8]>,
-    /// The first eight bytes, or all where they are fewer, and ones where they are.
-    head: u64,
-    mask: u64,
-    id: MemberId,
+    target: Target,
 }
+
+/// How much of a text is compared at once: as much as the longest of the keys in conn.log needs.
+const WORDS: usize = 4;
 
 /// How many are remembered: more than any of Zeek's logs has columns.
 const MAX_HINTS: usize = 256;
@@ -129,37 +156,48 @@ impl Hints {
 
     /// The member that comes next in `rest` and the length of all up to its value, if it is one of the expected.
     #[inline]
-    pub(crate) fn guess(&mut self, object: MemberId, first: bool, rest: &[u8]) -> Option<(MemberId, usize)> {
-        let head = u64::from_le_bytes(*rest.first_chunk()?);
+    pub(crate) fn guess(&mut self, object: MemberId, first: bool, rest: &[u8]) -> Option<(Target, usize)> {
         let end = self.known.len().min(self.next + MAX_MISSING);
         let candidates = self.known.get(self.next..end)?;
-        let matches = |hint: &Hint| {
-            (head ^ hint.head) & hint.mask == 0
-                && hint.object == object
-                && hint.first == first
-                && rest.starts_with(&hint.text)
-        };
-        let found = candidates.iter().position(matches)?;
+        let found = match rest.first_chunk::<{ 8 * WORDS }>() {
+            Some(bytes) => {
+                let here = words(bytes);
+                candidates.iter().position(|hint| {
+                    let differ = (0..WORDS).fold(0, |differ, i| differ | (here[i] ^ hint.words[i]) & hint.masks[i]);
+                    let equal = differ == 0 && (hint.text.len() <= bytes.len() || rest.starts_with(&hint.text));
+                    equal && hint.object == object && hint.first == first
+                })
+            }
+            None => candidates
+                .iter()
+                .position(|hint| rest.starts_with(&hint.text) && hint.object == object && hint.first == first),
+        }?;
         self.next += found + 1;
         let hint = &candidates[found];
-        Some((hint.id, hint.text.len()))
+        Some((hint.target, hint.text.len()))
     }
 
     /// Remembers a member that was not expected.
-    pub(crate) fn learn(&mut self, object: MemberId, first: bool, text: &[u8], id: MemberId) {
+    pub(crate) fn learn(&mut self, object: MemberId, first: bool, text: &[u8], target: Target) {
         let is_known = |hint: &Hint| (hint.object, hint.first) == (object, first) && *hint.text == *text;
         if let Some(index) = self.known.iter().position(is_known) {
             self.next = index + 1;
         } else if self.known.len() < MAX_HINTS {
-            let mut head = [0; 8];
-            let length = text.len().min(head.len());
-            head[..length].copy_from_slice(&text[..length]);
-            let mask = u64::MAX.checked_shr(64 - 8 * length as u32).unwrap_or(0);
-            let head = u64::from_le_bytes(head);
-            self.known.insert(self.next, Hint { object, first, text: text.into(), head, mask, id });
+            let (mut bytes, mut ones) = ([0; 8 * WORDS], [0; 8 * WORDS]);
+            for (i, byte) in text.iter().take(bytes.len()).enumerate() {
+                (bytes[i], ones[i]) = (*byte, 0xff);
+            }
+            let (words, masks) = (words(&bytes), words(&ones));
+            self.known.insert(self.next, Hint { text: text.into(), words, masks, object, first, target });
             self.next += 1;
         }
     }
+}
+
+#[inline]
+fn words(bytes: &[u8; 8 * WORDS]) -> [u64; WORDS] {
+    let (words, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|i| u64::from_le_bytes(words[i]))
 }
 
 #[cfg(test)]
@@ -193,14 +231,25 @@ mod tests {
     #[test]
     fn hints_follow_the_order_with_some_left_out() {
         let mut hints = Hints::default();
-        for (id, text) in ["\"ts\":", ",\"uid\":", ", \"service\" : ", ",\"d\":"].iter().enumerate() {
-            hints.learn(ROOT, id == 0, text.as_bytes(), id as MemberId);
+        let long = format!(",\"{}\":", "x".repeat(100));
+        let texts = ["\"ts\":", ",\"uid\":", ", \"service\" : ", ",\"resp_bytes\":", &long];
+        for (id, text) in texts.iter().enumerate() {
+            hints.learn(ROOT, id == 0, text.as_bytes(), Target::Column(id as u16, 0));
         }
-        hints.rewind();
-        let mut guess = |first, rest: &str| hints.guess(ROOT, first, rest.as_bytes());
-        assert_eq!(guess(false, "\"ts\":1.5}"), None, "only the first member has no comma before it");
-        assert_eq!(guess(true, "\"ts\":1.5}"), Some((0, 5)));
-        assert_eq!(guess(false, ",\"d\":1.5}"), Some((3, 5)));
-        assert_eq!(guess(false, ",\"uid\":1.5}"), None);
+        for tail in ["1.5}", "1.5,\"and\":\"much more after it\"}"] {
+            hints.rewind();
+            let mut guess = |first, text: &str| match hints.guess(ROOT, first, format!("{text}{tail}").as_bytes()) {
+                Some((Target::Column(id, 0), length)) if length == texts[usize::from(id)].len() => Some(id),
+                Some(other) => panic!("{other:?}"),
+                None => None,
+            };
+            assert_eq!(guess(false, "\"ts\":"), None, "only the first member has no comma before it");
+            assert_eq!(guess(true, "\"ts\":"), Some(0));
+            assert_eq!(guess(false, ",\"resp_pkts\":"), None);
+            assert_eq!(guess(false, ",\"resp_bytes\":"), Some(3));
+            assert_eq!(guess(false, ",\"uid\":"), None);
+            assert_eq!(guess(false, &long.replace("xx\"", "xy\"")), None);
+            assert_eq!(guess(false, &long), Some(4));
+        }
     }
 }
