@@ -6,7 +6,7 @@ an action happens is the timetable's business (timetable.py).
 
 import base64
 
-from .hosts import DARK, DOMAIN, HOSTS, SERVERS, TUNNEL_DOMAIN, USERS
+from .hosts import CACHE_PORT, DARK, DOMAIN, HOSTS, SERVERS, TUNNEL_DOMAIN, USERS
 from .network import WORK
 from .services import ASSETS, FILES, PAGES, SSH_CONFIG
 
@@ -23,7 +23,7 @@ def path(rng, directory, count):
 
 def fetch(rng, urls):
     """One curl for all urls: those of one host share a connection."""
-    pace = " --limit-rate 9k" if rng.random() < 0.12 else ""
+    pace = f" --rate {rng.randrange(60, 400)}/m" if rng.random() < 0.5 else ""
     return f"curl -sk{pace} --max-time 8 " + " ".join(f"-o /dev/null {url}" for url in urls)
 
 
@@ -95,7 +95,11 @@ def dark_lookup(rng, _):
 
 def aborted(rng, _):
     site = rng.choice(("www.example.com", "news.example.net", f"web.{DOMAIN}"))
-    return f"curl -s -o /dev/null --max-time {rng.uniform(0.3, 1.4):.2f} http://{site}/slow/0.txt"
+    patience = f"{rng.uniform(0.3, 1.4):.2f}"
+    if rng.random() < 0.5:
+        return f"curl -s -o /dev/null --max-time {patience} http://{site}/slow/0.txt"
+    # A client that leaves with data unread resets the connection.
+    return f"timeout {patience} wget -q --limit-rate=1k -O /dev/null http://{site}{path(rng, 'f', FILES)}"
 
 
 def reset(rng, _):
@@ -118,10 +122,11 @@ def docs(rng, host):
 
 
 def cache(rng, _):
-    keys = [f"SET {'page' if rng.random() < 0.5 else 'user'}:{rng.randrange(500)} {rng.randbytes(rng.randrange(8, 60)).hex()}"
-            for _ in range(rng.randrange(1, 5))] + [f"GET page:{rng.randrange(500)}"]
-    lines = "\\n".join(keys)
-    return f"printf '{lines}\\n' | redis-cli -h cache.{DOMAIN}"
+    lines = ""
+    for _ in range(rng.randrange(1, 5)):
+        size = rng.randrange(8, 120)
+        lines += f"set page:{rng.randrange(500)} 0 0 {size}\\r\\n{'x' * size}\\r\\n"
+    return f"printf '{lines}get page:{rng.randrange(500)}\\r\\nquit\\r\\n' | nc cache.{DOMAIN} {CACHE_PORT}"
 
 
 def ntp(_, host):

@@ -13,7 +13,7 @@ SERVERS = {
     "shell": "10.10.2.22",  # sshd
     "files": "10.10.2.30",  # sshd, rsync daemon
     "infra": "10.10.2.53",  # dnsmasq (resolver), chronyd
-    "cache": "10.10.2.63",  # redis
+    "cache": "10.10.2.63",  # memcached
     "web": "10.10.2.80",  # nginx, HTTP and HTTPS
 }
 
@@ -49,5 +49,6 @@ SITES = {
 }
 
 TUNNEL_DOMAIN = "sync.example.net"
+CACHE_PORT = 11211
 HOLD_PORT = 8443
 USERS = {"anna": "Seven-Green-Boats", "ben": "paper7lantern", "ops": "slow.cedar.4"}

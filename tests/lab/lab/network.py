@@ -15,8 +15,8 @@ from .hosts import DARK, HOSTS
 
 WORK = Path("/run/lab")
 TOOLS = (
-    "chronyd curl dig dnsmasq ethtool ip nc nginx nmap nsd nsenter openssl ping redis-cli "
-    "redis-server rsync scp setpriv sftp ssh ssh-keygen sshd sshpass sysctl tcpdump unshare wget"
+    "chronyd curl dig dnsmasq ethtool ip memcached nc nginx nmap nsd nsenter openssl ping "
+    "rsync scp setpriv sftp ssh ssh-keygen sshd sshpass sysctl tcpdump unshare wget"
 ).split()
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from .hosts import CLIENTS, DARK, DOMAIN, HOLD_PORT, HOSTS, SERVERS, SITES, TUNNEL_DOMAIN, USERS
+from .hosts import CACHE_PORT, CLIENTS, DARK, DOMAIN, HOLD_PORT, HOSTS, SERVERS, SITES, TUNNEL_DOMAIN, USERS
 from .network import WORK, in_host, run
 
 PAGES, ASSETS, FILES = 40, 24, 6
@@ -34,7 +34,7 @@ def start(seed):
     for host in ("shell", "files"):
         sshd(host)
     rsyncd()
-    redis()
+    memcached()
     chronyd()
     nsd("ns", public_zones())
     nsd("tunnel", {TUNNEL_DOMAIN: tunnel_zone(rng)})
@@ -42,7 +42,7 @@ def start(seed):
     daemon("holder", "nc", "-l", "-k", "-p", str(HOLD_PORT))
     for host, port in (("web", 443), ("www", 443), ("news", 443), ("shop", 443), ("drop", 443),
                        ("beacon", 80), ("shell", 22), ("files", 22), ("files", 873),
-                       ("cache", 6379), ("infra", 53), ("ns", 53), ("tunnel", 53),
+                       ("cache", CACHE_PORT), ("infra", 53), ("ns", 53), ("tunnel", 53),
                        ("holder", HOLD_PORT)):
         await_port(host, port)
 
@@ -198,11 +198,8 @@ read only = no
     daemon("files", "rsync", "--daemon", "--no-detach", f"--config={conf}")
 
 
-def redis():
-    daemon("cache", "redis-server", "--port", "6379", "--protected-mode", "no", "--save", "",
-           "--appendonly", "no", "--dir", str(WORK),
-           # redis-cli would fetch 100 KB of command descriptions in every connection.
-           "--rename-command", "COMMAND", "")
+def memcached():
+    daemon("cache", "memcached", "-u", "root", "-l", HOSTS["cache"], "-p", str(CACHE_PORT), "-U", "0")
 
 
 def chronyd():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from . import actions
-from .hosts import CLIENTS, DEVELOPERS, DOMAIN, HOLD_PORT, HOSTS, SERVERS
+from .hosts import CACHE_PORT, CLIENTS, DEVELOPERS, DOMAIN, HOLD_PORT, HOSTS, SERVERS
 
 BENIGN = "Benign"
 PORT_SCAN = "Malicious-port-scan"
@@ -186,7 +186,7 @@ def monitoring(day, rng, plan):
     checks = {
         "check-web": f"curl -s -o /dev/null http://web.{DOMAIN}/health",
         "check-shop": "curl -sk -o /dev/null https://shop.example.org/health",
-        "check-cache": f"redis-cli -h {SERVERS['cache']} PING",
+        "check-cache": f"printf 'version\\r\\nquit\\r\\n' | nc {SERVERS['cache']} {CACHE_PORT}",
         "check-files": f"ping -q -n -c 1 {SERVERS['files']}",
     }
     for kind, command in checks.items():
@@ -196,14 +196,15 @@ def monitoring(day, rng, plan):
 
 def cache_clients(day, rng, plan):
     """The intranet server keeps a connection to the cache for an hour or so, one after the other."""
-    at = 0.0
+    at = -2400.0
     while (at := at + rng.uniform(300, 3600)) < day.seconds:
         typed, then = [], 0.0
         for _ in range(rng.randrange(12, 50)):
             then += rng.uniform(15, 220)
-            typed.append((then, f"GET page:{rng.randrange(500)}\n"))
-        plan.append(Action(at, "web", "cache-client", f"redis-cli -h {SERVERS['cache']}", "held",
-                           typed=typed, target=(SERVERS["cache"], 6379)))
+            typed.append((then, f"get page:{rng.randrange(500)}\r\n"))
+        typed.append((then + 1, "quit\r\n"))
+        plan.append(Action(at, "web", "cache-client", f"nc {SERVERS['cache']} {CACHE_PORT}", "held",
+                           typed=typed, target=(SERVERS["cache"], CACHE_PORT)))
         at += then
 
 
