@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Scores are kept and compared in millionths, the resolution of a log.
 pub(crate) const SCORE_UNITS: f64 = 1e6;
 
-/// Above this many scores the empirical quantile is steady enough (its count varies by less than a fifth); below, the
-/// tail is modelled.
-const STEADY: usize = 25;
+/// From this many scores on the empirical quantile is steady enough (its count varies by a third); below, the tail is
+/// modelled. Real traffic repeats itself, so that scores near the top come in clusters that no smooth tail describes.
+const STEADY: usize = 8;
 /// The share of the highest scores the tail is modelled on, and the fewest that make a model.
 const TAIL_SHARE: f64 = 0.01;
 const FEWEST_EXCESSES: usize = 50;
@@ -50,7 +50,7 @@ impl Calibration {
 
     /// The threshold that about this share of the traffic passes, a score passing when it is not below the threshold.
     ///
-    /// Where the share amounts to 25 or more of the scores it is read off them, ties going to the side that raises
+    /// Where the share amounts to 8 or more of the scores it is read off them, ties going to the side that raises
     /// fewer alerts. Beyond that the highest scores are extrapolated by a generalised Pareto distribution (peaks over
     /// threshold, as in SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis,
     /// Technometrics 1987). A score cannot exceed 1; nor does the threshold, save for a share of nothing.
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_steady_share_is_read_off_the_scores() {
         let calibration = even(10_000);
-        for alerts in [25, 100, 5000] {
+        for alerts in [8, 100, 5000] {
             assert_eq!(passing(&calibration, calibration.threshold(alerts as f64 / 10_000.0)), alerts);
         }
         assert_eq!(passing(&calibration, calibration.threshold(1.0)), 9999);

@@ -12,7 +12,7 @@ use rhythm::Rhythm;
 use table::Table;
 use twox_hash::XxHash3_64;
 
-use crate::features::log2;
+use crate::scale::log2;
 use crate::{Connection, Proto};
 
 /// Counts decay to 1/e in an hour.

@@ -36,6 +36,7 @@ mod features;
 mod model;
 mod rarity;
 mod reservoir;
+mod scale;
 pub mod schema;
 mod scorer;
 mod trainer;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Row;
-use crate::features::{log2, on_grid};
+use crate::scale::{log2, on_grid};
 use crate::schema::{FEATURES, Kind};
 
 /// The commonest categories of a column that are kept; what is rarer than these counts as never seen.

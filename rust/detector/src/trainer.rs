@@ -26,7 +26,7 @@ impl Default for Params {
         let groups = schema::GROUPS.iter().map(|group| group.iter().map(|&column| column as u16).collect());
         let mut forest = iforest::Params::default();
         forest.groups = groups.collect();
-        Self { forest, reservoir: 25_600, alerts_per_day: 20.0, seed: 1 }
+        Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, seed: 1 }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::tree::Tree;
 use crate::walk::Walk;
 use crate::{FitError, InvalidForest, Params, Rows, average_path_length};
 
+/// Enough rows to a task that handing them out costs nothing.
+const ROWS_PER_TASK: usize = 1024;
+
 /// Isolation trees grown from one set of rows. Immutable; scoring needs no lock.
 ///
 /// Serialises to its trees; deserialising checks them and fails on anything that could not be walked safely.
@@ -57,24 +60,16 @@ impl Forest {
     /// Those of [`Forest::fit`].
     pub fn fit_out_of_bag(rows: Rows<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
         let (forest, samples) = Self::grow_all(rows, params, seed)?;
-        let seen: Vec<Vec<bool>> = samples
-            .par_iter()
-            .map(|sample| {
-                let mut seen = vec![false; rows.len()];
-                sample.iter().for_each(|&row| seen[row] = true);
-                seen
-            })
-            .collect();
-        let out_of_bag_scores = rows
-            .values()
-            .par_chunks_exact(rows.n_features())
-            .enumerate()
-            .map(|(i, row)| {
-                let unseen = (0..seen.len()).filter(|&tree| !seen[tree][i]);
-                let (trees, units) =
-                    unseen.fold((0, 0), |(n, sum), tree| (n + 1, sum + forest.walk.path_units_in(tree, row)));
-                if trees == 0 { forest.score(row) } else { forest.score_of(units, trees) }
-            })
+        let mut sums = forest.path_units(rows);
+        let mut unseen_by = vec![forest.n_trees(); rows.len()];
+        for (tree, sample) in samples.iter().enumerate() {
+            for &row in sample {
+                sums[row] -= forest.walk.path_units_in(tree, rows.row(row));
+                unseen_by[row] -= 1;
+            }
+        }
+        let out_of_bag_scores = (rows.iter().zip(sums).zip(unseen_by))
+            .map(|((row, units), trees)| if trees == 0 { forest.score(row) } else { forest.score_of(units, trees) })
             .collect();
         Ok(Fit { forest, out_of_bag_scores })
     }
@@ -122,6 +117,19 @@ impl Forest {
     pub fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
         assert!(rows.n_features() >= self.n_features());
         self.walk.path_units_of_rows(rows, |units| scores.push(self.score_of(units, self.n_trees())));
+    }
+
+    /// The path lengths of all rows, in units, on all cores.
+    fn path_units(&self, rows: Rows<'_>) -> Vec<u64> {
+        let blocks = rows.values().par_chunks(ROWS_PER_TASK * rows.n_features());
+        let sums = blocks.flat_map_iter(|values| {
+            let mut sums = Vec::with_capacity(ROWS_PER_TASK);
+            if let Ok(rows) = Rows::new(values, rows.n_features()) {
+                self.walk.path_units_of_rows(rows, |units| sums.push(units));
+            }
+            sums
+        });
+        sums.collect()
     }
 
     fn score_of(&self, units: u64, trees: usize) -> f64 {

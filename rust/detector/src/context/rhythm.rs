@@ -1,6 +1,6 @@
 //! How regular the pauses between connections are: the mark of a beacon.
 
-use crate::features::log2;
+use crate::scale::log2;
 
 /// The weight of a new pause never falls below one in so many, so that a beacon whose interval changes is followed.
 const MEMORY: f32 = 16.0;
