@@ -205,7 +205,7 @@ impl Appender {
         }
         let close = row.trim_ascii_end().len().saturating_sub(1);
         if row.get(close) != Some(&b'}') {
-            return Scanner::new(row).fault_at(close, "the end of the object should be here");
+            return Err(Fault::no_end(row));
         }
         out.extend_from_slice(&row[..close]);
         let mut empty = row[..close].trim_ascii_end().ends_with(b"{");

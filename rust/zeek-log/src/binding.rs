@@ -345,24 +345,35 @@ impl Row {
         if rank > cell.rank {
             return;
         }
-        let raw = &line[value.start..value.end];
         let at = |kind| Cell { rank, ..Cell::at(kind, value.start, value.end) };
         *cell = match value.kind {
-            ValueKind::Null if rank == cell.rank => Cell::UNSET,
-            ValueKind::Null => return,
-            ValueKind::String { .. } if raw.is_empty() => at(CellKind::Empty),
-            ValueKind::String { escaped: false } | ValueKind::Bare | ValueKind::Object => at(CellKind::Text),
-            ValueKind::String { escaped: true } => {
-                let text = add_text(&mut self.bytes, |bytes| json::unescape_into(raw, bytes));
-                Cell { text, ..at(CellKind::Text) }
-            }
-            ValueKind::Array if next_element(raw).is_none() => at(CellKind::Empty),
-            ValueKind::Array => {
-                let text = add_text(&mut self.bytes, |bytes| json::join(raw, b",", bytes));
-                Cell { text, ..at(CellKind::Array) }
-            }
+            ValueKind::String { escaped: false } if value.start == value.end => at(CellKind::Empty),
+            ValueKind::String { escaped: false } | ValueKind::Bare => at(CellKind::Text),
+            _ => match unusual_cell(value, at(CellKind::Text), *cell, line, &mut self.bytes) {
+                Some(cell) => cell,
+                None => return,
+            },
         };
     }
+}
+
+/// A cell for a value that is not text as it stands; `None` for a null, which leaves the cell to another spelling.
+#[cold]
+fn unusual_cell(value: Value, new: Cell, old: Cell, line: &[u8], bytes: &mut Vec<u8>) -> Option<Cell> {
+    let raw = &line[value.start..value.end];
+    Some(match value.kind {
+        ValueKind::Null if new.rank == old.rank => Cell::UNSET,
+        ValueKind::Null => return None,
+        ValueKind::String { escaped: true } => {
+            Cell { text: add_text(bytes, |bytes| json::unescape_into(raw, bytes)), ..new }
+        }
+        ValueKind::Array if next_element(raw).is_none() => Cell { kind: CellKind::Empty, ..new },
+        ValueKind::Array => {
+            let text = add_text(bytes, |bytes| json::join(raw, b",", bytes));
+            Cell { text, kind: CellKind::Array, ..new }
+        }
+        ValueKind::String { escaped: false } | ValueKind::Bare | ValueKind::Object => new,
+    })
 }
 
 /// Where the text lies that `write` adds to the bytes of a row.

@@ -38,16 +38,51 @@ pub(crate) enum ValueKind {
     Object,
 }
 
-/// What was expected where.
+/// What was expected where. Small, since every step may return one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    at: usize,
-    expected: &'static str,
+    at: u32,
+    expected: Expected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Object,
+    Key,
+    Colon,
+    Value,
+    CommaOrEnd,
+    CommaOrEndOfArray,
+    ClosingQuote,
+    Escape,
+    HexDigits,
+    Digit,
+    LessDepth,
+    LineEnd,
 }
 
 impl Fault {
+    /// That the object has no end.
+    pub(crate) fn no_end(row: &[u8]) -> Self {
+        Self { at: row.len() as u32, expected: Expected::CommaOrEnd }
+    }
+
     pub(crate) fn cause(self) -> RowCause {
-        RowCause::Json { at: self.at, expected: self.expected }
+        let expected = match self.expected {
+            Expected::Object => "a JSON object should begin here",
+            Expected::Key => "a key in quotes should be here",
+            Expected::Colon => "a colon should be here",
+            Expected::Value => "a value should be here",
+            Expected::CommaOrEnd => "a comma or the end of the object should be here",
+            Expected::CommaOrEndOfArray => "a comma or the end of the array should be here",
+            Expected::ClosingQuote => "a closing quote should come first (a control character must be escaped)",
+            Expected::Escape => "an escape sequence should be here",
+            Expected::HexDigits => "four hexadecimal digits should be here",
+            Expected::Digit => "a digit should be here",
+            Expected::LessDepth => "arrays and objects should not nest so deep",
+            Expected::LineEnd => "the line should end after the object",
+        };
+        RowCause::Json { at: self.at as usize, expected }
     }
 }
 
@@ -64,7 +99,7 @@ impl<'j> Scanner<'j> {
     #[inline]
     pub(crate) fn enter(&mut self) -> Result<(), Fault> {
         self.skip_space();
-        self.take(b'{', "a JSON object should begin here")
+        self.take(b'{', Expected::Object)
     }
 
     /// Moves behind the opening quote of the first or next key; `None` at the end of the object, which is left.
@@ -76,10 +111,10 @@ impl<'j> Scanner<'j> {
             return Ok(None);
         }
         if !first {
-            self.take(b',', "a comma or the end of the object should be here")?;
+            self.take(b',', Expected::CommaOrEnd)?;
             self.skip_space();
         }
-        self.take(b'"', "a key in quotes should be here").map(Some)
+        self.take(b'"', Expected::Key).map(Some)
     }
 
     /// Leaves the object if its end comes next, without space before it.
@@ -119,7 +154,7 @@ impl<'j> Scanner<'j> {
     #[inline]
     pub(crate) fn colon(&mut self) -> Result<(), Fault> {
         self.skip_space();
-        self.take(b':', "a colon should be here")?;
+        self.take(b':', Expected::Colon)?;
         self.skip_space();
         Ok(())
     }
@@ -159,7 +194,7 @@ impl<'j> Scanner<'j> {
             b'n' => self.word(b"null").map(|()| ValueKind::Null),
             b'[' => self.array(depth).map(|()| ValueKind::Array),
             b'{' => self.object(depth).map(|()| ValueKind::Object),
-            _ => self.fault("a value should be here"),
+            _ => self.fault(Expected::Value),
         }
     }
 
@@ -167,7 +202,7 @@ impl<'j> Scanner<'j> {
     #[inline]
     pub(crate) fn finish(&mut self) -> Result<(), Fault> {
         self.skip_space();
-        if self.at == self.text.len() { Ok(()) } else { self.fault("the line should end after the object") }
+        if self.at == self.text.len() { Ok(()) } else { self.fault(Expected::LineEnd) }
     }
 
     /// The byte here; NUL, which JSON never has where this is asked, at the end.
@@ -184,7 +219,7 @@ impl<'j> Scanner<'j> {
     }
 
     #[inline]
-    fn take(&mut self, byte: u8, expected: &'static str) -> Result<(), Fault> {
+    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), Fault> {
         if self.peek() == byte {
             self.at += 1;
             Ok(())
@@ -194,17 +229,26 @@ impl<'j> Scanner<'j> {
     }
 
     #[cold]
-    fn fault<T>(&self, expected: &'static str) -> Result<T, Fault> {
-        Err(Fault { at: self.at, expected })
-    }
-
-    pub(crate) fn fault_at<T>(&self, at: usize, expected: &'static str) -> Result<T, Fault> {
-        Err(Fault { at, expected })
+    fn fault<T>(&self, expected: Expected) -> Result<T, Fault> {
+        Err(Fault { at: self.at as u32, expected })
     }
 
     /// From behind the opening quote to behind the closing one; whether there are escapes.
     #[inline]
     fn string(&mut self) -> Result<bool, Fault> {
+        if let Some(word) = self.rest().first_chunk() {
+            let special = specials(*word);
+            let length = special.trailing_zeros() as usize / 8;
+            self.at += length;
+            if special != 0 && word[length] == b'"' {
+                self.at += 1;
+                return Ok(false);
+            }
+        }
+        self.rest_of_string()
+    }
+
+    fn rest_of_string(&mut self) -> Result<bool, Fault> {
         let mut escaped = false;
         loop {
             self.at += ordinary(&self.text[self.at..]);
@@ -217,7 +261,7 @@ impl<'j> Scanner<'j> {
                     escaped = true;
                     self.escape()?;
                 }
-                _ => return self.fault("a closing quote should come first (a control character must be escaped)"),
+                _ => return self.fault(Expected::ClosingQuote),
             }
         }
     }
@@ -230,12 +274,12 @@ impl<'j> Scanner<'j> {
                 self.at += 1;
                 for _ in 0..4 {
                     if hex(self.peek()).is_none() {
-                        return self.fault("four hexadecimal digits should be here");
+                        return self.fault(Expected::HexDigits);
                     }
                     self.at += 1;
                 }
             }
-            _ => return self.fault("an escape sequence should be here"),
+            _ => return self.fault(Expected::Escape),
         }
         Ok(())
     }
@@ -248,7 +292,7 @@ impl<'j> Scanner<'j> {
         self.digits()?;
         if zero && self.at > whole + 1 {
             self.at = whole + 1;
-            return self.fault("a comma or the end of the object should be here");
+            return self.fault(Expected::CommaOrEnd);
         }
         let mut next = self.peek();
         if next == b'.' {
@@ -274,19 +318,19 @@ impl<'j> Scanner<'j> {
             let others = (differ.wrapping_add(ONES * 0x76) | differ) & HIGHS;
             self.at += others.trailing_zeros() as usize / 8;
             if others != 0 {
-                return if self.at == start { self.fault("a digit should be here") } else { Ok(()) };
+                return if self.at == start { self.fault(Expected::Digit) } else { Ok(()) };
             }
         }
         while self.peek().is_ascii_digit() {
             self.at += 1;
         }
-        if self.at == start { self.fault("a digit should be here") } else { Ok(()) }
+        if self.at == start { self.fault(Expected::Digit) } else { Ok(()) }
     }
 
     #[inline]
     fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
         if !self.rest().starts_with(word) {
-            return self.fault("true, false, null or another value should be here");
+            return self.fault(Expected::Value);
         }
         self.at += word.len();
         Ok(())
@@ -310,7 +354,7 @@ impl<'j> Scanner<'j> {
                     self.at += 1;
                     return Ok(());
                 }
-                _ => return self.fault("a comma or the end of the array should be here"),
+                _ => return self.fault(Expected::CommaOrEndOfArray),
             }
         }
     }
@@ -330,7 +374,7 @@ impl<'j> Scanner<'j> {
 
     /// Keeps a line of nothing but brackets from exhausting the stack.
     pub(crate) fn check(&self, depth: usize) -> Result<(), Fault> {
-        if depth < MAX_DEPTH { Ok(()) } else { self.fault("arrays and objects should not nest so deep") }
+        if depth < MAX_DEPTH { Ok(()) } else { self.fault(Expected::LessDepth) }
     }
 }
 
@@ -340,20 +384,26 @@ const ONES: u64 = u64::MAX / 255;
 /// The high bit of every byte of a word.
 const HIGHS: u64 = ONES << 7;
 
+/// Marks the high bit of bytes that are a quote, a backslash or a control character. Those above the first may be marked
+/// in error, by a borrow, but never those below it.
+#[inline]
+fn specials(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x;
+    let quote = zero_byte(word ^ ONES * u64::from(b'"'));
+    let backslash = zero_byte(word ^ ONES * u64::from(b'\\'));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | backslash | control) & HIGHS
+}
+
 /// How many bytes from the start are neither a quote, a backslash nor a control character.
 #[inline]
 fn ordinary(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x;
-        let quote = zero_byte(word ^ ONES * u64::from(b'"'));
-        let backslash = zero_byte(word ^ ONES * u64::from(b'\\'));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        // A borrow can mark bytes above the first found, never below it.
-        let found = (quote | backslash | control) & HIGHS;
-        if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
+        let special = specials(*word);
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
         }
     }
     let tail = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(rest.len());
