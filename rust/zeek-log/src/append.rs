@@ -75,7 +75,8 @@ impl Appender {
     /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`: `#fields` and `#types` with the new columns, any other as
     /// it is. A line at the end of the input that has no line end is given one.
     pub fn header(&self, line: &Line<'_>, out: &mut Vec<u8>) {
-        const WORDS: [(&[u8], fn(&NewField) -> &str); 2] = [(b"#fields", |f| &f.name), (b"#types", |f| &f.zeek_type)];
+        type Word = fn(&NewField) -> &str;
+        const WORDS: [(&[u8], Word); 2] = [(b"#fields", |field| &field.name), (b"#types", |field| &field.zeek_type)];
         let bytes = line.bytes();
         let start = out.len();
         let mut rewritten = false;

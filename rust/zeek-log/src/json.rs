@@ -314,7 +314,7 @@ impl<'j> Scanner<'j> {
         let start = self.at;
         while let Some(word) = self.rest().first_chunk() {
             // Bytes that are not digits get their high bit; a carry out of one disturbs only those above it.
-            let differ = u64::from_le_bytes(*word) ^ ONES * u64::from(b'0');
+            let differ = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'0'));
             let others = (differ.wrapping_add(ONES * 0x76) | differ) & HIGHS;
             self.at += others.trailing_zeros() as usize / 8;
             if others != 0 {
@@ -390,8 +390,8 @@ const HIGHS: u64 = ONES << 7;
 fn specials(word: [u8; 8]) -> u64 {
     let word = u64::from_le_bytes(word);
     let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x;
-    let quote = zero_byte(word ^ ONES * u64::from(b'"'));
-    let backslash = zero_byte(word ^ ONES * u64::from(b'\\'));
+    let quote = zero_byte(word ^ (ONES * u64::from(b'"')));
+    let backslash = zero_byte(word ^ (ONES * u64::from(b'\\')));
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     (quote | backslash | control) & HIGHS
 }

@@ -233,8 +233,9 @@ impl Reader {
             self.start = 0;
         }
         if self.filled == self.buffer.len() {
-            let room = (self.block_size + REQUEST).max(2 * self.buffer.len());
-            self.buffer.resize(room, 0);
+            let mut larger = vec![0; (self.block_size + REQUEST).max(2 * self.buffer.len())];
+            larger[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
+            self.buffer = larger;
         }
         let end = self.buffer.len().min(self.filled + REQUEST.min(self.block_size));
         let into = &mut self.buffer[self.filled..end];
@@ -288,7 +289,7 @@ impl Reader {
             (block.base, block.end) = (self.start, end);
             (self.start, self.filled) = (0, left);
         } else {
-            fit(&mut block.data, self.scanned);
+            fit(&mut block.data, self.scanned.max(self.block_size + REQUEST));
             block.data[..self.scanned].copy_from_slice(&self.buffer[self.start..end]);
             (block.base, block.end) = (0, self.scanned);
             self.start = end;
@@ -297,14 +298,12 @@ impl Reader {
     }
 }
 
-/// Gives a buffer at least this length, and gives back memory that one long line once took.
+/// Gives a buffer at least this length, whatever is in it, and gives back memory that one long line once took.
 fn fit(buffer: &mut Vec<u8>, length: usize) {
     const SLACK: usize = 8;
-    if buffer.len() / SLACK > length {
-        buffer.truncate(length);
-        buffer.shrink_to_fit();
-    } else if buffer.len() < length {
-        buffer.resize(length, 0);
+    if buffer.len() < length || buffer.len() / SLACK > length {
+        // Zeros from the allocator cost less than writing them.
+        *buffer = vec![0; length];
     }
 }
 
