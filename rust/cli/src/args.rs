@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use detector::Params;
 
 use crate::conn_log::Labels;
 
@@ -93,23 +94,23 @@ pub struct ReadingArgs {
 #[command(next_help_heading = "Learning")]
 pub struct LearningArgs {
     /// Trees in the forest, 1 to 10000; scores settle well before 100
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = within(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = Params::default().forest.n_trees, value_parser = within(1..=10_000))]
     trees: usize,
 
     /// Rows each tree is grown from, 2 to 1048576; more rarely helps and often hides anomalies
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = within(2..=1 << 20))]
+    #[arg(long, value_name = "N", default_value_t = Params::default().forest.sample_size, value_parser = within(2..=1 << 20))]
     sample_size: usize,
 
     /// Rows kept as a uniform sample of all traffic to grow and calibrate on, 2 to 10000000
-    #[arg(long, value_name = "N", default_value_t = 25_600, value_parser = within(2..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = Params::default().reservoir, value_parser = within(2..=10_000_000))]
     reservoir: usize,
 
     /// Decides every random draw: the same logs and seed give the same scores; 0 to 2^64 - 1
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
     seed: u64,
 
     /// Alerts a day the threshold is set for, above 0
-    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = Params::default().alerts_per_day, value_parser = positive)]
     alerts_per_day: f64,
 }
 
@@ -276,12 +277,17 @@ pub struct InspectArgs {
 /// run on the same matrix.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  zeek-iforest features labelled.conn.log -o matrix.csv")]
+Examples:
+  zeek-iforest features labelled.conn.log -o matrix.csv
+  zeek-iforest features -m iforest.model conn.log -o matrix.csv")]
 pub struct FeaturesArgs {
     /// Logs to read: files, directories, or - for standard input [default: standard input]
     #[arg(value_name = "LOG")]
     pub logs: Vec<PathBuf>,
+
+    /// The model that says how rare each port and service is; without one, it is first learnt from the same logs
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
 
     /// Where to write; compressed if the name ends in .gz or .zst [default: standard output]
     #[arg(long, short, value_name = "CSV")]
@@ -324,8 +330,8 @@ impl LabelArgs {
 
 impl LearningArgs {
     /// The parameters of a training.
-    pub fn params(&self) -> detector::Params {
-        let mut params = detector::Params::default();
+    pub fn params(&self) -> Params {
+        let mut params = Params::default();
         params.forest.n_trees = self.trees;
         params.forest.sample_size = self.sample_size;
         params.reservoir = self.reservoir;
@@ -363,7 +369,7 @@ mod tests {
     fn defaults_are_the_detectors() {
         let args = Args::try_parse_from(["zeek-iforest", "train", "conn.log", "-o", "m"]).unwrap();
         let Command::Train(args) = args.command else { panic!("another command") };
-        assert_eq!(args.learning.params(), detector::Params::default());
+        assert_eq!(args.learning.params(), Params::default());
     }
 
     #[test]

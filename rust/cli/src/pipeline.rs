@@ -77,8 +77,7 @@ impl Batch {
 
     /// Scores the features.
     pub fn score(&mut self, model: &Model) {
-        self.scores.clear();
-        self.scores.extend(self.features.iter().map(|row| model.score(row)));
+        self.scores = model.score_rows(&self.features);
     }
 }
 

@@ -1,13 +1,16 @@
 //! `features`: the matrix the forest sees, as CSV.
+//!
+//! How rare a category is, a model has to say: the one given, or one learnt from the same logs.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
-use detector::{Extractor, schema};
+use detector::{Extractor, Model, schema};
 use zeek_log::{Format, Sink};
 
+use super::model_for;
 use crate::args::FeaturesArgs;
 use crate::conn_log::Labels;
 use crate::console::Console;
@@ -17,6 +20,7 @@ use crate::source::Source;
 
 pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
+    let model = model_for(args.model.as_deref(), &source, threads, console)?;
     let labels = args.labels.optional();
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
     let mut extractor = Extractor::new();
@@ -36,7 +40,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
                 labelled.get_or_init(|| has_label(batch, &labels));
             }
         },
-        || |batch: &mut Batch| write_rows(batch, labelled.get().copied().unwrap_or(false)),
+        || |batch: &mut Batch| write_rows(batch, &model, labelled.get() == Some(&true)),
         |batch| {
             let Some(&labelled) = labelled.get() else { return Ok(()) };
             if std::mem::take(&mut header_is_due) {
@@ -74,11 +78,11 @@ fn header(labelled: bool) -> String {
 }
 
 /// The shortest decimals that read back as the same `f32`, and `NaN`.
-fn write_rows(batch: &mut Batch, labelled: bool) {
+fn write_rows(batch: &mut Batch, model: &Model, labelled: bool) {
     let Batch { features, malicious, out, .. } = batch;
     out.clear();
     for (row, malicious) in features.iter().zip(malicious) {
-        for (i, value) in row.iter().enumerate() {
+        for (i, value) in model.encode(row).iter().enumerate() {
             // Writing to a vector cannot fail.
             let _ = write!(out, "{}{value}", if i > 0 { "," } else { "" });
         }

@@ -39,9 +39,32 @@ fn the_label_comes_last() {
 }
 
 #[test]
+fn a_model_says_how_rare_a_category_is() {
+    let dir = Dir::new();
+    let rows = rows(300);
+    dir.write("conn.log", tsv(&rows));
+    dir.ok("train conn.log -o same");
+    assert_eq!(dir.ok("features conn.log"), dir.ok("features -m same conn.log"));
+
+    // The odd port is the rarest where it is known, and rarer still where it is not.
+    dir.write("without.log", tsv(&rows[..150]));
+    dir.ok("train without.log -o other");
+    let port = |csv: &str| -> f32 {
+        let at = csv.lines().next().unwrap().split(',').position(|name| name == "port").unwrap();
+        csv.lines().nth(1 + 150).unwrap().split(',').nth(at).unwrap().parse().unwrap()
+    };
+    // log2 of (rows + 2) / (times seen + 1).
+    assert!((port(&dir.ok("features -m same conn.log")) - (302f32 / 2.0).log2()).abs() < 0.1);
+    assert!((port(&dir.ok("features -m other conn.log")) - 152f32.log2()).abs() < 0.1);
+    dir.pipe("features", tsv(&rows).as_bytes()).fails(1, &["without a model"]);
+}
+
+#[test]
 fn no_connection_no_matrix() {
     let dir = Dir::new();
-    dir.write("conn.log", tsv(&[]));
-    dir.run("features conn.log -o m.csv").fails(1, &["there is no connection in conn.log"]);
+    dir.write("conn.log", tsv(&rows(300)));
+    dir.ok("train conn.log -o m");
+    dir.write("none.log", tsv(&[]));
+    dir.run("features -m m none.log -o m.csv").fails(1, &["there is no connection in none.log"]);
     assert!(!dir.path("m.csv").exists());
 }

@@ -85,7 +85,7 @@ fn compression_directories_and_pipes_make_no_difference() {
 fn number_of_threads_changes_no_byte() {
     let dir = trained();
     // Enough for many blocks.
-    dir.write("long.log", tsv(&rows(20_000)));
+    dir.write("long.log", tsv(&rows(8_000)));
     let one = dir.ok("score -m m long.log --threads 1");
     for threads in [2, 3, 8] {
         assert!(one == dir.ok(&format!("score -m m long.log --threads {threads}")), "{threads} threads");
@@ -165,7 +165,7 @@ fn a_log_that_is_scored_already_keeps_one_column() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let dir = trained();
-    dir.write("long.log", tsv(&rows(20_000)));
+    dir.write("long.log", tsv(&rows(8_000)));
     let mut child = command(&dir.path(""), "score -m m long.log --quiet").stdin(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();

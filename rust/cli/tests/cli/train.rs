@@ -48,7 +48,7 @@ fn only_benign_learns_from_the_others() {
 #[test]
 fn a_larger_budget_gives_a_lower_threshold() {
     let dir = Dir::new();
-    dir.write("conn.log", tsv(&rows(20_000)));
+    dir.write("conn.log", tsv(&rows(3_000)));
     let threshold = |budget: u32| -> f64 {
         dir.ok(&format!("train conn.log -o m --alerts-per-day {budget}"));
         let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
