@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::grow::grow;
-use crate::params::{MAX_FEATURES, MAX_SAMPLE_SIZE, MAX_TREES};
+use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES};
 use crate::path_length::UNITS_PER_EDGE;
 use crate::random::Random;
 use crate::tree::Tree;
@@ -22,7 +22,7 @@ const ROWS_PER_TASK: usize = 1024;
 pub struct Forest {
     stored: Stored,
     walk: Walk,
-    /// -1 / (units per edge · number of trees · c(ψ)): the factor that turns summed units into the score's exponent.
+    /// -1 / (units per edge · c(ψ)): turns a mean path length in units into a score's exponent.
     exponent_per_unit: f64,
 }
 
@@ -31,8 +31,8 @@ pub struct Forest {
 pub struct Fit {
     /// The forest.
     pub forest: Forest,
-    /// One score per row given to the fit, over the trees whose sample did not hold that row (all trees where every
-    /// sample held it, as with fewer rows than [`Params::sample_size`]).
+    /// One score per row given to the fit, over the trees whose sample did not hold that row (all trees where no
+    /// group has such a tree, as with fewer rows than [`Params::sample_size`]).
     pub out_of_bag_scores: Vec<f64>,
 }
 
@@ -40,6 +40,8 @@ pub struct Fit {
 struct Stored {
     n_features: u32,
     sample_size: u32,
+    n_groups: u32,
+    emphasis: u8,
     trees: Vec<Tree>,
 }
 
@@ -60,16 +62,23 @@ impl Forest {
     /// Those of [`Forest::fit`].
     pub fn fit_out_of_bag(rows: Rows<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
         let (forest, samples) = Self::grow_all(rows, params, seed)?;
+        let n_groups = forest.n_groups();
         let mut sums = forest.path_units(rows);
-        let mut unseen_by = vec![forest.n_trees(); rows.len()];
+        let mut unseen_by = forest.trees_by_group().repeat(rows.len());
         for (tree, sample) in samples.iter().enumerate() {
             for &row in sample {
-                sums[row] -= forest.walk.path_units_in(tree, rows.row(row));
-                unseen_by[row] -= 1;
+                let group = row * n_groups + tree % n_groups;
+                sums[group] -= forest.walk.path_units_in(tree, rows.row(row));
+                unseen_by[group] -= 1;
             }
         }
-        let out_of_bag_scores = (rows.iter().zip(sums).zip(unseen_by))
-            .map(|((row, units), trees)| if trees == 0 { forest.score(row) } else { forest.score_of(units, trees) })
+        let rows = rows.iter().zip(sums.chunks_exact(n_groups)).zip(unseen_by.chunks_exact(n_groups));
+        let out_of_bag_scores = rows
+            .map(
+                |((row, sums), trees)| {
+                    if trees.contains(&0) { forest.score(row) } else { forest.score_of(sums, trees) }
+                },
+            )
             .collect();
         Ok(Fit { forest, out_of_bag_scores })
     }
@@ -92,7 +101,9 @@ impl Forest {
             })
             .collect();
         let n_features = rows.n_features() as u32;
-        Ok((Self::ready(Stored { n_features, sample_size: sample_size as u32, trees }), samples))
+        let n_groups = params.groups.len().max(1) as u32;
+        let (sample_size, emphasis) = (sample_size as u32, params.emphasis);
+        Ok((Self::ready(Stored { n_features, sample_size, n_groups, emphasis, trees }), samples))
     }
 
     fn ready(stored: Stored) -> Self {
@@ -102,12 +113,16 @@ impl Forest {
     }
 
     /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer to
-    /// 1, the fewer cuts set it apart.
+    /// 1, the fewer cuts set it apart. With groups, the generalised mean of their scores (see [`Params::emphasis`]).
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
     pub fn score(&self, row: &[f32]) -> f64 {
-        self.score_of(self.walk.path_units(&row[..self.n_features()]), self.n_trees())
+        let (mut sums, mut trees) = ([0; MAX_GROUPS], [0; MAX_GROUPS]);
+        let (sums, trees) = (&mut sums[..self.n_groups()], &mut trees[..self.n_groups()]);
+        self.walk.add_path_units(&row[..self.n_features()], sums);
+        self.count_trees(trees);
+        self.score_of(sums, trees)
     }
 
     /// Scores many rows, in order, faster than one at a time; `scores` is appended to.
@@ -116,24 +131,69 @@ impl Forest {
     /// If the rows are shorter than [`Forest::n_features`].
     pub fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
         assert!(rows.n_features() >= self.n_features());
-        self.walk.path_units_of_rows(rows, |units| scores.push(self.score_of(units, self.n_trees())));
+        let trees = self.trees_by_group();
+        let mut sums = vec![0; ROWS_PER_TASK * self.n_groups()];
+        for values in rows.values().chunks(ROWS_PER_TASK * rows.n_features()) {
+            let Ok(rows) = Rows::new(values, rows.n_features()) else { continue };
+            let sums = &mut sums[..rows.len() * self.n_groups()];
+            sums.fill(0);
+            self.walk.add_path_units_of_rows(rows, self.n_groups(), sums);
+            scores.extend(sums.chunks_exact(self.n_groups()).map(|sums| self.score_of(sums, &trees)));
+        }
     }
 
-    /// The path lengths of all rows, in units, on all cores.
+    /// The score each group gives a row, in the order of [`Params::groups`]: which of them make its score.
+    ///
+    /// # Panics
+    /// If `row` is shorter than [`Forest::n_features`].
+    pub fn group_scores(&self, row: &[f32]) -> Vec<f64> {
+        let mut sums = vec![0; self.n_groups()];
+        self.walk.add_path_units(&row[..self.n_features()], &mut sums);
+        let groups = sums.iter().zip(self.trees_by_group());
+        groups.map(|(&units, trees)| libm::exp2(self.exponent(units, trees))).collect()
+    }
+
+    /// The path lengths of all rows, in units and by group, on all cores.
     fn path_units(&self, rows: Rows<'_>) -> Vec<u64> {
+        let mut sums = vec![0; rows.len() * self.n_groups()];
         let blocks = rows.values().par_chunks(ROWS_PER_TASK * rows.n_features());
-        let sums = blocks.flat_map_iter(|values| {
-            let mut sums = Vec::with_capacity(ROWS_PER_TASK);
+        blocks.zip(sums.par_chunks_mut(ROWS_PER_TASK * self.n_groups())).for_each(|(values, sums)| {
             if let Ok(rows) = Rows::new(values, rows.n_features()) {
-                self.walk.path_units_of_rows(rows, |units| sums.push(units));
+                self.walk.add_path_units_of_rows(rows, self.n_groups(), sums);
             }
-            sums
         });
-        sums.collect()
+        sums
     }
 
-    fn score_of(&self, units: u64, trees: usize) -> f64 {
-        libm::exp2(units as f64 * self.exponent_per_unit / trees as f64)
+    /// The score of a row from its summed path lengths, over so many trees, of each group.
+    fn score_of(&self, sums: &[u64], trees: &[u32]) -> f64 {
+        if let (&[units], &[trees]) = (sums, trees) {
+            return libm::exp2(self.exponent(units, trees));
+        }
+        let emphasis = f64::from(self.stored.emphasis);
+        let powers = sums.iter().zip(trees).map(|(&units, &trees)| libm::exp2(emphasis * self.exponent(units, trees)));
+        let mean = powers.sum::<f64>() / sums.len() as f64;
+        libm::exp2(libm::log2(mean) / emphasis)
+    }
+
+    /// -E\[h\] / c(ψ).
+    fn exponent(&self, units: u64, trees: u32) -> f64 {
+        units as f64 * self.exponent_per_unit / f64::from(trees)
+    }
+
+    fn trees_by_group(&self) -> Vec<u32> {
+        let mut trees = vec![0; self.n_groups()];
+        self.count_trees(&mut trees);
+        trees
+    }
+
+    fn count_trees(&self, by_group: &mut [u32]) {
+        let (each, over) = (self.n_trees() / by_group.len(), self.n_trees() % by_group.len());
+        by_group.iter_mut().enumerate().for_each(|(group, trees)| *trees = (each + usize::from(group < over)) as u32);
+    }
+
+    fn n_groups(&self) -> usize {
+        self.stored.n_groups as usize
     }
 
     /// How many values a row has.
@@ -163,6 +223,8 @@ impl TryFrom<Stored> for Forest {
         within("number of columns", n_features, 1, MAX_FEATURES)?;
         within("sample size", sample_size, 2, MAX_SAMPLE_SIZE)?;
         within("number of trees", stored.trees.len(), 1, MAX_TREES)?;
+        within("number of groups", stored.n_groups as usize, 1, stored.trees.len().min(MAX_GROUPS))?;
+        within("emphasis", usize::from(stored.emphasis), 1, MAX_EMPHASIS)?;
         for (i, tree) in stored.trees.iter().enumerate() {
             tree.check(i, n_features, sample_size)?;
         }

@@ -5,6 +5,8 @@ use crate::FitError;
 /// Beyond this a tree's depth no longer pays: the paper finds 256 enough on data of any size.
 pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
 pub(crate) const MAX_TREES: usize = 10_000;
+pub(crate) const MAX_GROUPS: usize = 64;
+pub(crate) const MAX_EMPHASIS: usize = 64;
 pub(crate) const MAX_FEATURES: usize = 1 << 10;
 
 /// How a forest is grown. The defaults are the paper's.
@@ -20,11 +22,15 @@ pub struct Params {
     /// cuts all columns, as in the paper. Where columns speak of different things, groups keep those that say nothing
     /// about an anomaly from diluting those that do, and keep a large family of columns from outvoting a single one.
     pub groups: Vec<Vec<u16>>,
+    /// How far the score follows the groups that find a row most anomalous: 1 to 64. Each group scores the row by its own
+    /// trees; the score is their generalised mean of this exponent. 1 is the plain mean, in which a row that only one
+    /// group finds unusual drowns; with a high one it stands out.
+    pub emphasis: u8,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { n_trees: 100, sample_size: 256, groups: Vec::new() }
+        Self { n_trees: 100, sample_size: 256, groups: Vec::new(), emphasis: 1 }
     }
 }
 
@@ -36,6 +42,8 @@ impl Params {
         within("number of columns", n_features, 1, MAX_FEATURES)?;
         within("n_trees", self.n_trees, 1, MAX_TREES)?;
         within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)?;
+        within("emphasis", usize::from(self.emphasis), 1, MAX_EMPHASIS)?;
+        within("number of groups", self.groups.len(), 0, self.n_trees.min(MAX_GROUPS))?;
         for group in &self.groups {
             within("number of columns in a group", group.len(), 1, n_features)?;
             for &column in group {

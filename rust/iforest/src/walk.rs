@@ -24,19 +24,22 @@ impl Walk {
         }
     }
 
-    /// The row's path lengths in all trees, summed, in units of 2^-24 edge.
-    pub(crate) fn path_units(&self, row: &[f32]) -> u64 {
+    /// Adds the row's path length in each tree, in units of 2^-24 edge, to the sum of the tree's group: tree `i` belongs
+    /// to group `i` modulo the number of sums.
+    pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
         match self {
-            Self::Compact(walk) => walk.path_units(row),
-            Self::General(walk) => walk.path_units(row),
+            Self::Compact(walk) => walk.add_path_units(row, sums),
+            Self::General(walk) => walk.add_path_units(row, sums),
         }
     }
 
-    /// The same for each of many rows.
-    pub(crate) fn path_units_of_rows(&self, rows: Rows<'_>, each: impl FnMut(u64)) {
+    /// The same for each of many rows; `sums` holds `n_groups` numbers for each row, in order.
+    pub(crate) fn add_path_units_of_rows(&self, rows: Rows<'_>, n_groups: usize, sums: &mut [u64]) {
         match self {
-            Self::Compact(walk) => walk.path_units_of_rows(rows, each),
-            Self::General(walk) => rows.iter().map(|row| walk.path_units(row)).for_each(each),
+            Self::Compact(walk) => walk.add_path_units_of_rows(rows, n_groups, sums),
+            Self::General(walk) => {
+                rows.iter().zip(sums.chunks_exact_mut(n_groups)).for_each(|(row, sums)| walk.add_path_units(row, sums));
+            }
         }
     }
 
@@ -69,7 +72,8 @@ mod tests {
         fn both_layouts_agree_to_the_last_bit(
             values in prop::collection::vec(value(), 4 * 2..4 * 300),
             probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
-            n_trees in 1..20usize,
+            n_trees in 1..40usize,
+            n_groups in 1..=3usize,
             seed: u64,
         ) {
             let rows = Rows::new(&values[..values.len() / 4 * 4], 4).unwrap();
@@ -81,14 +85,16 @@ mod tests {
             let Some(compact) = compact::Compact::new(&trees, 4) else { return Ok(()) };
             let probes = Rows::new(&probes, 4).unwrap();
             for rows in [rows, probes] {
-                let expected: Vec<u64> = rows.iter().map(|row| general.path_units(row)).collect();
-                let mut batch = Vec::new();
-                compact.path_units_of_rows(rows, |units| batch.push(units));
-                prop_assert_eq!(&batch, &expected);
-                for (row, expected) in rows.iter().zip(expected) {
-                    prop_assert_eq!(compact.path_units(row), expected);
-                    let one_by_one: u64 = (0..n_trees).map(|tree| compact.path_units_in(tree, row)).sum();
-                    prop_assert_eq!(one_by_one, expected);
+                let mut batch = vec![0; rows.len() * n_groups];
+                compact.add_path_units_of_rows(rows, n_groups, &mut batch);
+                for (row, batch) in rows.iter().zip(batch.chunks_exact(n_groups)) {
+                    let (mut expected, mut one, mut by_tree) = ([0; 3], [0; 3], [0; 3]);
+                    general.add_path_units(row, &mut expected[..n_groups]);
+                    compact.add_path_units(row, &mut one[..n_groups]);
+                    (0..n_trees).for_each(|tree| by_tree[tree % n_groups] += compact.path_units_in(tree, row));
+                    prop_assert_eq!(one, expected);
+                    prop_assert_eq!(by_tree, expected);
+                    prop_assert_eq!(batch, &expected[..n_groups]);
                 }
             }
         }

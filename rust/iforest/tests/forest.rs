@@ -112,6 +112,27 @@ fn a_tree_cuts_only_the_columns_of_its_group() {
 }
 
 #[test]
+fn emphasis_lets_the_group_that_finds_a_row_odd_decide() {
+    let values = sample_rows();
+    let score = |emphasis, row: [f32; 5]| {
+        let mut params = params(60, 64);
+        params.groups = vec![vec![0], vec![2], vec![4]];
+        params.emphasis = emphasis;
+        let forest = Forest::fit(Rows::new(&values, 5).unwrap(), &params, 1).unwrap();
+        let mut batch = Vec::new();
+        forest.score_rows(Rows::new(&row, 5).unwrap(), &mut batch);
+        assert_eq!(batch, [forest.score(&row)]);
+        let groups = forest.group_scores(&row);
+        let mean = groups.iter().map(|score| score.powi(emphasis.into())).sum::<f64>() / 3.0;
+        assert!((forest.score(&row) - mean.powf(1.0 / f64::from(emphasis))).abs() < 1e-12);
+        forest.score(&row)
+    };
+    let (ordinary, odd) = ([2.5, 1.0, 0.5, 0.0, 32.0], [2.5, 1.0, 0.5, 0.0, 3200.0]);
+    let gap = |emphasis| score(emphasis, odd) - score(emphasis, ordinary);
+    assert!(gap(1) > 0.0 && gap(16) > 1.5 * gap(1), "{} {}", gap(1), gap(16));
+}
+
+#[test]
 fn another_seed_is_another_forest() {
     let values = sample_rows();
     let fit = |seed| stored(&Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), seed).unwrap());

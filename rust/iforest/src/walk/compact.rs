@@ -77,46 +77,52 @@ impl Compact {
         Some(Self { trees: trees.iter().map(CompleteTree::new).collect::<Option<_>>()? })
     }
 
-    pub(crate) fn path_units(&self, row: &[f32]) -> u64 {
+    pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
         let keys = keys(row);
-        let (groups, rest) = self.trees.as_chunks::<LANES>();
-        let mut sum = 0;
-        for group in groups {
+        let mut groups = (0..sums.len()).cycle();
+        for trees in self.trees.chunks(LANES) {
             let mut at = [1u8; LANES];
-            for _ in 0..HEIGHT {
-                for (at, tree) in at.iter_mut().zip(group) {
-                    *at = tree.step(*at, &keys);
+            if let Some(trees) = trees.as_array::<LANES>() {
+                for _ in 0..HEIGHT {
+                    for (at, tree) in at.iter_mut().zip(trees) {
+                        *at = tree.step(*at, &keys);
+                    }
+                }
+            } else {
+                for (at, tree) in at.iter_mut().zip(trees) {
+                    *at = tree.walk(&keys);
                 }
             }
-            sum += at.iter().zip(group).map(|(&at, tree)| tree.leaf(at)).sum::<u64>();
+            for ((tree, at), group) in trees.iter().zip(at).zip(&mut groups) {
+                sums[group] += tree.leaf(at);
+            }
         }
-        sum + rest.iter().map(|tree| tree.walk(&keys)).sum::<u64>()
     }
 
-    pub(crate) fn path_units_of_rows(&self, rows: Rows<'_>, mut each: impl FnMut(u64)) {
-        for block in rows.values().chunks(LANES * rows.n_features()) {
+    pub(crate) fn add_path_units_of_rows(&self, rows: Rows<'_>, n_groups: usize, sums: &mut [u64]) {
+        let blocks = rows.values().chunks(LANES * rows.n_features());
+        for (block, sums) in blocks.zip(sums.chunks_mut(LANES * n_groups)) {
             let mut lanes = [[0; MAX_COLUMNS]; LANES];
             for (lane, row) in lanes.iter_mut().zip(block.chunks_exact(rows.n_features())) {
                 *lane = keys(row);
             }
-            let mut sums = [0; LANES];
-            for tree in &self.trees {
+            for (tree, group) in self.trees.iter().zip((0..n_groups).cycle()) {
                 let mut at = [1u8; LANES];
                 for _ in 0..HEIGHT {
                     for (at, keys) in at.iter_mut().zip(&lanes) {
                         *at = tree.step(*at, keys);
                     }
                 }
-                for (sum, at) in sums.iter_mut().zip(at) {
-                    *sum += tree.leaf(at);
+                for (sums, at) in sums.chunks_exact_mut(n_groups).zip(at) {
+                    sums[group] += tree.leaf(at);
                 }
             }
-            sums[..block.len() / rows.n_features()].iter().copied().for_each(&mut each);
         }
     }
 
     pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
-        self.trees[tree].walk(&keys(row))
+        let tree = &self.trees[tree];
+        tree.leaf(tree.walk(&keys(row)))
     }
 }
 
@@ -151,8 +157,9 @@ impl CompleteTree {
         (at << 1) | u8::from(keys[(node & COLUMN_MASK) as usize] >= node)
     }
 
-    fn walk(&self, keys: &Keys) -> u64 {
-        self.leaf((0..HEIGHT).fold(1, |at, _| self.step(at, keys)))
+    /// The leaf a row ends in.
+    fn walk(&self, keys: &Keys) -> u8 {
+        (0..HEIGHT).fold(1, |at, _| self.step(at, keys))
     }
 
     fn leaf(&self, at: u8) -> u64 {

@@ -65,30 +65,24 @@ impl General {
         self.steps.len() as u32 - 1
     }
 
-    /// The row's path lengths in all trees, summed, in units of 2^-24 edge.
-    pub(crate) fn path_units(&self, row: &[f32]) -> u64 {
-        let mut sum = 0;
-        let mut groups = self.roots.chunks_exact(LANES);
-        for group in &mut groups {
+    pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
+        let mut groups = (0..sums.len()).cycle();
+        for roots in self.roots.chunks(LANES) {
             let mut at = [0; LANES];
-            at.copy_from_slice(group);
+            at[..roots.len()].copy_from_slice(roots);
             for _ in 0..self.height {
                 for at in &mut at {
                     *at = self.step(*at, row);
                 }
             }
-            sum += at.iter().map(|&at| u64::from(self.units[at as usize])).sum::<u64>();
+            for (&at, group) in at[..roots.len()].iter().zip(&mut groups) {
+                sums[group] += u64::from(self.units[at as usize]);
+            }
         }
-        sum + groups.remainder().iter().map(|&root| self.walk_one(root, row)).sum::<u64>()
     }
 
-    /// The row's path length in the tree of index `tree`, in units.
     pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
-        self.walk_one(self.roots[tree], row)
-    }
-
-    fn walk_one(&self, root: u32, row: &[f32]) -> u64 {
-        let end = (0..self.height).fold(root, |at, _| self.step(at, row));
+        let end = (0..self.height).fold(self.roots[tree], |at, _| self.step(at, row));
         u64::from(self.units[end as usize])
     }
 
