@@ -71,11 +71,11 @@ impl Console {
         }
         let (template, bar) = match total {
             Some(total) => (
-                "{bar:32} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+                "{bar:32} {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
                 ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
             ),
             None => (
-                "{spinner} {bytes}  {bytes_per_sec}",
+                "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}",
                 ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             ),
         };
