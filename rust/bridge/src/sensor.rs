@@ -55,7 +55,7 @@ impl Sensor {
                 Some(_) => "the model before it stays at work",
                 None => "connections are not scored",
             };
-            format!("{refusal} ({state})")
+            format!("{refusal}; {state}")
         })?;
         match &mut self.detector {
             Some(detector) => detector.replace_model(model),
@@ -193,7 +193,7 @@ mod tests {
 
         let refusal = sensor.load_model(name).unwrap_err();
         assert!(refusal.starts_with(path.to_str().unwrap()), "{refusal}");
-        assert!(refusal.ends_with("(connections are not scored)"), "{refusal}");
+        assert!(refusal.ends_with("; connections are not scored"), "{refusal}");
         assert!(!sensor.model_changed(), "still missing");
         assert!(sensor.score(&view(0.5, 80)).outcome == Outcome::NoModel);
 
@@ -205,7 +205,7 @@ mod tests {
         fs::write(&path, "damaged").unwrap();
         assert!(sensor.model_changed());
         let refusal = sensor.load_model(name).unwrap_err();
-        assert!(refusal.ends_with("(the model before it stays at work)"), "{refusal}");
+        assert!(refusal.ends_with("; the model before it stays at work"), "{refusal}");
         assert!(!sensor.model_changed(), "one try per version of the file");
         assert!(sensor.score(&view(0.5, 80)).outcome == Outcome::Scored);
 

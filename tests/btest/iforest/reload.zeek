@@ -1,0 +1,46 @@
+# @TEST-DOC: A changed model file is loaded while Zeek runs, a refused one is not, and the one before it stays at work.
+#
+# @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 1 -o first.model
+# @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 2 -o second.model
+# @TEST-EXEC: for model in first second; do mkdir $model && cd $model && zeek -C -r $DATA/lab-day1.pcap IForest IForest::model_file=../$model.model && cd .. || exit 1; done
+#
+# @TEST-EXEC: cp first.model model
+# @TEST-EXEC: zeek -C -r $DATA/lab-day1.pcap %INPUT 2>stderr
+# @TEST-EXEC: column reporter.log level message | sed 's/[0-9]\{4,\}/N/g' >output
+# @TEST-EXEC: btest-diff output
+#
+# At work are, in turn, the first model, the second (a damaged one and none at all being refused), and the first again.
+# @TEST-EXEC: for run in first second .; do column $run/conn.log anomaly_score >$run/scores; done
+# @TEST-EXEC: paste first/scores second/scores scores | awk '{ now = $3 == $1 ? "first" : $3 == $2 ? "second" : "neither" } now != last && $1 != $2 { print now; last = now }' >turns
+# @TEST-EXEC: btest-diff turns
+
+@load IForest
+
+redef IForest::model_file = "model";
+redef IForest::model_check_interval = 1sec;
+
+global n = 0;
+
+function run_now(command: string)
+	{
+	piped_exec(command, "");
+	}
+
+event connection_state_remove(c: connection) &priority=-10
+	{
+	switch ( ++n )
+		{
+		case 200:
+			run_now("cp second.model new && mv new model");
+			break;
+		case 500:
+			run_now("head -c 1000 second.model >new && mv new model");
+			break;
+		case 700:
+			run_now("rm model");
+			break;
+		case 900:
+			run_now("cp first.model new && mv new model");
+			break;
+		}
+	}
