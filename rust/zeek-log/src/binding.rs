@@ -306,16 +306,18 @@ impl Json {
     }
 
     fn is_other_stream(&self, line: &[u8], value: Value) -> bool {
-        let (Some(wanted), ValueKind::String { escaped }) = (&self.stream, value.kind) else {
+        let Some(wanted) = &self.stream else {
             return false;
         };
-        let raw = &line[value.start..value.end];
-        if !escaped {
-            return raw != wanted;
+        match value.kind {
+            ValueKind::String => value.of(line) != wanted,
+            ValueKind::EscapedString => {
+                let mut text = Vec::new();
+                json::unescape_into(value.of(line), &mut text);
+                text != *wanted
+            }
+            _ => false,
         }
-        let mut text = Vec::with_capacity(raw.len());
-        json::unescape_into(raw, &mut text);
-        text != *wanted
     }
 }
 
@@ -345,34 +347,36 @@ impl Row {
         if rank > cell.rank {
             return;
         }
-        let at = |kind| Cell { rank, ..Cell::at(kind, value.start, value.end) };
-        *cell = match value.kind {
-            ValueKind::String { escaped: false } if value.start == value.end => at(CellKind::Empty),
-            ValueKind::String { escaped: false } | ValueKind::Bare => at(CellKind::Text),
-            _ => match unusual_cell(value, at(CellKind::Text), *cell, line, &mut self.bytes) {
-                Some(cell) => cell,
-                None => return,
-            },
+        let span = value.span();
+        let kind = match value.kind {
+            ValueKind::String if span.0 == span.1 => CellKind::Empty,
+            ValueKind::String | ValueKind::Bare => CellKind::Text,
+            _ => {
+                let new = Cell { kind: CellKind::Text, rank, raw: span, text: span };
+                if let Some(new) = unusual_cell(value, new, *cell, line, &mut self.bytes) {
+                    *cell = new;
+                }
+                return;
+            }
         };
+        *cell = Cell { kind, rank, raw: span, text: span };
     }
 }
 
 /// A cell for a value that is not text as it stands; `None` for a null, which leaves the cell to another spelling.
 #[cold]
 fn unusual_cell(value: Value, new: Cell, old: Cell, line: &[u8], bytes: &mut Vec<u8>) -> Option<Cell> {
-    let raw = &line[value.start..value.end];
+    let raw = value.of(line);
     Some(match value.kind {
         ValueKind::Null if new.rank == old.rank => Cell::UNSET,
         ValueKind::Null => return None,
-        ValueKind::String { escaped: true } => {
-            Cell { text: add_text(bytes, |bytes| json::unescape_into(raw, bytes)), ..new }
-        }
+        ValueKind::EscapedString => Cell { text: add_text(bytes, |bytes| json::unescape_into(raw, bytes)), ..new },
         ValueKind::Array if next_element(raw).is_none() => Cell { kind: CellKind::Empty, ..new },
         ValueKind::Array => {
             let text = add_text(bytes, |bytes| json::join(raw, b",", bytes));
             Cell { text, kind: CellKind::Array, ..new }
         }
-        ValueKind::String { escaped: false } | ValueKind::Bare | ValueKind::Object => new,
+        ValueKind::String | ValueKind::Bare | ValueKind::Object => new,
     })
 }
 

@@ -19,11 +19,12 @@ pub(crate) struct Scanner<'j> {
 }
 
 /// What a value is, and from where to where: strings without their quotes, arrays and objects with their brackets.
+/// Small enough to be returned in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
+    start: u32,
+    end: u32,
     pub(crate) kind: ValueKind,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +32,31 @@ pub(crate) enum ValueKind {
     Null,
     /// `true`, `false` or a number.
     Bare,
-    String {
-        escaped: bool,
-    },
+    /// A string that stands for itself.
+    String,
+    /// A string with escape sequences.
+    EscapedString,
     Array,
     Object,
+}
+
+impl Value {
+    #[inline]
+    fn new(kind: ValueKind, start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32, kind }
+    }
+
+    /// Where it lies in the text. Lines are shorter than 2^32 bytes.
+    #[inline]
+    pub(crate) fn span(self) -> (u32, u32) {
+        (self.start, self.end)
+    }
+
+    /// Its bytes, of the text that was scanned.
+    #[inline]
+    pub(crate) fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.start as usize..self.end as usize]
+    }
 }
 
 /// What was expected where. Small, since every step may return one.
@@ -175,8 +196,8 @@ impl<'j> Scanner<'j> {
         let first = self.peek();
         if first == b'"' {
             self.at += 1;
-            let escaped = self.string()?;
-            return Ok(Value { kind: ValueKind::String { escaped }, start: start + 1, end: self.at - 1 });
+            let kind = if self.string()? { ValueKind::EscapedString } else { ValueKind::String };
+            return Ok(Value::new(kind, start + 1, self.at - 1));
         }
         let kind = if first.is_ascii_digit() || first == b'-' {
             self.number()?;
@@ -184,7 +205,7 @@ impl<'j> Scanner<'j> {
         } else {
             self.other_value(first, depth)?
         };
-        Ok(Value { kind, start, end: self.at })
+        Ok(Value::new(kind, start, self.at))
     }
 
     fn other_value(&mut self, first: u8, depth: usize) -> Result<ValueKind, Fault> {
@@ -490,11 +511,11 @@ pub(crate) fn next_element(array: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     }
     scanner.skip_space();
     let value = scanner.value(0).ok()?;
-    let raw = &array[value.start..value.end];
+    let raw = value.of(array);
     scanner.skip_space();
     let rest = &array[scanner.at..];
     let element = match value.kind {
-        ValueKind::String { escaped: true } => {
+        ValueKind::EscapedString => {
             let mut text = Vec::with_capacity(raw.len());
             unescape_into(raw, &mut text);
             Cow::Owned(text)
@@ -558,13 +579,13 @@ mod tests {
                 continue;
             }
             let expected = &theirs[std::str::from_utf8(key).unwrap()];
-            let raw = &text[value.start..value.end];
+            let raw = value.of(text);
             match value.kind {
-                ValueKind::String { escaped } => {
+                ValueKind::String | ValueKind::EscapedString => {
                     let mut text = Vec::new();
                     unescape_into(raw, &mut text);
                     assert_eq!(expected.as_str().unwrap().as_bytes(), text);
-                    assert_eq!(escaped, raw.contains(&b'\\'));
+                    assert_eq!(value.kind == ValueKind::EscapedString, raw.contains(&b'\\'));
                 }
                 _ => assert_eq!(&serde_json::from_slice::<serde_json::Value>(raw).unwrap(), expected),
             }
