@@ -1,1 +1,5 @@
+# The package manager installs two copies of this directory, one in packages/ and one beside the plugin. Whoever loads
+# both gets one.
+@ifndef ( IForest::model_file )
 @load ./main
+@endif

@@ -1,0 +1,59 @@
+//! Runs each test of tests/btest on real Zeek, as a test of its own. Without a Zeek they are listed as ignored, with the
+//! reason in brackets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const MISSING: Option<&str> = option_env!("ZEEK_TESTS_MISSING");
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../btest");
+    let trials = match names(&suite.join("iforest")) {
+        Ok(names) => names.into_iter().map(|name| trial(suite.clone(), name)).collect(),
+        Err(cause) => {
+            eprintln!("{}: {cause}", suite.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The tests of a directory: its files without their extensions.
+fn names(directory: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        names.extend(entry?.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn trial(suite: PathBuf, name: String) -> Trial {
+    let title = name.clone();
+    let trial = Trial::test(title, move || btest(&suite, &name));
+    match MISSING {
+        Some(reason) => trial.with_kind(reason).with_ignored_flag(true),
+        None => trial,
+    }
+}
+
+/// Runs one test in a directory of its own, so that several can run at a time.
+fn btest(suite: &Path, name: &str) -> Result<(), Failed> {
+    let Some(build) = option_env!("ZEEK_TESTS_BUILD") else { return Err(MISSING.unwrap_or("not built").into()) };
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("btest").join(name);
+    fs::create_dir_all(&scratch)?;
+    let run = Command::new("btest")
+        .args(["-d", &format!("iforest.{name}")])
+        .current_dir(suite)
+        .env("IFOREST_BUILD", build)
+        .env("IFOREST_TMP", scratch)
+        .output()?;
+    if run.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr)).into())
+}
