@@ -1,5 +1,7 @@
 //! Fit and scoring: `cargo bench -p iforest`. 100 trees of 256 rows over 24 columns, as the peers are measured.
 
+#![allow(clippy::expect_used, reason = "a bench may panic")]
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use iforest::{Forest, Params, Rows};

@@ -63,7 +63,7 @@ fn from_key(key: u32) -> f32 {
 fn keys(row: &[f32]) -> Keys {
     let mut keys = [0; MAX_COLUMNS];
     for (column, (slot, &value)) in keys.iter_mut().zip(row).enumerate() {
-        *slot = key(value) & !COLUMN_MASK | column as u32;
+        *slot = (key(value) & !COLUMN_MASK) | column as u32;
     }
     keys
 }
@@ -82,7 +82,7 @@ impl Compact {
         let mut groups = (0..sums.len()).cycle();
         for trees in self.trees.chunks(LANES) {
             let mut at = [1u8; LANES];
-            if let Some(trees) = trees.as_array::<LANES>() {
+            if let Ok(trees) = <&[CompleteTree; LANES]>::try_from(trees) {
                 for _ in 0..HEIGHT {
                     for (at, tree) in at.iter_mut().zip(trees) {
                         *at = tree.step(*at, &keys);
@@ -144,7 +144,7 @@ impl CompleteTree {
                 }
                 Node::Leaf { size } => {
                     // A row that passes every word 0 on the way down arrives at the rightmost leaf below.
-                    let rightmost = (place + 1 << HEIGHT - depth) - 1;
+                    let rightmost = ((place + 1) << (HEIGHT - depth)) - 1;
                     complete.leaves[rightmost - (1 << HEIGHT)] = leaf_units(depth, size as usize);
                 }
             }
