@@ -1,5 +1,7 @@
 //! The model file: what is written is read back, and nothing else is.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use detector::{ConnState, Connection, Model, ModelError, Params, Proto, Refusal, Trainer};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {

@@ -11,7 +11,7 @@ use iforest::{Forest, Params, Rows};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("{:20}{:>9}{:>10}{:>9}{:>9}", "table", "rows", "columns", "AUC", "spread");
     for path in std::env::args().skip(1) {
-        let (values, anomalous, n_features) = read(&path).map_err(|cause| format!("{path}: {cause}"))?;
+        let Table { values, n_features, anomalous } = read(&path).map_err(|cause| format!("{path}: {cause}"))?;
         let rows = Rows::new(&values, n_features)?;
         let mut aucs = Vec::new();
         for seed in 0..10 {
@@ -27,7 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn read(path: &str) -> Result<(Vec<f32>, Vec<bool>, usize), Box<dyn Error>> {
+struct Table {
+    values: Vec<f32>,
+    n_features: usize,
+    anomalous: Vec<bool>,
+}
+
+fn read(path: &str) -> Result<Table, Box<dyn Error>> {
     let file = std::fs::File::open(path)?;
     let reader: Box<dyn Read> =
         if path.ends_with(".gz") { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
@@ -38,7 +44,7 @@ fn read(path: &str) -> Result<(Vec<f32>, Vec<bool>, usize), Box<dyn Error>> {
         n_features = row.len();
         values.extend(row);
     }
-    Ok((values, anomalous, n_features))
+    Ok(Table { values, n_features, anomalous })
 }
 
 /// The chance that an anomaly scores above an ordinary row; ties count half.
