@@ -134,7 +134,7 @@ impl<'b> Line<'b> {
         &self.raw[self.len..]
     }
 
-    /// The line with its ending, as it is in the input.
+    /// The line with its ending, as it is in the input but for a byte order mark before the first.
     pub fn raw(&self) -> &'b [u8] {
         self.raw
     }

@@ -53,8 +53,6 @@ pub struct Reader {
     scanned: usize,
     /// Whether the rest of a line that is too long is still to be skipped.
     skipping: bool,
-    /// Whether the next line begins another part of the log.
-    cut: bool,
     at_end: bool,
     failure: Option<Error>,
     finished: bool,
@@ -122,7 +120,6 @@ impl Reader {
             filled: 0,
             scanned: 0,
             skipping: false,
-            cut: false,
             at_end: false,
             failure: None,
             finished: false,
@@ -136,9 +133,6 @@ impl Reader {
     /// When the input is no Zeek log, of another stream, damaged or unreadable from here on. All lines before that have
     /// been delivered, and there are none after it.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, Error> {
-        if mem::take(&mut self.cut) {
-            self.parts.begin();
-        }
         block.spans.clear();
         block.first_line = self.next_line;
         if self.finished {
@@ -208,13 +202,11 @@ impl Reader {
                     spans.push(Span { start, end, kind });
                     self.scanned += length + newline;
                 }
-                Ok(Step::Cut) if spans.is_empty() => {
+                // The block ends here; the line comes again, and begins the next.
+                Ok(Step::Cut) if !spans.is_empty() => return true,
+                Ok(Step::Cut) => {
                     self.parts.begin();
                     continue;
-                }
-                Ok(Step::Cut) => {
-                    self.cut = true;
-                    return true;
                 }
                 Err(error) => {
                     self.fail(error);

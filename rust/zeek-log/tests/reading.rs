@@ -70,6 +70,17 @@ fn the_same_header_again_is_the_same_layout() {
 }
 
 #[test]
+fn a_header_after_a_header_is_another_layout() {
+    let log = "#path\tconn\n#fields\tts\n#path\tconn\n#fields\tts\tuid\n1.5\tC1\n";
+    let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
+    let (mut block, mut layouts) = (Block::new(), Vec::new());
+    while reader.next_block(&mut block).unwrap() {
+        layouts.push((block.len(), block.layout().fields().len()));
+    }
+    assert_eq!(layouts, [(2, 1), (3, 2)]);
+}
+
+#[test]
 fn close_may_have_a_date_or_none_or_be_missing() {
     for close in ["", "#close\n", "#close\t2024-01-01-01-00-00\n", "#close\t2024-01-01-01-00-00"] {
         let outcome = read(tsv(&format!("1.5\t10.0.0.1\t-\t1\n{close}")), &["ts"]);
@@ -198,6 +209,39 @@ fn every_spelling_of_json_names_the_same_columns() {
         r#"{"source.ip":"10.9.9.9","@timestamp":9.9,"ts":1.5,"id.orig_h":"10.0.0.1","conn_state":"SF","zeek":1}"#,
     ] {
         assert_eq!(read_with(row, &columns, &conn()).rows, [["1.5", "10.0.0.1", "SF"]], "{row}");
+    }
+}
+
+#[test]
+fn the_first_of_several_spellings_counts_wherever_it_stands() {
+    let columns = [ColumnSpec::with_aliases("a", &["b", "c"]), ColumnSpec::new("b")];
+    for (row, expected) in [
+        (r#"{"a":1,"b":2,"c":3}"#, ["1", "2"]),
+        (r#"{"c":3,"b":2,"a":1}"#, ["1", "2"]),
+        (r#"{"c":3,"b":2}"#, ["2", "2"]),
+        (r#"{"b":2,"a":null,"c":3}"#, ["2", "2"]),
+        (r#"{"a":null,"c":3}"#, ["3", "∅"]),
+        (r#"{"a":1,"a":4}"#, ["4", "∅"]),
+        (r#"{"a":1,"a":null}"#, ["∅", "∅"]),
+    ] {
+        assert_eq!(read_with(row, &columns, &conn()).rows, [expected], "{row}");
+    }
+    let log = "#fields\tc\tb\n3\t2\n";
+    assert_eq!(read_with(log, &columns, &conn()).rows, [["2", "2"]]);
+}
+
+#[test]
+fn a_row_serves_any_binding() {
+    let log = "{\"a\":1,\"b\":2}\n{\"a\":3,\"b\":4}\n";
+    let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
+    let (mut block, mut row) = (Block::new(), Row::new());
+    assert!(reader.next_block(&mut block).unwrap());
+    for (name, expected) in [("a", ["1", "3"]), ("b", ["2", "4"]), ("a", ["1", "3"])] {
+        let binding = block.layout().bind(&[ColumnSpec::new(name)]);
+        for (line, expected) in block.lines().zip(expected) {
+            binding.parse(&line, &mut row).unwrap();
+            assert_eq!(row.get(0), Some(expected.as_bytes()));
+        }
     }
 }
 
@@ -387,11 +431,14 @@ fn directories_of_rotated_logs_are_read_in_order() {
         }
     }
     fs::write(path("conn.log"), tsv("1.5\tconn.log\t-\t1\n")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("conn.log"), tsv("1.5\tspool/conn.log\t-\t1\n")).unwrap();
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(directory.path(), path("2024-04-19/loop")).unwrap();
         std::os::unix::fs::symlink(path("2024-04-20"), path("latest")).unwrap();
         std::os::unix::fs::symlink(path("nowhere"), path("conn.nowhere.log")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), path("spool")).unwrap();
     }
     let (mut block, mut row, mut origins) = (Block::new(), Row::new(), Vec::new());
     for input in find_inputs([directory.path()], "conn").unwrap() {
@@ -413,6 +460,8 @@ fn directories_of_rotated_logs_are_read_in_order() {
             "2024-04-20/conn.08:00:00-09:00:00.log.gz",
             "2024-04-20/conn_20240419_09:00:00-10:00:00+0000.log.gz",
             "conn.log",
+            #[cfg(unix)]
+            "spool/conn.log",
         ]
     );
 }

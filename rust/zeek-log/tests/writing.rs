@@ -70,6 +70,8 @@ fn a_column_that_is_there_is_replaced_in_tsv() {
         let log = format!("#path\tconn\n#fields\t{names}\n{rows}#close\n");
         assert_eq!(score(&log, Some("0.75")), format!("#path\tconn\n#fields\t{names}\n{expected}#close\n"));
     }
+    let log = "#path\tconn\n#fields\tanomaly_score\n0.1\n";
+    assert!(score(log, Some("#1")).ends_with("\n\\x231\n"), "or it would be a comment");
     let log = "#path\tconn\n#fields\tts\tanomaly_score\n#types\ttime\tstring\n1.5\t0.1\n";
     assert_eq!(score(log, None), "#path\tconn\n#fields\tts\tanomaly_score\n#types\ttime\tdouble\n1.5\t-\n");
     let short = append("#fields\tts\tanomaly_score\n1.5\n", &[field("anomaly_score", "double")], &["0.75".into()]);
@@ -147,8 +149,13 @@ fn line_ends_are_kept_and_the_last_is_added() {
 #[test]
 fn a_row_that_is_no_object_is_refused_and_nothing_written() {
     for row in ["{\"ts\":1.5", "{\"anomaly_score\":1", "{\"anomaly_score\" 1}"] {
-        let error = append(row, &[field("anomaly_score", "double")], &["1".into()]).unwrap_err();
-        assert!(error.starts_with("conn.log:1: the JSON is broken at byte "), "{error}");
+        let mut reader = Reader::from_read("conn.log", Cursor::new(row), &conn()).unwrap();
+        let (mut block, mut out) = (Block::new(), b"before".to_vec());
+        assert!(reader.next_block(&mut block).unwrap());
+        let appender = Appender::new(block.layout(), &[field("anomaly_score", "double")]);
+        let error = appender.append(&block.lines().next().unwrap(), &["1"], &mut out).unwrap_err();
+        assert!(error.to_string().starts_with("conn.log:1: the JSON is broken at byte "), "{error}");
+        assert_eq!(out, b"before");
     }
 }
 
@@ -213,6 +220,10 @@ mod unix {
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
         assert_eq!(fs::read_to_string(&link).unwrap(), "new");
         assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        let device = directory.path().join("device");
+        symlink("/dev/null", &device).unwrap();
+        write(&device, "new").unwrap();
+        assert_eq!(fs::read_to_string(&device).unwrap(), "new");
     }
 
     #[test]
