@@ -4,6 +4,19 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub [u8; 16]);
 
+impl Address {
+    /// Whether the address is for use inside a site: private (RFC 1918), unique local (RFC 4193), link-local, loopback
+    /// or multicast.
+    pub fn is_internal(self) -> bool {
+        match std::net::Ipv6Addr::from(self.0).to_canonical() {
+            std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback() || ip.is_multicast(),
+            std::net::IpAddr::V6(ip) => {
+                ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback() || ip.is_multicast()
+            }
+        }
+    }
+}
+
 impl From<std::net::IpAddr> for Address {
     fn from(ip: std::net::IpAddr) -> Self {
         match ip {
@@ -34,6 +47,13 @@ pub struct Endpoint {
     pub ip_bytes: Option<u64>,
     /// `local_orig`, `local_resp`; unset where the sensor was not told its networks.
     pub local: Option<bool>,
+}
+
+impl Endpoint {
+    /// Whether this side is local: as the sensor says, or by its address where it does not.
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.unwrap_or_else(|| self.addr.is_internal())
+    }
 }
 
 /// One line of conn.log: what is known of a connection when it has ended.
@@ -191,6 +211,27 @@ mod tests {
         assert_eq!(Connection::micros(-0.000_001), -1);
         assert_eq!(Connection::micros(f64::NAN), 0);
         assert_eq!(Connection::micros(f64::INFINITY), i64::MAX);
+    }
+
+    #[test]
+    fn internal_addresses() {
+        let internal = |text: &str| Address::from(text.parse::<std::net::IpAddr>().unwrap()).is_internal();
+        for inside in [
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.0.1",
+            "169.254.1.1",
+            "127.0.0.1",
+            "224.0.0.251",
+            "fd00::1",
+            "fe80::1",
+            "ff02::fb",
+        ] {
+            assert!(internal(inside), "{inside}");
+        }
+        for outside in ["9.9.9.9", "172.32.0.1", "2001:db8::1"] {
+            assert!(!internal(outside), "{outside}");
+        }
     }
 
     #[test]

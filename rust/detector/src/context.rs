@@ -25,15 +25,12 @@ const LONG_AGO: f32 = 1e5;
 pub(crate) struct Context {
     originators: Table<Originator>,
     responders: Table<Responder>,
-    pairs: Table<Pair>,
     services: Table<Service>,
 }
 
 /// A host as originator.
 #[derive(Clone, Copy, Debug, Default)]
 struct Originator {
-    /// Decayed count of responders it contacted for the first time.
-    new_pairs: f32,
     /// Decayed count of ports of responders it contacted for the first time.
     new_services: f32,
 }
@@ -45,12 +42,6 @@ struct Responder {
     connections: f32,
     failed: f32,
     originators: Distinct,
-}
-
-/// An originator and a responder.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pair {
-    failures_in_a_row: u32,
 }
 
 /// An originator, a responder, and the protocol and port it was contacted on.
@@ -65,23 +56,16 @@ struct Service {
 pub(crate) struct Circumstances {
     pub(crate) resp_failed_share: f32,
     pub(crate) resp_originators: f32,
-    pub(crate) orig_new_responders: f32,
     pub(crate) orig_new_services: f32,
     pub(crate) orig_pause: f32,
-    pub(crate) pair_failures: f32,
     pub(crate) service_failures: f32,
     pub(crate) beat: f32,
 }
 
 impl Default for Context {
-    /// About 24 megabytes: 65,536 hosts on either side, 262,144 pairs and as many services.
+    /// About 17 megabytes: 65,536 hosts on either side, and 262,144 services one host uses of another.
     fn default() -> Self {
-        Self {
-            originators: Table::new(16),
-            responders: Table::new(16),
-            pairs: Table::new(18),
-            services: Table::new(18),
-        }
+        Self { originators: Table::new(16), responders: Table::new(16), services: Table::new(18) }
     }
 }
 
@@ -90,12 +74,8 @@ impl Context {
     pub(crate) fn observe(&mut self, c: &Connection<'_>) -> Circumstances {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
-        let pair = combine(orig, resp);
-        let service = combine(pair, u64::from(c.resp.port) << 2 | c.proto as u64);
-
-        let visit = self.pairs.visit(pair, c.ts);
-        let new_pair = visit.since.is_none();
-        let pair_failures = count_in_a_row(&mut visit.value.failures_in_a_row, failed);
+        let port = u64::from(c.resp.port) << 2 | c.proto as u64;
+        let service = combine(combine(orig, resp), port);
 
         let visit = self.services.visit(service, c.ts);
         let new_service = visit.since.is_none();
@@ -109,7 +89,6 @@ impl Context {
         let pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
         let kept = visit.since.map_or(0.0, decay);
         let originator = visit.value;
-        originator.new_pairs = originator.new_pairs * kept + f32::from(new_pair);
         originator.new_services = originator.new_services * kept + f32::from(new_service);
 
         let visit = self.responders.visit(resp, c.ts);
@@ -121,10 +100,8 @@ impl Context {
         Circumstances {
             resp_failed_share: (responder.failed + 0.5) / (responder.connections + 1.0),
             resp_originators: log2(responder.originators.add(orig, c.ts)),
-            orig_new_responders: log2(originator.new_pairs),
             orig_new_services: log2(originator.new_services),
             orig_pause: log2(pause),
-            pair_failures: log2(pair_failures),
             service_failures: log2(service_failures),
             beat,
         }

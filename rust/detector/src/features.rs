@@ -1,9 +1,11 @@
 //! Feature extraction: a connection, and what was seen before it, as a row of numbers.
 
+use twox_hash::XxHash3_64;
+
 use crate::context::Context;
 use crate::scale::{log2, on_grid};
 use crate::schema::{Column, N_FEATURES};
-use crate::{ConnState, Connection};
+use crate::{ConnState, Connection, Endpoint};
 
 /// One value per feature of the [`schema`](crate::schema), in its order; a category by its identity, which the
 /// [`Model`](crate::Model) turns into how rare it is.
@@ -19,7 +21,7 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// An extractor that has seen nothing yet. It takes about 25 megabytes at once and no more later.
+    /// An extractor that has seen nothing yet. It takes about 17 megabytes at once and no more later.
     pub fn new() -> Self {
         Self::default()
     }
@@ -33,20 +35,25 @@ impl Extractor {
         let a_second = 1e6 / duration.max(1000) as f32;
         let mut row = [0.0; N_FEATURES];
         let mut set = |column: Column, value: f32| row[column as usize] = on_grid(value);
-        set(Column::Duration, log2(duration as f32 / 1000.0));
         set(Column::OrigBytes, log2(c.orig.bytes.unwrap_or(0) as f32));
         set(Column::RespBytes, log2(c.resp.bytes.unwrap_or(0) as f32));
         set(Column::ByteRate, log2(bytes as f32 * a_second));
         set(Column::PacketRate, log2(packets as f32 * a_second));
         set(Column::Progress, c.conn_state.map_or(0.5, progress));
+        set(Column::Direction, f32::from(c.orig.is_local()) - f32::from(c.resp.is_local()));
         set(Column::Service, c.service.map_or(0.0, service_identity));
         set(Column::Port, ((c.proto as u32) << 16 | u32::from(c.resp.port)) as f32);
+        set(Column::History, c.history.map_or(0.0, |history| identity(XxHash3_64::oneshot(history))));
+        set(Column::Duration, log2(duration as f32 / 1000.0));
+        set(Column::OrigPkts, log2(c.orig.pkts.unwrap_or(0) as f32));
+        set(Column::RespPkts, log2(c.resp.pkts.unwrap_or(0) as f32));
+        set(Column::OrigPktSize, log2(packet_size(&c.orig)));
+        set(Column::RespPktSize, log2(packet_size(&c.resp)));
+        set(Column::MissedBytes, log2(c.missed_bytes as f32));
         set(Column::RespFailedShare, context.resp_failed_share);
         set(Column::RespOriginators, context.resp_originators);
-        set(Column::OrigNewResponders, context.orig_new_responders);
         set(Column::OrigNewServices, context.orig_new_services);
         set(Column::OrigPause, context.orig_pause);
-        set(Column::PairFailures, context.pair_failures);
         set(Column::ServiceFailures, context.service_failures);
         set(Column::Beat, context.beat);
         row
@@ -59,22 +66,29 @@ fn progress(state: ConnState) -> f32 {
         ConnState::S0 => 0.0,
         ConnState::OTH => 0.5,
         ConnState::REJ => 1.0,
-        ConnState::RSTRH => 1.25,
+        ConnState::SH => 1.25,
         ConnState::RSTOS0 => 1.5,
-        ConnState::SH | ConnState::SHR => 2.0,
-        ConnState::RSTR => 3.0,
+        ConnState::RSTRH | ConnState::SHR => 2.0,
+        ConnState::RSTO | ConnState::RSTR => 3.0,
         ConnState::S1 => 4.0,
         ConnState::S2 | ConnState::S3 => 4.5,
-        ConnState::RSTO | ConnState::SF => 5.0,
+        ConnState::SF => 5.0,
     }
 }
 
-/// A number for a set of services, the same in any order: below 2^24, so that an `f32` holds it exactly.
+fn packet_size(endpoint: &Endpoint) -> f32 {
+    endpoint.ip_bytes.unwrap_or(0) as f32 / endpoint.pkts.unwrap_or(0).max(1) as f32
+}
+
+/// A number for a set of services, the same in any order.
 fn service_identity(services: &[u8]) -> f32 {
-    let sum = services
-        .split(|&byte| byte == b',')
-        .fold(0u64, |sum, name| sum.wrapping_add(twox_hash::XxHash3_64::oneshot(name)));
-    (1 + sum % ((1 << 24) - 1)) as f32
+    let hashes = services.split(|&byte| byte == b',').map(XxHash3_64::oneshot);
+    identity(hashes.fold(0, u64::wrapping_add))
+}
+
+/// A category's number, from a hash of it: between 1 and 2^24, so that an `f32` holds it exactly; 0 is left for none.
+fn identity(hash: u64) -> f32 {
+    (1 + hash % ((1 << 24) - 1)) as f32
 }
 
 #[cfg(test)]

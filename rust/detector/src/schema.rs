@@ -11,20 +11,25 @@ pub const N_FEATURES: usize = FEATURES.len();
 #[repr(u16)]
 #[allow(missing_docs, reason = "each is described in FEATURES")]
 pub enum Column {
-    Duration,
     OrigBytes,
     RespBytes,
     ByteRate,
     PacketRate,
     Progress,
+    Direction,
     Service,
     Port,
+    History,
+    Duration,
+    OrigPkts,
+    RespPkts,
+    OrigPktSize,
+    RespPktSize,
+    MissedBytes,
     RespFailedShare,
     RespOriginators,
-    OrigNewResponders,
     OrigNewServices,
     OrigPause,
-    PairFailures,
     ServiceFailures,
     Beat,
 }
@@ -63,7 +68,6 @@ const fn category(column: Column, name: &'static str, meaning: &'static str) -> 
 /// Context is of connections that ended earlier and of the present one; "lately" means with a weight that falls to 1/e
 /// in an hour.
 pub const FEATURES: &[Feature] = &[
-    number(Column::Duration, "duration", "milliseconds from the first packet to the last: connections held open"),
     number(Column::OrigBytes, "orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
     number(Column::RespBytes, "resp_bytes", "payload bytes from the responder: downloads"),
     number(Column::ByteRate, "byte_rate", "payload bytes a second, both ways"),
@@ -71,10 +75,22 @@ pub const FEATURES: &[Feature] = &[
     number(
         Column::Progress,
         "progress",
-        "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1), 5 reset or closed (RSTO, SF)",
+        "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1) and 5 closed in order (SF)",
+    ),
+    number(
+        Column::Direction,
+        "direction",
+        "1 from the local networks outward, -1 inward, 0 otherwise; by address where the sensor does not say",
     ),
     category(Column::Service, "service", "the set of services recognised, order ignored: how rare it is here"),
     category(Column::Port, "port", "protocol and responder's port: how rare it is here"),
+    category(Column::History, "history", "the connection's history: how rare that sequence of packets is here"),
+    number(Column::Duration, "duration", "milliseconds from the first packet to the last: connections held open"),
+    number(Column::OrigPkts, "orig_pkts", "packets from the originator"),
+    number(Column::RespPkts, "resp_pkts", "packets from the responder"),
+    number(Column::OrigPktSize, "orig_pkt_size", "bytes a packet from the originator, headers included: tunnels"),
+    number(Column::RespPktSize, "resp_pkt_size", "bytes a packet from the responder, headers included"),
+    number(Column::MissedBytes, "missed_bytes", "bytes missed in gaps"),
     number(
         Column::RespFailedShare,
         "resp_failed_share",
@@ -86,22 +102,16 @@ pub const FEATURES: &[Feature] = &[
         "different originators this responder had in this clock hour and the one before: how popular it is",
     ),
     number(
-        Column::OrigNewResponders,
-        "orig_new_responders",
-        "responders this originator contacted for the first time lately: scans, worms",
-    ),
-    number(
         Column::OrigNewServices,
         "orig_new_services",
-        "responders' ports this originator contacted for the first time lately: port scans",
+        "ports of responders that this originator contacted for the first time lately: scans, worms",
     ),
     number(Column::OrigPause, "orig_pause", "seconds since the originator's last connection, at most 100,000"),
     number(
-        Column::PairFailures,
-        "pair_failures",
-        "connections in a row between these two hosts that failed: brute force, retries to a dead controller",
+        Column::ServiceFailures,
+        "service_failures",
+        "connections in a row between these two hosts on this port that failed: retries to a dead controller",
     ),
-    number(Column::ServiceFailures, "service_failures", "the same for these two hosts and the responder's port"),
     number(
         Column::Beat,
         "beat",
@@ -113,16 +123,27 @@ pub const FEATURES: &[Feature] = &[
 /// tells nothing of a given attack from diluting what does.
 pub const GROUPS: &[&[Column]] = &[
     &[Column::RespFailedShare],
-    &[Column::OrigNewResponders, Column::OrigNewServices],
+    &[Column::OrigNewServices],
     &[Column::Progress],
-    &[Column::ByteRate, Column::PacketRate, Column::Duration],
+    &[Column::ByteRate, Column::PacketRate],
     &[Column::OrigPause],
-    &[Column::ServiceFailures, Column::PairFailures],
+    &[Column::ServiceFailures],
     &[Column::Service],
     &[Column::Port],
+    &[Column::History],
     &[Column::RespOriginators],
     &[Column::Beat],
-    &[Column::OrigBytes, Column::RespBytes],
+    &[Column::OrigBytes],
+    &[Column::RespBytes],
+    &[Column::Direction],
+    &[
+        Column::Duration,
+        Column::OrigPkts,
+        Column::RespPkts,
+        Column::OrigPktSize,
+        Column::RespPktSize,
+        Column::MissedBytes,
+    ],
 ];
 
 /// A number that tells one schema from another: a hash of the version and the names in order.

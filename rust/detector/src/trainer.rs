@@ -7,6 +7,9 @@ use crate::model::Provenance;
 use crate::rarity::Rarity;
 use crate::{Calibration, Connection, Extractor, Model, Reservoir, schema};
 
+/// Scores settle from about 100 trees on.
+const TREES_PER_GROUP: usize = 8;
+
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -26,6 +29,9 @@ impl Default for Params {
         let groups = schema::GROUPS.iter().map(|group| group.iter().map(|&column| column as u16).collect());
         let mut forest = iforest::Params::default();
         forest.groups = groups.collect();
+        forest.n_trees = TREES_PER_GROUP * schema::GROUPS.len();
+        forest.emphasis = 2;
+        forest.cut_beyond = true;
         Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, seed: 1 }
     }
 }
@@ -89,7 +95,12 @@ impl Trainer {
         let mut encoded = self.reservoir.rows().to_vec();
         encoded.iter_mut().for_each(|row| rarity.encode(row));
         let rows = Rows::new(encoded.as_flattened(), schema::N_FEATURES)?;
-        let fit = Forest::fit_out_of_bag(rows, &self.params.forest, self.params.seed)?;
+        let mut params = self.params.forest;
+        if params.n_trees < params.groups.len() {
+            // Too few for a tree to each group: every tree cuts what it likes.
+            params.groups.clear();
+        }
+        let fit = Forest::fit_out_of_bag(rows, &params, self.params.seed)?;
         let provenance = Provenance {
             first_ts,
             last_ts,

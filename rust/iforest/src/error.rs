@@ -72,6 +72,12 @@ pub enum InvalidForest {
         /// How many columns a row has.
         n_features: usize,
     },
+    /// A column's range is not one of finite numbers, the lower end first.
+    #[error("the range of column {column} is not one of finite numbers")]
+    Range {
+        /// The column.
+        column: usize,
+    },
     /// A split's threshold is not a finite number.
     #[error("tree {tree}, node {node} cuts at a threshold that is not finite")]
     Threshold {

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::extent::{Extent, chance_of_parting, extents};
 use crate::grow::grow;
 use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES};
 use crate::path_length::UNITS_PER_EDGE;
@@ -22,8 +23,8 @@ const ROWS_PER_TASK: usize = 1024;
 pub struct Forest {
     stored: Stored,
     walk: Walk,
-    /// -1 / (units per edge · c(ψ)): turns a mean path length in units into a score's exponent.
-    exponent_per_unit: f64,
+    /// -1 / c(ψ): turns a mean path length into a score's exponent.
+    exponent_per_edge: f64,
 }
 
 /// A forest, and how unusual each of the rows it was grown from looks to the trees that have not seen it.
@@ -42,6 +43,8 @@ struct Stored {
     sample_size: u32,
     n_groups: u32,
     emphasis: u8,
+    /// What each group's columns ranged over; empty where values beyond that make no difference.
+    extents: Vec<Vec<Extent>>,
     trees: Vec<Tree>,
 }
 
@@ -76,7 +79,7 @@ impl Forest {
         let out_of_bag_scores = rows
             .map(
                 |((row, sums), trees)| {
-                    if trees.contains(&0) { forest.score(row) } else { forest.score_of(sums, trees) }
+                    if trees.contains(&0) { forest.score(row) } else { forest.score_of(row, sums, trees) }
                 },
             )
             .collect();
@@ -102,14 +105,16 @@ impl Forest {
             .collect();
         let n_features = rows.n_features() as u32;
         let n_groups = params.groups.len().max(1) as u32;
+        let groups = (0..n_groups as usize).map(|group| params.columns(group, rows.n_features()));
+        let extents = if params.cut_beyond { groups.map(|group| extents(rows, &group)).collect() } else { Vec::new() };
         let (sample_size, emphasis) = (sample_size as u32, params.emphasis);
-        Ok((Self::ready(Stored { n_features, sample_size, n_groups, emphasis, trees }), samples))
+        Ok((Self::ready(Stored { n_features, sample_size, n_groups, emphasis, extents, trees }), samples))
     }
 
     fn ready(stored: Stored) -> Self {
         let walk = Walk::new(&stored.trees, stored.n_features as usize);
-        let normal = UNITS_PER_EDGE * average_path_length(stored.sample_size as usize);
-        Self { walk, exponent_per_unit: -1.0 / normal, stored }
+        let exponent_per_edge = -1.0 / average_path_length(stored.sample_size as usize);
+        Self { walk, exponent_per_edge, stored }
     }
 
     /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer to
@@ -122,7 +127,7 @@ impl Forest {
         let (sums, trees) = (&mut sums[..self.n_groups()], &mut trees[..self.n_groups()]);
         self.walk.add_path_units(&row[..self.n_features()], sums);
         self.count_trees(trees);
-        self.score_of(sums, trees)
+        self.score_of(row, sums, trees)
     }
 
     /// Scores many rows, in order, faster than one at a time; `scores` is appended to.
@@ -138,7 +143,8 @@ impl Forest {
             let sums = &mut sums[..rows.len() * self.n_groups()];
             sums.fill(0);
             self.walk.add_path_units_of_rows(rows, self.n_groups(), sums);
-            scores.extend(sums.chunks_exact(self.n_groups()).map(|sums| self.score_of(sums, &trees)));
+            let sums = sums.chunks_exact(self.n_groups());
+            scores.extend(rows.iter().zip(sums).map(|(row, sums)| self.score_of(row, sums, &trees)));
         }
     }
 
@@ -149,8 +155,8 @@ impl Forest {
     pub fn group_scores(&self, row: &[f32]) -> Vec<f64> {
         let mut sums = vec![0; self.n_groups()];
         self.walk.add_path_units(&row[..self.n_features()], &mut sums);
-        let groups = sums.iter().zip(self.trees_by_group());
-        groups.map(|(&units, trees)| libm::exp2(self.exponent(units, trees))).collect()
+        let trees = self.trees_by_group();
+        (0..sums.len()).map(|group| libm::exp2(self.exponent(row, group, sums[group], trees[group]))).collect()
     }
 
     /// The path lengths of all rows, in units and by group, on all cores.
@@ -166,19 +172,21 @@ impl Forest {
     }
 
     /// The score of a row from its summed path lengths, over so many trees, of each group.
-    fn score_of(&self, sums: &[u64], trees: &[u32]) -> f64 {
-        if let (&[units], &[trees]) = (sums, trees) {
-            return libm::exp2(self.exponent(units, trees));
+    fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
+        let exponents = (0..sums.len()).map(|group| self.exponent(row, group, sums[group], trees[group]));
+        if sums.len() == 1 {
+            return exponents.map(libm::exp2).sum();
         }
         let emphasis = f64::from(self.stored.emphasis);
-        let powers = sums.iter().zip(trees).map(|(&units, &trees)| libm::exp2(emphasis * self.exponent(units, trees)));
-        let mean = powers.sum::<f64>() / sums.len() as f64;
+        let mean = exponents.map(|exponent| libm::exp2(emphasis * exponent)).sum::<f64>() / sums.len() as f64;
         libm::exp2(libm::log2(mean) / emphasis)
     }
 
-    /// -E\[h\] / c(ψ).
-    fn exponent(&self, units: u64, trees: u32) -> f64 {
-        units as f64 * self.exponent_per_unit / f64::from(trees)
+    /// -E\[h\] / c(ψ) of one group.
+    fn exponent(&self, row: &[f32], group: usize, units: u64, trees: u32) -> f64 {
+        let path_length = units as f64 / (UNITS_PER_EDGE * f64::from(trees));
+        let parted = self.stored.extents.get(group).map_or(0.0, |extents| chance_of_parting(extents, row));
+        (parted + (1.0 - parted) * path_length) * self.exponent_per_edge
     }
 
     fn trees_by_group(&self) -> Vec<u32> {
@@ -225,6 +233,16 @@ impl TryFrom<Stored> for Forest {
         within("number of trees", stored.trees.len(), 1, MAX_TREES)?;
         within("number of groups", stored.n_groups as usize, 1, stored.trees.len().min(MAX_GROUPS))?;
         within("emphasis", usize::from(stored.emphasis), 1, MAX_EMPHASIS)?;
+        let groups = stored.extents.len();
+        if groups != 0 {
+            within("number of groups with a range", groups, stored.n_groups as usize, stored.n_groups as usize)?;
+        }
+        for extent in stored.extents.iter().flatten() {
+            within("column with a range", usize::from(extent.column), 0, n_features - 1)?;
+            if !(extent.min <= extent.max && extent.min.is_finite() && extent.max.is_finite()) {
+                return Err(InvalidForest::Range { column: extent.column.into() });
+            }
+        }
         for (i, tree) in stored.trees.iter().enumerate() {
             tree.check(i, n_features, sample_size)?;
         }

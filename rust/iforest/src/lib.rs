@@ -27,6 +27,7 @@
 //! * A [`Forest`] that exists is sound. Deserialising one checks everything that walking it relies on.
 
 mod error;
+mod extent;
 mod forest;
 mod grow;
 mod params;

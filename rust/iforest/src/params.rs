@@ -13,7 +13,7 @@ pub(crate) const MAX_FEATURES: usize = 1 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Params {
-    /// How many trees are grown: 1 to 10,000. Scores settle well before 100.
+    /// How many trees are grown: 1 to 10,000, and one to a group at least. Scores settle well before 100.
     pub n_trees: usize,
     /// ψ: how many rows, drawn without replacement, each tree is grown from: 2 to 2^20. With fewer rows than that,
     /// all are used.
@@ -26,11 +26,16 @@ pub struct Params {
     /// trees; the score is their generalised mean of this exponent. 1 is the plain mean, in which a row that only one
     /// group finds unusual drowns; with a high one it stands out.
     pub emphasis: u8,
+    /// Whether a value outside the range of all rows of the fit shortens the row's path. A tree is blind beyond the values
+    /// it was grown from: far outside looks to it like barely outside. With this, a group's path length is 1 with the
+    /// probability that a cut drawn over the range stretched to the value would part it from everything seen, and the
+    /// trees' own otherwise. Rows within the range score the same either way.
+    pub cut_beyond: bool,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { n_trees: 100, sample_size: 256, groups: Vec::new(), emphasis: 1 }
+        Self { n_trees: 100, sample_size: 256, groups: Vec::new(), emphasis: 1, cut_beyond: false }
     }
 }
 
@@ -40,10 +45,10 @@ impl Params {
             if (min..=max).contains(&value) { Ok(()) } else { Err(FitError::Parameter { name, value, min, max }) }
         };
         within("number of columns", n_features, 1, MAX_FEATURES)?;
-        within("n_trees", self.n_trees, 1, MAX_TREES)?;
+        within("n_trees", self.n_trees, self.groups.len().max(1), MAX_TREES)?;
         within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)?;
         within("emphasis", usize::from(self.emphasis), 1, MAX_EMPHASIS)?;
-        within("number of groups", self.groups.len(), 0, self.n_trees.min(MAX_GROUPS))?;
+        within("number of groups", self.groups.len(), 0, MAX_GROUPS)?;
         for group in &self.groups {
             within("number of columns in a group", group.len(), 1, n_features)?;
             for &column in group {

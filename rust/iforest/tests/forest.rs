@@ -133,6 +133,26 @@ fn emphasis_lets_the_group_that_finds_a_row_odd_decide() {
 }
 
 #[test]
+fn cutting_beyond_tells_far_outside_from_barely_outside() {
+    let values = sample_rows();
+    let fit = |cut_beyond| {
+        let mut params = params(60, 64);
+        (params.groups, params.cut_beyond) = (vec![vec![0], vec![2, 3], vec![4]], cut_beyond);
+        Forest::fit(Rows::new(&values, 5).unwrap(), &params, 1).unwrap()
+    };
+    let (blind, seeing) = (fit(false), fit(true));
+    for row in values.chunks_exact(5) {
+        assert_eq!(blind.score(row), seeing.score(row));
+    }
+    let row = |x| [2.5, 1.0, 0.5, 0.0, x];
+    assert_eq!(blind.score(&row(80.0)), blind.score(&row(8000.0)));
+    assert!(seeing.score(&row(80.0)) < seeing.score(&row(8000.0)));
+    assert!(seeing.score(&row(f32::INFINITY)) <= 1.0);
+    let again: Forest = bincode::serde::decode_from_slice(&stored(&seeing), config()).unwrap().0;
+    assert_eq!(again.score(&row(8000.0)), seeing.score(&row(8000.0)));
+}
+
+#[test]
 fn another_seed_is_another_forest() {
     let values = sample_rows();
     let fit = |seed| stored(&Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), seed).unwrap());
