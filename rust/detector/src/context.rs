@@ -47,6 +47,8 @@ struct Responder {
 /// An originator, a responder, and the protocol and port it was contacted on.
 #[derive(Clone, Copy, Debug, Default)]
 struct Service {
+    count: f32,
+    bytes: f32,
     failures_in_a_row: u32,
     rhythm: Rhythm,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Circumstances {
     pub(crate) orig_new_services: f32,
     pub(crate) orig_pause: f32,
     pub(crate) service_failures: f32,
+    pub(crate) service_count: f32,
+    pub(crate) service_bytes: f32,
     pub(crate) beat: f32,
 }
 
@@ -83,6 +87,10 @@ impl Context {
         if let Some(since) = visit.since {
             visit.value.rhythm.add(seconds(since));
         }
+        let kept = visit.since.map_or(0.0, decay);
+        visit.value.count = visit.value.count * kept + 1.0;
+        visit.value.bytes = visit.value.bytes * kept + c.orig.bytes.unwrap_or(0) as f32;
+        let (service_count, service_bytes) = (log2(visit.value.count), log2(visit.value.bytes));
         let beat = visit.value.rhythm.evidence();
 
         let visit = self.originators.visit(orig, c.ts);
@@ -103,6 +111,8 @@ impl Context {
             orig_new_services: log2(originator.new_services),
             orig_pause: log2(pause),
             service_failures: log2(service_failures),
+            service_count,
+            service_bytes,
             beat,
         }
     }

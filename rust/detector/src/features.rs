@@ -55,6 +55,8 @@ impl Extractor {
         set(Column::OrigNewServices, context.orig_new_services);
         set(Column::OrigPause, context.orig_pause);
         set(Column::ServiceFailures, context.service_failures);
+        set(Column::ServiceCount, context.service_count);
+        set(Column::ServiceBytes, context.service_bytes);
         set(Column::Beat, context.beat);
         row
     }

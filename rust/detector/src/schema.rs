@@ -31,6 +31,8 @@ pub enum Column {
     OrigNewServices,
     OrigPause,
     ServiceFailures,
+    ServiceCount,
+    ServiceBytes,
     Beat,
 }
 
@@ -113,6 +115,16 @@ pub const FEATURES: &[Feature] = &[
         "connections in a row between these two hosts on this port that failed: retries to a dead controller",
     ),
     number(
+        Column::ServiceCount,
+        "service_count",
+        "connections between these two hosts on this port lately: guessing, tunnels",
+    ),
+    number(
+        Column::ServiceBytes,
+        "service_bytes",
+        "payload bytes the originator sent the responder on this port lately: tunnels, slow exfiltration",
+    ),
+    number(
         Column::Beat,
         "beat",
         "pauses between these two hosts on this port times how much steadier than random they are: beacons",
@@ -133,6 +145,8 @@ pub const GROUPS: &[&[Column]] = &[
     &[Column::History],
     &[Column::RespOriginators],
     &[Column::Beat],
+    &[Column::ServiceBytes],
+    &[Column::Port, Column::ServiceCount],
     &[Column::OrigBytes],
     &[Column::RespBytes],
     &[Column::Direction],
