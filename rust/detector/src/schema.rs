@@ -182,10 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn every_column_is_in_one_group() {
+    fn every_column_is_in_a_group() {
         for feature in FEATURES {
-            let groups = GROUPS.iter().filter(|group| group.contains(&feature.column)).count();
-            assert_eq!(groups, 1, "{}", feature.name);
+            assert!(GROUPS.iter().any(|group| group.contains(&feature.column)), "{}", feature.name);
         }
     }
 }
