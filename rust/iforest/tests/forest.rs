@@ -1,5 +1,7 @@
 //! What the crate promises of any forest, tried on random rows.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use iforest::{FitError, Forest, Params, Rows};
 use proptest::prelude::*;
 
