@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use detector::Params;
+use detector::{Params, schema};
 
 use crate::conn_log::Labels;
 
@@ -30,6 +30,8 @@ or - for standard input.
 Exit status: 0 done; 1 something could not be read, written or used; 2 the command line is wrong.
 A row that cannot be used is reported and skipped and leaves the status as it is; with --strict
 it ends the command.";
+
+const LEAST_TREES: usize = schema::GROUPS.len();
 
 /// Score the connections in Zeek's conn.log by how unusual they are, with an isolation forest.
 ///
@@ -93,8 +95,8 @@ pub struct ReadingArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Learning")]
 pub struct LearningArgs {
-    /// Trees in the forest, 1 to 10000; scores settle well before 100
-    #[arg(long, value_name = "N", default_value_t = Params::default().forest.n_trees, value_parser = within(1..=10_000))]
+    /// Trees in the forest, from one for each group of features to 10000
+    #[arg(long, value_name = "N", default_value_t = Params::default().forest.n_trees, value_parser = within(LEAST_TREES..=10_000))]
     trees: usize,
 
     /// Rows each tree is grown from, 2 to 1048576; more rarely helps and often hides anomalies

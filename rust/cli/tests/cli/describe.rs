@@ -18,7 +18,8 @@ fn help_teaches() {
         let help = dir.ok(&format!("{command} --help"));
         assert!(help.contains("Example"), "{help}");
     }
-    assert!(dir.ok("train --help").contains("[default: 100]"));
+    let trees = detector::Params::default().forest.n_trees;
+    assert!(dir.ok("train --help").contains(&format!("[default: {trees}]")));
 }
 
 #[test]
