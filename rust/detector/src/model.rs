@@ -13,6 +13,7 @@
 //! bincode stays behind this file: nothing else depends on how the payload is written.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use iforest::{Forest, Rows};
@@ -289,7 +290,10 @@ impl Model {
         let bytes = self.to_bytes()?;
         let write = || {
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+            // Readable as any new file is: whoever trains a model is seldom the user the sensor runs as.
+            let mut file = tempfile::Builder::new()
+                .permissions(std::fs::Permissions::from_mode(0o666))
+                .tempfile_in(directory.unwrap_or(Path::new(".")))?;
             file.write_all(&bytes)?;
             file.as_file().sync_all()?;
             file.persist(path)?;

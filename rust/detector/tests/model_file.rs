@@ -35,6 +35,11 @@ fn a_saved_model_scores_as_before() {
     let (mut a, mut b) = (detector::Detector::new(model), detector::Detector::new(again));
     traffic(500).for_each(|c| assert_eq!(a.score(&c), b.score(&c)));
     assert!(std::fs::metadata(&path).unwrap().len() < 500_000);
+    let plain = dir.path().join("plain");
+    std::fs::write(&plain, "").unwrap();
+    let mode = |path| std::fs::metadata(path).unwrap().permissions();
+    assert_eq!(mode(&path), mode(&plain), "whoever may read a new file may read a model");
+    std::fs::remove_file(plain).unwrap();
     // Nothing is left beside it.
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
