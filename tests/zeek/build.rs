@@ -27,7 +27,12 @@ fn main() {
         return;
     }
     // Installing is what the default target does; this is not to touch the Zeek it finds.
-    let out = cmake::Config::new("../..").profile("Release").build_target("all").build();
+    let out = cmake::Config::new("../..")
+        .profile("Release")
+        .build_target("all")
+        // The scores are the same without it, and a third of the build is saved.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .build();
     println!("cargo:rustc-env=ZEEK_TESTS_BUILD={}", out.join("build").display());
 }
 

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the package with zkg from a clone of this repository and uses what is installed, all in a scratch directory.
+# zkg builds twice, once to run the package's tests: count on some minutes. Needs zkg, zeek and btest on PATH.
+set -euo pipefail
+
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+fail() { echo "zkg-install: $*" >&2 && exit 1; }
+
+# A version of its own for the clone, above all others: zkg installs tags.
+git clone -q "$repository" "$scratch/zeek-iforest"
+git -C "$scratch/zeek-iforest" tag v999.0.0
+
+mkdir "$scratch/home"
+export HOME=$scratch/home CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
+cat >"$scratch/zkg.config" <<END
+[sources]
+[paths]
+state_dir = $scratch/state
+script_dir = $scratch/site
+plugin_dir = $scratch/plugins
+bin_dir = $scratch/bin
+zeek_dist =
+END
+zkg() { command zkg --configfile "$scratch/zkg.config" "$@"; }
+zkg install --force --version v999.0.0 "$scratch/zeek-iforest" || {
+	tail -n 50 "$scratch"/state/logs/*.log >&2
+	fail "zkg install failed"
+}
+
+export ZEEK_PLUGIN_PATH=$scratch/plugins ZEEKPATH=$scratch/site:$(zeek-config --zeekpath) PATH=$scratch/bin:$PATH
+mkdir "$scratch/run" && cd "$scratch/run"
+
+zeek -N IForest | grep -q '^IForest::Scorer' || fail "zeek -N IForest does not list the plugin"
+zeek-iforest --quiet train "$repository/tests/data/lab-day1.conn.log" -o lab.model
+zeek -C -r "$repository/tests/data/lab-day1.pcap" packages misc/loaded-scripts IForest::model_file=lab.model
+zeek-cut anomaly_score <conn.log | awk '!/^0\./ { exit 1 }' || fail "a connection has no score"
+scripts=$(grep -c 'IForest/main\|zeek-iforest/main\|zeek-iforest/./main' loaded_scripts.log) || true
+[ "$scripts" = 1 ] || fail "the script was loaded $scripts times"
+# Whoever loads both copies gets one.
+zeek -C -r "$repository/tests/data/lab-day1.pcap" packages IForest IForest::model_file=lab.model
+
+echo "zkg-install: ok"
