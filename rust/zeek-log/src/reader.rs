@@ -44,7 +44,7 @@ pub struct Reader {
     bytes_read: Arc<AtomicU64>,
     block_size: usize,
     max_line: usize,
-    /// Whether to hand on what there is without waiting for a whole block.
+    /// Whether to hand on all complete lines that one read brought, without waiting for a whole block.
     eager: bool,
     /// `buffer[start..filled]` has been read and not been handed on; its first `scanned` bytes are whole lines.
     buffer: Vec<u8>,
@@ -140,6 +140,9 @@ impl Reader {
             return Ok(false);
         }
         while !self.scan(&mut block.spans) && !self.at_end {
+            if self.eager && self.scanned > 0 && self.parts.is_settled() {
+                break;
+            }
             self.read();
         }
         if !self.parts.is_settled() {
@@ -165,8 +168,7 @@ impl Reader {
     /// Adds complete lines to `spans` until they make a block, or there are no more for now; whether they make a block.
     fn scan(&mut self, spans: &mut Vec<Span>) -> bool {
         loop {
-            let enough = self.scanned >= self.block_size || self.eager && self.scanned > 0;
-            if enough && self.parts.is_settled() {
+            if self.scanned >= self.block_size && self.parts.is_settled() {
                 return true;
             }
             let from = self.start + self.scanned;
@@ -310,5 +312,35 @@ impl<R: Read> Read for Counted<R> {
         let count = self.source.read(into)?;
         self.count.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one piece at each read.
+    struct Pieces(std::vec::IntoIter<String>);
+
+    impl Read for Pieces {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let piece = self.0.next().unwrap_or_default();
+            into[..piece.len()].copy_from_slice(piece.as_bytes());
+            Ok(piece.len())
+        }
+    }
+
+    #[test]
+    fn an_eager_reader_hands_on_the_lines_of_each_read_together() {
+        let row = "{\"ts\":1.0}\n";
+        let pieces =
+            vec![row[..4].to_owned(), format!("{}{}{}", &row[4..], row.repeat(2), &row[..5]), row[5..].to_owned()];
+        let reader = Reader::from_read("pieces", Pieces(pieces.into_iter()), &ReadOptions::default()).unwrap();
+        let mut reader = Reader { eager: true, ..reader };
+        let (mut block, mut lines) = (Block::new(), Vec::new());
+        while reader.next_block(&mut block).unwrap() {
+            lines.push(block.len());
+        }
+        assert_eq!(lines, [3, 1]);
     }
 }
