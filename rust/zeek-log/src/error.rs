@@ -98,7 +98,7 @@ pub enum Error {
         reason: String,
     },
     /// A log of another stream than the one asked for.
-    #[error("{name}:{line}: is a {found} log, not a {wanted} log")]
+    #[error("{name}:{line}: is the log of {found}, not of {wanted}")]
     OtherPath {
         /// The input's name.
         name: Arc<str>,

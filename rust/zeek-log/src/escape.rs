@@ -37,6 +37,12 @@ pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
 /// Appends `text` to `out` as Zeek writes it: backslashes doubled; control characters, bytes that are not UTF-8 and
 /// every occurrence of one of the `reserved` strings as `\xHH`.
 pub(crate) fn escape_into(text: &[u8], reserved: &[&[u8]], out: &mut Vec<u8>) {
+    // Numbers and names, which most values are, need no escape and no decoding.
+    let begins_reserved = |byte: &u8| reserved.iter().any(|r| r.first() == Some(byte));
+    if text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\' && !begins_reserved(byte)) {
+        out.extend_from_slice(text);
+        return;
+    }
     let mut at = 0;
     for chunk in text.utf8_chunks() {
         let valid_end = at + chunk.valid().len();

@@ -364,7 +364,7 @@ fn what_is_no_log_is_refused_in_a_sentence() {
         (b"# notes\n", "conn.log:1: is not a Zeek log: comments should be followed by rows, but \"# notes\""),
         (b"", "conn.log: is empty, without even a header"),
         (b"\n\n", "conn.log: is empty, without even a header"),
-        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: is a dns log, not a conn log"),
+        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: is the log of dns, not of conn"),
         (
             b"#separator \\x09\n#path\tconn\n",
             "conn.log:2: the header cannot be used: the log ends before any #fields line",
@@ -381,7 +381,7 @@ fn what_is_no_log_is_refused_in_a_sentence() {
 fn another_stream_in_mid_file_comes_after_the_rows_before() {
     let outcome = read(tsv("1.5\ta\t-\t1\n") + "#separator \\x09\n#path\tdns\n#fields\tts\n2.5\n", &["ts"]);
     assert_eq!(outcome.rows, [["1.5"]]);
-    assert_eq!(outcome.error.unwrap(), "conn.log:11: is a dns log, not a conn log");
+    assert_eq!(outcome.error.unwrap(), "conn.log:11: is the log of dns, not of conn");
 }
 
 #[test]
