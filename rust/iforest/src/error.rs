@@ -96,6 +96,14 @@ pub enum InvalidForest {
         /// The height limit the sample size implies.
         height_limit: usize,
     },
+    /// A path length is not a number of edges.
+    #[error("tree {tree}, node {node}: the path that ends there is not between 0 and 255 edges long")]
+    PathLength {
+        /// Index of the tree.
+        tree: usize,
+        /// Index of the node in the tree's preorder.
+        node: usize,
+    },
     /// A leaf holds no row, or the leaves hold more rows than the sample had.
     #[error("the leaves of tree {tree} do not hold between one row each and {sample_size} rows together")]
     LeafSizes {

@@ -10,10 +10,13 @@ use crate::Rows;
 
 /// What a column ranged over.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Extent {
-    pub(crate) column: u16,
-    pub(crate) min: f32,
-    pub(crate) max: f32,
+pub struct Extent {
+    /// The column.
+    pub column: u16,
+    /// The smallest value.
+    pub min: f32,
+    /// The largest value, not below `min`.
+    pub max: f32,
 }
 
 /// The extents of those of the columns that hold a number at all.

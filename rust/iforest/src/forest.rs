@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::extent::{Extent, chance_of_parting, extents};
 use crate::grow::grow;
 use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES};
-use crate::path_length::UNITS_PER_EDGE;
+use crate::parts::{ForestParts, Part, parts_of, tree_of};
+use crate::path_length::{LONGEST_PATH, UNITS_PER_EDGE};
 use crate::random::Random;
-use crate::tree::Tree;
+use crate::tree::{Node, Tree};
 use crate::walk::Walk;
 use crate::{FitError, InvalidForest, Params, Rows, average_path_length};
 
@@ -202,6 +203,48 @@ impl Forest {
 
     fn n_groups(&self) -> usize {
         self.stored.n_groups as usize
+    }
+
+    /// The forest in the open.
+    pub fn to_parts(&self) -> ForestParts {
+        ForestParts {
+            n_features: self.n_features(),
+            sample_size: self.sample_size(),
+            n_groups: self.n_groups(),
+            emphasis: self.stored.emphasis,
+            extents: self.stored.extents.clone(),
+            trees: self.stored.trees.iter().map(parts_of).collect(),
+        }
+    }
+
+    /// A forest of these parts, with all checks that one read from a file passes.
+    ///
+    /// # Errors
+    /// [`InvalidForest`] when the parts are not a forest that can be walked.
+    pub fn from_parts(parts: &ForestParts) -> Result<Self, InvalidForest> {
+        for (tree, nodes) in parts.trees.iter().enumerate() {
+            for (node, part) in nodes.iter().enumerate() {
+                if let Part::Leaf { path_length } = part
+                    && !(0.0..=LONGEST_PATH).contains(path_length)
+                {
+                    return Err(InvalidForest::PathLength { tree, node });
+                }
+            }
+        }
+        let stored = Stored {
+            n_features: u32::try_from(parts.n_features).unwrap_or(u32::MAX),
+            sample_size: u32::try_from(parts.sample_size).unwrap_or(u32::MAX),
+            n_groups: u32::try_from(parts.n_groups).unwrap_or(u32::MAX),
+            emphasis: parts.emphasis,
+            extents: parts.extents.clone(),
+            trees: parts.trees.iter().map(|tree| tree_of(tree)).collect(),
+        };
+        Self::try_from(stored)
+    }
+
+    /// Whether it was grown elsewhere and came in parts.
+    pub fn is_imported(&self) -> bool {
+        self.stored.trees.iter().flat_map(|tree| &tree.0).any(|node| matches!(node, Node::End { .. }))
     }
 
     /// How many values a row has.

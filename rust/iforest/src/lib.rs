@@ -31,6 +31,7 @@ mod extent;
 mod forest;
 mod grow;
 mod params;
+mod parts;
 mod path_length;
 mod random;
 mod rows;
@@ -38,7 +39,9 @@ mod tree;
 mod walk;
 
 pub use error::{FitError, InvalidForest};
+pub use extent::Extent;
 pub use forest::{Fit, Forest};
 pub use params::Params;
+pub use parts::{ForestParts, Part};
 pub use path_length::average_path_length;
 pub use rows::Rows;

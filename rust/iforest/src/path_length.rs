@@ -4,6 +4,9 @@
 /// bits. A length of up to 255 edges fits a `u32`; rounding moves a score by less than 1e-8.
 pub(crate) const UNITS_PER_EDGE: f64 = (1u64 << 24) as f64;
 
+/// The longest path, in edges.
+pub(crate) const LONGEST_PATH: f64 = 255.0;
+
 /// c(n): the average path length of an unsuccessful search in a binary search tree of `n` rows, in edges.
 ///
 /// c(n) = 2 H(n-1) - 2 (n-1) / n with the exact harmonic number H (equation 1 of the paper uses ln + γ instead, which
@@ -19,7 +22,12 @@ pub fn average_path_length(n: usize) -> f64 {
 
 /// The path length of a row that ends at `depth` in a leaf of `size` training rows, in units of 2^-24 edge.
 pub(crate) fn leaf_units(depth: usize, size: usize) -> u32 {
-    ((depth as f64 + average_path_length(size)) * UNITS_PER_EDGE) as u32
+    units(depth as f64 + average_path_length(size))
+}
+
+/// A path length in units of 2^-24 edge.
+pub(crate) fn units(path_length: f64) -> u32 {
+    (path_length * UNITS_PER_EDGE) as u32
 }
 
 #[cfg(test)]

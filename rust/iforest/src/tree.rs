@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::InvalidForest;
 use crate::params::height_limit;
+use crate::path_length::leaf_units;
 
 /// A node; a split's left child follows it at once, its right child after the whole left subtree.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,19 @@ pub(crate) enum Node {
     Split { feature: u16, threshold: f32 },
     /// Where `size` rows of the sample ended.
     Leaf { size: u32 },
+    /// Where a row's path ends in a forest grown elsewhere: its whole length, in units of 2^-24 edge.
+    End { units: u32 },
+}
+
+impl Node {
+    /// The length of a path that ends here at `depth`, in units of 2^-24 edge; 0 for a split.
+    pub(crate) fn units(self, depth: usize) -> u32 {
+        match self {
+            Self::Split { .. } => 0,
+            Self::Leaf { size } => leaf_units(depth, size as usize),
+            Self::End { units } => units,
+        }
+    }
 }
 
 /// The nodes of one tree in preorder.
@@ -20,13 +34,13 @@ pub(crate) struct Tree(pub(crate) Vec<Node>);
 
 impl Tree {
     /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, cutting columns that rows
-    /// have at finite thresholds, with leaves that together hold the sample.
+    /// have at finite thresholds, with leaves that together hold the sample, where they say how many rows they hold.
     pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), InvalidForest> {
         let height_limit = height_limit(sample_size);
         let structure = || InvalidForest::Structure { tree, nodes: self.0.len(), height_limit };
         // Depths of the right children not reached yet; the tree is whole when the last one is used up.
         let mut pending = vec![0];
-        let mut rows = 0usize;
+        let mut rows = None;
         for (node, kind) in self.0.iter().enumerate() {
             let depth = pending.pop().ok_or_else(structure)?;
             match *kind {
@@ -47,14 +61,15 @@ impl Tree {
                     if size == 0 {
                         return Err(InvalidForest::LeafSizes { tree, sample_size });
                     }
-                    rows = rows.saturating_add(size as usize);
+                    rows = Some(rows.unwrap_or(0usize).saturating_add(size as usize));
                 }
+                Node::End { .. } => {}
             }
         }
         if !pending.is_empty() {
             return Err(structure());
         }
-        if rows != sample_size {
+        if rows.is_some_and(|rows| rows != sample_size) {
             return Err(InvalidForest::LeafSizes { tree, sample_size });
         }
         Ok(())

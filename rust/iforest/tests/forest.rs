@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use iforest::{FitError, Forest, Params, Rows};
+use iforest::{FitError, Forest, InvalidForest, Params, Part, Rows};
 use proptest::prelude::*;
 
 fn config() -> bincode::config::Configuration {
@@ -31,6 +31,29 @@ fn value() -> impl Strategy<Value = f32> {
 }
 
 proptest! {
+    #[test]
+    fn a_forest_taken_apart_and_put_together_gives_the_same_scores(
+        values in prop::collection::vec(value(), 3 * 2..3 * 200),
+        n_trees in 2..20usize,
+        grouped: bool,
+        seed: u64,
+    ) {
+        let rows = Rows::new(&values[..values.len() / 3 * 3], 3).unwrap();
+        let mut params = params(n_trees, 64);
+        if grouped {
+            params.groups = vec![vec![0], vec![1, 2]];
+            (params.emphasis, params.cut_beyond) = (3, true);
+        }
+        let forest = Forest::fit(rows, &params, seed).unwrap();
+        let again = Forest::from_parts(&forest.to_parts()).unwrap();
+        prop_assert_eq!(again.to_parts(), forest.to_parts());
+        prop_assert!(again.is_imported() && !forest.is_imported());
+        let (again, _): (Forest, _) = bincode::serde::decode_from_slice(&stored(&again), config()).unwrap();
+        for row in rows.iter().chain([&[f32::INFINITY, 1e9, f32::NAN][..]]) {
+            prop_assert_eq!(forest.score(row).to_bits(), again.score(row).to_bits());
+        }
+    }
+
     #[test]
     fn scores_lie_between_0_and_1_and_a_stored_forest_gives_the_same(
         values in prop::collection::vec(value(), 3 * 2..3 * 200),
@@ -197,4 +220,21 @@ fn bad_input_is_refused_with_its_place() {
     );
     let wide = vec![0.0; 2 * 1025];
     assert!(matches!(fit(&wide, 1025).unwrap_err(), FitError::Parameter { name: "number of columns", .. }));
+}
+
+#[test]
+fn parts_are_checked() {
+    let values: Vec<f32> = (0..40).map(|i| (i * i % 17) as f32).collect();
+    let good = Forest::fit(Rows::new(&values, 2).unwrap(), &params(3, 16), 7).unwrap().to_parts();
+    let broken = |change: fn(&mut iforest::ForestParts)| {
+        let mut parts = good.clone();
+        change(&mut parts);
+        Forest::from_parts(&parts).unwrap_err()
+    };
+    let length = broken(|parts| *parts.trees[1].last_mut().unwrap() = Part::Leaf { path_length: f64::NAN });
+    assert!(matches!(length, InvalidForest::PathLength { tree: 1, .. }), "{length}");
+    let structure = broken(|parts| drop(parts.trees[2].pop()));
+    assert!(matches!(structure, InvalidForest::Structure { tree: 2, .. }), "{structure}");
+    let bound = broken(|parts| parts.n_features = usize::MAX);
+    assert!(matches!(bound, InvalidForest::Bound { .. }), "{bound}");
 }

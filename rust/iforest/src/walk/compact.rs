@@ -12,7 +12,6 @@
 //! bit, turns the index of a node into that of a leaf.
 
 use crate::Rows;
-use crate::path_length::leaf_units;
 use crate::tree::{Node, Tree};
 
 const HEIGHT: usize = 8;
@@ -142,10 +141,10 @@ impl CompleteTree {
                     complete.nodes[place] = threshold | u32::from(feature);
                     places.extend([(depth + 1, 2 * place + 1), (depth + 1, 2 * place)]);
                 }
-                Node::Leaf { size } => {
+                leaf => {
                     // A row that passes every word 0 on the way down arrives at the rightmost leaf below.
                     let rightmost = ((place + 1) << (HEIGHT - depth)) - 1;
-                    complete.leaves[rightmost - (1 << HEIGHT)] = leaf_units(depth, size as usize);
+                    complete.leaves[rightmost - (1 << HEIGHT)] = leaf.units(depth);
                 }
             }
         }

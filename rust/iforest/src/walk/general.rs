@@ -1,6 +1,5 @@
 //! The layout that holds any forest: nodes that link to their children.
 
-use crate::path_length::leaf_units;
 use crate::tree::{Node, Tree};
 
 /// How many trees one row walks at a time, to hide the latency of each step behind the others.
@@ -48,9 +47,9 @@ impl General {
                         walk.steps[place as usize] = Step { threshold, feature: u32::from(feature), left };
                         places.extend([(right, depth + 1), (left, depth + 1)]);
                     }
-                    Node::Leaf { size } => {
+                    leaf => {
                         walk.steps[place as usize] = Step { threshold: f32::NAN, feature: 0, left: place };
-                        walk.units[place as usize] = leaf_units(depth, size as usize);
+                        walk.units[place as usize] = leaf.units(depth);
                         walk.height = walk.height.max(depth);
                     }
                 }
