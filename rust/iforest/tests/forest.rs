@@ -233,7 +233,7 @@ fn parts_are_checked() {
     };
     let length = broken(|parts| *parts.trees[1].last_mut().unwrap() = Part::Leaf { path_length: f64::NAN });
     assert!(matches!(length, InvalidForest::PathLength { tree: 1, .. }), "{length}");
-    let structure = broken(|parts| drop(parts.trees[2].pop()));
+    let structure = broken(|parts| parts.trees[2].truncate(2));
     assert!(matches!(structure, InvalidForest::Structure { tree: 2, .. }), "{structure}");
     let bound = broken(|parts| parts.n_features = usize::MAX);
     assert!(matches!(bound, InvalidForest::Bound { .. }), "{bound}");
