@@ -32,19 +32,26 @@
 mod calibration;
 mod connection;
 mod context;
+mod drift;
 mod features;
+pub mod learner;
 mod model;
 mod rarity;
 mod reservoir;
+mod sample;
 mod scale;
 pub mod schema;
 mod scorer;
+mod sealed;
 mod trainer;
 
 pub use calibration::Calibration;
 pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
+pub use drift::{BINS, Counts, Drift, SLICES};
 pub use features::{Extractor, Row};
 pub use model::{Model, ModelError, Provenance, Refusal};
-pub use reservoir::Reservoir;
+pub use reservoir::{Group, Mismatch, Reservoir, Sampling};
+pub use sample::{SampleError, SampleRefusal, save_bytes};
 pub use scorer::{Detector, Verdict};
-pub use trainer::{Params, TrainError, Trainer};
+pub use sealed::Broken;
+pub use trainer::{Params, TrainError, Trainer, fit};

@@ -67,6 +67,14 @@ pub struct Provenance {
     pub alerts_per_day: f64,
 }
 
+impl Provenance {
+    /// Which share of the connections the alert budget comes to.
+    pub(crate) fn share_of_alerts(&self) -> f64 {
+        let days = self.last_ts.saturating_sub(self.first_ts) as f64 / MICROS_PER_DAY;
+        self.alerts_per_day * days / self.connections.max(1) as f64
+    }
+}
+
 /// Why there is no model to load, or none was saved.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -140,9 +148,7 @@ pub enum Refusal {
 
 impl Model {
     pub(crate) fn new(rarity: Rarity, forest: Forest, calibration: Calibration, provenance: Provenance) -> Self {
-        let days = (provenance.last_ts - provenance.first_ts) as f64 / MICROS_PER_DAY;
-        let alerts = provenance.alerts_per_day * days;
-        let threshold = calibration.threshold(alerts / provenance.connections as f64);
+        let threshold = calibration.threshold(provenance.share_of_alerts());
         Self {
             schema_version: schema::VERSION,
             schema_fingerprint: schema::fingerprint(),

@@ -1,57 +1,308 @@
-//! A bounded uniform sample of rows: all that training needs of the traffic, however much there was.
+//! A bounded sample of rows: all that training needs of the traffic, however much there was.
+//!
+//! Every row draws a key; the rows with the smallest keys stay. Reservoirs of parts of the traffic therefore merge into
+//! the one a single pass over all of it would have drawn, each part counting by how much traffic it saw. What a
+//! reservoir looks like in a file or a message is in [`sample`](crate::sample).
 
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
+use thiserror::Error;
+use twox_hash::XxHash3_64;
 
 use crate::Row;
 
-/// At most `capacity` of the rows offered, each equally likely to be among them.
-///
-/// Every row draws a key; the rows with the smallest keys stay. Two reservoirs therefore merge into the one a single
-/// pass over everything would have drawn.
+/// How a reservoir draws. Only reservoirs that draw alike can be merged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// How many rows it holds at most.
+    pub capacity: usize,
+    /// A row counts half as much as one that is this many microseconds younger; with `None` all count alike.
+    pub half_life: Option<i64>,
+    /// How many rows of one group stay at most: what keeps a flood from filling the reservoir. With `None`, any number.
+    pub quota: Option<usize>,
+}
+
+impl Sampling {
+    /// Each row equally likely to stay.
+    pub fn uniform(capacity: usize) -> Self {
+        Self { capacity, half_life: None, quota: None }
+    }
+}
+
+/// At most so many of the rows offered, drawn at random; see [`Sampling`] for how.
 #[derive(Debug)]
 pub struct Reservoir {
-    capacity: usize,
-    random: ChaCha8Rng,
-    rows: Vec<Row>,
-    /// The key of each row kept and its place in `rows`; the largest key on top.
-    keys: BinaryHeap<(u64, usize)>,
+    sampling: Sampling,
+    seed: u64,
+    /// Seeded by the first row as well, so that reservoirs of different parts draw differently.
+    random: Option<ChaCha8Rng>,
+    entries: Vec<Entry>,
+    by_key: BTreeSet<(Key, u32)>,
+    /// Empty without a quota, like the two that follow.
+    by_group: BTreeSet<(Group, Key, u32)>,
+    group_sizes: HashMap<Group, usize>,
+    /// Rows whose keys are not below this are not needed.
+    bound: Option<Key>,
     seen: u64,
+    span: Option<(i64, i64)>,
+}
+
+/// A row that stayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) group: Group,
+    pub(crate) row: Row,
+}
+
+/// Which rows share a quota, and whether they were found anomalous when they were offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(pub(crate) u64);
+
+impl Group {
+    /// A group by a hash of what its rows have in common; the lowest bit is not part of it.
+    pub fn new(hash: u64, flagged: bool) -> Self {
+        Self(hash & !1 | u64::from(flagged))
+    }
+
+    /// Whether its rows were found anomalous.
+    pub fn is_flagged(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// What a row drew. Never NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Key(pub(crate) f64);
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// Why two reservoirs cannot be merged.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("was drawn in another way: both have to have the same half-life and the same quota")]
+pub struct Mismatch;
+
+impl Clone for Reservoir {
+    /// A copy of what was kept; it draws on its own from here on.
+    fn clone(&self) -> Self {
+        Self {
+            random: None,
+            entries: self.entries.clone(),
+            by_key: self.by_key.clone(),
+            by_group: self.by_group.clone(),
+            group_sizes: self.group_sizes.clone(),
+            ..*self
+        }
+    }
 }
 
 impl Reservoir {
-    /// An empty reservoir of `capacity` rows; `seed` decides which rows will stay.
-    pub fn new(capacity: usize, seed: u64) -> Self {
-        Self { capacity, random: ChaCha8Rng::seed_from_u64(seed), rows: Vec::new(), keys: BinaryHeap::new(), seen: 0 }
-    }
-
-    /// Offers a row.
-    pub fn offer(&mut self, row: &Row) {
-        self.seen += 1;
-        let key = self.random.next_u64();
-        if self.rows.len() < self.capacity {
-            self.keys.push((key, self.rows.len()));
-            self.rows.push(*row);
-        } else if let Some(mut largest) = self.keys.peek_mut()
-            && key < largest.0
-        {
-            let place = largest.1;
-            *largest = (key, place);
-            self.rows[place] = *row;
+    /// An empty reservoir; `seed` decides which rows will stay.
+    pub fn new(sampling: Sampling, seed: u64) -> Self {
+        Self {
+            sampling,
+            seed,
+            random: None,
+            entries: Vec::new(),
+            by_key: BTreeSet::new(),
+            by_group: BTreeSet::new(),
+            group_sizes: HashMap::new(),
+            bound: None,
+            seen: 0,
+            span: None,
         }
     }
 
+    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts as
+    /// seen only if it is kept: what there is too much of says nothing about how much traffic there is.
+    pub fn offer(&mut self, row: &Row, ts: i64, group: Group) {
+        self.widen((ts, ts));
+        let seed = self.seed;
+        let random = self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed ^ identity(row, ts)));
+        // In (0, 1), never at either end.
+        let u = ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        let key = match self.sampling.half_life {
+            None => u,
+            // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight is
+            // 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type: hence
+            // the logarithm of the key.
+            Some(half_life) => {
+                libm::log(-libm::log1p(-u)) - ts as f64 / half_life.max(1) as f64 * std::f64::consts::LN_2
+            }
+        };
+        let wanted = self.bound.is_none_or(|bound| Key(key) < bound);
+        let kept = wanted && self.insert(Entry { key: Key(key), group, row: *row });
+        self.seen += u64::from(kept || !group.is_flagged());
+    }
+
+    /// Takes in what another reservoir holds. What both hold counts once, so that merging again changes nothing but
+    /// [`Reservoir::seen`].
+    ///
+    /// # Errors
+    /// [`Mismatch`] when the other one draws differently; its capacity may differ.
+    pub fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
+        let rules = |sampling: Sampling| (sampling.half_life, sampling.quota);
+        if rules(self.sampling) != rules(other.sampling) {
+            return Err(Mismatch);
+        }
+        self.seen = self.seen.saturating_add(other.seen);
+        other.span.into_iter().for_each(|span| self.widen(span));
+        for &(key, place) in &other.by_key {
+            let entry = other.entries[place as usize];
+            let same = self.by_key.range((key, 0)..=(key, u32::MAX));
+            if !same.into_iter().any(|&(_, place)| self.entries[place as usize] == entry) {
+                self.insert(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rows with the smallest keys out, `most` of them, and with them what was seen; the others stay.
+    pub fn take(&mut self, most: usize) -> Self {
+        let mut entries: Vec<Entry> = self.by_key.iter().map(|&(_, place)| self.entries[place as usize]).collect();
+        let rest = entries.split_off(most.min(entries.len()));
+        let mut taken = Self::new(self.sampling, self.seed);
+        taken.seen = std::mem::take(&mut self.seen);
+        taken.span = self.span.take();
+        entries.into_iter().for_each(|entry| _ = taken.insert(entry));
+        self.entries.clear();
+        self.by_key.clear();
+        self.by_group.clear();
+        self.group_sizes.clear();
+        rest.into_iter().for_each(|entry| _ = self.insert(entry));
+        taken
+    }
+
+    /// Keeps one entry if its key is small enough: the rule that makes the reservoir what it is. The result of any
+    /// number of calls depends on the entries alone, not on their order.
+    pub(crate) fn insert(&mut self, entry: Entry) -> bool {
+        let of_group = self.sampling.quota.filter(|&quota| self.group_sizes.get(&entry.group) >= Some(&quota));
+        let worst = match of_group {
+            Some(_) => {
+                let group = (entry.group, Key(f64::NEG_INFINITY), 0)..=(entry.group, Key(f64::INFINITY), u32::MAX);
+                self.by_group.range(group).next_back().map(|&(_, key, place)| (key, place))
+            }
+            None if self.entries.len() >= self.sampling.capacity => self.by_key.last().copied(),
+            None => {
+                let place = self.entries.len() as u32;
+                self.entries.push(entry);
+                self.index(place);
+                return true;
+            }
+        };
+        let Some((_, place)) = worst.filter(|&(key, _)| entry.key < key) else { return false };
+        self.unindex(place);
+        self.entries[place as usize] = entry;
+        self.index(place);
+        true
+    }
+
+    fn index(&mut self, place: u32) {
+        let Entry { key, group, .. } = self.entries[place as usize];
+        self.by_key.insert((key, place));
+        if self.sampling.quota.is_some() {
+            self.by_group.insert((group, key, place));
+            *self.group_sizes.entry(group).or_default() += 1;
+        }
+    }
+
+    fn unindex(&mut self, place: u32) {
+        let Entry { key, group, .. } = self.entries[place as usize];
+        self.by_key.remove(&(key, place));
+        if self.sampling.quota.is_some() {
+            self.by_group.remove(&(group, key, place));
+            if let Some(size) = self.group_sizes.get_mut(&group) {
+                *size -= 1;
+                if *size == 0 {
+                    self.group_sizes.remove(&group);
+                }
+            }
+        }
+    }
+
+    fn widen(&mut self, (first, last): (i64, i64)) {
+        let (from, to) = self.span.unwrap_or((first, last));
+        self.span = Some((from.min(first), to.max(last)));
+    }
+
     /// The rows kept, in no particular but a reproducible order.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
+        self.entries.iter().map(|entry| &entry.row)
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The rows kept, in the order of their keys: a random order that depends on which rows they are alone.
+    pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &Row> {
+        self.by_key.iter().map(|&(_, place)| &self.entries[place as usize].row)
+    }
+
+    pub(crate) fn entries_by_key(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.by_key.iter().map(|&(_, place)| &self.entries[place as usize])
+    }
+
+    /// How many rows are kept.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// How many rows were offered.
     pub fn seen(&self) -> u64 {
         self.seen
     }
+
+    /// The earliest and the latest time of a row offered, in microseconds since 1970.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        self.span
+    }
+
+    /// How it draws.
+    pub fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    /// The key from which on a row would not be kept, once the reservoir is full.
+    pub fn bound(&self) -> Option<f64> {
+        let full = self.entries.len() >= self.sampling.capacity;
+        self.by_key.last().filter(|_| full).map(|&(Key(key), _)| key)
+    }
+
+    /// From now on keeps only rows with keys below `bound`: that of the reservoir this one will be merged into.
+    pub fn set_bound(&mut self, bound: Option<f64>) {
+        self.bound = bound.filter(|bound| !bound.is_nan()).map(Key);
+    }
+
+    pub(crate) fn set_seen(&mut self, seen: u64, span: Option<(i64, i64)>) {
+        (self.seen, self.span) = (seen, span);
+    }
+}
+
+fn identity(row: &Row, ts: i64) -> u64 {
+    let mut bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+    bytes.extend(ts.to_le_bytes());
+    XxHash3_64::oneshot(&bytes)
 }
 
 #[cfg(test)]
@@ -59,27 +310,167 @@ mod tests {
     use super::*;
     use crate::schema;
 
+    const DAY: i64 = 86_400_000_000;
+
     fn row(i: usize) -> Row {
         [i as f32; schema::N_FEATURES]
     }
 
+    fn numbers(reservoir: &Reservoir) -> Vec<usize> {
+        let mut numbers: Vec<_> = reservoir.rows().map(|row| row[0] as usize).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// How often each of the numbers 0..n stayed over many seeds.
+    fn stayed(n: usize, seeds: u64, mut draw: impl FnMut(u64) -> Reservoir) -> Vec<f64> {
+        let mut stayed = vec![0.0; n];
+        for seed in 0..seeds {
+            draw(seed).rows().for_each(|row| stayed[row[0] as usize] += 1.0);
+        }
+        stayed
+    }
+
+    /// Pearson's statistic of counts against what is expected of each.
+    fn chi_squared(counts: &[f64], expected: &[f64]) -> f64 {
+        counts.iter().zip(expected).map(|(n, e)| (n - e) * (n - e) / e).sum()
+    }
+
     #[test]
     fn everything_stays_while_there_is_room() {
-        let mut reservoir = Reservoir::new(10, 1);
-        (0..10).for_each(|i| reservoir.offer(&row(i)));
-        assert_eq!(reservoir.rows(), (0..10).map(row).collect::<Vec<_>>());
+        let mut reservoir = Reservoir::new(Sampling::uniform(10), 1);
+        (0..10).for_each(|i| reservoir.offer(&row(i), 0, Group::default()));
+        assert!(reservoir.rows().copied().eq((0..10).map(row)));
+        assert_eq!(reservoir.bound().map(|bound| bound < 1.0), Some(true));
     }
 
     #[test]
     fn every_row_is_equally_likely_to_stay() {
-        let mut stayed = [0u32; 100];
-        for seed in 0..2000 {
-            let mut reservoir = Reservoir::new(10, seed);
-            (0..100).for_each(|i| reservoir.offer(&row(i)));
-            assert_eq!((reservoir.rows().len(), reservoir.seen()), (10, 100));
-            reservoir.rows().iter().for_each(|row| stayed[row[0] as usize] += 1);
+        let stayed = stayed(100, 2000, |seed| {
+            let mut reservoir = Reservoir::new(Sampling::uniform(10), seed);
+            (0..100).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+            assert_eq!((reservoir.len(), reservoir.seen(), reservoir.span()), (10, 100, Some((0, 99))));
+            reservoir
+        });
+        // 99 degrees of freedom: 160 is passed once in 10,000 tries.
+        assert!(chi_squared(&stayed, &[200.0; 100]) < 160.0, "{stayed:?}");
+    }
+
+    #[test]
+    fn a_merged_sample_is_that_of_a_single_pass() {
+        // Three workers that see 60, 30 and 10 of a hundred connections.
+        let worker = |i: usize| [0, 60, 90, 100].iter().filter(|&&from| i >= from).count() - 1;
+        let merged = stayed(100, 4000, |seed| {
+            let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
+            (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
+            let mut merged = Reservoir::new(Sampling::uniform(10), 0);
+            workers.iter().for_each(|worker| merged.merge(worker).unwrap());
+            assert_eq!((merged.len(), merged.seen(), merged.span()), (10, 100, Some((0, 99))));
+            merged
+        });
+        assert!(chi_squared(&merged, &[400.0; 100]) < 160.0, "{merged:?}");
+
+        // And each pair of rows as often together as chance has it, also across workers: 4000 · 10/100 · 9/99.
+        let mut together = 0;
+        for seed in 0..4000 {
+            let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
+            (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
+            let mut merged = Reservoir::new(Sampling::uniform(10), 0);
+            workers.iter().for_each(|worker| merged.merge(worker).unwrap());
+            // The first row of each worker: where equal streams would show.
+            let kept = numbers(&merged);
+            together +=
+                [(0, 60), (0, 90), (60, 90)].iter().filter(|(a, b)| kept.contains(a) && kept.contains(b)).count();
         }
-        // 200 expected each with a standard deviation of 13.4; a fair draw stays within five of them.
-        assert!(stayed.iter().all(|&n| (133..=267).contains(&n)), "{stayed:?}");
+        // 109 expected; five standard deviations are 52.
+        assert!((57..=161).contains(&together), "{together}");
+    }
+
+    #[test]
+    fn merging_is_exact_in_any_order_and_counts_nothing_twice() {
+        let sampling = Sampling { capacity: 50, half_life: Some(DAY), quota: Some(8) };
+        for seed in 0..50 {
+            let mut whole = Reservoir::new(sampling, seed);
+            let mut parts: Vec<_> = (0..4).map(|_| Reservoir::new(sampling, 0)).collect();
+            for i in 0..1000 {
+                whole.sampling.capacity = 1000;
+                whole.sampling.quota = None;
+                whole.offer(&row(i), i as i64 * DAY / 100, Group(i as u64 % 7 * 2));
+            }
+            // The same keys, dealt to parts.
+            for (i, entry) in whole.entries.iter().enumerate() {
+                parts[(i * i) % 4].insert(*entry);
+            }
+            let mut single = Reservoir::new(sampling, seed);
+            whole.entries.iter().for_each(|&entry| _ = single.insert(entry));
+            let mut forth = Reservoir::new(sampling, seed);
+            parts.iter().for_each(|part| forth.merge(part).unwrap());
+            let mut back = Reservoir::new(sampling, seed);
+            parts.iter().rev().for_each(|part| back.merge(part).unwrap());
+            parts.iter().for_each(|part| back.merge(part).unwrap());
+            assert!(single.rows_by_key().eq(forth.rows_by_key()) && single.rows_by_key().eq(back.rows_by_key()));
+            assert!(forth.group_sizes.values().all(|&size| size <= 8));
+        }
+    }
+
+    #[test]
+    fn a_row_counts_half_after_the_half_life() {
+        let sampling = Sampling { capacity: 20, half_life: Some(DAY), quota: None };
+        let ages = stayed(2, 3000, |seed| {
+            let mut reservoir = Reservoir::new(sampling, seed);
+            // A present-day clock, at which the weight itself would be 2^19000.
+            (0..2000).for_each(|i| reservoir.offer(&row(i / 1000), (19_000 + i as i64 / 1000) * DAY, Group::default()));
+            reservoir
+        });
+        let share = ages[0] / (ages[0] + ages[1]);
+        // A third, give or take five standard deviations of 60,000 draws.
+        assert!((share - 1.0 / 3.0).abs() < 0.01, "{share}");
+    }
+
+    #[test]
+    fn a_flood_gets_its_quota_and_no_more() {
+        let sampling = Sampling { capacity: 1000, half_life: Some(7 * DAY), quota: Some(10) };
+        let mut reservoir = Reservoir::new(sampling, 3);
+        for i in 0..200_000usize {
+            let flood = i % 100 != 0;
+            reservoir.offer(&row(i), i as i64, Group(if flood { 0 } else { 2 * i as u64 }));
+        }
+        let flood = numbers(&reservoir).into_iter().filter(|i| i % 100 != 0).count();
+        assert_eq!((flood, reservoir.len()), (10, 1000));
+    }
+
+    #[test]
+    fn what_is_taken_and_what_stays_is_everything() {
+        let sampling = Sampling { capacity: 100, half_life: None, quota: Some(30) };
+        let mut reservoir = Reservoir::new(sampling, 5);
+        (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, Group(i as u64 % 5 * 2)));
+        let whole = reservoir.clone();
+        let first = reservoir.take(40);
+        assert_eq!((first.len(), first.seen(), reservoir.len(), reservoir.seen()), (40, 500, 60, 0));
+        let mut again = Reservoir::new(sampling, 5);
+        again.merge(&reservoir.take(usize::MAX)).unwrap();
+        again.merge(&first).unwrap();
+        assert!(again.rows_by_key().eq(whole.rows_by_key()));
+        assert_eq!((again.seen(), again.span()), (500, Some((0, 499))));
+        assert!(reservoir.is_empty());
+    }
+
+    #[test]
+    fn a_bound_keeps_out_what_the_larger_reservoir_would_not_take() {
+        let mut large = Reservoir::new(Sampling::uniform(100), 1);
+        (0..10_000).for_each(|i| large.offer(&row(i), i as i64, Group::default()));
+        let mut small = Reservoir::new(Sampling::uniform(100), 2);
+        small.set_bound(large.bound());
+        (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), Group::default()));
+        assert!(small.bound() <= large.bound() && small.len() > 50);
+        assert!(small.entries.iter().all(|entry| Some(entry.key.0) < large.bound()));
+    }
+
+    #[test]
+    fn reservoirs_that_draw_differently_do_not_mix() {
+        let mut uniform = Reservoir::new(Sampling::uniform(10), 1);
+        let decaying = Reservoir::new(Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, 1);
+        assert_eq!(uniform.merge(&decaying), Err(Mismatch));
+        assert_eq!(uniform.merge(&Reservoir::new(Sampling::uniform(20), 1)), Ok(()));
     }
 }

@@ -27,6 +27,16 @@ impl Detector {
         Self { model: Arc::new(model), extractor: Extractor::new(), last: [0.0; _] }
     }
 
+    /// A detector that goes on with what an extractor has learnt of hosts.
+    pub fn resume(model: Model, extractor: Extractor) -> Self {
+        Self { model: Arc::new(model), extractor, last: [0.0; _] }
+    }
+
+    /// What was learnt of hosts.
+    pub fn into_extractor(self) -> Extractor {
+        self.extractor
+    }
+
     /// Puts another model to work; what was learnt about hosts stays.
     pub fn replace_model(&mut self, model: Model) {
         self.model = Arc::new(model);
@@ -46,6 +56,11 @@ impl Detector {
 
     /// Lets a connection pass by unscored: it is context for those that follow.
     pub fn pass_by(&mut self, connection: &Connection<'_>) {
-        self.extractor.extract(connection);
+        self.last = self.extractor.extract(connection);
+    }
+
+    /// The row of the connection seen last.
+    pub fn row(&self) -> &Row {
+        &self.last
     }
 }

@@ -5,7 +5,8 @@ use thiserror::Error;
 
 use crate::model::Provenance;
 use crate::rarity::Rarity;
-use crate::{Calibration, Connection, Extractor, Model, Reservoir, schema};
+use crate::reservoir::Entry;
+use crate::{Calibration, Connection, Extractor, Group, Model, Reservoir, Row, Sampling, schema};
 
 /// Scores settle from about 100 trees on.
 const TREES_PER_GROUP: usize = 8;
@@ -54,22 +55,19 @@ pub struct Trainer {
     params: Params,
     extractor: Extractor,
     reservoir: Reservoir,
-    span: Option<(i64, i64)>,
 }
 
 impl Trainer {
     /// A trainer that has seen nothing yet.
     pub fn new(params: Params) -> Self {
-        let reservoir = Reservoir::new(params.reservoir, params.seed);
-        Self { params, extractor: Extractor::new(), reservoir, span: None }
+        let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed);
+        Self { params, extractor: Extractor::new(), reservoir }
     }
 
     /// Learns from a connection.
     pub fn observe(&mut self, connection: &Connection<'_>) {
         let row = self.extractor.extract(connection);
-        self.reservoir.offer(&row);
-        let (first, last) = self.span.unwrap_or((connection.ts, connection.ts));
-        self.span = Some((first.min(connection.ts), last.max(connection.ts)));
+        self.reservoir.offer(&row, connection.ts, Group::default());
     }
 
     /// Lets a connection pass by without learning from it: it is context for those that follow, not an example.
@@ -82,34 +80,62 @@ impl Trainer {
         self.reservoir.seen()
     }
 
+    /// The sample of what was learnt from so far, to be merged with others.
+    pub fn into_reservoir(self) -> Reservoir {
+        self.reservoir
+    }
+
     /// Grows the forest, calibrates it, and sets the threshold.
     ///
     /// # Errors
     /// [`TrainError`] when there are too few connections or a parameter is out of range.
     pub fn fit(self) -> Result<Model, TrainError> {
-        let seen = self.reservoir.seen();
-        let (Some((first_ts, last_ts)), true) = (self.span, seen >= 2) else {
-            return Err(TrainError::TooFewConnections(seen));
-        };
-        let rarity = Rarity::count(self.reservoir.rows());
-        let mut encoded = self.reservoir.rows().to_vec();
-        encoded.iter_mut().for_each(|row| rarity.encode(row));
-        let rows = Rows::new(encoded.as_flattened(), schema::N_FEATURES)?;
-        let mut params = self.params.forest;
-        if params.n_trees < params.groups.len() {
-            // Too few for a tree to each group: every tree cuts what it likes.
-            params.groups.clear();
-        }
-        let fit = Forest::fit_out_of_bag(rows, &params, self.params.seed)?;
-        let provenance = Provenance {
-            first_ts,
-            last_ts,
-            connections: seen,
-            rows: rows.len() as u64,
-            seed: self.params.seed,
-            alerts_per_day: self.params.alerts_per_day,
-            ..Provenance::default()
-        };
-        Ok(Model::new(rarity, fit.forest, Calibration::new(&fit.out_of_bag_scores), provenance))
+        grow(&self.reservoir, self.reservoir.entries().to_vec(), &self.params)
     }
+}
+
+/// Fits a model on a sample, wherever it was drawn. The model depends on the rows of the sample, not on the order in
+/// which it was merged.
+///
+/// # Errors
+/// [`TrainError`] when the sample has too few rows or a parameter is out of range.
+pub fn fit(sample: &Reservoir, params: &Params) -> Result<Model, TrainError> {
+    grow(sample, sample.entries_by_key().copied().collect(), params)
+}
+
+fn grow(sample: &Reservoir, entries: Vec<Entry>, params: &Params) -> Result<Model, TrainError> {
+    let seen = sample.seen();
+    let mut rows: Vec<Row> = entries.iter().map(|entry| entry.row).collect();
+    let (Some((first_ts, last_ts)), true) = (sample.span(), rows.len() >= 2) else {
+        return Err(TrainError::TooFewConnections(seen));
+    };
+    let rarity = Rarity::count(&rows);
+    rows.iter_mut().for_each(|row| rarity.encode(row));
+    let rows = Rows::new(rows.as_flattened(), schema::N_FEATURES)?;
+    let mut forest = params.forest.clone();
+    if forest.n_trees < forest.groups.len() {
+        // Too few for a tree to each group: every tree cuts what it likes.
+        forest.groups.clear();
+    }
+    let fit = Forest::fit_out_of_bag(rows, &forest, params.seed)?;
+    let provenance = Provenance {
+        first_ts,
+        last_ts,
+        connections: seen,
+        rows: rows.len() as u64,
+        seed: params.seed,
+        alerts_per_day: params.alerts_per_day,
+        ..Provenance::default()
+    };
+    // Of the rows flagged when they were seen, as many as the budget allows make the threshold. If those beyond it did,
+    // a flood of alerts would raise the threshold above itself; without any, each fit would lower it further.
+    let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
+    let mut budget = (provenance.share_of_alerts() * usual as f64).ceil();
+    let mut counts = |entry: &Entry| {
+        budget -= f64::from(u8::from(entry.group.is_flagged()));
+        !entry.group.is_flagged() || budget >= 0.0
+    };
+    let scores = entries.iter().zip(&fit.out_of_bag_scores).filter(|(entry, _)| counts(entry)).map(|(_, &score)| score);
+    let calibration = Calibration::new(&scores.collect::<Vec<_>>());
+    Ok(Model::new(rarity, fit.forest, calibration, provenance))
 }

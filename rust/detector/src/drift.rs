@@ -1,0 +1,148 @@
+//! Drift: whether live scores are still distributed as the model's calibration says.
+//!
+//! The statistic is the population stability index over the ten bins between the calibration's deciles:
+//! the sum over the bins of (a - e) · ln(a / e), with a the share of live scores and e that of the calibration's scores
+//! in a bin. It is 0 for equal distributions; 0.1 to 0.25 is commonly read as a moderate shift, more as a large one
+//! (Siddiqi, *Credit Risk Scorecards*, Wiley 2006).
+
+use std::collections::VecDeque;
+
+use crate::Calibration;
+
+/// How many bins.
+pub const BINS: usize = 10;
+/// Live scores are kept for so many slices of time: a window that slides by a slice.
+pub const SLICES: usize = 24;
+/// With fewer live scores than this the index says nothing.
+const FEWEST: u64 = 1000;
+
+/// How many scores fell in each bin.
+pub type Counts = [u64; BINS];
+
+/// Compares live scores with a calibration.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    /// A score belongs to the bin of the last edge that is not above it.
+    edges: [f64; BINS],
+    expected: Counts,
+    slices: VecDeque<Counts>,
+}
+
+impl Drift {
+    /// Against this calibration; no live score yet.
+    pub fn new(calibration: &Calibration) -> Self {
+        let scores: Vec<f64> = calibration.scores().collect();
+        let mut edges = [f64::NEG_INFINITY; BINS];
+        for (bin, edge) in edges.iter_mut().enumerate().skip(1) {
+            *edge = scores.get(scores.len() * bin / BINS).copied().unwrap_or(f64::INFINITY);
+        }
+        let mut drift = Self { edges, expected: [0; BINS], slices: VecDeque::from([[0; BINS]]) };
+        // Counted, as ties make bins unequal.
+        for score in scores {
+            drift.expected[drift.bin(score)] += 1;
+        }
+        drift
+    }
+
+    fn bin(&self, score: f64) -> usize {
+        self.edges.iter().rposition(|&edge| score >= edge).unwrap_or(0)
+    }
+
+    /// Counts a live score.
+    pub fn observe(&mut self, score: f64) {
+        let bin = self.bin(score);
+        if let Some(slice) = self.slices.back_mut() {
+            slice[bin] += 1;
+        }
+    }
+
+    /// Counts live scores of another node that runs the same model.
+    pub fn add(&mut self, counts: &Counts) {
+        if let Some(slice) = self.slices.back_mut() {
+            slice.iter_mut().zip(counts).for_each(|(sum, &n)| *sum = sum.saturating_add(n));
+        }
+    }
+
+    /// Begins another slice and forgets the oldest. Returns what the slice now over had counted.
+    pub fn turn(&mut self) -> Counts {
+        let over = self.slices.back().copied().unwrap_or_default();
+        if self.slices.len() >= SLICES {
+            self.slices.pop_front();
+        }
+        self.slices.push_back([0; BINS]);
+        over
+    }
+
+    /// The population stability index of the window; `None` with fewer than 1,000 live scores or no calibration.
+    pub fn index(&self) -> Option<f64> {
+        let mut live = [0u64; BINS];
+        for slice in &self.slices {
+            live.iter_mut().zip(slice).for_each(|(sum, &n)| *sum = sum.saturating_add(n));
+        }
+        let (lived, expected) = (live.iter().sum::<u64>(), self.expected.iter().sum::<u64>());
+        // Half a score more in each bin, so that an empty one has a logarithm.
+        let share = |n: u64, of: u64| (n as f64 + 0.5) / (of as f64 + 0.5 * BINS as f64);
+        let shares = live.iter().zip(&self.expected).map(|(&a, &e)| (share(a, lived), share(e, expected)));
+        (lived >= FEWEST && expected > 0).then(|| shares.map(|(a, e)| (a - e) * libm::log(a / e)).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calibration() -> Calibration {
+        let scores: Vec<f64> = (0..5000).map(|i| 0.3 + f64::from(i * 7919 % 5000) / 20_000.0).collect();
+        Calibration::new(&scores)
+    }
+
+    #[test]
+    fn the_same_distribution_has_none() {
+        let mut drift = Drift::new(&calibration());
+        (0..999).for_each(|i| drift.observe(0.3 + f64::from(i * 31 % 1000) / 4000.0));
+        assert_eq!(drift.index(), None, "too few");
+        drift.observe(0.4);
+        assert!(drift.index().unwrap() < 0.01, "{:?}", drift.index());
+    }
+
+    #[test]
+    fn a_shift_is_seen_and_goes_with_the_window() {
+        let mut drift = Drift::new(&calibration());
+        // A third of the scores now in the upper tenth: 0.4 - 0.1 times ln 4, and a little from the other bins.
+        (0..3000).for_each(|i| {
+            drift.observe(if i % 3 == 0 { 0.54 } else { 0.3 + f64::from(i * 31 % 1000) / 4000.0 });
+        });
+        let index = drift.index().unwrap();
+        assert!((0.4..0.6).contains(&index), "{index}");
+        assert_eq!(drift.turn().iter().sum::<u64>(), 3000);
+        for _ in 0..SLICES - 1 {
+            drift.turn();
+        }
+        assert_eq!(drift.index(), None, "out of the window");
+    }
+
+    #[test]
+    fn counts_of_many_nodes_are_those_of_one() {
+        let (mut one, mut a, mut b) =
+            (Drift::new(&calibration()), Drift::new(&calibration()), Drift::new(&calibration()));
+        for i in 0..4000 {
+            let score = 0.3 + f64::from(i * 31 % 900) / 3000.0;
+            one.observe(score);
+            if i % 5 == 0 { a.observe(score) } else { b.observe(score) }
+        }
+        let mut sum = Drift::new(&calibration());
+        sum.add(&a.turn());
+        sum.add(&b.turn());
+        assert_eq!(sum.index(), one.index());
+    }
+
+    #[test]
+    fn ties_and_the_lack_of_scores_do_no_harm() {
+        let mut drift = Drift::new(&Calibration::new(&[0.5; 4000]));
+        (0..2000).for_each(|_| drift.observe(0.5));
+        assert!(drift.index().unwrap() < 0.001);
+        let mut drift = Drift::new(&Calibration::new(&[]));
+        (0..2000).for_each(|_| drift.observe(0.5));
+        assert_eq!(drift.index(), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! Learning in place: which of a sensor's connections are kept to train on, and how many from whom.
+//!
+//! The sample is recency-weighted. Two quotas keep a flood or a scan from becoming usual by its mere number:
+//!
+//! * of one originator at most 1/256 of the reservoir an hour;
+//! * of all connections that the model at work flags, at most 1/256 of the reservoir a day. A day's alerts fit in many
+//!   times over, a scan does not.
+//!
+//! When to fit and where the model goes is not decided here.
+
+use twox_hash::XxHash3_64;
+
+use crate::{Connection, Group, Reservoir, Row, Sampling};
+
+/// Shares of a reservoir that one group may fill.
+const GROUPS_TO_FILL: usize = 256;
+/// With fewer rows a group's quota says too little of it.
+const FEWEST: usize = 16;
+const HOUR: i64 = 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
+
+/// How a sensor draws: `capacity` rows, each counting half as much after `half_life` microseconds.
+pub fn sampling(capacity: usize, half_life: i64) -> Sampling {
+    Sampling { capacity, half_life: Some(half_life), quota: Some((capacity / GROUPS_TO_FILL).max(FEWEST)) }
+}
+
+/// Offers the row of a connection to a reservoir that draws by [`sampling`]. `flagged` says whether the model at work, if
+/// there is one, finds it anomalous.
+pub fn learn(reservoir: &mut Reservoir, connection: &Connection<'_>, row: &Row, flagged: bool) {
+    // It is learnt when it ends; one that was open for days is news all the same.
+    let end = connection.ts.saturating_add(connection.duration.unwrap_or(0).max(0));
+    let group = match flagged {
+        true => hash(&[], end.div_euclid(DAY)),
+        false => hash(&connection.orig.addr.0, end.div_euclid(HOUR)),
+    };
+    reservoir.offer(row, end, Group::new(group, flagged));
+}
+
+fn hash(whose: &[u8], when: i64) -> u64 {
+    XxHash3_64::oneshot_with_seed(when as u64, whose)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Address, ConnState, Detector, Extractor, Model, Params, Proto, trainer};
+
+    /// Connection `i` of a day of `n` on a small network: twenty desks, five servers, web and names.
+    fn ordinary(i: i64, n: i64, day: i64) -> Connection<'static> {
+        let mut c = Connection { ts: day * DAY + i * (DAY / n), proto: Proto::Tcp, ..Connection::default() };
+        c.orig.addr = Address::from(std::net::IpAddr::from([10, 1, 1, (i * 7 % 20) as u8]));
+        c.resp.addr = Address::from(std::net::IpAddr::from([10, 1, 2, (i * i % 5) as u8]));
+        (c.orig.port, c.resp.port) = (40_000 + (i % 20_000) as u16, if i % 3 == 0 { 53 } else { 443 });
+        (c.conn_state, c.duration) = (Some(ConnState::SF), Some(100_000 + i * 7919 % 900_000));
+        (c.service, c.history) = (Some(if i % 3 == 0 { &b"dns"[..] } else { b"ssl" }), Some(&b"ShADadFf"[..]));
+        (c.orig.bytes, c.resp.bytes) = (Some(300 + (i * 31 % 500) as u64), Some(2000 + (i * 37 % 9000) as u64));
+        (c.orig.pkts, c.resp.pkts) = (Some(8), Some(9));
+        c
+    }
+
+    /// Connection `i` of a scan by one desk of all ports of all hosts.
+    fn scan(i: i64, n: i64, day: i64) -> Connection<'static> {
+        let mut c = Connection { ts: day * DAY + i * (DAY / n), proto: Proto::Tcp, ..Connection::default() };
+        c.orig.addr = Address::from(std::net::IpAddr::from([10, 1, 1, 3]));
+        c.resp.addr = Address::from(std::net::IpAddr::from([10, 1, 3 + (i / 60_000) as u8, (i % 250) as u8]));
+        (c.orig.port, c.resp.port) = (50_000, (i * 101 % 60_000) as u16);
+        (c.conn_state, c.history, c.orig.pkts) = (Some(ConnState::S0), Some(&b"S"[..]), Some(1));
+        c
+    }
+
+    fn fit(reservoir: &Reservoir) -> Model {
+        trainer::fit(reservoir, &Params::default()).unwrap()
+    }
+
+    #[test]
+    fn a_day_with_a_million_connection_scan_leaves_the_next_days_scan_unusual() {
+        const A_DAY: i64 = 20_000;
+        const SCAN: i64 = 1_000_000;
+        let mut reservoir = Reservoir::new(sampling(8192, 7 * DAY), 1);
+        let mut extractor = Extractor::new();
+        for i in 0..A_DAY {
+            let c = ordinary(i, A_DAY, 1);
+            learn(&mut reservoir, &c, &extractor.extract(&c), false);
+        }
+        let mut detector = Detector::resume(fit(&reservoir), extractor);
+        let scores_of = |detector: &mut Detector, day: i64, every: i64, learning: Option<&mut Reservoir>| {
+            let mut learning = learning;
+            let (mut scanned, mut usual) = (Vec::new(), Vec::new());
+            for i in (0..SCAN).step_by(every as usize) {
+                let mut one = |c: Connection<'_>, scores: &mut Vec<f64>| {
+                    let verdict = detector.score(&c);
+                    scores.push(verdict.score);
+                    if let Some(reservoir) = &mut learning {
+                        learn(reservoir, &c, detector.row(), verdict.anomalous);
+                    }
+                };
+                if i % (SCAN / A_DAY) == 0 {
+                    one(ordinary(i * A_DAY / SCAN, A_DAY, day), &mut usual);
+                }
+                one(scan(i, SCAN, day), &mut scanned);
+            }
+            let median = |scores: &mut Vec<f64>| {
+                scores.sort_by(f64::total_cmp);
+                scores[scores.len() / 2]
+            };
+            (median(&mut scanned), median(&mut usual))
+        };
+        let (before, _) = scores_of(&mut detector, 2, 1, Some(&mut reservoir));
+        detector.replace_model(fit(&reservoir));
+        let (after, usual) = scores_of(&mut detector, 3, 10, None);
+        let threshold = detector.model().threshold();
+        assert!(after > threshold, "{after} after, {before} before, threshold {threshold}, ordinary {usual}");
+        assert!(after > usual + 0.1 && usual < threshold, "{after} after, {before} before, ordinary {usual}");
+    }
+
+    #[test]
+    fn one_originator_gets_a_share_an_hour() {
+        let mut reservoir = Reservoir::new(sampling(8192, DAY), 1);
+        for i in 0..10_000 {
+            let mut c = ordinary(i, 10_000, 1);
+            c.orig.addr = Address::default();
+            learn(&mut reservoir, &c, &[0.0; _], false);
+        }
+        // A day has 24 hours; the last connections end in the next.
+        assert!((24 * 32..=25 * 32).contains(&reservoir.len()), "{}", reservoir.len());
+        for i in 0..10_000 {
+            learn(&mut reservoir, &ordinary(i, 10_000, 2), &[1.0; _], true);
+        }
+        assert_eq!(reservoir.rows().filter(|row| row[0] == 1.0).count(), 32);
+    }
+}

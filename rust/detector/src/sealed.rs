@@ -1,0 +1,153 @@
+//! The envelope of what is kept in files and sent between nodes: a header that says what follows and a checksum over it.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..8   | a magic that names the contents |
+//! | 8..12  | format version, little endian |
+//! | 12..16 | zero |
+//! | 16..24 | length of the payload in bytes, little endian |
+//! | 24..32 | XXH3-64 of the payload, little endian |
+//!
+//! What the payload means is not its business.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use thiserror::Error;
+use twox_hash::XxHash3_64;
+
+/// The size of the header.
+pub(crate) const HEADER: usize = 32;
+
+/// One kind of contents.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seal {
+    /// Its magic.
+    pub(crate) magic: &'static [u8; 8],
+    /// The version this software writes, and the newest it reads.
+    pub(crate) version: u32,
+    /// The longest payload it may have.
+    pub(crate) max_payload: usize,
+}
+
+/// Why an envelope stays closed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Broken {
+    /// Another kind of contents.
+    #[error("is something else")]
+    OtherKind,
+    /// Written by a later version of the software.
+    #[error("is of format {found}, newer than the format {known} this version reads; update zeek-iforest")]
+    Newer {
+        /// The format version found.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+    /// Cut short, longer than it says, or longer than it may be.
+    #[error("is damaged: its payload has {found} bytes where {expected} are announced")]
+    Length {
+        /// Bytes announced in the header.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The checksum does not match.
+    #[error("is damaged: its checksum does not match")]
+    Checksum,
+}
+
+impl Seal {
+    /// The payload with its header before it.
+    pub(crate) fn close(self, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER + payload.len());
+        bytes.extend_from_slice(self.magic);
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&XxHash3_64::oneshot(payload).to_le_bytes());
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    /// The payload, if it is what was put in.
+    pub(crate) fn open(self, bytes: &[u8]) -> Result<&[u8], Broken> {
+        let Some((header, payload)) =
+            bytes.split_at_checked(HEADER).filter(|(header, _)| header.starts_with(self.magic))
+        else {
+            return Err(Broken::OtherKind);
+        };
+        let number = |at: usize, n: usize| header[at..at + n].iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b));
+        let (version, zero) = (number(8, 4) as u32, number(12, 4));
+        if version > self.version {
+            return Err(Broken::Newer { found: version, known: self.version });
+        }
+        if version == 0 || zero != 0 {
+            return Err(Broken::OtherKind);
+        }
+        let (expected, found) = (number(16, 8), payload.len() as u64);
+        if expected != found || payload.len() > self.max_payload {
+            return Err(Broken::Length { expected, found });
+        }
+        if number(24, 8) != XxHash3_64::oneshot(payload) {
+            return Err(Broken::Checksum);
+        }
+        Ok(payload)
+    }
+
+    /// Reads a file, no further than an envelope of this kind can be long.
+    pub(crate) fn read(self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path)?;
+        file.take((HEADER + self.max_payload) as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one
+/// and never a part, whenever the machine stops.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Readable as any new file is: whoever writes it is seldom the user who reads it.
+    let mut file =
+        tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEAL: Seal = Seal { magic: b"TESTTEST", version: 3, max_payload: 10 };
+
+    #[test]
+    fn what_went_in_comes_out() {
+        assert_eq!(SEAL.open(&SEAL.close(b"hello")), Ok(&b"hello"[..]));
+    }
+
+    #[test]
+    fn whatever_is_changed_is_found() {
+        let whole = SEAL.close(b"hello");
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            // The version may go down: an older format is read by its own rules.
+            assert_eq!(SEAL.open(&changed).is_ok(), at == 8, "byte {at}");
+        }
+        for length in 0..whole.len() {
+            assert!(SEAL.open(&whole[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn newer_and_oversized_are_refused() {
+        let newer = Seal { version: 4, ..SEAL }.close(b"x");
+        assert_eq!(SEAL.open(&newer), Err(Broken::Newer { found: 4, known: 3 }));
+        assert!(matches!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { .. })));
+    }
+}
