@@ -20,6 +20,8 @@ First steps:
       zeek-iforest train logs/ -o iforest.model
   See the most unusual connections as a table:
       zeek-iforest top -m iforest.model logs/today/
+  Make a page of it, for a ticket:
+      zeek-iforest report -m iforest.model logs/today/ -o report.html
   Write the same log with a column anomaly_score:
       zeek-iforest score -m iforest.model conn.log -o scored.log
 
@@ -59,6 +61,7 @@ pub enum Command {
     Train(TrainArgs),
     Score(ScoreArgs),
     Top(TopArgs),
+    Report(ReportArgs),
     Evaluate(EvaluateArgs),
     Inspect(InspectArgs),
     Features(FeaturesArgs),
@@ -217,6 +220,33 @@ pub struct TopArgs {
     /// Print one JSON object a line, with Zeek's names of the fields
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// Write a page about the anomalies in logs
+///
+/// One HTML file that needs nothing else, to read, print or attach to a ticket: what was read, traffic and scores over
+/// time, the most anomalous connections and why, the hosts that opened them, ports and services, and how to make the
+/// page again. It stays below 3 MB however long the logs are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest report conn.log -o report.html
+  zeek-iforest report -m iforest.model logs/2024-04-19/ -o report.html")]
+pub struct ReportArgs {
+    /// Logs to report on: files, directories, or - for standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<PathBuf>,
+
+    /// The model, as written by train; without one, it is first learnt from the same logs
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// Where to write the page; - for standard output
+    #[arg(long, short, value_name = "HTML")]
+    pub output: PathBuf,
 
     #[command(flatten)]
     pub reading: ReadingArgs,

@@ -19,6 +19,18 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// A count on the axis of a chart: `0`, `950`, `1.5k`, `20k`, `3M`.
+pub fn short_count(n: f64) -> String {
+    let (value, unit) = match n {
+        n if n >= 1e9 => (n / 1e9, "G"),
+        n if n >= 1e6 => (n / 1e6, "M"),
+        n if n >= 1e3 => (n / 1e3, "k"),
+        n => (n, ""),
+    };
+    let text = format!("{value:.1}");
+    format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
+}
+
 /// A count and the noun it counts: `1 log`, `2 logs`.
 pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
@@ -94,6 +106,15 @@ pub fn responder(connection: &Connection<'_>) -> String {
     out
 }
 
+/// An argument as a shell takes it, quoted where it has to be.
+pub fn shell_word(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./:,@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
 /// Text that can do nothing to a terminal: whatever is not a visible character or a space is shown as `\xHH`.
 pub fn printable_bytes(text: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(text) {
@@ -149,6 +170,13 @@ mod tests {
     }
 
     #[test]
+    fn short_counts() {
+        for (n, text) in [(0.0, "0"), (0.5, "0.5"), (950.0, "950"), (1_500.0, "1.5k"), (2e4, "20k"), (3e6, "3M")] {
+            assert_eq!(short_count(n), text);
+        }
+    }
+
+    #[test]
     fn byte_counts() {
         let cases = [
             (0, "0 B"),
@@ -191,6 +219,16 @@ mod tests {
         assert_eq!(date_time(1_713_510_753_999_999), "2024-04-19 07:12:33");
         assert_eq!(date_time(11_537_757), "1970-01-01 00:00:11");
         assert_eq!(date_time(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn words_for_a_shell() {
+        assert_eq!(
+            shell_word("logs/2024-04-19/conn.07:00:00-08:00:00.log.gz"),
+            "logs/2024-04-19/conn.07:00:00-08:00:00.log.gz"
+        );
+        assert_eq!(shell_word("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(shell_word(""), "''");
     }
 
     #[test]

@@ -6,9 +6,11 @@ mod args;
 mod commands;
 mod conn_log;
 mod console;
+mod highest;
 mod human;
 mod pipeline;
 mod ranking;
+mod report;
 mod score_text;
 mod source;
 
@@ -35,6 +37,7 @@ fn run(args: Args, console: &Console) -> Result<()> {
         Command::Train(args) => commands::train::run(args, threads, console),
         Command::Score(args) => commands::score::run(args, threads, console),
         Command::Top(args) => commands::top::run(args, threads, console),
+        Command::Report(args) => commands::report::run(args, threads, console),
         Command::Evaluate(args) => commands::evaluate::run(args, threads, console),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Features(args) => commands::features::run(args, threads, console),

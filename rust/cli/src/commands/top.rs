@@ -1,20 +1,18 @@
 //! `top`: the most anomalous connections, as a table or as JSON.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt::Write;
 
 use anyhow::Result;
-use detector::{Connection, Extractor, Model};
+use detector::{Extractor, Model};
 use serde::Serialize;
 
 use super::model_for;
 use crate::args::TopArgs;
 use crate::console::Console;
+use crate::highest::{Entry, Highest};
 use crate::human;
 use crate::pipeline::{Batch, Run};
-use crate::score_text::millionths;
 use crate::source::Source;
 
 /// Columns of a terminal that the table is made for.
@@ -24,16 +22,16 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
     let model = model_for(args.model.as_deref(), &source, threads, console)?;
     let mut extractor = Extractor::new();
-    let mut top = Top::new(args.number);
+    let mut top = Highest::new(args.number);
     let mut anomalous = 0u64;
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.extract(&mut extractor),
         || |batch: &mut Batch| batch.score(&model),
         |batch| {
             let connections = batch.connections.iter().zip(batch.connections.uids());
-            for ((connection, uid), &score) in connections.zip(&batch.scores) {
+            for ((connection, uid), (row, &score)) in connections.zip(batch.features.iter().zip(&batch.scores)) {
                 anomalous += u64::from(score >= model.threshold());
-                top.offer(&connection, uid, score);
+                top.offer(&connection, uid, row, score);
             }
             Ok(())
         },
@@ -50,92 +48,9 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     summary.require_all()
 }
 
-/// The connections with the highest scores so far; of equal scores the earlier in the logs.
-struct Top {
-    capacity: usize,
-    seen: u64,
-    /// The one to go next on top.
-    heap: BinaryHeap<Reverse<Entry>>,
-}
-
-/// A connection and its rank.
-struct Entry {
-    rank: (u32, Reverse<u64>),
-    score: f64,
-    connection: Connection<'static>,
-    uid: Option<Box<[u8]>>,
-    service: Option<Box<[u8]>>,
-    history: Option<Box<[u8]>>,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank.cmp(&other.rank)
-    }
-}
-
-impl Top {
-    fn new(capacity: usize) -> Self {
-        Self { capacity, seen: 0, heap: BinaryHeap::new() }
-    }
-
-    fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, score: f64) {
-        let rank = (millionths(score), Reverse(self.seen));
-        self.seen += 1;
-        if self.heap.len() == self.capacity {
-            if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
-                return;
-            }
-            self.heap.pop();
-        }
-        self.heap.push(Reverse(Entry {
-            rank,
-            score,
-            uid: uid.map(Into::into),
-            service: connection.service.map(Into::into),
-            history: connection.history.map(Into::into),
-            connection: Connection {
-                ts: connection.ts,
-                duration: connection.duration,
-                orig: connection.orig,
-                resp: connection.resp,
-                proto: connection.proto,
-                conn_state: connection.conn_state,
-                missed_bytes: connection.missed_bytes,
-                service: None,
-                history: None,
-            },
-        }));
-    }
-
-    fn into_sorted(self) -> Vec<Entry> {
-        self.heap.into_sorted_vec().into_iter().map(|Reverse(entry)| entry).collect()
-    }
-}
-
-impl Entry {
-    fn connection(&self) -> Connection<'_> {
-        Connection { service: self.service.as_deref(), history: self.history.as_deref(), ..self.connection }
-    }
-}
-
 /// Everything of fixed width comes first, so that a long address pushes nothing out of line.
 fn table(entries: &[Entry], model: &Model) -> String {
-    let years: Vec<String> = entries.iter().map(|entry| human::time(entry.connection.ts, "%Y")).collect();
+    let years: Vec<String> = entries.iter().map(|entry| human::time(entry.connection().ts, "%Y")).collect();
     let one_year = years.windows(2).all(|pair| pair[0] == pair[1]);
     let (time_head, time_pattern) = match years.first().filter(|_| one_year) {
         Some(year) => (format!("{year} (UTC)"), "%m-%d %H:%M:%S"),
@@ -219,23 +134,23 @@ struct Object<'a> {
 
 impl<'a> Object<'a> {
     fn of(entry: &'a Entry) -> Self {
-        let connection = entry.connection;
-        let text = |text: &'a Option<Box<[u8]>>| text.as_deref().map(String::from_utf8_lossy);
+        let connection = entry.connection();
+        let text = |text: Option<&'a [u8]>| text.map(String::from_utf8_lossy);
         Self {
             anomaly_score: entry.score,
             ts: connection.ts as f64 / 1e6,
-            uid: text(&entry.uid),
+            uid: text(entry.uid()),
             orig_h: connection.orig.addr.to_string(),
             orig_p: connection.orig.port,
             resp_h: connection.resp.addr.to_string(),
             resp_p: connection.resp.port,
             proto: connection.proto.name(),
-            service: text(&entry.service),
+            service: text(connection.service),
             duration: connection.duration.map(|micros| micros as f64 / 1e6),
             orig_bytes: connection.orig.bytes,
             resp_bytes: connection.resp.bytes,
             conn_state: connection.conn_state.map(|state| state.name()),
-            history: text(&entry.history),
+            history: text(connection.history),
         }
     }
 }

@@ -1,0 +1,115 @@
+//! The connections with the highest scores of a run, in memory for as many as are asked for.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use detector::{Connection, Row};
+
+use crate::score_text::millionths;
+
+/// The connections with the highest scores so far; of equal scores the earlier in the logs.
+pub struct Highest {
+    capacity: usize,
+    seen: u64,
+    /// The one to go next on top.
+    heap: BinaryHeap<Reverse<Entry>>,
+}
+
+/// A connection with its score, its features and its rank.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    rank: (u32, Reverse<u64>),
+    /// The score.
+    pub score: f64,
+    /// The features, to tell the reasons from.
+    #[expect(dead_code, reason = "reasons come with the model's next version")]
+    pub row: Row,
+    connection: Connection<'static>,
+    uid: Option<Box<[u8]>>,
+    service: Option<Box<[u8]>>,
+    history: Option<Box<[u8]>>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+impl Highest {
+    /// Room for so many; for one at least.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), seen: 0, heap: BinaryHeap::new() }
+    }
+
+    /// Keeps the connection if its score is among the highest.
+    pub fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64) {
+        let rank = (millionths(score), Reverse(self.seen));
+        self.seen += 1;
+        if self.heap.len() == self.capacity {
+            if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
+                return;
+            }
+            self.heap.pop();
+        }
+        self.heap.push(Reverse(Entry::new(connection, uid, row, score, rank)));
+    }
+
+    /// The highest score first.
+    pub fn into_sorted(self) -> Vec<Entry> {
+        self.heap.into_sorted_vec().into_iter().map(|Reverse(entry)| entry).collect()
+    }
+}
+
+impl Entry {
+    /// A connection outside any ranking.
+    pub fn alone(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64) -> Self {
+        Self::new(connection, uid, row, score, (millionths(score), Reverse(0)))
+    }
+
+    fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64, rank: (u32, Reverse<u64>)) -> Self {
+        Self {
+            rank,
+            score,
+            row: *row,
+            uid: uid.map(Into::into),
+            service: connection.service.map(Into::into),
+            history: connection.history.map(Into::into),
+            connection: Connection {
+                ts: connection.ts,
+                duration: connection.duration,
+                orig: connection.orig,
+                resp: connection.resp,
+                proto: connection.proto,
+                conn_state: connection.conn_state,
+                missed_bytes: connection.missed_bytes,
+                service: None,
+                history: None,
+            },
+        }
+    }
+
+    /// The connection as it was read.
+    pub fn connection(&self) -> Connection<'_> {
+        Connection { service: self.service.as_deref(), history: self.history.as_deref(), ..self.connection }
+    }
+
+    /// Its `uid`.
+    pub fn uid(&self) -> Option<&[u8]> {
+        self.uid.as_deref()
+    }
+}

@@ -1,0 +1,307 @@
+//! The charts of a report, as SVG that stands in the page.
+//!
+//! Each is drawn twice, for a wide page and for a narrow one, because the text of a drawing that is scaled down cannot
+//! be read. The colours are those of the light page; the style sheet turns each into that of the dark one.
+
+use std::ops::Range;
+
+use anyhow::{Context, Result};
+use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::combinators::IntoLogRange;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::element::{Circle, PathElement, Rectangle, Text};
+use plotters::prelude::SVGBackend;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle, TextStyle};
+
+use super::survey::{Activity, BARS, Bar, Survey, Traffic};
+use super::timeline::{Axis, Series};
+use crate::human;
+
+/// Each of these has a counterpart in `page.css`.
+const INK: RGBColor = RGBColor(0x5B, 0x64, 0x6E);
+const GRID: RGBColor = RGBColor(0xDF, 0xE3, 0xE7);
+const USUAL: RGBColor = RGBColor(0x6F, 0x8F, 0xAF);
+const UNUSUAL: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
+
+/// What plotters calls 15 is drawn with 12.
+const TEXT: i32 = 15;
+
+/// A drawing for the wide page and one for the narrow.
+pub struct Chart {
+    /// What it shows, for those who do not see it.
+    pub label: String,
+    /// The wide drawing.
+    pub wide: String,
+    /// The narrow one.
+    pub narrow: String,
+}
+
+/// What a drawing has to fit into.
+#[derive(Clone, Copy)]
+struct Size {
+    width: u32,
+    height: u32,
+    /// Labels on the axis of time or score.
+    labels: usize,
+    /// Steps of time.
+    steps: i64,
+}
+
+const WIDE: Size = Size { width: 1080, height: 200, labels: 9, steps: 300 };
+const NARROW: Size = Size { width: 360, height: 180, labels: 4, steps: 90 };
+
+impl Chart {
+    fn new(label: String, draw: impl Fn(Size, &Canvas<'_>) -> Result<()>) -> Result<Self> {
+        let svg = |size: Size| {
+            let mut svg = String::new();
+            let canvas = SVGBackend::with_string(&mut svg, (size.width, size.height)).into_drawing_area();
+            draw(size, &canvas).context("cannot draw a chart")?;
+            canvas.present()?;
+            drop(canvas);
+            Ok::<_, anyhow::Error>(svg)
+        };
+        Ok(Self { label, wide: svg(WIDE)?, narrow: svg(NARROW)? })
+    }
+}
+
+type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// How many connections began in each step of time.
+pub fn traffic(survey: &Survey) -> Result<Chart> {
+    let busiest = survey.traffic.iter().map(|(_, step)| step.connections).max().unwrap_or(0);
+    let label = format!(
+        "Bar chart of the connections over time: {} in all, at most {} in {}",
+        human::count(survey.connections()),
+        human::count(busiest),
+        super::timeline::in_words(survey.axis.width())
+    );
+    Chart::new(label, |size, canvas| {
+        let (axis, steps) = cut(survey, size);
+        let most = steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0).max(1) as f64;
+        let mut chart = over_time(canvas, &axis, 0.0..most * 1.05, size, &|n| human::short_count(*n))?;
+        let bars = steps.iter().map(|(start, step)| {
+            let (from, to) = inset(*start, &axis);
+            Rectangle::new([(from, 0.0), (to, step.connections as f64)], USUAL.filled())
+        });
+        chart.draw_series(bars)?;
+        Ok(())
+    })
+}
+
+/// The highest and the median score of each step of time, and the threshold.
+pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
+    let label = format!(
+        "Chart of the scores over time: for each {}, the highest score and the median; {} at or above the threshold \
+         {threshold:.4}",
+        super::timeline::in_words(survey.axis.width()),
+        human::counted(survey.anomalous, "connection"),
+    );
+    Chart::new(label, |size, canvas| {
+        let (axis, steps) = cut(survey, size);
+        let medians: Vec<_> = steps
+            .iter()
+            .filter_map(|(start, step)| Some((start.saturating_add(axis.width() / 2), step.median()?)))
+            .collect();
+        let lowest = medians.iter().map(|(_, median)| *median).fold(threshold, f64::min);
+        let highest = steps.iter().map(|(_, step)| score(step)).fold(threshold.min(1.0), f64::max);
+        let range = (lowest * 10.0 - 0.2).floor() / 10.0..(highest + 0.04).min(1.02);
+        let mut chart = over_time(canvas, &axis, range, size, &|score| format!("{score:.1}"))?;
+        let (from, to) = axis.span();
+        chart.draw_series([PathElement::new([(from, threshold), (to, threshold)], UNUSUAL)])?;
+        // The median of a step without traffic is unknown: the line is broken there.
+        for run in medians.chunk_by(|a, b| b.0.saturating_sub(a.0) <= axis.width()) {
+            chart.draw_series([PathElement::new(run.to_vec(), USUAL.stroke_width(2))])?;
+            if let [(at, median)] = run {
+                chart.draw_series([Circle::new((*at, *median), 1, USUAL.filled())])?;
+            }
+        }
+        let dots = steps.iter().filter(|(_, step)| step.connections > 0).map(|(start, step)| {
+            let (style, size): (ShapeStyle, i32) =
+                if score(step) >= threshold { (UNUSUAL.filled(), 4) } else { (USUAL.filled(), 2) };
+            Circle::new((start.saturating_add(axis.width() / 2), score(step)), size, style)
+        });
+        chart.draw_series(dots)?;
+        let place = Pos::new(HPos::Left, VPos::Bottom);
+        chart.draw_series([Text::new("threshold", (from, threshold), label_style(UNUSUAL).pos(place))])?;
+        Ok(())
+    })
+}
+
+/// How many connections have which score, on a logarithmic scale: what matters is rare.
+pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
+    let label = format!(
+        "Histogram of the scores on a logarithmic scale: {} below the threshold {threshold:.4}, {} at or above it",
+        human::counted(survey.connections() - survey.anomalous, "connection"),
+        human::count(survey.anomalous)
+    );
+    let all = |bar: &Bar| bar.below + bar.above;
+    let first = survey.bars.iter().position(|bar| all(bar) > 0).unwrap_or(0);
+    let last = survey.bars.iter().rposition(|bar| all(bar) > 0).unwrap_or(0);
+    let most = survey.bars.iter().map(all).max().unwrap_or(0).max(1) as f64;
+    let edge = |bar: usize| bar as f64 / BARS as f64;
+    Chart::new(label, |size, canvas| {
+        let (from, to) = (edge(first).min(threshold) - 0.01, edge(last + 1).max(threshold.min(1.0)) + 0.02);
+        let mut chart = frame(canvas)
+            .build_cartesian_2d(from..to, (0.5..most * 1.6).log_scale())
+            .context("cannot lay out a chart")?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(ShapeStyle::from(GRID.mix(0.0)))
+            .bold_line_style(GRID)
+            .axis_style(GRID)
+            .label_style(label_style(INK))
+            .x_labels(size.labels)
+            .y_labels(4)
+            .x_label_formatter(&|score| format!("{score:.2}"))
+            .y_label_formatter(&|n| human::short_count(*n))
+            .draw()?;
+        let bars = survey.bars.iter().enumerate().flat_map(|(i, bar)| {
+            // The bar that the threshold lies in is divided there.
+            let (low, high) = (edge(i), edge(i + 1) - 0.001);
+            let middle = threshold.clamp(low, high);
+            let part = |n: u64, from: f64, to: f64, style: RGBColor| {
+                (n > 0 && to > from).then(|| Rectangle::new([(from, 0.5), (to, n as f64)], style.filled()))
+            };
+            let below = part(bar.below, low, if bar.above > 0 { middle } else { high }, USUAL);
+            let above = part(bar.above, if bar.below > 0 { middle } else { low }, high, UNUSUAL);
+            below.into_iter().chain(above)
+        });
+        chart.draw_series(bars)?;
+        chart.draw_series([PathElement::new([(threshold, 0.5), (threshold, most * 1.6)], UNUSUAL)])?;
+        let (side, text) =
+            if threshold > (from + to) / 2.0 { (HPos::Right, "threshold  ") } else { (HPos::Left, "  threshold") };
+        let style = label_style(UNUSUAL).pos(Pos::new(side, VPos::Top));
+        chart.draw_series([Text::new(text, (threshold, most * 1.6), style)])?;
+        Ok(())
+    })
+}
+
+/// The history of a host as two paths in a box of as many units as there are steps, 16 high: all its connections, and
+/// those steps with anomalous ones.
+pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
+    use std::fmt::Write;
+    let cut = series.cut(axis);
+    let most = cut.iter().map(|(_, step)| step.connections).max().unwrap_or(0).max(1);
+    let (from, _) = axis.span();
+    let (mut usual, mut unusual) = (String::new(), String::new());
+    for (start, step) in cut.iter().filter(|(_, step)| step.connections > 0) {
+        let x = start.saturating_sub(from) / axis.width();
+        let height = (14.0 * f64::from(step.connections) / f64::from(most)).max(1.0).round();
+        let path = if step.anomalous > 0 { &mut unusual } else { &mut usual };
+        // Writing to a string cannot fail.
+        let _ = write!(path, "M{x} 16v-{height}h1v{height}z");
+    }
+    (usual, unusual)
+}
+
+fn score(step: &Traffic) -> f64 {
+    f64::from(step.highest) / 1e6
+}
+
+fn cut(survey: &Survey, size: Size) -> (Axis, Vec<(i64, Traffic)>) {
+    let axis = survey.axis.in_at_most(size.steps);
+    let steps = survey.traffic.cut(&axis).iter().map(|(start, step)| (start, step.clone())).collect();
+    (axis, steps)
+}
+
+/// The edges of a bar; few and wide ones stand apart.
+fn inset(start: i64, axis: &Axis) -> (i64, i64) {
+    let gap = if axis.steps() > 100 { 0 } else { axis.width() / 12 };
+    (start.saturating_add(gap), start.saturating_add(axis.width() - gap))
+}
+
+fn label_style(color: RGBColor) -> TextStyle<'static> {
+    ("sans-serif", TEXT).into_font().color(&color)
+}
+
+fn frame<'a, 'b>(canvas: &'a Canvas<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut builder = ChartBuilder::on(canvas);
+    builder.margin_top(10).margin_right(14).x_label_area_size(26).y_label_area_size(46);
+    builder
+}
+
+fn over_time<'a, 'b>(
+    canvas: &'a Canvas<'b>,
+    axis: &Axis,
+    values: Range<f64>,
+    size: Size,
+    format: &dyn Fn(&f64) -> String,
+) -> Result<ChartContext<'a, SVGBackend<'b>, Cartesian2d<Time, RangedCoordf64>>> {
+    let (from, to) = axis.span();
+    let time = Time { from, to, labels: size.labels };
+    let mut chart = frame(canvas).build_cartesian_2d(time, values).context("cannot lay out a chart")?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(ShapeStyle::from(GRID.mix(0.0)))
+        .bold_line_style(GRID)
+        .axis_style(GRID)
+        .label_style(label_style(INK))
+        .y_labels(4)
+        .y_label_formatter(format)
+        .draw()?;
+    Ok(chart)
+}
+
+/// An axis of time in microseconds since 1970, marked where a clock or a calendar is.
+#[derive(Clone, Copy)]
+struct Time {
+    from: i64,
+    to: i64,
+    labels: usize,
+}
+
+impl Time {
+    /// Between two marks, in microseconds.
+    fn distance(&self) -> i64 {
+        const SECONDS: [i64; 16] =
+            [1, 5, 15, 30, 60, 300, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+        let enough = |distance: &i64| self.to.saturating_sub(self.from) / distance < self.labels as i64;
+        let known = SECONDS.into_iter().map(|seconds| seconds * 1_000_000);
+        let weeks = (1..40).map(|doubled| (604_800_000_000i64).saturating_mul(1 << doubled));
+        known.chain(weeks).find(enough).unwrap_or(i64::MAX)
+    }
+}
+
+impl Ranged for Time {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = i64;
+
+    fn map(&self, value: &i64, limit: (i32, i32)) -> i32 {
+        let share = (*value as f64 - self.from as f64) / (self.to as f64 - self.from as f64).max(1.0);
+        limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<i64> {
+        let distance = self.distance();
+        let first = self.from.div_euclid(distance).saturating_add(1).saturating_mul(distance);
+        std::iter::successors(Some(first), |at| at.checked_add(distance))
+            .take_while(|at| *at < self.to)
+            .take(self.labels + 1)
+            .collect()
+    }
+
+    fn range(&self) -> Range<i64> {
+        self.from..self.to
+    }
+}
+
+impl ValueFormatter<i64> for Time {
+    fn format_ext(&self, at: &i64) -> String {
+        const DAY: i64 = 86_400_000_000;
+        let distance = self.distance();
+        let pattern = match () {
+            () if distance >= 60 * DAY => "%Y-%m-%d",
+            () if at % DAY == 0 => "%b %-d",
+            () if distance < 60_000_000 => "%H:%M:%S",
+            () => "%H:%M",
+        };
+        human::time(*at, pattern)
+    }
+}

@@ -1,0 +1,72 @@
+//! `report`: the file and what is said about it. What a browser makes of it is tested apart.
+
+use crate::logs::{ODD, rows, tsv};
+use crate::run::Dir;
+
+#[test]
+fn a_page_that_needs_nothing_else() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o m");
+    let outcome = dir.run("report conn.log -m m -o report.html");
+    assert!(outcome.stderr.contains("600 connections, "), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("wrote report.html ("), "{}", outcome.stderr);
+    outcome.success();
+    let page = dir.read("report.html");
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>"));
+    assert!(page.contains(ODD) && page.contains("203.0.113.66:4444/tcp") && page.contains("4.1 GB"));
+    assert!(page.contains("<code>zeek-iforest report conn.log -m m -o report.html</code>"));
+    for outside in ["src=", "@import", "url(", "<link"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn without_a_model_learns_first() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    let outcome = dir.run("report conn.log -o -");
+    assert!(outcome.stderr.contains("learning from the same 1 log first"), "{}", outcome.stderr);
+    assert!(outcome.success().contains("learnt from the same logs"));
+}
+
+#[test]
+fn the_same_on_any_number_of_threads() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(3_000)));
+    dir.ok("train conn.log -o m");
+    let page = |threads: u32| {
+        let page = dir.ok(&format!("report conn.log -m m -o - --threads {threads}"));
+        let differ = |line: &str| line.contains("<dt>Made</dt>") || line.contains("<code>");
+        page.lines().filter(|line| !differ(line)).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(page(1), page(5));
+}
+
+#[test]
+fn a_long_log_makes_no_long_page() {
+    let dir = Dir::new();
+    let mut rows = rows(20_000);
+    // Every connection from a host of its own, and most of them above the threshold.
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[2] = format!("172.{}.{}.{}", 16 + i / 65_536, i / 256 % 256, i % 256);
+        row[4] = format!("2001:db8:1111:2222:3333:4444:5555:{i:x}");
+        row[7] = format!("service-{i}-of-a-very-long-name");
+        row[15] = "ShADadFfRrTtIiQqCc".repeat(4);
+    }
+    dir.write("conn.log", tsv(&rows));
+    dir.ok("train conn.log -o m --alerts-per-day 100000");
+    dir.ok("report conn.log -m m -o report.html");
+    let size = dir.path("report.html").metadata().unwrap().len();
+    assert!(size < 1_000_000, "{size}");
+}
+
+#[test]
+fn nothing_to_report_on() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o m");
+    dir.write("none.log", tsv(&[]));
+    dir.run("report none.log -m m -o report.html").fails(1, &["there is no connection in none.log"]);
+    assert!(!dir.path("report.html").exists());
+}
