@@ -151,6 +151,10 @@ pub struct TrainArgs {
     #[arg(long, short, value_name = "MODEL")]
     pub output: PathBuf,
 
+    /// Print what was learnt as one JSON object, as inspect does
+    #[arg(long)]
+    pub json: bool,
+
     #[command(flatten)]
     pub learning: LearningArgs,
 

@@ -1,4 +1,5 @@
-//! What a person sees on standard error: progress, notes, warnings, and the sentence a failure ends with.
+//! What a person sees on standard error: progress, notes, warnings, and the sentence a failure ends with; and how wide
+//! the terminal is.
 //!
 //! Everything printed here is made safe for a terminal first, because file names and the contents of logs occur in it.
 
@@ -85,6 +86,12 @@ impl Console {
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
+}
+
+/// How many columns standard output has: those of the terminal, or 100 where it is none.
+pub fn width() -> usize {
+    const FEWEST: usize = 60;
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(100, |(width, _)| usize::from(width.0).max(FEWEST))
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

@@ -106,6 +106,37 @@ pub fn responder(connection: &Connection<'_>) -> String {
     out
 }
 
+/// The first few of some names, and how many more there are.
+pub fn names(all: &[String]) -> String {
+    const MOST: usize = 8;
+    let mut text = all.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if all.len() > MOST {
+        text.push_str(&format!(" and {} more", count((all.len() - MOST) as u64)));
+    }
+    text
+}
+
+/// Text broken at spaces into lines of at most `width`, of which the first begins at column `indent` and the others are
+/// indented to there. A word that is longer stays whole.
+pub fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 2 * indent);
+    let mut column = indent;
+    for (i, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if i > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if i > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
 /// An argument as a shell takes it, quoted where it has to be.
 pub fn shell_word(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./:,@%".contains(c);
@@ -219,6 +250,13 @@ mod tests {
         assert_eq!(date_time(1_713_510_753_999_999), "2024-04-19 07:12:33");
         assert_eq!(date_time(11_537_757), "1970-01-01 00:00:11");
         assert_eq!(date_time(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn lines_are_broken_at_spaces() {
+        assert_eq!(wrapped("one two three", 2, 9), "one two\n  three");
+        assert_eq!(wrapped("one two three", 2, 4), "one\n  two\n  three");
+        assert_eq!(wrapped("a", 2, 80), "a");
     }
 
     #[test]

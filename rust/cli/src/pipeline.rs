@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use detector::{Extractor, Model, Row as Features};
 use indicatif::ProgressBar;
 use zeek_log::{Binding, Block, ColumnSpec, Input, Layout, LineKind, Parsed, Reader, Row, RowError};
@@ -24,7 +24,7 @@ use zeek_log::{Binding, Block, ColumnSpec, Input, Layout, LineKind, Parsed, Read
 use crate::conn_log::{self, COLUMNS, Connections, Labels};
 use crate::console::{Console, Reported};
 use crate::human;
-use crate::source::Source;
+use crate::source::{self, Source};
 
 /// Batches between two stages, per channel.
 const WAITING: usize = 1;
@@ -91,26 +91,33 @@ pub struct Summary {
     /// Logs that could not be read, or not to their end.
     pub failures: u64,
     inputs: u64,
+    /// The first failure, of a run that reports none.
+    unreported: Option<String>,
 }
 
 impl Summary {
-    /// An error when nothing could be read at all.
+    /// An error when nothing could be read at all, and why, unless that has been reported.
     pub fn require_some(&self) -> Result<()> {
-        if self.connections == 0 && self.failures > 0 {
-            return self.require_all();
+        match (self.connections, self.failures, self.inputs) {
+            (0, 1.., 1) => Err(self.unreported.clone().map_or_else(|| Reported.into(), Error::msg)),
+            (0, 1.., inputs) => {
+                let first = self.unreported.as_ref().map_or_else(String::new, |first| format!("; {first}"));
+                Err(anyhow!("none of {} could be read{first}", human::counted(inputs, "log")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// An error when a log could not be read to its end; the reason has been reported.
-    pub fn require_all(&self) -> Result<()> {
-        match (self.failures, self.inputs) {
-            (0, _) => Ok(()),
-            (_, 1) => Err(Reported.into()),
+    /// An error when a log could not be read to its end, which says what has been made all the same: `m is made`.
+    pub fn require_all(&self, made: &str) -> Result<()> {
+        let missing = match (self.failures, self.inputs) {
+            (0, _) => return Ok(()),
+            (_, 1) => "the log could not be read to its end".to_owned(),
             (failures, inputs) => {
-                Err(anyhow!("{failures} of {} could not be read, or not to the end", human::counted(inputs, "log")))
+                format!("{failures} of {} could not be read, or not to the end", human::counted(inputs, "log"))
             }
-        }
+        };
+        Err(anyhow!("{missing}; {made} all the same, without what is missing"))
     }
 }
 
@@ -164,6 +171,11 @@ impl<'a> Run<'a> {
         work: impl Fn() -> W,
         mut deliver: impl FnMut(&mut Batch) -> Result<()>,
     ) -> Result<Summary> {
+        if self.reports && self.source.left_out > 0 {
+            let others = human::counted(self.source.left_out, "file");
+            self.console
+                .note(&format!("left out {others} not named like a conn log; such a file has to be given itself"));
+        }
         let bar = self.console.progress(self.source.bytes(), self.mute_progress);
         let n = self.threads.max(1);
         let (empty, refill) = channel();
@@ -323,6 +335,10 @@ impl ReadStage {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
+                Err(error @ zeek_log::Error::NotZeek { .. }) => Some(match source::taken_for_a_log(input) {
+                    Some(what) => anyhow!("{input}: {what}"),
+                    None => error.into(),
+                }),
                 Err(error) => Some(error.into()),
             };
             progress(reader.bytes_read());
@@ -482,8 +498,11 @@ impl Report<'_> {
             return Err(failure);
         }
         self.summary.failures += 1;
+        let failure = format!("{failure:#}");
         if self.run.reports {
-            self.bar.suspend(|| self.run.console.error(&format!("{failure:#}")));
+            self.bar.suspend(|| self.run.console.error(&failure));
+        } else {
+            self.summary.unreported.get_or_insert(failure);
         }
         Ok(())
     }

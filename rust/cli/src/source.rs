@@ -1,10 +1,10 @@
 //! From the arguments that name logs to inputs that can be read.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use zeek_log::{Input, ReadOptions, find_inputs};
+use zeek_log::{Input, Inputs, ReadOptions, find_inputs};
 
 use crate::args::ReadingArgs;
 use crate::conn_log;
@@ -14,6 +14,8 @@ use crate::conn_log;
 pub struct Source {
     /// The logs in the order given, directories resolved.
     pub inputs: Vec<Input>,
+    /// How many files of other names the directories hold.
+    pub left_out: u64,
     /// How to read them.
     pub options: ReadOptions,
     /// Whether the first thing that cannot be used ends the command.
@@ -30,7 +32,7 @@ impl Source {
     pub fn new(logs: &[PathBuf], reading: &ReadingArgs) -> Result<Self> {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
-        let inputs = find_inputs(logs, conn_log::STREAM)?;
+        let Inputs { found: inputs, left_out } = find_inputs(logs, conn_log::STREAM)?;
         if inputs.contains(&Input::Stdin) && std::io::stdin().is_terminal() {
             bail!(
                 "no log given, and standard input is a terminal; name a conn.log or a directory of them, or pipe one \
@@ -43,7 +45,7 @@ impl Source {
             ..ReadOptions::default()
         };
         let names = logs.iter().map(|path| path.display().to_string()).collect();
-        Ok(Self { inputs, options, strict: reading.strict, names })
+        Ok(Self { inputs, left_out, options, strict: reading.strict, names })
     }
 
     /// The number of bytes in all files together; `None` where that is unknown.
@@ -55,6 +57,23 @@ impl Source {
     pub fn is_repeatable(&self) -> bool {
         self.bytes().is_some()
     }
+}
+
+/// What a file is that is no log, by its first bytes, and what to do with it.
+pub fn taken_for_a_log(input: &Input) -> Option<&'static str> {
+    const CAPTURE: &str = "is a packet capture; make logs of it first, with: zeek -r FILE";
+    const KNOWN: [(&[u8], &str); 6] = [
+        (b"ZIFOREST", "is a model, not a log; give it with --model"),
+        (b"\xd4\xc3\xb2\xa1", CAPTURE),
+        (b"\xa1\xb2\xc3\xd4", CAPTURE),
+        (b"\x4d\x3c\xb2\xa1", CAPTURE),
+        (b"\xa1\xb2\x3c\x4d", CAPTURE),
+        (b"\x0a\x0d\x0d\x0a", CAPTURE),
+    ];
+    let Input::File(path) = input else { return None };
+    let mut start = [0; 8];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).ok()?;
+    KNOWN.into_iter().find(|(magic, _)| start[..read].starts_with(magic)).map(|(_, what)| what)
 }
 
 fn file_size(input: &Input) -> Option<u64> {

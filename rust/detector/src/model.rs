@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::calibration::SCORE_UNITS;
 use crate::rarity::Rarity;
-use crate::{Calibration, Row, schema};
+use crate::{Calibration, Row, schema, sealed};
 
 const MAGIC: &[u8; 8] = b"ZIFOREST";
 const FORMAT_VERSION: u32 = 1;
@@ -295,11 +295,12 @@ impl Model {
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let bytes = self.to_bytes()?;
         let write = || {
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             // Readable as any new file is: whoever trains a model is seldom the user the sensor runs as.
             let mut file = tempfile::Builder::new()
                 .permissions(std::fs::Permissions::from_mode(0o666))
-                .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+                .tempfile_in(directory)
+                .map_err(|error| sealed::cannot_create(directory, error))?;
             file.write_all(&bytes)?;
             file.as_file().sync_all()?;
             file.persist(path)?;

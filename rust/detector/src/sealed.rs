@@ -111,12 +111,24 @@ impl Seal {
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable as any new file is: whoever writes it is seldom the user who reads it.
-    let mut file =
-        tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+        .map_err(|error| cannot_create(directory, error))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Why no file can be made, without the temporary name, which tells nobody anything.
+pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io::Error {
+    use std::io::Error;
+    if !directory.is_dir() {
+        return Error::new(error.kind(), format!("there is no directory {}", directory.display()));
+    }
+    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<Error>());
+    cause.and_then(Error::raw_os_error).map_or(error.kind().into(), Error::from_raw_os_error)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let options = ReadOptions { path: Some(stream.clone()), ..ReadOptions::default() };
     let mut sink = Sink::stdout();
     let mut cutter = Cutter { columns, binding: None, row: Row::new(), out: Vec::new(), rows: 0, other: 0, bad: 0 };
-    for input in find_inputs(logs, stream)? {
+    for input in find_inputs(logs, stream)?.found {
         if let Err(error) = cutter.cut(Reader::open(&input, &options)?, &mut sink) {
             eprintln!("cut: {error}");
         }

@@ -23,8 +23,9 @@ pub enum Error {
     },
     /// A directory holds no log of the wanted stream.
     #[error(
-        "{}: this directory holds no {stream} log; looked, also in its subdirectories, for files named like \
-         {stream}.log, {stream}.07:00:00-08:00:00.log.gz or {stream}_20240101_07:00:00-08:00:00.log.gz",
+        "{}: none of the {others} files in this directory and below it is named like a {stream} log ({stream}.log, \
+         {stream}.07:00:00-08:00:00.log.gz, {stream}_20240101_07:00:00-08:00:00.log.gz); a file of any other name has \
+         to be given itself",
         .directory.display()
     )]
     NoLogs {
@@ -32,6 +33,8 @@ pub enum Error {
         directory: PathBuf,
         /// The stream that was looked for, such as `conn`.
         stream: String,
+        /// How many files of other names it holds.
+        others: u64,
     },
     /// Reading failed part of the way; everything before it has been delivered.
     #[error("{name}: cannot be read beyond line {line}: {cause}")]

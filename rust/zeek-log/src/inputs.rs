@@ -31,6 +31,15 @@ impl fmt::Display for Input {
     }
 }
 
+/// What arguments stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// The inputs, in the order of the arguments.
+    pub found: Vec<Input>,
+    /// How many other files the directories hold: logs of other streams, or whatever else has another name.
+    pub left_out: u64,
+}
+
 /// Turns arguments into inputs, in the order given.
 ///
 /// A file is taken whatever its name. A directory stands for all logs of `stream` (such as `conn`) in it and below it,
@@ -39,20 +48,22 @@ impl fmt::Display for Input {
 ///
 /// # Errors
 /// When an argument does not exist or cannot be listed, and when a directory holds no log of `stream`.
-pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stream: &str) -> Result<Vec<Input>, Error> {
-    let mut inputs = Vec::new();
+pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stream: &str) -> Result<Inputs, Error> {
+    let mut inputs = Inputs::default();
     for argument in arguments {
         let argument = argument.as_ref();
         if argument == "-" {
-            inputs.push(Input::Stdin);
+            inputs.found.push(Input::Stdin);
             continue;
         }
         let path = Path::new(argument);
         let metadata = path.metadata().map_err(|cause| open_error(path, cause))?;
         if metadata.is_dir() {
-            inputs.extend(logs_below(path, stream)?.into_iter().map(Input::File));
+            let (logs, others) = logs_below(path, stream)?;
+            inputs.found.extend(logs.into_iter().map(Input::File));
+            inputs.left_out += others;
         } else {
-            inputs.push(Input::File(path.to_owned()));
+            inputs.found.push(Input::File(path.to_owned()));
         }
     }
     Ok(inputs)
@@ -87,8 +98,10 @@ pub fn is_log_of(file_name: &str, stream: &str) -> bool {
     stem_ends && matches!(kind, Some("log" | "json" | "ndjson" | "jsonl"))
 }
 
-fn logs_below(directory: &Path, stream: &str) -> Result<Vec<PathBuf>, Error> {
+/// The logs of the stream, and how many files there are beside them.
+fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Error> {
     let mut found = Vec::new();
+    let mut others = Vec::new();
     for entry in WalkDir::new(directory).follow_links(true) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -101,17 +114,21 @@ fn logs_below(directory: &Path, stream: &str) -> Result<Vec<PathBuf>, Error> {
             }
         };
         let wanted = entry.file_name().to_str().is_some_and(|name| is_log_of(name, stream));
-        if wanted && entry.file_type().is_file() {
-            found.push(entry.into_path());
+        if !entry.file_type().is_file() {
+            continue;
         }
+        if wanted { &mut found } else { &mut others }.push(entry.into_path());
     }
     found.sort();
     let mut seen = HashSet::new();
-    found.retain(|path| path.canonicalize().map_or(true, |real| seen.insert(real)));
-    if found.is_empty() {
-        return Err(Error::NoLogs { directory: directory.to_owned(), stream: stream.to_owned() });
+    for files in [&mut found, &mut others] {
+        files.retain(|path| path.canonicalize().map_or(true, |real| seen.insert(real)));
     }
-    Ok(found)
+    let others = others.len() as u64;
+    if found.is_empty() {
+        return Err(Error::NoLogs { directory: directory.to_owned(), stream: stream.to_owned(), others });
+    }
+    Ok((found, others))
 }
 
 fn open_error(path: &Path, cause: io::Error) -> Error {

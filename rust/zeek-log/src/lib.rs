@@ -152,7 +152,7 @@ pub use append::{Appender, NewField, NewValue};
 pub use binding::{Binding, ColumnSpec, Parsed};
 pub use block::{Block, Line, LineKind};
 pub use error::{Error, RowCause, RowError, ValueError};
-pub use inputs::{Input, find_inputs, is_log_of};
+pub use inputs::{Input, Inputs, find_inputs, is_log_of};
 pub use layout::{Field, Format, Layout};
 pub use reader::{ReadOptions, Reader};
 pub use row::{Elements, Row};

@@ -122,8 +122,18 @@ fn open(path: &Path) -> io::Result<(Plain, Option<(TempPath, PathBuf)>)> {
     if let Some(permissions) = &permissions {
         builder.permissions(permissions.clone());
     }
-    let (file, temporary) = NamedTempFile::into_parts(builder.tempfile_in(directory)?);
+    let file = builder.tempfile_in(directory).map_err(|error| cannot_create(directory, error))?;
+    let (file, temporary) = NamedTempFile::into_parts(file);
     Ok((buffered(file), Some((temporary, path.to_owned()))))
+}
+
+/// Why no file can be made, without the temporary name, which tells nobody anything.
+fn cannot_create(directory: &Path, error: io::Error) -> io::Error {
+    if !directory.is_dir() {
+        return io::Error::new(error.kind(), format!("there is no directory {}", directory.display()));
+    }
+    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.and_then(io::Error::raw_os_error).map_or(error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn buffered(file: File) -> Plain {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Result, ensure};
-use detector::{Extractor, Model};
+use detector::Extractor;
 use serde::Serialize;
 
 use crate::args::EvaluateArgs;
@@ -27,7 +27,7 @@ struct Figures {
 
 pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
-    let model = Model::load(&args.model)?;
+    let model = super::load_model(&args.model)?;
     let labels = args.labels.required();
     let mut extractor = Extractor::new();
     let mut ranking = Ranking::new();
@@ -70,7 +70,7 @@ pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> 
     } else {
         super::print(&table(&figures))?;
     }
-    summary.require_all()
+    summary.require_all("the figures were made")
 }
 
 fn table(figures: &Figures) -> String {

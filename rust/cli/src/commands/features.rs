@@ -64,7 +64,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
         schema::N_FEATURES,
         if labelled.get() == Some(&true) { " and a label" } else { "" }
     ));
-    summary.require_all()
+    summary.require_all("the rows were written")
 }
 
 fn has_label(batch: &Batch, labels: &Labels) -> bool {

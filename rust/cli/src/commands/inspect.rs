@@ -7,6 +7,7 @@ use detector::{Model, schema};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
+use crate::console;
 use crate::human;
 
 /// Scores fall into bars of this width.
@@ -18,7 +19,7 @@ const QUANTILES: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999];
 
 /// A model in numbers and words, as `--json` prints it. Times are seconds since 1970.
 #[derive(Serialize)]
-struct Description {
+pub struct Description {
     software: String,
     trained_at: f64,
     sources: Vec<String>,
@@ -49,11 +50,16 @@ struct Quantile {
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let model = Model::load(&args.model)?;
-    if args.json { super::print_json(&description(&model)) } else { super::print(&text(&model, args)) }
+    let model = super::load_model(&args.model)?;
+    if args.json {
+        super::print_json(&description(&model))
+    } else {
+        super::print(&text(&model, args, console::width()))
+    }
 }
 
-fn description(model: &Model) -> Description {
+/// What is in a model.
+pub fn description(model: &Model) -> Description {
     let provenance = model.provenance();
     let seconds = |micros: i64| micros as f64 / 1e6;
     Description {
@@ -85,17 +91,18 @@ fn quantiles(scores: &[f64]) -> Vec<Quantile> {
     QUANTILES.into_iter().chain([1.0]).map(at).collect()
 }
 
-fn text(model: &Model, args: &InspectArgs) -> String {
+fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
     let it = description(model);
     let provenance = model.provenance();
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<12} {}", human::printable(value));
+        let value = human::wrapped(&human::printable(value), 13, terminal_width);
+        let _ = writeln!(text, "{name:<12} {value}");
     };
     line("model", &args.model.display().to_string());
     line("trained", &format!("{} UTC by zeek-iforest {}", human::date_time(provenance.trained_at), it.software));
-    line("from", &it.sources.join(" "));
+    line("from", &human::names(&it.sources));
     line(
         "traffic",
         &format!(
@@ -133,7 +140,8 @@ fn text(model: &Model, args: &InspectArgs) -> String {
     let _ = writeln!(text, "\n{} features, version {}", it.features.len(), it.schema_version);
     let width = it.features.iter().map(|feature| feature.name.len()).max().unwrap_or(0);
     for feature in &it.features {
-        let _ = writeln!(text, "  {:<width$}  {}", feature.name, feature.meaning);
+        let meaning = human::wrapped(feature.meaning, width + 4, terminal_width);
+        let _ = writeln!(text, "  {:<width$}  {meaning}", feature.name);
     }
     text
 }

@@ -9,11 +9,11 @@ pub mod score;
 pub mod top;
 pub mod train;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-use detector::{Model, Params};
+use anyhow::{Result, anyhow, ensure};
+use detector::{Model, ModelError, Params};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -24,7 +24,7 @@ use crate::source::Source;
 /// The model of a file, or without one, that learnt from the logs which are to be scored.
 fn model_for(path: Option<&Path>, source: &Source, threads: usize, console: &Console) -> Result<Model> {
     if let Some(path) = path {
-        return Ok(Model::load(path)?);
+        return load_model(path);
     }
     ensure!(
         source.is_repeatable(),
@@ -35,6 +35,17 @@ fn model_for(path: Option<&Path>, source: &Source, threads: usize, console: &Con
     console.note(&format!("no model given: learning from the same {logs} first"));
     let run = Run { reports: false, ..Run::new(source, threads, console) };
     Ok(train::learn(&run, &Params::default(), None)?.0)
+}
+
+/// The model of a file.
+fn load_model(path: &Path) -> Result<Model> {
+    Model::load(path).map_err(|error| match &error {
+        ModelError::Read { cause, .. } if cause.kind() == ErrorKind::NotFound => {
+            let path = human::shell_word(&path.display().to_string());
+            anyhow!("{path}: there is no such model; make it with: zeek-iforest train LOG... -o {path}")
+        }
+        _ => error.into(),
+    })
 }
 
 /// Prints a command's result.

@@ -55,7 +55,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
             human::bytes(html.len() as u64),
         ));
     }
-    summary.require_all()
+    summary.require_all(&format!("{} was written", args.output.display()))
 }
 
 /// The command line of this process, as a shell takes it.

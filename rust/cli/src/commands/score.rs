@@ -28,6 +28,8 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let mut extractor = Extractor::new();
     let mut sink = Sink::create(output)?;
     let mut anomalous = 0u64;
+    let mut format = None;
+    let mut is_mixed = false;
     let run = Run {
         unusable: "the row is kept without a score",
         mute_progress: to_terminal,
@@ -44,6 +46,13 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
             }
         },
         |batch| {
+            let same = *format.get_or_insert(batch.block.layout().format()) == batch.block.layout().format();
+            if !same && !std::mem::replace(&mut is_mixed, true) {
+                console.warning(&format!(
+                    "{}: TSV and JSON go into one output here, which few programs can read; score them apart",
+                    batch.block.name()
+                ));
+            }
             anomalous += batch.scores.iter().filter(|&&score| score >= model.threshold()).count() as u64;
             Ok(sink.write(&batch.out)?)
         },
@@ -56,7 +65,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
         human::count(anomalous),
         model.threshold()
     ));
-    summary.require_all()
+    summary.require_all("the rows were written")
 }
 
 /// Writes the lines of batches with their scores.

@@ -45,7 +45,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
         human::count(anomalous),
         model.threshold()
     ));
-    summary.require_all()
+    summary.require_all("the table was made")
 }
 
 /// Everything of fixed width comes first, so that a long address pushes nothing out of line.

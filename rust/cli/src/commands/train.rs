@@ -17,6 +17,9 @@ pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
     let (model, summary) = learn(&run, &args.learning.params(), labels.as_ref())?;
     model.save(&args.output)?;
+    if args.json {
+        super::print_json(&super::inspect::description(&model))?;
+    }
 
     let (provenance, threshold) = (model.provenance(), model.threshold());
     let bytes = args.output.metadata().map_or(0, |metadata| metadata.len());
@@ -29,8 +32,11 @@ pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
         args.output.display(),
         human::bytes(bytes),
     ));
-    summary.require_all()
+    summary.require_all(&format!("{} was written", args.output.display()))
 }
+
+/// Below this many connections, rare and usual can hardly be told apart.
+const FEW: u64 = 1_000;
 
 /// Learns from every connection of a run, or with labels, from those that are not malicious.
 pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) -> Result<(Model, Summary)> {
@@ -60,6 +66,12 @@ pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) 
         ),
         None => format!("no model from {}", run.source.names.join(", ")),
     })?;
+    if observed < FEW {
+        run.console.warning(&format!(
+            "{} to learn from: too few to tell what is rare from what is usual; give a day of logs at least",
+            human::counted(observed, "connection")
+        ));
+    }
     let now = Timestamp::now().as_microsecond();
     model.set_origin(env!("CARGO_PKG_VERSION"), now, run.source.names.clone());
     Ok((model, summary))

@@ -390,7 +390,7 @@ fn facts(survey: &Survey, model: &Model, origin: &Origin<'_>) -> Vec<Fact> {
         read.push_str(&format!("; {} could not be read to the end", human::counted(origin.failures, "log")));
     }
     vec![
-        fact("Logs", names(origin.logs)),
+        fact("Logs", human::names(origin.logs)),
         fact("Read", read),
         fact("Made", format!("{} UTC by zeek-iforest {}", human::date_time(origin.made_at), env!("CARGO_PKG_VERSION"))),
         fact("Model", origin.model.clone().unwrap_or_else(|| "learnt from the same logs".to_owned())),
@@ -400,7 +400,7 @@ fn facts(survey: &Survey, model: &Model, origin: &Origin<'_>) -> Vec<Fact> {
                 "{} UTC by zeek-iforest {} from {}: {}, {}",
                 human::date_time(provenance.trained_at),
                 provenance.software,
-                names(&provenance.sources),
+                human::names(&provenance.sources),
                 human::counted(provenance.connections, "connection"),
                 period(provenance.first_ts, provenance.last_ts),
             ),
@@ -415,15 +415,6 @@ fn facts(survey: &Survey, model: &Model, origin: &Origin<'_>) -> Vec<Fact> {
             ),
         ),
     ]
-}
-
-fn names(all: &[String]) -> String {
-    const MOST: usize = 8;
-    let mut text = all.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if all.len() > MOST {
-        text.push_str(&format!(" and {} more", human::count((all.len() - MOST) as u64)));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn what_is_no_conn_log_is_refused() {
     dir.write("part.log", "#fields\tts\tuid\tid.orig_h\tproto\n1.0\tC1\t10.0.0.1\ttcp\n");
     dir.run("top -m m part.log").fails(1, &["part.log: is no conn log", "id.orig_p, id.resp_h, id.resp_p"]);
     std::fs::create_dir(dir.path("none")).unwrap();
-    dir.run("top -m m none").fails(1, &["none: this directory holds no conn log"]);
+    dir.run("top -m m none").fails(1, &["none: none of the ", "is named like a conn log"]);
     dir.run("score -m m prose.log -o out.log").fails(1, &["is not a Zeek log"]);
     assert!(!dir.path("out.log").exists());
 }
@@ -142,7 +142,7 @@ fn wrong_command_lines_have_status_2() {
 fn a_model_that_is_none_is_refused() {
     let dir = trained();
     dir.run("score -m conn.log conn.log").fails(1, &["conn.log: is not a zeek-iforest model", "zeek-iforest train"]);
-    dir.run("inspect missing").fails(1, &["missing: cannot be read"]);
+    dir.run("inspect missing").fails(1, &["missing: there is no such model"]);
 }
 
 #[test]
@@ -151,4 +151,47 @@ fn an_empty_pipe_is_not_mistaken_for_a_log() {
     let output = command(&dir.path(""), "top -m m").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("(standard input): is empty"));
+}
+
+#[test]
+fn what_was_made_of_the_rest_is_said() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.write("prose.log", "It was a dark night.\n");
+    let rest = "1 of 2 logs could not be read, or not to the end; m was written all the same, without what is missing";
+    dir.run("train conn.log prose.log -o m").fails(1, &["prose.log:1: is not a Zeek log", rest]);
+    dir.ok("top -m m conn.log");
+    dir.run("top -m m prose.log prose.log").fails(1, &["none of 2 logs could be read"]);
+}
+
+#[test]
+fn what_is_no_log_is_named() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o m");
+    dir.run("top m").fails(1, &["m: is a model, not a log; give it with --model"]);
+    dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
+    dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: is a packet capture", "zeek -r FILE"]);
+    dir.run("top -m none conn.log").fails(1, &["none: there is no such model", "zeek-iforest train LOG... -o none"]);
+}
+
+#[test]
+fn files_of_other_names_are_counted() {
+    let dir = Dir::new();
+    dir.write("logs/conn.log", tsv(&rows(600)));
+    dir.write("logs/dns.log", "x");
+    dir.write("logs/2024/lab.conn.log", "x");
+    let outcome = dir.run("train logs -o m");
+    assert_eq!(outcome.stderr.matches("left out 2 files not named like a conn log").count(), 1, "{}", outcome.stderr);
+    let outcome = dir.run("top logs");
+    assert_eq!(outcome.stderr.matches("left out 2 files").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o m");
+    dir.run("train conn.log -o no/m").fails(1, &["no/m: cannot be written: there is no directory no\n"]);
+    dir.run("score -m m conn.log -o no/x").fails(1, &["no/x: cannot be written: there is no directory no\n"]);
 }

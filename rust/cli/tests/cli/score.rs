@@ -193,3 +193,15 @@ fn a_log_without_rows_keeps_its_header() {
     assert!(out.contains("\ttunnel_parents\tanomaly_score\n"), "{out}");
     assert_eq!(out.lines().count(), logs::tsv(&[]).lines().count());
 }
+
+#[test]
+fn two_formats_in_one_output_are_warned_of() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.write("conn.json", json(&rows(600)));
+    dir.ok("train conn.log -o m");
+    let outcome = dir.run("score -m m conn.log conn.json");
+    assert_eq!(outcome.stderr.matches("conn.json: TSV and JSON go into one output").count(), 1, "{}", outcome.stderr);
+    outcome.success();
+    assert!(!dir.run("score -m m conn.log conn.log").stderr.contains("one output"));
+}

@@ -92,3 +92,22 @@ fn standard_input_is_as_good_as_a_file() {
     assert_eq!(scored, dir.ok("score -m b conn.log"));
     assert_eq!(column(&scored, "uid")[250].0, ODD);
 }
+
+#[test]
+fn a_handful_of_connections_is_warned_of() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(999)));
+    let outcome = dir.run("train conn.log -o m");
+    assert!(outcome.stderr.contains("999 connections to learn from: too few"), "{}", outcome.stderr);
+    dir.write("conn.log", tsv(&rows(1_000)));
+    let outcome = dir.run("train conn.log -o m");
+    assert!(!outcome.stderr.contains("too few"), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_result_as_json_is_that_of_inspect() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(1_000)));
+    let learnt = dir.ok("train conn.log -o m --json");
+    assert_eq!(learnt, dir.ok("inspect m --json"));
+}
