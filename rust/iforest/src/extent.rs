@@ -19,6 +19,13 @@ pub struct Extent {
     pub max: f32,
 }
 
+impl Extent {
+    /// Whether a value lies outside. A missing one does not.
+    pub(crate) fn is_beyond(&self, value: f32) -> bool {
+        value < self.min || value > self.max
+    }
+}
+
 /// The extents of those of the columns that hold a number at all.
 pub(crate) fn extents(rows: Rows<'_>, columns: &[u16]) -> Vec<Extent> {
     let extent = |&column: &u16| {
@@ -35,7 +42,7 @@ pub(crate) fn chance_of_parting(extents: &[Extent], row: &[f32]) -> f64 {
     let mut sum = 0.0;
     for extent in extents {
         let value = row[usize::from(extent.column)];
-        if value < extent.min || value > extent.max {
+        if extent.is_beyond(value) {
             let (min, max, value) = (f64::from(extent.min), f64::from(extent.max), f64::from(value));
             let beyond = if value < min { min - value } else { value - max };
             sum += if beyond.is_finite() { beyond / (beyond + (max - min)) } else { 1.0 };

@@ -3,15 +3,16 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::extent::{Extent, chance_of_parting, extents};
+use crate::extent::{Extent, extents};
 use crate::grow::grow;
 use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES};
 use crate::parts::{ForestParts, Part, parts_of, tree_of};
-use crate::path_length::{LONGEST_PATH, UNITS_PER_EDGE};
+use crate::path_length::LONGEST_PATH;
 use crate::random::Random;
+use crate::score::Scorer;
 use crate::tree::{Node, Tree};
 use crate::walk::Walk;
-use crate::{FitError, InvalidForest, Params, Rows, average_path_length};
+use crate::{FitError, InvalidForest, Params, Rows};
 
 /// Enough rows to a task that handing them out costs nothing.
 const ROWS_PER_TASK: usize = 1024;
@@ -23,9 +24,7 @@ const ROWS_PER_TASK: usize = 1024;
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Forest {
     stored: Stored,
-    walk: Walk,
-    /// -1 / c(ψ): turns a mean path length into a score's exponent.
-    exponent_per_edge: f64,
+    scorer: Scorer,
 }
 
 /// A forest, and how unusual each of the rows it was grown from looks to the trees that have not seen it.
@@ -66,24 +65,35 @@ impl Forest {
     /// Those of [`Forest::fit`].
     pub fn fit_out_of_bag(rows: Rows<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
         let (forest, samples) = Self::grow_all(rows, params, seed)?;
-        let n_groups = forest.n_groups();
-        let mut sums = forest.path_units(rows);
-        let mut unseen_by = forest.trees_by_group().repeat(rows.len());
-        for (tree, sample) in samples.iter().enumerate() {
-            for &row in sample {
+        let (scorer, n_groups) = (&forest.scorer, forest.n_groups());
+        let mut sums = vec![0; rows.len() * n_groups];
+        let tasks = rows.values().par_chunks(ROWS_PER_TASK * rows.n_features());
+        tasks.zip(sums.par_chunks_mut(ROWS_PER_TASK * n_groups)).for_each(|(values, sums)| {
+            let rows = values.chunks_exact(rows.n_features());
+            rows.zip(sums.chunks_exact_mut(n_groups)).for_each(|(row, sums)| scorer.sum_path_units(row, sums));
+        });
+        let mut unseen_by = scorer.trees_by_group().repeat(rows.len());
+        let seen = (samples.par_iter().zip(&forest.stored.trees)).map(|(sample, tree)| {
+            let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
+            let mut units = vec![0; sample.len()];
+            if let Ok(rows) = Rows::new(&values, rows.n_features()) {
+                Walk::new(&[tree], rows.n_features()).add_path_units_of_rows(rows, 1, &mut units);
+            }
+            units
+        });
+        for (tree, (sample, units)) in samples.iter().zip(seen.collect::<Vec<_>>()).enumerate() {
+            for (&row, units) in sample.iter().zip(units) {
                 let group = row * n_groups + tree % n_groups;
-                sums[group] -= forest.walk.path_units_in(tree, rows.row(row));
+                sums[group] -= units;
                 unseen_by[group] -= 1;
             }
         }
-        let rows = rows.iter().zip(sums.chunks_exact(n_groups)).zip(unseen_by.chunks_exact(n_groups));
-        let out_of_bag_scores = rows
-            .map(
-                |((row, sums), trees)| {
-                    if trees.contains(&0) { forest.score(row) } else { forest.score_of(row, sums, trees) }
-                },
-            )
-            .collect();
+        let score = |(row, (sums, trees)): (&[f32], (&[u64], &[u32]))| {
+            if trees.contains(&0) { scorer.score(row) } else { scorer.score_of(row, sums, trees) }
+        };
+        let rows = rows.values().par_chunks_exact(rows.n_features()).with_min_len(ROWS_PER_TASK);
+        let unseen = sums.par_chunks_exact(n_groups).zip(unseen_by.par_chunks_exact(n_groups));
+        let out_of_bag_scores = rows.zip(unseen).map(score).collect();
         Ok(Fit { forest, out_of_bag_scores })
     }
 
@@ -113,9 +123,9 @@ impl Forest {
     }
 
     fn ready(stored: Stored) -> Self {
-        let walk = Walk::new(&stored.trees, stored.n_features as usize);
-        let exponent_per_edge = -1.0 / average_path_length(stored.sample_size as usize);
-        Self { walk, exponent_per_edge, stored }
+        let Stored { n_features, sample_size, n_groups, emphasis, ref extents, ref trees } = stored;
+        let (n_features, n_groups, sample_size) = (n_features as usize, n_groups as usize, sample_size as usize);
+        Self { scorer: Scorer::new(trees, n_features, n_groups, extents, sample_size, emphasis), stored }
     }
 
     /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer to
@@ -124,11 +134,7 @@ impl Forest {
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
     pub fn score(&self, row: &[f32]) -> f64 {
-        let (mut sums, mut trees) = ([0; MAX_GROUPS], [0; MAX_GROUPS]);
-        let (sums, trees) = (&mut sums[..self.n_groups()], &mut trees[..self.n_groups()]);
-        self.walk.add_path_units(&row[..self.n_features()], sums);
-        self.count_trees(trees);
-        self.score_of(row, sums, trees)
+        self.scorer.score(&row[..self.n_features()])
     }
 
     /// Scores many rows, in order, faster than one at a time; `scores` is appended to.
@@ -137,16 +143,7 @@ impl Forest {
     /// If the rows are shorter than [`Forest::n_features`].
     pub fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
         assert!(rows.n_features() >= self.n_features());
-        let trees = self.trees_by_group();
-        let mut sums = vec![0; ROWS_PER_TASK * self.n_groups()];
-        for values in rows.values().chunks(ROWS_PER_TASK * rows.n_features()) {
-            let Ok(rows) = Rows::new(values, rows.n_features()) else { continue };
-            let sums = &mut sums[..rows.len() * self.n_groups()];
-            sums.fill(0);
-            self.walk.add_path_units_of_rows(rows, self.n_groups(), sums);
-            let sums = sums.chunks_exact(self.n_groups());
-            scores.extend(rows.iter().zip(sums).map(|(row, sums)| self.score_of(row, sums, &trees)));
-        }
+        self.scorer.score_rows(rows, scores);
     }
 
     /// The score each group gives a row, in the order of [`Params::groups`]: which of them make its score.
@@ -154,51 +151,7 @@ impl Forest {
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
     pub fn group_scores(&self, row: &[f32]) -> Vec<f64> {
-        let mut sums = vec![0; self.n_groups()];
-        self.walk.add_path_units(&row[..self.n_features()], &mut sums);
-        let trees = self.trees_by_group();
-        (0..sums.len()).map(|group| libm::exp2(self.exponent(row, group, sums[group], trees[group]))).collect()
-    }
-
-    /// The path lengths of all rows, in units and by group, on all cores.
-    fn path_units(&self, rows: Rows<'_>) -> Vec<u64> {
-        let mut sums = vec![0; rows.len() * self.n_groups()];
-        let blocks = rows.values().par_chunks(ROWS_PER_TASK * rows.n_features());
-        blocks.zip(sums.par_chunks_mut(ROWS_PER_TASK * self.n_groups())).for_each(|(values, sums)| {
-            if let Ok(rows) = Rows::new(values, rows.n_features()) {
-                self.walk.add_path_units_of_rows(rows, self.n_groups(), sums);
-            }
-        });
-        sums
-    }
-
-    /// The score of a row from its summed path lengths, over so many trees, of each group.
-    fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
-        let exponents = (0..sums.len()).map(|group| self.exponent(row, group, sums[group], trees[group]));
-        if sums.len() == 1 {
-            return exponents.map(libm::exp2).sum();
-        }
-        let emphasis = f64::from(self.stored.emphasis);
-        let mean = exponents.map(|exponent| libm::exp2(emphasis * exponent)).sum::<f64>() / sums.len() as f64;
-        libm::exp2(libm::log2(mean) / emphasis)
-    }
-
-    /// -E\[h\] / c(ψ) of one group.
-    fn exponent(&self, row: &[f32], group: usize, units: u64, trees: u32) -> f64 {
-        let path_length = units as f64 / (UNITS_PER_EDGE * f64::from(trees));
-        let parted = self.stored.extents.get(group).map_or(0.0, |extents| chance_of_parting(extents, row));
-        (parted + (1.0 - parted) * path_length) * self.exponent_per_edge
-    }
-
-    fn trees_by_group(&self) -> Vec<u32> {
-        let mut trees = vec![0; self.n_groups()];
-        self.count_trees(&mut trees);
-        trees
-    }
-
-    fn count_trees(&self, by_group: &mut [u32]) {
-        let (each, over) = (self.n_trees() / by_group.len(), self.n_trees() % by_group.len());
-        by_group.iter_mut().enumerate().for_each(|(group, trees)| *trees = (each + usize::from(group < over)) as u32);
+        self.scorer.group_scores(&row[..self.n_features()])
     }
 
     fn n_groups(&self) -> usize {

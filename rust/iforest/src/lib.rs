@@ -30,11 +30,14 @@ mod error;
 mod extent;
 mod forest;
 mod grow;
+mod key;
 mod params;
 mod parts;
 mod path_length;
 mod random;
 mod rows;
+mod score;
+mod steps;
 mod tree;
 mod walk;
 

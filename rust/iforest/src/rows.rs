@@ -41,6 +41,12 @@ impl<'a> Rows<'a> {
         self.values.chunks_exact(self.n_features)
     }
 
+    /// The rows in order, so many at a time.
+    pub(crate) fn blocks(&self, rows: usize) -> impl Iterator<Item = Rows<'a>> {
+        let n_features = self.n_features;
+        self.values.chunks(rows * n_features).map(move |values| Rows { values, n_features })
+    }
+
     /// All values, row after row.
     pub fn values(&self) -> &'a [f32] {
         self.values

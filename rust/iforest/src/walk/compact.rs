@@ -12,6 +12,7 @@
 //! bit, turns the index of a node into that of a leaf.
 
 use crate::Rows;
+use crate::key::{from_key, key};
 use crate::tree::{Node, Tree};
 
 const HEIGHT: usize = 8;
@@ -20,7 +21,7 @@ const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
 
 /// How many walks go on side by side, to hide the latency of each step behind the others.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
 type Keys = [u32; MAX_COLUMNS];
 
@@ -45,20 +46,6 @@ pub(crate) fn shorten(threshold: f32, min: f32, max: f32) -> f32 {
     [up, down].map(from_key).into_iter().find(|&short| short > min && short <= max).unwrap_or(threshold)
 }
 
-/// An integer that sorts as the value does; 0 for a missing value, and the same for both zeros.
-fn key(value: f32) -> u32 {
-    if value.is_nan() {
-        return 0;
-    }
-    let bits = (value + 0.0).to_bits();
-    // A float's bits sort as a signed magnitude: flip all of a negative, the sign alone of a positive.
-    bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000)
-}
-
-fn from_key(key: u32) -> f32 {
-    f32::from_bits(if key & 0x8000_0000 != 0 { key ^ 0x8000_0000 } else { !key })
-}
-
 fn keys(row: &[f32]) -> Keys {
     let mut keys = [0; MAX_COLUMNS];
     for (column, (slot, &value)) in keys.iter_mut().zip(row).enumerate() {
@@ -69,27 +56,24 @@ fn keys(row: &[f32]) -> Keys {
 
 impl Compact {
     /// None where a tree is too high, a row too wide, or a threshold too long.
-    pub(crate) fn new(trees: &[Tree], n_features: usize) -> Option<Self> {
+    pub(crate) fn new(trees: &[&Tree], n_features: usize) -> Option<Self> {
         if n_features > MAX_COLUMNS {
             return None;
         }
-        Some(Self { trees: trees.iter().map(CompleteTree::new).collect::<Option<_>>()? })
+        let mut trees = trees.iter().map(|tree| CompleteTree::new(tree)).collect::<Option<Vec<_>>>()?;
+        // Every path in these has length 0.
+        trees.resize_with(trees.len().next_multiple_of(LANES), CompleteTree::empty);
+        Some(Self { trees })
     }
 
     pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
         let keys = keys(row);
         let mut groups = (0..sums.len()).cycle();
-        for trees in self.trees.chunks(LANES) {
+        for trees in self.trees.as_chunks::<LANES>().0 {
             let mut at = [1u8; LANES];
-            if let Ok(trees) = <&[CompleteTree; LANES]>::try_from(trees) {
-                for _ in 0..HEIGHT {
-                    for (at, tree) in at.iter_mut().zip(trees) {
-                        *at = tree.step(*at, &keys);
-                    }
-                }
-            } else {
+            for _ in 0..HEIGHT {
                 for (at, tree) in at.iter_mut().zip(trees) {
-                    *at = tree.walk(&keys);
+                    *at = tree.step(*at, &keys);
                 }
             }
             for ((tree, at), group) in trees.iter().zip(at).zip(&mut groups) {
@@ -118,16 +102,15 @@ impl Compact {
             }
         }
     }
-
-    pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
-        let tree = &self.trees[tree];
-        tree.leaf(tree.walk(&keys(row)))
-    }
 }
 
 impl CompleteTree {
+    fn empty() -> Self {
+        Self { nodes: [0; 1 << HEIGHT], leaves: [0; 1 << HEIGHT] }
+    }
+
     fn new(tree: &Tree) -> Option<Self> {
-        let mut complete = Self { nodes: [0; 1 << HEIGHT], leaves: [0; 1 << HEIGHT] };
+        let mut complete = Self::empty();
         // Preorder: the next node belongs to the place that was reserved last. A place is its depth and its index.
         let mut places = vec![(0, 1usize)];
         for node in &tree.0 {
@@ -156,11 +139,6 @@ impl CompleteTree {
         (at << 1) | u8::from(keys[(node & COLUMN_MASK) as usize] >= node)
     }
 
-    /// The leaf a row ends in.
-    fn walk(&self, keys: &Keys) -> u8 {
-        (0..HEIGHT).fold(1, |at, _| self.step(at, keys))
-    }
-
     fn leaf(&self, at: u8) -> u64 {
         u64::from(self.leaves[usize::from(at)])
     }
@@ -172,15 +150,6 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn keys_sort_as_values_do(a in any::<f32>(), b in any::<f32>()) {
-            prop_assume!(!a.is_nan() && !b.is_nan());
-            prop_assert_eq!(key(a) < key(b), a < b);
-            prop_assert_eq!(key(a) == key(b), a == b);
-            prop_assert!(key(a) > key(f32::NAN));
-            prop_assert_eq!(from_key(key(a)), a);
-        }
-
         #[test]
         fn a_shortened_threshold_still_cuts(a in any::<f32>(), b in any::<f32>(), at in 0f64..1.0) {
             prop_assume!(a.is_finite() && b.is_finite() && a < b);

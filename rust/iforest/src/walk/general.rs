@@ -25,7 +25,7 @@ pub(crate) struct General {
 }
 
 impl General {
-    pub(crate) fn new(trees: &[Tree]) -> Self {
+    pub(crate) fn new(trees: &[&Tree]) -> Self {
         let n = trees.iter().map(|tree| tree.0.len()).sum();
         let mut walk = Self {
             steps: Vec::with_capacity(n),
@@ -78,11 +78,6 @@ impl General {
                 sums[group] += u64::from(self.units[at as usize]);
             }
         }
-    }
-
-    pub(crate) fn path_units_in(&self, tree: usize, row: &[f32]) -> u64 {
-        let end = (0..self.height).fold(self.roots[tree], |at, _| self.step(at, row));
-        u64::from(self.units[end as usize])
     }
 
     fn step(&self, at: u32, row: &[f32]) -> u32 {

@@ -1,0 +1,251 @@
+//! From a row to its score: the path lengths of each group of trees, what a group makes of them, and the mean of all.
+//!
+//! How path lengths are found is for [`Walk`] and [`Steps`] to say.
+
+use crate::extent::{Extent, chance_of_parting};
+use crate::params::MAX_GROUPS;
+use crate::path_length::UNITS_PER_EDGE;
+use crate::steps::Steps;
+use crate::tree::Tree;
+use crate::walk::Walk;
+use crate::{Rows, average_path_length};
+
+/// Rows scored together: enough to share what each group's trees bring into the cache, few enough to stay there.
+const ROWS_PER_BLOCK: usize = 128;
+
+/// The trees of a forest by groups, ready to score.
+#[derive(Clone, Debug)]
+pub(crate) struct Scorer {
+    groups: Vec<Group>,
+    /// The trees of those groups that have no steps. These groups take turns, as all do in the forest.
+    walk: Walk,
+    n_walked: usize,
+    mean: Mean,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    n_trees: u32,
+    extents: Vec<Extent>,
+    paths: Paths,
+}
+
+/// Where the path lengths of a group come from.
+#[derive(Clone, Debug)]
+enum Paths {
+    /// The trees cut one column. On each step the group has one power; `NaN` beyond the column's range, where the power
+    /// depends on more than the step.
+    Stepped { steps: Steps, powers: Vec<f64> },
+    /// The sum of this index of the walk.
+    Walked(usize),
+}
+
+/// The generalised mean of the groups' scores 2^(-E\[h\] / c(ψ)): the root of the mean of their powers.
+#[derive(Clone, Copy, Debug)]
+struct Mean {
+    /// The power and the root.
+    emphasis: f64,
+    /// -1 / c(ψ).
+    exponent_per_edge: f64,
+}
+
+impl Scorer {
+    /// Tree `i` belongs to group `i` modulo `n_groups`; `extents` are those of every group, or none.
+    pub(crate) fn new(
+        trees: &[Tree],
+        n_features: usize,
+        n_groups: usize,
+        extents: &[Vec<Extent>],
+        sample_size: usize,
+        emphasis: u8,
+    ) -> Self {
+        // The mean over one group is its score, whatever the emphasis.
+        let emphasis = if n_groups == 1 { 1.0 } else { f64::from(emphasis) };
+        let mean = Mean { emphasis, exponent_per_edge: -1.0 / average_path_length(sample_size) };
+        let (mut n_walked, mut groups) = (0, Vec::with_capacity(n_groups));
+        for group in 0..n_groups {
+            let trees = trees.iter().skip(group).step_by(n_groups);
+            let extents = extents.get(group).cloned().unwrap_or_default();
+            let n_trees = trees.len() as u32;
+            let paths = match Steps::of(trees, &extents) {
+                Some(steps) => {
+                    let powers = steps.iter().map(|(value, units)| {
+                        let beyond = extents.iter().any(|extent| extent.is_beyond(value));
+                        if beyond { f64::NAN } else { mean.power(mean.exponent(units, n_trees, 0.0)) }
+                    });
+                    Paths::Stepped { powers: powers.collect(), steps }
+                }
+                None => {
+                    n_walked += 1;
+                    Paths::Walked(n_walked - 1)
+                }
+            };
+            groups.push(Group { n_trees, extents, paths });
+        }
+        let is_walked = |tree: usize| matches!(groups[tree % n_groups].paths, Paths::Walked(_));
+        let walked: Vec<&Tree> =
+            trees.iter().enumerate().filter(|(i, _)| is_walked(*i)).map(|(_, tree)| tree).collect();
+        Self { walk: Walk::new(&walked, n_features), n_walked, groups, mean }
+    }
+
+    /// The score of one row.
+    pub(crate) fn score(&self, row: &[f32]) -> f64 {
+        let (mut powers, mut sums) = ([0.0; MAX_GROUPS], [0; MAX_GROUPS]);
+        let (powers, sums) = (&mut powers[..self.groups.len()], &mut sums[..self.n_walked]);
+        self.walk.add_path_units(row, sums);
+        for (power, group) in powers.iter_mut().zip(&self.groups) {
+            *power = self.power(group, row, sums);
+        }
+        self.mean.of(powers)
+    }
+
+    /// The scores of many rows, in order; `scores` is appended to.
+    pub(crate) fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
+        let (n_groups, n_walked) = (self.groups.len(), self.n_walked);
+        let mut sums = vec![0; ROWS_PER_BLOCK * n_walked];
+        let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
+        scores.reserve(rows.len());
+        for rows in rows.blocks(ROWS_PER_BLOCK) {
+            let powers = &mut powers[..rows.len() * n_groups];
+            sums.fill(0);
+            self.walk.add_path_units_of_rows(rows, n_walked, &mut sums[..rows.len() * n_walked]);
+            for (at, group) in self.groups.iter().enumerate() {
+                for (i, row) in rows.iter().enumerate() {
+                    powers[i * n_groups + at] = self.power(group, row, &sums[i * n_walked..]);
+                }
+            }
+            scores.extend(powers.chunks_exact(n_groups).map(|powers| self.mean.of(powers)));
+        }
+    }
+
+    /// The score each group gives a row.
+    pub(crate) fn group_scores(&self, row: &[f32]) -> Vec<f64> {
+        let mut sums = vec![0; self.groups.len()];
+        self.sum_path_units(row, &mut sums);
+        let exponent = |(group, &units): (&Group, &u64)| libm::exp2(self.exponent(group, row, units, group.n_trees));
+        self.groups.iter().zip(&sums).map(exponent).collect()
+    }
+
+    /// The score of a row over as many trees of each group, with path lengths that sum up to this many units.
+    pub(crate) fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
+        let mut powers = [0.0; MAX_GROUPS];
+        let powers = &mut powers[..self.groups.len()];
+        for (power, ((group, &units), &trees)) in powers.iter_mut().zip(self.groups.iter().zip(sums).zip(trees)) {
+            *power = self.mean.power(self.exponent(group, row, units, trees));
+        }
+        self.mean.of(powers)
+    }
+
+    /// The path lengths of a row, in units, by group.
+    pub(crate) fn sum_path_units(&self, row: &[f32], sums: &mut [u64]) {
+        let mut walked = [0; MAX_GROUPS];
+        self.walk.add_path_units(row, &mut walked[..self.n_walked]);
+        for (sum, group) in sums.iter_mut().zip(&self.groups) {
+            *sum = match &group.paths {
+                Paths::Stepped { steps, .. } => steps.units(row),
+                Paths::Walked(at) => walked[*at],
+            };
+        }
+    }
+
+    /// How many trees each group has.
+    pub(crate) fn trees_by_group(&self) -> Vec<u32> {
+        self.groups.iter().map(|group| group.n_trees).collect()
+    }
+
+    /// What a group adds to the mean of powers.
+    fn power(&self, group: &Group, row: &[f32], walked: &[u64]) -> f64 {
+        let units = match &group.paths {
+            Paths::Stepped { steps, powers } => {
+                let step = steps.step(row);
+                if !powers[step].is_nan() {
+                    return powers[step];
+                }
+                steps.units_on(step)
+            }
+            Paths::Walked(at) => walked[*at],
+        };
+        self.mean.power(self.exponent(group, row, units, group.n_trees))
+    }
+
+    fn exponent(&self, group: &Group, row: &[f32], units: u64, trees: u32) -> f64 {
+        self.mean.exponent(units, trees, chance_of_parting(&group.extents, row))
+    }
+}
+
+impl Mean {
+    /// -E\[h\] / c(ψ) of a group: h is 1 with the probability that the row is parted from everything seen, and the
+    /// trees' path length otherwise.
+    fn exponent(self, units: u64, trees: u32, parted: f64) -> f64 {
+        let path_length = units as f64 / (UNITS_PER_EDGE * f64::from(trees));
+        (parted + (1.0 - parted) * path_length) * self.exponent_per_edge
+    }
+
+    fn power(self, exponent: f64) -> f64 {
+        libm::exp2(self.emphasis * exponent)
+    }
+
+    fn of(self, powers: &[f64]) -> f64 {
+        if let [score] = *powers {
+            return score;
+        }
+        let mean = powers.iter().sum::<f64>() / powers.len() as f64;
+        libm::exp2(libm::log2(mean) / self.emphasis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extent::extents;
+    use crate::grow::grow;
+    use crate::random::Random;
+    use proptest::prelude::*;
+
+    /// The same forest with no group stepped.
+    fn walked(scorer: &Scorer, trees: &[Tree], n_features: usize) -> Scorer {
+        let trees: Vec<&Tree> = trees.iter().collect();
+        let groups = scorer.groups.iter().cloned().enumerate();
+        let groups: Vec<Group> = groups.map(|(i, group)| Group { paths: Paths::Walked(i), ..group }).collect();
+        Scorer { walk: Walk::new(&trees, n_features), n_walked: groups.len(), groups, ..*scorer }
+    }
+
+    fn value() -> impl Strategy<Value = f32> {
+        prop_oneof![4 => (-20..20i8).prop_map(f32::from), 2 => -1e3f32..1e3, 1 => Just(f32::NAN)]
+    }
+
+    proptest! {
+        #[test]
+        fn steps_score_as_walks_do_to_the_last_bit(
+            values in prop::collection::vec(value(), 4 * 2..4 * 200),
+            probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
+            groups in prop::collection::vec(prop::sample::subsequence(vec![0u16, 1, 2, 3], 1..=2), 1..6),
+            trees_over in 0..9usize,
+            emphasis in 1..5u8,
+            seed: u64,
+        ) {
+            let rows = Rows::new(&values[..values.len() / 4 * 4], 4).unwrap();
+            let mut random = Random::new(seed);
+            let trees: Vec<Tree> = (0..groups.len() + trees_over)
+                .map(|i| grow(rows, &random.subset(rows.len(), 64), groups[i % groups.len()].clone(), &mut random))
+                .collect();
+            let extents: Vec<Vec<Extent>> = groups.iter().map(|columns| extents(rows, columns)).collect();
+            for extents in [&extents[..], &[]] {
+                let scorer = Scorer::new(&trees, 4, groups.len(), extents, 64, emphasis);
+                let walked = walked(&scorer, &trees, 4);
+                let probes = Rows::new(&probes, 4).unwrap();
+                let mut batch = Vec::new();
+                scorer.score_rows(probes, &mut batch);
+                for (row, batch) in probes.iter().zip(batch) {
+                    let score = scorer.score(row);
+                    prop_assert_eq!(score.to_bits(), walked.score(row).to_bits());
+                    prop_assert_eq!(score.to_bits(), batch.to_bits());
+                    prop_assert_eq!(scorer.group_scores(row), walked.group_scores(row));
+                    let mut sums = vec![0; groups.len()];
+                    scorer.sum_path_units(row, &mut sums);
+                    prop_assert_eq!(score, scorer.score_of(row, &sums, &scorer.trees_by_group()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Trees that all cut the same column: together they are a step function of it, and one search takes the place of a walk
+//! down every tree.
+//!
+//! Nothing is approximated: path lengths are summed as integers, so that summing them once, here, and summing them for
+//! each row give the same number.
+
+use crate::extent::Extent;
+use crate::key::{from_key, key};
+use crate::tree::{Node, Tree};
+
+/// The summed path lengths of some trees for every value of the one column they cut.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps {
+    column: u16,
+    /// The keys at which the steps begin, ascending; the first is 0.
+    begins: Vec<u32>,
+    /// The path length on each step, in units of 2^-24 edge.
+    units: Vec<u64>,
+}
+
+impl Steps {
+    /// None where the trees cut several columns. No step reaches across the ends of an extent.
+    pub(crate) fn of<'t>(trees: impl Iterator<Item = &'t Tree> + Clone, extents: &[Extent]) -> Option<Self> {
+        let cut = trees.clone().flat_map(|tree| &tree.0).filter_map(|node| match *node {
+            Node::Split { feature, .. } => Some(feature),
+            _ => None,
+        });
+        let mut columns = cut.chain(extents.iter().map(|extent| extent.column));
+        let column = columns.next()?;
+        if columns.any(|other| other != column) {
+            return None;
+        }
+        let mut changes: Vec<(u32, i64)> = extents.iter().flat_map(ends).map(|end| (end, 0)).collect();
+        trees.for_each(|tree| push_changes(tree, &mut changes));
+        changes.sort_unstable();
+        let (mut begins, mut units, mut sum) = (Vec::new(), Vec::new(), 0);
+        for at_one_key in changes.chunk_by(|a, b| a.0 == b.0) {
+            sum += at_one_key.iter().map(|change| change.1).sum::<i64>();
+            begins.push(at_one_key[0].0);
+            units.push(sum as u64);
+        }
+        Some(Self { column, begins, units })
+    }
+
+    /// The step of a row.
+    pub(crate) fn step(&self, row: &[f32]) -> usize {
+        let key = key(row[usize::from(self.column)]);
+        self.begins.partition_point(|&begin| begin <= key).saturating_sub(1)
+    }
+
+    /// The path length on a step, in units.
+    pub(crate) fn units_on(&self, step: usize) -> u64 {
+        self.units[step]
+    }
+
+    /// The path length of a row, in units.
+    pub(crate) fn units(&self, row: &[f32]) -> u64 {
+        self.units[self.step(row)]
+    }
+
+    /// The steps: the lowest value, and the path length in units.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (f32, u64)> {
+        self.begins.iter().map(|&begin| from_key(begin)).zip(self.units.iter().copied())
+    }
+}
+
+/// Where what is beyond an extent begins and ends: a missing value, 0, lies within every extent.
+fn ends(extent: &Extent) -> [u32; 4] {
+    [0, key(f32::NEG_INFINITY), key(extent.min), key(extent.max) + 1]
+}
+
+/// Adds the keys at which the path length in a tree changes, ascending, and by how much; the first is 0.
+fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
+    // Preorder: the next node belongs to the place that was reserved last. A place is its depth and the keys that get
+    // there; a stored tree may have places where none does.
+    let mut places = vec![(0, 0, u32::MAX)];
+    let mut before = 0;
+    for node in &tree.0 {
+        let Some((depth, from, to)) = places.pop() else { break };
+        match *node {
+            Node::Split { threshold, .. } => {
+                let cut = key(threshold).clamp(from, to);
+                places.extend([(depth + 1, cut, to), (depth + 1, from, cut)]);
+            }
+            leaf if from < to => {
+                let units = i64::from(leaf.units(depth));
+                changes.push((from, units - before));
+                before = units;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::walk::Walk;
+    use proptest::prelude::*;
+
+    /// A tree of column 1 from anything: thresholds in any order, so that some leaves are out of reach.
+    fn tree(thresholds: &[f32], mut shape: u64) -> Tree {
+        fn grow(thresholds: &mut std::slice::Iter<'_, f32>, shape: &mut u64, depth: usize, nodes: &mut Vec<Node>) {
+            let split = depth < 8 && *shape & 3 != 0;
+            *shape = shape.rotate_right(1);
+            match thresholds.next().filter(|_| split) {
+                Some(&threshold) => {
+                    nodes.push(Node::Split { feature: 1, threshold });
+                    grow(thresholds, shape, depth + 1, nodes);
+                    grow(thresholds, shape, depth + 1, nodes);
+                }
+                None => nodes.push(Node::Leaf { size: 1 + nodes.len() as u32 }),
+            }
+        }
+        let mut nodes = Vec::new();
+        grow(&mut thresholds.iter(), &mut shape, 0, &mut nodes);
+        Tree(nodes)
+    }
+
+    fn value() -> impl Strategy<Value = f32> {
+        let finite = any::<f32>().prop_filter("finite", |x| x.is_finite());
+        prop_oneof![4 => (-9..9i8).prop_map(f32::from), 1 => finite, 1 => Just(-0.0), 1 => Just(f32::MIN_POSITIVE)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_step_is_the_sum_of_the_walks(
+            thresholds in prop::collection::vec(prop::collection::vec(value(), 0..60), 1..9),
+            shape: u64,
+            (a, b) in (value(), value()),
+            probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 40),
+        ) {
+            let trees: Vec<Tree> = thresholds.iter().map(|thresholds| tree(thresholds, shape)).collect();
+            let extent = Extent { column: 1, min: a.min(b), max: a.max(b) };
+            let steps = Steps::of(trees.iter(), &[extent]).unwrap();
+            let walk = Walk::new(&trees.iter().collect::<Vec<_>>(), 2);
+            let beyond = |x: f32| x < extent.min || x > extent.max;
+            let edges = [extent.min, extent.max].into_iter().flat_map(|x| [x.next_down(), x, x.next_up()]);
+            let edges = edges.chain(thresholds.iter().flatten().flat_map(|x| [x.next_down(), *x]));
+            let mut seen = vec![None; steps.iter().count()];
+            for x in probes.into_iter().chain(edges).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
+                let mut sums = [0];
+                walk.add_path_units(&[0.0, x], &mut sums);
+                let step = steps.step(&[0.0, x]);
+                prop_assert_eq!(steps.units_on(step), sums[0], "{}", x);
+                let all_beyond = *seen[step].get_or_insert(beyond(x));
+                prop_assert_eq!(all_beyond, beyond(x), "{}", x);
+            }
+        }
+    }
+
+    #[test]
+    fn trees_of_several_columns_have_no_steps() {
+        let leaf = Node::Leaf { size: 1 };
+        let cut = |feature| Tree(vec![Node::Split { feature, threshold: 0.5 }, leaf, leaf]);
+        let extent = |column| Extent { column, min: 0.0, max: 1.0 };
+        assert!(Steps::of([cut(0), cut(0)].iter(), &[extent(0)]).is_some());
+        assert!(Steps::of([cut(0), cut(1)].iter(), &[]).is_none());
+        assert!(Steps::of([cut(0)].iter(), &[extent(1)]).is_none());
+        assert!(Steps::of([Tree(vec![leaf])].iter(), &[]).is_none());
+    }
+}
