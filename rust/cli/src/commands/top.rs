@@ -3,20 +3,21 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use detector::{Extractor, Model};
 use serde::Serialize;
 
 use super::model_for;
 use crate::args::TopArgs;
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::highest::{Entry, Highest};
 use crate::human;
 use crate::pipeline::{Batch, Run};
 use crate::source::Source;
 
-/// Columns of a terminal that the table is made for.
-const WIDTH: usize = 100;
+/// A score at or above the threshold.
+const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
@@ -38,7 +39,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     )?;
     summary.require_some()?;
     let entries = top.into_sorted();
-    super::print(&if args.json { json_lines(&entries)? } else { table(&entries, &model) })?;
+    super::print(&if args.json { json_lines(&entries)? } else { table(&entries, &model, console::width()) })?;
     console.note(&format!(
         "{}, {} at or above the threshold {:.6}",
         human::counted(summary.connections, "connection"),
@@ -49,7 +50,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
 }
 
 /// Everything of fixed width comes first, so that a long address pushes nothing out of line.
-fn table(entries: &[Entry], model: &Model) -> String {
+fn table(entries: &[Entry], model: &Model, width: usize) -> String {
     let years: Vec<String> = entries.iter().map(|entry| human::time(entry.connection().ts, "%Y")).collect();
     let one_year = years.windows(2).all(|pair| pair[0] == pair[1]);
     let (time_head, time_pattern) = match years.first().filter(|_| one_year) {
@@ -72,7 +73,7 @@ fn table(entries: &[Entry], model: &Model) -> String {
             above = false;
             if i > 0 {
                 let rule = format!("-- below the threshold {:.6} ", model.threshold());
-                let _ = writeln!(text, "{rule:-<WIDTH$}");
+                let _ = writeln!(text, "{rule:-<width$}");
             }
         }
         let unset = || "-".to_owned();
@@ -86,13 +87,15 @@ fn table(entries: &[Entry], model: &Model) -> String {
         );
         let originator = connection.orig.addr.to_string();
         let responder = human::responder(&connection);
-        let width = responder.chars().count();
+        let length = responder.chars().count();
+        let style = if above { ANOMALOUS } else { Style::new() };
+        let (score, rest) = start.split_at(8);
         // Writing to a string cannot fail.
-        let _ = if start.len() + originator.len() + 4 + width > WIDTH {
-            let indent = (start.len() + 2).min(WIDTH.saturating_sub(width));
-            writeln!(text, "{start}{originator} ->\n{:indent$}{responder}", "")
+        let _ = if start.len() + originator.len() + 4 + length > width {
+            let indent = (start.len() + 2).min(width.saturating_sub(length));
+            writeln!(text, "{style}{score}{style:#}{rest}{originator} ->\n{:indent$}{responder}", "")
         } else {
-            writeln!(text, "{start}{originator} -> {responder}")
+            writeln!(text, "{style}{score}{style:#}{rest}{originator} -> {responder}")
         };
     }
     text
