@@ -349,7 +349,6 @@ fn meaning(model: &Model) -> String {
 }
 
 fn rows_lead(shown: usize, above: usize, anomalous: u64, connections: u64) -> String {
-    let below = shown - above;
     let mut text = match (above, anomalous) {
         (0, 0) => "No connection is at or above the threshold.".to_owned(),
         (1, 1) => "One connection is at or above the threshold.".to_owned(),
@@ -362,12 +361,11 @@ fn rows_lead(shown: usize, above: usize, anomalous: u64, connections: u64) -> St
             human::count(all)
         ),
     };
-    if below > 0 {
-        text.push_str(&format!(
-            " The {} next most anomalous of all {} follow, their scores in grey.",
-            human::count(below as u64),
-            human::count(connections)
-        ));
+    let (below, connections) = (human::count((shown - above) as u64), human::count(connections));
+    match (above, shown - above) {
+        (_, 0) => {}
+        (0, _) => text.push_str(&format!(" The {below} most anomalous of all {connections} are listed.")),
+        _ => text.push_str(&format!(" The next {below} of all {connections} follow, their scores in grey.")),
     }
     text + " Out and In are payload sent by the originator and by the responder."
 }

@@ -1,0 +1,117 @@
+//! The commands of a page, and what they print.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Failed;
+
+/// A command, the lines of output that are shown with it, and where it stands.
+struct Shown {
+    command: String,
+    output: Vec<String>,
+    line: usize,
+}
+
+/// Runs the commands of a page, each in the same directory.
+pub fn run(root: &Path, page: &Path) -> Result<(), Failed> {
+    let shown = commands(&fs::read_to_string(page)?)?;
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let scratch = tempfile::tempdir()?;
+    let path = fill(root, scratch.path())?;
+    for Shown { command, output, line } in shown {
+        let run = Command::new("sh")
+            .args(["-c", &format!("{{ {command}\n}} 2>&1")])
+            .current_dir(scratch.path())
+            .env("PATH", &path)
+            .env("COLUMNS", "100")
+            .stdin(Stdio::null())
+            .output()?;
+        let printed = String::from_utf8_lossy(&run.stdout).into_owned();
+        if !run.status.success() {
+            return Err(format!("line {line}: {command}: {}\n{printed}", run.status).into());
+        }
+        let mut lines = printed.lines();
+        for wanted in output.iter().filter(|wanted| wanted.trim() != "...") {
+            if !lines.any(|line| matches(line.trim_end(), wanted.trim_end())) {
+                return Err(format!("line {line}: {command}: does not print {wanted:?}, but\n{printed}").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line is as shown, where `...` stands for anything.
+fn matches(line: &str, shown: &str) -> bool {
+    let parts: Vec<_> = shown.split("...").collect();
+    let [first, middle @ .., last] = parts.as_slice() else { return line == shown };
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// The commands of the blocks that are to be run. A command goes on in the next line after a backslash.
+fn commands(text: &str) -> Result<Vec<Shown>, Failed> {
+    let mut found: Vec<Shown> = Vec::new();
+    let mut fence = None;
+    let mut indent = 0;
+    for (i, line) in text.lines().enumerate() {
+        if fence.is_none() {
+            indent = line.len() - line.trim_start().len();
+        }
+        let line = line.get(indent..).unwrap_or_default();
+        match (fence, line.strip_prefix("```")) {
+            (None, Some(info)) => {
+                if ["sh", "bash", "shell"].contains(&info.trim()) {
+                    return Err(format!("line {}: commands are fenced as `console`, to be run", i + 1).into());
+                }
+                fence = Some(info.trim());
+            }
+            (Some(_), Some(_)) => fence = None,
+            (Some("console"), None) => match (line.strip_prefix("$ "), found.last_mut()) {
+                (Some(command), _) => {
+                    found.push(Shown { command: command.to_owned(), output: Vec::new(), line: i + 1 });
+                }
+                (None, Some(last)) if last.command.ends_with('\\') => {
+                    last.command.push('\n');
+                    last.command.push_str(line);
+                }
+                (None, Some(last)) => last.output.push(line.to_owned()),
+                (None, None) => return Err(format!("line {}: output without a command", i + 1).into()),
+            },
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Puts into a directory what the pages speak of, and returns the PATH that finds the program.
+fn fill(root: &Path, scratch: &Path) -> std::io::Result<OsString> {
+    let data = root.join("tests/data");
+    let copy = |from: &str, to: &str| -> std::io::Result<()> {
+        let to = scratch.join(to);
+        fs::create_dir_all(to.parent().unwrap_or(scratch))?;
+        fs::copy(data.join(from), to).map(drop)
+    };
+    for name in ["lab-day1.conn.log", "lab-day2.conn.log", "lab-day2.labelled.conn.log"] {
+        copy(name, &format!("tests/data/{name}"))?;
+    }
+    copy("lab-day2.conn.log", "conn.log")?;
+    copy("lab-day2.labelled.conn.log", "labelled.conn.log")?;
+    copy("lab-day1.conn.log", "logs/2025-03-04/conn.08:00:00-13:00:00.log")?;
+    copy("lab-day2.conn.log", "logs/2025-03-05/conn.08:00:00-18:00:00.log")?;
+    let program = Path::new(env!("CARGO_BIN_EXE_zeek-iforest"));
+    for directory in ["bin", "target/release"] {
+        fs::create_dir_all(scratch.join(directory))?;
+        std::os::unix::fs::symlink(program, scratch.join(directory).join("zeek-iforest"))?;
+    }
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(scratch.join("bin")).chain(std::env::split_paths(&before));
+    std::env::join_paths(path.collect::<Vec<PathBuf>>()).map_err(std::io::Error::other)
+}

@@ -1,0 +1,55 @@
+//! The documentation kept true: every command in it is run, every table that can be made from the source is.
+//!
+//! A block of commands is fenced as `console`. Lines that begin with `$ ` are run by a shell, one after the other, in a
+//! scratch copy with some logs; what follows a command is its output, in which `...` stands for anything. A block fenced
+//! as `console sensor` needs a running Zeek, one fenced as `console build` fetches or builds the project itself: these
+//! are not run. Between `<!-- made from NAME -->` and `<!-- end -->` stands what the source says;
+//! `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` writes it anew.
+
+mod blocks;
+mod tables;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut trials = Vec::new();
+    for page in pages(&root) {
+        let name = page.strip_prefix(&root).unwrap_or(&page).display().to_string();
+        let (root, path) = (root.clone(), page.clone());
+        trials.push(Trial::test(format!("commands of {name}"), move || blocks::run(&root, &path)));
+        let path = page.clone();
+        trials.push(Trial::test(format!("links of {name}"), move || links(&path)));
+        trials.push(Trial::test(format!("tables of {name}"), move || tables::check(&page)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The pages of the documentation: those at the top and those below `docs`.
+fn pages(root: &Path) -> Vec<PathBuf> {
+    let mut pages: Vec<_> = [root.to_owned(), root.join("docs")]
+        .into_iter()
+        .filter_map(|directory| std::fs::read_dir(directory).ok())
+        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    pages.sort();
+    pages
+}
+
+/// Every link to a file of this repository leads to one.
+fn links(page: &Path) -> Result<(), Failed> {
+    let directory = page.parent().unwrap_or(page);
+    let text = std::fs::read_to_string(page)?;
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let is_broken = |target: &&str| {
+        let file = target.split('#').next().unwrap_or(target);
+        !target.contains("://") && !file.is_empty() && !directory.join(file).exists()
+    };
+    let broken: Vec<_> = targets.filter(is_broken).collect();
+    if broken.is_empty() { Ok(()) } else { Err(format!("these links lead nowhere: {}", broken.join(", ")).into()) }
+}

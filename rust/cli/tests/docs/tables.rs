@@ -1,0 +1,138 @@
+//! What stands in a page because the source says so.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use detector::schema::{FEATURES, GROUPS, Kind};
+use libtest_mimic::Failed;
+
+const BEGIN: &str = "<!-- made from ";
+const END: &str = "<!-- end -->";
+
+/// Compares each such part of a page with what it is made from, or writes it anew.
+pub fn check(page: &Path) -> Result<(), Failed> {
+    let text = fs::read_to_string(page)?;
+    let mut made = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (name, after) = after.split_once(" -->\n").ok_or("a mark is not closed")?;
+        let (_, after) = after.split_once(END).ok_or_else(|| format!("the part made from {name} has no end"))?;
+        made.push_str(&format!("{before}{BEGIN}{name} -->\n{}\n{END}", make(name)?.trim_end()));
+        rest = after;
+    }
+    made.push_str(rest);
+    if made == text {
+        return Ok(());
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return Ok(fs::write(page, made)?);
+    }
+    Err(format!(
+        "{} is behind the source; write it anew with: UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs",
+        page.display()
+    )
+    .into())
+}
+
+fn make(name: &str) -> Result<String, Failed> {
+    match name.split_once(' ') {
+        None if name == "schema" => Ok(features()),
+        Some(("help", command)) => help(command),
+        Some(("options", scripts)) => Ok(table("option", "default", &declared(scripts, option)?)),
+        Some(("fields", scripts)) => Ok(table("field", "type", &declared(scripts, field)?)),
+        _ => Err(format!("nothing is made from {name:?}").into()),
+    }
+}
+
+fn features() -> String {
+    let mut text =
+        "| feature | is | what it measures, and for what | cut together with |\n|---|---|---|---|\n".to_owned();
+    for feature in FEATURES {
+        let kind = match feature.kind {
+            Kind::Number => "number",
+            Kind::Category => "category",
+        };
+        let mut company: Vec<_> = GROUPS
+            .iter()
+            .filter(|group| group.contains(&feature.column))
+            .flat_map(|group| group.iter().filter(|other| **other != feature.column))
+            .map(|other| format!("`{}`", FEATURES[*other as usize].name))
+            .collect();
+        company.dedup();
+        let company = if company.is_empty() { "nothing".to_owned() } else { company.join(", ") };
+        text.push_str(&format!("| `{}` | {kind} | {} | {company} |\n", feature.name, feature.meaning));
+    }
+    text
+}
+
+/// The help of a command as it is printed where there is no terminal.
+fn help(command: &str) -> Result<String, Failed> {
+    let run = Command::new(env!("CARGO_BIN_EXE_zeek-iforest"))
+        .args([command, "--help"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()?;
+    if !run.status.success() {
+        return Err(format!("there is no command {command}").into());
+    }
+    let lines: Vec<_> = std::str::from_utf8(&run.stdout)?.lines().map(str::trim_end).collect();
+    Ok(format!("```text\n{}\n```", lines.join("\n").trim_end()))
+}
+
+/// What a script declares: a name, what is said beside it, and its documentation.
+type Declared = (String, String, String);
+
+/// The declarations of a kind in the Zeek scripts of a directory, each with the comments before it.
+fn declared(directory: &str, declaration: fn(&str) -> Option<(String, String)>) -> Result<Vec<Declared>, Failed> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(directory);
+    let mut files: Vec<_> = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "zeek")) {
+        let mut said: Vec<String> = Vec::new();
+        let text = fs::read_to_string(file)?;
+        for line in text.lines().map(str::trim) {
+            if let Some(comment) = line.strip_prefix("##") {
+                said.push(plain(comment.trim()));
+                continue;
+            }
+            if let Some((name, beside)) = declaration(line).filter(|_| !said.is_empty()) {
+                found.push((name, beside, said.join(" ")));
+            }
+            said.clear();
+        }
+    }
+    Ok(found)
+}
+
+/// `option name = value;`, with or without a type.
+fn option(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.strip_prefix("option ")?.trim_end_matches(';').split_once('=')?;
+    let name = name.split(':').next().unwrap_or(name).trim();
+    Some((format!("IForest::{name}"), value.split('&').next().unwrap_or(value).trim().to_owned()))
+}
+
+/// `name: type &log;`: a field that is logged.
+fn field(line: &str) -> Option<(String, String)> {
+    let (name, rest) = line.strip_suffix(';')?.split_once(": ")?;
+    let (kind, attributes) = rest.split_once(" &")?;
+    attributes.split(['&', ' ']).any(|attribute| attribute == "log").then(|| (name.to_owned(), kind.to_owned()))
+}
+
+fn table(what: &str, beside: &str, rows: &[Declared]) -> String {
+    let mut text = format!("| {what} | {beside} | meaning |\n|---|---|---|\n");
+    for (name, beside, meaning) in rows {
+        text.push_str(&format!("| `{name}` | `{beside}` | {meaning} |\n"));
+    }
+    text
+}
+
+/// Zeek's markup as Markdown's.
+fn plain(text: &str) -> String {
+    let mut out = text.replace("``", "`");
+    for role in [":zeek:see:", ":zeek:type:", ":zeek:id:"] {
+        out = out.replace(role, "");
+    }
+    out
+}
