@@ -56,13 +56,15 @@ pub fn bytes(n: u64) -> String {
     format!("{value:.decimals$} {}", unit.unwrap_or(&"B"))
 }
 
-/// A duration in microseconds, in the two units that matter: `0.07s`, `12s`, `3m20s`, `2h03m`, `3d01h`.
+/// A duration in microseconds, in the two units that matter: `70ms`, `12s`, `3m20s`, `2h03m`, `3d01h`.
 pub fn duration(micros: i64) -> String {
     let seconds = micros.max(0) as f64 / 1e6;
     let whole = seconds.round() as u64;
     let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
     match () {
-        () if seconds < 0.995 => format!("{seconds:.2}s"),
+        () if micros <= 0 => "0s".to_owned(),
+        () if micros < 1_000 => "<1ms".to_owned(),
+        () if seconds < 0.9995 => format!("{:.0}ms", seconds * 1e3),
         () if seconds < 9.95 => format!("{seconds:.1}s"),
         () if minutes == 0 => format!("{whole}s"),
         () if hours == 0 => format!("{minutes}m{:02}s", whole % 60),
@@ -229,9 +231,11 @@ mod tests {
     #[test]
     fn durations() {
         let cases = [
-            (0, "0.00s"),
-            (70_000, "0.07s"),
-            (999_000, "1.0s"),
+            (0, "0s"),
+            (999, "<1ms"),
+            (70_000, "70ms"),
+            (999_499, "999ms"),
+            (999_500, "1.0s"),
             (9_940_000, "9.9s"),
             (9_960_000, "10s"),
             (59_700_000, "1m00s"),

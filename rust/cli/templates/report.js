@@ -37,7 +37,7 @@
 		if (!head.dataset.first) return;
 		const button = document.createElement('button');
 		button.type = 'button';
-		button.textContent = head.textContent;
+		button.textContent = head.dataset.label = head.textContent;
 		head.replaceChildren(button);
 		button.addEventListener('click', () => {
 			const now = head.getAttribute('aria-sort');
