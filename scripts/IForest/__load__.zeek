@@ -2,4 +2,8 @@
 # both gets one.
 @ifndef ( IForest::model_file )
 @load ./main
+@load ./learn
+@load ./cluster
+@load ./drift
+@load ./telemetry
 @endif

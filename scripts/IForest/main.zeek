@@ -1,13 +1,14 @@
 ##! Scores every connection with an isolation forest as it ends: ``anomaly_score`` in conn.log, a notice when the score
 ##! passes the threshold.
 ##!
-##! The model comes from ``zeek-iforest train``, run on conn.log of the network to be watched. It only scores: without a
-##! model, or with one that is refused, Zeek runs on as if this package were not there.
+##! The model is learnt in place (see ``learn.zeek``), or comes from ``zeek-iforest train``, run on conn.log of the network
+##! to be watched. Until there is a model, or with one that is refused, Zeek runs on as if this package were not there.
 
 @load base/frameworks/cluster
 @load base/frameworks/notice
 @load base/frameworks/reporter
 @load base/protocols/conn
+@load ./log
 
 module IForest;
 
@@ -26,9 +27,12 @@ export {
 		anomaly_score: double &log &optional;
 	};
 
-	## The model file. The empty string scores nothing. When another model
-	## is refused, the one before it stays at work.
+	## The model file. The empty string stands for a model learnt in place.
+	## When another model is refused, the one before it stays at work.
 	option model_file = "";
+
+	## Whether a model is learnt in place where no model file is set.
+	option learn = T;
 
 	## How often the model file is looked at; when it has changed, it is
 	## loaded again. 0 turns that off.
@@ -52,8 +56,12 @@ function load_model(path: string): bool
 	local refusal = __load_model(path);
 
 	if ( refusal == "" )
+		{
+		log_loaded(path);
 		return T;
+		}
 
+	log_refused(path, refusal);
 	Reporter::warning(fmt("IForest: %s", refusal));
 	return F;
 	}
@@ -107,6 +115,12 @@ function sees_connections(): bool
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::WORKER;
 	}
 
+# Whether this node's cluster, or this node alone, learns in place.
+function learns(): bool
+	{
+	return learn && model_file == "";
+	}
+
 event zeek_init()
 	{
 	if ( ! sees_connections() )
@@ -119,9 +133,9 @@ event zeek_init()
 	__set_threshold(threshold);
 	watch_model(model_check_interval);
 
-	if ( model_file == "" )
-		Reporter::warning("IForest: connections are not scored, because IForest::model_file is not set");
-	else
+	if ( model_file == "" && ! learn )
+		Reporter::warning("IForest: connections are not scored: IForest::model_file is not set, and IForest::learn is off");
+	else if ( model_file != "" )
 		load_model(model_file);
 	}
 

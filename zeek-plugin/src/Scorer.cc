@@ -12,11 +12,6 @@ namespace plugin::IForest_Scorer {
 
 namespace {
 
-iforest::Sensor& sensor() {
-    static rust::Box<iforest::Sensor> sensor = iforest::new_sensor();
-    return *sensor;
-}
-
 // The offsets for the type of this record.
 const ConnInfo& fields(const zeek::RecordVal& info) {
     static std::optional<ConnInfo> fields;
@@ -41,6 +36,11 @@ void report(iforest::Outcome outcome) {
 }
 
 } // namespace
+
+iforest::Sensor& sensor() {
+    static rust::Box<iforest::Sensor> sensor = iforest::new_sensor();
+    return *sensor;
+}
 
 std::string load_model(std::string_view path) {
     try {

@@ -7,7 +7,14 @@
 #include <string>
 #include <string_view>
 
+namespace iforest {
+struct Sensor;
+}
+
 namespace plugin::IForest_Scorer {
+
+// The one sensor of this process.
+iforest::Sensor& sensor();
 
 // Puts the model of a file to work. Returns why not, or nothing.
 std::string load_model(std::string_view path);

@@ -4,7 +4,9 @@
 //! goes wrong in here can reach C++ other than as a value: errors are sentences, a panic is caught and makes an
 //! [`Outcome::Fault`](ffi::Outcome).
 
+mod background;
 mod fault;
+mod learning;
 mod sensor;
 mod view;
 
@@ -81,6 +83,65 @@ mod ffi {
         score: f64,
     }
 
+    /// What the sensor has done so far, and how it stands.
+    #[derive(Clone, Copy, Default)]
+    struct Statistics {
+        /// Connections that have a score.
+        scored: u64,
+        /// Connections without a score, by the reason: no model, exempted, a failure of the software.
+        without_model: u64,
+        exempt: u64,
+        faults: u64,
+        /// Connections whose score passed the threshold.
+        flagged: u64,
+        /// Connections offered to learn from.
+        learnt: u64,
+        /// Models put to work, and models refused.
+        loaded: u64,
+        refused: u64,
+        /// Rows in the reservoir, and how many connections they stand for.
+        rows: u64,
+        seen: u64,
+        /// The population stability index of the live scores; 0 while there are too few.
+        drift: f64,
+    }
+
+    /// The model at work. Everything is zero without one.
+    #[derive(Default)]
+    struct Description {
+        /// When it was fitted, in microseconds since 1970: the later, the newer.
+        version: i64,
+        /// That of its file, in hexadecimal digits.
+        checksum: String,
+        connections: u64,
+        rows: u64,
+        trees: u64,
+        sample_size: u64,
+        threshold: f64,
+    }
+
+    /// What came to an end in the background.
+    enum Finished {
+        Nothing,
+        /// A model was fitted or calibrated, and is at work.
+        Fitted,
+        /// There is no such model; the one before it stays at work.
+        NotFitted,
+        /// A file was written, or not.
+        Saved,
+    }
+
+    /// The end of something in the background.
+    struct Done {
+        what: Finished,
+        /// What went wrong, if anything.
+        problem: String,
+        /// Seconds it took, on a thread of its own.
+        took: f64,
+        /// Seconds it held the caller up, from the start on, all in all.
+        pause: f64,
+    }
+
     extern "Rust" {
         /// A detector that may have no model yet.
         type Sensor;
@@ -108,6 +169,77 @@ mod ffi {
 
         /// Remembers a connection as context for those that follow.
         fn pass_by(self: &mut Sensor, connection: &ConnectionView) -> Outcome;
+
+        /// Learns in place from here on: so many rows, each counting half as much after `half_life` seconds. With other
+        /// figures than before it begins anew.
+        fn start_learning(self: &mut Sensor, rows: usize, half_life: f64);
+
+        /// Learns no more, and forgets what was not fitted yet.
+        fn stop_learning(self: &mut Sensor);
+
+        /// Learns from the connection that was handed over last.
+        fn learn(self: &mut Sensor);
+
+        /// Whether there is no model yet and enough was seen for one: `after` connections, a tenth of them in the
+        /// reservoir.
+        fn fit_is_due(self: &Sensor, after: u64) -> bool;
+
+        /// Starts to fit a model in the background, to be put to work by `finished` and written to `file` unless that is
+        /// empty.
+        fn fit(self: &mut Sensor, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
+
+        /// Like `fit`, but only calibrates the model at work on what was learnt since.
+        fn recalibrate(self: &mut Sensor, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
+
+        /// What has come to an end in the background; with `wait`, what will next.
+        fn finished(self: &mut Sensor, wait: bool) -> Done;
+
+        /// Whether anything is going on in the background that `finished` has not told of.
+        fn busy(self: &Sensor) -> bool;
+
+        /// Puts the model of a file to work, if there is such a file: one this sensor wrote.
+        fn load_state(self: &mut Sensor, file: &[u8]) -> Result<bool>;
+
+        /// Starts to write what was learnt to a file.
+        fn save_sample(self: &mut Sensor, file: &[u8]) -> Result<()>;
+
+        /// Takes in what was learnt before from a file, if there is one.
+        fn load_sample(self: &mut Sensor, file: &[u8]) -> Result<()>;
+
+        /// Takes what was learnt out, `most` rows of it, for another node.
+        fn take_sample(self: &mut Sensor, most: usize) -> Vec<u8>;
+
+        /// Takes in what another node has learnt.
+        fn merge_sample(self: &mut Sensor, bytes: &[u8]) -> Result<()>;
+
+        /// The key from which on the reservoir takes no more rows; infinite while it is not full.
+        fn sample_bound(self: &Sensor) -> f64;
+
+        /// Has rows left out that the reservoir they are for would not take.
+        fn set_sample_bound(self: &mut Sensor, bound: f64);
+
+        /// The file of the model at work; empty without one.
+        fn model_bytes(self: &Sensor) -> Vec<u8>;
+
+        /// Puts another node's model to work and writes it to `file` unless that is empty, if it is newer than the one at
+        /// work. Returns whether it was; an older one, or one that is damaged, is an error.
+        fn adopt_model(self: &mut Sensor, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool>;
+
+        /// The model at work.
+        fn describe(self: &Sensor) -> Description;
+
+        /// What was done so far.
+        fn statistics(self: &Sensor) -> Statistics;
+
+        /// How long the last connection took to score in seconds, if it was timed; negative if not.
+        fn scoring_time(self: &Sensor) -> f64;
+
+        /// Begins another slice of the window in which drift is looked for. Returns how the scores of the slice now over
+        /// were distributed; nothing without a model.
+        fn turn_drift(self: &mut Sensor) -> Vec<u64>;
+
+        /// Adds what another node with the same model has counted.
+        fn add_drift(self: &mut Sensor, counts: &[u64]) -> bool;
 
         /// What the software failed from, once: empty ever after.
         fn take_fault(self: &mut Sensor) -> String;

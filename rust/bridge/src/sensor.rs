@@ -5,21 +5,60 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use detector::{Detector, Model};
+use detector::{Connection, Detector, Drift, Extractor, Model, Row, learner};
 
 use crate::fault::{caught, silence};
-use crate::ffi::{ConnectionView, Outcome, Verdict};
+use crate::ffi::{ConnectionView, Description, Outcome, Statistics, Verdict};
+use crate::learning::Learning;
 use crate::view::connection;
+
+/// One connection in so many has its scoring timed.
+const TIMED: u64 = 16;
 
 /// A detector that may have no model yet.
 #[derive(Default)]
 pub struct Sensor {
-    detector: Option<Detector>,
+    scoring: Scoring,
+    pub(crate) learning: Learning,
     tried: Option<Tried>,
     threshold: Option<f64>,
+    statistics: Statistics,
+    /// How long the last connection took to score, if it was timed.
+    took: Option<Duration>,
+    last: Option<Last>,
     /// The first failure of the software, empty once told. Later ones are not kept: they are likely its echoes.
     fault: Option<String>,
+}
+
+/// What is done with a connection.
+#[derive(Default)]
+enum Scoring {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Its row is computed, to learn from it.
+    Extracting(Box<Extractor>),
+    /// It is scored.
+    On(Box<AtWork>),
+}
+
+/// A model at work.
+struct AtWork {
+    detector: Detector,
+    drift: Drift,
+    /// The model's file.
+    bytes: Vec<u8>,
+}
+
+/// The connection that was handed over last, as far as learning from it takes it.
+#[derive(Clone, Copy)]
+struct Last {
+    connection: Connection<'static>,
+    row: Row,
+    flagged: bool,
 }
 
 /// The model file that was last tried, and which version of it, whether it was loaded or refused.
@@ -51,17 +90,49 @@ impl Sensor {
         self.tried = Some(Tried { path: path.to_owned(), version: FileVersion::of(path) });
         let loaded = caught(|| Model::load(path).map_err(|refusal| refusal.to_string()));
         let model = loaded.unwrap_or_else(|fault| Err(format!("{}: {fault}", path.display()))).map_err(|refusal| {
-            let state = match self.detector {
+            self.statistics.refused += 1;
+            let state = match self.model() {
                 Some(_) => "the model before it stays at work",
                 None => "connections are not scored",
             };
             format!("{refusal}; {state}")
         })?;
-        match &mut self.detector {
-            Some(detector) => detector.replace_model(model),
-            None => self.detector = Some(Detector::new(model)),
-        }
+        let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
+        self.put_to_work(model, bytes);
         Ok(())
+    }
+
+    /// Puts a model to work; what was learnt of hosts stays.
+    pub(crate) fn put_to_work(&mut self, model: Model, bytes: Vec<u8>) {
+        self.statistics.loaded += 1;
+        let drift = Drift::new(model.calibration());
+        let detector = match std::mem::take(&mut self.scoring) {
+            Scoring::Off => Detector::new(model),
+            Scoring::Extracting(extractor) => Detector::resume(model, *extractor),
+            Scoring::On(mut at_work) => {
+                at_work.detector.replace_model(model);
+                at_work.detector
+            }
+        };
+        self.scoring = Scoring::On(Box::new(AtWork { detector, drift, bytes }));
+    }
+
+    /// Has the rows of connections computed, whether they are scored or not.
+    pub(crate) fn extract_without_model(&mut self) {
+        if matches!(self.scoring, Scoring::Off) {
+            self.scoring = Scoring::Extracting(Box::default());
+        }
+    }
+
+    pub(crate) fn model(&self) -> Option<&Arc<Model>> {
+        self.at_work().map(|at_work| at_work.detector.model())
+    }
+
+    fn at_work(&self) -> Option<&AtWork> {
+        match &self.scoring {
+            Scoring::On(at_work) => Some(at_work),
+            _ => None,
+        }
     }
 
     pub(crate) fn model_changed(&self) -> bool {
@@ -69,7 +140,13 @@ impl Sensor {
     }
 
     pub(crate) fn unload_model(&mut self) {
-        self.detector = None;
+        self.scoring = match std::mem::take(&mut self.scoring) {
+            Scoring::On(at_work) if self.learning.reservoir.is_some() => {
+                Scoring::Extracting(Box::new(at_work.detector.into_extractor()))
+            }
+            Scoring::Extracting(extractor) if self.learning.reservoir.is_some() => Scoring::Extracting(extractor),
+            _ => Scoring::Off,
+        };
         self.tried = None;
     }
 
@@ -78,20 +155,37 @@ impl Sensor {
     }
 
     pub(crate) fn threshold(&self) -> f64 {
-        let own = || self.detector.as_ref().map_or(0.0, |detector| detector.model().threshold());
+        let own = || self.model().map_or(0.0, |model| model.threshold());
         self.threshold.unwrap_or_else(own)
     }
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>) -> Verdict {
+        self.took = None;
         let none = |outcome| Verdict { outcome, anomalous: false, score: 0.0 };
-        let Some(detector) = &mut self.detector else { return none(Outcome::NoModel) };
-        match caught(|| detector.score(&connection(view))) {
-            Ok(verdict) => Verdict {
-                outcome: Outcome::Scored,
-                anomalous: self.threshold.map_or(verdict.anomalous, |threshold| verdict.score >= threshold),
-                score: verdict.score,
-            },
+        let AtWork { detector, drift, .. } = match &mut self.scoring {
+            Scoring::On(at_work) => &mut **at_work,
+            _ => {
+                self.statistics.without_model += 1;
+                return none(self.observe(view));
+            }
+        };
+        let began = self.statistics.scored.is_multiple_of(TIMED).then(Instant::now);
+        let connection = connection(view);
+        match caught(|| detector.score(&connection)) {
+            Ok(verdict) => {
+                self.took = began.map(|began| began.elapsed());
+                let score = verdict.score;
+                drift.observe(score);
+                let anomalous = self.threshold.map_or(verdict.anomalous, |threshold| score >= threshold);
+                self.statistics.scored += 1;
+                self.statistics.flagged += u64::from(anomalous);
+                // By the model's own threshold: one set by hand says what to report, not what is usual.
+                self.last =
+                    Some(Last { connection: lasting(&connection), row: *detector.row(), flagged: verdict.anomalous });
+                Verdict { outcome: Outcome::Scored, anomalous, score }
+            }
             Err(cause) => {
+                self.statistics.faults += 1;
                 self.fault.get_or_insert(cause);
                 none(Outcome::Fault)
             }
@@ -99,19 +193,110 @@ impl Sensor {
     }
 
     pub(crate) fn pass_by(&mut self, view: &ConnectionView<'_>) -> Outcome {
-        let Some(detector) = &mut self.detector else { return Outcome::NoModel };
-        match caught(|| detector.pass_by(&connection(view))) {
-            Ok(()) => Outcome::Scored,
+        self.statistics.exempt += 1;
+        self.observe(view)
+    }
+
+    /// Takes a connection in as context.
+    fn observe(&mut self, view: &ConnectionView<'_>) -> Outcome {
+        let connection = connection(view);
+        let scoring = &mut self.scoring;
+        let row = caught(|| match scoring {
+            Scoring::Off => None,
+            Scoring::Extracting(extractor) => Some(extractor.extract(&connection)),
+            Scoring::On(at_work) => {
+                at_work.detector.pass_by(&connection);
+                Some(*at_work.detector.row())
+            }
+        });
+        match row {
+            Ok(row) => {
+                self.last = row.map(|row| Last { connection: lasting(&connection), row, flagged: false });
+                if self.model().is_some() { Outcome::Scored } else { Outcome::NoModel }
+            }
             Err(cause) => {
+                self.statistics.faults += 1;
                 self.fault.get_or_insert(cause);
                 Outcome::Fault
             }
         }
     }
 
+    pub(crate) fn learn(&mut self) {
+        let (Some(last), Some(reservoir)) = (self.last.take(), &mut self.learning.reservoir) else { return };
+        learner::learn(reservoir, &last.connection, &last.row, last.flagged);
+        self.statistics.learnt += 1;
+    }
+
+    pub(crate) fn scoring_time(&self) -> f64 {
+        self.took.map_or(-1.0, |took| took.as_secs_f64())
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let reservoir = self.learning.reservoir.as_ref();
+        Statistics {
+            rows: reservoir.map_or(0, |reservoir| reservoir.len() as u64),
+            seen: reservoir.map_or(0, |reservoir| reservoir.seen()),
+            drift: self.at_work().and_then(|at_work| at_work.drift.index()).unwrap_or(0.0),
+            ..self.statistics
+        }
+    }
+
+    pub(crate) fn count_refusal(&mut self) {
+        self.statistics.refused += 1;
+    }
+
+    pub(crate) fn turn_drift(&mut self) -> Vec<u64> {
+        match &mut self.scoring {
+            Scoring::On(at_work) => at_work.drift.turn().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn add_drift(&mut self, counts: &[u64]) -> bool {
+        match (&mut self.scoring, counts.try_into()) {
+            (Scoring::On(at_work), Ok(counts)) => {
+                at_work.drift.add(counts);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn describe(&self) -> Description {
+        let Some(at_work) = self.at_work() else { return Description::default() };
+        let model = at_work.detector.model();
+        let provenance = model.provenance();
+        Description {
+            version: provenance.trained_at,
+            checksum: checksum(&at_work.bytes),
+            connections: provenance.connections,
+            rows: provenance.rows,
+            trees: model.forest().n_trees() as u64,
+            sample_size: model.forest().sample_size() as u64,
+            threshold: model.threshold(),
+        }
+    }
+
+    pub(crate) fn model_bytes(&self) -> Vec<u8> {
+        self.at_work().map(|at_work| at_work.bytes.clone()).unwrap_or_default()
+    }
+
     pub(crate) fn take_fault(&mut self) -> String {
         self.fault.as_mut().map(std::mem::take).unwrap_or_default()
     }
+}
+
+/// What a connection leaves behind when its texts are gone.
+fn lasting(connection: &Connection<'_>) -> Connection<'static> {
+    let Connection { ts, duration, orig, resp, proto, conn_state, missed_bytes, .. } = *connection;
+    Connection { ts, duration, orig, resp, proto, conn_state, missed_bytes, service: None, history: None }
+}
+
+/// The checksum in the header of a model's file, in hexadecimal digits.
+pub(crate) fn checksum(bytes: &[u8]) -> String {
+    let checksum = bytes.get(24..32).unwrap_or_default();
+    checksum.iter().rev().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -232,6 +417,83 @@ mod tests {
         }
         sensor.set_threshold(0.0);
         assert_eq!(sensor.threshold(), model().threshold());
+    }
+
+    #[test]
+    fn it_learns_and_then_scores() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("model");
+        let mut sensor = new_sensor();
+        sensor.start_learning(1000, 86_400.0);
+        assert!(!sensor.busy() && !sensor.fit_is_due(300));
+        for i in 0..400 {
+            assert!(sensor.score(&view(f64::from(i % 50) / 10.0, 80)).outcome == Outcome::NoModel);
+            sensor.learn();
+            // What was learnt from once is not learnt from again.
+            sensor.learn();
+        }
+        assert_eq!((sensor.statistics().seen, sensor.statistics().without_model), (400, 400));
+        // Of one originator no more than a quota is kept: not a tenth of what there was.
+        assert!(!sensor.fit_is_due(400) && sensor.fit_is_due(150));
+        sensor.fit(7, 20.0, file.as_os_str().as_bytes()).unwrap();
+        assert!(sensor.busy() && !sensor.fit_is_due(150));
+        assert!(sensor.fit(8, 20.0, b"").unwrap_err().contains("under way"));
+        let done = sensor.finished(true);
+        assert!(done.what == ffi::Finished::Fitted && done.problem.is_empty() && done.pause > 0.0);
+        assert!(sensor.score(&view(0.5, 80)).outcome == Outcome::Scored);
+        assert_eq!(sensor.describe().version, 7);
+        assert_eq!(fs::read(&file).unwrap(), sensor.model_bytes());
+
+        // Another node takes it over; an older or a damaged one it does not.
+        let mut other = new_sensor();
+        let (bytes, checksum) = (sensor.model_bytes(), sensor.describe().checksum);
+        assert_eq!(other.adopt_model(&bytes, &checksum, b""), Ok(true));
+        assert_eq!(other.adopt_model(&bytes, &checksum, b""), Ok(false), "it has that one");
+        assert!(other.score(&view(0.5, 80)).outcome == Outcome::Scored);
+        sensor.recalibrate(9, 20.0, b"").unwrap();
+        assert!(sensor.finished(true).what == ffi::Finished::Fitted);
+        assert_eq!(other.adopt_model(&sensor.model_bytes(), "", b""), Ok(true));
+        assert!(other.adopt_model(&bytes, &checksum, b"").unwrap_err().contains("older"));
+        let mut damaged = sensor.model_bytes();
+        damaged[500] ^= 1;
+        assert!(other.adopt_model(&damaged, "", b"").unwrap_err().contains("damaged"));
+        assert!(other.adopt_model(&sensor.model_bytes(), "0123456789abcdef", b"").unwrap_err().contains("announced"));
+        assert_eq!((other.describe().version, other.statistics().refused), (9, 3));
+    }
+
+    #[test]
+    fn samples_go_from_node_to_node() {
+        let mut worker = new_sensor();
+        let mut manager = new_sensor();
+        worker.start_learning(1000, 86_400.0);
+        manager.start_learning(1000, 86_400.0);
+        for i in 0..12 {
+            worker.score(&view(f64::from(i), 80));
+            worker.learn();
+        }
+        let (first, rest) = (worker.take_sample(10), worker.take_sample(10));
+        assert_eq!((worker.statistics().rows, worker.statistics().seen), (0, 0));
+        manager.merge_sample(&rest).unwrap();
+        manager.merge_sample(&first).unwrap();
+        assert_eq!((manager.statistics().rows, manager.statistics().seen), (12, 12));
+        let mut damaged = first.clone();
+        damaged[100] ^= 1;
+        assert!(manager.merge_sample(&damaged).unwrap_err().contains("damaged"));
+        let mut other = new_sensor();
+        other.start_learning(1000, 3600.0);
+        assert!(other.merge_sample(&first).unwrap_err().contains("half-life"));
+
+        // And to the next run.
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("sample");
+        let name = file.as_os_str().as_bytes();
+        let mut next = new_sensor();
+        next.start_learning(1000, 86_400.0);
+        next.load_sample(name).unwrap();
+        manager.save_sample(name).unwrap();
+        assert!(manager.finished(true).problem.is_empty());
+        next.load_sample(name).unwrap();
+        assert_eq!((next.statistics().rows, next.statistics().seen), (12, 12));
     }
 
     #[test]

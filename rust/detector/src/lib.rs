@@ -54,4 +54,4 @@ pub use reservoir::{Group, Mismatch, Reservoir, Sampling};
 pub use sample::{SampleError, SampleRefusal, save_bytes};
 pub use scorer::{Detector, Verdict};
 pub use sealed::Broken;
-pub use trainer::{Params, TrainError, Trainer, fit};
+pub use trainer::{Params, TrainError, Trainer, fit, recalibrate};

@@ -160,6 +160,11 @@ impl Model {
         }
     }
 
+    /// The same trees under another calibration.
+    pub(crate) fn with_calibration(&self, calibration: Calibration, provenance: Provenance) -> Self {
+        Self::new(self.rarity.clone(), self.forest.clone(), calibration, provenance)
+    }
+
     /// The score of a row, between 0 and 1, in whole millionths.
     pub fn score(&self, row: &Row) -> f64 {
         in_millionths(self.forest.score(&self.encode(row)))

@@ -172,13 +172,16 @@ impl Reservoir {
         Ok(())
     }
 
-    /// Takes the rows with the smallest keys out, `most` of them, and with them what was seen; the others stay.
+    /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for the
+    /// rows that stay.
     pub fn take(&mut self, most: usize) -> Self {
         let mut entries: Vec<Entry> = self.by_key.iter().map(|&(_, place)| self.entries[place as usize]).collect();
         let rest = entries.split_off(most.min(entries.len()));
         let mut taken = Self::new(self.sampling, self.seed);
-        taken.seen = std::mem::take(&mut self.seen);
-        taken.span = self.span.take();
+        let left = (rest.len() as u64).min(self.seen);
+        (taken.seen, taken.span) = (self.seen - left, self.span);
+        self.seen = left;
+        self.span = self.span.filter(|_| left > 0);
         entries.into_iter().for_each(|entry| _ = taken.insert(entry));
         self.entries.clear();
         self.by_key.clear();
@@ -446,7 +449,7 @@ mod tests {
         (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, Group(i as u64 % 5 * 2)));
         let whole = reservoir.clone();
         let first = reservoir.take(40);
-        assert_eq!((first.len(), first.seen(), reservoir.len(), reservoir.seen()), (40, 500, 60, 0));
+        assert_eq!((first.len(), first.seen(), reservoir.len(), reservoir.seen()), (40, 440, 60, 60));
         let mut again = Reservoir::new(sampling, 5);
         again.merge(&reservoir.take(usize::MAX)).unwrap();
         again.merge(&first).unwrap();

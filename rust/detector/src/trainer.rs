@@ -103,12 +103,44 @@ pub fn fit(sample: &Reservoir, params: &Params) -> Result<Model, TrainError> {
     grow(sample, sample.entries_by_key().copied().collect(), params)
 }
 
-fn grow(sample: &Reservoir, entries: Vec<Entry>, params: &Params) -> Result<Model, TrainError> {
-    let seen = sample.seen();
-    let mut rows: Vec<Row> = entries.iter().map(|entry| entry.row).collect();
-    let (Some((first_ts, last_ts)), true) = (sample.span(), rows.len() >= 2) else {
-        return Err(TrainError::TooFewConnections(seen));
+/// The same trees, calibrated on another sample: where the traffic has changed but its kinds have not.
+///
+/// # Errors
+/// [`TrainError`] when the sample has too few rows.
+pub fn recalibrate(model: &Model, sample: &Reservoir, alerts_per_day: f64) -> Result<Model, TrainError> {
+    let entries: Vec<Entry> = sample.entries_by_key().copied().collect();
+    let rows: Vec<Row> = entries.iter().map(|entry| entry.row).collect();
+    let provenance = provenance(sample, model.provenance().seed, alerts_per_day)?;
+    let calibration = calibrate(&provenance, &entries, &model.score_rows(&rows));
+    Ok(model.with_calibration(calibration, provenance))
+}
+
+fn provenance(sample: &Reservoir, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
+    let (Some((first_ts, last_ts)), true) = (sample.span(), sample.len() >= 2) else {
+        return Err(TrainError::TooFewConnections(sample.seen()));
     };
+    let (connections, rows) = (sample.seen(), sample.len() as u64);
+    Ok(Provenance { first_ts, last_ts, connections, rows, seed, alerts_per_day, ..Provenance::default() })
+}
+
+/// The distribution of the scores that are to decide on the threshold.
+///
+/// Of the rows flagged when they were seen, as many as the budget allows count. If those beyond it did, a flood of alerts
+/// would raise the threshold above itself; if none did, each fit would lower it further.
+fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Calibration {
+    let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
+    let mut budget = (provenance.share_of_alerts() * usual as f64).ceil();
+    let mut counts = |entry: &Entry| {
+        budget -= f64::from(u8::from(entry.group.is_flagged()));
+        !entry.group.is_flagged() || budget >= 0.0
+    };
+    let scores = entries.iter().zip(scores).filter(|(entry, _)| counts(entry)).map(|(_, &score)| score);
+    Calibration::new(&scores.collect::<Vec<_>>())
+}
+
+fn grow(sample: &Reservoir, entries: Vec<Entry>, params: &Params) -> Result<Model, TrainError> {
+    let provenance = provenance(sample, params.seed, params.alerts_per_day)?;
+    let mut rows: Vec<Row> = entries.iter().map(|entry| entry.row).collect();
     let rarity = Rarity::count(&rows);
     rows.iter_mut().for_each(|row| rarity.encode(row));
     let rows = Rows::new(rows.as_flattened(), schema::N_FEATURES)?;
@@ -118,24 +150,6 @@ fn grow(sample: &Reservoir, entries: Vec<Entry>, params: &Params) -> Result<Mode
         forest.groups.clear();
     }
     let fit = Forest::fit_out_of_bag(rows, &forest, params.seed)?;
-    let provenance = Provenance {
-        first_ts,
-        last_ts,
-        connections: seen,
-        rows: rows.len() as u64,
-        seed: params.seed,
-        alerts_per_day: params.alerts_per_day,
-        ..Provenance::default()
-    };
-    // Of the rows flagged when they were seen, as many as the budget allows make the threshold. If those beyond it did,
-    // a flood of alerts would raise the threshold above itself; without any, each fit would lower it further.
-    let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
-    let mut budget = (provenance.share_of_alerts() * usual as f64).ceil();
-    let mut counts = |entry: &Entry| {
-        budget -= f64::from(u8::from(entry.group.is_flagged()));
-        !entry.group.is_flagged() || budget >= 0.0
-    };
-    let scores = entries.iter().zip(&fit.out_of_bag_scores).filter(|(entry, _)| counts(entry)).map(|(_, &score)| score);
-    let calibration = Calibration::new(&scores.collect::<Vec<_>>());
+    let calibration = calibrate(&provenance, &entries, &fit.out_of_bag_scores);
     Ok(Model::new(rarity, fit.forest, calibration, provenance))
 }

@@ -1,4 +1,5 @@
-# @TEST-DOC: Without a model there is one message, no score, and a hundred connections later still one message.
+# @TEST-DOC: Without a model, and told not to learn one, there is one message, no score, and a hundred connections later
+# @TEST-DOC: still one message.
 #
 # @TEST-EXEC: plain-zeek plain -r $DATA/lab-day1.pcap
 # @TEST-EXEC: zeek -C -r $DATA/lab-day1.pcap %INPUT
@@ -8,3 +9,5 @@
 # @TEST-EXEC: btest-diff output
 
 @load IForest
+
+redef IForest::learn = F;

@@ -10,6 +10,8 @@
 
 @load IForest
 
+redef IForest::learn = F;
+
 # Every notice counts here.
 redef Notice::default_suppression_interval = 0sec;
 

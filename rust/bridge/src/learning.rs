@@ -1,0 +1,217 @@
+//! The sensor's learning: its reservoir, the fits in the background, the model's state on disk, and what other nodes of
+//! a cluster hand over.
+//!
+//! When to learn, fit, save or send is decided by the scripts.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use detector::{Model, Params, Reservoir, learner};
+
+use crate::background::Background;
+use crate::fault::caught;
+use crate::ffi::{Done, Finished};
+use crate::sensor::Sensor;
+
+/// The seed of every fit at a sensor: what is drawn depends on the traffic as well.
+const SEED: u64 = 1;
+
+/// Learning in place.
+#[derive(Default)]
+pub(crate) struct Learning {
+    /// None while nothing is learnt.
+    pub(crate) reservoir: Option<Reservoir>,
+    background: Background<Report>,
+    fitting: bool,
+    /// How long starting the present fit held the main thread up.
+    pause: Duration,
+}
+
+/// What became of a job.
+enum Report {
+    Fitted { model: Box<Model>, bytes: Vec<u8>, written: Result<(), String>, took: Duration },
+    NotFitted(String),
+    Saved(Result<(), String>),
+}
+
+fn path(bytes: &[u8]) -> Option<PathBuf> {
+    (!bytes.is_empty()).then(|| Path::new(OsStr::from_bytes(bytes)).to_owned())
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    detector::save_bytes(path, bytes).map_err(|cause| cause.to_string())
+}
+
+impl Sensor {
+    pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
+        let sampling = learner::sampling(rows.max(2), ((half_life * 1e6) as i64).max(1));
+        let reservoir = &mut self.learning.reservoir;
+        if reservoir.as_ref().is_none_or(|reservoir| reservoir.sampling() != sampling) {
+            *reservoir = Some(Reservoir::new(sampling, SEED));
+        }
+        self.extract_without_model();
+    }
+
+    pub(crate) fn stop_learning(&mut self) {
+        self.learning.reservoir = None;
+    }
+
+    pub(crate) fn fit_is_due(&self, after: u64) -> bool {
+        let enough = |reservoir: &Reservoir| reservoir.seen() >= after && reservoir.len() as u64 >= after.div_ceil(10);
+        !self.learning.fitting && self.model().is_none() && self.learning.reservoir.as_ref().is_some_and(enough)
+    }
+
+    pub(crate) fn fit(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
+        let mut params = Params::default();
+        (params.seed, params.alerts_per_day) = (SEED, alerts_per_day);
+        self.start_fit(version, file, move |sample| detector::fit(sample, &params).map_err(|cause| cause.to_string()))
+    }
+
+    pub(crate) fn recalibrate(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
+        let model = self.model().ok_or("no model is at work")?.clone();
+        self.start_fit(version, file, move |sample| {
+            detector::recalibrate(&model, sample, alerts_per_day).map_err(|cause| cause.to_string())
+        })
+    }
+
+    fn start_fit(
+        &mut self,
+        version: i64,
+        file: &[u8],
+        fit: impl FnOnce(&Reservoir) -> Result<Model, String> + Send + 'static,
+    ) -> Result<(), String> {
+        let began = Instant::now();
+        let learning = &mut self.learning;
+        if learning.fitting {
+            return Err("a fit is under way".into());
+        }
+        let sample = learning.reservoir.as_ref().ok_or("nothing is learnt")?.clone();
+        let file = path(file);
+        let job = move || {
+            let began = Instant::now();
+            let fitted = fit(&sample).and_then(|mut model| {
+                model.set_origin(env!("CARGO_PKG_VERSION"), version, vec!["learnt by the sensor".into()]);
+                let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
+                Ok((Box::new(model), bytes))
+            });
+            match fitted {
+                Ok((model, bytes)) => {
+                    let written = file.map_or(Ok(()), |file| save(&file, &bytes));
+                    Report::Fitted { model, bytes, written, took: began.elapsed() }
+                }
+                Err(cause) => Report::NotFitted(cause),
+            }
+        };
+        learning.background.start(job, Report::NotFitted)?;
+        learning.fitting = true;
+        learning.pause = began.elapsed();
+        Ok(())
+    }
+
+    pub(crate) fn finished(&mut self, wait: bool) -> Done {
+        let nothing = || Done { what: Finished::Nothing, problem: String::new(), took: 0.0, pause: 0.0 };
+        let Some(report) = self.learning.background.take(wait) else { return nothing() };
+        match report {
+            Report::Fitted { model, bytes, written, took } => {
+                let began = Instant::now();
+                self.learning.fitting = false;
+                self.put_to_work(*model, bytes);
+                let pause = (self.learning.pause + began.elapsed()).as_secs_f64();
+                let problem = written.err().unwrap_or_default();
+                Done { what: Finished::Fitted, problem, took: took.as_secs_f64(), pause }
+            }
+            Report::NotFitted(problem) => {
+                self.learning.fitting = false;
+                Done { what: Finished::NotFitted, problem, ..nothing() }
+            }
+            Report::Saved(result) => {
+                Done { what: Finished::Saved, problem: result.err().unwrap_or_default(), ..nothing() }
+            }
+        }
+    }
+
+    pub(crate) fn busy(&self) -> bool {
+        self.learning.background.running() > 0
+    }
+
+    pub(crate) fn save_sample(&mut self, file: &[u8]) -> Result<(), String> {
+        let (Some(reservoir), Some(file)) = (&self.learning.reservoir, path(file)) else { return Ok(()) };
+        let bytes = reservoir.to_bytes();
+        self.learning.background.start(move || Report::Saved(save(&file, &bytes)), |fault| Report::Saved(Err(fault)))
+    }
+
+    pub(crate) fn load_sample(&mut self, file: &[u8]) -> Result<(), String> {
+        let (Some(reservoir), Some(file)) = (&mut self.learning.reservoir, path(file).filter(|file| file.exists()))
+        else {
+            return Ok(());
+        };
+        let named = |cause: &dyn std::fmt::Display| format!("{}: {cause}", file.display());
+        let sample = caught(|| Reservoir::load(&file, SEED).map_err(|refusal| refusal.to_string()));
+        let sample = sample.unwrap_or_else(|fault| Err(named(&fault)))?;
+        reservoir.merge(&sample).map_err(|mismatch| named(&mismatch))
+    }
+
+    pub(crate) fn take_sample(&mut self, most: usize) -> Vec<u8> {
+        self.learning.reservoir.as_mut().map(|reservoir| reservoir.take(most).to_bytes()).unwrap_or_default()
+    }
+
+    pub(crate) fn merge_sample(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let reservoir = self.learning.reservoir.as_mut().ok_or("nothing is learnt here")?;
+        let merged = caught(|| {
+            let sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| refusal.to_string())?;
+            reservoir.merge(&sample).map_err(|mismatch| mismatch.to_string())
+        });
+        merged.unwrap_or_else(Err).map_err(|cause| format!("the sample {cause}"))
+    }
+
+    pub(crate) fn sample_bound(&self) -> f64 {
+        self.learning.reservoir.as_ref().and_then(Reservoir::bound).unwrap_or(f64::INFINITY)
+    }
+
+    pub(crate) fn set_sample_bound(&mut self, bound: f64) {
+        if let Some(reservoir) = &mut self.learning.reservoir {
+            reservoir.set_bound(Some(bound));
+        }
+    }
+
+    pub(crate) fn load_state(&mut self, file: &[u8]) -> Result<bool, String> {
+        let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(false) };
+        let model = caught(|| Model::load(&file).map_err(|refusal| refusal.to_string()));
+        let model = model.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?;
+        let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
+        self.put_to_work(model, bytes);
+        Ok(true)
+    }
+
+    pub(crate) fn adopt_model(&mut self, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool, String> {
+        self.adopt(bytes, checksum, file).inspect_err(|_| self.count_refusal())
+    }
+
+    fn adopt(&mut self, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool, String> {
+        let model = caught(|| Model::from_bytes(bytes).map_err(|refusal| refusal.to_string()));
+        let model = model.unwrap_or_else(Err).map_err(|cause| format!("the model {cause}"))?;
+        if !checksum.is_empty() && checksum != crate::sensor::checksum(bytes) {
+            return Err("the model is damaged: its checksum is not the one announced".into());
+        }
+        let version = model.provenance().trained_at;
+        let at_work = self.model().map_or(i64::MIN, |model| model.provenance().trained_at);
+        if version < at_work {
+            let behind = Duration::from_micros(at_work.abs_diff(version)).as_secs_f64();
+            return Err(format!("the model is {behind:.6} seconds older than the one at work"));
+        }
+        if version == at_work {
+            return Ok(false);
+        }
+        let bytes = bytes.to_vec();
+        if let Some(file) = path(file) {
+            let copy = bytes.clone();
+            self.learning
+                .background
+                .start(move || Report::Saved(save(&file, &copy)), |fault| Report::Saved(Err(fault)))?;
+        }
+        self.put_to_work(model, bytes);
+        Ok(true)
+    }
+}

@@ -1,0 +1,16 @@
+# @TEST-DOC: When live scores stay away from the calibration, the model is calibrated anew; when that does not help, there
+# @TEST-DOC: is a notice and it is fitted anew.
+#
+# @TEST-EXEC: zeek -C -r $DATA/lab-day2.pcap %INPUT
+# @TEST-EXEC: column iforest_model.log action >output
+# @TEST-EXEC: column notice.log note msg | grep Model_Drift | sed 's/index [0-9.]*/index N/' >>output
+# @TEST-EXEC: btest-diff output
+
+@load IForest
+
+redef IForest::learn_after = 500;
+redef IForest::refit_interval = 0sec;
+redef IForest::drift_window = 8hrs;
+# Lower than any index: what is tested is what follows.
+redef IForest::drift_threshold = -1.0;
+redef IForest::drift_patience = 10;

@@ -1,0 +1,33 @@
+# @TEST-DOC: The figures for Prometheus are those of the logs.
+#
+# @TEST-EXEC: iforest-zeek scored -r $DATA/lab-day2.pcap %INPUT IForest::threshold=0.6 Notice::default_suppression_interval=0sec >metrics
+# @TEST-EXEC: column scored/conn.log proto anomaly_score >rows
+# @TEST-EXEC: awk '$2 != "-" { n++ } $2 >= 0.6 { f++ } $1 == "icmp" { i++ } END { printf "connections_flagged %d\nconnections_scored %d\nconnections_skipped exempt %d\nscore %d\n", f, n, i, n }' rows >expected
+# @TEST-EXEC: grep -E '^(connections_flagged|connections_scored|connections_skipped exempt|score) ' metrics | diff expected -
+# @TEST-EXEC: cut -d ' ' -f 1 metrics | uniq >output
+# @TEST-EXEC: btest-diff output
+
+@load IForest
+
+hook IForest::score_policy(c: connection)
+	{
+	if ( c$conn$proto == icmp )
+		break;
+	}
+
+event zeek_done() &priority=-10
+	{
+	local lines: vector of string;
+
+	for ( _, metric in Telemetry::collect_metrics("iforest") )
+		lines += fmt("%s %s%.0f", sub(metric$opts$name, /^iforest_/, ""),
+		             |metric$label_values| > 0 ? join_string_vec(metric$label_values, ",") + " " : "", metric$value);
+
+	for ( _, histogram in Telemetry::collect_histogram_metrics("iforest") )
+		lines += fmt("%s %.0f", sub(histogram$opts$name, /^iforest_/, ""), histogram$observations);
+
+	sort(lines, strcmp);
+
+	for ( _, line in lines )
+		print sub(line, /_total/, "");
+	}
