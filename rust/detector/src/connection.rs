@@ -171,7 +171,22 @@ impl ConnState {
 
     /// From conn.log's name for it.
     pub fn parse(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name().as_bytes() == name)
+        Some(match name {
+            b"S0" => Self::S0,
+            b"S1" => Self::S1,
+            b"SF" => Self::SF,
+            b"REJ" => Self::REJ,
+            b"S2" => Self::S2,
+            b"S3" => Self::S3,
+            b"RSTO" => Self::RSTO,
+            b"RSTR" => Self::RSTR,
+            b"RSTOS0" => Self::RSTOS0,
+            b"RSTRH" => Self::RSTRH,
+            b"SH" => Self::SH,
+            b"SHR" => Self::SHR,
+            b"OTH" => Self::OTH,
+            _ => return None,
+        })
     }
 
     /// conn.log's name for it.

@@ -16,6 +16,17 @@ pub(crate) struct Steps {
     begins: Vec<u32>,
     /// The path length on each step, in units of 2^-24 edge.
     units: Vec<u64>,
+    grid: Grid,
+}
+
+/// The values from the first threshold to the last cut into equal cells: which steps a cell can be on is looked up, and
+/// of those there are one or two.
+#[derive(Clone, Debug)]
+struct Grid {
+    low: f32,
+    cells_per_unit: f32,
+    /// The first step of each cell, and behind the last cell the last step.
+    first: Vec<u32>,
 }
 
 impl Steps {
@@ -39,13 +50,15 @@ impl Steps {
             begins.push(at_one_key[0].0);
             units.push(sum as u64);
         }
-        Some(Self { column, begins, units })
+        Some(Self { column, grid: Grid::new(&begins), begins, units })
     }
 
     /// The step of a row.
     pub(crate) fn step(&self, row: &[f32]) -> usize {
-        let key = key(row[usize::from(self.column)]);
-        self.begins.partition_point(|&begin| begin <= key).saturating_sub(1)
+        let value = row[usize::from(self.column)];
+        let (first, last) = self.grid.steps(value);
+        let key = key(value);
+        first + self.begins[first + 1..=last].partition_point(|&begin| begin <= key)
     }
 
     /// The path length on a step, in units.
@@ -61,6 +74,37 @@ impl Steps {
     /// The steps: the lowest value, and the path length in units.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (f32, u64)> {
         self.begins.iter().map(|&begin| from_key(begin)).zip(self.units.iter().copied())
+    }
+}
+
+impl Grid {
+    const CELLS_PER_STEP: usize = 2;
+
+    fn new(begins: &[u32]) -> Self {
+        let finite = || begins.iter().map(|&begin| from_key(begin)).filter(|value| value.is_finite());
+        let (low, high) = (finite().next().unwrap_or(0.0), finite().next_back().unwrap_or(0.0));
+        let cells = Self::CELLS_PER_STEP * begins.len();
+        let mut grid = Self { low, cells_per_unit: cells as f32 / (high - low), first: vec![0; cells + 1] };
+        // The cells of values rise with them: the last step that begins in an earlier cell is the first of this one.
+        let mut step = 0;
+        for cell in 1..=cells {
+            while begins.get(step + 1).is_some_and(|&begin| grid.cell(from_key(begin)) < cell) {
+                step += 1;
+            }
+            grid.first[cell] = step as u32;
+        }
+        grid
+    }
+
+    /// What is too small, or missing, is in the first cell, what is too large in the last.
+    fn cell(&self, value: f32) -> usize {
+        (((value - self.low) * self.cells_per_unit) as usize).min(self.first.len() - 2)
+    }
+
+    /// The first and the last step that a value may be on.
+    fn steps(&self, value: f32) -> (usize, usize) {
+        let cell = self.cell(value);
+        (self.first[cell] as usize, self.first[cell + 1] as usize)
     }
 }
 

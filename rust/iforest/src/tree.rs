@@ -33,6 +33,19 @@ impl Node {
 pub(crate) struct Tree(pub(crate) Vec<Node>);
 
 impl Tree {
+    /// The depth of its deepest leaf.
+    pub(crate) fn height(&self) -> usize {
+        let (mut depths, mut height) = (vec![0], 0);
+        for node in &self.0 {
+            let Some(depth) = depths.pop() else { break };
+            height = height.max(depth);
+            if let Node::Split { .. } = node {
+                depths.extend([depth + 1, depth + 1]);
+            }
+        }
+        height
+    }
+
     /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, cutting columns that rows
     /// have at finite thresholds, with leaves that together hold the sample, where they say how many rows they hold.
     pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), InvalidForest> {

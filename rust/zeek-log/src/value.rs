@@ -30,13 +30,20 @@ pub fn parse_count(text: &[u8]) -> Result<u64, ValueError> {
     if text.is_empty() || text.len() > 20 {
         return Err(ERROR);
     }
+    // Nineteen digits cannot overflow; a twentieth can.
+    let (first, last) = text.split_at(text.len().min(19));
     let mut value = 0u64;
-    for &byte in text {
+    for &byte in first {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return Err(ERROR);
         }
-        value = value.checked_mul(10).and_then(|v| v.checked_add(u64::from(digit))).ok_or(ERROR)?;
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    if let [byte] = *last {
+        let digit = byte.wrapping_sub(b'0');
+        let value = value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit)));
+        return value.filter(|_| digit <= 9).ok_or(ERROR);
     }
     Ok(value)
 }
@@ -65,7 +72,10 @@ pub fn parse_double(text: &[u8]) -> Result<f64, ValueError> {
 #[inline]
 pub fn parse_micros(text: &[u8]) -> Result<i64, ValueError> {
     const ERROR: ValueError = ValueError { wanted: "a number of seconds" };
-    Decimal::parse(text).and_then(Decimal::micros).ok_or(ERROR)
+    match plain_micros(text) {
+        Some(micros) => Ok(micros),
+        None => Decimal::parse(text).and_then(Decimal::micros).ok_or(ERROR),
+    }
 }
 
 /// A `time` as microseconds since 1970: seconds as in [`parse_micros`], ISO 8601 (UTC unless it says otherwise), or a
@@ -76,6 +86,9 @@ pub fn parse_micros(text: &[u8]) -> Result<i64, ValueError> {
 #[inline]
 pub fn parse_time(text: &[u8]) -> Result<i64, ValueError> {
     const ERROR: ValueError = ValueError { wanted: "a time" };
+    if let Some(micros) = plain_micros(text) {
+        return Ok(micros);
+    }
     match Decimal::parse(text) {
         Some(Decimal { digits: millis @ 100_000_000_000.., exponent: 0, negative: false, .. }) => {
             i64::try_from(millis).ok().and_then(|millis| millis.checked_mul(1000)).ok_or(ERROR)
@@ -120,6 +133,22 @@ pub fn parse_bool(text: &[u8]) -> Result<bool, ValueError> {
         b"F" | b"false" => Ok(false),
         _ => Err(ValueError { wanted: "a bool" }),
     }
+}
+
+/// Seconds as Zeek prints them, with six decimals, as microseconds; `None` for any other text.
+#[inline]
+fn plain_micros(text: &[u8]) -> Option<i64> {
+    let (whole, [b'.', fraction @ ..]) = text.split_at_checked(text.len().checked_sub(7)?)? else { return None };
+    if whole.is_empty() || whole.len() > 12 {
+        return None;
+    }
+    let (mut micros, mut strangest) = (0i64, 0);
+    for byte in whole.iter().chain(fraction) {
+        let digit = byte.wrapping_sub(b'0');
+        strangest = strangest.max(digit);
+        micros = micros.wrapping_mul(10).wrapping_add(i64::from(digit));
+    }
+    (strangest <= 9).then_some(micros)
 }
 
 const POWERS_OF_TEN: [f64; 23] = [
@@ -213,32 +242,26 @@ impl Decimal {
 #[inline]
 fn ipv4(text: &[u8]) -> Option<[u8; 4]> {
     let mut octets = [0; 4];
-    let (mut index, mut value, mut digits) = (0, 0u32, 0);
-    for &byte in text {
-        if byte == b'.' {
-            if digits == 0 || index == 3 {
-                return None;
-            }
-            octets[index] = value as u8;
-            (index, value, digits) = (index + 1, 0, 0);
-        } else {
-            let digit = byte.wrapping_sub(b'0');
-            // Zeek writes no leading zeros, which elsewhere mean octal.
-            if digit > 9 || digits > 0 && value == 0 {
-                return None;
-            }
-            value = value * 10 + u32::from(digit);
-            digits += 1;
-            if value > 255 {
-                return None;
-            }
+    let mut rest = text;
+    for (index, slot) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
         }
+        let (octet, after) = octet(rest)?;
+        (*slot, rest) = (octet, after);
     }
-    if index != 3 || digits == 0 {
-        return None;
-    }
-    octets[3] = value as u8;
-    Some(octets)
+    rest.is_empty().then_some(octets)
+}
+
+/// A number from 0 to 255, and what follows it. Zeek writes no leading zeros, which elsewhere mean octal.
+#[inline]
+fn octet(text: &[u8]) -> Option<(u8, &[u8])> {
+    let digit = |at: usize| text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9);
+    let first = digit(0)?;
+    let Some(second) = digit(1).filter(|_| first > 0) else { return Some((first, &text[1..])) };
+    let two = 10 * first + second;
+    let Some(third) = digit(2) else { return Some((two, &text[2..])) };
+    Some((two.checked_mul(10)?.checked_add(third)?, &text[3..]))
 }
 
 fn iso_8601(text: &[u8]) -> Option<i64> {

@@ -8,19 +8,19 @@
 //! down.
 //!
 //! A tree is complete, children of node `i` at `2i` and `2i + 1` from the root at 1, so there is no link to follow.
-//! The index is a `u8` and the arrays have 256 entries: no step can leave them, and the eighth step, dropping the top
-//! bit, turns the index of a node into that of a leaf.
+//! The index is a `u8` and the arrays have 256 entries: no step can leave them, and an eighth step drops the top bit.
 
 use crate::Rows;
 use crate::key::{from_key, key};
 use crate::tree::{Node, Tree};
 
-const HEIGHT: usize = 8;
+const MAX_HEIGHT: usize = 8;
+const SIZE: usize = 1 << MAX_HEIGHT;
 const COLUMN_BITS: u32 = 5;
 const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
 
-/// How many walks go on side by side, to hide the latency of each step behind the others.
+/// How many walks go on side by side, to hide the latency of each step behind the others: as many as registers hold.
 const LANES: usize = 8;
 
 type Keys = [u32; MAX_COLUMNS];
@@ -28,14 +28,17 @@ type Keys = [u32; MAX_COLUMNS];
 #[derive(Clone, Debug)]
 pub(crate) struct Compact {
     trees: Vec<CompleteTree>,
+    /// How many steps reach the leaves of every tree. That it is not known when this is compiled keeps the steps a loop:
+    /// unrolled, the lanes no longer fit the registers, and a walk takes half as long again.
+    height: usize,
 }
 
 #[derive(Clone, Debug)]
 struct CompleteTree {
     /// Threshold and column. Below a leaf that lies higher than the last level the words are 0, which every key passes.
-    nodes: [u32; 1 << HEIGHT],
+    nodes: [u32; SIZE],
     /// Path lengths in units.
-    leaves: [u32; 1 << HEIGHT],
+    leaves: [u32; SIZE],
 }
 
 /// The threshold next to `threshold` that this layout can hold and that lies above `min` and not above `max`; the
@@ -60,10 +63,11 @@ impl Compact {
         if n_features > MAX_COLUMNS {
             return None;
         }
-        let mut trees = trees.iter().map(|tree| CompleteTree::new(tree)).collect::<Option<Vec<_>>>()?;
+        let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
+        let mut trees = trees.iter().map(|tree| CompleteTree::new(tree, height)).collect::<Option<Vec<_>>>()?;
         // Every path in these has length 0.
         trees.resize_with(trees.len().next_multiple_of(LANES), CompleteTree::empty);
-        Some(Self { trees })
+        Some(Self { trees, height })
     }
 
     pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
@@ -71,7 +75,7 @@ impl Compact {
         let mut groups = (0..sums.len()).cycle();
         for trees in self.trees.as_chunks::<LANES>().0 {
             let mut at = [1u8; LANES];
-            for _ in 0..HEIGHT {
+            for _ in 0..self.height {
                 for (at, tree) in at.iter_mut().zip(trees) {
                     *at = tree.step(*at, &keys);
                 }
@@ -91,7 +95,7 @@ impl Compact {
             }
             for (tree, group) in self.trees.iter().zip((0..n_groups).cycle()) {
                 let mut at = [1u8; LANES];
-                for _ in 0..HEIGHT {
+                for _ in 0..self.height {
                     for (at, keys) in at.iter_mut().zip(&lanes) {
                         *at = tree.step(*at, keys);
                     }
@@ -106,10 +110,13 @@ impl Compact {
 
 impl CompleteTree {
     fn empty() -> Self {
-        Self { nodes: [0; 1 << HEIGHT], leaves: [0; 1 << HEIGHT] }
+        Self { nodes: [0; SIZE], leaves: [0; SIZE] }
     }
 
-    fn new(tree: &Tree) -> Option<Self> {
+    fn new(tree: &Tree, height: usize) -> Option<Self> {
+        if height > MAX_HEIGHT {
+            return None;
+        }
         let mut complete = Self::empty();
         // Preorder: the next node belongs to the place that was reserved last. A place is its depth and its index.
         let mut places = vec![(0, 1usize)];
@@ -118,7 +125,7 @@ impl CompleteTree {
             match *node {
                 Node::Split { feature, threshold } => {
                     let threshold = key(threshold);
-                    if depth == HEIGHT || threshold & COLUMN_MASK != 0 {
+                    if threshold & COLUMN_MASK != 0 {
                         return None;
                     }
                     complete.nodes[place] = threshold | u32::from(feature);
@@ -126,8 +133,8 @@ impl CompleteTree {
                 }
                 leaf => {
                     // A row that passes every word 0 on the way down arrives at the rightmost leaf below.
-                    let rightmost = ((place + 1) << (HEIGHT - depth)) - 1;
-                    complete.leaves[rightmost - (1 << HEIGHT)] = leaf.units(depth);
+                    let rightmost = ((place + 1) << (height - depth)) - 1;
+                    complete.leaves[rightmost % SIZE] = leaf.units(depth);
                 }
             }
         }
