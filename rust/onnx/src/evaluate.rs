@@ -1,0 +1,180 @@
+//! What a graph makes of the leaves of one of its trees.
+//!
+//! skl2onnx has each tree return the number of the leaf a row ends in, and works out the row's path length from that
+//! number by a dozen elementwise operators. Applied to all leaves of the tree at once, in 64 bits, these give the path
+//! length of each: nothing has to be known of how the graph goes about it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::messages::{Graph, Node, data_type};
+use crate::read::Reason;
+
+/// One value for each leaf of a tree, or one for all.
+pub(crate) type Values = Rc<Vec<f64>>;
+
+/// Operators between a tree and its path length, in a row; skl2onnx needs ten.
+const DEEPEST: usize = 64;
+
+/// A graph whose nodes can be found by what they put out.
+pub(crate) struct Index<'g> {
+    producers: HashMap<&'g str, &'g Node>,
+    constants: HashMap<&'g str, Values>,
+}
+
+impl<'g> Index<'g> {
+    pub(crate) fn new(graph: &'g Graph) -> Self {
+        let producers = graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)));
+        let constants = graph.initializer.iter().filter_map(|tensor| {
+            let values = tensor.numbers().filter(|values| !values.is_empty())?;
+            Some((tensor.name.as_deref()?, Rc::new(values)))
+        });
+        Self { producers: producers.collect(), constants: constants.collect() }
+    }
+
+    /// The node that puts a value out; none for an input of the graph or a constant.
+    pub(crate) fn producer(&self, name: &str) -> Option<&'g Node> {
+        self.producers.get(name).copied()
+    }
+
+    /// The numbers of a constant.
+    pub(crate) fn constant(&self, name: &str) -> Option<&Values> {
+        self.constants.get(name)
+    }
+
+    /// The one tree that a value is computed from.
+    pub(crate) fn tree_behind(&self, name: &'g str) -> Result<&'g Node, Reason> {
+        let (mut pending, mut seen) = (vec![name], HashMap::new());
+        let mut tree: Option<&'g Node> = None;
+        while let Some(name) = pending.pop() {
+            let Some(node) = self.producer(name).filter(|_| seen.insert(name, ()).is_none()) else { continue };
+            if node.op_type != TREES {
+                pending.extend(node.input.iter().map(String::as_str));
+            } else if tree.is_some_and(|other| !std::ptr::eq(other, node)) {
+                return Err(format!("{name:?} depends on several {TREES}"));
+            } else {
+                tree = Some(node);
+            }
+        }
+        tree.ok_or_else(|| format!("{name:?} depends on no {TREES}"))
+    }
+
+    /// What becomes of a value when `tree` returns `leaves`.
+    pub(crate) fn evaluate(&self, name: &'g str, tree: &'g Node, leaves: &Values) -> Result<Values, Reason> {
+        let known = tree.output.first().map(|output| (output.as_str(), leaves.clone()));
+        Evaluation { index: self, known: known.into_iter().collect(), lengths: leaves.len() }.value(name, 0)
+    }
+}
+
+/// The operator that walks trees.
+pub(crate) const TREES: &str = "TreeEnsembleRegressor";
+
+struct Evaluation<'i, 'g> {
+    index: &'i Index<'g>,
+    known: HashMap<&'g str, Values>,
+    lengths: usize,
+}
+
+impl<'g> Evaluation<'_, 'g> {
+    fn value(&mut self, name: &'g str, depth: usize) -> Result<Values, Reason> {
+        if let Some(values) = self.known.get(name).or_else(|| self.index.constant(name)) {
+            return Ok(values.clone());
+        }
+        let node = self.index.producer(name).ok_or_else(|| format!("{name:?} is not computed from a tree"))?;
+        if depth == DEEPEST {
+            return Err("its operators form a circle, or a chain too long for one".into());
+        }
+        let mut inputs = Vec::with_capacity(node.input.len());
+        // The second input of a reshaping says in which shape, which matters to nothing here.
+        let needed = if SHAPES.contains(&node.op_type.as_str()) { 1 } else { node.input.len() };
+        for input in node.input.iter().take(needed) {
+            inputs.push(self.value(input, depth + 1)?);
+        }
+        let values = Rc::new(self.apply(node, &inputs)?);
+        self.known.insert(name, values.clone());
+        Ok(values)
+    }
+
+    fn apply(&self, node: &Node, inputs: &[Values]) -> Result<Vec<f64>, Reason> {
+        let op = node.op_type.as_str();
+        let unknown = || format!("it computes path lengths with {op} ({} inputs)", inputs.len());
+        match inputs {
+            [x] if SHAPES.contains(&op) => Ok(x.to_vec()),
+            [x] if op == "Cast" => Ok(cast(node, x)),
+            [x] if op == "LabelEncoder" => relabel(node, x),
+            [x] => match UNARY.iter().find(|(name, _)| *name == op) {
+                Some((_, f)) => Ok(x.iter().map(|&x| f(x)).collect()),
+                None => self.folded(op, inputs).ok_or_else(unknown)?,
+            },
+            [a, b] => match BINARY.iter().find(|(name, _)| *name == op) {
+                Some((_, f)) => self.zip(a, b, f),
+                None => self.folded(op, inputs).ok_or_else(unknown)?,
+            },
+            _ => self.folded(op, inputs).ok_or_else(unknown)?,
+        }
+    }
+
+    /// An operator of any number of inputs.
+    fn folded(&self, op: &str, inputs: &[Values]) -> Option<Result<Vec<f64>, Reason>> {
+        let (_, f) = FOLDED.iter().find(|(name, _)| *name == op)?;
+        let (first, rest) = inputs.split_first()?;
+        Some(rest.iter().try_fold(first.to_vec(), |all, next| self.zip(&all, next, f)))
+    }
+
+    fn zip(&self, a: &[f64], b: &[f64], f: &dyn Fn(f64, f64) -> f64) -> Result<Vec<f64>, Reason> {
+        let n = a.len().max(b.len());
+        if [a.len(), b.len()].iter().any(|&length| length != 1 && length != self.lengths) {
+            return Err(format!("{} values meet {} on the way to a path length", a.len(), b.len()));
+        }
+        Ok((0..n).map(|i| f(a[i % a.len()], b[i % b.len()])).collect())
+    }
+}
+
+/// Operators that change the shape of a tensor and nothing else.
+const SHAPES: [&str; 5] = ["Reshape", "Identity", "Flatten", "Squeeze", "Unsqueeze"];
+
+type Unary = (&'static str, fn(f64) -> f64);
+type Binary = (&'static str, fn(f64, f64) -> f64);
+
+const UNARY: [Unary; 3] = [("Log", f64::ln), ("Neg", |x| -x), ("Not", |x| f64::from(x == 0.0))];
+
+const BINARY: [Binary; 8] = [
+    ("Add", |a, b| a + b),
+    ("Sub", |a, b| a - b),
+    ("Mul", |a, b| a * b),
+    ("Div", |a, b| a / b),
+    ("Equal", |a, b| f64::from(a == b)),
+    ("Greater", |a, b| f64::from(a > b)),
+    ("Less", |a, b| f64::from(a < b)),
+    ("Pow", f64::powf),
+];
+
+const FOLDED: [Binary; 3] = [("Max", f64::max), ("Min", f64::min), ("Sum", |a, b| a + b)];
+
+fn cast(node: &Node, values: &[f64]) -> Vec<f64> {
+    let cast: fn(f64) -> f64 = match node.attribute("to").and_then(|attribute| attribute.i) {
+        Some(to) if to == i64::from(data_type::INT64) => f64::trunc,
+        Some(to) if to == i64::from(data_type::BOOL) => |x| f64::from(x != 0.0),
+        _ => |x| x,
+    };
+    values.iter().map(|&x| cast(x)).collect()
+}
+
+/// `LabelEncoder`: a table from numbers to numbers.
+fn relabel(node: &Node, values: &[f64]) -> Result<Vec<f64>, Reason> {
+    let numbers = |kind: &str| -> Option<Vec<f64>> {
+        let ints =
+            node.attribute(&format!("{kind}_int64s")).map(|found| found.ints.iter().map(|&x| x as f64).collect());
+        let floats = || node.attribute(&format!("{kind}_floats")).map(|found| &found.floats);
+        ints.or_else(|| floats().map(|found| found.iter().map(|&x| f64::from(x)).collect()))
+    };
+    let (Some(keys), Some(labels)) = (numbers("keys"), numbers("values")) else {
+        return Err("a LabelEncoder has no numbers".into());
+    };
+    let table: HashMap<u64, f64> = keys.iter().map(|key| key.to_bits()).zip(labels).collect();
+    let label = |value: &f64| table.get(&value.to_bits()).copied();
+    values
+        .iter()
+        .map(|value| label(value).ok_or_else(|| format!("a LabelEncoder does not know leaf {value}")))
+        .collect()
+}

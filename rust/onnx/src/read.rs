@@ -1,0 +1,290 @@
+//! From the graph that skl2onnx makes of scikit-learn's `IsolationForest` to a [`Forest`] with the same scores.
+//!
+//! The graph is one `TreeEnsembleRegressor` per tree, which returns the leaf a row ends in; operators that turn the leaf
+//! into a path length (see [`evaluate`](crate::evaluate)); and an end that all trees share:
+//! `score_samples = -(2 ^ -(Sum(path lengths) / (n_trees · c(ψ))))`, `scores = score_samples - offset_`.
+
+use std::collections::HashMap;
+
+use iforest::{Forest, ForestParts, InvalidForest, Part, average_path_length};
+use prost::Message;
+use thiserror::Error;
+
+use crate::evaluate::{Index, TREES, Values};
+use crate::messages::{Attribute, Graph, Model, Node};
+
+/// What makes a graph none of the kind, as the end of a sentence.
+pub(crate) type Reason = String;
+
+/// The largest ψ looked for: that of [`iforest::Params::sample_size`].
+const MAX_SAMPLE_SIZE: usize = 1 << 20;
+
+/// A forest grown by scikit-learn.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The trees; its scores are the opposite of what `score_samples` returns for the same rows.
+    pub forest: Forest,
+    /// `offset_`: scikit-learn calls a row an outlier when the score is above the opposite of this.
+    pub offset: f64,
+}
+
+/// Why there is no forest.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The bytes are not those of an ONNX model.
+    #[error("is not an ONNX file; make one of a fitted IsolationForest with skl2onnx.to_onnx")]
+    NotOnnx,
+    /// A graph of something else, or made in another way.
+    #[error("is not a scikit-learn IsolationForest as skl2onnx writes it: {0}")]
+    NotAForest(String),
+    /// The trees are no trees, or too many.
+    #[error("holds a forest that cannot be used: {0}")]
+    Invalid(#[from] InvalidForest),
+}
+
+/// Reads a forest from the bytes of an ONNX file.
+///
+/// # Errors
+/// [`ReadError`], for everything but the graph of an `IsolationForest` on one matrix of numbers.
+pub fn read(bytes: &[u8]) -> Result<Imported, ReadError> {
+    let model = Model::decode(bytes).map_err(|_| ReadError::NotOnnx)?;
+    let graph = model.graph.filter(|_| !model.opset_import.is_empty()).ok_or(ReadError::NotOnnx)?;
+    let (parts, offset) = forest_in(&graph).map_err(ReadError::NotAForest)?;
+    Ok(Imported { forest: Forest::from_parts(&parts)?, offset })
+}
+
+fn forest_in(graph: &Graph) -> Result<(ForestParts, f64), Reason> {
+    let index = Index::new(graph);
+    let trees = graph.node.iter().filter(|node| node.op_type == TREES).count();
+    if trees == 0 {
+        return Err(format!("there is no {TREES} in it"));
+    }
+    let n_features = width(graph)?;
+    let end = End::find(graph, &index)?;
+    if end.path_lengths.len() != trees {
+        return Err(format!("it sums {} path lengths of {trees} trees", end.path_lengths.len()));
+    }
+    let sample_size = sample_size(end.divisor / trees as f64)?;
+    // A forest is normalised by the exact c(ψ), scikit-learn by its approximation.
+    let scale = average_path_length(sample_size) / approximate_average_path_length(sample_size);
+    let trees =
+        end.path_lengths.iter().map(|name| tree(graph, &index, name, n_features, scale)).collect::<Result<_, _>>()?;
+    let parts = ForestParts { n_features, sample_size, n_groups: 1, emphasis: 1, extents: Vec::new(), trees };
+    Ok((parts, end.offset))
+}
+
+/// How many columns the graph's one input has.
+fn width(graph: &Graph) -> Result<usize, Reason> {
+    let is_constant = |name: &Option<String>| graph.initializer.iter().any(|tensor| tensor.name == *name);
+    let inputs: Vec<_> = graph.input.iter().filter(|input| !is_constant(&input.name)).collect();
+    let [input] = inputs[..] else {
+        return Err(format!("it has {} inputs where there is one matrix; convert it with one input", inputs.len()));
+    };
+    let dims = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()?.shape.as_ref());
+    let columns = dims.and_then(|shape| shape.dim.get(1)?.value).and_then(|columns| usize::try_from(columns).ok());
+    columns.filter(|&columns| columns > 0).ok_or_else(|| "it does not say how many columns its matrix has".into())
+}
+
+/// The end of the graph, which all trees share.
+struct End<'g> {
+    path_lengths: &'g [String],
+    divisor: f64,
+    offset: f64,
+}
+
+impl<'g> End<'g> {
+    fn find(graph: &'g Graph, index: &Index<'g>) -> Result<Self, Reason> {
+        let end = graph.output.iter().find_map(|output| Self::behind(index, output.name.as_deref()?));
+        end.ok_or_else(|| "no output of it is -(2 ^ -(sum of path lengths / constant)) + constant".into())
+    }
+
+    fn behind(index: &Index<'g>, scores: &str) -> Option<Self> {
+        let of = |name: &str, op: &str| index.producer(name).filter(|node| node.op_type == op);
+        let scalar = |name: &str| index.constant(name).filter(|values| values.len() == 1).map(|values| values[0]);
+        let input = |node: &'g Node, i: usize| node.input.get(i).map(String::as_str);
+        let add = of(scores, "Add")?;
+        let offset = -scalar(input(add, 1)?)?;
+        let power = of(input(of(input(add, 0)?, "Neg")?, 0)?, "Pow")?;
+        if scalar(input(power, 0)?)? != 2.0 {
+            return None;
+        }
+        let ratio = of(input(of(input(power, 1)?, "Neg")?, 0)?, "Div")?;
+        let divisor = scalar(input(ratio, 1)?)?;
+        Some(Self { path_lengths: &of(input(ratio, 0)?, "Sum")?.input, divisor, offset })
+    }
+}
+
+/// The c(n) of scikit-learn: with ln(n - 1) + γ for the harmonic number.
+fn approximate_average_path_length(n: usize) -> f64 {
+    const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
+    match n {
+        0 | 1 => 0.0,
+        2 => 1.0,
+        _ => {
+            let (n, before) = (n as f64, n as f64 - 1.0);
+            2.0 * (before.ln() + EULER_GAMMA) - 2.0 * before / n
+        }
+    }
+}
+
+/// ψ, from its c: the numbers c(n) ascend.
+fn sample_size(c: f64) -> Result<usize, Reason> {
+    let c_of = approximate_average_path_length;
+    let (mut low, mut high) = (2, MAX_SAMPLE_SIZE);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if c_of(middle) < c { low = middle + 1 } else { high = middle }
+    }
+    let nearest = if low > 2 && c - c_of(low - 1) < c_of(low) - c { low - 1 } else { low };
+    // The graph holds 32 bits of it.
+    if (c_of(nearest) - c).abs() <= c * 2e-7 {
+        Ok(nearest)
+    } else {
+        Err(format!("it divides path lengths by {c}, which is the average for no number of rows"))
+    }
+}
+
+/// The nodes of the tree whose path lengths go by this name, in preorder.
+fn tree<'g>(
+    graph: &Graph,
+    index: &Index<'g>,
+    path_length: &'g str,
+    n_features: usize,
+    scale: f64,
+) -> Result<Vec<Part>, Reason> {
+    let node = index.tree_behind(path_length)?;
+    let columns = columns(graph, index, node, n_features)?;
+    let tree = Tree::of(node)?;
+    let order = tree.preorder()?;
+    let leaves: Vec<f64> = order.iter().filter_map(|&at| tree.leaf(at)).collect::<Result<_, _>>()?;
+    let leaves = Values::new(leaves);
+    let lengths = index.evaluate(path_length, node, &leaves)?;
+    if lengths.len() != leaves.len() && lengths.len() != 1 {
+        return Err(format!("{path_length:?} has {} values for {} leaves", lengths.len(), leaves.len()));
+    }
+    let mut lengths = lengths.iter().cycle();
+    let part = |&at: &usize| match tree.modes[at].as_slice() {
+        LEAF => Ok(Part::Leaf { path_length: lengths.next().map_or(f64::NAN, |length| length * scale) }),
+        _ => {
+            let column = usize::try_from(tree.features[at]).ok().and_then(|at| columns.get(at).copied());
+            let feature = column.ok_or_else(|| format!("a tree cuts column {}", tree.features[at]))?;
+            // value <= t if and only if value < the next number above t.
+            Ok(Part::Split { feature, threshold: tree.thresholds[at].next_up() })
+        }
+    };
+    order.iter().map(part).collect()
+}
+
+/// The columns of the graph's input that a tree reads, in its order.
+fn columns(graph: &Graph, index: &Index<'_>, tree: &Node, n_features: usize) -> Result<Vec<u16>, Reason> {
+    let mut name = tree.input.first().ok_or("a tree has no input")?;
+    let mut columns: Vec<u16> = (0..n_features).map_while(|column| column.try_into().ok()).collect();
+    // There can be no more nodes between, unless they form a circle.
+    for _ in 0..=graph.node.len() {
+        let Some(node) = index.producer(name) else {
+            let is_input = graph.input.iter().any(|input| input.name.as_ref() == Some(name));
+            return if is_input { Ok(columns) } else { Err(format!("a tree reads {name:?}, which is not its matrix")) };
+        };
+        match (node.op_type.as_str(), &node.input[..]) {
+            ("Identity" | "Cast", [input]) => name = input,
+            ("Gather", [input, indices]) if int(node, "axis") == Some(1) => {
+                let indices = index.constant(indices).ok_or("a tree reads columns that are not fixed")?;
+                let known = |column: &f64| (0.0..n_features as f64).contains(column);
+                if !indices.iter().all(known) {
+                    return Err("a tree reads a column that the matrix does not have".into());
+                }
+                // The node next to the tree comes first; one before it would choose from the columns of the matrix.
+                columns = columns.iter().filter_map(|&at| indices.get(usize::from(at))).map(|&x| x as u16).collect();
+                name = input;
+            }
+            (op, _) => {
+                return Err(format!(
+                    "its trees read what {op} makes of the matrix; fit the forest on the matrix itself"
+                ));
+            }
+        }
+    }
+    Err("its operators form a circle".into())
+}
+
+fn int(node: &Node, name: &str) -> Option<i64> {
+    node.attribute(name).and_then(|attribute| attribute.i)
+}
+
+const LEAF: &[u8] = b"LEAF";
+
+/// The attributes of a tree, one value per node.
+struct Tree<'g> {
+    modes: &'g [Vec<u8>],
+    features: &'g [i64],
+    thresholds: &'g [f32],
+    left: &'g [i64],
+    right: &'g [i64],
+    /// The index of the node of an id.
+    places: HashMap<i64, usize>,
+    /// What the tree returns for the leaf of an id.
+    returns: HashMap<i64, f32>,
+    ids: &'g [i64],
+}
+
+impl<'g> Tree<'g> {
+    fn of(node: &'g Node) -> Result<Self, Reason> {
+        let all = |name: &str| node.attribute(name).ok_or_else(|| format!("a tree has no {name}"));
+        let ints = |name: &str| all(name).map(|attribute: &'g Attribute| &attribute.ints[..]);
+        let ids = ints("nodes_nodeids")?;
+        let tree = Self {
+            modes: &all("nodes_modes")?.strings,
+            features: ints("nodes_featureids")?,
+            thresholds: &all("nodes_values")?.floats,
+            left: ints("nodes_truenodeids")?,
+            right: ints("nodes_falsenodeids")?,
+            places: ids.iter().enumerate().map(|(place, &id)| (id, place)).collect(),
+            returns: {
+                let weights = all("target_weights")?.floats.iter().copied();
+                ints("target_nodeids")?.iter().copied().zip(weights).collect()
+            },
+            ids,
+        };
+        let lengths = [tree.modes.len(), tree.features.len(), tree.thresholds.len(), tree.left.len(), tree.right.len()];
+        if ids.is_empty() || lengths.iter().any(|&length| length != ids.len()) || tree.places.len() != ids.len() {
+            return Err("the nodes of a tree are not told completely".into());
+        }
+        if ints("nodes_treeids")?.iter().any(|&id| id != tree_id(node)) {
+            return Err(format!("a {TREES} holds several trees"));
+        }
+        if let Some(mode) = tree.modes.iter().find(|mode| *mode != LEAF && *mode != b"BRANCH_LEQ") {
+            return Err(format!("a tree compares by {}", String::from_utf8_lossy(mode)));
+        }
+        Ok(tree)
+    }
+
+    /// The indices of the nodes: each split before its left subtree, and that before its right one.
+    fn preorder(&self) -> Result<Vec<usize>, Reason> {
+        let mut order = Vec::with_capacity(self.ids.len());
+        let mut pending = vec![self.ids[0]];
+        while let Some(id) = pending.pop() {
+            let &at = self.places.get(&id).ok_or_else(|| format!("a tree has no node {id}"))?;
+            order.push(at);
+            if order.len() > self.ids.len() {
+                return Err("the nodes of a tree form a circle".into());
+            }
+            if self.modes[at] != LEAF {
+                pending.extend([self.right[at], self.left[at]]);
+            }
+        }
+        Ok(order)
+    }
+
+    /// What the tree returns at a leaf; none for a split.
+    fn leaf(&self, at: usize) -> Option<Result<f64, Reason>> {
+        let id = self.ids[at];
+        let returned =
+            || self.returns.get(&id).map(|&x| f64::from(x)).ok_or_else(|| format!("leaf {id} returns nothing"));
+        (self.modes[at] == LEAF).then(returned)
+    }
+}
+
+fn tree_id(node: &Node) -> i64 {
+    node.attribute("nodes_treeids").and_then(|ids| ids.ints.first()).copied().unwrap_or(0)
+}

@@ -1,0 +1,290 @@
+//! From a [`Forest`] to a graph that an ONNX runtime scores rows with.
+//!
+//! One `TreeEnsembleRegressor` holds all trees, each with a column of the output to itself, so that nothing is summed in 32
+//! bits. What follows is done in 64: the mean of each group, the chance that a value beyond a group's ranges parts the row,
+//! and the generalised mean of the groups' scores, as [`ForestParts`] says. Operators are those of opset 13 and of version 3
+//! of `ai.onnx.ml`, which runtimes have had since 2021.
+
+use iforest::{Forest, ForestParts, Part};
+use prost::Message;
+
+use crate::evaluate::TREES;
+use crate::messages::{
+    Attribute, Dimension, Graph, Model, Node, OperatorSet, Property, Shape, Tensor, TensorType, Type, ValueInfo,
+    attribute_type, data_type,
+};
+
+const IR_VERSION: i64 = 7;
+const OPSET: i64 = 13;
+const ML_DOMAIN: &str = "ai.onnx.ml";
+const ML_OPSET: i64 = 3;
+
+/// What a graph is called and says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Description<'a> {
+    /// The software it comes from, and its version.
+    pub producer: (&'a str, &'a str),
+    /// What it is for, for a person.
+    pub doc: &'a str,
+    /// The name of the input: a matrix of floats, one row per row to score.
+    pub input: &'a str,
+    /// The name of the output: one float per row, in a column.
+    pub output: &'a str,
+    /// Whatever else is worth knowing, by name.
+    pub metadata: &'a [(&'a str, String)],
+}
+
+/// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`.
+pub fn write(forest: &Forest, description: &Description<'_>) -> Vec<u8> {
+    let parts = forest.to_parts();
+    let mut graph = Builder { x: description.input, graph: Graph::default() };
+    graph.graph.name = Some("isolation_forest".into());
+    graph.graph.input.push(matrix(description.input, parts.n_features as i64));
+    graph.graph.output.push(matrix(description.output, 1));
+    graph.scores(&parts, description.output);
+
+    let text = |text: &str| Some(text.to_owned());
+    let opset = |domain, version| OperatorSet { domain: text(domain), version: Some(version) };
+    let property = |(key, value): &(&str, String)| Property { key: text(key), value: Some(value.clone()) };
+    let model = Model {
+        ir_version: Some(IR_VERSION),
+        producer_name: text(description.producer.0),
+        producer_version: text(description.producer.1),
+        doc_string: text(description.doc),
+        graph: Some(graph.graph),
+        opset_import: vec![opset("", OPSET), opset(ML_DOMAIN, ML_OPSET)],
+        metadata_props: description.metadata.iter().map(property).collect(),
+    };
+    model.encode_to_vec()
+}
+
+/// A matrix of floats with any number of rows.
+fn matrix(name: &str, columns: i64) -> ValueInfo {
+    let rows = Dimension { value: None, parameter: Some("rows".into()) };
+    let columns = Dimension { value: Some(columns), parameter: None };
+    let shape = Shape { dim: vec![rows, columns] };
+    let tensor = TensorType { elem_type: Some(data_type::FLOAT), shape: Some(shape) };
+    ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor: Some(tensor) }) }
+}
+
+struct Builder<'a> {
+    /// The name of the matrix.
+    x: &'a str,
+    graph: Graph,
+}
+
+impl Builder<'_> {
+    fn scores(&mut self, parts: &ForestParts, output: &str) {
+        let trees_in = |group: usize| (parts.trees.len() - group).div_ceil(parts.n_groups) as f64;
+        let share = |tree: usize, group| if tree % parts.n_groups == group { 1.0 / trees_in(group) } else { 0.0 };
+        let shares = self.matrix_of("tree_shares", parts.trees.len(), parts.n_groups, share);
+        self.trees(&parts.trees, "path_lengths_by_tree");
+        self.cast("path_lengths_by_tree", data_type::DOUBLE, "path_lengths_of_trees");
+        self.node("MatMul", &["path_lengths_of_trees", &shares], "path_lengths");
+        let path_lengths = if parts.extents.iter().all(Vec::is_empty) { "path_lengths" } else { self.part(parts) };
+
+        // Scores of groups to the power of the emphasis, their mean, and the root of that.
+        let emphasis = f64::from(parts.emphasis);
+        let factor = self.number("minus_emphasis_per_edge", -emphasis / parts.average_path_length());
+        let (two, root) = (self.number("two", 2.0), self.number("root", 1.0 / emphasis));
+        self.node("Mul", &[path_lengths, &factor], "exponents");
+        self.node("Pow", &[&two, "exponents"], "powers");
+        let attributes = [ints("axes", vec![1]), int("keepdims", 1)];
+        self.node_with("ReduceMean", "", &["powers"], "mean_power", attributes.into());
+        self.node("Pow", &["mean_power", &root], "score");
+        self.cast("score", data_type::FLOAT, output);
+    }
+
+    /// Path lengths of groups, where values lie outside the ranges of their columns.
+    fn part(&mut self, parts: &ForestParts) -> &'static str {
+        let extents: Vec<_> =
+            (0..).zip(&parts.extents).flat_map(|(group, of)| of.iter().map(move |x| (group, x))).collect();
+        let column = |value: fn(f64, f64) -> f64| {
+            extents.iter().map(|(_, x)| value(f64::from(x.min), f64::from(x.max))).collect::<Vec<_>>()
+        };
+        let n = extents.len() as i64;
+        let columns: Vec<i64> = extents.iter().map(|(_, x)| i64::from(x.column)).collect();
+        let columns = self.constant("range_columns", &[n], columns);
+        let min = self.constant("range_min", &[n], column(|min, _| min));
+        let max = self.constant("range_max", &[n], column(|_, max| max));
+        let width = self.constant("range_width", &[n], column(|min, max| max - min));
+        let (zero, one) = (self.number("zero", 0.0), self.number("one", 1.0));
+        let share = |i: usize, group: usize| {
+            let (of, _): (usize, _) = extents[i];
+            if of == group { 1.0 / parts.extents[group].len() as f64 } else { 0.0 }
+        };
+        let shares = self.matrix_of("range_shares", extents.len(), parts.n_groups, share);
+
+        self.node_with("Gather", "", &[self.x, &columns], "ranged", vec![int("axis", 1)]);
+        self.cast("ranged", data_type::DOUBLE, "values");
+        self.node("Sub", &[&min, "values"], "below");
+        self.node("Sub", &["values", &max], "above");
+        self.node("Max", &["below", "above"], "beyond");
+        self.node("Add", &["beyond", &width], "stretched");
+        self.node("Div", &["beyond", "stretched"], "stretch");
+        // A value that is missing lies within; one infinitely far away is sure to be parted.
+        self.node("Greater", &["beyond", &zero], "is_beyond");
+        self.node("Where", &["is_beyond", "stretch", &zero], "finite_chances");
+        self.node("IsInf", &["beyond"], "is_infinite");
+        self.node("And", &["is_infinite", "is_beyond"], "is_infinitely_beyond");
+        self.node("Where", &["is_infinitely_beyond", &one, "finite_chances"], "chances");
+        self.node("MatMul", &["chances", &shares], "parted");
+        // parted · 1 + (1 - parted) · path length
+        self.node("Sub", &[&one, "parted"], "not_parted");
+        self.node("Mul", &["not_parted", "path_lengths"], "path_lengths_if_not_parted");
+        self.node("Add", &["parted", "path_lengths_if_not_parted"], "path_lengths_of_groups");
+        "path_lengths_of_groups"
+    }
+
+    /// One column of path lengths for each tree.
+    fn trees(&mut self, trees: &[Vec<Part>], output: &str) {
+        let mut columns = TreeColumns::default();
+        trees.iter().enumerate().for_each(|(tree, nodes)| columns.push(tree as i64, nodes));
+        let n = columns.tree.len();
+        let attributes = vec![
+            int("n_targets", trees.len() as i64),
+            string("aggregate_function", "SUM"),
+            string("post_transform", "NONE"),
+            ints("nodes_treeids", columns.tree),
+            ints("nodes_nodeids", columns.node),
+            strings("nodes_modes", columns.mode),
+            ints("nodes_featureids", columns.feature),
+            floats("nodes_values", columns.threshold),
+            ints("nodes_truenodeids", columns.left),
+            ints("nodes_falsenodeids", columns.right),
+            ints("nodes_missing_value_tracks_true", vec![1; n]),
+            floats("nodes_hitrates", vec![1.0; n]),
+            ints("target_treeids", columns.leaf_tree.clone()),
+            ints("target_nodeids", columns.leaf),
+            ints("target_ids", columns.leaf_tree),
+            floats("target_weights", columns.path_length),
+        ];
+        self.node_with(TREES, ML_DOMAIN, &[self.x], output, attributes);
+    }
+
+    fn node(&mut self, op: &str, inputs: &[&str], output: &str) {
+        self.node_with(op, "", inputs, output, Vec::new());
+    }
+
+    fn cast(&mut self, input: &str, to: i32, output: &str) {
+        self.node_with("Cast", "", &[input], output, vec![int("to", to.into())]);
+    }
+
+    fn node_with(&mut self, op: &str, domain: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) {
+        self.graph.node.push(Node {
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: Some(format!("{op}_{output}")),
+            op_type: op.to_owned(),
+            attribute,
+            domain: Some(domain.to_owned()),
+        });
+    }
+
+    fn number(&mut self, name: &str, value: f64) -> String {
+        self.constant(name, &[1], vec![value])
+    }
+
+    fn matrix_of(&mut self, name: &str, rows: usize, columns: usize, value: impl Fn(usize, usize) -> f64) -> String {
+        let values = (0..rows * columns).map(|i| value(i / columns, i % columns)).collect::<Vec<_>>();
+        self.constant(name, &[rows as i64, columns as i64], values)
+    }
+
+    fn constant(&mut self, name: &str, dims: &[i64], values: impl Into<Numbers>) -> String {
+        let mut tensor = Tensor { dims: dims.to_vec(), name: Some(name.to_owned()), ..Tensor::default() };
+        match values.into() {
+            Numbers::I64(values) => (tensor.data_type, tensor.int64_data) = (Some(data_type::INT64), values),
+            Numbers::F64(values) => (tensor.data_type, tensor.double_data) = (Some(data_type::DOUBLE), values),
+        }
+        self.graph.initializer.push(tensor);
+        name.to_owned()
+    }
+}
+
+enum Numbers {
+    I64(Vec<i64>),
+    F64(Vec<f64>),
+}
+
+impl From<Vec<i64>> for Numbers {
+    fn from(values: Vec<i64>) -> Self {
+        Self::I64(values)
+    }
+}
+
+impl From<Vec<f64>> for Numbers {
+    fn from(values: Vec<f64>) -> Self {
+        Self::F64(values)
+    }
+}
+
+/// The attributes of a `TreeEnsembleRegressor`: one value for each node, then one for each leaf.
+#[derive(Default)]
+struct TreeColumns {
+    tree: Vec<i64>,
+    node: Vec<i64>,
+    mode: Vec<Vec<u8>>,
+    feature: Vec<i64>,
+    threshold: Vec<f32>,
+    left: Vec<i64>,
+    right: Vec<i64>,
+    leaf_tree: Vec<i64>,
+    leaf: Vec<i64>,
+    path_length: Vec<f32>,
+}
+
+impl TreeColumns {
+    fn push(&mut self, tree: i64, nodes: &[Part]) {
+        let start = self.right.len();
+        // Splits whose right child has not come yet; the next node after a leaf is that of the last of them.
+        let mut pending = Vec::new();
+        for (id, node) in (0..).zip(nodes) {
+            self.tree.push(tree);
+            self.node.push(id);
+            let (mode, feature, threshold, left) = match *node {
+                Part::Split { feature, threshold } => ("BRANCH_LT", feature, threshold, id + 1),
+                Part::Leaf { .. } => ("LEAF", 0, 0.0, 0),
+            };
+            self.mode.push(mode.into());
+            self.feature.push(feature.into());
+            self.threshold.push(threshold);
+            self.left.push(left);
+            self.right.push(0);
+            match *node {
+                Part::Split { .. } => pending.push(start + id as usize),
+                Part::Leaf { path_length } => {
+                    self.leaf_tree.push(tree);
+                    self.leaf.push(id);
+                    self.path_length.push(path_length as f32);
+                    if let Some(split) = pending.pop() {
+                        self.right[split] = id + 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn attribute(name: &str, kind: i32) -> Attribute {
+    Attribute { name: name.to_owned(), kind: Some(kind), ..Attribute::default() }
+}
+
+fn int(name: &str, i: i64) -> Attribute {
+    Attribute { i: Some(i), ..attribute(name, attribute_type::INT) }
+}
+
+fn string(name: &str, s: &str) -> Attribute {
+    Attribute { s: Some(s.into()), ..attribute(name, attribute_type::STRING) }
+}
+
+fn ints(name: &str, ints: Vec<i64>) -> Attribute {
+    Attribute { ints, ..attribute(name, attribute_type::INTS) }
+}
+
+fn floats(name: &str, floats: Vec<f32>) -> Attribute {
+    Attribute { floats, ..attribute(name, attribute_type::FLOATS) }
+}
+
+fn strings(name: &str, strings: Vec<Vec<u8>>) -> Attribute {
+    Attribute { strings, ..attribute(name, attribute_type::STRINGS) }
+}
