@@ -3,7 +3,7 @@
 use std::path::Path;
 
 const NEEDED: [&str; 3] = ["zeek-config", "btest", "cmake"];
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "CMakeLists.txt",
     "Cargo.lock",
     "Cargo.toml",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 11] = [
     "rust/cli",
     "rust/detector",
     "rust/iforest",
+    "rust/onnx",
     "rust/zeek-log",
     "scripts",
     "zeek-plugin",

@@ -41,6 +41,8 @@ fn run(args: Args, console: &Console) -> Result<()> {
         Command::Evaluate(args) => commands::evaluate::run(args, threads, console),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Features(args) => commands::features::run(args, threads, console),
+        Command::ImportOnnx(args) => commands::onnx::import(args, threads, console),
+        Command::ExportOnnx(args) => commands::onnx::export(&args, console),
         Command::Completions { shell } => commands::describe::completions(shell),
         Command::Man { command } => commands::describe::man(command.as_deref()),
     }

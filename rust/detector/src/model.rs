@@ -198,6 +198,11 @@ impl Model {
         &self.forest
     }
 
+    /// How often each category occurred in training.
+    pub(crate) fn rarity(&self) -> &Rarity {
+        &self.rarity
+    }
+
     /// How scores were distributed on rows the trees had not seen.
     pub fn calibration(&self) -> &Calibration {
         &self.calibration

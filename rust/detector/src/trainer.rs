@@ -44,6 +44,16 @@ pub enum TrainError {
     /// Nothing to learn from.
     #[error("{0} connections are too few to learn from; at least 2 are needed, a few thousand make a useful model")]
     TooFewConnections(u64),
+    /// A forest for rows of something else.
+    #[error(
+        "the forest takes {found} columns, a row of this version has {}; fit it on the matrix that `zeek-iforest features` \
+         writes, without the column `label`",
+        schema::N_FEATURES
+    )]
+    OtherRows {
+        /// How many columns it takes.
+        found: usize,
+    },
     /// The forest could not be grown.
     #[error(transparent)]
     Fit(#[from] iforest::FitError),
@@ -91,6 +101,25 @@ impl Trainer {
     /// [`TrainError`] when there are too few connections or a parameter is out of range.
     pub fn fit(self) -> Result<Model, TrainError> {
         grow(&self.reservoir, self.reservoir.entries().to_vec(), &self.params)
+    }
+
+    /// Takes a forest grown elsewhere on rows as [`Model::encode`] gives them, calibrates it on the rows of what was
+    /// learnt from, and sets the threshold. How rare a category is, `categories` says; without it, what was learnt from.
+    ///
+    /// # Errors
+    /// [`TrainError`] when there are too few connections, or rows of another length than the forest's.
+    pub fn adopt(self, forest: Forest, categories: Option<&Model>) -> Result<Model, TrainError> {
+        if forest.n_features() != schema::N_FEATURES {
+            return Err(TrainError::OtherRows { found: forest.n_features() });
+        }
+        let provenance = provenance(&self.reservoir, self.params.seed, self.params.alerts_per_day)?;
+        let mut rows: Vec<Row> = self.reservoir.entries().iter().map(|entry| entry.row).collect();
+        let rarity = categories.map_or_else(|| Rarity::count(&rows), |model| model.rarity().clone());
+        rows.iter_mut().for_each(|row| rarity.encode(row));
+        let mut scores = Vec::with_capacity(rows.len());
+        forest.score_rows(Rows::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
+        let calibration = calibrate(&provenance, self.reservoir.entries(), &scores);
+        Ok(Model::new(rarity, forest, calibration, provenance))
     }
 }
 

@@ -96,7 +96,7 @@ struct End<'g> {
 impl<'g> End<'g> {
     fn find(graph: &'g Graph, index: &Index<'g>) -> Result<Self, Reason> {
         let end = graph.output.iter().find_map(|output| Self::behind(index, output.name.as_deref()?));
-        end.ok_or_else(|| "no output of it is -(2 ^ -(sum of path lengths / constant)) + constant".into())
+        end.ok_or_else(|| "none of its outputs is computed as the score of an isolation forest is".into())
     }
 
     fn behind(index: &Index<'g>, scores: &str) -> Option<Self> {

@@ -116,18 +116,21 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
     line(
         "forest",
         &format!(
-            "{} trees of {} rows each, drawn from {} with seed {}",
+            "{} trees of {} rows each, {}",
             human::count(it.n_trees as u64),
             human::count(it.sample_size as u64),
-            human::counted(it.rows, "row"),
-            it.seed
+            if model.forest().is_imported() {
+                "grown by another program".to_owned()
+            } else {
+                format!("drawn from {} with seed {}", human::counted(it.rows, "row"), it.seed)
+            }
         ),
     );
     line("threshold", &format!("{:.6}, set for {} alerts a day", it.threshold, it.alerts_per_day));
 
     let scores: Vec<f64> = model.calibration().scores().collect();
-    let _ =
-        writeln!(text, "\nscores of {} by trees that had not seen them", human::counted(scores.len() as u64, "row"));
+    let unseen = if model.forest().is_imported() { "" } else { " by trees that had not seen them" };
+    let _ = writeln!(text, "\nscores of {}{unseen}", human::counted(scores.len() as u64, "row"));
     text.push_str(&histogram(&scores));
     let quantiles: Vec<_> =
         it.score_quantiles.iter().map(|q| (quantile_name(q.share), format!("{:.4}", q.score))).collect();

@@ -4,6 +4,7 @@ pub mod describe;
 pub mod evaluate;
 pub mod features;
 pub mod inspect;
+pub mod onnx;
 pub mod report;
 pub mod score;
 pub mod top;

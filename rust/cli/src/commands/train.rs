@@ -72,7 +72,11 @@ pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) 
             human::counted(observed, "connection")
         ));
     }
-    let now = Timestamp::now().as_microsecond();
-    model.set_origin(env!("CARGO_PKG_VERSION"), now, run.source.names.clone());
+    set_origin(&mut model, run.source.names.clone());
     Ok((model, summary))
+}
+
+/// Records that a model was made now, by this version, from these sources.
+pub fn set_origin(model: &mut Model, sources: Vec<String>) {
+    model.set_origin(env!("CARGO_PKG_VERSION"), Timestamp::now().as_microsecond(), sources);
 }

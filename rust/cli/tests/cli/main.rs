@@ -10,6 +10,7 @@ mod features;
 mod inputs;
 mod lab;
 mod logs;
+mod onnx;
 mod report;
 mod run;
 mod score;

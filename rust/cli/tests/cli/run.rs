@@ -28,6 +28,15 @@ impl Dir {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
+    pub fn read_bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    /// Runs, and returns standard output, which need not be text.
+    pub fn run_bytes(&self, arguments: &str) -> Vec<u8> {
+        command(self.0.path(), arguments).output().unwrap().stdout
+    }
+
     /// Runs in the directory with these arguments, separated by spaces.
     pub fn run(&self, arguments: &str) -> Outcome {
         self.pipe(arguments, b"")

@@ -1,0 +1,91 @@
+//! `import-onnx` and `export-onnx`: forests from scikit-learn, and forests for onnxruntime.
+//!
+//! A graph holds trees only. What else makes a model comes from the logs that the matrix was written from, as `features`
+//! takes it: how rare each category is, from the given model or from the logs themselves.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use detector::{Params, Trainer, schema};
+use iforest_onnx::Description;
+use zeek_log::Sink;
+
+use super::load_model;
+use super::train::set_origin;
+use crate::args::{ExportOnnxArgs, ImportOnnxArgs};
+use crate::console::Console;
+use crate::human;
+use crate::pipeline::{Run, idle};
+use crate::source::Source;
+
+/// The names of the graph's input and output.
+const INPUT: &str = "features";
+const OUTPUT: &str = "anomaly_score";
+
+/// Makes a model of a forest.
+pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result<()> {
+    let name = args.forest.display();
+    let bytes = std::fs::read(&args.forest).with_context(|| format!("{name}: cannot be read"))?;
+    let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
+    let categories = args.model.as_deref().map(load_model).transpose()?;
+
+    let source = Source::new(&args.logs, &args.reading)?;
+    // Everything but the budget as `features` has it, which counts the same categories then.
+    let mut params = Params::default();
+    params.alerts_per_day = args.alerts_per_day;
+    let mut trainer = Trainer::new(params);
+    let summary = Run::new(&source, threads, console).stages(
+        |batch| batch.connections.iter().for_each(|connection| trainer.observe(&connection)),
+        idle,
+        |_| Ok(()),
+    )?;
+    summary.require_some()?;
+    let mut model = trainer.adopt(imported.forest, categories.as_ref()).with_context(|| name.to_string())?;
+    let mut sources = vec![name.to_string()];
+    sources.extend(source.names);
+    set_origin(&mut model, sources);
+    model.save(&args.output)?;
+
+    console.note(&format!(
+        "{} trees, calibrated on {}; threshold {:.6}, about {} alerts a day (the forest's own: {:.6}); wrote {}",
+        human::count(model.forest().n_trees() as u64),
+        human::counted(summary.connections, "connection"),
+        model.threshold(),
+        model.provenance().alerts_per_day,
+        -imported.offset,
+        args.output.display(),
+    ));
+    summary.require_all(&format!("{} was written", args.output.display()))
+}
+
+/// Writes a model's forest as a graph.
+pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
+    let model = load_model(&args.model)?;
+    let names: Vec<_> = schema::FEATURES.iter().map(|feature| feature.name).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let metadata = [
+        ("features", names.join(",")),
+        ("features_version", schema::VERSION.to_string()),
+        ("threshold", format!("{:.6}", model.threshold())),
+    ];
+    let graph = iforest_onnx::write(
+        model.forest(),
+        &Description {
+            producer: ("zeek-iforest", version),
+            doc: "The anomaly score of connections, from the matrix that `zeek-iforest features -m MODEL` writes",
+            input: INPUT,
+            output: OUTPUT,
+            metadata: &metadata,
+        },
+    );
+    let mut sink = Sink::create(args.output.as_deref().unwrap_or(Path::new("-")))?;
+    sink.write(&graph)?;
+    sink.finish()?;
+    console.note(&format!(
+        "{} trees on {} features, {}",
+        human::count(model.forest().n_trees() as u64),
+        schema::N_FEATURES,
+        human::bytes(graph.len() as u64)
+    ));
+    Ok(())
+}
