@@ -61,7 +61,7 @@ export {
 # The time for a line: before the first packet of a trace the network has none.
 function now(): time
 	{
-	return network_time() > double_to_time(0.0) ? network_time() : current_time();
+	return network_time() > double_to_time(1.0) ? network_time() : current_time();
 	}
 
 # A line about the model at work.
