@@ -193,9 +193,9 @@ impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<Counts>> Tally<K, V> {
         self.kept.get(&key)
     }
 
-    /// How many keys are told apart.
+    /// How many keys there are; if some have been given up, how many there are at least.
     pub fn len(&self) -> usize {
-        self.kept.len()
+        if self.is_partial { self.capacity } else { self.kept.len() }
     }
 
     /// All of them, the one with the most anomalous connections first; of as many, the one with the higher score.
@@ -297,7 +297,7 @@ mod tests {
         for key in 0..10_000 {
             hosts.of(key).counts.add(key % 1000, key % 1000 == 7);
         }
-        assert!(hosts.is_partial && hosts.len() <= 100);
+        assert!(hosts.is_partial && hosts.kept.len() <= 100);
         let found: Vec<_> = hosts.ranked().iter().take(10).map(|(key, _)| *key).collect();
         assert_eq!(found, (0..10).map(|i| i * 1000 + 7).collect::<Vec<_>>());
     }
