@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use askama::Template;
-use detector::{Address, Model};
+use detector::{Address, ConnState, Model};
 
 use super::charts::{self, Chart};
 use super::survey::{Host, Port, Survey};
@@ -274,7 +274,7 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
     let connection = entry.connection();
     let details = [
         entry.uid().map(human::printable_bytes),
-        connection.conn_state.map(|state| state.name().into()),
+        connection.conn_state.map(|state| format!("{} ({})", state.name(), in_words(state)).into()),
         connection.history.map(human::printable_bytes),
     ];
     let details: Vec<_> = details.into_iter().flatten().collect();
@@ -305,6 +305,25 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
 
 fn reasons(_model: &Model, _entry: &Entry) -> String {
     String::new()
+}
+
+/// What a state means, after Zeek's documentation of conn.log.
+fn in_words(state: ConnState) -> &'static str {
+    match state {
+        ConnState::S0 => "no answer",
+        ConnState::S1 => "still open",
+        ConnState::SF => "complete",
+        ConnState::REJ => "refused",
+        ConnState::S2 => "closed by the originator only",
+        ConnState::S3 => "closed by the responder only",
+        ConnState::RSTO => "reset by the originator",
+        ConnState::RSTR => "reset by the responder",
+        ConnState::RSTOS0 => "reset by the originator before an answer",
+        ConnState::RSTRH => "reset by the responder, beginning not seen",
+        ConnState::SH => "closed by the originator before an answer",
+        ConnState::SHR => "closed by the responder, beginning not seen",
+        ConnState::OTH => "beginning and end not seen",
+    }
 }
 
 fn score_text(score: f64) -> String {

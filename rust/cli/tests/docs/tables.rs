@@ -35,12 +35,32 @@ pub fn check(page: &Path) -> Result<(), Failed> {
     .into())
 }
 
+/// Every command stands in the page of the command line.
+pub fn all_commands(root: &Path) -> Result<(), Failed> {
+    let page = fs::read_to_string(root.join("docs/commands.md"))?;
+    let run = Command::new(env!("CARGO_BIN_EXE_zeek-iforest")).arg("-h").stdin(Stdio::null()).output()?;
+    let help = String::from_utf8(run.stdout)?;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<_> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    let missing = |name: &&&str| {
+        !["completions", "man", "help"].contains(*name) && !page.contains(&format!("{BEGIN}help {name} -->"))
+    };
+    match names.iter().find(missing) {
+        Some(name) => Err(format!("docs/commands.md says nothing of {name}").into()),
+        None if names.len() < 7 => Err("the commands were not found in the help".into()),
+        None => Ok(()),
+    }
+}
+
 fn make(name: &str) -> Result<String, Failed> {
     match name.split_once(' ') {
         None if name == "schema" => Ok(features()),
         Some(("help", command)) => help(command),
         Some(("options", scripts)) => Ok(table("option", "default", &declared(scripts, option)?)),
-        Some(("fields", scripts)) => Ok(table("field", "type", &declared(scripts, field)?)),
+        Some(("settings", scripts)) => Ok(table("setting", "default", &declared(scripts, setting)?)),
+        Some(("notices", scripts)) => Ok(table("notice", "of type", &declared(scripts, notice)?)),
+        Some(("fields", script)) => Ok(table("field", "type", &declared(script, field)?)),
+        Some(("metrics", script)) => metrics(script),
         _ => Err(format!("nothing is made from {name:?}").into()),
     }
 }
@@ -83,11 +103,15 @@ fn help(command: &str) -> Result<String, Failed> {
 /// What a script declares: a name, what is said beside it, and its documentation.
 type Declared = (String, String, String);
 
-/// The declarations of a kind in the Zeek scripts of a directory, each with the comments before it.
-fn declared(directory: &str, declaration: fn(&str) -> Option<(String, String)>) -> Result<Vec<Declared>, Failed> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(directory);
-    let mut files: Vec<_> = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.sort();
+/// The declarations of a kind in a Zeek script or those of a directory, each with the comments before it.
+fn declared(scripts: &str, declaration: fn(&str) -> Option<(String, String)>) -> Result<Vec<Declared>, Failed> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(scripts);
+    let mut files = vec![path.clone()];
+    if path.is_dir() {
+        files = fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        // What every site has first, then the rest by name.
+        files.sort_by_key(|file| (!file.ends_with("main.zeek"), file.clone()));
+    }
     let mut found = Vec::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "zeek")) {
         let mut said: Vec<String> = Vec::new();
@@ -111,6 +135,39 @@ fn option(line: &str) -> Option<(String, String)> {
     let (name, value) = line.strip_prefix("option ")?.trim_end_matches(';').split_once('=')?;
     let name = name.split(':').next().unwrap_or(name).trim();
     Some((format!("IForest::{name}"), value.split('&').next().unwrap_or(value).trim().to_owned()))
+}
+
+/// `const name = value &redef;`
+fn setting(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.strip_prefix("const ")?.strip_suffix("&redef;")?.split_once('=')?;
+    let name = name.split(':').next().unwrap_or(name).trim();
+    Some((format!("IForest::{name}"), value.trim().to_owned()))
+}
+
+/// A type of notice is all that is written with capitals and underscores here.
+fn notice(line: &str) -> Option<(String, String)> {
+    let name = line.strip_suffix(',')?;
+    let is_type = name.contains('_') && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+    is_type.then(|| (format!("IForest::{name}"), "Notice::Type".to_owned()))
+}
+
+/// What the telemetry framework exposes: each metric's name, as Prometheus sees it, and its help.
+fn metrics(script: &str) -> Result<String, Failed> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(script))?;
+    let mut rows = String::from("| metric | kind | meaning |\n|---|---|---|\n");
+    // A declaration may go over several lines; its first text is the name, its last the help.
+    for declaration in text.split("\nglobal ").skip(1) {
+        let (declaration, _) = declaration.split_once(';').ok_or("a declaration without an end")?;
+        let texts: Vec<&str> = declaration.split('"').skip(1).step_by(2).filter(|text| *text != "iforest").collect();
+        let (Some(name), Some(help)) = (texts.first(), texts.last()) else { continue };
+        let kind = ["counter", "gauge", "histogram"].into_iter().find(|kind| declaration.contains(kind));
+        let Some(kind) = kind else { continue };
+        let unit = if declaration.contains("\"seconds\"") { "_seconds" } else { "" };
+        let total = if kind == "counter" { "_total" } else { "" };
+        let reasons = if declaration.contains("label_names") { "{reason}" } else { "" };
+        rows.push_str(&format!("| `iforest_{name}{unit}{total}{reasons}` | {kind} | {help} |\n"));
+    }
+    Ok(rows)
 }
 
 /// `name: type &log;`: a field that is logged.
