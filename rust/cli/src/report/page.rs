@@ -21,6 +21,8 @@ const FEWEST_ROWS: usize = 50;
 /// Hosts and ports that are listed.
 const HOSTS: usize = 25;
 const PORTS: usize = 20;
+/// Logs that are listed.
+const LOGS: usize = 1_000;
 
 /// What is said about how the page came to be.
 pub struct Origin<'a> {
@@ -60,6 +62,7 @@ struct Page {
     ports_lead: String,
     ports: Vec<PortRow>,
     facts: Vec<Fact>,
+    n_logs: String,
     logs: Vec<Fact>,
     command: String,
 }
@@ -204,9 +207,11 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
         ),
         ports,
         facts: facts(&survey, model, origin),
+        n_logs: human::count(survey.logs.len() as u64),
         logs: survey
             .logs
             .iter()
+            .take(LOGS)
             .map(|(name, n)| Fact { name: human::printable(name).into_owned(), value: human::count(*n) })
             .collect(),
         command: human::printable(&origin.command).into_owned(),

@@ -22,6 +22,8 @@ const PORTS: usize = 1 << 15;
 const SERVICES: usize = 6;
 /// Connections that are kept as a whole.
 const ENTRIES: usize = 500;
+/// Bytes of a text that are kept; what Zeek writes is shorter.
+const TEXT: usize = 80;
 /// Scores are counted in bars of a hundredth.
 pub const BARS: usize = 100;
 
@@ -232,7 +234,9 @@ impl Survey {
         }
         let connections = batch.connections.iter().zip(batch.connections.uids());
         for ((connection, uid), (row, &score)) in connections.zip(batch.features.iter().zip(&batch.scores)) {
-            self.add_one(&connection, uid, row, score);
+            let connection =
+                Connection { service: connection.service.map(cut), history: connection.history.map(cut), ..connection };
+            self.add_one(&connection, uid.map(cut), row, score);
         }
     }
 
@@ -281,6 +285,10 @@ impl Survey {
     pub fn take_highest(&mut self) -> Vec<Entry> {
         std::mem::replace(&mut self.highest, Highest::new(1)).into_sorted()
     }
+}
+
+fn cut(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(TEXT)]
 }
 
 fn bar(units: u32) -> usize {
