@@ -37,6 +37,13 @@ pub struct Fit {
     pub out_of_bag_scores: Vec<f64>,
 }
 
+/// A row that a tree of this group was grown from, and its path length there in units.
+struct Seen {
+    row: usize,
+    group: usize,
+    units: u64,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
     n_features: u32,
@@ -65,36 +72,53 @@ impl Forest {
     /// Those of [`Forest::fit`].
     pub fn fit_out_of_bag(rows: Rows<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
         let (forest, samples) = Self::grow_all(rows, params, seed)?;
-        let (scorer, n_groups) = (&forest.scorer, forest.n_groups());
-        let mut sums = vec![0; rows.len() * n_groups];
-        let tasks = rows.values().par_chunks(ROWS_PER_TASK * rows.n_features());
-        tasks.zip(sums.par_chunks_mut(ROWS_PER_TASK * n_groups)).for_each(|(values, sums)| {
-            let rows = values.chunks_exact(rows.n_features());
-            rows.zip(sums.chunks_exact_mut(n_groups)).for_each(|(row, sums)| scorer.sum_path_units(row, sums));
+        let n_groups = forest.n_groups();
+        let mut seen: Vec<Seen> = (samples.par_iter().zip(&forest.stored.trees).enumerate())
+            .flat_map_iter(|(i, (sample, tree))| {
+                let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
+                let mut units = vec![0; sample.len()];
+                if let Ok(rows) = Rows::new(&values, rows.n_features()) {
+                    Walk::new(&[tree], rows.n_features()).add_path_units_of_rows(rows, 1, &mut units);
+                }
+                let seen = move |(&row, units)| Seen { row, group: i % n_groups, units };
+                sample.iter().zip(units).map(seen).collect::<Vec<_>>()
+            })
+            .collect();
+        seen.sort_unstable_by_key(|seen| seen.row);
+        let mut out_of_bag_scores = vec![0.0; rows.len()];
+        let tasks = out_of_bag_scores.par_chunks_mut(ROWS_PER_TASK).enumerate();
+        tasks.for_each(|(task, scores)| {
+            let first = task * ROWS_PER_TASK;
+            let from = seen.partition_point(|seen| seen.row < first);
+            let to = seen.partition_point(|seen| seen.row < first + scores.len());
+            forest.score_unseen(rows, first, &seen[from..to], scores);
         });
-        let mut unseen_by = scorer.trees_by_group().repeat(rows.len());
-        let seen = (samples.par_iter().zip(&forest.stored.trees)).map(|(sample, tree)| {
-            let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
-            let mut units = vec![0; sample.len()];
-            if let Ok(rows) = Rows::new(&values, rows.n_features()) {
-                Walk::new(&[tree], rows.n_features()).add_path_units_of_rows(rows, 1, &mut units);
+        Ok(Fit { forest, out_of_bag_scores })
+    }
+
+    /// Scores rows from row `first` on, leaving out of each the trees that have `seen` it.
+    fn score_unseen(&self, rows: Rows<'_>, first: usize, seen: &[Seen], scores: &mut [f64]) {
+        let n_features = rows.n_features();
+        let values = &rows.values()[first * n_features..][..scores.len() * n_features];
+        if let Ok(rows) = Rows::new(values, n_features) {
+            let mut by_all = Vec::with_capacity(scores.len());
+            self.scorer.score_rows(rows, &mut by_all);
+            scores.copy_from_slice(&by_all);
+        }
+        let trees_by_group = self.scorer.trees_by_group();
+        let (mut sums, mut trees) = (vec![0; trees_by_group.len()], trees_by_group.clone());
+        for seen in seen.chunk_by(|a, b| a.row == b.row) {
+            let row = rows.row(seen[0].row);
+            trees.copy_from_slice(&trees_by_group);
+            self.scorer.sum_path_units(row, &mut sums);
+            for seen in seen {
+                sums[seen.group] -= seen.units;
+                trees[seen.group] -= 1;
             }
-            units
-        });
-        for (tree, (sample, units)) in samples.iter().zip(seen.collect::<Vec<_>>()).enumerate() {
-            for (&row, units) in sample.iter().zip(units) {
-                let group = row * n_groups + tree % n_groups;
-                sums[group] -= units;
-                unseen_by[group] -= 1;
+            if !trees.contains(&0) {
+                scores[seen[0].row - first] = self.scorer.score_of(row, &sums, &trees);
             }
         }
-        let score = |(row, (sums, trees)): (&[f32], (&[u64], &[u32]))| {
-            if trees.contains(&0) { scorer.score(row) } else { scorer.score_of(row, sums, trees) }
-        };
-        let rows = rows.values().par_chunks_exact(rows.n_features()).with_min_len(ROWS_PER_TASK);
-        let unseen = sums.par_chunks_exact(n_groups).zip(unseen_by.par_chunks_exact(n_groups));
-        let out_of_bag_scores = rows.zip(unseen).map(score).collect();
-        Ok(Fit { forest, out_of_bag_scores })
     }
 
     fn grow_all(rows: Rows<'_>, params: &Params, seed: u64) -> Result<(Self, Vec<Vec<usize>>), FitError> {
@@ -102,7 +126,11 @@ impl Forest {
         if rows.len() < 2 {
             return Err(FitError::TooFewRows { rows: rows.len(), min: 2 });
         }
-        if let Some(at) = rows.values().iter().position(|value| value.is_infinite()) {
+        // Many at a time first: the search for the first one stops the compiler from using vectors.
+        let any = |values: &[f32]| values.iter().fold(false, |any, value| any | value.is_infinite());
+        if rows.values().chunks(1024).any(any)
+            && let Some(at) = rows.values().iter().position(|value| value.is_infinite())
+        {
             return Err(FitError::Infinite { row: at / rows.n_features(), column: at % rows.n_features() });
         }
         let sample_size = params.sample_size.min(rows.len());

@@ -76,8 +76,9 @@ impl Growth<'_> {
         for &member in members {
             let value = column[member as usize];
             missing |= value.is_nan();
-            min = min.min(value);
-            max = max.max(value);
+            // Plain comparisons, which a missing value fails, cost a third of `min` and `max`.
+            min = if value < min { value } else { min };
+            max = if value > max { value } else { max };
         }
         if min < max {
             // In f64, where the difference of two f32 can neither overflow nor lose the cut.

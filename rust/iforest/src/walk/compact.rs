@@ -20,8 +20,13 @@ const COLUMN_BITS: u32 = 5;
 const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
 
-/// How many walks go on side by side, to hide the latency of each step behind the others: as many as registers hold.
-const LANES: usize = 8;
+/// How many walks go on side by side, to hide the latency of each step behind the others: one row down so many trees, and
+/// so many rows down one tree, as many as registers hold.
+const TREES: usize = 12;
+const ROWS: usize = 8;
+
+/// Rows walk a tree while it is in the first-level cache, so many times [`ROWS`] of them.
+const ROUNDS: usize = 4;
 
 type Keys = [u32; MAX_COLUMNS];
 
@@ -66,42 +71,47 @@ impl Compact {
         let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
         let mut trees = trees.iter().map(|tree| CompleteTree::new(tree, height)).collect::<Option<Vec<_>>>()?;
         // Every path in these has length 0.
-        trees.resize_with(trees.len().next_multiple_of(LANES), CompleteTree::empty);
+        trees.resize_with(trees.len().next_multiple_of(TREES), CompleteTree::empty);
         Some(Self { trees, height })
     }
 
     pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
         let keys = keys(row);
-        let mut groups = (0..sums.len()).cycle();
-        for trees in self.trees.as_chunks::<LANES>().0 {
-            let mut at = [1u8; LANES];
+        let mut group = 0;
+        for trees in self.trees.as_chunks::<TREES>().0 {
+            let mut at = [1u8; TREES];
             for _ in 0..self.height {
                 for (at, tree) in at.iter_mut().zip(trees) {
                     *at = tree.step(*at, &keys);
                 }
             }
-            for ((tree, at), group) in trees.iter().zip(at).zip(&mut groups) {
-                sums[group] += tree.leaf(at);
+            for (tree, at) in trees.iter().zip(at) {
+                if let Some(sum) = sums.get_mut(group) {
+                    *sum += tree.leaf(at);
+                }
+                group = if group + 1 < sums.len() { group + 1 } else { 0 };
             }
         }
     }
 
     pub(crate) fn add_path_units_of_rows(&self, rows: Rows<'_>, n_groups: usize, sums: &mut [u64]) {
-        let blocks = rows.values().chunks(LANES * rows.n_features());
-        for (block, sums) in blocks.zip(sums.chunks_mut(LANES * n_groups)) {
-            let mut lanes = [[0; MAX_COLUMNS]; LANES];
-            for (lane, row) in lanes.iter_mut().zip(block.chunks_exact(rows.n_features())) {
-                *lane = keys(row);
+        let mut keys_of = [[[0; MAX_COLUMNS]; ROWS]; ROUNDS];
+        let blocks = rows.blocks(ROUNDS * ROWS);
+        for (block, sums) in blocks.zip(sums.chunks_mut(ROUNDS * ROWS * n_groups)) {
+            for (slot, row) in keys_of.as_flattened_mut().iter_mut().zip(block.iter()) {
+                *slot = keys(row);
             }
             for (tree, group) in self.trees.iter().zip((0..n_groups).cycle()) {
-                let mut at = [1u8; LANES];
-                for _ in 0..self.height {
-                    for (at, keys) in at.iter_mut().zip(&lanes) {
-                        *at = tree.step(*at, keys);
+                for (keys_of, sums) in keys_of.iter().zip(sums.chunks_mut(ROWS * n_groups)) {
+                    let mut at = [1u8; ROWS];
+                    for _ in 0..self.height {
+                        for (at, keys) in at.iter_mut().zip(keys_of) {
+                            *at = tree.step(*at, keys);
+                        }
                     }
-                }
-                for (sums, at) in sums.chunks_exact_mut(n_groups).zip(at) {
-                    sums[group] += tree.leaf(at);
+                    for (sums, at) in sums.chunks_exact_mut(n_groups).zip(at) {
+                        sums[group] += tree.leaf(at);
+                    }
                 }
             }
         }

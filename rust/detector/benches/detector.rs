@@ -1,0 +1,100 @@
+//! Features, training, loading and scoring of connections: `cargo bench -p detector`. "Items" are connections.
+//!
+//! The traffic is made here: hosts of a site that look names up and fetch pages, and an occasional unanswered SYN.
+
+#![allow(clippy::expect_used, reason = "a bench may panic")]
+
+use detector::{Address, ConnState, Connection, Detector, Endpoint, Extractor, Model, Params, Proto, Trainer};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+
+const CONNECTIONS: usize = 20_000;
+
+fn main() {
+    divan::main();
+}
+
+fn host(network: u8, number: usize) -> Address {
+    let number = (number as u32).to_be_bytes();
+    Address::from(std::net::IpAddr::V4(std::net::Ipv4Addr::new(network, number[1], number[2], number[3])))
+}
+
+/// Connections of `hosts` originators, ten a second.
+fn traffic(hosts: usize) -> Vec<Connection<'static>> {
+    let side = |addr, port, amount: usize| Endpoint {
+        addr,
+        port,
+        bytes: Some(amount as u64),
+        pkts: Some(1 + amount as u64 / 1000),
+        ip_bytes: Some(40 + amount as u64),
+        local: None,
+    };
+    let connection = |i: usize| {
+        // Knuth's multiplicative hash: a different order of hosts each round.
+        let scattered = i.wrapping_mul(2_654_435_761) >> 7;
+        let (from, to) = (host(10, scattered % hosts), host(93, scattered % 501));
+        let ts = 1_700_000_000_000_000 + i as i64 * 100_000;
+        let (port, proto, conn_state, service, history, sent, got) = match i % 8 {
+            0..4 => (53, Proto::Udp, ConnState::SF, Some(&b"dns"[..]), &b"Dd"[..], 40, 120),
+            4..7 => (443, Proto::Tcp, ConnState::SF, Some(&b"ssl"[..]), &b"ShADadfF"[..], 900, 30_000 + i % 7919),
+            _ => (22, Proto::Tcp, ConnState::S0, None, &b"S"[..], 0, 0),
+        };
+        Connection {
+            ts,
+            duration: (got > 0).then_some(20_000 + got as i64),
+            orig: side(from, 40_000, sent),
+            resp: side(to, port, got),
+            proto,
+            conn_state: Some(conn_state),
+            service,
+            history: Some(history),
+            missed_bytes: 0,
+        }
+    };
+    (0..CONNECTIONS).map(connection).collect()
+}
+
+fn model(traffic: &[Connection<'_>]) -> Model {
+    let mut trainer = Trainer::new(Params::default());
+    traffic.iter().for_each(|connection| trainer.observe(connection));
+    trainer.fit().expect("a model")
+}
+
+/// What a sensor does with one connection after the other.
+#[divan::bench]
+fn features_and_score(bencher: Bencher) {
+    let traffic = traffic(1000);
+    let mut detector = Detector::new(model(&traffic));
+    bencher
+        .counter(ItemsCount::new(CONNECTIONS))
+        .bench_local(|| traffic.iter().map(|connection| detector.score(black_box(connection)).score).sum::<f64>());
+}
+
+#[divan::bench(args = [100, 1000, 10_000, 100_000])]
+fn features_by_hosts(bencher: Bencher, hosts: usize) {
+    let traffic = traffic(hosts);
+    let mut extractor = Extractor::new();
+    bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| {
+        traffic.iter().for_each(|connection| _ = black_box(extractor.extract(black_box(connection))));
+    });
+}
+
+#[divan::bench]
+fn score_rows_in_batch(bencher: Bencher) {
+    let (traffic, mut extractor) = (traffic(1000), Extractor::new());
+    let rows: Vec<_> = traffic.iter().map(|connection| extractor.extract(connection)).collect();
+    let model = model(&traffic);
+    bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| model.score_rows(black_box(&rows)));
+}
+
+#[divan::bench]
+fn load(bencher: Bencher) {
+    let bytes = model(&traffic(1000)).to_bytes().expect("the model's bytes");
+    bencher.bench_local(|| Model::from_bytes(black_box(&bytes)));
+}
+
+#[divan::bench(sample_count = 20)]
+fn train(bencher: Bencher) {
+    let traffic = traffic(1000);
+    bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| model(&traffic));
+}

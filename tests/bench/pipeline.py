@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""A large conn.log scored by the command line, and by what one would write in Python instead: in turns, on all cores.
+
+usage: pipeline.py [--rows N] [--rounds N] [--zeek-iforest PROGRAM] [--growth]
+
+The Python pipelines read the log, make four compressed amounts and the one-hot conn_state of it, fit scikit-learn's
+forest with the paper's parameters, score every row and write the log with a column more. They need requirements.txt;
+one that is missing is left out. `zeek-iforest score` is given a model, which `train` made of the same log: what that took
+is shown as well. With --growth, in place of the peers: time and memory from a tenth of the rows to all of them, and
+with one thread, two, and so on, as lines for plot.py.
+"""
+
+import argparse
+import gzip
+import importlib.util
+import os
+import pathlib
+import shutil
+import statistics
+import sys
+import tempfile
+
+import traffic
+from measure import in_turns, machine, ratios, run, spread
+
+AMOUNTS = ["duration", "orig_bytes", "resp_bytes", "orig_pkts"]
+STATES = ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"]
+NAMES = [field.split(":", 1)[0] for field in traffic.FIELDS.split()]
+
+
+def scores(amounts, states):
+    """Higher is more unusual, as here."""
+    import numpy
+    from sklearn.ensemble import IsolationForest
+
+    matrix = numpy.column_stack([numpy.log1p(amounts), states]).astype(numpy.float32)
+    forest = IsolationForest(n_estimators=100, max_samples=256, random_state=1, n_jobs=-1)
+    return -forest.fit(matrix).score_samples(matrix)
+
+
+def with_pandas(log, out):
+    """The usual way."""
+    import pandas
+
+    table = pandas.read_csv(log, sep="\t", comment="#", names=NAMES, na_values=["-"], quoting=3, low_memory=False)
+    amounts = table[AMOUNTS].apply(pandas.to_numeric, errors="coerce").fillna(0).to_numpy()
+    states = table["conn_state"].to_numpy()[:, None] == STATES
+    table["anomaly_score"] = scores(amounts, states)
+    table.to_csv(out, sep="\t", index=False, na_rep="-")
+
+
+def with_polars(log, out):
+    """The fast way."""
+    import polars
+
+    table = polars.read_csv(
+        log, separator="\t", comment_prefix="#", has_header=False, new_columns=NAMES, null_values="-", quote_char=None,
+        infer_schema_length=10_000, ignore_errors=True,
+    )
+    amounts = table.select(polars.col(AMOUNTS).cast(polars.Float64, strict=False).fill_null(0)).to_numpy()
+    states = table.select((polars.col("conn_state") == state).fill_null(False).alias(state) for state in STATES)
+    table = table.with_columns(polars.Series("anomaly_score", scores(amounts, states.to_numpy())))
+    table.write_csv(out, separator="\t", null_value="-")
+
+
+PEERS = {"polars": with_polars, "pandas": with_pandas}
+
+
+def compare(program, rows, rounds, directory):
+    """Prints who takes how long."""
+    tsv, json, gz, model, out = (directory / name for name in ("conn.log", "conn.json", "conn.log.gz", "model", "out"))
+    traffic.make("log", rows, tsv)
+    traffic.make("json", rows, json)
+    with open(tsv, "rb") as plain, gzip.open(gz, "wb", 6) as packed:
+        shutil.copyfileobj(plain, packed)
+    run([program, "train", tsv, "-o", model])
+    score = [program, "score", "-m", model, "-o", out]
+    commands = {
+        "score": [*score, tsv],
+        "score, JSON": [*score, json],
+        "score, gzip": [*score, gz],
+        "train": [program, "train", tsv, "-o", model],
+    }
+    for peer in PEERS:
+        if all(importlib.util.find_spec(module) for module in (peer, "sklearn")):
+            commands[f"{peer} + scikit-learn"] = [sys.executable, __file__, "--peer", peer, tsv, out]
+    costs = in_turns(commands, rounds)
+    print(f"{rows:,} rows, {tsv.stat().st_size / 1e6:.0f} MB as TSV, {rounds} rounds; {machine()}")
+    print(f"{'':24}{'wall s':>24}{'cpu s':>24}{'times score, wall':>26}{'peak MB':>9}")
+    for name, taken in costs.items():
+        times = spread(ratios(taken, costs["score"]))
+        memory = max(cost.megabytes for cost in taken)
+        wall, cpu = spread([cost.wall for cost in taken]), spread([cost.cpu for cost in taken])
+        print(f"{name:24}{wall:>24}{cpu:>24}{times:>26}{memory:9.0f}")
+    cpu = statistics.median(cost.cpu for cost in costs["train"])
+    print(f"train reads {tsv.stat().st_size / 1e9 / (cpu / 60):.1f} GB a minute and core")
+
+
+def growth(program, rows, rounds, directory):
+    """Prints time and memory by rows and by threads."""
+    tsv, model = directory / "conn.log", directory / "model"
+    for part in (rows // 10, rows // 3, rows):
+        traffic.make("log", part, tsv)
+        run([program, "train", tsv, "-o", model])
+        commands = {
+            name: [program, name, tsv, *rest]
+            for name, rest in (("score", ["-m", model, "-o", os.devnull]), ("train", ["-o", directory / "other"]))
+        }
+        for name, taken in in_turns(commands, rounds).items():
+            cpu = statistics.median(cost.cpu for cost in taken)
+            print(f"rows {name} {part} {cpu:.3f} s {max(cost.megabytes for cost in taken):.0f} MB", flush=True)
+    threads = range(1, (os.cpu_count() or 1) + 1)
+    score = [program, "score", "-m", model, "-o", os.devnull, tsv, "--threads"]
+    for n, taken in in_turns({n: [*score, str(n)] for n in threads}, rounds).items():
+        print(f"threads score {n} {statistics.median(cost.wall for cost in taken):.3f} s", flush=True)
+
+
+def main():
+    """From arguments to one of the above."""
+    parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
+    built = pathlib.Path(__file__).resolve().parents[2] / "target/release/zeek-iforest"
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--zeek-iforest", default=built)
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.peer:
+        peer, log, out = args.peer
+        PEERS[peer](log, out)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        what = growth if args.growth else compare
+        what(args.zeek_iforest, args.rows, args.rounds, pathlib.Path(directory))
+
+
+if __name__ == "__main__":
+    main()

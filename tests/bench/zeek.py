@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""What the package adds to Zeek: plain Zeek and Zeek with the package, on the same pcap, in turns.
+
+usage: zeek.py [--build DIRECTORY] [--pairs N] [--connections N] [--syns N] [--instructions]
+
+DIRECTORY is what `./configure && cmake --build build` has built, `build` by default. Two pcaps are made: whole
+connections, and a flood of lone SYNs, the worst case of work for each connection. Starting up costs the same with and
+without traffic, so it is measured with an empty pcap and taken away. With --instructions, which needs valgrind and
+patience: how many instructions a connection takes under callgrind, which repeat from run to run as times do not, and in
+which of the package's functions.
+"""
+
+import argparse
+import collections
+import pathlib
+import re
+import statistics
+import tempfile
+
+import traffic
+from measure import in_turns, machine, run, spread
+
+# What functions are there for, by the first pattern that matches.
+PARTS = {
+    "walk": r"iforest::(walk|score|steps|forest)|libm::math::(exp2|log2)",
+    "categories": r"detector::rarity",
+    "features": r"detector::|libm::|logf|exp2f",
+    "border": r"iforest_bridge|cxxbridge|iforest::Sensor",
+    "record fields": r"plugin::IForest_Scorer|BifFunc::IForest|BifFunc::.*IForest",
+    "telemetry": r"[Tt]elemetry|[Pp]rometheus",
+    "field write": r"logging|threading|modp_|[Aa]scii|[Ff]ormatter",
+    "memory": r"malloc|free|calloc|operator (new|delete)|unlink_chunk|mem(set|cpy|cmp|move)",
+    "script": r"zeek::(detail::|\w*Val|Obj|Type|Func|Event|IntrusivePtr|Frame)",
+}
+
+
+def callgrind(path):
+    """Instructions by function of a callgrind profile, each without what it called."""
+    names, costs, function, of_call = {}, collections.Counter(), None, False
+    with open(path, encoding="utf-8", errors="replace") as profile:
+        for line in profile:
+            named = re.match(r"(c?fn)=\((\d+)\)(?: (.*))?", line)
+            if named:
+                kind, number, name = named.groups()
+                if name:
+                    names[number] = name.strip()
+                if kind == "fn":
+                    function = number
+            elif line.startswith("calls="):
+                of_call = True
+            elif function and line[0] in "+-*0123456789":
+                if not of_call:
+                    costs[function] += int(line.split()[1])
+                of_call = False
+    by_name = collections.Counter()
+    for number, cost in costs.items():
+        by_name[names[number]] += cost
+    return by_name
+
+
+def instructions(commands, pcaps, directory):
+    """Prints instructions a connection, and where those that the package adds are."""
+
+    def profile(name, pcap):
+        environment, zeek = commands[name]
+        to = directory / "callgrind"
+        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={to}"]
+        run([*environment, *tool, *zeek, "-r", pcap], cwd=directory)
+        return callgrind(to)
+
+    start = {name: profile(name, pcaps["nothing"][0]) for name in commands}
+    for kind, (pcap, n) in pcaps.items():
+        if not n:
+            continue
+        costs = {name: profile(name, pcap) for name in commands}
+        for name in commands:
+            costs[name].subtract(start[name])
+        plain, package = (sum(costs[name].values()) / n for name in commands)
+        print(f"{kind}: {plain:,.0f} instructions a connection, {package - plain:,.0f} more with the package: ", end="")
+        print(f"{100 * (package / plain - 1):.2f} %")
+        costs["package"].subtract(costs["plain"])
+        parts = collections.Counter()
+        for function, cost in costs["package"].items():
+            part = next((part for part, pattern in PARTS.items() if re.search(pattern, function)), "other")
+            parts[part] += cost / n
+        for part, cost in parts.most_common():
+            print(f"    {part:16}{cost:10,.0f}", flush=True)
+
+
+def times(commands, pcaps, pairs, directory):
+    """Prints the processor time a connection takes, and the ratio pair by pair."""
+    every = {
+        (name, kind): [*environment, *zeek, "-r", pcap]
+        for kind, (pcap, _) in pcaps.items()
+        for name, (environment, zeek) in commands.items()
+    }
+    costs = in_turns(every, pairs, cwd=directory)
+    cpu = {key: [cost.cpu for cost in taken] for key, taken in costs.items()}
+    start = {name: statistics.median(cpu[name, "nothing"]) for name in commands}
+    for kind, (_, n) in pcaps.items():
+        if not n:
+            continue
+        plain, package = ([cpu - start[name] for cpu in cpu[name, kind]] for name in commands)
+        added = [100 * (with_it / without - 1) for without, with_it in zip(plain, package)]
+        micros = spread([1e6 * seconds / n for seconds in plain], " µs", 1)
+        print(f"{kind}: {micros} a connection; with the package {spread(added, ' %')} more")
+
+
+def main():
+    """From arguments to one of the above."""
+    top = pathlib.Path(__file__).resolve().parents[2]
+    parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
+    parser.add_argument("--build", type=pathlib.Path, default=top / "build")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--connections", type=int)
+    parser.add_argument("--syns", type=int)
+    parser.add_argument("--instructions", action="store_true")
+    args = parser.parse_args()
+    whole, lone = (3_000, 6_000) if args.instructions else (30_000, 300_000)
+    whole, lone = args.connections or whole, args.syns or lone
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        pcaps = {"nothing": (directory / "nothing.pcap", 0)}
+        traffic.pcap([], pcaps["nothing"][0])
+        for kind, n in (("connections", whole), ("syns", lone)):
+            pcaps[kind] = directory / f"{kind}.pcap", n
+            traffic.make(kind, n, pcaps[kind][0])
+        run(["zeek", "-C", "-r", pcaps["connections"][0]], cwd=directory)
+        model = directory / "model"
+        run([args.build / "cargo/release/zeek-iforest", "train", directory / "conn.log", "-o", model])
+        print(machine())
+        plugin = f"ZEEK_PLUGIN_PATH={args.build.resolve()}"
+        commands = {
+            "plain": (["env", "ZEEK_PLUGIN_PATH="], ["zeek", "-C"]),
+            "package": (["env", plugin], ["zeek", "-C", "IForest", f"IForest::model_file={model}"]),
+        }
+        if args.instructions:
+            instructions(commands, pcaps, directory)
+        else:
+            times(commands, pcaps, args.pairs, directory)
+
+
+if __name__ == "__main__":
+    main()
