@@ -59,6 +59,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Train(TrainArgs),
+    Sample(SampleArgs),
     Score(ScoreArgs),
     Top(TopArgs),
     Report(ReportArgs),
@@ -96,6 +97,19 @@ pub struct ReadingArgs {
     pub fields: Option<Vec<String>>,
 }
 
+/// How connections are drawn.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Learning")]
+pub struct SamplingArgs {
+    /// Rows kept as a uniform sample of all traffic to grow and calibrate on, 2 to 10000000
+    #[arg(long, value_name = "N", default_value_t = Params::default().reservoir, value_parser = within(2..=10_000_000))]
+    reservoir: usize,
+
+    /// Decides every random draw: the same logs and seed give the same scores; 0 to 2^64 - 1
+    #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
+    seed: u64,
+}
+
 /// How a model is learnt.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Learning")]
@@ -108,13 +122,8 @@ pub struct LearningArgs {
     #[arg(long, value_name = "N", default_value_t = Params::default().forest.sample_size, value_parser = within(2..=1 << 20))]
     sample_size: usize,
 
-    /// Rows kept as a uniform sample of all traffic to grow and calibrate on, 2 to 10000000
-    #[arg(long, value_name = "N", default_value_t = Params::default().reservoir, value_parser = within(2..=10_000_000))]
-    reservoir: usize,
-
-    /// Decides every random draw: the same logs and seed give the same scores; 0 to 2^64 - 1
-    #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
-    seed: u64,
+    #[command(flatten)]
+    sampling: SamplingArgs,
 
     /// Alerts a day the threshold is set for, above 0
     #[arg(long, value_name = "N", default_value_t = Params::default().alerts_per_day, value_parser = positive)]
@@ -137,7 +146,7 @@ pub struct LabelArgs {
 /// Learn from logs and write a model
 ///
 /// Reads every log once, in constant memory, keeps a uniform sample of the connections, grows the forest from it, and
-/// sets the threshold to a number of alerts a day.
+/// sets the threshold to a number of alerts a day. Samples that `sample` drew from other logs can stand among the logs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -145,7 +154,7 @@ Examples:
   zeek-iforest train conn.log.gz -o iforest.model --alerts-per-day 5
   zeek-iforest train labelled.conn.log -o iforest.model --only-benign")]
 pub struct TrainArgs {
-    /// Logs to learn from: files, directories, or - for standard input
+    /// Logs to learn from: files, directories, or - for standard input; or samples
     #[arg(value_name = "LOG", required = true)]
     pub logs: Vec<PathBuf>,
 
@@ -161,6 +170,41 @@ pub struct TrainArgs {
     pub learning: LearningArgs,
 
     /// Learn from the rows of a labelled log that are not malicious; the others pass by as context
+    #[arg(long, help_heading = "Labels")]
+    pub only_benign: bool,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// Draw a sample from logs, to train on elsewhere
+///
+/// For archives that are spread over machines or too large for one pass: draw a sample from each part wherever it is,
+/// bring the samples together, and train on them. The result is as good as one pass over everything. Each part should
+/// hold all traffic of its hosts, or all traffic of its days, in order of time: what a connection means depends on what
+/// its hosts did before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest sample /archive/2024-04/ -o april.part
+  parallel zeek-iforest sample {} -o parts/{/}.part ::: /archive/*/
+  zeek-iforest train parts/*.part -o iforest.model")]
+pub struct SampleArgs {
+    /// Logs to draw from: files, directories, or - for standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<PathBuf>,
+
+    /// Where to write the sample; replaced only when the new one is complete
+    #[arg(long, short, value_name = "PART")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+
+    /// Draw from the rows of a labelled log that are not malicious; the others pass by as context
     #[arg(long, help_heading = "Labels")]
     pub only_benign: bool,
 
@@ -290,16 +334,17 @@ pub struct EvaluateArgs {
     pub reading: ReadingArgs,
 }
 
-/// Say what is in a model
+/// Say what is in a model, or in the state directory of a sensor
 ///
-/// When and from what it was learnt, its parameters, its features and their meaning, how its scores are distributed,
-/// and its threshold.
+/// Of a model, when and from what it was learnt, its parameters, its features and their meaning, how its scores are
+/// distributed, and its threshold. Of a state directory, which model each node has and what it goes on learning from.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  zeek-iforest inspect iforest.model")]
+Examples:
+  zeek-iforest inspect iforest.model
+  zeek-iforest inspect /usr/local/zeek/spool/stores/iforest")]
 pub struct InspectArgs {
-    /// The model, as written by train
+    /// The model, as written by train; a state directory; or a sample
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
 
@@ -428,14 +473,22 @@ impl LabelArgs {
     }
 }
 
+impl SamplingArgs {
+    /// The parameters that matter for drawing.
+    pub fn params(&self) -> Params {
+        let mut params = Params::default();
+        params.reservoir = self.reservoir;
+        params.seed = self.seed;
+        params
+    }
+}
+
 impl LearningArgs {
     /// The parameters of a training.
     pub fn params(&self) -> Params {
-        let mut params = Params::default();
+        let mut params = self.sampling.params();
         params.forest.n_trees = self.trees;
         params.forest.sample_size = self.sample_size;
-        params.reservoir = self.reservoir;
-        params.seed = self.seed;
         params.alerts_per_day = self.alerts_per_day;
         params
     }

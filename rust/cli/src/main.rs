@@ -35,6 +35,7 @@ fn run(args: Args, console: &Console) -> Result<()> {
     let threads = args.threads()?;
     match args.command {
         Command::Train(args) => commands::train::run(args, threads, console),
+        Command::Sample(args) => commands::sample::run(args, threads, console),
         Command::Score(args) => commands::score::run(args, threads, console),
         Command::Top(args) => commands::top::run(args, threads, console),
         Command::Report(args) => commands::report::run(args, threads, console),

@@ -213,6 +213,12 @@ impl Model {
         &self.provenance
     }
 
+    /// The checksum of the model's payload, as its file has it; 0 if it cannot be encoded.
+    pub fn checksum(&self) -> u64 {
+        let bytes = self.to_bytes().unwrap_or_default();
+        bytes.get(24..HEADER).unwrap_or_default().iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+    }
+
     /// Records when and from what the model was trained.
     pub fn set_origin(&mut self, software: &str, trained_at: i64, sources: Vec<String>) {
         self.provenance.software = software.to_owned();

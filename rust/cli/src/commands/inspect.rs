@@ -6,6 +6,7 @@ use anyhow::Result;
 use detector::{Model, schema};
 use serde::Serialize;
 
+use super::inspect_state;
 use crate::args::InspectArgs;
 use crate::console;
 use crate::human;
@@ -50,6 +51,9 @@ struct Quantile {
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
+    if inspect_state::is_for(&args.model) {
+        return inspect_state::run(&args.model, args.json);
+    }
     let model = super::load_model(&args.model)?;
     if args.json {
         super::print_json(&description(&model))

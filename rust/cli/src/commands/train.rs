@@ -1,9 +1,12 @@
 //! `train`: logs in, a model out.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use detector::{Model, Trainer};
 use jiff::Timestamp;
 
+use super::sample;
 use crate::args::TrainArgs;
 use crate::conn_log::Labels;
 use crate::console::Console;
@@ -12,13 +15,47 @@ use crate::pipeline::{Run, Summary, idle};
 use crate::source::Source;
 
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
+    let (parts, logs) = sample::part_from_logs(&args.logs);
+    if !parts.is_empty() {
+        return run_on_samples(&args, &parts, &logs, threads, console);
+    }
     let source = Source::new(&args.logs, &args.reading)?;
     let labels = args.only_benign.then(|| args.labels.required());
     let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
     let (model, summary) = learn(&run, &args.learning.params(), labels.as_ref())?;
+    deliver(&model, &args, summary.connections, console)?;
+    summary.require_all(&format!("{} was written", args.output.display()))
+}
+
+/// Learns from samples, and from logs with them.
+fn run_on_samples(
+    args: &TrainArgs,
+    parts: &[PathBuf],
+    logs: &[PathBuf],
+    threads: usize,
+    console: &Console,
+) -> Result<()> {
+    let params = args.learning.params();
+    let mut sample = sample::merge(parts, params.reservoir, params.seed)?;
+    if !logs.is_empty() {
+        let source = Source::new(logs, &args.reading)?;
+        let labels = args.only_benign.then(|| args.labels.required());
+        let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
+        let (trainer, summary) = observe(&run, &params)?;
+        sample.merge(&trainer.into_reservoir()).context("logs and samples drawn by a sensor cannot be mixed")?;
+        summary.require_all("nothing was written")?;
+    }
+    let names: Vec<String> = args.logs.iter().map(|path| path.display().to_string()).collect();
+    let mut model = detector::fit(&sample, &params).with_context(|| format!("no model from {}", names.join(", ")))?;
+    set_origin(&mut model, names);
+    deliver(&model, args, sample.seen(), console)
+}
+
+/// Writes a model and says what it was learnt from.
+fn deliver(model: &Model, args: &TrainArgs, connections: u64, console: &Console) -> Result<()> {
     model.save(&args.output)?;
     if args.json {
-        super::print_json(&super::inspect::description(&model))?;
+        super::print_json(&super::inspect::description(model))?;
     }
 
     let (provenance, threshold) = (model.provenance(), model.threshold());
@@ -26,20 +63,20 @@ pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     console.note(&format!(
         "learnt from {} of {} in {}; threshold {threshold:.6}, about {} alerts a day; wrote {} ({})",
         human::count(provenance.connections),
-        human::counted(summary.connections, "connection"),
+        human::counted(connections, "connection"),
         human::span(provenance.last_ts - provenance.first_ts),
         provenance.alerts_per_day,
         args.output.display(),
         human::bytes(bytes),
     ));
-    summary.require_all(&format!("{} was written", args.output.display()))
+    Ok(())
 }
 
 /// Below this many connections, rare and usual can hardly be told apart.
 const FEW: u64 = 1_000;
 
-/// Learns from every connection of a run, or with labels, from those that are not malicious.
-pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) -> Result<(Model, Summary)> {
+/// Shows every connection of a run to a trainer, or with labels, those that are not malicious.
+pub fn observe(run: &Run<'_>, params: &detector::Params) -> Result<(Trainer, Summary)> {
     let mut trainer = Trainer::new(params.clone());
     let summary = run.stages(
         |batch| {
@@ -55,6 +92,12 @@ pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) 
         |_| Ok(()),
     )?;
     summary.require_some()?;
+    Ok((trainer, summary))
+}
+
+/// Learns from every connection of a run, or with labels, from those that are not malicious.
+pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) -> Result<(Model, Summary)> {
+    let (trainer, summary) = observe(run, params)?;
     let observed = trainer.observed();
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(

@@ -13,6 +13,7 @@ mod logs;
 mod onnx;
 mod report;
 mod run;
+mod sample;
 mod score;
 mod top;
 mod train;

@@ -1,0 +1,95 @@
+//! `sample` and `train` on what it drew; `inspect` of a sample and of a state directory.
+
+use std::fs;
+
+use crate::logs::{rows, tsv};
+use crate::run::Dir;
+
+const DAY1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/lab-day1.conn.log");
+const DAY2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/lab-day2.labelled.conn.log");
+
+/// The lab's quiet day in parts: every host's connections in one.
+fn parts(dir: &Dir, n: u64) -> String {
+    let log = fs::read_to_string(DAY1).unwrap();
+    let (meta, rows): (Vec<_>, Vec<_>) = log.lines().partition(|line| line.starts_with('#'));
+    let mut parts = vec![meta.join("\n") + "\n"; n as usize];
+    for row in rows {
+        let host = row.split('\t').nth(2).unwrap();
+        let hash = host.bytes().fold(7u64, |hash, byte| hash * 31 + u64::from(byte));
+        parts[(hash % n) as usize].push_str(&format!("{row}\n"));
+    }
+    for (i, part) in parts.iter().enumerate() {
+        dir.write(&format!("{i}.log"), part);
+        dir.ok(&format!("sample {i}.log -o {i}.part"));
+    }
+    (0..n).map(|i| format!("{i}.part ")).collect()
+}
+
+#[test]
+fn parts_train_as_one_pass_does() {
+    let dir = Dir::new();
+    let parts = parts(&dir, 5);
+    let json = |command: &str| -> serde_json::Value { serde_json::from_str(&dir.ok(command)).unwrap() };
+    let one = json(&format!("train {DAY1} -o one.model --json"));
+    let merged = json(&format!("train {parts} -o merged.model --json"));
+    for same in ["connections", "rows", "first_ts", "last_ts"] {
+        assert_eq!(one[same], merged[same], "{same}");
+    }
+    let auc = |model: &str| json(&format!("evaluate -m {model} {DAY2} --json"))["roc_auc"].as_f64().unwrap();
+    let (one, merged) = (auc("one.model"), auc("merged.model"));
+    assert!((one - merged).abs() < 0.01, "{one} in one pass, {merged} in parts");
+}
+
+#[test]
+fn the_order_of_parts_makes_no_difference_and_logs_may_stand_among_them() {
+    let dir = Dir::new();
+    let all = rows(1600);
+    dir.write("a.log", tsv(&all[..700]));
+    dir.write("b.log", tsv(&all[700..]));
+    dir.ok("sample a.log -o a.part");
+    dir.ok("sample b.log -o b.part --reservoir 500");
+    dir.ok("train a.part b.part -o ab.model");
+    dir.ok("train b.part a.part -o ba.model");
+    assert!(dir.ok("score -m ab.model b.log") == dir.ok("score -m ba.model b.log"));
+    let outcome = dir.run("train a.log b.part -o mixed.model");
+    assert!(outcome.stderr.contains("learnt from 1,600 of 1,600 connections"), "{}", outcome.stderr);
+    // A part that is full has left rows out that a larger sample would have: the merged one is no larger.
+    assert!(dir.ok("inspect ab.model").contains("drawn from 500 rows"), "{}", dir.ok("inspect ab.model"));
+}
+
+#[test]
+fn damaged_parts_are_refused() {
+    let dir = Dir::new();
+    dir.write("a.log", tsv(&rows(100)));
+    dir.ok("sample a.log -o a.part");
+    let mut part = fs::read(dir.path("a.part")).unwrap();
+    part[200] ^= 1;
+    dir.write("b.part", &part);
+    dir.run("train a.part b.part -o m").fails(1, &["b.part: is damaged"]);
+    assert!(!dir.path("m").exists());
+}
+
+#[test]
+fn inspect_reads_a_state_directory() {
+    let dir = Dir::new();
+    dir.write("a.log", tsv(&rows(300)));
+    for node in ["manager", "worker-1"] {
+        fs::create_dir_all(dir.path(&format!("state/{node}"))).unwrap();
+    }
+    dir.ok("train a.log -o state/manager/model");
+    dir.ok("train a.log -o state/worker-1/model");
+    dir.ok("sample a.log -o state/manager/sample");
+    let text = dir.ok("inspect state");
+    assert!(
+        text.contains("state/manager\n  model   of ") && text.contains("\n  sample  300 rows of at most"),
+        "{text}"
+    );
+    assert!(text.contains("state/worker-1\n  model   of "), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect state --json")).unwrap();
+    assert_eq!(json[0]["sample"]["connections"], 300);
+    assert!(dir.ok("inspect state/manager/sample").contains("300 rows"));
+    dir.write("state/worker-1/model", "nonsense");
+    assert!(dir.ok("inspect state").contains("state/worker-1/model: is not a zeek-iforest model"));
+    fs::create_dir_all(dir.path("empty")).unwrap();
+    dir.run("inspect empty").fails(1, &["holds no state"]);
+}
