@@ -3,6 +3,8 @@
 //!
 //! Nothing is done here; [`source`](crate::source) turns the arguments that name logs into inputs.
 
+mod evaluate;
+
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use detector::{Params, schema};
 
+pub use self::evaluate::{EvaluateArgs, ProtocolName};
 use crate::conn_log::Labels;
 
 const FIRST_STEPS: &str = "\
@@ -297,38 +300,6 @@ pub struct ReportArgs {
     /// Where to write the page; - for standard output
     #[arg(long, short, value_name = "HTML")]
     pub output: PathBuf,
-
-    #[command(flatten)]
-    pub reading: ReadingArgs,
-}
-
-/// Compare a model's scores with the labels of a log
-///
-/// Prints the area under the ROC curve (ties count half), the average precision (the sum of precision times the gain in
-/// recall over all thresholds, as scikit-learn defines it), and precision and recall when the most anomalous 10, 20,
-/// 50, ... connections are alerts. Where connections with equal scores straddle such a number, it holds the share of
-/// them that is expected if they are drawn at random.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  zeek-iforest evaluate -m iforest.model labelled.conn.log
-  zeek-iforest evaluate -m iforest.model labelled.conn.log --label detailed-label --malicious C&C
-  zeek-iforest evaluate -m iforest.model labelled.conn.log --json | jq .roc_auc")]
-pub struct EvaluateArgs {
-    /// Labelled logs: files, directories, or - for standard input [default: standard input]
-    #[arg(value_name = "LOG")]
-    pub logs: Vec<PathBuf>,
-
-    /// The model, as written by train
-    #[arg(long, short, value_name = "MODEL")]
-    pub model: PathBuf,
-
-    #[command(flatten)]
-    pub labels: LabelArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
 
     #[command(flatten)]
     pub reading: ReadingArgs,

@@ -121,8 +121,13 @@ impl Labels {
 
     /// Whether the row's label says malicious; `None` where there is no label.
     pub fn malicious(&self, row: &Row) -> Option<bool> {
-        let label = row.get(Self::COLUMN)?;
+        let label = Self::of(row)?;
         Some(label.get(..self.prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix)))
+    }
+
+    /// The row's label.
+    pub fn of(row: &Row) -> Option<&[u8]> {
+        row.get(Self::COLUMN)
     }
 }
 
@@ -138,6 +143,7 @@ pub struct Connections {
 struct Kept {
     connection: Connection<'static>,
     uid: Option<Span>,
+    label: Option<Span>,
     service: Option<Span>,
     history: Option<Span>,
 }
@@ -152,8 +158,8 @@ impl Connections {
         self.texts.clear();
     }
 
-    /// Adds a connection and its `uid`.
-    pub fn push(&mut self, connection: Connection<'_>, uid: Option<&[u8]>) {
+    /// Adds a connection, its `uid` and its label.
+    pub fn push(&mut self, connection: Connection<'_>, uid: Option<&[u8]>, label: Option<&[u8]>) {
         let Connection { ts, duration, orig, resp, proto, conn_state, service, history, missed_bytes } = connection;
         let mut keep = |text: Option<&[u8]>| {
             text.map(|text| {
@@ -162,24 +168,34 @@ impl Connections {
                 (start, self.texts.len() as u32)
             })
         };
-        let (uid, service, history) = (keep(uid), keep(service), keep(history));
+        let (uid, label, service, history) = (keep(uid), keep(label), keep(service), keep(history));
         let connection =
             Connection { ts, duration, orig, resp, proto, conn_state, service: None, history: None, missed_bytes };
-        self.kept.push(Kept { connection, uid, service, history });
+        self.kept.push(Kept { connection, uid, label, service, history });
     }
 
     /// The connections in the order in which they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Connection<'_>> {
-        self.kept.iter().map(|kept| Connection {
-            service: self.text(kept.service),
-            history: self.text(kept.history),
-            ..kept.connection
-        })
+        (0..self.kept.len()).map(|index| self.get(index))
+    }
+
+    /// The connection that was added as number `index`, from 0.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn get(&self, index: usize) -> Connection<'_> {
+        let kept = &self.kept[index];
+        Connection { service: self.text(kept.service), history: self.text(kept.history), ..kept.connection }
     }
 
     /// The `uid` of each connection.
     pub fn uids(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
         self.kept.iter().map(|kept| self.text(kept.uid))
+    }
+
+    /// The label of each connection, where it was asked for and is set.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
+        self.kept.iter().map(|kept| self.text(kept.label))
     }
 
     fn text(&self, span: Option<Span>) -> Option<&[u8]> {

@@ -86,6 +86,19 @@ impl Console {
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
+
+    /// A display of progress through so many steps; invisible where nobody would see it.
+    pub fn steps(&self, total: u64) -> ProgressBar {
+        if self.quiet || total < 2 || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3}%  {pos} of {len}  {eta} left") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
 }
 
 /// How many columns standard output has: those of the terminal, or 100 where it is none.

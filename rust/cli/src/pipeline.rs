@@ -420,7 +420,8 @@ impl<'a> Parser<'a> {
                     Ok(Parsed::OtherStream) => LineIs::OtherStream,
                     Ok(Parsed::Row) => match conn_log::connection(&self.row) {
                         Ok(connection) => {
-                            connections.push(connection, conn_log::uid(&self.row));
+                            let label = self.labels.and_then(|_| Labels::of(&self.row));
+                            connections.push(connection, conn_log::uid(&self.row), label);
                             malicious.extend(self.labels.map(|labels| labels.malicious(&self.row)));
                             LineIs::Connection
                         }

@@ -1,24 +1,22 @@
-//! How well scores separate malicious connections from the others: exact figures in constant memory.
+//! How well scores separate malicious connections from the others: exact figures from a ranking by score.
 //!
-//! A score is a whole number of millionths, so counting how many connections of each kind have each score loses nothing.
+//! A score is a whole number of millionths; connections with the same are tied, and no figure depends on their order.
 
 use serde::Serialize;
-
-use crate::score_text::millionths;
-
-const LEVELS: usize = 1_000_001;
 
 /// How many connections of each kind have each score.
 #[derive(Debug)]
 pub struct Ranking {
-    /// Indexed by the score in millionths.
+    /// The scores that occur, the highest first.
     levels: Vec<Level>,
     benign: u64,
     malicious: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Level {
+    /// In millionths.
+    score: u32,
     benign: u64,
     malicious: u64,
 }
@@ -37,24 +35,23 @@ pub struct AtAlerts {
 }
 
 impl Ranking {
-    /// Nothing counted yet.
-    pub fn new() -> Self {
-        Self { levels: vec![Level::default(); LEVELS], benign: 0, malicious: 0 }
+    /// From the score of each connection, in millionths, and whether the connection is malicious; in any order.
+    pub fn new(scores: impl IntoIterator<Item = (u32, bool)>) -> Self {
+        let mut scores: Vec<_> = scores.into_iter().collect();
+        scores.sort_unstable_by_key(|&(score, _)| std::cmp::Reverse(score));
+        let tied = scores.chunk_by(|(a, _), (b, _)| a == b);
+        let levels: Vec<_> = tied
+            .map(|tied| {
+                let malicious = tied.iter().filter(|(_, malicious)| *malicious).count() as u64;
+                Level { score: tied[0].0, benign: tied.len() as u64 - malicious, malicious }
+            })
+            .collect();
+        let benign = levels.iter().map(|level| level.benign).sum();
+        let malicious = levels.iter().map(|level| level.malicious).sum();
+        Self { levels, benign, malicious }
     }
 
-    /// Counts a connection.
-    pub fn add(&mut self, score: f64, malicious: bool) {
-        let level = &mut self.levels[millionths(score) as usize];
-        if malicious {
-            level.malicious += 1;
-            self.malicious += 1;
-        } else {
-            level.benign += 1;
-            self.benign += 1;
-        }
-    }
-
-    /// How many malicious connections were counted.
+    /// How many malicious connections there are.
     pub fn malicious(&self) -> u64 {
         self.malicious
     }
@@ -69,7 +66,7 @@ impl Ranking {
     pub fn roc_auc(&self) -> f64 {
         let mut below = 0;
         let mut twice_wins = 0u128;
-        for level in &self.levels {
+        for level in self.levels.iter().rev() {
             twice_wins += u128::from(level.malicious) * u128::from(2 * below + level.benign);
             below += level.benign;
         }
@@ -80,7 +77,7 @@ impl Ranking {
     /// scikit-learn's `average_precision_score`. `NaN` unless there is a malicious connection.
     pub fn average_precision(&self) -> f64 {
         let (mut hits, mut alerts, mut sum) = (0, 0, 0.0);
-        for level in self.levels.iter().rev().filter(|level| level.malicious + level.benign > 0) {
+        for level in &self.levels {
             hits += level.malicious;
             alerts += level.malicious + level.benign;
             sum += level.malicious as f64 * hits as f64 / alerts as f64;
@@ -88,19 +85,26 @@ impl Ranking {
         sum / self.malicious as f64
     }
 
-    /// The figures for that many alerts. Of connections whose equal scores straddle the number, the expected share
-    /// counts.
+    /// How many malicious and how many other connections pass each threshold, the strictest first: the points of the
+    /// ROC and the precision-recall curve.
+    pub fn passing(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.levels.iter().scan((0, 0), |(malicious, benign), level| {
+            *malicious += level.malicious;
+            *benign += level.benign;
+            Some((*malicious, *benign))
+        })
+    }
+
+    /// The figures for that many alerts, at least one. Of connections whose equal scores straddle the number, the
+    /// expected share counts.
     pub fn at(&self, alerts: u64) -> AtAlerts {
         let (mut hits, mut seen, mut score) = (0.0, 0, 0);
-        for (i, level) in self.levels.iter().enumerate().rev() {
+        for level in &self.levels {
             let here = level.malicious + level.benign;
-            if here == 0 {
-                continue;
-            }
             let taken = here.min(alerts - seen);
             hits += level.malicious as f64 * taken as f64 / here as f64;
             seen += taken;
-            score = i;
+            score = level.score;
             if seen == alerts {
                 break;
             }
@@ -109,39 +113,31 @@ impl Ranking {
             alerts: seen,
             precision: hits / seen as f64,
             recall: hits / self.malicious as f64,
-            score: score as f64 / 1e6,
+            score: f64::from(score) / 1e6,
         }
     }
 
-    /// The figures for 10, 20, 50, 100, ... alerts, until every malicious connection is found or none is left.
-    pub fn at_rising_alerts(&self) -> Vec<AtAlerts> {
+    /// 10, 20, 50, 100, ... alerts, until every malicious connection is found or none is left.
+    pub fn rising_alerts(&self) -> Vec<u64> {
         let rising = (1..).flat_map(|power| [1, 2, 5].map(|n| n * 10u64.pow(power)));
         let mut found = Vec::new();
         for alerts in rising.take_while(|&alerts| alerts < self.malicious + self.benign) {
-            found.push(self.at(alerts));
-            if found.last().is_some_and(|at| at.recall >= 1.0) {
+            found.push(alerts);
+            if self.at(alerts).recall >= 1.0 {
                 break;
             }
         }
         found
-    }
-
-    /// The figures when every connection with at least this score is an alert; `None` if there is none.
-    pub fn at_threshold(&self, threshold: f64) -> Option<AtAlerts> {
-        let lowest = (threshold * 1e6).ceil() as usize;
-        let alerts = self.levels.iter().skip(lowest).map(|level| level.malicious + level.benign).sum();
-        (alerts > 0).then(|| self.at(alerts))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score_text::millionths;
 
     fn ranking(scores: &[(f64, bool)]) -> Ranking {
-        let mut ranking = Ranking::new();
-        scores.iter().for_each(|&(score, malicious)| ranking.add(score, malicious));
-        ranking
+        Ranking::new(scores.iter().map(|&(score, malicious)| (millionths(score), malicious)))
     }
 
     #[test]
@@ -156,19 +152,15 @@ mod tests {
         assert_eq!(r.at(2), AtAlerts { alerts: 2, precision: 0.5, recall: 1.0 / 3.0, score: 0.8 });
         // The third alert is one of the tied two: half a hit.
         assert_eq!(r.at(3), AtAlerts { alerts: 3, precision: 0.5, recall: 0.5, score: 0.7 });
-        assert_eq!(r.at_threshold(0.6).map(|at| (at.alerts, at.recall)), Some((5, 1.0)));
-        assert_eq!(r.at_threshold(0.95), None);
-        assert_eq!(r.at_threshold(0.900_000_1), None);
+        assert_eq!(r.passing().collect::<Vec<_>>(), [(1, 0), (1, 1), (2, 2), (3, 2), (3, 3), (3, 4)]);
     }
 
     #[test]
     fn alert_counts_rise_until_all_is_found() {
         let scores: Vec<_> = (0..1_000).map(|i| (f64::from(i) / 1e3, i == 950)).collect();
-        let alerts: Vec<_> = ranking(&scores).at_rising_alerts().iter().map(|at| at.alerts).collect();
-        assert_eq!(alerts, [10, 20, 50]);
+        assert_eq!(ranking(&scores).rising_alerts(), [10, 20, 50]);
         let scores: Vec<_> = (0..60).map(|i| (f64::from(i) / 1e3, i == 0)).collect();
-        let alerts: Vec<_> = ranking(&scores).at_rising_alerts().iter().map(|at| at.alerts).collect();
-        assert_eq!(alerts, [10, 20, 50]);
+        assert_eq!(ranking(&scores).rising_alerts(), [10, 20, 50]);
     }
 
     #[test]

@@ -2,14 +2,19 @@
 
 use serde_json::Value;
 
+use crate::lab::data;
 use crate::logs::{self, ODD, column, rows, tsv};
 use crate::run::Dir;
 
 /// A directory with a model and a log in which every seventh row and the odd one are malicious, so that the figures
 /// are not trivial.
 fn labelled() -> Dir {
+    labelled_of(400)
+}
+
+fn labelled_of(n: usize) -> Dir {
     let dir = Dir::new();
-    let rows = rows(400);
+    let rows = rows(n);
     let lines: String = rows
         .iter()
         .enumerate()
@@ -87,11 +92,160 @@ fn the_table_has_the_same_figures() {
 #[test]
 fn other_labels_can_be_chosen() {
     let dir = labelled();
-    let by_detail = dir.ok("evaluate -m m labelled.log --json --label detailed-label --malicious c&c");
-    assert_eq!(by_detail, dir.ok("evaluate -m m labelled.log --json"));
+    let by_detail = json(&dir, "evaluate -m m labelled.log --json --label detailed-label --malicious c&c");
+    let by_label = json(&dir, "evaluate -m m labelled.log --json");
+    for figure in ["roc_auc", "average_precision", "malicious", "at_alerts", "at_threshold"] {
+        assert_eq!(by_detail[figure], by_label[figure], "{figure}");
+    }
+    assert_eq!(
+        (&by_label["attacks"][0]["label"], &by_detail["attacks"][0]["label"]),
+        (&"malicious".into(), &"C&C".into())
+    );
     dir.run("evaluate -m m labelled.log --malicious Ben --label verdict").fails(1, &["has no column \"verdict\""]);
     dir.run("evaluate -m m labelled.log --malicious evil")
         .fails(1, &["none of 400 connections", "\"evil\"", "--malicious"]);
     dir.run("evaluate -m m conn.log").fails(1, &["has no column \"label\"", "--label"]);
     dir.pipe("evaluate -m m", logs::json(&rows(5)).as_bytes()).fails(1, &["no row has a \"label\""]);
+}
+
+/// The lab's ordinary day and its labelled day.
+const LAB: [&str; 2] = ["lab-day1.conn.log", "lab-day2.labelled.conn.log"];
+
+fn lab() -> Dir {
+    let dir = Dir::new();
+    for name in LAB {
+        dir.write(name, std::fs::read(data(name)).unwrap());
+    }
+    dir
+}
+
+fn json(dir: &Dir, arguments: &str) -> Value {
+    serde_json::from_str(&dir.ok(arguments)).unwrap()
+}
+
+#[test]
+fn models_stand_side_by_side() {
+    let dir = lab();
+    dir.ok("train lab-day1.conn.log -o a");
+    dir.ok("train lab-day1.conn.log -o b --seed 2");
+    let [a, b] = ["a", "b"].map(|model| json(&dir, &format!("evaluate -m {model} {} --json", LAB[1])));
+    assert_ne!(a["roc_auc"], b["roc_auc"]);
+    let both = json(&dir, &format!("evaluate -m a -m b {} --json", LAB[1]));
+    assert_eq!(both["settings"].as_array().unwrap(), &[a, b]);
+    let table = dir.ok(&format!("evaluate -m a -m b {}", LAB[1]));
+    assert!(table.contains("\nsetting  ROC AUC          average precision\na        0."), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+}
+
+#[test]
+fn each_attack_of_the_lab_is_reached() {
+    let dir = lab();
+    dir.ok("train lab-day1.conn.log -o m");
+    let figures = json(&dir, &format!("evaluate -m m {} --json", LAB[1]));
+    let attacks = figures["attacks"].as_array().unwrap();
+    let scored = dir.ok(&format!("score -m m {}", LAB[1]));
+    let (scores, labels) = (column(&scored, "anomaly_score"), column(&scored, "label"));
+    assert_eq!(attacks.len(), 6);
+    for attack in attacks {
+        let label = attack["label"].as_str().unwrap();
+        let score = |(score, _): &(&(String, String), &(String, String))| score.1.parse::<f64>().unwrap();
+        let rows = || scores.iter().zip(&labels);
+        let own = || rows().filter(|(_, of)| of.1 == label);
+        let best = own().map(|row| score(&row)).fold(0.0, f64::max);
+        let above = rows().filter(|row| row.1.1 != label && score(row) >= best).count() as u64;
+        assert_eq!(attack["connections"].as_u64().unwrap(), own().count() as u64, "{label}");
+        assert_eq!(attack["rank"].as_u64().unwrap(), above + 1, "{label}");
+        let passing = rows().filter(|row| score(row) >= best).count() as u64;
+        assert!((1..=passing).contains(&attack["alerts"].as_u64().unwrap()), "{label}");
+    }
+}
+
+#[test]
+fn novelty_is_training_on_the_benign_and_evaluating() {
+    let dir = lab();
+    // In the order of time, which is what a protocol takes the connections in.
+    for name in LAB {
+        let text = dir.read(name);
+        let (mut rows, rest): (Vec<_>, Vec<_>) = text.lines().partition(|line| !line.starts_with('#'));
+        rows.sort_by_key(|row| row.split('\t').next().unwrap().replace('.', "").parse::<u64>().unwrap());
+        dir.write(
+            &format!("sorted-{name}"),
+            rest.iter().chain(&rows).map(|line| format!("{line}\n")).collect::<String>(),
+        );
+    }
+    let runs: Vec<f64> = (1..=3)
+        .map(|seed| {
+            dir.ok(&format!("train sorted-{} --only-benign -o m --seed {seed}", LAB[1]));
+            json(&dir, &format!("evaluate -m m sorted-{} --json", LAB[1]))["roc_auc"].as_f64().unwrap()
+        })
+        .collect();
+    let figures = json(&dir, &format!("evaluate --protocol novelty --train {} {} --json", LAB[1], LAB[1]));
+    let found: Vec<f64> =
+        figures["runs"].as_array().unwrap().iter().map(|run| run["roc_auc"].as_f64().unwrap()).collect();
+    assert_eq!(found, runs);
+    let mean = runs.iter().sum::<f64>() / 3.0;
+    assert!((figures["roc_auc"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert!(figures["standard_deviation"]["roc_auc"].as_f64().unwrap() > 0.0);
+    // A log without labels is one without attacks.
+    let unlabelled = json(&dir, &format!("evaluate --protocol novelty --train {} {} --json", LAB[0], LAB[1]));
+    assert!(unlabelled["roc_auc"].as_f64().unwrap() > 0.8);
+}
+
+#[test]
+fn protocols_score_what_they_say() {
+    let dir = lab();
+    let thinned = json(&dir, &format!("evaluate --protocol unlabelled --share 0.05 --seeds 2 {} --json", LAB[1]));
+    assert_eq!((&thinned["connections"], &thinned["malicious"]), (&(2631 + 131).into(), &131.into()));
+    assert_eq!(thinned["runs"].as_array().unwrap().len(), 2);
+    let folds = json(&dir, &format!("evaluate --protocol folds --folds 3 --seeds 1 {} --json", LAB[1]));
+    assert_eq!((&folds["connections"], &folds["malicious"]), (&3069.into(), &438.into()));
+    assert!(folds.get("standard_deviation").is_none() && folds.get("runs").is_none());
+    // The second day is another day of the same network.
+    let days = json(&dir, &format!("evaluate --protocol days --seeds 1 {} {} --json", LAB[0], LAB[1]));
+    assert_eq!((&days["connections"], &days["malicious"]), (&3069.into(), &438.into()));
+    dir.run(&format!("evaluate --protocol days {}", LAB[1])).fails(1, &["no day with benign connections", "1 day"]);
+}
+
+#[test]
+fn tuning_lists_all_combinations_the_best_first() {
+    let dir = labelled_of(80);
+    let tried = json(&dir, "evaluate --protocol unlabelled --seeds 1 --tune labelled.log --json");
+    let tried = tried["settings"].as_array().unwrap();
+    let precision: Vec<_> = tried.iter().map(|one| one["average_precision"].as_f64().unwrap()).collect();
+    assert!(precision.is_sorted_by(|a, b| a >= b));
+    let default: Vec<_> = tried.iter().filter(|one| one["default"] == true).collect();
+    assert_eq!(default.len(), 1);
+    let plain = json(&dir, "evaluate --protocol unlabelled --seeds 1 labelled.log --json");
+    assert_eq!(default[0]["average_precision"], plain["average_precision"]);
+}
+
+#[test]
+fn curves_are_drawn() {
+    let dir = lab();
+    dir.ok("train lab-day1.conn.log -o a");
+    dir.ok(&format!("evaluate -m a -m a {} --roc roc.svg --pr pr.svg", LAB[1]));
+    for (file, title) in [("roc.svg", "ROC curve"), ("pr.svg", "Precision-recall curve")] {
+        let svg = dir.read(file);
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
+        assert!(svg.contains(title));
+        let curves: Vec<_> = svg.lines().filter(|line| line.contains("<polyline")).collect();
+        assert!(curves.len() >= 4, "{svg}");
+    }
+    dir.run(&format!("evaluate -m a {} --roc nowhere/roc.svg", LAB[1])).fails(1, &["nowhere/roc.svg"]);
+}
+
+#[test]
+fn a_model_or_a_protocol_is_needed_and_not_both() {
+    let dir = Dir::new();
+    for (arguments, text) in [
+        ("evaluate x", "--model"),
+        ("evaluate x -m m --protocol days", "--protocol"),
+        ("evaluate x -m m --trees 200", "--trees"),
+        ("evaluate x -m m --seed 2", "--seed"),
+        ("evaluate x -m m --tune", "--tune"),
+        ("evaluate x --protocol novelty", "--train"),
+        ("evaluate x --protocol other", "unlabelled"),
+    ] {
+        dir.run(arguments).fails(2, &[text]);
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::logs::column;
 use crate::run::Dir;
 
-fn data(name: &str) -> PathBuf {
+pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
 }
 

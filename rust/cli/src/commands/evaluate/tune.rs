@@ -1,0 +1,112 @@
+//! Tuning: every combination of a few values of the parameters that matter, tried by a protocol.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use detector::Params;
+use indicatif::ProgressBar;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::figures::{Separation, ranking};
+use super::log::Log;
+use super::protocol::Protocol;
+use super::table::with_deviation;
+use crate::human;
+
+const SAMPLE_SIZES: [usize; 5] = [64, 128, 256, 512, 1024];
+/// Trees for each group of features.
+const TREES_PER_GROUP: [usize; 3] = [4, 8, 16];
+
+/// How the forest is built, besides the number and the size of its trees.
+const VARIANTS: [Variant; 4] = [
+    Variant { name: "one group", grouped: false, emphasis: 1 },
+    Variant { name: "groups, emphasis 1", grouped: true, emphasis: 1 },
+    Variant { name: "groups, emphasis 2", grouped: true, emphasis: 2 },
+    Variant { name: "groups, emphasis 4", grouped: true, emphasis: 4 },
+];
+
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    name: &'static str,
+    grouped: bool,
+    emphasis: u8,
+}
+
+/// A combination and what came of it: means over the seeds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tried {
+    pub trees: usize,
+    pub sample_size: usize,
+    pub variant: &'static str,
+    /// Whether this is what is used when nothing else is asked for.
+    pub default: bool,
+    #[serde(flatten)]
+    pub mean: Separation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_deviation: Option<Separation>,
+}
+
+/// How many combinations there are.
+pub const fn combinations() -> usize {
+    SAMPLE_SIZES.len() * TREES_PER_GROUP.len() * VARIANTS.len()
+}
+
+/// Tries every combination with every seed; the best average precision first.
+pub fn tune(protocol: &Protocol, log: &Log, params: &Params, seeds: &[u64], bar: &ProgressBar) -> Result<Vec<Tried>> {
+    let groups = Params::default().forest.groups;
+    let mut settings = Vec::new();
+    for variant in VARIANTS {
+        for trees in TREES_PER_GROUP.map(|each| each * groups.len()) {
+            for sample_size in SAMPLE_SIZES {
+                let mut setting = params.clone();
+                setting.forest.n_trees = trees;
+                setting.forest.sample_size = sample_size;
+                setting.forest.groups = if variant.grouped { groups.clone() } else { Vec::new() };
+                setting.forest.emphasis = variant.emphasis;
+                settings.push((variant, setting));
+            }
+        }
+    }
+    let tried: Result<Vec<_>> = settings
+        .par_iter()
+        .map(|(variant, setting)| {
+            let runs: Result<Vec<_>> = seeds
+                .iter()
+                .map(|&seed| {
+                    let scored = super::scored(protocol, log, setting, seed)?;
+                    bar.inc(1);
+                    Ok(Separation::of(&ranking(&scored)))
+                })
+                .collect();
+            let (mean, deviation) = Separation::over(&runs?);
+            Ok(Tried {
+                trees: setting.forest.n_trees,
+                sample_size: setting.forest.sample_size,
+                variant: variant.name,
+                default: setting.forest == Params::default().forest,
+                mean,
+                standard_deviation: (seeds.len() > 1).then_some(deviation),
+            })
+        })
+        .collect();
+    bar.finish_and_clear();
+    let mut tried = tried?;
+    tried.sort_by(|a, b| b.mean.average_precision.total_cmp(&a.mean.average_precision));
+    Ok(tried)
+}
+
+/// The combinations as a person reads them.
+pub fn table(tried: &[Tried]) -> String {
+    let width = VARIANTS.iter().map(|variant| variant.name.len()).max().unwrap_or(0);
+    let mut text = format!("average precision  ROC AUC          {:>6}  {:>11}  variant\n", "trees", "sample size");
+    for Tried { trees, sample_size, variant, default, mean, standard_deviation } in tried {
+        let figure = |of: fn(&Separation) -> f64| with_deviation(of(mean), standard_deviation.as_ref().map(of));
+        let (precision, auc) = (figure(|run| run.average_precision), figure(|run| run.roc_auc));
+        let (trees, sample_size) = (human::count(*trees as u64), human::count(*sample_size as u64));
+        let line = format!("{precision:<17}  {auc:<15}  {trees:>6}  {sample_size:>11}  {variant:width$}");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}{}", line.trim_end(), if *default { "  (default)" } else { "" });
+    }
+    text
+}
