@@ -34,7 +34,7 @@ pub struct EvaluateArgs {
     pub logs: Vec<PathBuf>,
 
     /// A model, as written by train; several are shown side by side
-    #[arg(long, short, value_name = "MODEL", required_unless_present = "protocol", conflicts_with_all = ["LearningArgs", "SamplingArgs"])]
+    #[arg(long, short, value_name = "MODEL", required_unless_present = "protocol", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"])]
     pub model: Vec<PathBuf>,
 
     /// Learn and score as this protocol says; the connections are taken in the order of their times
