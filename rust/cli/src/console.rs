@@ -72,7 +72,7 @@ impl Console {
         }
         let (template, bar) = match total {
             Some(total) => (
-                "{bar:32} {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+                "{bar:20} {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
                 ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
             ),
             None => (
