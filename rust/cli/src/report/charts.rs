@@ -183,7 +183,7 @@ pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
 }
 
 /// The history of a host as two paths in a box of as many units as there are steps, 16 high: all its connections, and
-/// those steps with anomalous ones.
+/// before them those that are anomalous.
 pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
     use std::fmt::Write;
     let cut = series.cut(axis);
@@ -192,10 +192,15 @@ pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
     let (mut usual, mut unusual) = (String::new(), String::new());
     for (start, step) in cut.iter().filter(|(_, step)| step.connections > 0) {
         let x = start.saturating_sub(from) / axis.width();
-        let height = (14.0 * f64::from(step.connections) / f64::from(most)).max(1.0).round();
-        let path = if step.anomalous > 0 { &mut unusual } else { &mut usual };
+        let height = |n: u32, least: f64| (14.0 * f64::from(n) / f64::from(most)).max(least).round();
         // Writing to a string cannot fail.
-        let _ = write!(path, "M{x} 16v-{height}h1v{height}z");
+        let all = height(step.connections, 1.0);
+        let _ = write!(usual, "M{x} 16v-{all}h1v{all}z");
+        if step.anomalous > 0 {
+            // Few among many are still to be seen.
+            let some = height(step.anomalous, 3.0);
+            let _ = write!(unusual, "M{x} 16v-{some}h1v{some}z");
+        }
     }
     (usual, unusual)
 }
