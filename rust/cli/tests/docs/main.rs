@@ -26,7 +26,6 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("links of {name}"), move || links(&path)));
         trials.push(Trial::test(format!("tables of {name}"), move || tables::check(&page)));
     }
-    trials.push(Trial::test("every command has its section", move || tables::all_commands(&root)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

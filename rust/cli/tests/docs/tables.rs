@@ -35,27 +35,10 @@ pub fn check(page: &Path) -> Result<(), Failed> {
     .into())
 }
 
-/// Every command stands in the page of the command line.
-pub fn all_commands(root: &Path) -> Result<(), Failed> {
-    let page = fs::read_to_string(root.join("docs/commands.md"))?;
-    let run = Command::new(env!("CARGO_BIN_EXE_zeek-iforest")).arg("-h").stdin(Stdio::null()).output()?;
-    let help = String::from_utf8(run.stdout)?;
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names: Vec<_> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    let missing = |name: &&&str| {
-        !["completions", "man", "help"].contains(*name) && !page.contains(&format!("{BEGIN}help {name} -->"))
-    };
-    match names.iter().find(missing) {
-        Some(name) => Err(format!("docs/commands.md says nothing of {name}").into()),
-        None if names.len() < 7 => Err("the commands were not found in the help".into()),
-        None => Ok(()),
-    }
-}
-
 fn make(name: &str) -> Result<String, Failed> {
     match name.split_once(' ') {
         None if name == "schema" => Ok(features()),
-        Some(("help", command)) => help(command),
+        None if name == "help" => commands(),
         Some(("options", scripts)) => Ok(table("option", "default", &declared(scripts, option)?)),
         Some(("settings", scripts)) => Ok(table("setting", "default", &declared(scripts, setting)?)),
         Some(("notices", scripts)) => Ok(table("notice", "of type", &declared(scripts, notice)?)),
@@ -86,18 +69,30 @@ fn features() -> String {
     text
 }
 
-/// The help of a command as it is printed where there is no terminal.
-fn help(command: &str) -> Result<String, Failed> {
+/// The help of every command, under its name.
+fn commands() -> Result<String, Failed> {
+    let help = help(&["-h"])?;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.split_whitespace().next());
+    let mut text = String::new();
+    for name in names.filter(|name| !["completions", "man", "help"].contains(name)) {
+        text.push_str(&format!("## {name}\n\n```text\n{}\n```\n\n", self::help(&[name, "--help"])?));
+    }
+    Ok(text)
+}
+
+/// What is printed where there is no terminal.
+fn help(arguments: &[&str]) -> Result<String, Failed> {
     let run = Command::new(env!("CARGO_BIN_EXE_zeek-iforest"))
-        .args([command, "--help"])
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()?;
     if !run.status.success() {
-        return Err(format!("there is no command {command}").into());
+        return Err(format!("there is no help by {}", arguments.join(" ")).into());
     }
     let lines: Vec<_> = std::str::from_utf8(&run.stdout)?.lines().map(str::trim_end).collect();
-    Ok(format!("```text\n{}\n```", lines.join("\n").trim_end()))
+    Ok(lines.join("\n").trim_end().to_owned())
 }
 
 /// What a script declares: a name, what is said beside it, and its documentation.
