@@ -385,7 +385,8 @@ event zeek_init() &priority=-5
 # After the score (3), which leaves behind what is learnt from.
 event connection_state_remove(c: connection) &priority=2
 	{
-	if ( ! learns() || ! hook learn_policy(c) )
+	# As learns() says; a call of it costs every connection.
+	if ( ! learn || model_file != "" || ! hook learn_policy(c) )
 		return;
 
 	__learn();

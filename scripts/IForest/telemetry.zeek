@@ -1,4 +1,5 @@
-##! Figures for Prometheus, through Zeek's telemetry framework. Each node of a cluster exposes its own.
+##! Figures for Prometheus, through Zeek's telemetry framework. Each node of a cluster exposes its own. The histograms
+##! are filled by the plugin itself.
 
 @load base/frameworks/telemetry
 @load ./learn
@@ -20,13 +21,6 @@ function gauge(name: string, unit: string, help_text: string): Telemetry::Gauge
 	return Telemetry::gauge_with(Telemetry::register_gauge_family(options(name, unit, help_text)));
 	}
 
-function histogram(name: string, unit: string, bounds: vector of double, help_text: string): Telemetry::Histogram
-	{
-	local opts = options(name, unit, help_text);
-	opts$bounds = bounds;
-	return Telemetry::histogram_with(Telemetry::register_histogram_family(opts));
-	}
-
 global scored = counter("connections_scored", "Connections that have a score");
 global flagged = counter("connections_flagged", "Connections whose score passed the threshold");
 global learnt = counter("connections_learnt", "Connections learnt from");
@@ -41,12 +35,6 @@ global rows = gauge("reservoir_rows", "", "Rows kept to learn from");
 global model_version = gauge("model_version", "", "When the model at work was fitted, in seconds since 1970");
 global model_age = gauge("model_age", "seconds", "How long ago the model at work was fitted");
 global drift = gauge("drift", "", "Population stability index of live scores against the model's calibration");
-
-global scores = histogram("score", "", vector(0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9),
-                          "Scores of connections");
-global scoring_times = histogram("scoring_time", "seconds",
-                                 vector(1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3, 1e-2),
-                                 "How long a score takes, of one connection in sixteen");
 
 hook Telemetry::sync()
 	{
@@ -74,17 +62,4 @@ hook Telemetry::sync()
 		Telemetry::gauge_set(model_version, time_to_double(at_work));
 		Telemetry::gauge_set(model_age, interval_to_double(current_time() - at_work));
 		}
-	}
-
-# After the score (3).
-event connection_state_remove(c: connection) &priority=2
-	{
-	if ( ! c$conn?$anomaly_score )
-		return;
-
-	Telemetry::histogram_observe(scores, c$conn$anomaly_score);
-	local seconds = __scoring_time();
-
-	if ( seconds >= 0.0 )
-		Telemetry::histogram_observe(scoring_times, seconds);
 	}

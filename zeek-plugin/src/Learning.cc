@@ -182,8 +182,6 @@ void statistics(zeek::Val* record) {
     filler.Double("drift", statistics.drift);
 }
 
-double scoring_time() { return sensor().scoring_time(); }
-
 zeek::VectorValPtr turn_drift() {
     auto counts = zeek::make_intrusive<zeek::VectorVal>(zeek::id::index_vec);
 

@@ -41,7 +41,6 @@ bool describe(zeek::Val* record);
 // Fills a record of type IForest::Statistics.
 void statistics(zeek::Val* record);
 
-double scoring_time();
 zeek::VectorValPtr turn_drift();
 bool add_drift(const zeek::VectorVal& counts);
 

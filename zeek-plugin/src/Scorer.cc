@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "ConnInfo.h"
+#include "Histograms.h"
 #include "iforest-bridge/src/lib.rs.h"
 
 namespace plugin::IForest_Scorer {
@@ -68,8 +69,10 @@ bool score(zeek::Val* val) {
     const auto& conn_info = fields(*info);
     const auto verdict = sensor().score(conn_info.View(*info));
 
-    if ( verdict.outcome == iforest::Outcome::Scored )
+    if ( verdict.outcome == iforest::Outcome::Scored ) {
         conn_info.SetScore(*info, verdict.score);
+        observe(verdict.score, sensor().scoring_time());
+    }
 
     report(verdict.outcome);
     return verdict.anomalous;

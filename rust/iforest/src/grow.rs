@@ -10,11 +10,12 @@ use crate::walk::shorten;
 /// constant is the first to be cut.
 pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], mut features: Vec<u16>, random: &mut Random) -> Tree {
     let n = sample.len();
-    // The sample is copied column by column: a node then scans contiguous values of the one column it draws.
+    // The sample is copied to columns: a node then scans contiguous values of the one column it draws.
     let mut columns = vec![0.0; n * rows.n_features()];
-    for (column, values) in columns.chunks_exact_mut(n).enumerate() {
-        for (value, &row) in values.iter_mut().zip(sample) {
-            *value = rows.value(row, column);
+    for (i, &row) in sample.iter().enumerate() {
+        let row = rows.row(row);
+        for &feature in &features {
+            columns[usize::from(feature) * n + i] = row[usize::from(feature)];
         }
     }
     let mut growth = Growth { columns, n, height_limit: height_limit(n), nodes: Vec::with_capacity(2 * n), random };

@@ -3,6 +3,9 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
+/// Where more than one number in so many is drawn, shuffling them all is cheaper than keeping track of some.
+const DENSE: usize = 64;
+
 /// A stream of draws. The same seed gives the same stream on every platform.
 pub(crate) struct Random(ChaCha8Rng);
 
@@ -37,10 +40,20 @@ impl Random {
         dealt
     }
 
-    /// `k` of the numbers `0..n`, each subset equally likely, in random order (Fisher and Yates, sparse).
+    /// `k` of the numbers `0..n`, each subset equally likely, in random order (Fisher and Yates).
     pub(crate) fn subset(&mut self, n: usize, k: usize) -> Vec<usize> {
+        let k = k.min(n);
+        if k > n / DENSE {
+            let mut deck: Vec<usize> = (0..n).collect();
+            for i in 0..k {
+                deck.swap(i, i + self.below(n - i));
+            }
+            deck.truncate(k);
+            return deck;
+        }
+        // The same without the deck: only what was moved is kept.
         let mut moved = std::collections::HashMap::with_capacity(2 * k);
-        (0..k.min(n))
+        (0..k)
             .map(|i| {
                 let j = i + self.below(n - i);
                 let at_i = moved.get(&i).copied().unwrap_or(i);
@@ -93,6 +106,14 @@ mod tests {
             assert_eq!(numbers.len(), n);
         }
         assert_eq!(Random::new(3).deal(3, 256, 2).iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+    }
+
+    #[test]
+    fn few_are_drawn_as_many_are() {
+        for seed in 0..20 {
+            let few = Random::new(seed).subset(1000, 1000 / DENSE);
+            assert_eq!(few, Random::new(seed).subset(1000, 500)[..few.len()]);
+        }
     }
 
     #[test]

@@ -55,8 +55,4 @@ impl<'a> Rows<'a> {
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
         &self.values[row * self.n_features..][..self.n_features]
     }
-
-    pub(crate) fn value(&self, row: usize, column: usize) -> f32 {
-        self.values[row * self.n_features + column]
-    }
 }
