@@ -7,13 +7,18 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Tests run side by side, each with ports of its own to listen on: above the well-known ones, below those that systems
+/// give to clients.
+const PORTS_EACH: u16 = 10;
+const FIRST_PORT: u16 = 2000;
+
 const MISSING: Option<&str> = option_env!("ZEEK_TESTS_MISSING");
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../btest");
     let trials = match names(&suite.join("iforest")) {
-        Ok(names) => names.into_iter().map(|name| trial(suite.clone(), name)).collect(),
+        Ok(names) => names.into_iter().zip(FIRST_PORT..).map(|(name, n)| trial(suite.clone(), name, n)).collect(),
         Err(cause) => {
             eprintln!("{}: {cause}", suite.display());
             return ExitCode::FAILURE;
@@ -32,9 +37,9 @@ fn names(directory: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn trial(suite: PathBuf, name: String) -> Trial {
+fn trial(suite: PathBuf, name: String, ports: u16) -> Trial {
     let title = name.clone();
-    let trial = Trial::test(title, move || btest(&suite, &name));
+    let trial = Trial::test(title, move || btest(&suite, &name, ports));
     match MISSING {
         Some(reason) => trial.with_kind(reason).with_ignored_flag(true),
         None => trial,
@@ -42,7 +47,8 @@ fn trial(suite: PathBuf, name: String) -> Trial {
 }
 
 /// Runs one test in a directory of its own, so that several can run at a time.
-fn btest(suite: &Path, name: &str) -> Result<(), Failed> {
+fn btest(suite: &Path, name: &str, ports: u16) -> Result<(), Failed> {
+    let first = ports * PORTS_EACH;
     let Some(build) = option_env!("ZEEK_TESTS_BUILD") else { return Err(MISSING.unwrap_or("not built").into()) };
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("btest").join(name);
     fs::create_dir_all(&scratch)?;
@@ -51,6 +57,7 @@ fn btest(suite: &Path, name: &str) -> Result<(), Failed> {
         .current_dir(suite)
         .env("IFOREST_BUILD", build)
         .env("IFOREST_TMP", scratch)
+        .env("IFOREST_PORTS", format!("{first}-{}", first + PORTS_EACH - 1))
         .output()?;
     if run.status.success() {
         return Ok(());

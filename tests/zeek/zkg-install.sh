@@ -38,6 +38,12 @@ zeek -C -r "$repository/tests/data/lab-day1.pcap" packages misc/loaded-scripts I
 zeek-cut anomaly_score <conn.log | awk '!/^0\./ { exit 1 }' || fail "a connection has no score"
 scripts=$(grep -c 'IForest/main\|zeek-iforest/main\|zeek-iforest/./main' loaded_scripts.log) || true
 [ "$scripts" = 1 ] || fail "the script was loaded $scripts times"
+# With nothing set it learns, and then scores.
+(
+	mkdir learnt && cd learnt
+	zeek -C -r "$repository/tests/data/lab-day2.pcap" packages IForest::learn_after=1000
+	zeek-cut anomaly_score <conn.log | tail -n 1 | grep -q '^0\.' || fail "nothing was learnt"
+)
 # Whoever loads both copies gets one.
 zeek -C -r "$repository/tests/data/lab-day1.pcap" packages IForest IForest::model_file=lab.model
 

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use detector::{Model, Params, Reservoir, learner};
+use detector::{Model, Params, Reservoir, Snapshot, learner};
 
 use crate::background::Background;
 use crate::fault::caught;
@@ -80,18 +80,18 @@ impl Sensor {
         &mut self,
         version: i64,
         file: &[u8],
-        fit: impl FnOnce(&Reservoir) -> Result<Model, String> + Send + 'static,
+        fit: impl FnOnce(Snapshot) -> Result<Model, String> + Send + 'static,
     ) -> Result<(), String> {
         let began = Instant::now();
         let learning = &mut self.learning;
         if learning.fitting {
             return Err("a fit is under way".into());
         }
-        let sample = learning.reservoir.as_ref().ok_or("nothing is learnt")?.clone();
+        let sample = learning.reservoir.as_ref().ok_or("nothing is learnt")?.snapshot();
         let file = path(file);
         let job = move || {
             let began = Instant::now();
-            let fitted = fit(&sample).and_then(|mut model| {
+            let fitted = fit(sample).and_then(|mut model| {
                 model.set_origin(env!("CARGO_PKG_VERSION"), version, vec!["learnt by the sensor".into()]);
                 let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
                 Ok((Box::new(model), bytes))
@@ -138,8 +138,9 @@ impl Sensor {
 
     pub(crate) fn save_sample(&mut self, file: &[u8]) -> Result<(), String> {
         let (Some(reservoir), Some(file)) = (&self.learning.reservoir, path(file)) else { return Ok(()) };
-        let bytes = reservoir.to_bytes();
-        self.learning.background.start(move || Report::Saved(save(&file, &bytes)), |fault| Report::Saved(Err(fault)))
+        let sample = reservoir.snapshot();
+        let job = move || Report::Saved(save(&file, &sample.to_bytes()));
+        self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
     }
 
     pub(crate) fn load_sample(&mut self, file: &[u8]) -> Result<(), String> {

@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn fit(reservoir: &Reservoir) -> Model {
-        trainer::fit(reservoir, &Params::default()).unwrap()
+        trainer::fit(reservoir.snapshot(), &Params::default()).unwrap()
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
 pub use drift::{BINS, Counts, Drift, SLICES};
 pub use features::{Extractor, Row};
 pub use model::{Model, ModelError, Provenance, Refusal};
-pub use reservoir::{Group, Mismatch, Reservoir, Sampling};
+pub use reservoir::{Group, Mismatch, Reservoir, Sampling, Snapshot};
 pub use sample::{SampleError, SampleRefusal, save_bytes};
 pub use scorer::{Detector, Verdict};
 pub use sealed::Broken;

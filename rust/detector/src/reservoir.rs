@@ -97,17 +97,22 @@ impl Ord for Key {
 #[error("was drawn in another way: both have to have the same half-life and the same quota")]
 pub struct Mismatch;
 
-impl Clone for Reservoir {
-    /// A copy of what was kept; it draws on its own from here on.
-    fn clone(&self) -> Self {
-        Self {
-            random: None,
-            entries: self.entries.clone(),
-            by_key: self.by_key.clone(),
-            by_group: self.by_group.clone(),
-            group_sizes: self.group_sizes.clone(),
-            ..*self
-        }
+/// A copy of what a reservoir holds, which takes no longer than copying the rows: what another thread works on while the
+/// reservoir goes on drawing.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(crate) sampling: Sampling,
+    /// In no particular order until [`Snapshot::by_key`].
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) seen: u64,
+    pub(crate) span: Option<(i64, i64)>,
+}
+
+impl Snapshot {
+    /// With the rows in the order of their keys: a random order that depends on which rows they are alone.
+    pub fn by_key(mut self) -> Self {
+        self.entries.sort_by_key(|entry| entry.key);
+        self
     }
 }
 
@@ -175,19 +180,17 @@ impl Reservoir {
     /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for the
     /// rows that stay.
     pub fn take(&mut self, most: usize) -> Self {
-        let mut entries: Vec<Entry> = self.by_key.iter().map(|&(_, place)| self.entries[place as usize]).collect();
-        let rest = entries.split_off(most.min(entries.len()));
         let mut taken = Self::new(self.sampling, self.seed);
-        let left = (rest.len() as u64).min(self.seen);
-        (taken.seen, taken.span) = (self.seen - left, self.span);
+        taken.span = self.span;
+        while taken.len() < most
+            && let Some(&(_, place)) = self.by_key.first()
+        {
+            taken.insert(self.remove(place));
+        }
+        let left = (self.len() as u64).min(self.seen);
+        taken.seen = self.seen - left;
         self.seen = left;
         self.span = self.span.filter(|_| left > 0);
-        entries.into_iter().for_each(|entry| _ = taken.insert(entry));
-        self.entries.clear();
-        self.by_key.clear();
-        self.by_group.clear();
-        self.group_sizes.clear();
-        rest.into_iter().for_each(|entry| _ = self.insert(entry));
         taken
     }
 
@@ -215,6 +218,12 @@ impl Reservoir {
         true
     }
 
+    /// A copy of what is held.
+    pub fn snapshot(&self) -> Snapshot {
+        let Self { sampling, seen, span, .. } = *self;
+        Snapshot { sampling, entries: self.entries.clone(), seen, span }
+    }
+
     fn index(&mut self, place: u32) {
         let Entry { key, group, .. } = self.entries[place as usize];
         self.by_key.insert((key, place));
@@ -222,6 +231,19 @@ impl Reservoir {
             self.by_group.insert((group, key, place));
             *self.group_sizes.entry(group).or_default() += 1;
         }
+    }
+
+    fn remove(&mut self, place: u32) -> Entry {
+        self.unindex(place);
+        let last = self.entries.len() as u32 - 1;
+        if place != last {
+            self.unindex(last);
+        }
+        let entry = self.entries.swap_remove(place as usize);
+        if place != last {
+            self.index(place);
+        }
+        entry
     }
 
     fn unindex(&mut self, place: u32) {
@@ -248,17 +270,9 @@ impl Reservoir {
         self.entries.iter().map(|entry| &entry.row)
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
     /// The rows kept, in the order of their keys: a random order that depends on which rows they are alone.
     pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &Row> {
         self.by_key.iter().map(|&(_, place)| &self.entries[place as usize].row)
-    }
-
-    pub(crate) fn entries_by_key(&self) -> impl ExactSizeIterator<Item = &Entry> {
-        self.by_key.iter().map(|&(_, place)| &self.entries[place as usize])
     }
 
     /// How many rows are kept.
@@ -447,13 +461,13 @@ mod tests {
         let sampling = Sampling { capacity: 100, half_life: None, quota: Some(30) };
         let mut reservoir = Reservoir::new(sampling, 5);
         (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, Group(i as u64 % 5 * 2)));
-        let whole = reservoir.clone();
+        let whole = reservoir.snapshot().by_key();
         let first = reservoir.take(40);
         assert_eq!((first.len(), first.seen(), reservoir.len(), reservoir.seen()), (40, 440, 60, 60));
         let mut again = Reservoir::new(sampling, 5);
         again.merge(&reservoir.take(usize::MAX)).unwrap();
         again.merge(&first).unwrap();
-        assert!(again.rows_by_key().eq(whole.rows_by_key()));
+        assert!(again.rows_by_key().eq(whole.entries.iter().map(|entry| &entry.row)));
         assert_eq!((again.seen(), again.span()), (500, Some((0, 499))));
         assert!(reservoir.is_empty());
     }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::reservoir::{Entry, Key};
+use crate::reservoir::{Entry, Key, Snapshot};
 use crate::schema::{self, FEATURES, Kind, N_FEATURES};
 use crate::sealed::{self, Broken, Seal};
 use crate::{Group, Reservoir, Row, Sampling};
@@ -87,23 +87,7 @@ impl Reservoir {
 
     /// The bytes of a sample.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Sampling { capacity, half_life, quota } = self.sampling();
-        let (first, last) = self.span().unwrap_or((0, 0));
-        let mut payload = Vec::with_capacity(HEAD + self.len() * ENTRY);
-        payload.extend(schema::VERSION.to_le_bytes());
-        payload.extend(schema::fingerprint().to_le_bytes());
-        payload.extend(half_life.unwrap_or(0).to_le_bytes());
-        payload.extend((quota.unwrap_or(0) as u32).to_le_bytes());
-        payload.extend((capacity.min(MAX_ROWS) as u32).to_le_bytes());
-        payload.extend(self.seen().to_le_bytes());
-        payload.extend(first.to_le_bytes());
-        payload.extend(last.to_le_bytes());
-        for Entry { key, group, row } in self.entries_by_key() {
-            payload.extend(key.0.to_le_bytes());
-            payload.extend(group.0.to_le_bytes());
-            row.iter().for_each(|value| payload.extend(value.to_le_bytes()));
-        }
-        SEAL.close(&payload)
+        self.snapshot().to_bytes()
     }
 
     /// A reservoir from the bytes of a sample, everything in it checked. What it draws from here on is decided by
@@ -171,6 +155,29 @@ impl Reservoir {
     /// [`SampleError::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), SampleError> {
         save_bytes(path, &self.to_bytes())
+    }
+}
+
+impl Snapshot {
+    /// The bytes of a sample.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let Self { sampling: Sampling { capacity, half_life, quota }, entries, seen, span } = self.by_key();
+        let (first, last) = span.unwrap_or((0, 0));
+        let mut payload = Vec::with_capacity(HEAD + entries.len() * ENTRY);
+        payload.extend(schema::VERSION.to_le_bytes());
+        payload.extend(schema::fingerprint().to_le_bytes());
+        payload.extend(half_life.unwrap_or(0).to_le_bytes());
+        payload.extend((quota.unwrap_or(0) as u32).to_le_bytes());
+        payload.extend((capacity.min(MAX_ROWS) as u32).to_le_bytes());
+        payload.extend(seen.to_le_bytes());
+        payload.extend(first.to_le_bytes());
+        payload.extend(last.to_le_bytes());
+        for Entry { key, group, row } in entries {
+            payload.extend(key.0.to_le_bytes());
+            payload.extend(group.0.to_le_bytes());
+            row.iter().for_each(|value| payload.extend(value.to_le_bytes()));
+        }
+        SEAL.close(&payload)
     }
 }
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::model::Provenance;
 use crate::rarity::Rarity;
 use crate::reservoir::Entry;
-use crate::{Calibration, Connection, Extractor, Group, Model, Reservoir, Row, Sampling, schema};
+use crate::{Calibration, Connection, Extractor, Group, Model, Reservoir, Row, Sampling, Snapshot, schema};
 
 /// Scores settle from about 100 trees on.
 const TREES_PER_GROUP: usize = 8;
@@ -100,7 +100,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`] when there are too few connections or a parameter is out of range.
     pub fn fit(self) -> Result<Model, TrainError> {
-        grow(&self.reservoir, self.reservoir.entries().to_vec(), &self.params)
+        grow(&self.reservoir.snapshot(), &self.params)
     }
 
     /// Takes a forest grown elsewhere on rows as [`Model::encode`] gives them, calibrates it on the rows of what was
@@ -112,13 +112,14 @@ impl Trainer {
         if forest.n_features() != schema::N_FEATURES {
             return Err(TrainError::OtherRows { found: forest.n_features() });
         }
-        let provenance = provenance(&self.reservoir, self.params.seed, self.params.alerts_per_day)?;
-        let mut rows: Vec<Row> = self.reservoir.entries().iter().map(|entry| entry.row).collect();
+        let sample = self.reservoir.snapshot();
+        let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
+        let mut rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
         let rarity = categories.map_or_else(|| Rarity::count(&rows), |model| model.rarity().clone());
         rows.iter_mut().for_each(|row| rarity.encode(row));
         let mut scores = Vec::with_capacity(rows.len());
         forest.score_rows(Rows::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
-        let calibration = calibrate(&provenance, self.reservoir.entries(), &scores);
+        let calibration = calibrate(&provenance, &sample.entries, &scores);
         Ok(Model::new(rarity, forest, calibration, provenance))
     }
 }
@@ -128,27 +129,27 @@ impl Trainer {
 ///
 /// # Errors
 /// [`TrainError`] when the sample has too few rows or a parameter is out of range.
-pub fn fit(sample: &Reservoir, params: &Params) -> Result<Model, TrainError> {
-    grow(sample, sample.entries_by_key().copied().collect(), params)
+pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, TrainError> {
+    grow(&sample.by_key(), params)
 }
 
 /// The same trees, calibrated on another sample: where the traffic has changed but its kinds have not.
 ///
 /// # Errors
 /// [`TrainError`] when the sample has too few rows.
-pub fn recalibrate(model: &Model, sample: &Reservoir, alerts_per_day: f64) -> Result<Model, TrainError> {
-    let entries: Vec<Entry> = sample.entries_by_key().copied().collect();
-    let rows: Vec<Row> = entries.iter().map(|entry| entry.row).collect();
-    let provenance = provenance(sample, model.provenance().seed, alerts_per_day)?;
-    let calibration = calibrate(&provenance, &entries, &model.score_rows(&rows));
+pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Result<Model, TrainError> {
+    let sample = sample.by_key();
+    let rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
+    let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
+    let calibration = calibrate(&provenance, &sample.entries, &model.score_rows(&rows));
     Ok(model.with_calibration(calibration, provenance))
 }
 
-fn provenance(sample: &Reservoir, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
-    let (Some((first_ts, last_ts)), true) = (sample.span(), sample.len() >= 2) else {
-        return Err(TrainError::TooFewConnections(sample.seen()));
+fn provenance(sample: &Snapshot, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
+    let (Some((first_ts, last_ts)), true) = (sample.span, sample.entries.len() >= 2) else {
+        return Err(TrainError::TooFewConnections(sample.seen));
     };
-    let (connections, rows) = (sample.seen(), sample.len() as u64);
+    let (connections, rows) = (sample.seen, sample.entries.len() as u64);
     Ok(Provenance { first_ts, last_ts, connections, rows, seed, alerts_per_day, ..Provenance::default() })
 }
 
@@ -167,9 +168,9 @@ fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Cali
     Calibration::new(&scores.collect::<Vec<_>>())
 }
 
-fn grow(sample: &Reservoir, entries: Vec<Entry>, params: &Params) -> Result<Model, TrainError> {
+fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
     let provenance = provenance(sample, params.seed, params.alerts_per_day)?;
-    let mut rows: Vec<Row> = entries.iter().map(|entry| entry.row).collect();
+    let mut rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
     let rarity = Rarity::count(&rows);
     rows.iter_mut().for_each(|row| rarity.encode(row));
     let rows = Rows::new(rows.as_flattened(), schema::N_FEATURES)?;
@@ -179,6 +180,6 @@ fn grow(sample: &Reservoir, entries: Vec<Entry>, params: &Params) -> Result<Mode
         forest.groups.clear();
     }
     let fit = Forest::fit_out_of_bag(rows, &forest, params.seed)?;
-    let calibration = calibrate(&provenance, &entries, &fit.out_of_bag_scores);
+    let calibration = calibrate(&provenance, &sample.entries, &fit.out_of_bag_scores);
     Ok(Model::new(rarity, fit.forest, calibration, provenance))
 }

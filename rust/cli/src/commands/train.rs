@@ -46,7 +46,8 @@ fn run_on_samples(
         summary.require_all("nothing was written")?;
     }
     let names: Vec<String> = args.logs.iter().map(|path| path.display().to_string()).collect();
-    let mut model = detector::fit(&sample, &params).with_context(|| format!("no model from {}", names.join(", ")))?;
+    let mut model =
+        detector::fit(sample.snapshot(), &params).with_context(|| format!("no model from {}", names.join(", ")))?;
     set_origin(&mut model, names);
     deliver(&model, args, sample.seen(), console)
 }
