@@ -176,7 +176,7 @@ impl Sensor {
                 self.took = began.map(|began| began.elapsed());
                 let score = verdict.score;
                 drift.observe(score);
-                let anomalous = self.threshold.map_or(verdict.anomalous, |threshold| score >= threshold);
+                let anomalous = self.threshold.map_or(verdict.anomalous, |threshold| verdict.passes(threshold));
                 self.statistics.scored += 1;
                 self.statistics.flagged += u64::from(anomalous);
                 // By the model's own threshold: one set by hand says what to report, not what is usual.

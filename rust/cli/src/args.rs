@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use detector::{Params, schema};
+use detector::{Model, Params, schema};
 
 pub use self::evaluate::{EvaluateArgs, ProtocolName};
 use crate::conn_log::Labels;
@@ -25,7 +25,7 @@ First steps:
       zeek-iforest top -m iforest.model logs/today/
   Make a page of it, for a ticket:
       zeek-iforest report -m iforest.model logs/today/ -o report.html
-  Write the same log with a column anomaly_score:
+  Write the same log with the columns anomaly_score and anomaly_reasons:
       zeek-iforest score -m iforest.model conn.log -o scored.log
 
 LOG is a conn.log that Zeek wrote, TSV or JSON, plain, gzip or zstd (told by its first bytes);
@@ -131,6 +131,23 @@ pub struct LearningArgs {
     /// Alerts a day the threshold is set for, above 0
     #[arg(long, value_name = "N", default_value_t = Params::default().alerts_per_day, value_parser = positive)]
     alerts_per_day: f64,
+
+    /// Share of the connections the threshold is set for instead, above 0 and below 1: 0.001 for one in a thousand
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "alerts_per_day")]
+    contamination: Option<f64>,
+}
+
+/// Another threshold than the model's own.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Threshold")]
+pub struct ThresholdArgs {
+    /// Set the threshold for so many alerts a day, above 0 [default: as the model was trained for]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    alerts_per_day: Option<f64>,
+
+    /// Set the threshold for this share of the connections, above 0 and below 1
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "alerts_per_day")]
+    contamination: Option<f64>,
 }
 
 /// Which rows of a labelled log are malicious.
@@ -218,10 +235,10 @@ pub struct SampleArgs {
     pub reading: ReadingArgs,
 }
 
-/// Add a column anomaly_score to logs
+/// Add the columns anomaly_score and anomaly_reasons to logs
 ///
-/// The output keeps the input's format, the order of its columns and every other byte of its rows, and holds one row
-/// for each row read. A row with a value that cannot be used is kept without a score; one that is no row at all (cut
+/// The reasons stand where the score passes the threshold. The output keeps the input's format, the order of its
+/// columns and every other byte of its rows, and holds one row for each row read. A row with a value that cannot be used is kept without a score; one that is no row at all (cut
 /// short, broken JSON) is left out. Both are reported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -242,6 +259,9 @@ pub struct ScoreArgs {
     /// Where to write; compressed if the name ends in .gz or .zst [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub threshold: ThresholdArgs,
 
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -273,6 +293,9 @@ pub struct TopArgs {
     /// Print one JSON object a line, with Zeek's names of the fields
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub threshold: ThresholdArgs,
 
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -461,7 +484,17 @@ impl LearningArgs {
         params.forest.n_trees = self.trees;
         params.forest.sample_size = self.sample_size;
         params.alerts_per_day = self.alerts_per_day;
+        params.contamination = self.contamination;
         params
+    }
+}
+
+impl ThresholdArgs {
+    /// The score from which on a connection is anomalous.
+    pub fn threshold(&self, model: &Model) -> f64 {
+        let by_alerts = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
+        let by_share = || self.contamination.map(|share| model.threshold_for_share(share));
+        by_alerts.or_else(by_share).unwrap_or(model.threshold())
     }
 }
 
@@ -476,6 +509,11 @@ fn within(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
     if number > 0.0 && number.is_finite() { Ok(number) } else { Err("not above 0".to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number < 1.0 { Ok(number) } else { Err("not above 0 and below 1".to_owned()) }
 }
 
 #[cfg(test)]
@@ -498,7 +536,14 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for option in ["--trees=0", "--sample-size=1", "--alerts-per-day=0", "--alerts-per-day=inf", "--reservoir=x"] {
+        for option in [
+            "--trees=0",
+            "--sample-size=1",
+            "--alerts-per-day=0",
+            "--alerts-per-day=inf",
+            "--reservoir=x",
+            "--contamination=1",
+        ] {
             assert!(
                 Args::try_parse_from(["zeek-iforest", "train", "conn.log", "-o", "m", option]).is_err(),
                 "{option}"

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use detector::{Connection, Row};
+use detector::{Connection, Model, Reason, Row, Verdict};
 
 use crate::score_text::millionths;
 
@@ -19,11 +19,10 @@ pub struct Highest {
 #[derive(Clone, Debug)]
 pub struct Entry {
     rank: (u32, Reverse<u64>),
-    /// The score.
-    pub score: f64,
+    /// What is to be said of it.
+    pub verdict: Verdict,
     /// The features, to tell the reasons from.
-    #[expect(dead_code, reason = "reasons come with the model's next version")]
-    pub row: Row,
+    row: Row,
     connection: Connection<'static>,
     uid: Option<Box<[u8]>>,
     service: Option<Box<[u8]>>,
@@ -57,8 +56,8 @@ impl Highest {
     }
 
     /// Keeps the connection if its score is among the highest.
-    pub fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64) {
-        let rank = (millionths(score), Reverse(self.seen));
+    pub fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) {
+        let rank = (millionths(verdict.rank()), Reverse(self.seen));
         self.seen += 1;
         if self.heap.len() == self.capacity {
             if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
@@ -66,7 +65,7 @@ impl Highest {
             }
             self.heap.pop();
         }
-        self.heap.push(Reverse(Entry::new(connection, uid, row, score, rank)));
+        self.heap.push(Reverse(Entry::new(connection, uid, row, verdict, rank)));
     }
 
     /// The highest score first.
@@ -77,14 +76,20 @@ impl Highest {
 
 impl Entry {
     /// A connection outside any ranking.
-    pub fn alone(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64) -> Self {
-        Self::new(connection, uid, row, score, (millionths(score), Reverse(0)))
+    pub fn alone(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) -> Self {
+        Self::new(connection, uid, row, verdict, (millionths(verdict.rank()), Reverse(0)))
     }
 
-    fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64, rank: (u32, Reverse<u64>)) -> Self {
+    fn new(
+        connection: &Connection<'_>,
+        uid: Option<&[u8]>,
+        row: &Row,
+        verdict: &Verdict,
+        rank: (u32, Reverse<u64>),
+    ) -> Self {
         Self {
             rank,
-            score,
+            verdict: *verdict,
             row: *row,
             uid: uid.map(Into::into),
             service: connection.service.map(Into::into),
@@ -106,6 +111,11 @@ impl Entry {
     /// The connection as it was read.
     pub fn connection(&self) -> Connection<'_> {
         Connection { service: self.service.as_deref(), history: self.history.as_deref(), ..self.connection }
+    }
+
+    /// What made its score, the strongest reason first.
+    pub fn reasons(&self, model: &Model) -> Vec<Reason> {
+        model.reasons(&self.connection(), &self.row, self.verdict.sustained)
     }
 
     /// Its `uid`.

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Error, Result, anyhow};
-use detector::{Extractor, Model, Row as Features};
+use detector::{Connection, Evidence, Extractor, Model, Row as Features, Verdict};
 use indicatif::ProgressBar;
 use zeek_log::{Binding, Block, ColumnSpec, Input, Layout, LineKind, Parsed, Reader, Row, RowError};
 
@@ -59,8 +59,10 @@ pub struct Batch {
     pub malicious: Vec<Option<bool>>,
     /// For each connection, its features, where the command computes them.
     pub features: Vec<Features>,
-    /// For each connection, its score, where the command computes it.
+    /// For each connection, the score of its features alone, where the command computes it.
     pub scores: Vec<f64>,
+    /// For each connection, what is to be said of it in the light of those before, where the command weighs them.
+    pub verdicts: Vec<Verdict>,
     /// The output, where the command writes one.
     pub out: Vec<u8>,
     errors: Vec<RowError>,
@@ -78,6 +80,21 @@ impl Batch {
     /// Scores the features.
     pub fn score(&mut self, model: &Model) {
         self.scores = model.score_rows(&self.features);
+        self.verdicts.clear();
+    }
+
+    /// Adds the scored connections to the evidence, in order.
+    pub fn weigh(&mut self, model: &Model, evidence: &mut Evidence) {
+        let Self { connections, scores, verdicts, .. } = self;
+        verdicts.clear();
+        verdicts.extend(connections.iter().zip(scores).map(|(c, &mut score)| evidence.add(model, &c, score)));
+    }
+
+    /// The connections that were weighed, with their uid, their features and their verdict.
+    pub fn weighed(&self) -> impl Iterator<Item = (Connection<'_>, Option<&[u8]>, &Features, &Verdict)> {
+        let connections = self.connections.iter().zip(self.connections.uids());
+        let found = self.features.iter().zip(&self.verdicts);
+        connections.zip(found).map(|((connection, uid), (row, verdict))| (connection, uid, row, verdict))
     }
 }
 

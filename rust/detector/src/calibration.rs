@@ -8,7 +8,7 @@ pub(crate) const SCORE_UNITS: f64 = 1e6;
 
 /// From this many scores on the empirical quantile is steady enough (its count varies by a third); below, the tail is
 /// modelled. Real traffic repeats itself, so that scores near the top come in clusters that no smooth tail describes.
-const STEADY: usize = 8;
+const STEADY: usize = 4;
 /// The share of the highest scores the tail is modelled on, and the fewest that make a model.
 const TAIL_SHARE: f64 = 0.01;
 const FEWEST_EXCESSES: usize = 50;
@@ -65,6 +65,31 @@ impl Calibration {
         let base = body.last().copied().unwrap_or(0.0);
         let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
         just_above((base + beyond).min(1.0))
+    }
+}
+
+/// How surprising each score is: -ln of the share of calibration's scores that are not lower, in steps of 1/4096.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surprise(Vec<f32>);
+
+impl Surprise {
+    const STEPS: f64 = 4096.0;
+
+    pub(crate) fn new(calibration: &Calibration) -> Self {
+        let n = calibration.len() as f64;
+        let mut below = calibration.scores().peekable();
+        let mut passed = 0.0;
+        let steps = (0..=Self::STEPS as u32).map(|step| {
+            while below.next_if(|score| *score < f64::from(step) / Self::STEPS).is_some() {
+                passed += 1.0;
+            }
+            -libm::log((n - passed + 1.0) / (n + 1.0)) as f32
+        });
+        Self(steps.collect())
+    }
+
+    pub(crate) fn of(&self, score: f64) -> f32 {
+        self.0.get((score * Self::STEPS) as usize).copied().unwrap_or(0.0)
     }
 }
 

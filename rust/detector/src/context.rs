@@ -9,7 +9,7 @@ mod table;
 
 use distinct::Distinct;
 use rhythm::Rhythm;
-use table::Table;
+pub(crate) use table::Table;
 use twox_hash::XxHash3_64;
 
 use crate::scale::log2;
@@ -133,7 +133,7 @@ fn decay(since: i64) -> f32 {
 }
 
 /// A hash of two hashes, in order.
-fn combine(a: u64, b: u64) -> u64 {
+pub(crate) fn combine(a: u64, b: u64) -> u64 {
     // Multiplication folded onto itself: every bit of either depends on every bit of both.
     let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
     (product as u64) ^ (product >> 64) as u64

@@ -29,14 +29,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod baseline;
 mod calibration;
 mod connection;
 mod context;
 mod drift;
+mod evidence;
 mod features;
 pub mod learner;
 mod model;
 mod rarity;
+mod reasons;
 mod reservoir;
 mod sample;
 mod scale;
@@ -44,14 +47,17 @@ pub mod schema;
 mod scorer;
 mod sealed;
 mod trainer;
+pub mod units;
 
 pub use calibration::Calibration;
 pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
 pub use drift::{BINS, Counts, Drift, SLICES};
+pub use evidence::{Evidence, Verdict};
 pub use features::{Extractor, Row};
 pub use model::{Model, ModelError, Provenance, Refusal};
+pub use reasons::{Reason, in_words};
 pub use reservoir::{Group, Mismatch, Reservoir, Sampling, Snapshot};
 pub use sample::{SampleError, SampleRefusal, save_bytes};
-pub use scorer::{Detector, Verdict};
+pub use scorer::Detector;
 pub use sealed::Broken;
 pub use trainer::{Params, TrainError, Trainer, fit, recalibrate};

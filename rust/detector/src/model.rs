@@ -20,9 +20,10 @@ use iforest::{Forest, Rows};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::calibration::SCORE_UNITS;
+use crate::baseline::Baseline;
+use crate::calibration::{SCORE_UNITS, Surprise};
 use crate::rarity::Rarity;
-use crate::{Calibration, Row, schema, sealed};
+use crate::{Calibration, Row, evidence, schema, sealed};
 
 const MAGIC: &[u8; 8] = b"ZIFOREST";
 const FORMAT_VERSION: u32 = 1;
@@ -38,10 +39,14 @@ pub struct Model {
     schema_version: u32,
     schema_fingerprint: u64,
     rarity: Rarity,
+    baseline: Baseline,
     forest: Forest,
     calibration: Calibration,
     provenance: Provenance,
     threshold: f64,
+    /// What a score surprises by, made anew whenever a model is loaded.
+    #[serde(skip)]
+    surprise: Surprise,
 }
 
 /// Where a model comes from.
@@ -68,10 +73,10 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Which share of the connections the alert budget comes to.
-    pub(crate) fn share_of_alerts(&self) -> f64 {
+    /// Which share of the connections so many alerts a day come to.
+    pub(crate) fn share_of_alerts(&self, alerts_per_day: f64) -> f64 {
         let days = self.last_ts.saturating_sub(self.first_ts) as f64 / MICROS_PER_DAY;
-        self.alerts_per_day * days / self.connections.max(1) as f64
+        alerts_per_day * days / self.connections.max(1) as f64
     }
 }
 
@@ -147,27 +152,49 @@ pub enum Refusal {
 }
 
 impl Model {
-    pub(crate) fn new(rarity: Rarity, forest: Forest, calibration: Calibration, provenance: Provenance) -> Self {
-        let threshold = calibration.threshold(provenance.share_of_alerts());
-        Self {
+    pub(crate) fn new(
+        rarity: Rarity,
+        baseline: Baseline,
+        forest: Forest,
+        calibration: Calibration,
+        provenance: Provenance,
+        contamination: Option<f64>,
+    ) -> Self {
+        let surprise = Surprise::new(&calibration);
+        let mut model = Self {
             schema_version: schema::VERSION,
             schema_fingerprint: schema::fingerprint(),
             rarity,
+            baseline,
             forest,
             calibration,
             provenance,
-            threshold,
-        }
+            threshold: 0.0,
+            surprise,
+        };
+        model.threshold = match contamination {
+            Some(share) => model.threshold_for_share(share),
+            None => model.threshold_for_alerts(model.provenance.alerts_per_day),
+        };
+        model
     }
 
     /// The same trees under another calibration.
     pub(crate) fn with_calibration(&self, calibration: Calibration, provenance: Provenance) -> Self {
-        Self::new(self.rarity.clone(), self.forest.clone(), calibration, provenance)
+        let (rarity, baseline, forest) = (self.rarity.clone(), self.baseline.clone(), self.forest.clone());
+        Self::new(rarity, baseline, forest, calibration, provenance, None)
     }
 
-    /// The score of a row, between 0 and 1, in whole millionths.
+    /// The score of a row, between 0 and 1, in whole millionths: the forest's, raised by the records the row breaks.
     pub fn score(&self, row: &Row) -> f64 {
-        in_millionths(self.forest.score(&self.encode(row)))
+        let row = self.encode(row);
+        self.in_millionths(self.raise(self.forest.score(&row), &row))
+    }
+
+    /// The forest's score of an encoded row, raised by the records it breaks; a forest grown elsewhere has the last
+    /// word.
+    pub(crate) fn raise(&self, score: f64, encoded: &Row) -> f64 {
+        if self.forest.is_imported() { score } else { self.baseline.raise(score, encoded) }
     }
 
     /// The scores of many rows, in order, faster than one at a time.
@@ -177,8 +204,15 @@ impl Model {
         if let Ok(rows) = Rows::new(encoded.as_flattened(), schema::N_FEATURES) {
             self.forest.score_rows(rows, &mut scores);
         }
-        scores.iter_mut().for_each(|score| *score = in_millionths(*score));
+        for (score, row) in scores.iter_mut().zip(&encoded) {
+            *score = self.in_millionths(self.raise(*score, row));
+        }
         scores
+    }
+
+    /// A score as it is kept and compared.
+    pub(crate) fn in_millionths(&self, score: f64) -> f64 {
+        (score * SCORE_UNITS).round_ties_even() / SCORE_UNITS
     }
 
     /// The row as the forest sees it: categories by how rare they were in training.
@@ -191,6 +225,35 @@ impl Model {
     /// A score is anomalous when it is not below this.
     pub fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// The threshold that lets about so many connections a day pass, at the rate of connections seen in training. A
+    /// fifth of them, 10 at most, is set aside for evidence that adds up over many connections.
+    pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
+        let single = match self.forest.is_imported() {
+            true => alerts_per_day,
+            false => alerts_per_day - evidence::sustained_per_day(alerts_per_day),
+        };
+        self.calibration.threshold(self.provenance.share_of_alerts(single))
+    }
+
+    /// The threshold that this share of the traffic passes.
+    pub fn threshold_for_share(&self, share: f64) -> f64 {
+        self.calibration.threshold(share)
+    }
+
+    /// How many alerts a day are set aside for evidence that adds up.
+    pub(crate) fn sustained_per_day(&self) -> f64 {
+        if self.forest.is_imported() { 0.0 } else { evidence::sustained_per_day(self.provenance.alerts_per_day) }
+    }
+
+    /// How surprising a score is: -ln of the share of training that scored as high.
+    pub(crate) fn surprise(&self, score: f64) -> f32 {
+        self.surprise.of(score)
+    }
+
+    pub(crate) fn baseline(&self) -> &Baseline {
+        &self.baseline
     }
 
     /// The trees.
@@ -275,7 +338,7 @@ impl Model {
         if (schema_version, fingerprint) != (schema::VERSION, schema::fingerprint()) {
             return Err(Refusal::OtherSchema { found: schema_version });
         }
-        let (model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
+        let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
         if read != payload.len() {
             return Err(Refusal::Invalid("bytes are left over behind the model".into()));
         }
@@ -285,9 +348,13 @@ impl Model {
         if !model.rarity.is_sound() {
             return Err(Refusal::Invalid("its counts of categories are out of order".into()));
         }
+        if !model.baseline.is_sound() {
+            return Err(Refusal::Invalid("its baseline is not of these features".into()));
+        }
         if !(0.0..=2.0).contains(&model.threshold) {
             return Err(Refusal::Invalid("its threshold is not a score".into()));
         }
+        model.surprise = Surprise::new(&model.calibration);
         Ok(model)
     }
 
@@ -324,8 +391,4 @@ impl Model {
         };
         write().map_err(|cause| ModelError::Write { path: path.to_owned(), cause })
     }
-}
-
-fn in_millionths(score: f64) -> f64 {
-    (score * SCORE_UNITS).round_ties_even() / SCORE_UNITS
 }

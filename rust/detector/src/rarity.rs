@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Row;
 use crate::scale::{log2, on_grid};
-use crate::schema::{FEATURES, Kind};
+use crate::schema::{Column, FEATURES, Kind};
 
 /// The commonest categories of a column that are kept; what is rarer than these counts as never seen.
 const KEPT: usize = 4096;
@@ -53,13 +53,25 @@ impl Rarity {
             && self.columns.iter().all(|column| column.counts.is_sorted_by(|a, b| a.0 < b.0))
     }
 
+    /// How often a category of a column was seen in how many rows; never, where the column holds no category.
+    pub(crate) fn seen(&self, column: Column, identity: f32) -> (u32, u32) {
+        let counts = self.columns.iter().find(|counts| counts.column == column as u16);
+        (counts.map_or(0, |counts| counts.count(identity)), self.rows)
+    }
+
     /// Replaces the identities in a row by their rarities: log2 of (rows + 2) / (times seen + 1).
     pub(crate) fn encode(&self, row: &mut Row) {
-        for Counts { column, counts } in &self.columns {
-            let value = &mut row[usize::from(*column)];
-            let seen = counts.binary_search_by_key(&(*value as u32), |&(identity, _)| identity);
-            let count = seen.map_or(0, |at| counts[at].1);
+        for column in &self.columns {
+            let value = &mut row[usize::from(column.column)];
+            let count = column.count(*value);
             *value = on_grid(log2((self.rows as f32 + 2.0) / (count as f32 + 1.0) - 1.0));
         }
+    }
+}
+
+impl Counts {
+    fn count(&self, identity: f32) -> u32 {
+        let seen = self.counts.binary_search_by_key(&(identity as u32), |&(identity, _)| identity);
+        seen.map_or(0, |at| self.counts[at].1)
     }
 }

@@ -145,6 +145,7 @@ pub const GROUPS: &[&[Column]] = &[
     &[Column::History],
     &[Column::RespOriginators],
     &[Column::Beat],
+    &[Column::Beat, Column::RespOriginators],
     &[Column::ServiceBytes],
     &[Column::Port, Column::ServiceCount],
     &[Column::OrigBytes],

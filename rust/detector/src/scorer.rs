@@ -2,34 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::{Connection, Extractor, Model, Row};
-
-/// What a detector says of one connection.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
-    /// Between 0 and 1, in whole millionths: about 0.5 for a connection like most, higher the more unusual.
-    pub score: f64,
-    /// Whether the score is not below the model's threshold.
-    pub anomalous: bool,
-}
+use crate::{Connection, Evidence, Extractor, Model, Reason, Row, Verdict};
 
 /// Scores connections in the order in which they end.
 #[derive(Clone, Debug)]
 pub struct Detector {
     model: Arc<Model>,
     extractor: Extractor,
+    evidence: Evidence,
     last: Row,
 }
 
 impl Detector {
     /// A detector that has seen no traffic yet.
     pub fn new(model: Model) -> Self {
-        Self { model: Arc::new(model), extractor: Extractor::new(), last: [0.0; _] }
+        Self::resume(model, Extractor::new())
     }
 
     /// A detector that goes on with what an extractor has learnt of hosts.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
-        Self { model: Arc::new(model), extractor, last: [0.0; _] }
+        Self { model: Arc::new(model), extractor, evidence: Evidence::new(), last: [0.0; _] }
     }
 
     /// What was learnt of hosts.
@@ -51,7 +43,12 @@ impl Detector {
     pub fn score(&mut self, connection: &Connection<'_>) -> Verdict {
         self.last = self.extractor.extract(connection);
         let score = self.model.score(&self.last);
-        Verdict { score, anomalous: score >= self.model.threshold() }
+        self.evidence.add(&self.model, connection, score)
+    }
+
+    /// What made the verdict of the connection scored last, the strongest reason first.
+    pub fn reasons(&self, connection: &Connection<'_>, verdict: &Verdict) -> Vec<Reason> {
+        self.model.reasons(connection, &self.last, verdict.sustained)
     }
 
     /// Lets a connection pass by unscored: it is context for those that follow.

@@ -3,6 +3,7 @@
 use iforest::{Forest, Rows};
 use thiserror::Error;
 
+use crate::baseline::Baseline;
 use crate::model::Provenance;
 use crate::rarity::Rarity;
 use crate::reservoir::Entry;
@@ -21,6 +22,8 @@ pub struct Params {
     pub reservoir: usize,
     /// The threshold is set to let about this many connections a day pass.
     pub alerts_per_day: f64,
+    /// Or, where this is set, to let this share of the connections pass.
+    pub contamination: Option<f64>,
     /// Decides every random draw.
     pub seed: u64,
 }
@@ -33,7 +36,7 @@ impl Default for Params {
         forest.n_trees = TREES_PER_GROUP * schema::GROUPS.len();
         forest.emphasis = 2;
         forest.cut_beyond = true;
-        Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, seed: 1 }
+        Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, contamination: None, seed: 1 }
     }
 }
 
@@ -117,10 +120,11 @@ impl Trainer {
         let mut rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
         let rarity = categories.map_or_else(|| Rarity::count(&rows), |model| model.rarity().clone());
         rows.iter_mut().for_each(|row| rarity.encode(row));
+        let baseline = Baseline::new(&rows);
         let mut scores = Vec::with_capacity(rows.len());
         forest.score_rows(Rows::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
         let calibration = calibrate(&provenance, &sample.entries, &scores);
-        Ok(Model::new(rarity, forest, calibration, provenance))
+        Ok(Model::new(rarity, baseline, forest, calibration, provenance, self.params.contamination))
     }
 }
 
@@ -159,7 +163,7 @@ fn provenance(sample: &Snapshot, seed: u64, alerts_per_day: f64) -> Result<Prove
 /// would raise the threshold above itself; if none did, each fit would lower it further.
 fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Calibration {
     let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
-    let mut budget = (provenance.share_of_alerts() * usual as f64).ceil();
+    let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * usual as f64).ceil();
     let mut counts = |entry: &Entry| {
         budget -= f64::from(u8::from(entry.group.is_flagged()));
         !entry.group.is_flagged() || budget >= 0.0
@@ -169,10 +173,11 @@ fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Cali
 }
 
 fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
-    let provenance = provenance(sample, params.seed, params.alerts_per_day)?;
+    let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
     let mut rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
     let rarity = Rarity::count(&rows);
     rows.iter_mut().for_each(|row| rarity.encode(row));
+    let baseline = Baseline::new(&rows);
     let rows = Rows::new(rows.as_flattened(), schema::N_FEATURES)?;
     let mut forest = params.forest.clone();
     if forest.n_trees < forest.groups.len() {
@@ -180,6 +185,10 @@ fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
         forest.groups.clear();
     }
     let fit = Forest::fit_out_of_bag(rows, &forest, params.seed)?;
+    if let Some(share) = params.contamination {
+        let one_alert = provenance.share_of_alerts(1.0);
+        provenance.alerts_per_day = if one_alert > 0.0 { share / one_alert } else { 0.0 };
+    }
     let calibration = calibrate(&provenance, &sample.entries, &fit.out_of_bag_scores);
-    Ok(Model::new(rarity, fit.forest, calibration, provenance))
+    Ok(Model::new(rarity, baseline, fit.forest, calibration, provenance, params.contamination))
 }

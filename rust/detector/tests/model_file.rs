@@ -74,7 +74,7 @@ fn a_forged_payload_is_refused_or_harmless() {
             let sum = twox_hash::XxHash3_64::oneshot(&forged[32..]);
             forged[24..32].copy_from_slice(&sum.to_le_bytes());
             if let Ok(model) = Model::from_bytes(&forged) {
-                assert!((0.0..=1.0).contains(&model.score(&row)));
+                assert!((0.0..=1.0).contains(&model.score(&row)), "{} of {row:?}", model.score(&row));
             }
         }
     }

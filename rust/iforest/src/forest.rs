@@ -182,6 +182,22 @@ impl Forest {
         self.scorer.group_scores(&row[..self.n_features()])
     }
 
+    /// What the row would score if it had, in one column after the other, the value of `usual`: the columns whose
+    /// replacement lowers the score are those that make the row anomalous.
+    ///
+    /// # Panics
+    /// If `row` or `usual` is shorter than [`Forest::n_features`].
+    pub fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
+        let mut row = row[..self.n_features()].to_vec();
+        let replaced = (0..row.len()).map(|column| {
+            let value = std::mem::replace(&mut row[column], usual[column]);
+            let score = self.score(&row);
+            row[column] = value;
+            score
+        });
+        replaced.collect()
+    }
+
     fn n_groups(&self) -> usize {
         self.stored.n_groups as usize
     }

@@ -55,6 +55,26 @@ proptest! {
     }
 
     #[test]
+    fn a_score_without_a_column_is_that_of_the_row_with_another_value_there(
+        values in prop::collection::vec(value(), 3 * 2..3 * 200),
+        row in prop::collection::vec(value(), 3),
+        usual in prop::collection::vec(value(), 3),
+        cut_beyond: bool,
+        seed: u64,
+    ) {
+        let rows = Rows::new(&values[..values.len() / 3 * 3], 3).unwrap();
+        let mut params = params(9, 64);
+        params.groups = vec![vec![0], vec![1, 2], vec![2]];
+        (params.emphasis, params.cut_beyond) = (2, cut_beyond);
+        let forest = Forest::fit(rows, &params, seed).unwrap();
+        for (column, score) in forest.scores_without(&row, &usual).into_iter().enumerate() {
+            let mut other = row.clone();
+            other[column] = usual[column];
+            prop_assert_eq!(score.to_bits(), forest.score(&other).to_bits());
+        }
+    }
+
+    #[test]
     fn scores_lie_between_0_and_1_and_a_stored_forest_gives_the_same(
         values in prop::collection::vec(value(), 3 * 2..3 * 200),
         probe in prop::collection::vec(prop_oneof![value(), Just(f32::INFINITY), Just(f32::NEG_INFINITY)], 3),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use detector::Extractor;
+use detector::{Evidence, Extractor};
 use jiff::Timestamp;
 use zeek_log::Sink;
 
@@ -20,12 +20,13 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
     let model = model_for(args.model.as_deref(), &source, threads, console)?;
     let mut sink = Sink::create(&args.output)?;
-    let mut extractor = Extractor::new();
+    let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut survey = Survey::new(model.threshold());
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.extract(&mut extractor),
         || |batch: &mut Batch| batch.score(&model),
         |batch| {
+            batch.weigh(&model, &mut evidence);
             survey.add(batch);
             Ok(())
         },

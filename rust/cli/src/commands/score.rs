@@ -1,11 +1,11 @@
-//! `score`: logs in, the same logs with the column `anomaly_score` out.
+//! `score`: logs in, the same logs with the columns `anomaly_score` and `anomaly_reasons` out.
 
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use detector::Extractor;
+use detector::{Evidence, Extractor, Model, in_words};
 use zeek_log::{Appender, Layout, NewField, NewValue, Sink};
 
 use super::model_for;
@@ -16,16 +16,18 @@ use crate::pipeline::{Batch, LineIs, Run};
 use crate::score_text::ScoreText;
 use crate::source::Source;
 
-/// The name of the column, as in the log that the sensor writes.
-pub const COLUMN: &str = "anomaly_score";
+/// The columns, as in the log that the sensor writes, with their types.
+const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reasons", "string")];
 
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
     let model = model_for(args.model.as_deref(), &source, threads, console)?;
+    let threshold = args.threshold.threshold(&model);
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
     let to_terminal = output == Path::new("-") && std::io::stdout().is_terminal();
 
-    let mut extractor = Extractor::new();
+    let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
+    let mut rewriting = Appending::default();
     let mut sink = Sink::create(output)?;
     let mut anomalous = 0u64;
     let mut format = None;
@@ -42,7 +44,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
             let model = &model;
             move |batch: &mut Batch| {
                 batch.score(model);
-                appending.write(batch);
+                appending.write(batch, model, threshold);
             }
         },
         |batch| {
@@ -53,40 +55,46 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
                     batch.block.name()
                 ));
             }
-            anomalous += batch.scores.iter().filter(|&&score| score >= model.threshold()).count() as u64;
+            batch.weigh(&model, &mut evidence);
+            anomalous += batch.verdicts.iter().filter(|verdict| verdict.passes(threshold)).count() as u64;
+            // Evidence that adds up is rare, and known only now that the lines are written.
+            if batch.verdicts.iter().any(|verdict| verdict.sustained.is_some()) {
+                rewriting.write(batch, &model, threshold);
+            }
             Ok(sink.write(&batch.out)?)
         },
     )?;
     summary.require_some()?;
     sink.finish()?;
     console.note(&format!(
-        "scored {}, {} at or above the threshold {:.6}",
+        "scored {}, {} anomalous at the threshold {:.6}",
         human::counted(summary.connections, "connection"),
         human::count(anomalous),
-        model.threshold()
+        threshold
     ));
     summary.require_all("the rows were written")
 }
 
-/// Writes the lines of batches with their scores.
+/// Writes the lines of batches with their scores, and with the reasons for those that pass the threshold.
 #[derive(Default)]
 struct Appending {
     bound: Option<(Arc<Layout>, Appender)>,
 }
 
 impl Appending {
-    fn write(&mut self, batch: &mut Batch) {
-        let Batch { block, lines, scores, out, .. } = batch;
+    /// By the verdicts of a batch that was weighed, by the scores alone before that.
+    fn write(&mut self, batch: &mut Batch, model: &Model, threshold: f64) {
+        let Batch { block, lines, connections, features, scores, verdicts, out, .. } = batch;
         out.clear();
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, appender) = bound.unwrap_or_else(|| {
-            let column = NewField { name: COLUMN.to_owned(), zeek_type: "double".to_owned() };
-            (block.layout().clone(), Appender::new(block.layout(), &[column]))
+            let columns = COLUMNS.map(|(name, kind)| NewField { name: name.to_owned(), zeek_type: kind.to_owned() });
+            (block.layout().clone(), Appender::new(block.layout(), &columns))
         });
-        let mut scores = scores.iter();
+        let mut scored = 0..scores.len();
         for (line, is) in block.lines().zip(lines) {
-            let value = match is {
-                LineIs::Connection => scores.next().map(|&score| ScoreText::new(score)),
+            let at = match is {
+                LineIs::Connection => scored.next(),
                 LineIs::Unusable => None,
                 LineIs::Malformed => continue,
                 LineIs::OtherStream => {
@@ -98,9 +106,16 @@ impl Appending {
                     continue;
                 }
             };
-            let value = value.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
+            let score = at.map(|at| ScoreText::new(scores[at]));
+            let reasons = at.and_then(|at| {
+                let sustained = verdicts.get(at).and_then(|verdict| verdict.sustained);
+                let passes = scores[at] >= threshold || sustained.is_some();
+                passes.then(|| in_words(&model.reasons(&connections.get(at), &features[at], sustained)))
+            });
+            let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
+            let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();
             // A row that was parsed is never refused here.
-            let _ = appender.append(&line, &[value], out);
+            let _ = appender.append(&line, &[score, reasons], out);
         }
         self.bound = Some((layout, appender));
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use detector::{Extractor, Model};
+use detector::{Evidence, Extractor, Model, Reason, in_words};
 use serde::Serialize;
 
 use super::model_for;
@@ -22,35 +22,38 @@ const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs, &args.reading)?;
     let model = model_for(args.model.as_deref(), &source, threads, console)?;
-    let mut extractor = Extractor::new();
+    let threshold = args.threshold.threshold(&model);
+    let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut top = Highest::new(args.number);
     let mut anomalous = 0u64;
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.extract(&mut extractor),
         || |batch: &mut Batch| batch.score(&model),
         |batch| {
-            let connections = batch.connections.iter().zip(batch.connections.uids());
-            for ((connection, uid), (row, &score)) in connections.zip(batch.features.iter().zip(&batch.scores)) {
-                anomalous += u64::from(score >= model.threshold());
-                top.offer(&connection, uid, row, score);
+            batch.weigh(&model, &mut evidence);
+            for (connection, uid, row, verdict) in batch.weighed() {
+                anomalous += u64::from(verdict.passes(threshold));
+                top.offer(&connection, uid, row, verdict);
             }
             Ok(())
         },
     )?;
     summary.require_some()?;
     let entries = top.into_sorted();
-    super::print(&if args.json { json_lines(&entries)? } else { table(&entries, &model, console::width()) })?;
+    let text =
+        if args.json { json_lines(&entries, &model)? } else { table(&entries, &model, threshold, console::width()) };
+    super::print(&text)?;
     console.note(&format!(
-        "{}, {} at or above the threshold {:.6}",
+        "{}, {} anomalous at the threshold {:.6}",
         human::counted(summary.connections, "connection"),
         human::count(anomalous),
-        model.threshold()
+        threshold
     ));
     summary.require_all("the table was made")
 }
 
 /// Everything of fixed width comes first, so that a long address pushes nothing out of line.
-fn table(entries: &[Entry], model: &Model, width: usize) -> String {
+fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> String {
     let years: Vec<String> = entries.iter().map(|entry| human::time(entry.connection().ts, "%Y")).collect();
     let one_year = years.windows(2).all(|pair| pair[0] == pair[1]);
     let (time_head, time_pattern) = match years.first().filter(|_| one_year) {
@@ -69,16 +72,16 @@ fn table(entries: &[Entry], model: &Model, width: usize) -> String {
     let mut above = true;
     for (i, entry) in entries.iter().enumerate() {
         let connection = entry.connection();
-        if above && entry.score < model.threshold() {
+        if above && !entry.verdict.passes(threshold) {
             above = false;
             if i > 0 {
-                let rule = format!("-- below the threshold {:.6} ", model.threshold());
+                let rule = format!("-- below the threshold {threshold:.6} ");
                 let _ = writeln!(text, "{rule:-<width$}");
             }
         }
         let unset = || "-".to_owned();
         let start = fixed(
-            &format!("{:.6}", entry.score),
+            &format!("{:.6}", entry.verdict.score),
             &human::time(connection.ts, time_pattern),
             connection.conn_state.map_or("-", |state| state.name()),
             &connection.duration.map_or_else(unset, human::duration),
@@ -97,18 +100,45 @@ fn table(entries: &[Entry], model: &Model, width: usize) -> String {
         } else {
             writeln!(text, "{style}{score}{style:#}{rest}{originator} -> {responder}")
         };
+        text.push_str(&lines_of(&entry.reasons(model), width));
     }
     text
 }
 
-fn json_lines(entries: &[Entry]) -> Result<String> {
-    entries.iter().try_fold(String::new(), |text, entry| Ok(text + &serde_json::to_string(&Object::of(entry))? + "\n"))
+/// Reasons below their connection, each whole on a line where it fits.
+fn lines_of(reasons: &[Reason], width: usize) -> String {
+    const INDENT: usize = 10;
+    let mut text = String::new();
+    let mut left = 0;
+    for reason in reasons.iter().map(Reason::to_string) {
+        let length = reason.chars().count() + 2;
+        if left >= length {
+            text.push_str("; ");
+            left -= length;
+        } else {
+            let end = if text.is_empty() { "" } else { ";\n" };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{end}{:INDENT$}", "");
+            left = width.saturating_sub(INDENT + length);
+        }
+        text.push_str(&reason);
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
+fn json_lines(entries: &[Entry], model: &Model) -> Result<String> {
+    entries
+        .iter()
+        .try_fold(String::new(), |text, entry| Ok(text + &serde_json::to_string(&Object::of(entry, model))? + "\n"))
 }
 
 /// A connection as Zeek names its fields; like Zeek's JSON, without those that are unset.
 #[derive(Serialize)]
 struct Object<'a> {
     anomaly_score: f64,
+    anomaly_reasons: String,
+    /// The features the reasons speak of, in their order.
+    reason_features: Vec<&'static str>,
     ts: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<Cow<'a, str>>,
@@ -136,11 +166,13 @@ struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        let connection = entry.connection();
+    fn of(entry: &'a Entry, model: &Model) -> Self {
+        let (connection, reasons) = (entry.connection(), entry.reasons(model));
         let text = |text: Option<&'a [u8]>| text.map(String::from_utf8_lossy);
         Self {
-            anomaly_score: entry.score,
+            anomaly_score: entry.verdict.score,
+            anomaly_reasons: in_words(&reasons),
+            reason_features: reasons.iter().map(Reason::feature).collect(),
             ts: connection.ts as f64 / 1e6,
             uid: text(entry.uid()),
             orig_h: connection.orig.addr.to_string(),

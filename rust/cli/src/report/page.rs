@@ -143,7 +143,7 @@ struct Row {
 pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<String> {
     let threshold = model.threshold();
     let entries = survey.take_highest();
-    let above = entries.iter().take_while(|entry| entry.score >= threshold).count();
+    let above = entries.iter().take_while(|entry| entry.verdict.score >= threshold).count();
     let shown = &entries[..entries.len().min(above.max(FEWEST_ROWS))];
     let connections = survey.connections();
     let (first, last) = survey.axis.range();
@@ -287,9 +287,9 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
     let amount = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     let unset = || "–".to_owned();
     Row {
-        below: entry.score < model.threshold(),
-        score: entry.score,
-        score_text: score_text(entry.score),
+        below: !entry.verdict.passes(model.threshold()),
+        score: entry.verdict.score,
+        score_text: score_text(entry.verdict.score),
         ts: connection.ts,
         time: human::date_time(connection.ts),
         // The letter keeps it from being taken for a number.
@@ -308,8 +308,8 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
     }
 }
 
-fn reasons(_model: &Model, _entry: &Entry) -> String {
-    String::new()
+fn reasons(model: &Model, entry: &Entry) -> String {
+    detector::in_words(&entry.reasons(model))
 }
 
 /// What a state means, after Zeek's documentation of conn.log.

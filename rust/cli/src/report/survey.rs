@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use detector::{Address, Connection, Proto, Row};
+use detector::{Address, Connection, Proto, Row, Verdict};
 
 use crate::highest::{Entry, Highest};
 use crate::pipeline::Batch;
@@ -232,16 +232,16 @@ impl Survey {
             Some((name, count)) if name == batch.block.name() => *count += n,
             _ => self.logs.push((batch.block.name().clone(), n)),
         }
-        let connections = batch.connections.iter().zip(batch.connections.uids());
-        for ((connection, uid), (row, &score)) in connections.zip(batch.features.iter().zip(&batch.scores)) {
+        for (connection, uid, row, verdict) in batch.weighed() {
             let connection =
                 Connection { service: connection.service.map(cut), history: connection.history.map(cut), ..connection };
-            self.add_one(&connection, uid.map(cut), row, score);
+            self.add_one(&connection, uid.map(cut), row, verdict);
         }
     }
 
-    fn add_one(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, score: f64) {
-        let (ts, units, anomalous) = (connection.ts, millionths(score), score >= self.threshold);
+    fn add_one(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) {
+        let score = verdict.score;
+        let (ts, units, anomalous) = (connection.ts, millionths(score), verdict.passes(self.threshold));
         self.anomalous += u64::from(anomalous);
         let bar = &mut self.bars[bar(units)];
         if anomalous {
@@ -254,8 +254,8 @@ impl Survey {
 
         self.history_axis.include(ts);
         let host = self.hosts.of(connection.orig.addr);
-        if anomalous && host.example.as_ref().is_none_or(|example| example.score < score) {
-            host.example = Some(Box::new(Entry::alone(connection, uid, row, score)));
+        if anomalous && host.example.as_ref().is_none_or(|example| example.verdict.rank() < verdict.rank()) {
+            host.example = Some(Box::new(Entry::alone(connection, uid, row, verdict)));
         }
         host.counts.add(units, anomalous);
         let activity = host.history.at(&self.history_axis, ts);
@@ -273,7 +273,7 @@ impl Survey {
                 None => {}
             }
         }
-        self.highest.offer(connection, uid, row, score);
+        self.highest.offer(connection, uid, row, verdict);
     }
 
     /// All connections.

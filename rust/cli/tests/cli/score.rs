@@ -21,25 +21,33 @@ fn trained() -> Dir {
 }
 
 #[test]
-fn adds_one_column_and_changes_nothing_else() {
+fn adds_two_columns_and_changes_nothing_else() {
     let dir = trained();
     dir.ok("score -m m conn.log -o scored.log");
     let (before, after) = (dir.read("conn.log"), dir.read("scored.log"));
     assert_eq!(before.lines().count(), after.lines().count());
+    let inspected: serde_json::Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
+    let threshold = inspected["threshold"].as_f64().unwrap();
+    let mut passed = 0;
     for (before, after) in before.lines().zip(after.lines()) {
-        let (rest, last) = after.rsplit_once('\t').unwrap_or_default();
+        let (rest, reasons) = after.rsplit_once('\t').unwrap_or_default();
+        let (rest, score) = rest.rsplit_once('\t').unwrap_or_default();
         match before.split('\t').next().unwrap() {
-            "#fields" => assert_eq!((rest, last), (before, "anomaly_score")),
-            "#types" => assert_eq!((rest, last), (before, "double")),
+            "#fields" => assert_eq!((rest, score, reasons), (before, "anomaly_score", "anomaly_reasons")),
+            "#types" => assert_eq!((rest, score, reasons), (before, "double", "string")),
             name if name.starts_with('#') => assert_eq!(after, before),
             _ => {
                 assert_eq!(rest, before);
-                let score: f64 = last.parse().unwrap();
-                assert!((0.0..=1.0).contains(&score));
-                assert_eq!(last, format!("{score}"), "no more digits than are needed");
+                let number: f64 = score.parse().unwrap();
+                assert!((0.0..=1.0).contains(&number));
+                assert_eq!(score, format!("{number}"), "no more digits than are needed");
+                assert_eq!(reasons != "-", number >= threshold, "{after}");
+                passed += usize::from(number >= threshold);
             }
         }
     }
+    assert!((1..10).contains(&passed), "{passed}");
+    assert!(column(&after, "anomaly_reasons").iter().any(|(uid, why)| uid == ODD && why.contains("4.1 GB out")));
     let mut scores = column(&after, "anomaly_score");
     scores.sort_by(|a, b| b.1.cmp(&a.1));
     assert_eq!(scores[0].0, ODD);
@@ -52,11 +60,14 @@ fn json_scores_as_tsv_does() {
     let (tsv, json) = (tsv(&rows), json(&rows));
     let from_tsv = dir.pipe("score -m m", tsv.as_bytes()).success();
     let from_json = dir.pipe("score -m m", json.as_bytes()).success();
-    let scores = column(&from_tsv, "anomaly_score");
+    let (scores, reasons) = (column(&from_tsv, "anomaly_score"), column(&from_tsv, "anomaly_reasons"));
     assert_eq!(from_json.lines().count(), 600);
-    for ((before, after), (_, score)) in json.lines().zip(from_json.lines()).zip(scores) {
+    for ((before, after), ((_, score), (_, why))) in
+        json.lines().zip(from_json.lines()).zip(scores.iter().zip(&reasons))
+    {
         let start = before.strip_suffix('}').unwrap();
-        assert_eq!(after, format!("{start},\"anomaly_score\":{score}}}"));
+        let why = if why == "-" { String::new() } else { format!(",\"anomaly_reasons\":\"{why}\"") };
+        assert_eq!(after, format!("{start},\"anomaly_score\":{score}{why}}}"));
     }
 }
 
@@ -190,7 +201,7 @@ fn a_failure_does_not_wait_for_more_input() {
 fn a_log_without_rows_keeps_its_header() {
     let dir = trained();
     let out = dir.pipe("score -m m", tsv(&[]).as_bytes()).success();
-    assert!(out.contains("\ttunnel_parents\tanomaly_score\n"), "{out}");
+    assert!(out.contains("\ttunnel_parents\tanomaly_score\tanomaly_reasons\n"), "{out}");
     assert_eq!(out.lines().count(), logs::tsv(&[]).lines().count());
 }
 

@@ -16,8 +16,9 @@ fn trained() -> Dir {
 fn a_table_for_people() {
     let dir = trained();
     let table = dir.ok("top -m m conn.log -n 5");
-    let lines: Vec<_> = table.lines().filter(|line| !line.starts_with("--")).collect();
+    let lines: Vec<_> = table.lines().filter(|line| !line.starts_with("--") && !line.starts_with("  ")).collect();
     assert_eq!(lines.len(), 6, "{table}");
+    assert!(table.lines().nth(2).unwrap().starts_with("          4.1 GB out, usually under "), "{table}");
     assert!(lines.iter().all(|line| line.len() <= 100), "{table}");
     let odd: Vec<_> = lines[1].split_whitespace().collect();
     assert_eq!(odd[3..8], ["S1", "3h00m", "4.1", "GB", "9.0"], "{table}");
@@ -55,6 +56,8 @@ fn json_has_the_fields_of_zeek() {
     assert_eq!(entry["orig_bytes"], 4_100_000_000u64);
     assert_eq!(entry["duration"], 10800.5);
     assert_eq!(entry.get("service"), None);
+    assert_eq!(entry["reason_features"][0], "orig_bytes");
+    assert!(entry["anomaly_reasons"].as_str().unwrap().starts_with("4.1 GB out, usually under "), "{entry}");
 }
 
 #[test]

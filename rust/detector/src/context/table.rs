@@ -39,16 +39,11 @@ impl<T: Copy + Default> Table<T> {
 
     /// Visits the entry of `key` at time `now`, making it if there is none.
     pub(crate) fn visit(&mut self, key: u64, now: i64) -> Visit<'_, T> {
-        // The high bits choose the bucket, by multiplication, so that all of them count.
-        let bucket = ((u128::from(key) * self.buckets.len() as u128) >> 64) as usize;
-        let slots = &mut self.buckets[bucket];
-        if let Some(way) = slots.iter().position(|slot| slot.key == key) {
-            let slot = &mut slots[way];
-            let since = now.saturating_sub(slot.last).max(0);
-            slot.last = slot.last.max(now);
-            slot.came_back = true;
-            return Visit { since: Some(since), value: &mut slot.value };
+        let bucket = self.bucket(key);
+        if let Some(way) = self.buckets[bucket].iter().position(|slot| slot.key == key) {
+            return self.buckets[bucket][way].revisit(now);
         }
+        let slots = &mut self.buckets[bucket];
         let worth = |slot: &Slot<T>| {
             let regular = slot.came_back && now.saturating_sub(slot.last) < STALE;
             (slot.key != 0, regular, slot.last)
@@ -61,6 +56,28 @@ impl<T: Copy + Default> Table<T> {
         }
         slots[least] = Slot { key, last: now, came_back: false, value: T::default() };
         Visit { since: None, value: &mut slots[least].value }
+    }
+}
+
+impl<T> Table<T> {
+    /// The high bits choose the bucket, by multiplication, so that all of them count.
+    fn bucket(&self, key: u64) -> usize {
+        ((u128::from(key) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    /// Visits the entry of `key` at time `now` if there is one.
+    pub(crate) fn revisit(&mut self, key: u64, now: i64) -> Option<Visit<'_, T>> {
+        let bucket = self.bucket(key);
+        self.buckets[bucket].iter_mut().find(|slot| slot.key == key).map(|slot| slot.revisit(now))
+    }
+}
+
+impl<T> Slot<T> {
+    fn revisit(&mut self, now: i64) -> Visit<'_, T> {
+        let since = now.saturating_sub(self.last).max(0);
+        self.last = self.last.max(now);
+        self.came_back = true;
+        Visit { since: Some(since), value: &mut self.value }
     }
 }
 

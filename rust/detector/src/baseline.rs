@@ -1,0 +1,129 @@
+//! The baseline: what each feature usually was in training, and how far a row lies beyond all of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Row;
+use crate::schema::{Column, FEATURES, Kind, N_FEATURES};
+
+/// How a feature was distributed in training, as the forest sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Usual {
+    pub(crate) lowest: f32,
+    /// The value that one in a hundred falls short of.
+    pub(crate) low: f32,
+    pub(crate) median: f32,
+    /// The value that one in a hundred exceeds.
+    pub(crate) high: f32,
+    pub(crate) highest: f32,
+}
+
+/// The amounts of a single connection, and of one host with one service of another, that an analyst wants to know of
+/// when they exceed all that was ever seen (a session, a transfer, a tunnel, a beacon), with the weight of a record in
+/// each. How much hosts send and receive differs more from one to the next than how long their sessions last: with more
+/// weight, a host that is merely busier than those learnt from would outrank attacks that are unusual in many ways.
+const RECORDS: [(Column, f64); 5] = [
+    (Column::Duration, 1.0),
+    (Column::OrigBytes, 0.5),
+    (Column::RespBytes, 0.5),
+    (Column::ServiceBytes, 0.5),
+    (Column::Beat, 0.5),
+];
+/// A record is measured against the range it breaks, in powers of two, or against so many where the range is smaller:
+/// to double next to nothing is no record.
+const NARROWEST: f64 = 8.0;
+/// What was usual in training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Baseline {
+    columns: Vec<Usual>,
+}
+
+impl Baseline {
+    /// From the rows of a training as the forest sees them; there is at least one.
+    pub(crate) fn new(rows: &[Row]) -> Self {
+        let mut values: Vec<f32> = Vec::with_capacity(rows.len());
+        let columns = (0..N_FEATURES).map(|column| {
+            values.clear();
+            values.extend(rows.iter().map(|row| row[column]));
+            values.sort_unstable_by(f32::total_cmp);
+            let at = |share: f64| values.get((share * (values.len() - 1) as f64).round() as usize).copied();
+            let at = |share| at(share).unwrap_or_default();
+            Usual { lowest: at(0.0), low: at(0.01), median: at(0.5), high: at(0.99), highest: at(1.0) }
+        });
+        Self { columns: columns.collect() }
+    }
+
+    /// Whether it speaks of every feature, in finite numbers that rise.
+    pub(crate) fn is_sound(&self) -> bool {
+        let rising = |usual: &Usual| {
+            let values = [usual.lowest, usual.low, usual.median, usual.high, usual.highest];
+            values.iter().all(|value| value.is_finite()) && values.is_sorted()
+        };
+        self.columns.len() == N_FEATURES && self.columns.iter().all(rising)
+    }
+
+    pub(crate) fn of(&self, column: Column) -> Usual {
+        self.columns[column as usize]
+    }
+
+    /// A row with nothing unusual in it: the median of every amount, the commonest of every category.
+    pub(crate) fn typical(&self) -> Row {
+        let mut row = [0.0; N_FEATURES];
+        for (feature, (value, usual)) in FEATURES.iter().zip(row.iter_mut().zip(&self.columns)) {
+            *value = match feature.kind {
+                Kind::Number => usual.median,
+                Kind::Category => usual.lowest,
+            };
+        }
+        row
+    }
+
+    /// How far a value lies above all of training, as the share of the stretch in the range stretched to it: 0 within,
+    /// below 1 always.
+    pub(crate) fn beyond(&self, column: Column, value: f32) -> f64 {
+        let Usual { lowest, highest, .. } = self.of(column);
+        // Beyond an infinite value there is nothing.
+        let beyond = (f64::from(value) - f64::from(highest)).clamp(0.0, f64::from(f32::MAX));
+        let range = (f64::from(highest) - f64::from(lowest)).max(NARROWEST);
+        beyond / (beyond + range)
+    }
+
+    /// A score raised towards 1 by the records a row breaks: a cut drawn over the range stretched to the record parts
+    /// the row from all that was seen with the probability that the stretch is of the whole. Scores of rows within the
+    /// range of training stay as they are.
+    pub(crate) fn raise(&self, score: f64, row: &Row) -> f64 {
+        let mut within = 1.0;
+        for (column, weight) in RECORDS {
+            within *= 1.0 - weight * self.beyond(column, row[column as usize]);
+        }
+        score + (1.0 - score) * (1.0 - within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn baseline() -> Baseline {
+        Baseline::new(&(0..=1000).map(|i| [i as f32 / 100.0; N_FEATURES]).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn it_tells_what_is_usual() {
+        let usual = baseline().of(Column::Duration);
+        assert_eq!(usual, Usual { lowest: 0.0, low: 0.1, median: 5.0, high: 9.9, highest: 10.0 });
+        let typical = baseline().typical();
+        assert_eq!((typical[Column::Duration as usize], typical[Column::Port as usize]), (5.0, 0.0));
+    }
+
+    #[test]
+    fn only_records_raise_a_score() {
+        let mut row = [10.0; N_FEATURES];
+        row[Column::OrigPkts as usize] = 99.0;
+        assert_eq!(baseline().raise(0.4, &row), 0.4);
+        row[Column::OrigBytes as usize] = 20.0;
+        assert_eq!(baseline().raise(0.4, &row), 0.4 + 0.6 * (0.5 * 0.5));
+        row[Column::Duration as usize] = f32::MAX;
+        let raised = baseline().raise(0.4, &row);
+        assert!((0.999..=1.0).contains(&raised), "{raised}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Evidence: many connections to one service, each a little unusual, tell as much as one that is very unusual. A beacon,
+//! a tunnel, a patient guesser of passwords is found by their number.
+//!
+//! For every originator, responder, protocol and port the surprise of its connections (-ln of the share of training
+//! that scored as high) is summed less an allowance, never below zero: the cumulative sum test of Page, *Continuous
+//! inspection schemes*, Biometrika 1954. The connection that takes the sum over the limit is anomalous whatever its own
+//! score, once until the sum has fallen back to zero. The sum fades with a time constant of a day.
+//!
+//! A network has services that are always a little unusual, so such alerts are rationed: see [`sustained_per_day`]. Over
+//! the ration they wait.
+
+use twox_hash::XxHash3_64;
+
+use crate::context::{Table, combine};
+use crate::{Connection, Model};
+
+/// What a connection may surprise by without adding to the sum, beyond what connections do on average. Of traffic like
+/// that of training the average is 1; where it is more, the model does not know this network well (any more), and what
+/// is strange to the model need not be strange here.
+const ALLOWANCE: f32 = 1.0;
+/// The average is over about so many connections.
+const AVERAGED: f32 = 4096.0;
+/// The average starts as if so many connections had surprised as those of training do.
+const EXPECTED: f32 = 64.0;
+/// The sum at which a service is told of. Were connections independent, one in some hundred million would take a sum of
+/// usual ones here.
+const LIMIT: f32 = 25.0;
+/// How far towards 1 such a connection ranks among alerts.
+const WEIGHT: f64 = 0.5;
+/// Sums fade to 1/e in a day, in microseconds.
+const DAY: f64 = 86_400e6;
+/// The ration: this share of the alert budget, and not more than so many a day.
+const SHARE: f64 = 0.2;
+const MOST_A_DAY: f64 = 10.0;
+
+/// How many of so many alerts a day are set aside for evidence that adds up.
+pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
+    (alerts_per_day * SHARE).min(MOST_A_DAY)
+}
+
+/// What a detector says of one connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// Between 0 and 1, in whole millionths: about 0.5 for a connection like most, higher the more unusual.
+    pub score: f64,
+    /// Whether it is worth an alert: its score is not below the model's threshold, or it is `sustained`.
+    pub anomalous: bool,
+    /// Where the evidence against this service has added up: over how many connections.
+    pub sustained: Option<u32>,
+}
+
+impl Verdict {
+    /// Whether it is worth an alert under another threshold than the model's own.
+    pub fn passes(&self, threshold: f64) -> bool {
+        self.score >= threshold || self.sustained.is_some()
+    }
+
+    /// Where it ranks among alerts, between 0 and 1: by its score, or halfway from there to 1 where it stands for many
+    /// connections.
+    pub fn rank(&self) -> f64 {
+        self.sustained.map_or(self.score, |_| self.score + (1.0 - self.score) * WEIGHT)
+    }
+}
+
+/// The sums, in bounded memory: about 5 megabytes.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    services: Table<Sum>,
+    /// The average surprise, and of how many connections, up to [`AVERAGED`].
+    average: f32,
+    averaged: f32,
+    /// What is left of the ration, and the latest time it was given out for.
+    ration: f64,
+    until: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    sum: f32,
+    connections: u32,
+    told: bool,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self { services: Table::new(17), average: 1.0, averaged: 0.0, ration: 0.0, until: None }
+    }
+}
+
+impl Evidence {
+    /// No evidence against anything yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a connection, with the score the model gives its row. Call it once per connection, in order.
+    pub fn add(&mut self, model: &Model, connection: &Connection<'_>, score: f64) -> Verdict {
+        let own = Verdict { score, anomalous: score >= model.threshold(), sustained: None };
+        let per_day = model.sustained_per_day();
+        if per_day <= 0.0 {
+            return own;
+        }
+        self.hand_out(per_day, connection.ts);
+        let surplus = self.surplus(model.surprise(score));
+        let visit = match surplus > 0.0 {
+            true => Some(self.services.visit(service(connection), connection.ts)),
+            false => self.services.revisit(service(connection), connection.ts),
+        };
+        let Some(visit) = visit else { return own };
+        let (since, sum) = (visit.since.unwrap_or(0), visit.value);
+        let kept = libm::expf(-(since as f64 / DAY) as f32);
+        sum.sum = sum.sum * kept + surplus;
+        sum.connections = sum.connections.saturating_add(1);
+        if sum.sum <= 0.0 {
+            *sum = Sum::default();
+        }
+        let tells = sum.sum >= LIMIT && !sum.told && !own.anomalous && self.ration >= 1.0;
+        if !tells {
+            return own;
+        }
+        sum.told = true;
+        self.ration -= 1.0;
+        Verdict { score, anomalous: true, sustained: Some(sum.connections) }
+    }
+
+    /// How much more than allowed a connection surprises.
+    fn surplus(&mut self, surprise: f32) -> f32 {
+        self.averaged = (self.averaged + 1.0).min(AVERAGED);
+        self.average += (surprise - self.average) / (self.averaged + EXPECTED);
+        surprise - self.average.max(1.0) - ALLOWANCE
+    }
+
+    /// The ration grows with the time of the connections, not of a clock, and never beyond a day's: what a quiet
+    /// month saved is not spent in an hour.
+    fn hand_out(&mut self, per_day: f64, now: i64) {
+        let most = per_day.max(1.0);
+        let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
+        self.ration = passed.map_or(most, |days| (self.ration + days * per_day).min(most));
+        self.until = Some(self.until.map_or(now, |until| until.max(now)));
+    }
+}
+
+fn service(c: &Connection<'_>) -> u64 {
+    let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
+    combine(combine(orig, resp), u64::from(c.resp.port) << 2 | c.proto as u64)
+}

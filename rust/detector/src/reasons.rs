@@ -1,0 +1,248 @@
+//! Reasons: which features made a connection anomalous, in words and values.
+//!
+//! A feature is a reason as far as the score would fall if the feature had its typical value; what training never held
+//! (a larger amount, another port) counts for more than what it held. Features that speak of the same thing (bytes sent by this connection, bytes sent to this service lately) are one topic and make one reason.
+
+use std::fmt;
+
+use crate::baseline::Usual;
+use crate::schema::{Column, FEATURES, Kind, N_FEATURES};
+use crate::units::{bytes, count, duration};
+use crate::{ConnState, Connection, Model, Proto, Row};
+
+/// More would be read by nobody.
+const MOST: usize = 3;
+/// A reason that moves the score less than this share of what the first one does is none.
+const LEAST_SHARE: f64 = 0.2;
+/// A topic is named by the first of its columns that moves the score at least this share of what its strongest does.
+const NAMING_SHARE: f64 = 0.1;
+
+/// What it adds to a feature's weight that its value lies beyond all of training: as much as the score of a connection
+/// rises that is alone with its value in one group of features.
+const UNSEEN: f64 = 0.2;
+
+/// Columns that speak of the same thing, the plainest first.
+const TOPICS: &[&[Column]] = &[
+    &[Column::OrigBytes, Column::ServiceBytes],
+    &[Column::RespBytes],
+    &[Column::Duration],
+    &[Column::OrigPkts, Column::RespPkts, Column::PacketRate],
+    &[Column::ByteRate],
+    &[Column::OrigPktSize],
+    &[Column::RespPktSize],
+    &[Column::MissedBytes],
+    &[Column::Port],
+    &[Column::Service],
+    &[Column::History],
+    &[Column::Progress, Column::ServiceFailures, Column::RespFailedShare],
+    &[Column::Direction],
+    &[Column::OrigNewServices],
+    &[Column::ServiceCount],
+    &[Column::Beat],
+    &[Column::RespOriginators],
+    &[Column::OrigPause],
+];
+
+/// A feature that made a connection anomalous.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    feature: &'static str,
+    weight: f64,
+    text: String,
+}
+
+impl Reason {
+    /// The feature's name in the schema; `sustained` for evidence that has added up.
+    pub fn feature(&self) -> &'static str {
+        self.feature
+    }
+
+    /// By how much the score would be lower without it.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+}
+
+impl fmt::Display for Reason {
+    /// Such as `4.1 GB out, usually under 2.0 MB` or `port 4444/tcp, seen 0 times in 48,213`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Reasons as one text, the strongest first: the value of `anomaly_reasons`.
+pub fn in_words(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+impl Model {
+    /// The two or three features that made the score of a connection and its row, the strongest first; fewer, or none,
+    /// where nothing but their combination is unusual. `sustained` is that of the [`Verdict`](crate::Verdict).
+    pub fn reasons(&self, connection: &Connection<'_>, row: &Row, sustained: Option<u32>) -> Vec<Reason> {
+        let sustained = sustained.map(|connections| {
+            let text = format!("{} connections to this service, each a little unusual", count(connections.into()));
+            Reason { feature: "sustained", weight: 1.0, text }
+        });
+        sustained.into_iter().chain(self.reasons_of_features(connection, row)).take(MOST).collect()
+    }
+
+    fn reasons_of_features(&self, connection: &Connection<'_>, row: &Row) -> Vec<Reason> {
+        let weights = self.weights(row);
+        let mut topics: Vec<(f64, Column)> = Vec::with_capacity(TOPICS.len());
+        for topic in TOPICS {
+            let weight = |column: &Column| weights[*column as usize];
+            let strongest = topic.iter().map(weight).fold(0.0, f64::max);
+            let naming = topic.iter().find(|column| weight(column) >= NAMING_SHARE * strongest);
+            let total = topic.iter().map(|column| weight(column).max(0.0)).sum();
+            topics.extend(naming.filter(|_| strongest > 0.0).map(|&column| (total, column)));
+        }
+        topics.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let least = topics.first().map_or(0.0, |(weight, _)| weight * LEAST_SHARE);
+        let topics = topics.into_iter().take(MOST).take_while(|(weight, _)| *weight >= least);
+        topics
+            .map(|(weight, column)| {
+                let text = self.in_words(column, connection, row);
+                Reason { feature: FEATURES[column as usize].name, weight, text }
+            })
+            .collect()
+    }
+
+    /// By how much the score of a row would fall if each feature had its typical value, and more for the unseen.
+    fn weights(&self, row: &Row) -> [f64; N_FEATURES] {
+        let (score, typical) = (self.score(row), self.baseline().typical());
+        let encoded = self.encode(row);
+        let without = self.forest().scores_without(&encoded, &typical);
+        let mut weights = [0.0; N_FEATURES];
+        for (column, (weight, without)) in weights.iter_mut().zip(without).enumerate() {
+            let mut other = encoded;
+            other[column] = typical[column];
+            *weight = score - self.raise(without, &other);
+        }
+        for (feature, weight) in FEATURES.iter().zip(&mut weights) {
+            let unseen = match feature.kind {
+                Kind::Number => self.baseline().beyond(feature.column, encoded[feature.column as usize]),
+                Kind::Category => {
+                    f64::from(u8::from(self.rarity().seen(feature.column, row[feature.column as usize]).0 == 0))
+                }
+            };
+            *weight += UNSEEN * unseen;
+        }
+        weights
+    }
+
+    fn in_words(&self, column: Column, connection: &Connection<'_>, row: &Row) -> String {
+        let value = row[column as usize];
+        let subject = subject(column, value, connection);
+        if FEATURES[column as usize].kind == Kind::Category {
+            let (seen, of) = self.rarity().seen(column, value);
+            return format!("{subject}, seen {} times in {}", count(seen.into()), count(of.into()));
+        }
+        let Some(amount) = amount(column) else { return subject };
+        let Usual { low, high, .. } = self.baseline().of(column);
+        match () {
+            () if value > high && plain(high) < 0.5 => format!("{subject}, usually none"),
+            () if value > high => format!("{subject}, usually under {}", amount(high)),
+            () if value < low => format!("{subject}, usually over {}", amount(low)),
+            () => subject,
+        }
+    }
+}
+
+/// The number that was compressed to log2 of 1 + it, by the inverse of the interpolation.
+fn plain(log: f32) -> f64 {
+    let whole = f64::from(log.clamp(0.0, 127.0).floor());
+    libm::exp2(whole) * (1.0 + f64::from(log.clamp(0.0, 127.0)) - whole) - 1.0
+}
+
+fn whole(value: f32) -> u64 {
+    plain(value).round() as u64
+}
+
+/// How the amounts of a column are written; none for a column that holds no amount.
+fn amount(column: Column) -> Option<fn(f32) -> String> {
+    Some(match column {
+        Column::OrigBytes | Column::RespBytes | Column::MissedBytes | Column::ServiceBytes => |v| bytes(whole(v)),
+        Column::OrigPktSize | Column::RespPktSize => |v| bytes(whole(v)),
+        Column::ByteRate => |v| format!("{}/s", bytes(whole(v))),
+        Column::Duration => |v| duration((plain(v) * 1e3) as i64),
+        Column::OrigPause => |v| duration((plain(v) * 1e6) as i64),
+        Column::PacketRate | Column::OrigPkts | Column::RespPkts => |v| count(whole(v)),
+        Column::RespOriginators | Column::OrigNewServices | Column::ServiceCount | Column::ServiceFailures => {
+            |v| count(whole(v))
+        }
+        Column::RespFailedShare => |v| format!("{:.0} %", 100.0 * v),
+        Column::Progress | Column::Direction | Column::Beat | Column::Service | Column::Port | Column::History => {
+            return None;
+        }
+    })
+}
+
+/// What there is to say of a value, without comparison.
+fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
+    let amount = amount(column).map_or_else(String::new, |amount| amount(value));
+    let noun = |one: &'static str, many: &'static str| if whole(value) == 1 { one } else { many };
+    match column {
+        Column::OrigBytes => format!("{amount} out"),
+        Column::RespBytes => format!("{amount} in"),
+        Column::ByteRate => amount,
+        Column::PacketRate => format!("{amount} {} a second", noun("packet", "packets")),
+        Column::Progress => match connection.conn_state {
+            None => "no state".to_owned(),
+            Some(state) => format!("state {} ({})", state.name(), went(state)),
+        },
+        Column::Direction => match value {
+            v if v > 0.0 => "from inside to outside".to_owned(),
+            v if v < 0.0 => "from outside to inside".to_owned(),
+            _ => "neither inbound nor outbound".to_owned(),
+        },
+        Column::Service => match printable(connection.service) {
+            Some(service) => format!("service {service}"),
+            None => "no known service".to_owned(),
+        },
+        Column::Port => match connection.proto {
+            Proto::Icmp => format!("icmp code {}", connection.resp.port),
+            Proto::Unknown => format!("port {}", connection.resp.port),
+            proto => format!("port {}/{}", connection.resp.port, proto.name()),
+        },
+        Column::History => match printable(connection.history) {
+            Some(history) => format!("history {history}"),
+            None => "no history".to_owned(),
+        },
+        Column::Duration => format!("{amount} long"),
+        Column::OrigPkts => format!("{amount} {} out", noun("packet", "packets")),
+        Column::RespPkts => format!("{amount} {} in", noun("packet", "packets")),
+        Column::OrigPktSize => format!("{amount} a packet out"),
+        Column::RespPktSize => format!("{amount} a packet in"),
+        Column::MissedBytes => format!("{amount} missed"),
+        Column::RespFailedShare => format!("{amount} of connections to this responder failed lately"),
+        Column::RespOriginators => format!("responder of {amount} {} lately", noun("host", "hosts")),
+        Column::OrigNewServices => format!("{amount} services new to the originator in an hour"),
+        Column::OrigPause if plain(value) > 0.99e5 => "originator not seen for a day".to_owned(),
+        Column::OrigPause => format!("{amount} since the originator's last connection"),
+        Column::ServiceFailures => format!("{amount} {} in a row", noun("failure", "failures")),
+        Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
+        Column::ServiceBytes => format!("{amount} out to this service in an hour"),
+        Column::Beat => "connections to this service at steady intervals".to_owned(),
+    }
+}
+
+fn went(state: ConnState) -> &'static str {
+    match state {
+        ConnState::S0 => "no answer",
+        ConnState::REJ => "refused",
+        ConnState::SF => "closed in order",
+        ConnState::S1 => "not closed",
+        ConnState::S2 | ConnState::S3 => "closed by one side",
+        ConnState::RSTO | ConnState::RSTOS0 => "reset by the originator",
+        ConnState::RSTR | ConnState::RSTRH => "reset by the responder",
+        ConnState::SH | ConnState::SHR => "half of a handshake",
+        ConnState::OTH => "no handshake",
+    }
+}
+
+/// A name that Zeek gives; what a forged log holds in its place is not repeated.
+fn printable(name: Option<&[u8]>) -> Option<&str> {
+    let name = std::str::from_utf8(name?).ok()?;
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, ',' | '-' | '_' | '^' | '.');
+    (!name.is_empty() && name.len() <= 64 && name.chars().all(harmless)).then_some(name)
+}

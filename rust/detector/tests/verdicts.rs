@@ -1,0 +1,166 @@
+//! What a detector says of planted anomalies: which feature is named, and when many connections make an alert together.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use detector::{Address, ConnState, Connection, Detector, Evidence, Extractor, Model, Params, Proto, Trainer};
+
+const MINUTE: i64 = 60_000_000;
+
+/// Numbers without pattern that are the same in every run.
+fn scatter(i: i64, salt: u64, range: u64) -> u64 {
+    let mixed = (i as u64 ^ salt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 33 & (range - 1)
+}
+
+fn host(network: u8, host: u64) -> Address {
+    Address::from(std::net::IpAddr::from([10, 0, network, host as u8]))
+}
+
+/// Connection `i` of an office: 32 desks, four servers, the web, names.
+fn ordinary(i: i64) -> Connection<'static> {
+    let kind = scatter(i, 1, 8);
+    let mut c = Connection { ts: i * 2_000_000, proto: Proto::Tcp, ..Connection::default() };
+    c.orig.addr = host(1, scatter(i, 2, 32));
+    c.orig.port = 40_000 + scatter(i, 3, 16_384) as u16;
+    (c.conn_state, c.history) = (Some(ConnState::SF), Some(&b"ShADadFf"[..]));
+    let (duration, out, into) = match kind {
+        0..=3 => {
+            (c.proto, c.resp.port, c.service, c.history) = (Proto::Udp, 53, Some(&b"dns"[..]), Some(&b"Dd"[..]));
+            c.resp.addr = host(2, 1);
+            (1_000 + scatter(i, 4, 8_192), 30 + scatter(i, 5, 32), 60 + scatter(i, 6, 256))
+        }
+        4..=6 => {
+            (c.resp.port, c.service) = (443, Some(&b"ssl"[..]));
+            c.resp.addr = Address::from(std::net::IpAddr::from([203, 0, 113, scatter(i, 7, 16) as u8]));
+            (50_000 + scatter(i, 4, 2_097_152), 500 + scatter(i, 5, 2_048), 2_000 + scatter(i, 6, 65_536))
+        }
+        _ => {
+            (c.resp.port, c.service) = (445, Some(&b"smb"[..]));
+            c.resp.addr = host(2, 2 + scatter(i, 7, 2));
+            (20_000 + scatter(i, 4, 524_288), 900 + scatter(i, 5, 8_192), 1_000 + scatter(i, 6, 16_384))
+        }
+    };
+    c.duration = Some(duration as i64);
+    (c.orig.bytes, c.resp.bytes) = (Some(out), Some(into));
+    (c.orig.pkts, c.resp.pkts) = (Some(2 + out / 700), Some(2 + into / 1_200));
+    (c.orig.ip_bytes, c.resp.ip_bytes) = (Some(out + 80), Some(into + 80));
+    c
+}
+
+fn model() -> Model {
+    let mut trainer = Trainer::new(Params::default());
+    (0..20_000).for_each(|i| trainer.observe(&ordinary(i)));
+    trainer.fit().unwrap()
+}
+
+/// One extreme value, and the features that may be named first for it.
+type Plant = (fn(&mut Connection<'_>), &'static [&'static str]);
+
+const PLANTS: &[Plant] = &[
+    (|c| c.orig.bytes = Some(4_100_000_000), &["orig_bytes"]),
+    (|c| c.resp.bytes = Some(9_000_000_000), &["resp_bytes"]),
+    (|c| c.duration = Some(3 * 86_400_000_000), &["duration"]),
+    (|c| c.orig.pkts = Some(3_000_000), &["orig_pkts"]),
+    (|c| c.resp.pkts = Some(5_000_000), &["resp_pkts"]),
+    (|c| c.missed_bytes = 80_000_000, &["missed_bytes"]),
+    (|c| c.resp.port = 4444, &["port"]),
+    (|c| c.service = Some(&b"irc"[..]), &["service"]),
+    (|c| c.history = Some(&b"^hCadTcTrA"[..]), &["history"]),
+    (|c| c.conn_state = Some(ConnState::RSTOS0), &["progress"]),
+];
+
+#[test]
+fn the_first_reason_names_the_planted_value() {
+    let model = model();
+    let mut extractor = Extractor::new();
+    (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
+    let mut missed = Vec::new();
+    for (plant, names) in PLANTS {
+        let mut named = 0;
+        let mut others = Vec::new();
+        for i in 5_000..5_100 {
+            let mut c = ordinary(i);
+            plant(&mut c);
+            let row = extractor.clone().extract(&c);
+            let reasons = model.reasons(&c, &row, None);
+            let first = reasons.first().map_or("none", |reason| reason.feature());
+            named += usize::from(names.contains(&first));
+            others.extend(Some(first).filter(|first| !names.contains(first)));
+        }
+        if named < 95 {
+            missed.push((names, named, others));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn reasons_have_words_and_values() {
+    let model = model();
+    let mut extractor = Extractor::new();
+    (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
+    let mut c = ordinary(5_004);
+    (c.orig.bytes, c.resp.port, c.service) = (Some(4_100_000_000), 4444, Some(&b"a\x1b[31m"[..]));
+    let row = extractor.extract(&c);
+    let reasons = model.reasons(&c, &row, None);
+    assert!((2..=3).contains(&reasons.len()), "{reasons:?}");
+    assert!(reasons.windows(2).all(|pair| pair[0].weight() >= pair[1].weight()));
+    let text = detector::in_words(&reasons);
+    assert!(text.contains("4.1 GB out, usually under "), "{text}");
+    assert!(text.contains("port 4444/tcp, seen 0 times in 20,000"), "{text}");
+    assert!(!text.contains('\x1b'), "what the log holds is not repeated");
+    let sustained = model.reasons(&c, &row, Some(41));
+    assert_eq!(sustained[0].to_string(), "41 connections to this service, each a little unusual");
+    assert_eq!((sustained[0].feature(), sustained.len()), ("sustained", 3));
+}
+
+/// Every five minutes a few bytes to a host that nobody else talks to.
+fn beat(i: i64) -> Connection<'static> {
+    let mut c = Connection { ts: i * 5 * MINUTE, duration: Some(90_000), proto: Proto::Tcp, ..Connection::default() };
+    (c.orig.addr, c.resp.addr) = (host(1, 9), Address::from(std::net::IpAddr::from([198, 51, 100, 7])));
+    (c.orig.port, c.resp.port, c.service) = (41_000, 443, Some(&b"ssl"[..]));
+    (c.conn_state, c.history) = (Some(ConnState::SF), Some(&b"ShADadFf"[..]));
+    (c.orig.bytes, c.resp.bytes, c.orig.pkts, c.resp.pkts) = (Some(700), Some(2_100), Some(3), Some(3));
+    (c.orig.ip_bytes, c.resp.ip_bytes) = (Some(780), Some(2_180));
+    c
+}
+
+#[test]
+fn a_beacon_is_told_of_once_and_ordinary_traffic_is_not() {
+    let mut detector = Detector::new(model());
+    let mut told = Vec::new();
+    let mut beats = (0..).map(beat).peekable();
+    for i in 0..20_000 {
+        let c = ordinary(i);
+        while let Some(beat) = beats.next_if(|beat| beat.ts <= c.ts) {
+            let verdict = detector.score(&beat);
+            assert!(verdict.sustained.is_none() || verdict.anomalous && verdict.rank() > verdict.score);
+            told.extend(verdict.sustained);
+        }
+        assert_eq!(detector.score(&c).sustained, None, "connection {i}");
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!((5..60).contains(&told[0]), "after {told:?} connections");
+}
+
+#[test]
+fn alerts_that_add_up_are_rationed() {
+    // With two alerts a day there is one at once for evidence that adds up, and another in two and a half days.
+    let mut params = Params::default();
+    params.alerts_per_day = 2.0;
+    let mut trainer = Trainer::new(params);
+    (0..20_000).for_each(|i| trainer.observe(&ordinary(i)));
+    let model = trainer.fit().unwrap();
+    let mut evidence = Evidence::new();
+    (0..4_000).for_each(|i| _ = evidence.add(&model, &ordinary(i), 0.3));
+    let unusual = model.threshold() - 1e-6;
+    let mut told = 0;
+    for i in 0..100 {
+        for service in 0..10 {
+            let mut c = beat(0);
+            (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
+            told += usize::from(evidence.add(&model, &c, unusual).sustained.is_some());
+        }
+    }
+    assert_eq!(told, 1);
+}
