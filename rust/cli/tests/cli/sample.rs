@@ -35,9 +35,16 @@ fn parts_train_as_one_pass_does() {
     for same in ["connections", "rows", "first_ts", "last_ts"] {
         assert_eq!(one[same], merged[same], "{same}");
     }
-    let auc = |model: &str| json(&format!("evaluate -m {model} {DAY2} --json"))["roc_auc"].as_f64().unwrap();
-    let (one, merged) = (auc("one.model"), auc("merged.model"));
-    assert!((one - merged).abs() < 0.01, "{one} in one pass, {merged} in parts");
+    // From seed to seed the figure has a standard deviation of 0.01.
+    let auc = |logs: &str| {
+        let of = |seed: u64| {
+            dir.ok(&format!("train {logs} -o m --seed {seed}"));
+            json(&format!("evaluate -m m {DAY2} --json"))["roc_auc"].as_f64().unwrap()
+        };
+        (1..=5).map(of).sum::<f64>() / 5.0
+    };
+    let (one, merged) = (auc(DAY1), auc(&parts));
+    assert!((one - merged).abs() < 0.015, "{one} in one pass, {merged} in parts");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use detector::{Address, Connection};
+use detector::{Address, Connection, Model, Row, Verdict};
 use serde::Serialize;
 
 use super::trial::Scored;
@@ -14,13 +14,15 @@ const SUPPRESSED_FOR: i64 = 3_600_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subject {
     originator: Address,
-    responder_port: u16,
+    /// The feature that is the main reason.
+    feature: &'static str,
 }
 
 impl Subject {
     /// What a notice of this connection would be about.
-    pub fn of(connection: &Connection<'_>) -> Self {
-        Self { originator: connection.orig.addr, responder_port: connection.resp.port }
+    pub fn of(connection: &Connection<'_>, row: &Row, verdict: &Verdict, model: &Model) -> Self {
+        let reasons = model.reasons(connection, row, verdict.sustained);
+        Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
     }
 }
 
@@ -54,8 +56,8 @@ pub struct Reach {
 pub fn reach(connections: &[Scored], attacks: usize) -> Vec<Option<Reach>> {
     let of = |attack: usize| {
         let own = |scored: &&Scored| scored.attack() == Some(attack);
-        let best = connections.iter().filter(own).map(|scored| scored.score).max()?;
-        let passing = || connections.iter().filter(|scored| scored.score >= best);
+        let best = connections.iter().filter(own).map(|scored| scored.rank).max()?;
+        let passing = || connections.iter().filter(|scored| scored.rank >= best);
         Some(Reach {
             connections: connections.iter().filter(own).count() as u64,
             rank: 1 + passing().filter(|scored| !own(scored)).count() as u64,
@@ -70,9 +72,9 @@ mod tests {
     use super::super::kinds::Kind;
     use super::*;
 
-    fn scored(minute: i64, responder_port: u16, score: u32, kind: Kind) -> Scored {
-        let subject = Subject { originator: Address::default(), responder_port };
-        Scored { score, anomalous: false, kind, ended: minute * 60_000_000, subject }
+    fn scored(minute: i64, reason: usize, score: u32, kind: Kind) -> Scored {
+        let subject = Subject { originator: Address::default(), feature: ["a", "b", "c", "d"][reason] };
+        Scored { score, rank: score, anomalous: false, kind, ended: minute * 60_000_000, subject }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Scored connections: those of a log by models given, and those of a split by models learnt for it.
 
 use anyhow::{Context, Result};
-use detector::{Connection, Extractor, Model, Params, Trainer};
+use detector::{Connection, Evidence, Extractor, Model, Params, Row, Trainer, Verdict};
+
+use rayon::prelude::*;
 
 use super::alerts::Subject;
 use super::kinds::{Kind, Kinds};
@@ -14,6 +16,8 @@ use crate::score_text::millionths;
 pub struct Scored {
     /// In millionths.
     pub score: u32,
+    /// Where it stands among alerts, in millionths: as its score, or higher where it stands for many connections.
+    pub rank: u32,
     /// Whether the model raises an alert for it.
     pub anomalous: bool,
     /// The truth.
@@ -25,13 +29,14 @@ pub struct Scored {
 }
 
 impl Scored {
-    fn new(connection: &Connection<'_>, kind: Kind, score: f64, model: &Model) -> Self {
+    fn new(connection: &Connection<'_>, kind: Kind, row: &Row, verdict: &Verdict, model: &Model) -> Self {
         Self {
-            score: millionths(score),
-            anomalous: score >= model.threshold(),
+            score: millionths(verdict.score),
+            rank: millionths(verdict.rank()),
+            anomalous: verdict.anomalous,
             kind,
             ended: connection.ts.saturating_add(connection.duration.unwrap_or(0)),
-            subject: Subject::of(connection),
+            subject: Subject::of(connection, row, verdict, model),
         }
     }
 
@@ -86,15 +91,23 @@ impl Split<'_> {
                 wanted.push((connection, kind));
             }
         }
-        let scores = model.score_rows(&rows);
-        let scored = wanted.iter().zip(scores);
-        Ok(scored.map(|((connection, kind), score)| Scored::new(connection, *kind, score, &model)).collect())
+        let mut evidence = Evidence::new();
+        let verdicts: Vec<Verdict> = wanted
+            .iter()
+            .zip(model.score_rows(&rows))
+            .map(|((connection, _), score)| evidence.add(&model, connection, score))
+            .collect();
+        let scored = wanted.par_iter().zip(&rows).zip(&verdicts);
+        Ok(scored
+            .map(|(((connection, kind), row), verdict)| Scored::new(connection, *kind, row, verdict, &model))
+            .collect())
     }
 }
 
 /// The connections of a run, scored by each of the models.
 pub fn score_by(models: &[Model], run: &Run<'_>, kinds: &mut Kinds) -> Result<(Vec<Vec<Scored>>, Summary)> {
     let mut extractor = Extractor::new();
+    let mut evidence = vec![Evidence::new(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let summary = run.stages(
         |batch| batch.extract(&mut extractor),
@@ -107,11 +120,12 @@ pub fn score_by(models: &[Model], run: &Run<'_>, kinds: &mut Kinds) -> Result<(V
         |batch| {
             let kinds = kinds.of(batch);
             let mut scores = batch.scores.iter();
-            for (model, scored) in models.iter().zip(&mut scored) {
-                let connections = batch.connections.iter().zip(&kinds).zip(&mut scores);
-                scored.extend(
-                    connections.map(|((connection, kind), &score)| Scored::new(&connection, *kind, score, model)),
-                );
+            for ((model, evidence), scored) in models.iter().zip(&mut evidence).zip(&mut scored) {
+                let connections = batch.connections.iter().zip(&batch.features).zip(&kinds).zip(&mut scores);
+                scored.extend(connections.map(|(((connection, row), kind), &score)| {
+                    let verdict = evidence.add(model, &connection, score);
+                    Scored::new(&connection, *kind, row, &verdict, model)
+                }));
             }
             Ok(())
         },
