@@ -14,8 +14,10 @@ module IForest;
 
 export {
 	redef enum Notice::Type += {
-		## A connection's anomaly score passed the threshold. It is
-		## suppressed per originator, responder and responder's port.
+		## A connection is anomalous: its score passed the threshold, or
+		## it is one of many to its service that are each a little
+		## unusual. It is suppressed per originator and main reason, so
+		## that a scan is one notice.
 		Anomalous_Connection,
 	};
 
@@ -25,6 +27,10 @@ export {
 		## no model, and for connections that a
 		## :zeek:see:`IForest::score_policy` exempts.
 		anomaly_score: double &log &optional;
+
+		## What makes an anomalous connection so, in words and values,
+		## the strongest reason first. Unset for any other.
+		anomaly_reasons: string &log &optional;
 	};
 
 	## The model file. The empty string stands for a model learnt in place.
@@ -42,6 +48,12 @@ export {
 	## :zeek:see:`IForest::Anomalous_Connection`. 0 takes the model's own,
 	## which follows from the number of alerts a day it was trained for.
 	option threshold = 0.0;
+
+	## About how many connections a day raise
+	## :zeek:see:`IForest::Anomalous_Connection`, at the rate of connections
+	## that the model was trained on. 0 takes the model's own number.
+	## A :zeek:see:`IForest::threshold` overrules it.
+	option alerts_per_day = 0.0;
 
 	## Says which connections are scored: a handler that breaks exempts the
 	## connection. It still counts for what is usual of its hosts.
@@ -109,6 +121,12 @@ function change_threshold(id: string, value: double): double
 	return value;
 	}
 
+function change_alerts_per_day(id: string, value: double): double
+	{
+	__set_alerts_per_day(value);
+	return value;
+	}
+
 # Of a cluster's nodes only the workers see connections.
 function sees_connections(): bool
 	{
@@ -129,8 +147,10 @@ event zeek_init()
 	Option::set_change_handler("IForest::model_file", change_model_file);
 	Option::set_change_handler("IForest::model_check_interval", change_model_check_interval);
 	Option::set_change_handler("IForest::threshold", change_threshold);
+	Option::set_change_handler("IForest::alerts_per_day", change_alerts_per_day);
 
 	__set_threshold(threshold);
+	__set_alerts_per_day(alerts_per_day);
 	watch_model(model_check_interval);
 
 	if ( model_file == "" && ! learn )
@@ -151,11 +171,13 @@ function describe(c: connection): string
 
 function report(c: connection)
 	{
+	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
+
 	NOTICE(Notice::Info($note=Anomalous_Connection,
-	                    $msg=fmt("%s: anomaly score %.3f, threshold %.3f", describe(c), c$conn$anomaly_score,
-	                             __threshold()),
+	                    $msg=fmt("%s: anomaly score %.3f, threshold %.3f%s", describe(c), c$conn$anomaly_score,
+	                             __threshold(), reasons),
 	                    $conn=c,
-	                    $identifier=cat(c$id$orig_h, c$id$resp_h, c$id$resp_p)));
+	                    $identifier=cat(c$id$orig_h, __main_reason())));
 	}
 
 # After the record is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score.

@@ -73,6 +73,7 @@ ConnInfo::ConnInfo(zeek::RecordTypePtr arg_type)
       service(type.get(), "service", zeek::TYPE_STRING),
       history(type.get(), "history", zeek::TYPE_STRING),
       anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
+      anomaly_reasons(type.get(), "anomaly_reasons", zeek::TYPE_STRING),
       orig{
           .addr = {id_type, "orig_h", zeek::TYPE_ADDR},
           .port = {id_type, "orig_p", zeek::TYPE_PORT},
@@ -132,6 +133,11 @@ iforest::Endpoint ConnInfo::Endpoint(const zeek::RecordVal& info, const zeek::Re
 void ConnInfo::SetScore(zeek::RecordVal& info, double score) const {
     if ( anomaly_score.Exists() )
         info.Assign(anomaly_score.Offset(), score);
+}
+
+void ConnInfo::SetReasons(zeek::RecordVal& info, const std::string& reasons) const {
+    if ( anomaly_reasons.Exists() && ! reasons.empty() )
+        info.Assign(anomaly_reasons.Offset(), reasons);
 }
 
 } // namespace plugin::IForest_Scorer

@@ -7,6 +7,8 @@
 #include <zeek/Type.h>
 #include <zeek/Val.h>
 
+#include <string>
+
 #include "iforest-bridge/src/lib.rs.h"
 
 namespace plugin::IForest_Scorer {
@@ -35,6 +37,7 @@ public:
     iforest::ConnectionView View(const zeek::RecordVal& info) const;
 
     void SetScore(zeek::RecordVal& info, double score) const;
+    void SetReasons(zeek::RecordVal& info, const std::string& reasons) const;
 
 private:
     struct Side {
@@ -46,7 +49,7 @@ private:
     zeek::RecordTypePtr type;
     Field id;
     const zeek::RecordType* id_type; // Owned by `type`; null without `id`.
-    Field ts, proto, duration, missed_bytes, conn_state, service, history, anomaly_score;
+    Field ts, proto, duration, missed_bytes, conn_state, service, history, anomaly_score, anomaly_reasons;
     Side orig, resp;
 };
 

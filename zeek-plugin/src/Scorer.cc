@@ -58,6 +58,10 @@ void unload_model() { sensor().unload_model(); }
 
 void set_threshold(double threshold) { sensor().set_threshold(threshold); }
 
+void set_alerts_per_day(double alerts_per_day) { sensor().set_alerts_per_day(alerts_per_day); }
+
+std::string main_reason() { return std::string(sensor().reasons().main); }
+
 double threshold() { return sensor().threshold(); }
 
 bool score(zeek::Val* val) {
@@ -71,6 +75,9 @@ bool score(zeek::Val* val) {
 
     if ( verdict.outcome == iforest::Outcome::Scored ) {
         conn_info.SetScore(*info, verdict.score);
+
+    if ( verdict.anomalous )
+        conn_info.SetReasons(*info, std::string(sensor().reasons().text));
         observe(verdict.score, sensor().scoring_time());
     }
 

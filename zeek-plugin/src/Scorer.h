@@ -28,12 +28,19 @@ void unload_model();
 // Sets the score from which on a connection is anomalous; 0 or less for the model's own.
 void set_threshold(double threshold);
 
+// Sets the threshold of each model for so many alerts a day; 0 or less for the model's own.
+void set_alerts_per_day(double alerts_per_day);
+
 // The threshold at work.
 double threshold();
 
-// Scores the connection of a Conn::Info, sets its `anomaly_score`, and returns whether that passes the threshold.
+// Scores the connection of a Conn::Info, sets its `anomaly_score`, and returns whether it is anomalous, in which case its
+// `anomaly_reasons` is set too.
 // Without a model, or for anything but a record, it does nothing.
 bool score(zeek::Val* info);
+
+// The feature that makes the connection scored last anomalous; empty if it is not.
+std::string main_reason();
 
 // Remembers the connection of a Conn::Info as context for those that follow.
 void pass_by(zeek::Val* info);

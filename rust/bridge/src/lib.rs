@@ -83,6 +83,15 @@ mod ffi {
         score: f64,
     }
 
+    /// What makes a connection anomalous.
+    #[derive(Clone, Default)]
+    struct Reasons {
+        /// In words and values, the strongest first.
+        text: String,
+        /// The feature that the strongest speaks of.
+        main: String,
+    }
+
     /// What the sensor has done so far, and how it stands.
     #[derive(Clone, Copy, Default)]
     struct Statistics {
@@ -161,11 +170,17 @@ mod ffi {
         /// Sets the score from which on a connection is anomalous; 0 or less for the model's own.
         fn set_threshold(self: &mut Sensor, threshold: f64);
 
+        /// Sets the threshold of each model for so many alerts a day; 0 or less for the model's own.
+        fn set_alerts_per_day(self: &mut Sensor, alerts_per_day: f64);
+
         /// The threshold at work.
         fn threshold(self: &Sensor) -> f64;
 
         /// Scores a connection and remembers it as context for those that follow.
         fn score(self: &mut Sensor, connection: &ConnectionView) -> Verdict;
+
+        /// Why the connection that was scored last is anomalous; empty if it is not.
+        fn reasons(self: &Sensor) -> Reasons;
 
         /// Remembers a connection as context for those that follow.
         fn pass_by(self: &mut Sensor, connection: &ConnectionView) -> Outcome;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{Connection, Detector, Drift, Extractor, Model, Row, learner};
+use detector::{Connection, Detector, Drift, Extractor, Model, Row, in_words, learner};
 
 use crate::fault::{caught, silence};
-use crate::ffi::{ConnectionView, Description, Outcome, Statistics, Verdict};
+use crate::ffi::{ConnectionView, Description, Outcome, Reasons, Statistics, Verdict};
 use crate::learning::Learning;
 use crate::view::connection;
 
@@ -25,6 +25,9 @@ pub struct Sensor {
     pub(crate) learning: Learning,
     tried: Option<Tried>,
     threshold: Option<f64>,
+    alerts_per_day: Option<f64>,
+    /// Why the last connection is anomalous, if it is.
+    reasons: Reasons,
     statistics: Statistics,
     /// How long the last connection took to score, if it was timed.
     took: Option<Duration>,
@@ -49,6 +52,8 @@ enum Scoring {
 struct AtWork {
     detector: Detector,
     drift: Drift,
+    /// The threshold for the alert budget that was asked for; none for the model's own.
+    threshold: Option<f64>,
     /// The model's file.
     bytes: Vec<u8>,
 }
@@ -106,6 +111,7 @@ impl Sensor {
     pub(crate) fn put_to_work(&mut self, model: Model, bytes: Vec<u8>) {
         self.statistics.loaded += 1;
         let drift = Drift::new(model.calibration());
+        let threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
         let detector = match std::mem::take(&mut self.scoring) {
             Scoring::Off => Detector::new(model),
             Scoring::Extracting(extractor) => Detector::resume(model, *extractor),
@@ -114,7 +120,7 @@ impl Sensor {
                 at_work.detector
             }
         };
-        self.scoring = Scoring::On(Box::new(AtWork { detector, drift, bytes }));
+        self.scoring = Scoring::On(Box::new(AtWork { detector, drift, threshold, bytes }));
     }
 
     /// Has the rows of connections computed, whether they are scored or not.
@@ -154,15 +160,23 @@ impl Sensor {
         self.threshold = (threshold > 0.0).then_some(threshold);
     }
 
+    pub(crate) fn set_alerts_per_day(&mut self, alerts_per_day: f64) {
+        self.alerts_per_day = (alerts_per_day > 0.0).then_some(alerts_per_day);
+        if let Scoring::On(at_work) = &mut self.scoring {
+            let model = at_work.detector.model();
+            at_work.threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
+        }
+    }
+
     pub(crate) fn threshold(&self) -> f64 {
-        let own = || self.model().map_or(0.0, |model| model.threshold());
-        self.threshold.unwrap_or_else(own)
+        let of = |at_work: &AtWork| at_work.threshold.unwrap_or(at_work.detector.model().threshold());
+        self.threshold.unwrap_or_else(|| self.at_work().map_or(0.0, of))
     }
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>) -> Verdict {
         self.took = None;
         let none = |outcome| Verdict { outcome, anomalous: false, score: 0.0 };
-        let AtWork { detector, drift, .. } = match &mut self.scoring {
+        let AtWork { detector, drift, threshold, .. } = match &mut self.scoring {
             Scoring::On(at_work) => &mut **at_work,
             _ => {
                 self.statistics.without_model += 1;
@@ -171,12 +185,22 @@ impl Sensor {
         };
         let began = self.statistics.scored.is_multiple_of(TIMED).then(Instant::now);
         let connection = connection(view);
-        match caught(|| detector.score(&connection)) {
-            Ok(verdict) => {
+        self.reasons = Reasons::default();
+        let threshold = self.threshold.or(*threshold);
+        let scored = caught(|| {
+            let verdict = detector.score(&connection);
+            let anomalous = threshold.map_or(verdict.anomalous, |threshold| verdict.passes(threshold));
+            let reasons = if anomalous { detector.reasons(&connection, &verdict) } else { Vec::new() };
+            (verdict, anomalous, reasons)
+        });
+        match scored {
+            Ok((verdict, anomalous, reasons)) => {
+                if let Some(main) = reasons.first() {
+                    self.reasons = Reasons { text: in_words(&reasons), main: main.feature().to_owned() };
+                }
                 self.took = began.map(|began| began.elapsed());
                 let score = verdict.score;
                 drift.observe(score);
-                let anomalous = self.threshold.map_or(verdict.anomalous, |threshold| verdict.passes(threshold));
                 self.statistics.scored += 1;
                 self.statistics.flagged += u64::from(anomalous);
                 // By the model's own threshold: one set by hand says what to report, not what is usual.
@@ -190,6 +214,10 @@ impl Sensor {
                 none(Outcome::Fault)
             }
         }
+    }
+
+    pub(crate) fn reasons(&self) -> Reasons {
+        self.reasons.clone()
     }
 
     pub(crate) fn pass_by(&mut self, view: &ConnectionView<'_>) -> Outcome {
@@ -494,6 +522,42 @@ mod tests {
         assert!(manager.finished(true).problem.is_empty());
         next.load_sample(name).unwrap();
         assert_eq!((next.statistics().rows, next.statistics().seen), (12, 12));
+    }
+
+    #[test]
+    fn a_budget_of_alerts_sets_the_threshold_of_every_model() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        model().save(&path).unwrap();
+        let mut sensor = new_sensor();
+        sensor.set_alerts_per_day(3.0);
+        sensor.load_model(path.as_os_str().as_bytes()).unwrap();
+        assert_eq!(sensor.threshold(), model().threshold_for_alerts(3.0));
+        sensor.set_alerts_per_day(5000.0);
+        assert_eq!(sensor.threshold(), model().threshold_for_alerts(5000.0));
+        assert_ne!(sensor.threshold(), model().threshold());
+        sensor.set_threshold(0.75);
+        assert_eq!(sensor.threshold(), 0.75, "a threshold overrules a budget");
+        sensor.set_threshold(0.0);
+        sensor.set_alerts_per_day(0.0);
+        assert_eq!(sensor.threshold(), model().threshold());
+    }
+
+    #[test]
+    fn an_anomaly_has_reasons() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        model().save(&path).unwrap();
+        let mut sensor = new_sensor();
+        sensor.load_model(path.as_os_str().as_bytes()).unwrap();
+        sensor.set_threshold(0.001);
+        sensor.score(&view(9e5, 31_337));
+        let reasons = sensor.reasons();
+        assert!(reasons.text.contains("10d10h long, usually under 4.9s"), "{}", reasons.text);
+        assert!(!reasons.main.is_empty());
+        sensor.set_threshold(0.999);
+        sensor.score(&view(9e5, 31_337));
+        assert_eq!(sensor.reasons().text, "");
     }
 
     #[test]

@@ -144,7 +144,15 @@ fn each_attack_of_the_lab_is_reached() {
     let figures = json(&dir, &format!("evaluate -m m {} --json", LAB[1]));
     let attacks = figures["attacks"].as_array().unwrap();
     let scored = dir.ok(&format!("score -m m {}", LAB[1]));
-    let (scores, labels) = (column(&scored, "anomaly_score"), column(&scored, "label"));
+    let labels = column(&scored, "label");
+    // Where many connections make an alert together, it ranks halfway between the score and 1.
+    let mut scores = column(&scored, "anomaly_score");
+    for (score, (_, reasons)) in scores.iter_mut().zip(column(&scored, "anomaly_reasons")) {
+        if reasons.contains(" connections to this service, each a little unusual") {
+            let own: f64 = score.1.parse().unwrap();
+            score.1 = format!("{:.6}", own + (1.0 - own) / 2.0);
+        }
+    }
     assert_eq!(attacks.len(), 6);
     for attack in attacks {
         let label = attack["label"].as_str().unwrap();
