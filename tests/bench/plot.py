@@ -4,7 +4,7 @@
 usage: plot.py DIRECTORY < figures
 
 `figures` is the output of `cargo bench -p iforest`, `cargo bench -p detector` and `pipeline.py --growth`, one after the
-other. Of each benchmark the fastest sample is drawn: what else a machine does only adds to it.
+other, or of several such runs. Of each benchmark the fastest sample is drawn: what else a machine does only adds to it.
 """
 
 import math
@@ -42,18 +42,23 @@ COLOURS = ("#1f6feb", "#d1570a")
 def read(lines):
     """Points of each series."""
     series, group = {}, None
+
+    def add(name, across, value):
+        points = series.setdefault(name, {})
+        points[across] = min(value, points.get(across, value))
+
     for line in lines:
         if grown := re.match(r"(rows|threads) (\w+) (\d+) ([\d.]+) s(?: (\d+) MB)?", line):
             kind, name, across, seconds, megabytes = grown.groups()
-            series.setdefault(f"{kind} {name}", []).append((int(across), float(seconds)))
+            add(f"{kind} {name}", int(across), float(seconds))
             if megabytes:
-                series.setdefault(f"memory {name}", []).append((int(across), float(megabytes)))
+                add(f"memory {name}", int(across), float(megabytes))
         elif value := re.match(r"[│ ]  [├╰]─ (\d+)\s+([\d.]+) (\S+)", line):
             across, amount, unit = value.groups()
-            series.setdefault(group, []).append((int(across), float(amount) * UNITS[unit]))
+            add(group, int(across), float(amount) * UNITS[unit])
         elif name := re.match(r"[├╰]─ (\w+)", line):
             group = name[1]
-    return series
+    return {name: sorted(points.items()) for name, points in series.items()}
 
 
 def ticks(low, high):
@@ -96,7 +101,7 @@ def svg(title, across, up, series):
         for x, y in points:
             at, height = place(x, y)
             out.append(f'<circle cx="{at:.1f}" cy="{height:.1f}" r="3" fill="{colour}"><title>{x:,}: {y:,.4g}</title></circle>')
-        out.append(f'<text x="{at + 8:.1f}" y="{height + 4:.1f}" fill="{colour}">{name} {y:,.3g}</text>')
+        out.append(f'<text x="{at + 8:.1f}" y="{height + 4:.1f}" fill="{colour}">{name} {y:,.{0 if y >= 100 else 2}f}</text>')
     out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">{across}</text>')
     out.append(f'<text transform="translate(16 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">{up}</text></svg>\n')
     return "\n".join(out)
