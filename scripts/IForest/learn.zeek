@@ -226,7 +226,8 @@ function follow_up()
 # Fits a model, or with *recalibrate* only sets the threshold of the one at work anew.
 function fit(recalibrate: bool)
 	{
-	local problem = __fit(recalibrate, next_version(), 20.0, state_file("model"));
+	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
+	                      state_file("model"));
 
 	if ( problem != "" )
 		{

@@ -30,8 +30,10 @@ const WEIGHT: f64 = 0.5;
 /// Sums fade to 1/e in a day, in microseconds.
 const DAY: f64 = 86_400e6;
 /// The ration: this share of the alert budget, and not more than so many a day.
-const SHARE: f64 = 0.2;
+const SHARE: f64 = 0.1;
 const MOST_A_DAY: f64 = 10.0;
+/// What may be saved up of it, in days: a network that is new to the detector has several such services at once.
+const SAVED: f64 = 2.5;
 
 /// How many of so many alerts a day are set aside for evidence that adds up.
 pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
@@ -130,10 +132,10 @@ impl Evidence {
         surprise - self.average.max(1.0) - ALLOWANCE
     }
 
-    /// The ration grows with the time of the connections, not of a clock, and never beyond a day's: what a quiet
-    /// month saved is not spent in an hour.
+    /// The ration grows with the time of the connections, not of a clock, and only so far: what a quiet month saved is not
+    /// spent in an hour.
     fn hand_out(&mut self, per_day: f64, now: i64) {
-        let most = per_day.max(1.0);
+        let most = (per_day * SAVED).clamp(1.0, MOST_A_DAY);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
         self.ration = passed.map_or(most, |days| (self.ration + days * per_day).min(most));
         self.until = Some(self.until.map_or(now, |until| until.max(now)));

@@ -228,7 +228,7 @@ impl Model {
     }
 
     /// The threshold that lets about so many connections a day pass, at the rate of connections seen in training. A
-    /// fifth of them, 10 at most, is set aside for evidence that adds up over many connections.
+    /// tenth of them, 10 at most, is set aside for evidence that adds up over many connections.
     pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
         let single = match self.forest.is_imported() {
             true => alerts_per_day,

@@ -145,7 +145,7 @@ fn a_beacon_is_told_of_once_and_ordinary_traffic_is_not() {
 
 #[test]
 fn alerts_that_add_up_are_rationed() {
-    // With two alerts a day there is one at once for evidence that adds up, and another in two and a half days.
+    // With two alerts a day there is one at once for evidence that adds up, and another in five days.
     let mut params = Params::default();
     params.alerts_per_day = 2.0;
     let mut trainer = Trainer::new(params);
