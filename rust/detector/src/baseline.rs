@@ -31,6 +31,8 @@ const RECORDS: [(Column, f64); 5] = [
 /// A record is measured against the range it breaks, in powers of two, or against so many where the range is smaller:
 /// to double next to nothing is no record.
 const NARROWEST: f64 = 8.0;
+/// A second as a duration's value: below it all are short, and how short is nothing to measure a record by.
+const SECOND: f32 = 10.0;
 /// What was usual in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Baseline {
@@ -80,7 +82,10 @@ impl Baseline {
     /// How far a value lies above all of training, as the share of the stretch in the range stretched to it: 0 within,
     /// below 1 always.
     pub(crate) fn beyond(&self, column: Column, value: f32) -> f64 {
-        let Usual { lowest, highest, .. } = self.of(column);
+        let Usual { mut lowest, highest, .. } = self.of(column);
+        if column == Column::Duration {
+            lowest = lowest.max(SECOND);
+        }
         // Beyond an infinite value there is nothing.
         let beyond = (f64::from(value) - f64::from(highest)).clamp(0.0, f64::from(f32::MAX));
         let range = (f64::from(highest) - f64::from(lowest)).max(NARROWEST);
