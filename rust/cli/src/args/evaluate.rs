@@ -18,7 +18,7 @@ use super::{LabelArgs, LearningArgs, ReadingArgs, positive, within};
 ///
 /// Of each attack, by its label: how many connections it has; the rank of the most anomalous one, behind all of other
 /// kinds that score no lower; and how many alerts there are to read when the threshold lets that one pass, repetitions
-/// of the same originator and responder port within an hour counting once.
+/// of the same originator and main reason within an hour counting once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
