@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod conn_log;
 mod console;
+mod follow;
 mod highest;
 mod human;
 mod pipeline;
@@ -38,6 +39,7 @@ fn run(args: Args, console: &Console) -> Result<()> {
         Command::Sample(args) => commands::sample::run(args, threads, console),
         Command::Score(args) => commands::score::run(args, threads, console),
         Command::Top(args) => commands::top::run(args, threads, console),
+        Command::Watch(args) => commands::watch::run(&args, console),
         Command::Report(args) => commands::report::run(args, threads, console),
         Command::Evaluate(args) => commands::evaluate::run(args, threads, console),
         Command::Inspect(args) => commands::inspect::run(&args),

@@ -84,10 +84,7 @@ impl Reader {
     pub fn open(input: &Input, options: &ReadOptions) -> Result<Self, Error> {
         let name = input.to_string();
         match input {
-            Input::Stdin => {
-                let reader = Self::from_read(&name, io::stdin(), options)?;
-                Ok(Self { eager: true, ..reader })
-            }
+            Input::Stdin => Ok(Self::from_read(&name, io::stdin(), options)?.eager()),
             Input::File(path) => {
                 let file = File::open(path).map_err(|cause| Error::Open { name: name.as_str().into(), cause })?;
                 Self::from_read(&name, file, options)
@@ -125,6 +122,14 @@ impl Reader {
             finished: false,
             next_line: 1,
         })
+    }
+
+    /// Hands on all complete lines that one read brought, without waiting for a whole block: for a source that is still
+    /// being written.
+    #[must_use]
+    pub fn eager(mut self) -> Self {
+        self.eager = true;
+        self
     }
 
     /// Fills `block` with the next lines; `false` when there are no more.

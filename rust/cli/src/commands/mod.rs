@@ -11,6 +11,7 @@ pub mod sample;
 pub mod score;
 pub mod top;
 pub mod train;
+pub mod watch;
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;

@@ -106,7 +106,7 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
 }
 
 /// Reasons below their connection, each whole on a line where it fits.
-fn lines_of(reasons: &[Reason], width: usize) -> String {
+pub fn lines_of(reasons: &[Reason], width: usize) -> String {
     const INDENT: usize = 10;
     let mut text = String::new();
     let mut left = 0;
@@ -126,7 +126,8 @@ fn lines_of(reasons: &[Reason], width: usize) -> String {
     if text.is_empty() { text } else { text + "\n" }
 }
 
-fn json_lines(entries: &[Entry], model: &Model) -> Result<String> {
+/// One JSON object a line.
+pub fn json_lines(entries: &[Entry], model: &Model) -> Result<String> {
     entries
         .iter()
         .try_fold(String::new(), |text, entry| Ok(text + &serde_json::to_string(&Object::of(entry, model))? + "\n"))

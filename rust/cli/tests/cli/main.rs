@@ -17,3 +17,4 @@ mod sample;
 mod score;
 mod top;
 mod train;
+mod watch;

@@ -1,0 +1,95 @@
+//! `watch`: the anomalous connections of a log that is being written, as they come.
+
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Result, bail};
+use detector::{Connection, Detector};
+use zeek_log::{Binding, Block, Layout, LineKind, Parsed, ReadOptions, Reader, Row};
+
+use super::{load_model, top};
+use crate::args::WatchArgs;
+use crate::conn_log::{self, COLUMNS};
+use crate::console::{self, Console};
+use crate::follow::Follow;
+use crate::highest::Entry;
+use crate::human;
+
+const SCORE: Style = AnsiColor::Red.on_default().bold();
+
+pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
+    let mut detector = Detector::new(load_model(&args.model)?);
+    let name = args.log.display().to_string();
+    if !args.log.exists() {
+        console.note(&format!("{name} is not there yet: waiting for it"));
+    }
+    let threshold = detector.model().threshold();
+    console.note(&format!("watching {name} for anomalous connections, threshold {threshold:.6}; stop with ^C"));
+
+    let options = ReadOptions { path: Some(conn_log::STREAM.to_owned()), ..ReadOptions::default() };
+    let mut reader = Reader::from_read(&name, Follow::new(args.log.clone()), &options)?.eager();
+    let (mut block, mut row) = (Block::default(), Row::new());
+    let mut bound: Option<(Arc<Layout>, Binding)> = None;
+    while reader.next_block(&mut block)? {
+        let layout = block.layout().clone();
+        let kept = bound.take().filter(|(known, _)| Arc::ptr_eq(known, &layout));
+        let (layout, binding) = match kept {
+            Some(bound) => bound,
+            None => {
+                let binding = bind(&layout, &name)?;
+                (layout, binding)
+            }
+        };
+        for line in block.lines() {
+            if line.kind() == LineKind::Meta {
+                continue;
+            }
+            match binding.parse(&line, &mut row) {
+                Ok(Parsed::OtherStream) => {}
+                Ok(Parsed::Row) => match conn_log::connection(&row) {
+                    Ok(connection) => show(&connection, conn_log::uid(&row), &mut detector, args.json)?,
+                    Err(error) => console.warning(&format!("{error}; the row is skipped")),
+                },
+                Err(error) => console.warning(&format!("{error}; the row is skipped")),
+            }
+        }
+        bound = Some((layout, binding));
+    }
+    Ok(())
+}
+
+fn bind(layout: &Layout, name: &str) -> Result<Binding> {
+    let binding = layout.bind(COLUMNS);
+    let missing: Vec<_> =
+        conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
+    if !missing.is_empty() {
+        bail!("{name}: is no conn log: it has no column {}", missing.join(", "));
+    }
+    Ok(binding)
+}
+
+/// Scores a connection and prints it, with the reasons, if it is anomalous.
+fn show(connection: &Connection<'_>, uid: Option<&[u8]>, detector: &mut Detector, json: bool) -> Result<()> {
+    let verdict = detector.score(connection);
+    if !verdict.anomalous {
+        return Ok(());
+    }
+    if json {
+        let entry = Entry::alone(connection, uid, detector.row(), &verdict);
+        return super::print(&top::json_lines(&[entry], detector.model())?);
+    }
+    let unset = || "-".to_owned();
+    let line = format!(
+        "{}  {SCORE}{:.6}{SCORE:#}  {:<6} {:>6}  {:>6}  {:>6}  {} -> {}  {}\n",
+        human::date_time(connection.ts),
+        verdict.score,
+        connection.conn_state.map_or("-", |state| state.name()),
+        connection.duration.map_or_else(unset, human::duration),
+        connection.orig.bytes.map_or_else(unset, human::bytes),
+        connection.resp.bytes.map_or_else(unset, human::bytes),
+        connection.orig.addr,
+        human::responder(connection),
+        uid.map_or_else(Default::default, human::printable_bytes),
+    );
+    super::print(&(line + &top::lines_of(&detector.reasons(connection, &verdict), console::width())))
+}

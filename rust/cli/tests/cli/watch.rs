@@ -1,0 +1,123 @@
+//! `watch`: a log followed while another process writes and rotates it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::logs::{header, json, rows, tsv};
+use crate::run::{Dir, command};
+
+/// A `watch` at work; what it prints is read line by line. It is ended with the test.
+struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Watch {
+    fn start(dir: &Dir, arguments: &str) -> Self {
+        let mut child = command(&dir.path(""), arguments).stdin(Stdio::null()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    /// The next line; a test that waits for minutes has failed.
+    #[track_caller]
+    fn next(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(120)).unwrap()
+    }
+
+    /// The line of the next connection, past the reasons for the one before.
+    #[track_caller]
+    fn connection(&self) -> String {
+        loop {
+            let line = self.next();
+            if !line.starts_with(' ') {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The row like no other, under another uid.
+fn odd(uid: &str) -> String {
+    let mut row = rows(300)[150].clone();
+    row[1] = uid.to_owned();
+    row.join("\t") + "\n"
+}
+
+fn append(dir: &Dir, text: &str) {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(dir.path("conn.log"))
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+}
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("quiet.log", tsv(&rows(301)[151..]));
+    dir.ok("train quiet.log -o m");
+    dir
+}
+
+#[test]
+fn anomalous_connections_are_shown_through_every_rotation() {
+    let dir = trained();
+    let watch = Watch::start(&dir, "watch -m m conn.log");
+    // Before there is a file, in it, and in two writes.
+    append(&dir, &header(&[]));
+    append(&dir, &odd("Cfirst"));
+    assert!(watch.connection().contains("Cfirst"));
+    let line = odd("Chalves");
+    let (half, rest) = line.split_at(30);
+    append(&dir, half);
+    append(&dir, rest);
+    let line = watch.connection();
+    assert!(line.contains("Chalves") && line.contains("4.1 GB") && line.contains("203.0.113.66"), "{line}");
+    let reasons = watch.next();
+    assert!(reasons.starts_with("  ") && reasons.contains("4.1 GB out"), "{reasons}");
+
+    // Renamed, written to once more, and another of the name.
+    fs::rename(dir.path("conn.log"), dir.path("conn.old.log")).unwrap();
+    let mut old = OpenOptions::new().append(true).open(dir.path("conn.old.log")).unwrap();
+    old.write_all((odd("Clate") + "#close\t2024-04-20-00-00-00").as_bytes()).unwrap();
+    assert!(watch.connection().contains("Clate"));
+    append(&dir, &(header(&[]) + &odd("Cafter") + &odd("Cfull")));
+    assert!(watch.connection().contains("Cafter"));
+    assert!(watch.connection().contains("Cfull"));
+
+    // Truncated, and shorter than it was whenever that is seen.
+    fs::write(dir.path("conn.log"), "").unwrap();
+    append(&dir, &(header(&[]) + &odd("Ctruncated")));
+    assert!(watch.connection().contains("Ctruncated"));
+}
+
+#[test]
+fn programs_get_json() {
+    let dir = trained();
+    dir.write("conn.log", json(&rows(300)));
+    let watch = Watch::start(&dir, "watch -m m conn.log --json");
+    let object: serde_json::Value = serde_json::from_str(&watch.next()).unwrap();
+    assert!(object["anomaly_score"].as_f64().unwrap() > 0.5, "{object}");
+}
+
+#[test]
+fn another_log_is_refused() {
+    let dir = trained();
+    dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
+    dir.run("watch -m m dns.log").fails(1, &["dns.log"]);
+    dir.run("watch -m nowhere conn.log").fails(1, &["there is no such model"]);
+}
