@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use zeek_log::{Input, Inputs, ReadOptions, find_inputs};
 
-use crate::args::ReadingArgs;
+use crate::args::LogArgs;
 use crate::conn_log;
 
 /// What to read and how.
@@ -29,7 +29,15 @@ impl Source {
     ///
     /// # Errors
     /// When one does not exist, a directory holds no conn log, or standard input is a person at a terminal.
-    pub fn new(logs: &[PathBuf], reading: &ReadingArgs) -> Result<Self> {
+    pub fn new(args: &LogArgs) -> Result<Self> {
+        Self::of(&args.paths, args)
+    }
+
+    /// The same of other logs, read as the arguments say.
+    ///
+    /// # Errors
+    /// As [`Source::new`].
+    pub fn of(logs: &[PathBuf], args: &LogArgs) -> Result<Self> {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
         let Inputs { found: inputs, left_out } = find_inputs(logs, conn_log::STREAM)?;
@@ -41,11 +49,11 @@ impl Source {
         }
         let options = ReadOptions {
             path: Some(conn_log::STREAM.to_owned()),
-            fields: reading.fields.clone(),
+            fields: args.fields.clone(),
             ..ReadOptions::default()
         };
         let names = logs.iter().map(|path| path.display().to_string()).collect();
-        Ok(Self { inputs, left_out, options, strict: reading.strict, names })
+        Ok(Self { inputs, left_out, options, strict: args.strict, names })
     }
 
     /// The number of bytes in all files together; `None` where that is unknown.

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{LabelArgs, LearningArgs, ReadingArgs, positive, within};
+use super::labels::LabelArgs;
+use super::learning::LearningArgs;
+use super::logs::LogArgs;
+use super::values::{positive, within};
 
 /// Compare scores with the labels of a log
 ///
@@ -29,12 +32,10 @@ Examples:
   zeek-iforest evaluate --protocol unlabelled --share 0.02 labelled.conn.log --json | jq .roc_auc
   zeek-iforest evaluate --protocol days labelled-logs/ --tune")]
 pub struct EvaluateArgs {
-    /// Labelled logs: files, directories, or - for standard input [default: standard input]
-    #[arg(value_name = "LOG")]
-    pub logs: Vec<PathBuf>,
-
     /// A model, as written by train; several are shown side by side
-    #[arg(long, short, value_name = "MODEL", required_unless_present = "protocol", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"])]
+    #[arg(
+        long, short, value_name = "MODEL", required_unless_present = "protocol", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"]
+    )]
     pub model: Vec<PathBuf>,
 
     /// Learn and score as this protocol says; the connections are taken in the order of their times
@@ -82,7 +83,7 @@ pub struct EvaluateArgs {
     pub json: bool,
 
     #[command(flatten)]
-    pub reading: ReadingArgs,
+    pub logs: LogArgs,
 }
 
 /// A protocol by its name.

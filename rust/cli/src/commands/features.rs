@@ -19,10 +19,10 @@ use crate::pipeline::{Batch, Run};
 use crate::source::Source;
 
 pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs, &args.reading)?;
-    let model = model_for(args.model.as_deref(), &source, threads, console)?;
+    let source = Source::new(&args.logs)?;
+    let model = model_for(args.model.path(), &source, threads, console)?;
     let labels = args.labels.optional();
-    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    let output = args.output.path();
     let mut extractor = Extractor::new();
     let mut sink = Sink::create(output)?;
     // Whether there is a column for the label: known from the first connections, and the same for all that follow.

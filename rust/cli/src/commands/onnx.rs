@@ -29,10 +29,10 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
     let categories = args.model.as_deref().map(load_model).transpose()?;
 
-    let source = Source::new(&args.logs, &args.reading)?;
+    let source = Source::new(&args.logs)?;
     // Everything but the budget as `features` has it, which counts the same categories then.
     let mut params = Params::default();
-    params.alerts_per_day = args.alerts_per_day;
+    args.budget.set(&mut params);
     let mut trainer = Trainer::new(params);
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.connections.iter().for_each(|connection| trainer.observe(&connection)),

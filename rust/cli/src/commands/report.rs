@@ -17,8 +17,8 @@ use crate::report::survey::Survey;
 use crate::source::Source;
 
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs, &args.reading)?;
-    let model = model_for(args.model.as_deref(), &source, threads, console)?;
+    let source = Source::new(&args.logs)?;
+    let model = model_for(args.model.path(), &source, threads, console)?;
     let mut sink = Sink::create(&args.output)?;
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut survey = Survey::new(model.threshold());
@@ -35,7 +35,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     ensure!(summary.connections > 0, "there is no connection in {}", source.names.join(", "));
     let anomalous = survey.anomalous;
     let origin = Origin {
-        model: args.model.as_deref().map(|path| path.display().to_string()),
+        model: args.model.path().map(|path| path.display().to_string()),
         made_at: Timestamp::now().as_microsecond(),
         command: command(),
         logs: &source.names,

@@ -15,7 +15,7 @@ use crate::pipeline::Run;
 use crate::source::Source;
 
 pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs, &args.reading)?;
+    let source = Source::new(&args.logs)?;
     let labels = args.only_benign.then(|| args.labels.required());
     let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
     let (trainer, summary) = observe(&run, &args.sampling.params())?;

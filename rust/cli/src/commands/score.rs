@@ -20,10 +20,10 @@ use crate::source::Source;
 const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reasons", "string")];
 
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs, &args.reading)?;
-    let model = model_for(args.model.as_deref(), &source, threads, console)?;
+    let source = Source::new(&args.logs)?;
+    let model = model_for(args.model.path(), &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
-    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    let output = args.output.path();
     let to_terminal = output == Path::new("-") && std::io::stdout().is_terminal();
 
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());

@@ -20,8 +20,8 @@ use crate::source::Source;
 const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs, &args.reading)?;
-    let model = model_for(args.model.as_deref(), &source, threads, console)?;
+    let source = Source::new(&args.logs)?;
+    let model = model_for(args.model.path(), &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut top = Highest::new(args.number);

@@ -133,7 +133,9 @@ fn nothing_from_a_log_reaches_the_terminal_unescaped() {
 #[test]
 fn wrong_command_lines_have_status_2() {
     let dir = trained();
-    for arguments in ["", "frobnicate", "train -o m", "train conn.log", "top -m m conn.log -n 0", "score --threads 0"] {
+    for arguments in
+        ["", "frobnicate", "import-onnx -o m", "train conn.log", "top -m m conn.log -n 0", "score --threads 0"]
+    {
         dir.run(arguments).fails(2, &["--help"]);
     }
 }

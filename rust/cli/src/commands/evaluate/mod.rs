@@ -27,7 +27,7 @@ use crate::pipeline::{Run, Summary};
 use crate::source::Source;
 
 pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs, &args.reading)?;
+    let source = Source::new(&args.logs)?;
     match args.protocol {
         None => compare_models(&args, &source, threads, console),
         Some(name) => try_protocol(&args, name, &source, threads, console),
@@ -67,7 +67,7 @@ fn try_protocol(
     let mut summaries = vec![summary];
     let protocol = match name {
         ProtocolName::Novelty => {
-            let train = Source::new(&args.train, &args.reading)?;
+            let train = Source::of(&args.train, &args.logs)?;
             let (train, summary) = Log::read(&train, &labels, &mut Kinds::new(labels.clone()), threads, console)?;
             summaries.push(summary);
             Protocol::Novelty { train }

@@ -1,0 +1,18 @@
+//! Where rows are written.
+
+use std::path::{Path, PathBuf};
+
+/// A file, or standard output.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OutputArgs {
+    /// Where to write; compressed if the name ends in .gz or .zst [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    output: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// The name of the file; `-` is standard output.
+    pub fn path(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("-"))
+    }
+}

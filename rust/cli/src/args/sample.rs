@@ -1,0 +1,38 @@
+//! The arguments of `sample`.
+
+use std::path::PathBuf;
+
+use super::labels::LabelArgs;
+use super::learning::SamplingArgs;
+use super::logs::LogArgs;
+
+/// Draw a sample from logs, to train on elsewhere
+///
+/// For archives that are spread over machines or too large for one pass: draw a sample from each part wherever it is,
+/// bring the samples together, and train on them. The result is as good as one pass over everything. Each part should
+/// hold all traffic of its hosts, or all traffic of its days, in order of time: what a connection means depends on what
+/// its hosts did before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest sample /archive/2024-04/ -o april.part
+  parallel zeek-iforest sample {} -o parts/{/}.part ::: /archive/*/
+  zeek-iforest train parts/*.part -o iforest.model")]
+pub struct SampleArgs {
+    /// Where to write the sample; replaced only when the new one is complete
+    #[arg(long, short, value_name = "PART")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+
+    /// Draw from the rows of a labelled log that are not malicious; the others pass by as context
+    #[arg(long, help_heading = "Labels")]
+    pub only_benign: bool,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}

@@ -1,0 +1,40 @@
+//! The arguments of `train`.
+
+use std::path::PathBuf;
+
+use super::labels::LabelArgs;
+use super::learning::LearningArgs;
+use super::logs::LogArgs;
+
+/// Learn from logs and write a model
+///
+/// Reads every log once, in constant memory, keeps a uniform sample of the connections, grows the forest from it, and
+/// sets the threshold to a number of alerts a day. Samples that `sample` drew from other logs can stand among the logs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest train /usr/local/zeek/logs/2024-04-*/ -o iforest.model
+  zeek-iforest train conn.log.gz -o iforest.model --alerts-per-day 5
+  zeek-iforest train labelled.conn.log -o iforest.model --only-benign")]
+pub struct TrainArgs {
+    /// Where to write the model; replaced only when the new one is complete
+    #[arg(long, short, value_name = "MODEL")]
+    pub output: PathBuf,
+
+    /// Print what was learnt as one JSON object, as inspect does
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub learning: LearningArgs,
+
+    /// Learn from the rows of a labelled log that are not malicious; the others pass by as context
+    #[arg(long, help_heading = "Labels")]
+    pub only_benign: bool,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
