@@ -78,7 +78,7 @@ impl Forest {
                 let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
                 let mut units = vec![0; sample.len()];
                 if let Ok(rows) = Rows::new(&values, rows.n_features()) {
-                    Walk::new(&[tree], rows.n_features()).add_path_units_of_rows(rows, 1, &mut units);
+                    Walk::new(&[tree], rows.n_features()).units_of_rows(rows, &mut units);
                 }
                 let seen = move |(&row, units)| Seen { row, group: i % n_groups, units };
                 sample.iter().zip(units).map(seen).collect::<Vec<_>>()
@@ -188,14 +188,7 @@ impl Forest {
     /// # Panics
     /// If `row` or `usual` is shorter than [`Forest::n_features`].
     pub fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
-        let mut row = row[..self.n_features()].to_vec();
-        let replaced = (0..row.len()).map(|column| {
-            let value = std::mem::replace(&mut row[column], usual[column]);
-            let score = self.score(&row);
-            row[column] = value;
-            score
-        });
-        replaced.collect()
+        self.scorer.scores_without(&row[..self.n_features()], &usual[..self.n_features()])
     }
 
     fn n_groups(&self) -> usize {

@@ -2,6 +2,8 @@
 //!
 //! How path lengths are found is for [`Walk`] and [`Steps`] to say.
 
+use std::collections::BTreeSet;
+
 use crate::extent::{Extent, chance_of_parting};
 use crate::params::MAX_GROUPS;
 use crate::path_length::UNITS_PER_EDGE;
@@ -17,15 +19,14 @@ const ROWS_PER_BLOCK: usize = 128;
 #[derive(Clone, Debug)]
 pub(crate) struct Scorer {
     groups: Vec<Group>,
-    /// The trees of those groups that have no steps. These groups take turns, as all do in the forest.
-    walk: Walk,
-    n_walked: usize,
     mean: Mean,
 }
 
 #[derive(Clone, Debug)]
 struct Group {
     n_trees: u32,
+    /// The columns its score depends on.
+    columns: Vec<u16>,
     extents: Vec<Extent>,
     paths: Paths,
 }
@@ -35,9 +36,11 @@ struct Group {
 enum Paths {
     /// The trees cut one column. On each step the group has one power; `NaN` beyond the column's range, where the power
     /// depends on more than the step.
-    Stepped { steps: Steps, powers: Vec<f64> },
-    /// The sum of this index of the walk.
-    Walked(usize),
+    Stepped {
+        steps: Steps,
+        powers: Vec<f64>,
+    },
+    Walked(Walk),
 }
 
 /// The generalised mean of the groups' scores 2^(-E\[h\] / c(ψ)): the root of the mean of their powers.
@@ -62,12 +65,13 @@ impl Scorer {
         // The mean over one group is its score, whatever the emphasis.
         let emphasis = if n_groups == 1 { 1.0 } else { f64::from(emphasis) };
         let mean = Mean { emphasis, exponent_per_edge: -1.0 / average_path_length(sample_size) };
-        let (mut n_walked, mut groups) = (0, Vec::with_capacity(n_groups));
-        for group in 0..n_groups {
+        let groups = (0..n_groups).map(|group| {
             let trees = trees.iter().skip(group).step_by(n_groups);
             let extents = extents.get(group).cloned().unwrap_or_default();
+            let cut = trees.clone().flat_map(Tree::columns);
+            let columns: BTreeSet<u16> = cut.chain(extents.iter().map(|extent| extent.column)).collect();
             let n_trees = trees.len() as u32;
-            let paths = match Steps::of(trees, &extents) {
+            let paths = match Steps::of(trees.clone(), &extents) {
                 Some(steps) => {
                     let powers = steps.iter().map(|(value, units)| {
                         let beyond = extents.iter().any(|extent| extent.is_beyond(value));
@@ -75,55 +79,72 @@ impl Scorer {
                     });
                     Paths::Stepped { powers: powers.collect(), steps }
                 }
-                None => {
-                    n_walked += 1;
-                    Paths::Walked(n_walked - 1)
-                }
+                None => Paths::Walked(Walk::new(&trees.collect::<Vec<_>>(), n_features)),
             };
-            groups.push(Group { n_trees, extents, paths });
-        }
-        let is_walked = |tree: usize| matches!(groups[tree % n_groups].paths, Paths::Walked(_));
-        let walked: Vec<&Tree> =
-            trees.iter().enumerate().filter(|(i, _)| is_walked(*i)).map(|(_, tree)| tree).collect();
-        Self { walk: Walk::new(&walked, n_features), n_walked, groups, mean }
+            Group { n_trees, columns: columns.into_iter().collect(), extents, paths }
+        });
+        Self { groups: groups.collect(), mean }
     }
 
     /// The score of one row.
     pub(crate) fn score(&self, row: &[f32]) -> f64 {
-        let (mut powers, mut sums) = ([0.0; MAX_GROUPS], [0; MAX_GROUPS]);
-        let (powers, sums) = (&mut powers[..self.groups.len()], &mut sums[..self.n_walked]);
-        self.walk.add_path_units(row, sums);
-        for (power, group) in powers.iter_mut().zip(&self.groups) {
-            *power = self.power(group, row, sums);
-        }
-        self.mean.of(powers)
+        let mut powers = [0.0; MAX_GROUPS];
+        self.mean.of(self.powers(row, &mut powers))
     }
 
     /// The scores of many rows, in order; `scores` is appended to.
     pub(crate) fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
-        let (n_groups, n_walked) = (self.groups.len(), self.n_walked);
-        let mut sums = vec![0; ROWS_PER_BLOCK * n_walked];
+        let n_groups = self.groups.len();
+        let mut units = [0; ROWS_PER_BLOCK];
         let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
             let powers = &mut powers[..rows.len() * n_groups];
-            sums.fill(0);
-            self.walk.add_path_units_of_rows(rows, n_walked, &mut sums[..rows.len() * n_walked]);
             for (at, group) in self.groups.iter().enumerate() {
-                for (i, row) in rows.iter().enumerate() {
-                    powers[i * n_groups + at] = self.power(group, row, &sums[i * n_walked..]);
+                let powers = powers.iter_mut().skip(at).step_by(n_groups);
+                match &group.paths {
+                    Paths::Stepped { .. } => {
+                        powers.zip(rows.iter()).for_each(|(power, row)| *power = self.power(group, row));
+                    }
+                    Paths::Walked(walk) => {
+                        walk.units_of_rows(rows, &mut units[..rows.len()]);
+                        for ((power, row), &units) in powers.zip(rows.iter()).zip(&units) {
+                            *power = self.mean.power(self.exponent(group, row, units, group.n_trees));
+                        }
+                    }
                 }
             }
             scores.extend(powers.chunks_exact(n_groups).map(|powers| self.mean.of(powers)));
         }
     }
 
+    /// The score of a row with, in one column after the other, the value of another row. Only the groups that the
+    /// column is in are scored again.
+    pub(crate) fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
+        let mut powers = [0.0; MAX_GROUPS];
+        let powers = self.powers(row, &mut powers);
+        let mut row = row.to_vec();
+        let without = (0..row.len()).map(|column| {
+            let value = std::mem::replace(&mut row[column], usual[column]);
+            let mut powers: Vec<f64> = powers.to_vec();
+            for (power, group) in powers.iter_mut().zip(&self.groups) {
+                if group.columns.contains(&(column as u16)) {
+                    *power = self.power(group, &row);
+                }
+            }
+            row[column] = value;
+            self.mean.of(&powers)
+        });
+        without.collect()
+    }
+
     /// The score each group gives a row.
     pub(crate) fn group_scores(&self, row: &[f32]) -> Vec<f64> {
-        let mut sums = vec![0; self.groups.len()];
-        self.sum_path_units(row, &mut sums);
-        let exponent = |(group, &units): (&Group, &u64)| libm::exp2(self.exponent(group, row, units, group.n_trees));
-        self.groups.iter().zip(&sums).map(exponent).collect()
+        let score = |group: &Group| {
+            let units = group.paths.units(row);
+            libm::exp2(self.exponent(group, row, units, group.n_trees))
+        };
+        self.groups.iter().map(score).collect()
     }
 
     /// The score of a row over as many trees of each group, with path lengths that sum up to this many units.
@@ -138,13 +159,8 @@ impl Scorer {
 
     /// The path lengths of a row, in units, by group.
     pub(crate) fn sum_path_units(&self, row: &[f32], sums: &mut [u64]) {
-        let mut walked = [0; MAX_GROUPS];
-        self.walk.add_path_units(row, &mut walked[..self.n_walked]);
         for (sum, group) in sums.iter_mut().zip(&self.groups) {
-            *sum = match &group.paths {
-                Paths::Stepped { steps, .. } => steps.units(row),
-                Paths::Walked(at) => walked[*at],
-            };
+            *sum = group.paths.units(row);
         }
     }
 
@@ -153,8 +169,16 @@ impl Scorer {
         self.groups.iter().map(|group| group.n_trees).collect()
     }
 
-    /// What a group adds to the mean of powers.
-    fn power(&self, group: &Group, row: &[f32], walked: &[u64]) -> f64 {
+    /// What each group adds to the mean of powers.
+    fn powers<'p>(&self, row: &[f32], powers: &'p mut [f64; MAX_GROUPS]) -> &'p mut [f64] {
+        let powers = &mut powers[..self.groups.len()];
+        for (power, group) in powers.iter_mut().zip(&self.groups) {
+            *power = self.power(group, row);
+        }
+        powers
+    }
+
+    fn power(&self, group: &Group, row: &[f32]) -> f64 {
         let units = match &group.paths {
             Paths::Stepped { steps, powers } => {
                 let step = steps.step(row);
@@ -163,13 +187,23 @@ impl Scorer {
                 }
                 steps.units_on(step)
             }
-            Paths::Walked(at) => walked[*at],
+            Paths::Walked(walk) => walk.units(row),
         };
         self.mean.power(self.exponent(group, row, units, group.n_trees))
     }
 
     fn exponent(&self, group: &Group, row: &[f32], units: u64, trees: u32) -> f64 {
         self.mean.exponent(units, trees, chance_of_parting(&group.extents, row))
+    }
+}
+
+impl Paths {
+    /// The summed path lengths of a row, in units.
+    fn units(&self, row: &[f32]) -> u64 {
+        match self {
+            Self::Stepped { steps, .. } => steps.units(row),
+            Self::Walked(walk) => walk.units(row),
+        }
     }
 }
 
@@ -204,10 +238,12 @@ mod tests {
 
     /// The same forest with no group stepped.
     fn walked(scorer: &Scorer, trees: &[Tree], n_features: usize) -> Scorer {
-        let trees: Vec<&Tree> = trees.iter().collect();
-        let groups = scorer.groups.iter().cloned().enumerate();
-        let groups: Vec<Group> = groups.map(|(i, group)| Group { paths: Paths::Walked(i), ..group }).collect();
-        Scorer { walk: Walk::new(&trees, n_features), n_walked: groups.len(), groups, ..*scorer }
+        let n_groups = scorer.groups.len();
+        let groups = scorer.groups.iter().cloned().enumerate().map(|(i, group)| {
+            let trees: Vec<&Tree> = trees.iter().skip(i).step_by(n_groups).collect();
+            Group { paths: Paths::Walked(Walk::new(&trees, n_features)), ..group }
+        });
+        Scorer { groups: groups.collect(), ..*scorer }
     }
 
     fn value() -> impl Strategy<Value = f32> {

@@ -32,10 +32,7 @@ struct Grid {
 impl Steps {
     /// None where the trees cut several columns. No step reaches across the ends of an extent.
     pub(crate) fn of<'t>(trees: impl Iterator<Item = &'t Tree> + Clone, extents: &[Extent]) -> Option<Self> {
-        let cut = trees.clone().flat_map(|tree| &tree.0).filter_map(|node| match *node {
-            Node::Split { feature, .. } => Some(feature),
-            _ => None,
-        });
+        let cut = trees.clone().flat_map(Tree::columns);
         let mut columns = cut.chain(extents.iter().map(|extent| extent.column));
         let column = columns.next()?;
         if columns.any(|other| other != column) {
@@ -184,10 +181,8 @@ mod tests {
             let edges = edges.chain(thresholds.iter().flatten().flat_map(|x| [x.next_down(), *x]));
             let mut seen = vec![None; steps.iter().count()];
             for x in probes.into_iter().chain(edges).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
-                let mut sums = [0];
-                walk.add_path_units(&[0.0, x], &mut sums);
                 let step = steps.step(&[0.0, x]);
-                prop_assert_eq!(steps.units_on(step), sums[0], "{}", x);
+                prop_assert_eq!(steps.units_on(step), walk.units(&[0.0, x]), "{}", x);
                 let all_beyond = *seen[step].get_or_insert(beyond(x));
                 prop_assert_eq!(all_beyond, beyond(x), "{}", x);
             }

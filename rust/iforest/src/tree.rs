@@ -46,6 +46,14 @@ impl Tree {
         height
     }
 
+    /// The column of every cut, in preorder.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = u16> {
+        self.0.iter().filter_map(|node| match *node {
+            Node::Split { feature, .. } => Some(feature),
+            _ => None,
+        })
+    }
+
     /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, cutting columns that rows
     /// have at finite thresholds, with leaves that together hold the sample, where they say how many rows they hold.
     pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), InvalidForest> {

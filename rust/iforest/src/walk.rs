@@ -24,25 +24,19 @@ impl Walk {
         }
     }
 
-    /// Adds the row's path length in each tree, in units of 2^-24 edge, to the sum of the tree's group: tree `i` belongs
-    /// to group `i` modulo the number of sums.
-    pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
+    /// The sum of the row's path lengths in all trees, in units of 2^-24 edge.
+    pub(crate) fn units(&self, row: &[f32]) -> u64 {
         match self {
-            Self::Compact(walk) => walk.add_path_units(row, sums),
-            Self::General(walk) => walk.add_path_units(row, sums),
+            Self::Compact(walk) => walk.units(row),
+            Self::General(walk) => walk.units(row),
         }
     }
 
-    /// The same for each of many rows; `sums` holds `n_groups` numbers for each row, in order.
-    pub(crate) fn add_path_units_of_rows(&self, rows: Rows<'_>, n_groups: usize, sums: &mut [u64]) {
-        if n_groups == 0 {
-            return;
-        }
+    /// The same of many rows, in order, into as many `units`.
+    pub(crate) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
         match self {
-            Self::Compact(walk) => walk.add_path_units_of_rows(rows, n_groups, sums),
-            Self::General(walk) => {
-                rows.iter().zip(sums.chunks_exact_mut(n_groups)).for_each(|(row, sums)| walk.add_path_units(row, sums));
-            }
+            Self::Compact(walk) => walk.units_of_rows(rows, units),
+            Self::General(walk) => rows.iter().zip(units).for_each(|(row, units)| *units = walk.units(row)),
         }
     }
 }
@@ -68,7 +62,6 @@ mod tests {
             values in prop::collection::vec(value(), 4 * 2..4 * 300),
             probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
             n_trees in 1..40usize,
-            n_groups in 1..=3usize,
             seed: u64,
         ) {
             let rows = Rows::new(&values[..values.len() / 4 * 4], 4).unwrap();
@@ -81,14 +74,12 @@ mod tests {
             let Some(compact) = compact::Compact::new(&trees, 4) else { return Ok(()) };
             let probes = Rows::new(&probes, 4).unwrap();
             for rows in [rows, probes] {
-                let mut batch = vec![0; rows.len() * n_groups];
-                compact.add_path_units_of_rows(rows, n_groups, &mut batch);
-                for (row, batch) in rows.iter().zip(batch.chunks_exact(n_groups)) {
-                    let (mut expected, mut one) = ([0; 3], [0; 3]);
-                    general.add_path_units(row, &mut expected[..n_groups]);
-                    compact.add_path_units(row, &mut one[..n_groups]);
-                    prop_assert_eq!(one, expected);
-                    prop_assert_eq!(batch, &expected[..n_groups]);
+                let mut batch = vec![0; rows.len()];
+                compact.units_of_rows(rows, &mut batch);
+                for (row, batch) in rows.iter().zip(batch) {
+                    let expected = general.units(row);
+                    prop_assert_eq!(compact.units(row), expected);
+                    prop_assert_eq!(batch, expected);
                 }
             }
         }

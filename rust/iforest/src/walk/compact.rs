@@ -10,6 +10,8 @@
 //! A tree is complete, children of node `i` at `2i` and `2i + 1` from the root at 1, so there is no link to follow.
 //! The index is a `u8` and the arrays have 256 entries: no step can leave them, and an eighth step drops the top bit.
 
+use std::collections::BTreeSet;
+
 use crate::Rows;
 use crate::key::{from_key, key};
 use crate::tree::{Node, Tree};
@@ -22,7 +24,7 @@ const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
 
 /// How many walks go on side by side, to hide the latency of each step behind the others: one row down so many trees, and
 /// so many rows down one tree, as many as registers hold.
-const TREES: usize = 12;
+const TREES: usize = 8;
 const ROWS: usize = 8;
 
 /// Rows walk a tree while it is in the first-level cache, so many times [`ROWS`] of them.
@@ -32,7 +34,11 @@ type Keys = [u32; MAX_COLUMNS];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Compact {
+    /// Followed by as many empty ones as [`TREES`] divides.
     trees: Vec<CompleteTree>,
+    n_trees: usize,
+    /// The columns that the trees cut.
+    columns: Vec<u16>,
     /// How many steps reach the leaves of every tree. That it is not known when this is compiled keeps the steps a loop:
     /// unrolled, the lanes no longer fit the registers, and a walk takes half as long again.
     height: usize,
@@ -54,14 +60,6 @@ pub(crate) fn shorten(threshold: f32, min: f32, max: f32) -> f32 {
     [up, down].map(from_key).into_iter().find(|&short| short > min && short <= max).unwrap_or(threshold)
 }
 
-fn keys(row: &[f32]) -> Keys {
-    let mut keys = [0; MAX_COLUMNS];
-    for (column, (slot, &value)) in keys.iter_mut().zip(row).enumerate() {
-        *slot = (key(value) & !COLUMN_MASK) | column as u32;
-    }
-    keys
-}
-
 impl Compact {
     /// None where a tree is too high, a row too wide, or a threshold too long.
     pub(crate) fn new(trees: &[&Tree], n_features: usize) -> Option<Self> {
@@ -69,15 +67,18 @@ impl Compact {
             return None;
         }
         let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
+        let columns: BTreeSet<u16> = trees.iter().flat_map(|tree| tree.columns()).collect();
         let mut trees = trees.iter().map(|tree| CompleteTree::new(tree, height)).collect::<Option<Vec<_>>>()?;
+        let (n_trees, columns) = (trees.len(), columns.into_iter().collect());
         // Every path in these has length 0.
-        trees.resize_with(trees.len().next_multiple_of(TREES), CompleteTree::empty);
-        Some(Self { trees, height })
+        trees.resize_with(n_trees.next_multiple_of(TREES), CompleteTree::empty);
+        Some(Self { trees, n_trees, columns, height })
     }
 
-    pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
-        let keys = keys(row);
-        let mut group = 0;
+    pub(crate) fn units(&self, row: &[f32]) -> u64 {
+        let mut keys = [0; MAX_COLUMNS];
+        self.set_keys(row, &mut keys);
+        let mut sum = 0;
         for trees in self.trees.as_chunks::<TREES>().0 {
             let mut at = [1u8; TREES];
             for _ in 0..self.height {
@@ -85,35 +86,39 @@ impl Compact {
                     *at = tree.step(*at, &keys);
                 }
             }
-            for (tree, at) in trees.iter().zip(at) {
-                if let Some(sum) = sums.get_mut(group) {
-                    *sum += tree.leaf(at);
-                }
-                group = if group + 1 < sums.len() { group + 1 } else { 0 };
-            }
+            sum += trees.iter().zip(at).map(|(tree, at)| tree.leaf(at)).sum::<u64>();
         }
+        sum
     }
 
-    pub(crate) fn add_path_units_of_rows(&self, rows: Rows<'_>, n_groups: usize, sums: &mut [u64]) {
+    pub(crate) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
         let mut keys_of = [[[0; MAX_COLUMNS]; ROWS]; ROUNDS];
         let blocks = rows.blocks(ROUNDS * ROWS);
-        for (block, sums) in blocks.zip(sums.chunks_mut(ROUNDS * ROWS * n_groups)) {
-            for (slot, row) in keys_of.as_flattened_mut().iter_mut().zip(block.iter()) {
-                *slot = keys(row);
+        for (block, units) in blocks.zip(units.chunks_mut(ROUNDS * ROWS)) {
+            for (keys, row) in keys_of.as_flattened_mut().iter_mut().zip(block.iter()) {
+                self.set_keys(row, keys);
             }
-            for (tree, group) in self.trees.iter().zip((0..n_groups).cycle()) {
-                for (keys_of, sums) in keys_of.iter().zip(sums.chunks_mut(ROWS * n_groups)) {
+            units.fill(0);
+            for tree in &self.trees[..self.n_trees] {
+                for (keys_of, units) in keys_of.iter().zip(units.chunks_mut(ROWS)) {
                     let mut at = [1u8; ROWS];
                     for _ in 0..self.height {
                         for (at, keys) in at.iter_mut().zip(keys_of) {
                             *at = tree.step(*at, keys);
                         }
                     }
-                    for (sums, at) in sums.chunks_exact_mut(n_groups).zip(at) {
-                        sums[group] += tree.leaf(at);
+                    for (units, at) in units.iter_mut().zip(at) {
+                        *units += tree.leaf(at);
                     }
                 }
             }
+        }
+    }
+
+    fn set_keys(&self, row: &[f32], keys: &mut Keys) {
+        for &column in &self.columns {
+            let column = usize::from(column) % MAX_COLUMNS;
+            keys[column] = (key(row[column]) & !COLUMN_MASK) | column as u32;
         }
     }
 }

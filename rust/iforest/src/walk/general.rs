@@ -64,8 +64,8 @@ impl General {
         self.steps.len() as u32 - 1
     }
 
-    pub(crate) fn add_path_units(&self, row: &[f32], sums: &mut [u64]) {
-        let mut groups = (0..sums.len()).cycle();
+    pub(crate) fn units(&self, row: &[f32]) -> u64 {
+        let mut sum = 0;
         for roots in self.roots.chunks(LANES) {
             let mut at = [0; LANES];
             at[..roots.len()].copy_from_slice(roots);
@@ -74,10 +74,9 @@ impl General {
                     *at = self.step(*at, row);
                 }
             }
-            for (&at, group) in at[..roots.len()].iter().zip(&mut groups) {
-                sums[group] += u64::from(self.units[at as usize]);
-            }
+            sum += at[..roots.len()].iter().map(|&at| u64::from(self.units[at as usize])).sum::<u64>();
         }
+        sum
     }
 
     fn step(&self, at: u32, row: &[f32]) -> u32 {
