@@ -180,7 +180,7 @@ mod ffi {
         fn score(self: &mut Sensor, connection: &ConnectionView) -> Verdict;
 
         /// Why the connection that was scored last is anomalous; empty if it is not.
-        fn reasons(self: &Sensor) -> Reasons;
+        fn reasons(self: &Sensor) -> &Reasons;
 
         /// Remembers a connection as context for those that follow.
         fn pass_by(self: &mut Sensor, connection: &ConnectionView) -> Outcome;

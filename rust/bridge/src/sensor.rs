@@ -216,8 +216,8 @@ impl Sensor {
         }
     }
 
-    pub(crate) fn reasons(&self) -> Reasons {
-        self.reasons.clone()
+    pub(crate) fn reasons(&self) -> &Reasons {
+        &self.reasons
     }
 
     pub(crate) fn pass_by(&mut self, view: &ConnectionView<'_>) -> Outcome {
@@ -323,8 +323,7 @@ fn lasting(connection: &Connection<'_>) -> Connection<'static> {
 
 /// The checksum in the header of a model's file, in hexadecimal digits.
 pub(crate) fn checksum(bytes: &[u8]) -> String {
-    let checksum = bytes.get(24..32).unwrap_or_default();
-    checksum.iter().rev().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", detector::checksum(bytes))
 }
 
 #[cfg(test)]

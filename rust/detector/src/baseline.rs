@@ -17,22 +17,32 @@ pub(crate) struct Usual {
     pub(crate) highest: f32,
 }
 
+/// An amount in which a record counts.
+struct Record {
+    column: Column,
+    /// How much.
+    weight: f64,
+    /// Values below this are all alike: how low they go is nothing to measure a record by.
+    from: f32,
+}
+
 /// The amounts of a single connection, and of one host with one service of another, that an analyst wants to know of
 /// when they exceed all that was ever seen (a session, a transfer, a tunnel, a beacon), with the weight of a record in
 /// each. How much hosts send and receive differs more from one to the next than how long their sessions last: with more
 /// weight, a host that is merely busier than those learnt from would outrank attacks that are unusual in many ways.
-const RECORDS: [(Column, f64); 5] = [
-    (Column::Duration, 1.0),
-    (Column::OrigBytes, 0.5),
-    (Column::RespBytes, 0.5),
-    (Column::ServiceBytes, 0.5),
-    (Column::Beat, 0.5),
+const RECORDS: [Record; 5] = [
+    Record { column: Column::Duration, weight: 1.0, from: SECOND },
+    Record { column: Column::OrigBytes, weight: 0.5, from: 0.0 },
+    Record { column: Column::RespBytes, weight: 0.5, from: 0.0 },
+    Record { column: Column::ServiceBytes, weight: 0.5, from: 0.0 },
+    Record { column: Column::Beat, weight: 0.5, from: 0.0 },
 ];
+/// A second as a duration's value.
+const SECOND: f32 = 10.0;
 /// A record is measured against the range it breaks, in powers of two, or against so many where the range is smaller:
 /// to double next to nothing is no record.
 const NARROWEST: f64 = 8.0;
-/// A second as a duration's value: below it all are short, and how short is nothing to measure a record by.
-const SECOND: f32 = 10.0;
+
 /// What was usual in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Baseline {
@@ -82,10 +92,12 @@ impl Baseline {
     /// How far a value lies above all of training, as the share of the stretch in the range stretched to it: 0 within,
     /// below 1 always.
     pub(crate) fn beyond(&self, column: Column, value: f32) -> f64 {
-        let Usual { mut lowest, highest, .. } = self.of(column);
-        if column == Column::Duration {
-            lowest = lowest.max(SECOND);
-        }
+        self.beyond_from(column, f32::NEG_INFINITY, value)
+    }
+
+    fn beyond_from(&self, column: Column, from: f32, value: f32) -> f64 {
+        let Usual { lowest, highest, .. } = self.of(column);
+        let lowest = lowest.max(from);
         // Beyond an infinite value there is nothing.
         let beyond = (f64::from(value) - f64::from(highest)).clamp(0.0, f64::from(f32::MAX));
         let range = (f64::from(highest) - f64::from(lowest)).max(NARROWEST);
@@ -97,8 +109,8 @@ impl Baseline {
     /// range of training stay as they are.
     pub(crate) fn raise(&self, score: f64, row: &Row) -> f64 {
         let mut within = 1.0;
-        for (column, weight) in RECORDS {
-            within *= 1.0 - weight * self.beyond(column, row[column as usize]);
+        for Record { column, weight, from } in RECORDS {
+            within *= 1.0 - weight * self.beyond_from(column, from, row[column as usize]);
         }
         score + (1.0 - score) * (1.0 - within)
     }

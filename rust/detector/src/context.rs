@@ -66,6 +66,23 @@ pub(crate) struct Circumstances {
     pub(crate) beat: f32,
 }
 
+/// What a connection's hosts, and its service of one for the other, are known by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys {
+    pub(crate) orig: u64,
+    pub(crate) resp: u64,
+    /// The originator, the responder, the protocol and the port.
+    pub(crate) service: u64,
+}
+
+impl Keys {
+    pub(crate) fn of(c: &Connection<'_>) -> Self {
+        let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
+        let port = u64::from(c.resp.port) << 2 | c.proto as u64;
+        Self { orig, resp, service: combine(combine(orig, resp), port) }
+    }
+}
+
 impl Default for Context {
     /// About 17 megabytes: 65,536 hosts on either side, and 262,144 services one host uses of another.
     fn default() -> Self {
@@ -75,11 +92,9 @@ impl Default for Context {
 
 impl Context {
     /// Takes a connection in and says what the context makes of it.
-    pub(crate) fn observe(&mut self, c: &Connection<'_>) -> Circumstances {
+    pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &Keys) -> Circumstances {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
-        let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
-        let port = u64::from(c.resp.port) << 2 | c.proto as u64;
-        let service = combine(combine(orig, resp), port);
+        let Keys { orig, resp, service } = *keys;
 
         let visit = self.services.visit(service, c.ts);
         let new_service = visit.since.is_none();
@@ -133,7 +148,7 @@ fn decay(since: i64) -> f32 {
 }
 
 /// A hash of two hashes, in order.
-pub(crate) fn combine(a: u64, b: u64) -> u64 {
+fn combine(a: u64, b: u64) -> u64 {
     // Multiplication folded onto itself: every bit of either depends on every bit of both.
     let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
     (product as u64) ^ (product >> 64) as u64

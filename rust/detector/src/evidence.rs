@@ -9,9 +9,7 @@
 //! A network has services that are always a little unusual, so such alerts are rationed: see [`sustained_per_day`]. Over
 //! the ration they wait.
 
-use twox_hash::XxHash3_64;
-
-use crate::context::{Table, combine};
+use crate::context::{Keys, Table};
 use crate::{Connection, Model};
 
 /// What a connection may surprise by without adding to the sum, beyond what connections do on average. Of traffic like
@@ -97,16 +95,20 @@ impl Evidence {
 
     /// Adds a connection, with the score the model gives its row. Call it once per connection, in order.
     pub fn add(&mut self, model: &Model, connection: &Connection<'_>, score: f64) -> Verdict {
+        self.add_by(model, connection.ts, &Keys::of(connection), score)
+    }
+
+    pub(crate) fn add_by(&mut self, model: &Model, ts: i64, keys: &Keys, score: f64) -> Verdict {
         let own = Verdict { score, anomalous: score >= model.threshold(), sustained: None };
         let per_day = model.sustained_per_day();
         if per_day <= 0.0 {
             return own;
         }
-        self.hand_out(per_day, connection.ts);
+        self.hand_out(per_day, ts);
         let surplus = self.surplus(model.surprise(score));
         let visit = match surplus > 0.0 {
-            true => Some(self.services.visit(service(connection), connection.ts)),
-            false => self.services.revisit(service(connection), connection.ts),
+            true => Some(self.services.visit(keys.service, ts)),
+            false => self.services.revisit(keys.service, ts),
         };
         let Some(visit) = visit else { return own };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
@@ -140,9 +142,4 @@ impl Evidence {
         self.ration = passed.map_or(most, |days| (self.ration + days * per_day).min(most));
         self.until = Some(self.until.map_or(now, |until| until.max(now)));
     }
-}
-
-fn service(c: &Connection<'_>) -> u64 {
-    let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
-    combine(combine(orig, resp), u64::from(c.resp.port) << 2 | c.proto as u64)
 }

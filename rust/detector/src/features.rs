@@ -2,7 +2,7 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::context::Context;
+use crate::context::{Context, Keys};
 use crate::scale::{log2, on_grid};
 use crate::schema::{Column, N_FEATURES};
 use crate::{ConnState, Connection, Endpoint};
@@ -28,7 +28,11 @@ impl Extractor {
 
     /// The connection's row. Call it once per connection, in order.
     pub fn extract(&mut self, c: &Connection<'_>) -> Row {
-        let context = self.context.observe(c);
+        self.extract_by(c, &Keys::of(c))
+    }
+
+    pub(crate) fn extract_by(&mut self, c: &Connection<'_>, keys: &Keys) -> Row {
+        let context = self.context.observe(c, keys);
         let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));
         let duration = c.duration.unwrap_or(0).max(0);

@@ -59,5 +59,5 @@ pub use reasons::{Reason, in_words};
 pub use reservoir::{Group, Mismatch, Reservoir, Sampling, Snapshot};
 pub use sample::{SampleError, SampleRefusal, save_bytes};
 pub use scorer::Detector;
-pub use sealed::Broken;
+pub use sealed::{Broken, checksum};
 pub use trainer::{Params, TrainError, Trainer, fit, recalibrate};

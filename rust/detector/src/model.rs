@@ -1,19 +1,9 @@
 //! The model and its file.
 //!
-//! A file is a header of 32 bytes, then the payload in bincode (standard configuration, via serde):
-//!
-//! | bytes | what |
-//! |---|---|
-//! | 0..8   | the magic `ZIFOREST` |
-//! | 8..12  | format version, little endian |
-//! | 12..16 | zero |
-//! | 16..24 | length of the payload in bytes, little endian |
-//! | 24..32 | XXH3-64 of the payload, little endian |
+//! A file is a [sealed](crate::sealed) payload in bincode (standard configuration, via serde), with the magic `ZIFOREST`.
 //!
 //! bincode stays behind this file: nothing else depends on how the payload is written.
 
-use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use iforest::{Forest, Rows};
@@ -23,13 +13,12 @@ use thiserror::Error;
 use crate::baseline::Baseline;
 use crate::calibration::{SCORE_UNITS, Surprise};
 use crate::rarity::Rarity;
-use crate::{Calibration, Row, evidence, schema, sealed};
+use crate::sealed::{self, Broken, Seal};
+use crate::{Calibration, Row, evidence, schema};
 
-const MAGIC: &[u8; 8] = b"ZIFOREST";
-const FORMAT_VERSION: u32 = 1;
-const HEADER: usize = 32;
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
+const SEAL: Seal = Seal { magic: b"ZIFOREST", version: 1, max_payload: MAX_PAYLOAD };
 const MICROS_PER_DAY: f64 = 86_400e6;
 
 /// A trained model: what a row has to look like, the trees, how their scores are distributed, and where all that came
@@ -120,12 +109,6 @@ pub enum Refusal {
     /// Another kind of file.
     #[error("is not a zeek-iforest model; make one with `zeek-iforest train`")]
     NotAModel,
-    /// From a later version of the software.
-    #[error("is of format {found}, newer than the format {FORMAT_VERSION} this version reads; update zeek-iforest")]
-    Newer {
-        /// The format version found.
-        found: u32,
-    },
     /// Trained on other features.
     #[error(
         "was trained on version {found} of the features, this version computes {}; train it again",
@@ -135,17 +118,9 @@ pub enum Refusal {
         /// The schema version found.
         found: u32,
     },
-    /// Cut short, or with something behind its end.
-    #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
-    Length {
-        /// Bytes announced in the header.
-        expected: u64,
-        /// Bytes found.
-        found: u64,
-    },
-    /// The checksum does not match.
-    #[error("is damaged: its checksum does not match; copy it again")]
-    Checksum,
+    /// Cut short, changed, or from a later version of the software.
+    #[error("{0}")]
+    Broken(Broken),
     /// The payload cannot be decoded or breaks a rule of the forest.
     #[error("is damaged: {0}; train it again")]
     Invalid(String),
@@ -278,8 +253,7 @@ impl Model {
 
     /// The checksum of the model's payload, as its file has it; 0 if it cannot be encoded.
     pub fn checksum(&self) -> u64 {
-        let bytes = self.to_bytes().unwrap_or_default();
-        bytes.get(24..HEADER).unwrap_or_default().iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+        sealed::checksum(&self.to_bytes().unwrap_or_default())
     }
 
     /// Records when and from what the model was trained.
@@ -296,14 +270,7 @@ impl Model {
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
         let payload = bincode::serde::encode_to_vec(self, bincode::config::standard())
             .map_err(|cause| ModelError::Encode(cause.to_string()))?;
-        let mut bytes = Vec::with_capacity(HEADER + payload.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&twox_hash::XxHash3_64::oneshot(&payload).to_le_bytes());
-        bytes.extend_from_slice(&payload);
-        Ok(bytes)
+        Ok(SEAL.close(&payload))
     }
 
     /// A model from the bytes of its file. Everything that scoring relies on is checked here, once.
@@ -311,25 +278,7 @@ impl Model {
     /// # Errors
     /// The [`Refusal`] that says what is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
-        let Some((header, payload)) = bytes.split_at_checked(HEADER).filter(|(header, _)| header.starts_with(MAGIC))
-        else {
-            return Err(Refusal::NotAModel);
-        };
-        let number = |at: usize, n: usize| header[at..at + n].iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b));
-        let (version, zero) = (number(8, 4) as u32, number(12, 4));
-        if version > FORMAT_VERSION {
-            return Err(Refusal::Newer { found: version });
-        }
-        if version == 0 || zero != 0 {
-            return Err(Refusal::NotAModel);
-        }
-        let (expected, found) = (number(16, 8), payload.len() as u64);
-        if expected != found {
-            return Err(Refusal::Length { expected, found });
-        }
-        if number(24, 8) != twox_hash::XxHash3_64::oneshot(payload) {
-            return Err(Refusal::Checksum);
-        }
+        let payload = SEAL.open(bytes)?;
         // The schema comes first in the payload, so that a model of other features is told apart from a damaged one.
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
         let invalid = |cause: bincode::error::DecodeError| Refusal::Invalid(cause.to_string());
@@ -363,10 +312,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Read`] or [`ModelError::Refused`], each naming the file.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let read = |cause| ModelError::Read { path: path.to_owned(), cause };
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(read)?;
-        file.take((HEADER + MAX_PAYLOAD) as u64 + 1).read_to_end(&mut bytes).map_err(read)?;
+        let bytes = SEAL.read(path).map_err(|cause| ModelError::Read { path: path.to_owned(), cause })?;
         Self::from_bytes(&bytes).map_err(|cause| ModelError::Refused { path: path.to_owned(), cause })
     }
 
@@ -377,18 +323,15 @@ impl Model {
     /// [`ModelError::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let bytes = self.to_bytes()?;
-        let write = || {
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            // Readable as any new file is: whoever trains a model is seldom the user the sensor runs as.
-            let mut file = tempfile::Builder::new()
-                .permissions(std::fs::Permissions::from_mode(0o666))
-                .tempfile_in(directory)
-                .map_err(|error| sealed::cannot_create(directory, error))?;
-            file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|cause| ModelError::Write { path: path.to_owned(), cause })
+        sealed::write(path, &bytes).map_err(|cause| ModelError::Write { path: path.to_owned(), cause })
+    }
+}
+
+impl From<Broken> for Refusal {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::OtherKind => Self::NotAModel,
+            other => Self::Broken(other),
+        }
     }
 }

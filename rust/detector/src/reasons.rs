@@ -1,7 +1,8 @@
 //! Reasons: which features made a connection anomalous, in words and values.
 //!
 //! A feature is a reason as far as the score would fall if the feature had its typical value; what training never held
-//! (a larger amount, another port) counts for more than what it held. Features that speak of the same thing (bytes sent by this connection, bytes sent to this service lately) are one topic and make one reason.
+//! (a larger amount, another port) counts for more than what it held. Features that speak of the same thing (bytes sent
+//! by this connection, bytes sent to this service lately) are one topic and make one reason.
 
 use std::fmt;
 
@@ -16,9 +17,8 @@ const MOST: usize = 3;
 const LEAST_SHARE: f64 = 0.2;
 /// A topic is named by the first of its columns that moves the score at least this share of what its strongest does.
 const NAMING_SHARE: f64 = 0.1;
-
-/// What it adds to a feature's weight that its value lies beyond all of training: as much as the score of a connection
-/// rises that is alone with its value in one group of features.
+/// What it adds to a feature's weight that training never held its value. Scores of most connections lie around 0.5 and
+/// those of anomalies some tenths higher, so that the unseen is named unless something else explains nearly all of it.
 const UNSEEN: f64 = 0.2;
 
 /// Columns that speak of the same thing, the plainest first.
@@ -47,7 +47,6 @@ const TOPICS: &[&[Column]] = &[
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reason {
     feature: &'static str,
-    weight: f64,
     text: String,
 }
 
@@ -55,11 +54,6 @@ impl Reason {
     /// The feature's name in the schema; `sustained` for evidence that has added up.
     pub fn feature(&self) -> &'static str {
         self.feature
-    }
-
-    /// By how much the score would be lower without it.
-    pub fn weight(&self) -> f64 {
-        self.weight
     }
 }
 
@@ -81,7 +75,7 @@ impl Model {
     pub fn reasons(&self, connection: &Connection<'_>, row: &Row, sustained: Option<u32>) -> Vec<Reason> {
         let sustained = sustained.map(|connections| {
             let text = format!("{} connections to this service, each a little unusual", count(connections.into()));
-            Reason { feature: "sustained", weight: 1.0, text }
+            Reason { feature: "sustained", text }
         });
         sustained.into_iter().chain(self.reasons_of_features(connection, row)).take(MOST).collect()
     }
@@ -100,9 +94,9 @@ impl Model {
         let least = topics.first().map_or(0.0, |(weight, _)| weight * LEAST_SHARE);
         let topics = topics.into_iter().take(MOST).take_while(|(weight, _)| *weight >= least);
         topics
-            .map(|(weight, column)| {
+            .map(|(_, column)| {
                 let text = self.in_words(column, connection, row);
-                Reason { feature: FEATURES[column as usize].name, weight, text }
+                Reason { feature: FEATURES[column as usize].name, text }
             })
             .collect()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::context::Keys;
 use crate::{Connection, Evidence, Extractor, Model, Reason, Row, Verdict};
 
 /// Scores connections in the order in which they end.
@@ -41,9 +42,10 @@ impl Detector {
 
     /// Scores a connection and remembers it as context for those that follow.
     pub fn score(&mut self, connection: &Connection<'_>) -> Verdict {
-        self.last = self.extractor.extract(connection);
+        let keys = Keys::of(connection);
+        self.last = self.extractor.extract_by(connection, &keys);
         let score = self.model.score(&self.last);
-        self.evidence.add(&self.model, connection, score)
+        self.evidence.add_by(&self.model, connection.ts, &keys, score)
     }
 
     /// What made the verdict of the connection scored last, the strongest reason first.

@@ -47,7 +47,7 @@ pub enum Broken {
         known: u32,
     },
     /// Cut short, longer than it says, or longer than it may be.
-    #[error("is damaged: its payload has {found} bytes where {expected} are announced")]
+    #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
     Length {
         /// Bytes announced in the header.
         expected: u64,
@@ -55,7 +55,7 @@ pub enum Broken {
         found: u64,
     },
     /// The checksum does not match.
-    #[error("is damaged: its checksum does not match")]
+    #[error("is damaged: its checksum does not match; copy it again")]
     Checksum,
 }
 
@@ -104,6 +104,11 @@ impl Seal {
         file.take((HEADER + self.max_payload) as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// The checksum that the header of a model, a sample or a state holds; 0 where there is no header.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.get(24..HEADER).unwrap_or_default().iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
 }
 
 /// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one

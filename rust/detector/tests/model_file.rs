@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::{ConnState, Connection, Model, ModelError, Params, Proto, Refusal, Trainer};
+use detector::{Broken, ConnState, Connection, Model, ModelError, Params, Proto, Refusal, Trainer};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {
@@ -59,7 +59,7 @@ fn every_flipped_byte_and_every_truncation_is_refused() {
         bytes[at] = good;
     }
     bytes.push(0);
-    assert!(matches!(Model::from_bytes(&bytes), Err(Refusal::Length { .. })));
+    assert!(matches!(Model::from_bytes(&bytes), Err(Refusal::Broken(Broken::Length { .. }))));
 }
 
 /// The same with the checksum made to fit, as an attacker would: refused, or a model that scores without a panic.
@@ -89,8 +89,8 @@ fn each_refusal_says_which() {
         Model::from_bytes(&changed).unwrap_err()
     };
     assert_eq!(with(0, b'X'), Refusal::NotAModel);
-    assert_eq!(with(8, 2), Refusal::Newer { found: 2 });
-    assert_eq!(with(40, !bytes[40]), Refusal::Checksum);
+    assert_eq!(with(8, 2), Refusal::Broken(Broken::Newer { found: 2, known: 1 }));
+    assert_eq!(with(40, !bytes[40]), Refusal::Broken(Broken::Checksum));
 
     let mut other_schema = bytes.clone();
     other_schema[32] += 1;

@@ -25,6 +25,7 @@ const ROWS_PER_TASK: usize = 1024;
 pub struct Forest {
     stored: Stored,
     scorer: Scorer,
+    imported: bool,
 }
 
 /// A forest, and how unusual each of the rows it was grown from looks to the trees that have not seen it.
@@ -153,7 +154,9 @@ impl Forest {
     fn ready(stored: Stored) -> Self {
         let Stored { n_features, sample_size, n_groups, emphasis, ref extents, ref trees } = stored;
         let (n_features, n_groups, sample_size) = (n_features as usize, n_groups as usize, sample_size as usize);
-        Self { scorer: Scorer::new(trees, n_features, n_groups, extents, sample_size, emphasis), stored }
+        let scorer = Scorer::new(trees, n_features, n_groups, extents, sample_size, emphasis);
+        let imported = trees.iter().flat_map(|tree| &tree.0).any(|node| matches!(node, Node::End { .. }));
+        Self { stored, scorer, imported }
     }
 
     /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer to
@@ -234,7 +237,7 @@ impl Forest {
 
     /// Whether it was grown elsewhere and came in parts.
     pub fn is_imported(&self) -> bool {
-        self.stored.trees.iter().flat_map(|tree| &tree.0).any(|node| matches!(node, Node::End { .. }))
+        self.imported
     }
 
     /// How many values a row has.
