@@ -7,18 +7,23 @@ use detector::{Connection, Model, Reason, Row, Verdict};
 
 use crate::score_text::millionths;
 
-/// The connections with the highest scores so far; of equal scores the earlier in the logs.
+/// The connections with the highest scores so far, those that are anomalous before all others; of equal scores the earlier
+/// in the logs.
 pub struct Highest {
     capacity: usize,
+    threshold: f64,
     seen: u64,
     /// The one to go next on top.
     heap: BinaryHeap<Reverse<Entry>>,
 }
 
+/// Whether it is anomalous, its rank in millionths, and how many were seen before it.
+type Rank = (bool, u32, Reverse<u64>);
+
 /// A connection with its score, its features and its rank.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    rank: (u32, Reverse<u64>),
+    rank: Rank,
     /// What is to be said of it.
     pub verdict: Verdict,
     /// The features, to tell the reasons from.
@@ -50,14 +55,14 @@ impl Ord for Entry {
 }
 
 impl Highest {
-    /// Room for so many; for one at least.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), seen: 0, heap: BinaryHeap::new() }
+    /// Room for so many, for one at least; anomalous is what passes the threshold.
+    pub fn new(capacity: usize, threshold: f64) -> Self {
+        Self { capacity: capacity.max(1), threshold, seen: 0, heap: BinaryHeap::new() }
     }
 
     /// Keeps the connection if its score is among the highest.
     pub fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) {
-        let rank = (millionths(verdict.rank()), Reverse(self.seen));
+        let rank = (verdict.passes(self.threshold), millionths(verdict.rank()), Reverse(self.seen));
         self.seen += 1;
         if self.heap.len() == self.capacity {
             if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
@@ -77,16 +82,10 @@ impl Highest {
 impl Entry {
     /// A connection outside any ranking.
     pub fn alone(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) -> Self {
-        Self::new(connection, uid, row, verdict, (millionths(verdict.rank()), Reverse(0)))
+        Self::new(connection, uid, row, verdict, (verdict.anomalous, millionths(verdict.rank()), Reverse(0)))
     }
 
-    fn new(
-        connection: &Connection<'_>,
-        uid: Option<&[u8]>,
-        row: &Row,
-        verdict: &Verdict,
-        rank: (u32, Reverse<u64>),
-    ) -> Self {
+    fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict, rank: Rank) -> Self {
         Self {
             rank,
             verdict: *verdict,

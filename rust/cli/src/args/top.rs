@@ -7,7 +7,8 @@ use super::values::within;
 
 /// Show the most anomalous connections
 ///
-/// A table, the most anomalous first; a rule separates those at or above the model's threshold from those below it.
+/// A table, the most anomalous first; a rule separates the anomalous ones from those that are only
+/// next.
 /// Bytes out and in are payload sent by the originator and by the responder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

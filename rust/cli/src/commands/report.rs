@@ -48,7 +48,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     sink.finish()?;
     if args.output != Path::new("-") {
         console.note(&format!(
-            "{}, {} at or above the threshold {:.6}; wrote {} ({}): open it in a browser",
+            "{}, {} anomalous at the threshold {:.6}; wrote {} ({}): open it in a browser",
             human::counted(summary.connections, "connection"),
             human::count(anomalous),
             model.threshold(),

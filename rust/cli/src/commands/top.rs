@@ -16,7 +16,7 @@ use crate::human;
 use crate::pipeline::{Batch, Run};
 use crate::source::Source;
 
-/// A score at or above the threshold.
+/// The score of an anomalous connection.
 const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
@@ -24,7 +24,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let model = model_for(args.model.path(), &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
-    let mut top = Highest::new(args.number);
+    let mut top = Highest::new(args.number, threshold);
     let mut anomalous = 0u64;
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.extract(&mut extractor),
@@ -75,7 +75,7 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
         if above && !entry.verdict.passes(threshold) {
             above = false;
             if i > 0 {
-                let rule = format!("-- below the threshold {threshold:.6} ");
+                let rule = format!("-- not anomalous at the threshold {threshold:.6} ");
                 let _ = writeln!(text, "{rule:-<width$}");
             }
         }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::chart::{ChartBuilder, ChartContext, MeshStyle};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::combinators::IntoLogRange;
@@ -22,7 +22,7 @@ use super::survey::{Activity, BARS, Bar, Survey, Traffic};
 use super::timeline::{Axis, Series};
 use crate::human;
 
-/// Each of these has a counterpart in `page.css`.
+/// Each of these has a counterpart in `report.css`.
 const INK: RGBColor = RGBColor(0x5B, 0x64, 0x6E);
 const GRID: RGBColor = RGBColor(0xDF, 0xE3, 0xE7);
 const USUAL: RGBColor = RGBColor(0x6F, 0x8F, 0xAF);
@@ -96,8 +96,8 @@ pub fn traffic(survey: &Survey) -> Result<Chart> {
 /// The highest and the median score of each step of time, and the threshold.
 pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
     let label = format!(
-        "Chart of the scores over time: for each {}, the highest score and the median; {} at or above the threshold \
-         {threshold:.4}",
+        "Chart of the scores over time: for each {}, the highest score and the median; {} anomalous, the \
+         threshold is {threshold:.4}",
         super::timeline::in_words(survey.axis.width()),
         human::counted(survey.anomalous, "connection"),
     );
@@ -135,11 +135,11 @@ pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
 /// How many connections have which score, on a logarithmic scale: what matters is rare.
 pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
     let label = format!(
-        "Histogram of the scores on a logarithmic scale: {} below the threshold {threshold:.4}, {} at or above it",
-        human::counted(survey.connections() - survey.anomalous, "connection"),
+        "Histogram of the scores of {} on a logarithmic scale: {} anomalous, the threshold is {threshold:.4}",
+        human::counted(survey.connections(), "connection"),
         human::count(survey.anomalous)
     );
-    let all = |bar: &Bar| bar.below + bar.above;
+    let all = |bar: &Bar| bar.connections;
     let first = survey.bars.iter().position(|bar| all(bar) > 0).unwrap_or(0);
     let last = survey.bars.iter().rposition(|bar| all(bar) > 0).unwrap_or(0);
     let most = survey.bars.iter().map(all).max().unwrap_or(0).max(1) as f64;
@@ -149,28 +149,16 @@ pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
         let mut chart = frame(canvas)
             .build_cartesian_2d(from..to, (0.5..most * 1.6).log_scale())
             .context("cannot lay out a chart")?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(ShapeStyle::from(GRID.mix(0.0)))
-            .bold_line_style(GRID)
-            .axis_style(GRID)
-            .label_style(label_style(INK))
+        mesh(&mut chart)
             .x_labels(size.labels)
-            .y_labels(4)
             .x_label_formatter(&|score| format!("{score:.2}"))
             .y_label_formatter(&|n| human::short_count(*n))
             .draw()?;
         let bars = survey.bars.iter().enumerate().flat_map(|(i, bar)| {
-            // The bar that the threshold lies in is divided there.
-            let (low, high) = (edge(i), edge(i + 1) - 0.001);
-            let middle = threshold.clamp(low, high);
-            let part = |n: u64, from: f64, to: f64, style: RGBColor| {
-                (n > 0 && to > from).then(|| Rectangle::new([(from, 0.5), (to, n as f64)], style.filled()))
+            let bar_of = |n: u64, color: RGBColor| {
+                (n > 0).then(|| Rectangle::new([(edge(i), 0.5), (edge(i + 1) - 0.001, n as f64)], color.filled()))
             };
-            let below = part(bar.below, low, if bar.above > 0 { middle } else { high }, USUAL);
-            let above = part(bar.above, if bar.below > 0 { middle } else { low }, high, UNUSUAL);
-            below.into_iter().chain(above)
+            bar_of(bar.connections, USUAL).into_iter().chain(bar_of(bar.anomalous, UNUSUAL))
         });
         chart.draw_series(bars)?;
         chart.draw_series([PathElement::new([(threshold, 0.5), (threshold, most * 1.6)], UNUSUAL)])?;
@@ -241,17 +229,26 @@ fn over_time<'a, 'b>(
     let (from, to) = axis.span();
     let time = Time { from, to, labels: size.labels };
     let mut chart = frame(canvas).build_cartesian_2d(time, values).context("cannot lay out a chart")?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
+    mesh(&mut chart).y_label_formatter(format).draw()?;
+    Ok(chart)
+}
+
+/// Lines across, at few values.
+fn mesh<'a, 'b, 'c, X, Y>(
+    chart: &'c mut ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>,
+) -> MeshStyle<'a, 'c, X, Y, SVGBackend<'b>>
+where
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+{
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_x_mesh()
         .light_line_style(ShapeStyle::from(GRID.mix(0.0)))
         .bold_line_style(GRID)
         .axis_style(GRID)
         .label_style(label_style(INK))
-        .y_labels(4)
-        .y_label_formatter(format)
-        .draw()?;
-    Ok(chart)
+        .y_labels(4);
+    mesh
 }
 
 /// An axis of time in microseconds since 1970, marked where a clock or a calendar is.

@@ -16,7 +16,7 @@ use super::timeline;
 use crate::highest::Entry;
 use crate::human;
 
-/// Connections below the threshold are listed until there are so many.
+/// Connections that are not anomalous are listed until there are so many.
 const FEWEST_ROWS: usize = 50;
 /// Hosts and ports that are listed.
 const HOSTS: usize = 25;
@@ -143,7 +143,7 @@ struct Row {
 pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<String> {
     let threshold = model.threshold();
     let entries = survey.take_highest();
-    let above = entries.iter().take_while(|entry| entry.verdict.score >= threshold).count();
+    let above = entries.iter().take_while(|entry| entry.verdict.passes(threshold)).count();
     let shown = &entries[..entries.len().min(above.max(FEWEST_ROWS))];
     let connections = survey.connections();
     let (first, last) = survey.axis.range();
@@ -157,7 +157,7 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
     let histories = sparks.histories;
 
     let mut hosts_lead = format!(
-        "{} at least one connection at or above the threshold, of {} that opened any.",
+        "{} at least one anomalous connection, of {} that opened any.",
         match anomalous_hosts.len() {
             1 => "One host opened".to_owned(),
             n => format!("{} hosts opened", human::count(n as u64)),
@@ -175,7 +175,7 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
         figures: vec![
             Figure { name: "Connections", value: human::count(connections), remark: human::span(last - first) },
             Figure {
-                name: "At or above the threshold",
+                name: "Anomalous",
                 value: human::count(survey.anomalous),
                 remark: share(survey.anomalous, connections),
             },
@@ -374,16 +374,14 @@ fn meaning(model: &Model) -> String {
 
 fn rows_lead(shown: usize, above: usize, anomalous: u64, connections: u64) -> String {
     let mut text = match (above, anomalous) {
-        (0, 0) => "No connection is at or above the threshold.".to_owned(),
-        (1, 1) => "One connection is at or above the threshold.".to_owned(),
+        (0, 0) => "No connection is anomalous.".to_owned(),
+        (1, 1) => "One connection is anomalous.".to_owned(),
         (above, all) if above as u64 == all => {
-            format!("All {} connections at or above the threshold.", human::count(all))
+            format!("All {} anomalous connections.", human::count(all))
         }
-        (above, all) => format!(
-            "The {} most anomalous of {} connections at or above the threshold.",
-            human::count(above as u64),
-            human::count(all)
-        ),
+        (above, all) => {
+            format!("The first {} of {} anomalous connections.", human::count(above as u64), human::count(all))
+        }
     };
     let (below, connections) = (human::count((shown - above) as u64), human::count(connections));
     match (above, shown - above) {

@@ -32,7 +32,7 @@ pub struct Survey {
     threshold: f64,
     /// Each log with connections, and how many.
     pub logs: Vec<(Arc<str>, u64)>,
-    /// Connections at or above the threshold.
+    /// Connections that are anomalous.
     pub anomalous: u64,
     /// For each hundredth of a score, how many connections.
     pub bars: Vec<Bar>,
@@ -52,10 +52,10 @@ pub struct Survey {
 /// Connections whose scores lie in one hundredth.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bar {
-    /// Below the threshold.
-    pub below: u64,
-    /// At or above it.
-    pub above: u64,
+    /// All of them.
+    pub connections: u64,
+    /// Those that are anomalous.
+    pub anomalous: u64,
 }
 
 /// The connections that began in one step of time.
@@ -102,7 +102,7 @@ impl Figures for Traffic {
 pub struct Activity {
     /// How many.
     pub connections: u32,
-    /// How many of them are at or above the threshold.
+    /// How many of them are anomalous.
     pub anomalous: u32,
 }
 
@@ -116,7 +116,7 @@ impl Figures for Activity {
 /// What is counted by key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counts {
-    /// Connections at or above the threshold.
+    /// Those that are anomalous.
     pub anomalous: u64,
     /// The highest score in millionths.
     pub highest: u32,
@@ -139,7 +139,7 @@ pub struct Host {
     pub counts: Counts,
     /// Its connections over time.
     pub history: Series<Activity>,
-    /// Its most anomalous connection, if that is at or above the threshold.
+    /// Its most anomalous connection, if that is anomalous.
     pub example: Option<Box<Entry>>,
 }
 
@@ -221,7 +221,7 @@ impl Survey {
             history_axis: Axis::new(HISTORY_STEPS),
             hosts: Tally::new(HOSTS),
             ports: Tally::new(PORTS),
-            highest: Highest::new(ENTRIES),
+            highest: Highest::new(ENTRIES, threshold),
         }
     }
 
@@ -244,11 +244,8 @@ impl Survey {
         let (ts, units, anomalous) = (connection.ts, millionths(score), verdict.passes(self.threshold));
         self.anomalous += u64::from(anomalous);
         let bar = &mut self.bars[bar(units)];
-        if anomalous {
-            bar.above += 1;
-        } else {
-            bar.below += 1;
-        }
+        bar.connections += 1;
+        bar.anomalous += u64::from(anomalous);
         self.axis.include(ts);
         self.traffic.at(&self.axis, ts).add(units);
 
@@ -283,7 +280,7 @@ impl Survey {
 
     /// The most anomalous connections, the highest score first: takes them out.
     pub fn take_highest(&mut self) -> Vec<Entry> {
-        std::mem::replace(&mut self.highest, Highest::new(1)).into_sorted()
+        std::mem::replace(&mut self.highest, Highest::new(1, self.threshold)).into_sorted()
     }
 }
 
