@@ -1,14 +1,16 @@
 //! A file that another program is writing, as an endless stream of bytes.
 //!
 //! What Zeek does to a log on rotation is to rename it and to open another of the old name; others truncate. Either way the
-//! old file is read to its end first. The file is looked at a few times a second, which works on any file system.
-//! Two things go unseen: that a file was truncated which between two looks grew past its old length, and a file that came
-//! and went while the one before was still being read.
+//! old file is read to its end first. The file is looked at a few times a second, which works on any file system. Logs
+//! that came and were rotated between two looks lie beside it under the names that Zeek gives rotated logs
+//! (`conn.2024-04-19-18-00-00.log`), and are read in their turn. Unseen goes a file that was truncated and between two
+//! looks grew past its old length, and a log that was taken out of the directory between two looks.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -31,8 +33,8 @@ impl Follow {
         Self { path, file: None, position: 0, at_line_start: true }
     }
 
-    /// Goes to the file of the name where that is another than the one being read, or to the start of one that was
-    /// truncated; whether there is a new place to read from.
+    /// Goes to what was written after the file being read, or to the start of one that was truncated; whether there is a
+    /// new place to read from.
     fn turn(&mut self) -> io::Result<bool> {
         let Some(file) = &mut self.file else {
             self.file = found(File::open(&self.path))?;
@@ -45,13 +47,59 @@ impl Follow {
             self.position = 0;
             return Ok(true);
         }
-        let Some(named) = found(fs::metadata(&self.path))? else { return Ok(false) };
-        if (named.dev(), named.ino()) == (current.dev(), current.ino()) || current.len() > self.position {
+        // Opened before the rotated logs are looked for: if it is rotated meanwhile, it is found among them.
+        let named = found(File::open(&self.path))?;
+        let is_current = named.as_ref().map(File::metadata).transpose()?.is_some_and(|named| same(&named, &current));
+        if is_current || current.len() > self.position {
             return Ok(false);
         }
-        self.file = None;
-        self.turn()
+        let Some(next) = self.rotated_after(&current)?.or(named) else { return Ok(false) };
+        self.file = Some(next);
+        self.position = 0;
+        Ok(true)
     }
+
+    /// The first of the rotated logs that were written to after a file.
+    fn rotated_after(&self, file: &Metadata) -> io::Result<Option<File>> {
+        let directory = match self.path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut logs = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if !self.is_rotated_name(&entry.file_name()) {
+                continue;
+            }
+            if let Some(metadata) = found(entry.metadata())?.filter(Metadata::is_file) {
+                logs.push((metadata.modified()?, entry.file_name(), metadata));
+            }
+        }
+        // Two logs can have been written to last in one tick of the clock; their names are in order then.
+        logs.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let last = file.modified()?;
+        let next = match logs.iter().position(|(_, _, metadata)| same(metadata, file)) {
+            Some(at) => logs.get(at + 1),
+            None => logs.iter().find(|(modified, _, _)| *modified > last),
+        };
+        next.map_or(Ok(None), |(_, name, _)| found(File::open(directory.join(name))))
+    }
+
+    /// Whether a file is named as Zeek names rotated logs of the one that is followed.
+    fn is_rotated_name(&self, name: &OsStr) -> bool {
+        let (Some(stem), Some(extension), Some(name)) =
+            (self.path.file_stem().and_then(|stem| stem.to_str()), self.path.extension(), name.to_str())
+        else {
+            return false;
+        };
+        let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(extension.to_str()?)?.strip_suffix('.'));
+        let is_time = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+        middle.and_then(|rest| rest.strip_prefix(['.', '-'])).is_some_and(is_time)
+    }
+}
+
+fn same(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
 /// That there is no file is no error: there may be one soon.

@@ -99,6 +99,18 @@ fn anomalous_connections_are_shown_through_every_rotation() {
     assert!(watch.connection().contains("Cafter"));
     assert!(watch.connection().contains("Cfull"));
 
+    // Rotated more than once between two looks, the last time with nothing in its place; named as Zeek names them.
+    for (n, uid) in ["Cone", "Ctwo", "Cthree"].into_iter().enumerate() {
+        append(&dir, &(header(&[]) + &odd(uid)));
+        fs::rename(dir.path("conn.log"), dir.path(&format!("conn.2024-04-20-00-00-0{n}.log"))).unwrap();
+    }
+    for uid in ["Cone", "Ctwo", "Cthree"] {
+        assert!(watch.connection().contains(uid));
+    }
+    append(&dir, &(header(&[]) + &odd("Clast") + &odd("Clonger")));
+    assert!(watch.connection().contains("Clast"));
+    assert!(watch.connection().contains("Clonger"));
+
     // Truncated, and shorter than it was whenever that is seen.
     fs::write(dir.path("conn.log"), "").unwrap();
     append(&dir, &(header(&[]) + &odd("Ctruncated")));
