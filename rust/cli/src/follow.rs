@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often the file is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Follow {
     path: PathBuf,
+    /// What was rotated before is history.
+    since: SystemTime,
     file: Option<File>,
     position: u64,
     /// Whether the last byte read ends a line.
@@ -30,43 +32,42 @@ pub struct Follow {
 impl Follow {
     /// Follows the file of this name, which need not be there yet.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, file: None, position: 0, at_line_start: true }
+        Self { path, since: SystemTime::now(), file: None, position: 0, at_line_start: true }
     }
 
     /// Goes to what was written after the file being read, or to the start of one that was truncated; whether there is a
     /// new place to read from.
     fn turn(&mut self) -> io::Result<bool> {
-        let Some(file) = &mut self.file else {
-            self.file = found(File::open(&self.path))?;
-            self.position = 0;
-            return Ok(self.file.is_some());
-        };
-        let current = file.metadata()?;
-        if current.len() < self.position {
+        let current = self.file.as_ref().map(File::metadata).transpose()?;
+        if let (Some(file), Some(current)) = (&mut self.file, &current)
+            && current.len() < self.position
+        {
             file.seek(SeekFrom::Start(0))?;
             self.position = 0;
             return Ok(true);
         }
         // Opened before the rotated logs are looked for: if it is rotated meanwhile, it is found among them.
         let named = found(File::open(&self.path))?;
-        let is_current = named.as_ref().map(File::metadata).transpose()?.is_some_and(|named| same(&named, &current));
-        if is_current || current.len() > self.position {
-            return Ok(false);
+        if let Some(current) = &current {
+            let is_named = named.as_ref().map(File::metadata).transpose()?.is_some_and(|named| same(&named, current));
+            if is_named || current.len() > self.position {
+                return Ok(false);
+            }
         }
-        let Some(next) = self.rotated_after(&current)?.or(named) else { return Ok(false) };
+        let Some(next) = self.rotated_after(current.as_ref())?.or(named) else { return Ok(false) };
         self.file = Some(next);
         self.position = 0;
         Ok(true)
     }
 
-    /// The first of the rotated logs that were written to after a file.
-    fn rotated_after(&self, file: &Metadata) -> io::Result<Option<File>> {
+    /// The first of the rotated logs that were written to after a file, or since the start.
+    fn rotated_after(&self, file: Option<&Metadata>) -> io::Result<Option<File>> {
         let directory = match self.path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
         let mut logs = Vec::new();
-        for entry in fs::read_dir(directory)? {
+        for entry in found(fs::read_dir(directory))?.into_iter().flatten() {
             let entry = entry?;
             if !self.is_rotated_name(&entry.file_name()) {
                 continue;
@@ -77,8 +78,8 @@ impl Follow {
         }
         // Two logs can have been written to last in one tick of the clock; their names are in order then.
         logs.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let last = file.modified()?;
-        let next = match logs.iter().position(|(_, _, metadata)| same(metadata, file)) {
+        let last = file.map_or(Ok(self.since), Metadata::modified)?;
+        let next = match logs.iter().position(|(_, _, metadata)| file.is_some_and(|file| same(metadata, file))) {
             Some(at) => logs.get(at + 1),
             None => logs.iter().find(|(modified, _, _)| *modified > last),
         };
