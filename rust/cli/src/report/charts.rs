@@ -109,8 +109,8 @@ pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
             .collect();
         let lowest = medians.iter().map(|(_, median)| *median).fold(threshold, f64::min);
         let highest = steps.iter().map(|(_, step)| score(step)).fold(threshold.min(1.0), f64::max);
-        let range = (lowest * 10.0 - 0.2).floor() / 10.0..(highest + 0.04).min(1.02);
-        let mut chart = over_time(canvas, &axis, range, size, &|score| format!("{score:.1}"))?;
+        let range = (lowest * 10.0 - 0.2).floor() / 10.0..(highest + 0.1).min(1.1);
+        let mut chart = over_time(canvas, &axis, range.clone(), size, &|score| format!("{score:.1}"))?;
         let (from, to) = axis.span();
         chart.draw_series([PathElement::new([(from, threshold), (to, threshold)], UNUSUAL)])?;
         // The median of a step without traffic is unknown: the line is broken there.
@@ -126,8 +126,10 @@ pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
             Circle::new((start.saturating_add(axis.width() / 2), score(step)), size, style)
         });
         chart.draw_series(dots)?;
-        let place = Pos::new(HPos::Left, VPos::Bottom);
-        chart.draw_series([Text::new("threshold", (from, threshold), label_style(UNUSUAL).pos(place))])?;
+        // Above all dots.
+        let place = Pos::new(HPos::Right, VPos::Top);
+        let text = format!("threshold {threshold:.4}");
+        chart.draw_series([Text::new(text, (to, range.end), label_style(UNUSUAL).pos(place))])?;
         Ok(())
     })
 }

@@ -199,7 +199,7 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
         histories,
         hosts_lead,
         hosts,
-        rows_lead: rows_lead(shown.len(), above, survey.anomalous, connections),
+        rows_lead: rows_lead(shown, above, survey.anomalous, connections),
         rows,
         ports_lead: format!(
             "The {} with the most anomalous connections, then the highest scores.",
@@ -372,7 +372,7 @@ fn meaning(model: &Model) -> String {
     )
 }
 
-fn rows_lead(shown: usize, above: usize, anomalous: u64, connections: u64) -> String {
+fn rows_lead(shown: &[Entry], above: usize, anomalous: u64, connections: u64) -> String {
     let mut text = match (above, anomalous) {
         (0, 0) => "No connection is anomalous.".to_owned(),
         (1, 1) => "One connection is anomalous.".to_owned(),
@@ -383,11 +383,15 @@ fn rows_lead(shown: usize, above: usize, anomalous: u64, connections: u64) -> St
             format!("The first {} of {} anomalous connections.", human::count(above as u64), human::count(all))
         }
     };
-    let (below, connections) = (human::count((shown - above) as u64), human::count(connections));
-    match (above, shown - above) {
+    let below = shown.len() - above;
+    let connections = human::count(connections);
+    match (above, below) {
         (_, 0) => {}
         (0, _) => text.push_str(&format!(" The {below} most anomalous of all {connections} are listed.")),
         _ => text.push_str(&format!(" The next {below} of all {connections} follow, their scores in grey.")),
+    }
+    if shown.iter().any(|entry| entry.verdict.sustained.is_some()) {
+        text.push_str(" One that stands for many connections, each a little unusual, ranks above its own score.");
     }
     text + " Out and In are payload sent by the originator and by the responder."
 }
