@@ -27,8 +27,9 @@ export {
 	## After which time a connection counts half as much.
 	option reservoir_half_life = 7days;
 
-	## The directory of what is to survive a restart: the model and the
-	## reservoir, in a directory for each node. The empty string stands for
+	## The directory of what is to survive a restart: the model, the
+	## reservoir, and what is remembered of hosts, in a directory for each
+	## node. The empty string stands for
 	## ``iforest`` in :zeek:see:`Cluster::default_store_dir`, which ZeekControl
 	## sets to its ``spool/stores``; without that, for ``iforest`` in the
 	## current directory; and for none when reading a trace file.
@@ -246,13 +247,14 @@ function fit_if_due()
 		fit(F);
 	}
 
+# Writes what this node is to go on with: what it remembers, and on the node that fits, what it has learnt.
 function save()
 	{
 	last_save = network_time();
-	local problem = __save_sample(state_file("sample"));
 
-	if ( problem != "" )
-		Reporter::warning(fmt("IForest: what was learnt is not saved: %s", problem));
+	for ( _, problem in vector(__save_memory(state_file("memory")), fits() ? __save_sample(state_file("sample")) : "") )
+		if ( problem != "" )
+			Reporter::warning(fmt("IForest: what was learnt is not saved: %s", problem));
 
 	follow_up();
 	}
@@ -266,6 +268,10 @@ function refit_if_due()
 	if ( last_fit == double_to_time(0.0) )
 		last_fit = network_time() - (reading_traces() ? 0sec : current_time() - version());
 
+	# Dated by a clock that ran ahead.
+	if ( last_fit > network_time() )
+		last_fit = network_time();
+
 	if ( refit_interval > 0sec && network_time() - last_fit >= refit_interval )
 		fit(F);
 	}
@@ -278,10 +284,10 @@ event take_turn()
 			{
 			fit_if_due();
 			refit_if_due();
-
-			if ( state != "" && network_time() - last_save >= save_interval )
-				save();
 			}
+
+		if ( state != "" && (network_time() - last_save >= save_interval || last_save > network_time()) )
+			save();
 
 		hook each_turn();
 		}
@@ -306,6 +312,14 @@ function restore()
 		}
 	else if ( has_model() )
 		log_loaded(state_file("model"));
+
+	problem = __load_memory(state_file("memory"));
+
+	if ( problem != "" )
+		{
+		log_refused(state_file("memory"), problem);
+		Reporter::warning(fmt("IForest: %s", problem));
+		}
 
 	if ( ! fits() )
 		return;
@@ -398,11 +412,10 @@ event connection_state_remove(c: connection) &priority=2
 
 event zeek_done()
 	{
-	if ( ! learns() || ! fits() || state == "" )
+	if ( ! learns() || ! takes_part() || state == "" )
 		return;
 
-	__save_sample(state_file("sample"));
-
+	save();
 	local done = Done();
 
 	while ( __finished(T, done) )

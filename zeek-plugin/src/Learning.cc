@@ -131,6 +131,15 @@ std::string load_sample(std::string_view file) {
     return problem([&] { sensor().load_sample(bytes(file)); });
 }
 
+std::string save_memory(std::string_view file) {
+    NoSignals no_signals;
+    return problem([&] { sensor().save_memory(bytes(file)); });
+}
+
+std::string load_memory(std::string_view file) {
+    return problem([&] { sensor().load_memory(bytes(file)); });
+}
+
 zeek::StringValPtr take_sample(uint64_t most) { return string(sensor().take_sample(most)); }
 
 std::string merge_sample(std::string_view sample) {

@@ -26,6 +26,8 @@ bool busy();
 std::string load_state(std::string_view file);
 std::string save_sample(std::string_view file);
 std::string load_sample(std::string_view file);
+std::string save_memory(std::string_view file);
+std::string load_memory(std::string_view file);
 
 zeek::StringValPtr take_sample(uint64_t most);
 std::string merge_sample(std::string_view bytes);

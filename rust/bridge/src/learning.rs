@@ -6,9 +6,9 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detector::{Model, Params, Reservoir, Snapshot, learner};
+use detector::{Memory, Model, Params, Reservoir, Snapshot, learner};
 
 use crate::background::Background;
 use crate::fault::caught;
@@ -17,6 +17,8 @@ use crate::sensor::Sensor;
 
 /// The seed of every fit at a sensor: what is drawn depends on the traffic as well.
 const SEED: u64 = 1;
+/// In microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// Learning in place.
 #[derive(Default)]
@@ -42,6 +44,13 @@ fn path(bytes: &[u8]) -> Option<PathBuf> {
 
 fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
     detector::save_bytes(path, bytes).map_err(|cause| cause.to_string())
+}
+
+/// A connection is not dated later than this, in microseconds since 1970: the clock and a day, by which the clocks of two
+/// nodes, or a replayed trace, may run ahead.
+pub(crate) fn latest() -> i64 {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |clock| clock.as_micros() as i64);
+    clock.saturating_add(DAY)
 }
 
 impl Sensor {
@@ -87,7 +96,9 @@ impl Sensor {
         if learning.fitting {
             return Err("a fit is under way".into());
         }
-        let sample = learning.reservoir.as_ref().ok_or("nothing is learnt")?.snapshot();
+        let reservoir = learning.reservoir.as_mut().ok_or("nothing is learnt")?;
+        reservoir.not_after(latest());
+        let sample = reservoir.snapshot();
         let file = path(file);
         let job = move || {
             let began = Instant::now();
@@ -150,8 +161,25 @@ impl Sensor {
         };
         let named = |cause: &dyn std::fmt::Display| format!("{}: {cause}", file.display());
         let sample = caught(|| Reservoir::load(&file, SEED).map_err(|refusal| refusal.to_string()));
-        let sample = sample.unwrap_or_else(|fault| Err(named(&fault)))?;
+        let mut sample = sample.unwrap_or_else(|fault| Err(named(&fault)))?;
+        sample.not_after(latest());
         reservoir.merge(&sample).map_err(|mismatch| named(&mismatch))
+    }
+
+    pub(crate) fn save_memory(&mut self, file: &[u8]) -> Result<(), String> {
+        let (Some(memory), Some(file)) = (self.memory(), path(file)) else { return Ok(()) };
+        let job = move || {
+            let bytes = memory.to_bytes().map_err(|cause| cause.to_string());
+            Report::Saved(bytes.and_then(|bytes| save(&file, &bytes)))
+        };
+        self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
+    }
+
+    pub(crate) fn load_memory(&mut self, file: &[u8]) -> Result<(), String> {
+        let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(()) };
+        let memory = caught(|| Memory::load(&file).map_err(|refusal| refusal.to_string()));
+        self.remember(memory.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?);
+        Ok(())
     }
 
     pub(crate) fn take_sample(&mut self, most: usize) -> Vec<u8> {
@@ -161,7 +189,8 @@ impl Sensor {
     pub(crate) fn merge_sample(&mut self, bytes: &[u8]) -> Result<(), String> {
         let reservoir = self.learning.reservoir.as_mut().ok_or("nothing is learnt here")?;
         let merged = caught(|| {
-            let sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| refusal.to_string())?;
+            let mut sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| refusal.to_string())?;
+            sample.not_after(latest());
             reservoir.merge(&sample).map_err(|mismatch| mismatch.to_string())
         });
         merged.unwrap_or_else(Err).map_err(|cause| format!("the sample {cause}"))

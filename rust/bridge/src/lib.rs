@@ -221,6 +221,12 @@ mod ffi {
         /// Takes in what was learnt before from a file, if there is one.
         fn load_sample(self: &mut Sensor, file: &[u8]) -> Result<()>;
 
+        /// Starts to write what is remembered of hosts, services and scores to a file.
+        fn save_memory(self: &mut Sensor, file: &[u8]) -> Result<()>;
+
+        /// Goes on with what was remembered in a file, if there is one.
+        fn load_memory(self: &mut Sensor, file: &[u8]) -> Result<()>;
+
         /// Takes what was learnt out, `most` rows of it, for another node.
         fn take_sample(self: &mut Sensor, most: usize) -> Vec<u8>;
 

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{Connection, Detector, Drift, Extractor, Model, Row, in_words, learner};
+use detector::{Connection, Detector, Drift, Extractor, Memory, Model, Row, in_words, learner};
 
 use crate::fault::{caught, silence};
 use crate::ffi::{ConnectionView, Description, Outcome, Reasons, Statistics, Verdict};
-use crate::learning::Learning;
+use crate::learning::{Learning, latest};
 use crate::view::connection;
 
 /// One connection in so many has its scoring timed.
@@ -127,6 +127,39 @@ impl Sensor {
     pub(crate) fn extract_without_model(&mut self) {
         if matches!(self.scoring, Scoring::Off) {
             self.scoring = Scoring::Extracting(Box::default());
+        }
+    }
+
+    /// What is remembered of the traffic; nothing while connections are of no interest.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        match &self.scoring {
+            Scoring::Off => None,
+            Scoring::Extracting(extractor) => {
+                Some(Memory { extractor: Extractor::clone(extractor), ..Memory::default() })
+            }
+            Scoring::On(at_work) => {
+                let (extractor, evidence) = at_work.detector.memory();
+                Some(Memory {
+                    extractor: extractor.clone(),
+                    evidence: evidence.clone(),
+                    drift: at_work.drift.slices().copied().collect(),
+                    version: at_work.detector.model().provenance().trained_at,
+                })
+            }
+        }
+    }
+
+    /// Goes on with what was remembered. The distribution of scores is that of one model.
+    pub(crate) fn remember(&mut self, memory: Memory) {
+        match &mut self.scoring {
+            Scoring::Off => {}
+            Scoring::Extracting(extractor) => **extractor = memory.extractor,
+            Scoring::On(at_work) => {
+                at_work.detector.remember(memory.extractor, memory.evidence);
+                if at_work.detector.model().provenance().trained_at == memory.version {
+                    at_work.drift.resume(&memory.drift);
+                }
+            }
         }
     }
 
@@ -252,7 +285,7 @@ impl Sensor {
 
     pub(crate) fn learn(&mut self) {
         let (Some(last), Some(reservoir)) = (self.last.take(), &mut self.learning.reservoir) else { return };
-        learner::learn(reservoir, &last.connection, &last.row, last.flagged);
+        learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest());
         self.statistics.learnt += 1;
     }
 
@@ -487,6 +520,40 @@ mod tests {
         assert!(other.adopt_model(&damaged, "", b"").unwrap_err().contains("damaged"));
         assert!(other.adopt_model(&sensor.model_bytes(), "0123456789abcdef", b"").unwrap_err().contains("announced"));
         assert_eq!((other.describe().version, other.statistics().refused), (9, 3));
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_what_is_remembered() {
+        let directory = tempfile::tempdir().unwrap();
+        let (model_file, memory_file) = (directory.path().join("model"), directory.path().join("memory"));
+        let name = memory_file.as_os_str().as_bytes();
+        model().save(&model_file).unwrap();
+        let mut sensor = new_sensor();
+        sensor.load_memory(name).unwrap();
+        sensor.load_state(model_file.as_os_str().as_bytes()).unwrap();
+        let score = |sensor: &mut Sensor, i: u32| sensor.score(&view(f64::from(i % 50) / 10.0, 80)).score;
+        (0..1200).for_each(|i| _ = score(&mut sensor, i));
+        sensor.save_memory(name).unwrap();
+        assert!(sensor.finished(true).problem.is_empty());
+        let mut next = new_sensor();
+        next.load_state(model_file.as_os_str().as_bytes()).unwrap();
+        let mut cold = new_sensor();
+        cold.load_state(model_file.as_os_str().as_bytes()).unwrap();
+        next.load_memory(name).unwrap();
+        assert_eq!(next.statistics().drift, sensor.statistics().drift);
+        assert!(next.statistics().drift > 0.0);
+        let scored = score(&mut sensor, 7);
+        assert_eq!(score(&mut next, 7), scored);
+        assert_ne!(score(&mut cold, 7), scored);
+        fs::write(&memory_file, "damaged").unwrap();
+        assert!(next.load_memory(name).unwrap_err().contains("memory: is something else"));
+        // Without a model it is the hosts alone.
+        let mut early = new_sensor();
+        early.start_learning(1000, 86_400.0);
+        early.score(&view(0.5, 80));
+        early.save_memory(name).unwrap();
+        assert!(early.finished(true).problem.is_empty());
+        early.load_memory(name).unwrap();
     }
 
     #[test]

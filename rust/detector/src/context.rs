@@ -9,6 +9,7 @@ mod table;
 
 use distinct::Distinct;
 use rhythm::Rhythm;
+use serde::{Deserialize, Serialize};
 pub(crate) use table::Table;
 use twox_hash::XxHash3_64;
 
@@ -20,8 +21,12 @@ const HOUR: f32 = 3600.0;
 /// A host never seen before counts as silent for this long, in seconds; so does one silent for longer.
 const LONG_AGO: f32 = 1e5;
 
+/// The sizes of the tables, as powers of 2.
+const HOSTS: u32 = 16;
+const SERVICES: u32 = 18;
+
 /// What is known of the hosts of all connections so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Context {
     originators: Table<Originator>,
     responders: Table<Responder>,
@@ -29,14 +34,14 @@ pub(crate) struct Context {
 }
 
 /// A host as originator.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Originator {
     /// Decayed count of ports of responders it contacted for the first time.
     new_services: f32,
 }
 
 /// A host as responder.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Responder {
     /// Decayed counts of connections to it, and of those that failed.
     connections: f32,
@@ -45,7 +50,7 @@ struct Responder {
 }
 
 /// An originator, a responder, and the protocol and port it was contacted on.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Service {
     count: f32,
     bytes: f32,
@@ -86,11 +91,19 @@ impl Keys {
 impl Default for Context {
     /// About 17 megabytes: 65,536 hosts on either side, and 262,144 services one host uses of another.
     fn default() -> Self {
-        Self { originators: Table::new(16), responders: Table::new(16), services: Table::new(18) }
+        Self { originators: Table::new(HOSTS), responders: Table::new(HOSTS), services: Table::new(SERVICES) }
     }
 }
 
 impl Context {
+    /// Whether a context that was kept in a file is such as connections give.
+    pub(crate) fn is_sound(&self) -> bool {
+        let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
+        self.originators.is_sound(HOSTS, |it| counts(&[it.new_services]))
+            && self.responders.is_sound(HOSTS, |it| counts(&[it.connections, it.failed]))
+            && self.services.is_sound(SERVICES, |it| counts(&[it.count, it.bytes]) && it.rhythm.is_sound())
+    }
+
     /// Takes a connection in and says what the context makes of it.
     pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &Keys) -> Circumstances {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());

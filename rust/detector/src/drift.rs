@@ -73,6 +73,18 @@ impl Drift {
         over
     }
 
+    /// The slices of the window, the oldest first.
+    pub fn slices(&self) -> impl Iterator<Item = &Counts> {
+        self.slices.iter()
+    }
+
+    /// Goes on with the slices of a window in which the same model was at work.
+    pub fn resume(&mut self, slices: &[Counts]) {
+        if !slices.is_empty() {
+            self.slices = slices[slices.len().saturating_sub(SLICES)..].iter().copied().collect();
+        }
+    }
+
     /// The population stability index of the window; `None` with fewer than 1,000 live scores or no calibration.
     pub fn index(&self) -> Option<f64> {
         let mut live = [0u64; BINS];
@@ -119,6 +131,25 @@ mod tests {
             drift.turn();
         }
         assert_eq!(drift.index(), None, "out of the window");
+    }
+
+    #[test]
+    fn a_window_goes_on() {
+        let mut drift = Drift::new(&calibration());
+        for i in 0..3000 {
+            drift.observe(0.35 + f64::from(i % 1000) / 4000.0);
+            if i % 100 == 0 {
+                drift.turn();
+            }
+        }
+        let slices: Vec<Counts> = drift.slices().copied().collect();
+        let mut next = Drift::new(&calibration());
+        next.resume(&slices);
+        assert_eq!(next.index(), drift.index());
+        assert!(next.slices().eq(drift.slices()));
+        next.resume(&[]);
+        next.turn();
+        assert_eq!(next.slices().count(), SLICES);
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //! A network has services that are always a little unusual, so such alerts are rationed: see [`sustained_per_day`]. Over
 //! the ration they wait.
 
+use serde::{Deserialize, Serialize};
+
 use crate::context::{Keys, Table};
 use crate::{Connection, Model};
 
@@ -30,6 +32,8 @@ const DAY: f64 = 86_400e6;
 /// The ration: this share of the alert budget, and not more than so many a day.
 const SHARE: f64 = 0.1;
 const MOST_A_DAY: f64 = 10.0;
+/// The size of the table of services, as a power of 2.
+const SERVICES: u32 = 17;
 /// What may be saved up of it, in days: a network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
 
@@ -63,7 +67,7 @@ impl Verdict {
 }
 
 /// The sums, in bounded memory: about 5 megabytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     services: Table<Sum>,
     /// The average surprise, and of how many connections, up to [`AVERAGED`].
@@ -74,7 +78,7 @@ pub struct Evidence {
     until: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Sum {
     sum: f32,
     connections: u32,
@@ -83,7 +87,7 @@ struct Sum {
 
 impl Default for Evidence {
     fn default() -> Self {
-        Self { services: Table::new(17), average: 1.0, averaged: 0.0, ration: 0.0, until: None }
+        Self { services: Table::new(SERVICES), average: 1.0, averaged: 0.0, ration: 0.0, until: None }
     }
 }
 
@@ -127,6 +131,19 @@ impl Evidence {
         Verdict { score, anomalous: true, sustained: Some(sum.connections) }
     }
 
+    /// None yet, but for the average surprise.
+    #[cfg(test)]
+    pub(crate) fn averaging(average: f32) -> Self {
+        Self { average, ..Self::default() }
+    }
+
+    /// Whether evidence that was kept in a file is such as connections give.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.services.is_sound(SERVICES, |sum| sum.sum.is_finite())
+            && [self.average, self.averaged].iter().all(|number| number.is_finite())
+            && self.ration.is_finite()
+    }
+
     /// How much more than allowed a connection surprises.
     fn surplus(&mut self, surprise: f32) -> f32 {
         self.averaged = (self.averaged + 1.0).min(AVERAGED);
@@ -140,6 +157,8 @@ impl Evidence {
         let most = (per_day * SAVED).clamp(1.0, MOST_A_DAY);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
         self.ration = passed.map_or(most, |days| (self.ration + days * per_day).min(most));
-        self.until = Some(self.until.map_or(now, |until| until.max(now)));
+        // Further back than a day, the clock was wrong before.
+        let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY;
+        self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
     }
 }

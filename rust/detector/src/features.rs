@@ -1,5 +1,6 @@
 //! Feature extraction: a connection, and what was seen before it, as a row of numbers.
 
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use crate::context::{Context, Keys};
@@ -15,7 +16,7 @@ pub type Row = [f32; N_FEATURES];
 ///
 /// It remembers what it was shown, in bounded memory: the same sequence of connections gives the same rows, whether it
 /// comes from the sensor or from a log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Extractor {
     context: Context,
 }
@@ -24,6 +25,11 @@ impl Extractor {
     /// An extractor that has seen nothing yet. It takes about 17 megabytes at once and no more later.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether one that was kept in a file is such as connections give.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.context.is_sound()
     }
 
     /// The connection's row. Call it once per connection, in order.

@@ -25,10 +25,10 @@ pub fn sampling(capacity: usize, half_life: i64) -> Sampling {
 }
 
 /// Offers the row of a connection to a reservoir that draws by [`sampling`]. `flagged` says whether the model at work, if
-/// there is one, finds it anomalous.
-pub fn learn(reservoir: &mut Reservoir, connection: &Connection<'_>, row: &Row, flagged: bool) {
+/// there is one, finds it anomalous. No connection ends later than `now`, whatever its packets say.
+pub fn learn(reservoir: &mut Reservoir, connection: &Connection<'_>, row: &Row, flagged: bool, now: i64) {
     // It is learnt when it ends; one that was open for days is news all the same.
-    let end = connection.ts.saturating_add(connection.duration.unwrap_or(0).max(0));
+    let end = connection.ts.saturating_add(connection.duration.unwrap_or(0).max(0)).min(now);
     let group = match flagged {
         true => hash(&[], end.div_euclid(DAY)),
         false => hash(&connection.orig.addr.0, end.div_euclid(HOUR)),
@@ -80,7 +80,7 @@ mod tests {
         let mut extractor = Extractor::new();
         for i in 0..A_DAY {
             let c = ordinary(i, A_DAY, 1);
-            learn(&mut reservoir, &c, &extractor.extract(&c), false);
+            learn(&mut reservoir, &c, &extractor.extract(&c), false, i64::MAX);
         }
         let mut detector = Detector::resume(fit(&reservoir), extractor);
         let scores_of = |detector: &mut Detector, day: i64, every: i64, learning: Option<&mut Reservoir>| {
@@ -91,7 +91,7 @@ mod tests {
                     let verdict = detector.score(&c);
                     scores.push(verdict.score);
                     if let Some(reservoir) = &mut learning {
-                        learn(reservoir, &c, detector.row(), verdict.anomalous);
+                        learn(reservoir, &c, detector.row(), verdict.anomalous, i64::MAX);
                     }
                 };
                 if i % (SCAN / A_DAY) == 0 {
@@ -119,12 +119,12 @@ mod tests {
         for i in 0..10_000 {
             let mut c = ordinary(i, 10_000, 1);
             c.orig.addr = Address::default();
-            learn(&mut reservoir, &c, &[0.0; _], false);
+            learn(&mut reservoir, &c, &[0.0; _], false, i64::MAX);
         }
         // A day has 24 hours; the last connections end in the next.
         assert!((24 * 32..=25 * 32).contains(&reservoir.len()), "{}", reservoir.len());
         for i in 0..10_000 {
-            learn(&mut reservoir, &ordinary(i, 10_000, 2), &[1.0; _], true);
+            learn(&mut reservoir, &ordinary(i, 10_000, 2), &[1.0; _], true, i64::MAX);
         }
         assert_eq!(reservoir.rows().filter(|row| row[0] == 1.0).count(), 32);
     }

@@ -55,6 +55,8 @@ pub struct Reservoir {
 pub(crate) struct Entry {
     pub(crate) key: Key,
     pub(crate) group: Group,
+    /// When the connection ended, in microseconds since 1970.
+    pub(crate) ts: i64,
     pub(crate) row: Row,
 }
 
@@ -146,13 +148,30 @@ impl Reservoir {
             // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight is
             // 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type: hence
             // the logarithm of the key.
-            Some(half_life) => {
-                libm::log(-libm::log1p(-u)) - ts as f64 / half_life.max(1) as f64 * std::f64::consts::LN_2
-            }
+            Some(half_life) => libm::log(-libm::log1p(-u)) - log_weight(ts, half_life),
         };
         let wanted = self.bound.is_none_or(|bound| Key(key) < bound);
-        let kept = wanted && self.insert(Entry { key: Key(key), group, row: *row });
+        let kept = wanted && self.insert(Entry { key: Key(key), group, ts, row: *row });
         self.seen += u64::from(kept || !group.is_flagged());
+    }
+
+    /// Dates what is later than `now` back to it, as if it had been offered so: a clock that ran ahead, or a damaged
+    /// capture, must not weigh more than all that follows.
+    pub fn not_after(&mut self, now: i64) {
+        let Some((first, _)) = self.span.filter(|&(_, last)| last > now) else { return };
+        self.span = Some((first.min(now), now));
+        for place in 0..self.entries.len() as u32 {
+            let Entry { key, ts, .. } = self.entries[place as usize];
+            if ts <= now {
+                continue;
+            }
+            self.unindex(place);
+            let lighter =
+                self.sampling.half_life.map_or(0.0, |half_life| log_weight(ts, half_life) - log_weight(now, half_life));
+            let entry = &mut self.entries[place as usize];
+            (entry.key, entry.ts) = (Key(key.0 + lighter), now);
+            self.index(place);
+        }
     }
 
     /// Takes in what another reservoir holds. What both hold counts once, so that merging again changes nothing but
@@ -316,6 +335,11 @@ impl Reservoir {
     }
 }
 
+/// The logarithm of what a row of time `ts` weighs, against one of 1970.
+fn log_weight(ts: i64, half_life: i64) -> f64 {
+    ts as f64 / half_life.max(1) as f64 * std::f64::consts::LN_2
+}
+
 fn identity(row: &Row, ts: i64) -> u64 {
     let mut bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
     bytes.extend(ts.to_le_bytes());
@@ -442,6 +466,31 @@ mod tests {
         let share = ages[0] / (ages[0] + ages[1]);
         // A third, give or take five standard deviations of 60,000 draws.
         assert!((share - 1.0 / 3.0).abs() < 0.01, "{share}");
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_is_made_good() {
+        let sampling = Sampling { capacity: 200, half_life: Some(DAY), quota: Some(500) };
+        let (today, ahead) = (19_000 * DAY, 40_000 * DAY);
+        let mut kept = [0, 0];
+        for seed in 0..30 {
+            let mut reservoir = Reservoir::new(sampling, seed);
+            let mut offer = |i, ts| reservoir.offer(&row(i), ts, Group(i as u64 / 100 * 2));
+            // An hour in which the clock was decades ahead, then a day like that before it.
+            (0..2000).for_each(|i| offer(i, today));
+            (2000..4000).for_each(|i| offer(i, ahead + i as i64));
+            reservoir.not_after(today);
+            assert_eq!(reservoir.span(), Some((today, today)));
+            (4000..6000).for_each(|i| reservoir.offer(&row(i), today, Group(i as u64 / 100 * 2)));
+            assert_eq!(reservoir.len(), 200);
+            kept[0] += numbers(&reservoir).into_iter().filter(|i| (2000..4000).contains(i)).count();
+            kept[1] += numbers(&reservoir).into_iter().filter(|i| *i >= 4000).count();
+            // What holds of keys and groups still holds.
+            let again = Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap();
+            assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
+        }
+        // As likely to stay as any other, when all of them had been kept; here they had the 200 places to themselves.
+        assert!(kept[1] > 30 * 90, "{kept:?}");
     }
 
     #[test]

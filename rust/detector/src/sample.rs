@@ -11,7 +11,7 @@
 //! | 24..28 | how many rows a row was drawn to be among: the capacity |
 //! | 28..36 | how many rows were offered |
 //! | 36..52 | the earliest and the latest time of a row offered, in microseconds since 1970 |
-//! | 52..   | for each row in the order of the keys: key (f64), group (u64), values (f32 each) |
+//! | 52..   | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use crate::sealed::{self, Broken, Seal};
 use crate::{Group, Reservoir, Row, Sampling};
 
 const HEAD: usize = 52;
-const ENTRY: usize = 16 + 4 * N_FEATURES;
+const ENTRY: usize = 24 + 4 * N_FEATURES;
 /// A reservoir holds no more than this.
 const MAX_ROWS: usize = 10_000_000;
 const SEAL: Seal = Seal { magic: b"ZIFSAMPL", version: 1, max_payload: HEAD + MAX_ROWS * ENTRY };
@@ -127,11 +127,12 @@ impl Reservoir {
         for _ in 0..n {
             let key = f64::from_le_bytes(rows.next());
             let group = Group(u64::from_le_bytes(rows.next()));
+            let ts = i64::from_le_bytes(rows.next());
             let row: Row = std::array::from_fn(|_| f32::from_le_bytes(rows.next()));
-            if !key.is_finite() || !is_sound(&row) {
+            if !key.is_finite() || !(first..=last).contains(&ts) || !is_sound(&row) {
                 return Err(invalid("it holds a row that no connection gives"));
             }
-            reservoir.insert(Entry { key: Key(key), group, row });
+            reservoir.insert(Entry { key: Key(key), group, ts, row });
         }
         if reservoir.len() != n {
             return Err(invalid("more rows of one group than its quota"));
@@ -172,9 +173,10 @@ impl Snapshot {
         payload.extend(seen.to_le_bytes());
         payload.extend(first.to_le_bytes());
         payload.extend(last.to_le_bytes());
-        for Entry { key, group, row } in entries {
+        for Entry { key, group, ts, row } in entries {
             payload.extend(key.0.to_le_bytes());
             payload.extend(group.0.to_le_bytes());
+            payload.extend(ts.to_le_bytes());
             row.iter().for_each(|value| payload.extend(value.to_le_bytes()));
         }
         SEAL.close(&payload)
@@ -261,7 +263,8 @@ mod tests {
             ("fewer seen than kept", |payload| payload[28..36].copy_from_slice(&7u64.to_le_bytes())),
             ("times reversed", |payload| payload[36..44].copy_from_slice(&i64::MAX.to_le_bytes())),
             ("a key that is none", |payload| payload[52..60].copy_from_slice(&f64::NAN.to_le_bytes())),
-            ("an infinite value", |payload| payload[68..72].copy_from_slice(&f32::INFINITY.to_le_bytes())),
+            ("a time out of the span", |payload| payload[68..76].copy_from_slice(&9999i64.to_le_bytes())),
+            ("an infinite value", |payload| payload[76..80].copy_from_slice(&f32::INFINITY.to_le_bytes())),
             ("a broken quota", |payload| payload[20..24].copy_from_slice(&3u32.to_le_bytes())),
         ] {
             assert!(matches!(resealed(change), Err(SampleRefusal::Invalid(_))), "{what}");

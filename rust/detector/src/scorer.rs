@@ -25,6 +25,16 @@ impl Detector {
         Self { model: Arc::new(model), extractor, evidence: Evidence::new(), last: [0.0; _] }
     }
 
+    /// What is remembered of hosts and of evidence against services.
+    pub fn memory(&self) -> (&Extractor, &Evidence) {
+        (&self.extractor, &self.evidence)
+    }
+
+    /// Goes on with what was remembered.
+    pub fn remember(&mut self, extractor: Extractor, evidence: Evidence) {
+        (self.extractor, self.evidence) = (extractor, evidence);
+    }
+
     /// What was learnt of hosts.
     pub fn into_extractor(self) -> Extractor {
         self.extractor

@@ -1,12 +1,16 @@
 //! How many different things were seen lately: linear counting (Whang, Vander-Zanden and Taylor, ACM TODS 1990) in
 //! two bitmaps, one for the current hour and one for the hour before.
 
+use serde::{Deserialize, Serialize};
+
 const WORDS: usize = 2;
 const BITS: u32 = 64 * WORDS as u32;
 const HOUR: i64 = 3_600_000_000;
+/// In hours.
+const DAY: i64 = 24;
 
 /// An estimate of up to about 600 different items, in 40 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Distinct {
     hour: i64,
     current: [u64; WORDS],
@@ -15,10 +19,11 @@ pub(crate) struct Distinct {
 
 impl Distinct {
     /// Adds an item, by its hash, at a time in microseconds, and estimates how many different ones the current and the
-    /// previous clock hour have seen. A time before the current hour counts as the current hour.
+    /// previous clock hour have seen. A time before the current hour counts as the current hour; one more than a day
+    /// before it says that the clock was wrong, and begins anew.
     pub(crate) fn add(&mut self, item: u64, now: i64) -> f32 {
         let hour = now.div_euclid(HOUR);
-        if hour > self.hour {
+        if hour > self.hour || hour < self.hour - DAY {
             self.previous = if hour == self.hour + 1 { self.current } else { [0; WORDS] };
             self.current = [0; WORDS];
             self.hour = hour;
@@ -58,5 +63,7 @@ mod tests {
         assert!(count(0..1, 3 * HOUR, &mut distinct) < 2.0);
         count(0..50, 3 * HOUR, &mut distinct);
         assert!(count(0..1, 9 * HOUR, &mut distinct) < 2.0);
+        count(0..50, 900 * HOUR, &mut distinct);
+        assert!(count(0..1, 10 * HOUR, &mut distinct) < 2.0, "the clock had run ahead");
     }
 }

@@ -1,5 +1,7 @@
 //! How regular the pauses between connections are: the mark of a beacon.
 
+use serde::{Deserialize, Serialize};
+
 use crate::scale::log2;
 
 /// The weight of a new pause never falls below one in so many, so that a beacon whose interval changes is followed.
@@ -12,7 +14,7 @@ const RANDOM: f32 = 0.7;
 const STEADIEST: f32 = 0.02;
 
 /// The running mean of the pauses and of their deviation from it, in seconds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rhythm {
     pauses: f32,
     mean: f32,
@@ -20,6 +22,11 @@ pub(crate) struct Rhythm {
 }
 
 impl Rhythm {
+    /// Whether one that was kept in a file is such as pauses give.
+    pub(crate) fn is_sound(&self) -> bool {
+        [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
+    }
+
     /// Takes in a pause, in seconds.
     pub(crate) fn add(&mut self, pause: f32) {
         self.pauses += 1.0;

@@ -4,8 +4,14 @@
 //! An entry seen once, or not within a day, goes before one that came back: a scan from a million addresses, each seen
 //! once, churns the single-visit entries and leaves the hosts that matter in place.
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// One bucket's slots. Enough that a bucket full of regulars is rare at the load the table is made for.
 const WAYS: usize = 8;
+
+/// No table is larger than this, as a power of 2.
+const LARGEST: u32 = 20;
 
 /// An entry not seen for so long (a day, in microseconds) is no longer worth more than a newcomer.
 const STALE: i64 = 86_400_000_000;
@@ -15,7 +21,7 @@ pub(crate) struct Table<T> {
     buckets: Box<[[Slot<T>; WAYS]]>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Slot<T> {
     /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
     key: u64,
@@ -45,8 +51,11 @@ impl<T: Copy + Default> Table<T> {
         }
         let slots = &mut self.buckets[bucket];
         let worth = |slot: &Slot<T>| {
-            let regular = slot.came_back && now.saturating_sub(slot.last) < STALE;
-            (slot.key != 0, regular, slot.last)
+            let since = now.saturating_sub(slot.last);
+            let regular = slot.came_back && (-STALE..STALE).contains(&since);
+            // From a time that has not come by far: no guide to how lately it was seen.
+            let last = if since < -STALE { i64::MIN } else { slot.last };
+            (slot.key != 0, regular, last)
         };
         let mut least = 0;
         for way in 1..WAYS {
@@ -75,9 +84,45 @@ impl<T> Table<T> {
 impl<T> Slot<T> {
     fn revisit(&mut self, now: i64) -> Visit<'_, T> {
         let since = now.saturating_sub(self.last).max(0);
-        self.last = self.last.max(now);
+        // Further back than a day, the clock was wrong before: the entry must not stand still until that time has come.
+        self.last = if self.last.saturating_sub(now) > STALE { now } else { self.last.max(now) };
         self.came_back = true;
         Visit { since: Some(since), value: &mut self.value }
+    }
+}
+
+impl<T> Table<T> {
+    /// Whether a table that was read is one of `1 << bits` entries, of which each `holds` what it should.
+    pub(crate) fn is_sound(&self, bits: u32, mut holds: impl FnMut(&T) -> bool) -> bool {
+        self.buckets.len() * WAYS == 1 << bits && self.occupied().all(|slot| holds(&slot.value))
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = &Slot<T>> + Clone {
+        self.buckets.as_flattened().iter().filter(|slot| slot.key != 0)
+    }
+}
+
+/// As its size and the entries that are there.
+impl<T: Serialize> Serialize for Table<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let size = (self.buckets.len() * WAYS).ilog2();
+        (size, self.occupied().collect::<Vec<_>>()).serialize(serializer)
+    }
+}
+
+impl<'de, T: Copy + Default + Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (bits, slots) = <(u32, Vec<Slot<T>>)>::deserialize(deserializer)?;
+        if !(3..=LARGEST).contains(&bits) {
+            return Err(D::Error::custom("a table of a size that none has"));
+        }
+        let mut table = Self::new(bits);
+        for slot in slots {
+            let bucket = table.bucket(slot.key);
+            let free = table.buckets[bucket].iter_mut().find(|free| free.key == 0 || free.key == slot.key);
+            *free.ok_or_else(|| D::Error::custom("more entries in a bucket than it holds"))? = slot;
+        }
+        Ok(table)
     }
 }
 
@@ -106,7 +151,26 @@ mod tests {
         assert_eq!(table.visit(hash(1), 40).since, Some(0));
         assert_eq!(table.visit(hash(1), 101).since, Some(1));
         assert_eq!(table.visit(hash(1), i64::MIN).since, Some(0));
-        assert_eq!(table.visit(hash(1), i64::MAX).since, Some(i64::MAX - 101));
+        assert_eq!(table.visit(hash(1), i64::MAX).since, Some(i64::MAX));
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_does_not_stop_the_entry() {
+        let mut table: Table<u32> = Table::new(10);
+        table.visit(hash(1), 100 * STALE);
+        assert_eq!(table.visit(hash(1), 10).since, Some(0));
+        assert_eq!(table.visit(hash(1), 30).since, Some(20));
+    }
+
+    #[test]
+    fn what_was_seen_in_a_future_that_was_none_makes_room() {
+        let mut table: Table<u32> = Table::new(3);
+        for key in 1..=8 {
+            table.visit(key, 100 * STALE);
+            table.visit(key, 100 * STALE);
+        }
+        (11..=18).for_each(|key| _ = table.visit(key, 10));
+        assert!((11..=18).all(|key| table.visit(key, 11).since.is_some()));
     }
 
     #[test]

@@ -1,0 +1,179 @@
+//! What a detector remembers of the traffic, in a file: a restart goes on where the last run ended.
+//!
+//! Sealed, and checked before any of it is used. The payload is bincode (standard configuration, via serde), behind the
+//! fingerprint of the features; nothing outside this file depends on how it is written. It is for the machine that wrote
+//! it, not for exchange: what cannot be read is no loss but of some hours' context.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::sealed::{Broken, Seal};
+use crate::{Counts, Evidence, Extractor, schema};
+
+/// Full tables come to about 20 megabytes.
+const MAX_PAYLOAD: usize = 64 << 20;
+const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 1, max_payload: MAX_PAYLOAD };
+
+/// What is remembered of hosts, of evidence against services, and of the latest scores.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// Of hosts.
+    pub extractor: Extractor,
+    /// Of evidence against services.
+    pub evidence: Evidence,
+    /// How live scores were distributed: the window of [`Drift`](crate::Drift).
+    pub drift: Vec<Counts>,
+    /// The version of the model that gave those scores.
+    pub version: i64,
+}
+
+/// Why nothing is remembered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// The file could not be read.
+    #[error("{}: cannot be read: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The file is damaged, or something else.
+    #[error("{}: {cause}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: Broken,
+    },
+    /// The file is whole, and says what cannot be.
+    #[error("{}: is damaged: {cause}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Of other features.
+    #[error("{}: is of another version of the features", path.display())]
+    OtherSchema {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be encoded.
+    #[error("what is remembered cannot be encoded: {0}")]
+    Encode(String),
+}
+
+impl Memory {
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// [`MemoryError::Encode`], which only lack of memory should cause.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, MemoryError> {
+        let payload = bincode::serde::encode_to_vec((schema::fingerprint(), self), bincode::config::standard());
+        Ok(SEAL.close(&payload.map_err(|cause| MemoryError::Encode(cause.to_string()))?))
+    }
+
+    /// Reads its file, everything in it checked.
+    ///
+    /// # Errors
+    /// The [`MemoryError`] that says why nothing is remembered, naming the file.
+    pub fn load(path: &Path) -> Result<Self, MemoryError> {
+        let path = || path.to_owned();
+        let invalid = |cause: &str| MemoryError::Invalid { path: path(), cause: cause.to_owned() };
+        let bytes = SEAL.read(&path()).map_err(|cause| MemoryError::Read { path: path(), cause })?;
+        let payload = SEAL.open(&bytes).map_err(|cause| MemoryError::Broken { path: path(), cause })?;
+        let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
+        let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config)
+            .map_err(|cause| invalid(&cause.to_string()))?;
+        if fingerprint != schema::fingerprint() {
+            return Err(MemoryError::OtherSchema { path: path() });
+        }
+        let (memory, _) = bincode::serde::decode_from_slice::<Self, _>(payload.get(head..).unwrap_or_default(), config)
+            .map_err(|cause| invalid(&cause.to_string()))?;
+        match memory.extractor.is_sound() && memory.evidence.is_sound() {
+            true => Ok(memory),
+            false => Err(invalid("it holds what no connection gives")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Connection, sealed};
+
+    fn connection(i: i64) -> Connection<'static> {
+        let mut c = Connection { ts: i * 1_000_000, ..Connection::default() };
+        c.orig.addr.0[15] = (i % 7) as u8;
+        c.resp.addr.0[15] = (i % 11) as u8;
+        c.resp.port = (i % 3) as u16;
+        c
+    }
+
+    fn memory() -> Memory {
+        let mut memory = Memory { drift: vec![[3; _], [5; _]], version: 9, ..Memory::default() };
+        (0..500).for_each(|i| _ = memory.extractor.extract(&connection(i)));
+        memory
+    }
+
+    #[test]
+    fn what_was_seen_before_a_restart_counts_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("memory");
+        let mut memory = memory();
+        sealed::write(&path, &memory.to_bytes().unwrap()).unwrap();
+        let mut again = Memory::load(&path).unwrap();
+        assert_eq!((&again.drift, again.version), (&memory.drift, 9));
+        let mut anew = Extractor::new();
+        for i in 500..600 {
+            let row = memory.extractor.extract(&connection(i));
+            assert_eq!(again.extractor.extract(&connection(i)), row);
+            assert_ne!(anew.extract(&connection(i)), row);
+        }
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("memory");
+        let refusal = |bytes: &[u8]| {
+            sealed::write(&path, bytes).unwrap();
+            let text = Memory::load(&path).unwrap_err().to_string();
+            text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
+        };
+        let whole = memory().to_bytes().unwrap();
+        assert!(refusal(&whole[..1000]).starts_with("is damaged: its payload has"));
+        assert_eq!(refusal(b"#separator"), "is something else");
+        let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
+        assert_eq!(refusal(&SEAL.close(&other)), "is of another version of the features");
+        let mut infinite = memory();
+        infinite.evidence = Evidence::averaging(f32::NAN);
+        assert_eq!(refusal(&infinite.to_bytes().unwrap()), "is damaged: it holds what no connection gives");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_do_harm(bytes: Vec<u8>, at in 8usize..4000, change: u8) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("memory");
+            let mut payload = SEAL.open(&memory().to_bytes().unwrap()).unwrap().to_vec();
+            let n = payload.len();
+            payload[at % n] ^= change;
+            // Behind a checksum that holds.
+            for payload in [&bytes, &payload] {
+                sealed::write(&path, &SEAL.close(payload)).unwrap();
+                if let Ok(mut memory) = Memory::load(&path) {
+                    let row = memory.extractor.extract(&connection(1));
+                    prop_assert!(row.iter().all(|value| value.is_finite()));
+                }
+            }
+        }
+    }
+}

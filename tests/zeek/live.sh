@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# A standalone Zeek on an interface, with nothing configured: it learns from real connections, scores, is restarted, scores
+# at once; is killed, and scores at once again. The interface is the loopback of a network namespace of its own. Needs Zeek
+# with the package and Python on PATH, and a kernel that lets users make namespaces (or root).
+set -euo pipefail
+
+[ "${1-}" = inside ] || exec unshare --user --map-root-user --net "$0" inside
+fail() { echo "live: $*" >&2 && exit 1; }
+
+directory=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$directory"' EXIT
+cd "$directory"
+ip link set lo up
+
+# One server, and clients at twenty addresses: `visits N` makes as many connections.
+mkdir www && head -c 5000 /dev/urandom >www/page
+cat >visits.py <<'END'
+import http.server, os, random, socket, sys, threading
+
+os.chdir("www")
+handler = http.server.SimpleHTTPRequestHandler
+handler.log_message = lambda *_: None
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8000), handler)
+server.request_queue_size = 128
+threading.Thread(target=server.serve_forever, daemon=True).start()
+chance = random.Random(1)
+for i in range(int(sys.argv[1])):
+    client = socket.create_connection(("127.0.0.1", 8000), source_address=(f"127.0.1.{i % 20 + 1}", 0))
+    client.sendall(b"GET /%s HTTP/1.0\r\n\r\n" % chance.choice([b"page", b"", b"missing" * chance.randrange(1, 20)]))
+    while client.recv(65536):
+        pass
+    client.close()
+END
+visits() { python3 visits.py "$1"; }
+
+start() {
+	mkdir -p "$1"
+	# The state directory is in the directory it is started in, as is each run's log.
+	ln -sfn ../iforest "$1/iforest"
+	mkdir -p iforest
+	(cd "$1" && exec zeek -C -i lo ${PACKAGE-packages} >stdout 2>stderr) &
+	zeek=$!
+	for _ in $(seq 300); do
+		if grep -q listening "$1/stderr" 2>/dev/null; then return; fi
+		sleep 0.1
+	done
+	fail "zeek did not start: $(cat "$1/stderr")"
+}
+# Waits until a run's conn.log has so many lines.
+logged() {
+	for _ in $(seq 600); do
+		if [ "$(grep -vc '^#' "$1/conn.log" 2>/dev/null)" -ge "$2" ]; then return; fi
+		sleep 0.2
+	done
+	fail "$1: conn.log has $(grep -vc '^#' "$1/conn.log") lines, not $2"
+}
+scores() { zeek-cut anomaly_score <"$1/conn.log"; }
+
+start first
+visits 10500
+for _ in $(seq 300); do
+	if [ -s iforest/zeek/model ]; then break; fi
+	sleep 0.2
+done
+[ -s iforest/zeek/model ] || fail "no model was learnt"
+visits 100
+logged first 10600
+kill -TERM "$zeek"
+wait "$zeek" || fail "zeek ended with status $?"
+scores first | tail -n 50 | { ! grep -q -- -; } || fail "there are no scores after the first model"
+[ "$(ls iforest/zeek | tr '\n' ' ')" = "memory model sample " ] || fail "the state is not whole: $(ls iforest/zeek)"
+
+start second
+visits 50
+logged second 50
+kill -KILL "$zeek"
+wait "$zeek" || true
+scores second | { ! grep -q -- -; } || fail "a connection after the restart has no score"
+
+start third
+visits 50
+kill -TERM "$zeek"
+wait "$zeek" || fail "zeek ended with status $?"
+scores third | { ! grep -q -- -; } || fail "a connection after the crash has no score"
+
+echo "live: ok; the first model:"
+zeek-cut action connections rows took pause <first/iforest_model.log
