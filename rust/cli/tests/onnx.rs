@@ -135,11 +135,13 @@ impl Run<'_> {
         text.lines().map(|line| line.parse().unwrap()).collect()
     }
 
-    /// The last column of a log.
+    /// The scores in a log.
     fn logged(&self, name: &str) -> Vec<f64> {
         let text = std::fs::read_to_string(self.0.join(name)).unwrap();
+        let names = text.lines().find_map(|line| line.strip_prefix("#fields\t")).unwrap();
+        let column = names.split('\t').position(|name| name == "anomaly_score").unwrap();
         let rows = text.lines().filter(|line| !line.starts_with('#'));
-        rows.map(|row| row.rsplit_once('\t').unwrap().1.parse().unwrap()).collect()
+        rows.map(|row| row.split('\t').nth(column).unwrap().parse().unwrap()).collect()
     }
 }
 

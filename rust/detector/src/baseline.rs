@@ -37,6 +37,29 @@ const RECORDS: [Record; 5] = [
     Record { column: Column::ServiceBytes, weight: 0.5, from: 0.0 },
     Record { column: Column::Beat, weight: 0.5, from: 0.0 },
 ];
+/// What a record in an amount is measured against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecordRange {
+    /// The amount's index in a row.
+    pub column: usize,
+    /// How much a record in it counts, above 0 and up to 1.
+    pub weight: f64,
+    /// The highest value of training.
+    pub highest: f32,
+    /// How wide the range below it is.
+    pub width: f64,
+}
+
+impl RecordRange {
+    /// How far a value lies above the range, as the share of the stretch in the range stretched to it: 0 within, below 1
+    /// always.
+    fn beyond(&self, value: f32) -> f64 {
+        // Beyond an infinite value there is nothing.
+        let beyond = (f64::from(value) - f64::from(self.highest)).clamp(0.0, f64::from(f32::MAX));
+        beyond / (beyond + self.width)
+    }
+}
+
 /// A second as a duration's value.
 const SECOND: f32 = 10.0;
 /// A record is measured against the range it breaks, in powers of two, or against so many where the range is smaller:
@@ -92,16 +115,18 @@ impl Baseline {
     /// How far a value lies above all of training, as the share of the stretch in the range stretched to it: 0 within,
     /// below 1 always.
     pub(crate) fn beyond(&self, column: Column, value: f32) -> f64 {
-        self.beyond_from(column, f32::NEG_INFINITY, value)
+        self.range(&Record { column, weight: 1.0, from: f32::NEG_INFINITY }).beyond(value)
     }
 
-    fn beyond_from(&self, column: Column, from: f32, value: f32) -> f64 {
+    fn range(&self, &Record { column, weight, from }: &Record) -> RecordRange {
         let Usual { lowest, highest, .. } = self.of(column);
-        let lowest = lowest.max(from);
-        // Beyond an infinite value there is nothing.
-        let beyond = (f64::from(value) - f64::from(highest)).clamp(0.0, f64::from(f32::MAX));
-        let range = (f64::from(highest) - f64::from(lowest)).max(NARROWEST);
-        beyond / (beyond + range)
+        let width = (f64::from(highest) - f64::from(lowest.max(from))).max(NARROWEST);
+        RecordRange { column: column as usize, weight, highest, width }
+    }
+
+    /// The amounts in which a record raises a score.
+    pub(crate) fn records(&self) -> impl Iterator<Item = RecordRange> {
+        RECORDS.iter().map(|record| self.range(record))
     }
 
     /// A score raised towards 1 by the records a row breaks: a cut drawn over the range stretched to the record parts
@@ -109,8 +134,8 @@ impl Baseline {
     /// range of training stay as they are.
     pub(crate) fn raise(&self, score: f64, row: &Row) -> f64 {
         let mut within = 1.0;
-        for Record { column, weight, from } in RECORDS {
-            within *= 1.0 - weight * self.beyond_from(column, from, row[column as usize]);
+        for range in self.records() {
+            within *= 1.0 - range.weight * range.beyond(row[range.column]);
         }
         score + (1.0 - score) * (1.0 - within)
     }

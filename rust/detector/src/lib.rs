@@ -50,6 +50,7 @@ mod sealed;
 mod trainer;
 pub mod units;
 
+pub use baseline::RecordRange;
 pub use calibration::Calibration;
 pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
 pub use drift::{BINS, Counts, Drift, SLICES};

@@ -10,7 +10,7 @@ use iforest::{Forest, Rows};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, RecordRange};
 use crate::calibration::{SCORE_UNITS, Surprise};
 use crate::rarity::Rarity;
 use crate::sealed::{self, Broken, Seal};
@@ -170,6 +170,12 @@ impl Model {
     /// word.
     pub(crate) fn raise(&self, score: f64, encoded: &Row) -> f64 {
         if self.forest.is_imported() { score } else { self.baseline.raise(score, encoded) }
+    }
+
+    /// The amounts in which a record raises the forest's score, each by its weight times how far the value lies beyond the
+    /// range, as the share of the stretch in the range stretched to it; none where the forest has the last word.
+    pub fn records(&self) -> Vec<RecordRange> {
+        if self.forest.is_imported() { Vec::new() } else { self.baseline.records().collect() }
     }
 
     /// The scores of many rows, in order, faster than one at a time.

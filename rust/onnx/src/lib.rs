@@ -13,4 +13,4 @@ mod read;
 mod write;
 
 pub use read::{Imported, ReadError, read};
-pub use write::{Description, write};
+pub use write::{Description, Raise, write};

@@ -34,14 +34,28 @@ pub struct Description<'a> {
     pub metadata: &'a [(&'a str, String)],
 }
 
-/// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`.
-pub fn write(forest: &Forest, description: &Description<'_>) -> Vec<u8> {
+/// A column in which a value above all of training raises a score.
+#[derive(Clone, Copy, Debug)]
+pub struct Raise {
+    /// Its index in a row.
+    pub column: usize,
+    /// How much it counts, above 0 and up to 1.
+    pub weight: f64,
+    /// The highest value of training.
+    pub highest: f32,
+    /// How wide the range below it is, above 0.
+    pub width: f64,
+}
+
+/// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`. Towards 1 the score is raised
+/// so that what is left to it is multiplied, for each of `raises`, by 1 - weight · beyond / (beyond + width).
+pub fn write(forest: &Forest, raises: &[Raise], description: &Description<'_>) -> Vec<u8> {
     let parts = forest.to_parts();
     let mut graph = Builder { x: description.input, graph: Graph::default() };
     graph.graph.name = Some("isolation_forest".into());
     graph.graph.input.push(matrix(description.input, parts.n_features as i64));
     graph.graph.output.push(matrix(description.output, 1));
-    graph.scores(&parts, description.output);
+    graph.scores(&parts, raises, description.output);
 
     let text = |text: &str| Some(text.to_owned());
     let opset = |domain, version| OperatorSet { domain: text(domain), version: Some(version) };
@@ -74,7 +88,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn scores(&mut self, parts: &ForestParts, output: &str) {
+    fn scores(&mut self, parts: &ForestParts, raises: &[Raise], output: &str) {
         let trees_in = |group: usize| (parts.trees.len() - group).div_ceil(parts.n_groups) as f64;
         let share = |tree: usize, group| if tree % parts.n_groups == group { 1.0 / trees_in(group) } else { 0.0 };
         let shares = self.matrix_of("tree_shares", parts.trees.len(), parts.n_groups, share);
@@ -92,7 +106,37 @@ impl Builder<'_> {
         let attributes = [ints("axes", vec![1]), int("keepdims", 1)];
         self.node_with("ReduceMean", "", &["powers"], "mean_power", attributes.into());
         self.node("Pow", &["mean_power", &root], "score");
-        self.cast("score", data_type::FLOAT, output);
+        let score = if raises.is_empty() { "score" } else { self.raised(raises) };
+        self.cast(score, data_type::FLOAT, output);
+    }
+
+    /// The score raised by values above all of training.
+    fn raised(&mut self, raises: &[Raise]) -> &'static str {
+        let n = raises.len() as i64;
+        let column = |value: fn(&Raise) -> f64| raises.iter().map(value).collect::<Vec<_>>();
+        let columns: Vec<i64> = raises.iter().map(|raise| raise.column as i64).collect();
+        let columns = self.constant("record_columns", &[n], columns);
+        let highest = self.constant("record_highest", &[n], column(|raise| f64::from(raise.highest)));
+        let width = self.constant("record_width", &[n], column(|raise| raise.width));
+        let weight = self.constant("record_weight", &[n], column(|raise| raise.weight));
+        let (none, all) = (self.number("record_none", 0.0), self.number("record_all", 1.0));
+        let farthest = self.number("record_farthest", f64::from(f32::MAX));
+
+        self.node_with("Gather", "", &[self.x, &columns], "recorded", vec![int("axis", 1)]);
+        self.cast("recorded", data_type::DOUBLE, "record_values");
+        self.node("Sub", &["record_values", &highest], "record_differences");
+        self.node("Max", &["record_differences", &none], "record_above");
+        self.node("Min", &["record_above", &farthest], "record_beyond");
+        self.node("Add", &["record_beyond", &width], "record_stretched");
+        self.node("Div", &["record_beyond", "record_stretched"], "record_stretch");
+        self.node("Mul", &["record_stretch", &weight], "record_chances");
+        self.node("Sub", &[&all, "record_chances"], "record_within");
+        let attributes = [ints("axes", vec![1]), int("keepdims", 1)];
+        self.node_with("ReduceProd", "", &["record_within"], "within", attributes.into());
+        self.node("Sub", &[&all, "score"], "left_to_score");
+        self.node("Mul", &["left_to_score", "within"], "left_to_raised_score");
+        self.node("Sub", &[&all, "left_to_raised_score"], "raised_score");
+        "raised_score"
     }
 
     /// Path lengths of groups, where values lie outside the ranges of their columns.

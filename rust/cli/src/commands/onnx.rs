@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use detector::{Params, Trainer, schema};
-use iforest_onnx::Description;
+use detector::{Params, RecordRange, Trainer, schema};
+use iforest_onnx::{Description, Raise};
 use zeek_log::Sink;
 
 use super::load_model;
@@ -68,8 +68,14 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
         ("features_version", schema::VERSION.to_string()),
         ("threshold", format!("{:.6}", model.threshold())),
     ];
+    let raises: Vec<_> = model
+        .records()
+        .iter()
+        .map(|&RecordRange { column, weight, highest, width }| Raise { column, weight, highest, width })
+        .collect();
     let graph = iforest_onnx::write(
         model.forest(),
+        &raises,
         &Description {
             producer: ("zeek-iforest", version),
             doc: "The anomaly score of connections, from the matrix that `zeek-iforest features -m MODEL` writes",
