@@ -49,7 +49,7 @@ start() {
 # Waits until a run's conn.log has so many lines.
 logged() {
 	for _ in $(seq 600); do
-		if [ "$(grep -vc '^#' "$1/conn.log" 2>/dev/null)" -ge "$2" ]; then return; fi
+		if [ -e "$1/conn.log" ] && [ "$(grep -vc "^#" "$1/conn.log")" -ge "$2" ]; then return; fi
 		sleep 0.2
 	done
 	fail "$1: conn.log has $(grep -vc '^#' "$1/conn.log") lines, not $2"

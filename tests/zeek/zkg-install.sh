@@ -41,10 +41,14 @@ scripts=$(grep -c 'IForest/main\|zeek-iforest/main\|zeek-iforest/./main' loaded_
 # With nothing set it learns, and then scores.
 (
 	mkdir learnt && cd learnt
-	zeek -C -r "$repository/tests/data/lab-day2.pcap" packages IForest::learn_after=1000
+	"$repository/tests/btest/Scripts/repeat-pcap" "$repository/tests/data/lab-day1.pcap" long.pcap 8 6
+	zeek -C -r long.pcap packages
 	zeek-cut anomaly_score <conn.log | tail -n 1 | grep -q '^0\.' || fail "nothing was learnt"
 )
 # Whoever loads both copies gets one.
 zeek -C -r "$repository/tests/data/lab-day1.pcap" packages IForest IForest::model_file=lab.model
+
+# And on an interface, through restarts.
+"$repository/tests/zeek/live.sh"
 
 echo "zkg-install: ok"

@@ -178,8 +178,9 @@ impl Sensor {
     pub(crate) fn load_memory(&mut self, file: &[u8]) -> Result<(), String> {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(()) };
         let memory = caught(|| Memory::load(&file).map_err(|refusal| refusal.to_string()));
-        self.remember(memory.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?);
-        Ok(())
+        let memory = memory.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?;
+        let sound = self.remember(memory);
+        sound.then_some(()).ok_or_else(|| format!("{}: is damaged: it holds what no connection gives", file.display()))
     }
 
     pub(crate) fn take_sample(&mut self, most: usize) -> Vec<u8> {

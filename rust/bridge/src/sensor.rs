@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{Connection, Detector, Drift, Extractor, Memory, Model, Row, in_words, learner};
+use detector::{Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Row, in_words, learner};
 
 use crate::fault::{caught, silence};
 use crate::ffi::{ConnectionView, Description, Outcome, Reasons, Statistics, Verdict};
@@ -134,33 +134,32 @@ impl Sensor {
     pub(crate) fn memory(&self) -> Option<Memory> {
         match &self.scoring {
             Scoring::Off => None,
-            Scoring::Extracting(extractor) => {
-                Some(Memory { extractor: Extractor::clone(extractor), ..Memory::default() })
-            }
+            Scoring::Extracting(extractor) => Some(Memory::new(extractor, &Evidence::new())),
             Scoring::On(at_work) => {
                 let (extractor, evidence) = at_work.detector.memory();
-                Some(Memory {
-                    extractor: extractor.clone(),
-                    evidence: evidence.clone(),
-                    drift: at_work.drift.slices().copied().collect(),
-                    version: at_work.detector.model().provenance().trained_at,
-                })
+                let mut memory = Memory::new(extractor, evidence);
+                memory.drift = at_work.drift.slices().copied().collect();
+                memory.version = at_work.detector.model().provenance().trained_at;
+                Some(memory)
             }
         }
     }
 
-    /// Goes on with what was remembered. The distribution of scores is that of one model.
-    pub(crate) fn remember(&mut self, memory: Memory) {
+    /// Goes on with what was remembered, if it can be. The distribution of scores is that of one model.
+    pub(crate) fn remember(&mut self, memory: Memory) -> bool {
+        let (drift, version) = (memory.drift.clone(), memory.version);
+        let Some((kept, evidence)) = memory.recall() else { return false };
         match &mut self.scoring {
             Scoring::Off => {}
-            Scoring::Extracting(extractor) => **extractor = memory.extractor,
+            Scoring::Extracting(extractor) => **extractor = kept,
             Scoring::On(at_work) => {
-                at_work.detector.remember(memory.extractor, memory.evidence);
-                if at_work.detector.model().provenance().trained_at == memory.version {
-                    at_work.drift.resume(&memory.drift);
+                at_work.detector.remember(kept, evidence);
+                if at_work.detector.model().provenance().trained_at == version {
+                    at_work.drift.resume(&drift);
                 }
             }
         }
+        true
     }
 
     pub(crate) fn model(&self) -> Option<&Arc<Model>> {

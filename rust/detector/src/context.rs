@@ -5,7 +5,7 @@
 
 mod distinct;
 mod rhythm;
-mod table;
+pub(crate) mod table;
 
 use distinct::Distinct;
 use rhythm::Rhythm;
@@ -26,11 +26,19 @@ const HOSTS: u32 = 16;
 const SERVICES: u32 = 18;
 
 /// What is known of the hosts of all connections so far.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     originators: Table<Originator>,
     responders: Table<Responder>,
     services: Table<Service>,
+}
+
+/// A context in a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    originators: table::Kept<Originator>,
+    responders: table::Kept<Responder>,
+    services: table::Kept<Service>,
 }
 
 /// A host as originator.
@@ -96,12 +104,24 @@ impl Default for Context {
 }
 
 impl Context {
-    /// Whether a context that was kept in a file is such as connections give.
-    pub(crate) fn is_sound(&self) -> bool {
+    /// What a file is to keep of it.
+    pub(crate) fn keep(&self) -> Kept {
+        Kept {
+            originators: self.originators.keep(),
+            responders: self.responders.keep(),
+            services: self.services.keep(),
+        }
+    }
+
+    /// The context that was kept; none if it is not such as connections give.
+    pub(crate) fn from_kept(kept: Kept) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
-        self.originators.is_sound(HOSTS, |it| counts(&[it.new_services]))
-            && self.responders.is_sound(HOSTS, |it| counts(&[it.connections, it.failed]))
-            && self.services.is_sound(SERVICES, |it| counts(&[it.count, it.bytes]) && it.rhythm.is_sound())
+        let Kept { originators, responders, services } = kept;
+        Some(Self {
+            originators: Table::from_kept(originators, HOSTS, |it| counts(&[it.new_services]))?,
+            responders: Table::from_kept(responders, HOSTS, |it| counts(&[it.connections, it.failed]))?,
+            services: Table::from_kept(services, SERVICES, |it| counts(&[it.count, it.bytes]) && it.rhythm.is_sound())?,
+        })
     }
 
     /// Takes a connection in and says what the context makes of it.

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Keys, Table};
+use crate::context::{Keys, Table, table};
 use crate::{Connection, Model};
 
 /// What a connection may surprise by without adding to the sum, beyond what connections do on average. Of traffic like
@@ -67,7 +67,7 @@ impl Verdict {
 }
 
 /// The sums, in bounded memory: about 5 megabytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Evidence {
     services: Table<Sum>,
     /// The average surprise, and of how many connections, up to [`AVERAGED`].
@@ -83,6 +83,16 @@ struct Sum {
     sum: f32,
     connections: u32,
     told: bool,
+}
+
+/// Evidence in a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    services: table::Kept<Sum>,
+    pub(crate) average: f32,
+    averaged: f32,
+    ration: f64,
+    until: Option<i64>,
 }
 
 impl Default for Evidence {
@@ -131,17 +141,18 @@ impl Evidence {
         Verdict { score, anomalous: true, sustained: Some(sum.connections) }
     }
 
-    /// None yet, but for the average surprise.
-    #[cfg(test)]
-    pub(crate) fn averaging(average: f32) -> Self {
-        Self { average, ..Self::default() }
+    /// What a file is to keep of it.
+    pub(crate) fn keep(&self) -> Kept {
+        let Self { average, averaged, ration, until, .. } = *self;
+        Kept { services: self.services.keep(), average, averaged, ration, until }
     }
 
-    /// Whether evidence that was kept in a file is such as connections give.
-    pub(crate) fn is_sound(&self) -> bool {
-        self.services.is_sound(SERVICES, |sum| sum.sum.is_finite())
-            && [self.average, self.averaged].iter().all(|number| number.is_finite())
-            && self.ration.is_finite()
+    /// The evidence that was kept; none if it is not such as connections give.
+    pub(crate) fn from_kept(kept: Kept) -> Option<Self> {
+        let Kept { services, average, averaged, ration, until } = kept;
+        let services = Table::from_kept(services, SERVICES, |sum| sum.sum.is_finite())?;
+        let sound = average.is_finite() && averaged.is_finite() && ration.is_finite();
+        sound.then_some(Self { services, average, averaged, ration, until })
     }
 
     /// How much more than allowed a connection surprises.

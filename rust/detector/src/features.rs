@@ -1,6 +1,5 @@
 //! Feature extraction: a connection, and what was seen before it, as a row of numbers.
 
-use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use crate::context::{Context, Keys};
@@ -16,7 +15,7 @@ pub type Row = [f32; N_FEATURES];
 ///
 /// It remembers what it was shown, in bounded memory: the same sequence of connections gives the same rows, whether it
 /// comes from the sensor or from a log.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Extractor {
     context: Context,
 }
@@ -27,9 +26,12 @@ impl Extractor {
         Self::default()
     }
 
-    /// Whether one that was kept in a file is such as connections give.
-    pub(crate) fn is_sound(&self) -> bool {
-        self.context.is_sound()
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn with_context(context: Context) -> Self {
+        Self { context }
     }
 
     /// The connection's row. Call it once per connection, in order.

@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::context::{self, Context};
 use crate::sealed::{Broken, Seal};
-use crate::{Counts, Evidence, Extractor, schema};
+use crate::{Counts, Evidence, Extractor, evidence, schema};
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 1, max_payload: MAX_PAYLOAD };
 
-/// What is remembered of hosts, of evidence against services, and of the latest scores.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// What is remembered of hosts, of evidence against services, and of the latest scores: a copy, which another thread can
+/// write while the detector goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Memory {
-    /// Of hosts.
-    pub extractor: Extractor,
-    /// Of evidence against services.
-    pub evidence: Evidence,
+    context: context::Kept,
+    evidence: evidence::Kept,
     /// How live scores were distributed: the window of [`Drift`](crate::Drift).
     pub drift: Vec<Counts>,
     /// The version of the model that gave those scores.
@@ -69,6 +69,18 @@ pub enum MemoryError {
 }
 
 impl Memory {
+    /// Of hosts and services; no score yet.
+    pub fn new(extractor: &Extractor, evidence: &Evidence) -> Self {
+        let (context, evidence) = (extractor.context().keep(), evidence.keep());
+        Self { context, evidence, drift: Vec::new(), version: 0 }
+    }
+
+    /// What an extractor and the evidence go on from; none if it is not such as connections give.
+    pub fn recall(self) -> Option<(Extractor, Evidence)> {
+        let extractor = Extractor::with_context(Context::from_kept(self.context)?);
+        Some((extractor, Evidence::from_kept(self.evidence)?))
+    }
+
     /// The bytes of its file.
     ///
     /// # Errors
@@ -78,7 +90,7 @@ impl Memory {
         Ok(SEAL.close(&payload.map_err(|cause| MemoryError::Encode(cause.to_string()))?))
     }
 
-    /// Reads its file, everything in it checked.
+    /// Reads its file. What it says is checked by [`Memory::recall`].
     ///
     /// # Errors
     /// The [`MemoryError`] that says why nothing is remembered, naming the file.
@@ -95,10 +107,7 @@ impl Memory {
         }
         let (memory, _) = bincode::serde::decode_from_slice::<Self, _>(payload.get(head..).unwrap_or_default(), config)
             .map_err(|cause| invalid(&cause.to_string()))?;
-        match memory.extractor.is_sound() && memory.evidence.is_sound() {
-            true => Ok(memory),
-            false => Err(invalid("it holds what no connection gives")),
-        }
+        Ok(memory)
     }
 }
 
@@ -117,24 +126,29 @@ mod tests {
         c
     }
 
+    fn extractor() -> Extractor {
+        let mut extractor = Extractor::new();
+        (0..500).for_each(|i| _ = extractor.extract(&connection(i)));
+        extractor
+    }
+
     fn memory() -> Memory {
-        let mut memory = Memory { drift: vec![[3; _], [5; _]], version: 9, ..Memory::default() };
-        (0..500).for_each(|i| _ = memory.extractor.extract(&connection(i)));
-        memory
+        Memory { drift: vec![[3; _], [5; _]], version: 9, ..Memory::new(&extractor(), &Evidence::new()) }
     }
 
     #[test]
     fn what_was_seen_before_a_restart_counts_after_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory");
-        let mut memory = memory();
+        let memory = memory();
         sealed::write(&path, &memory.to_bytes().unwrap()).unwrap();
-        let mut again = Memory::load(&path).unwrap();
+        let again = Memory::load(&path).unwrap();
         assert_eq!((&again.drift, again.version), (&memory.drift, 9));
-        let mut anew = Extractor::new();
+        let (mut same, mut anew) = (extractor(), Extractor::new());
+        let (mut again, _) = again.recall().unwrap();
         for i in 500..600 {
-            let row = memory.extractor.extract(&connection(i));
-            assert_eq!(again.extractor.extract(&connection(i)), row);
+            let row = same.extract(&connection(i));
+            assert_eq!(again.extract(&connection(i)), row);
             assert_ne!(anew.extract(&connection(i)), row);
         }
     }
@@ -153,9 +167,9 @@ mod tests {
         assert_eq!(refusal(b"#separator"), "is something else");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
         assert_eq!(refusal(&SEAL.close(&other)), "is of another version of the features");
-        let mut infinite = memory();
-        infinite.evidence = Evidence::averaging(f32::NAN);
-        assert_eq!(refusal(&infinite.to_bytes().unwrap()), "is damaged: it holds what no connection gives");
+        let mut damaged = memory();
+        damaged.evidence.average = f32::NAN;
+        assert!(damaged.recall().is_none());
     }
 
     proptest! {
@@ -169,8 +183,8 @@ mod tests {
             // Behind a checksum that holds.
             for payload in [&bytes, &payload] {
                 sealed::write(&path, &SEAL.close(payload)).unwrap();
-                if let Ok(mut memory) = Memory::load(&path) {
-                    let row = memory.extractor.extract(&connection(1));
+                if let Some((mut extractor, _)) = Memory::load(&path).ok().and_then(Memory::recall) {
+                    let row = extractor.extract(&connection(1));
                     prop_assert!(row.iter().all(|value| value.is_finite()));
                 }
             }

@@ -4,14 +4,10 @@
 //! An entry seen once, or not within a day, goes before one that came back: a scan from a million addresses, each seen
 //! once, churns the single-visit entries and leaves the hosts that matter in place.
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// One bucket's slots. Enough that a bucket full of regulars is rare at the load the table is made for.
 const WAYS: usize = 8;
-
-/// No table is larger than this, as a power of 2.
-const LARGEST: u32 = 20;
 
 /// An entry not seen for so long (a day, in microseconds) is no longer worth more than a newcomer.
 const STALE: i64 = 86_400_000_000;
@@ -91,38 +87,26 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> Table<T> {
-    /// Whether a table that was read is one of `1 << bits` entries, of which each `holds` what it should.
-    pub(crate) fn is_sound(&self, bits: u32, mut holds: impl FnMut(&T) -> bool) -> bool {
-        self.buckets.len() * WAYS == 1 << bits && self.occupied().all(|slot| holds(&slot.value))
+/// The entries of a table, to be kept in a file: copying them takes no longer than there are many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept<T>(Vec<Slot<T>>);
+
+impl<T: Copy + Default> Table<T> {
+    /// Its entries.
+    pub(crate) fn keep(&self) -> Kept<T> {
+        Kept(self.buckets.as_flattened().iter().filter(|slot| slot.key != 0).copied().collect())
     }
 
-    fn occupied(&self) -> impl Iterator<Item = &Slot<T>> + Clone {
-        self.buckets.as_flattened().iter().filter(|slot| slot.key != 0)
-    }
-}
-
-/// As its size and the entries that are there.
-impl<T: Serialize> Serialize for Table<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let size = (self.buckets.len() * WAYS).ilog2();
-        (size, self.occupied().collect::<Vec<_>>()).serialize(serializer)
-    }
-}
-
-impl<'de, T: Copy + Default + Deserialize<'de>> Deserialize<'de> for Table<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (bits, slots) = <(u32, Vec<Slot<T>>)>::deserialize(deserializer)?;
-        if !(3..=LARGEST).contains(&bits) {
-            return Err(D::Error::custom("a table of a size that none has"));
-        }
+    /// A table of `1 << bits` entries with those of another of that size; none if there are more to a bucket than it
+    /// holds, or one of them is not `sound`.
+    pub(crate) fn from_kept(kept: Kept<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
         let mut table = Self::new(bits);
-        for slot in slots {
+        for slot in kept.0 {
             let bucket = table.bucket(slot.key);
             let free = table.buckets[bucket].iter_mut().find(|free| free.key == 0 || free.key == slot.key);
-            *free.ok_or_else(|| D::Error::custom("more entries in a bucket than it holds"))? = slot;
+            *free.filter(|_| sound(&slot.value))? = slot;
         }
-        Ok(table)
+        Some(table)
     }
 }
 
@@ -171,6 +155,19 @@ mod tests {
         }
         (11..=18).for_each(|key| _ = table.visit(key, 10));
         assert!((11..=18).all(|key| table.visit(key, 11).since.is_some()));
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let mut table: Table<u32> = Table::new(10);
+        (0..3000).for_each(|i| *table.visit(hash(i % 500), i as i64).value += 1);
+        let mut again = Table::from_kept(table.keep(), 10, |_| true).unwrap();
+        for i in 0..600 {
+            let (a, b) = (table.visit(hash(i), 4000), again.visit(hash(i), 4000));
+            assert_eq!((a.since, *a.value), (b.since, *b.value));
+        }
+        assert!(Table::from_kept(table.keep(), 10, |&n| n < 2).is_none());
+        assert!(Table::from_kept(table.keep(), 3, |_| true).is_none(), "a smaller table has no room");
     }
 
     #[test]
