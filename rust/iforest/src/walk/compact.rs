@@ -7,8 +7,8 @@
 //! exact because a threshold whose low bits are zero is passed by a key if and only if it is passed by the key rounded
 //! down.
 //!
-//! A tree is complete, children of node `i` at `2i` and `2i + 1` from the root at 1, so there is no link to follow.
-//! The index is a `u8` and the arrays have 256 entries: no step can leave them, and an eighth step drops the top bit.
+//! A tree is complete, children of node `i` at `2i` and `2i + 1` from the root at 1, so there is no link to follow. The
+//! arrays have 256 entries and are indexed by the low byte: no step can leave them, and the leaves begin again at 0.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,12 @@ const ROWS: usize = 8;
 /// Rows walk a tree while it is in the first-level cache, so many times [`ROWS`] of them.
 const ROUNDS: usize = 4;
 
+/// A row's key of each column that is cut, plus one: to ask whether the key is not below the threshold is then to ask
+/// whether the threshold is below it, to which a processor leaves the answer in its carry.
 type Keys = [u32; MAX_COLUMNS];
+
+/// Below a leaf the words are 0, of column 0: the right way, whether or not that column is cut.
+const NO_KEYS: Keys = [1; MAX_COLUMNS];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Compact {
@@ -76,11 +81,11 @@ impl Compact {
     }
 
     pub(crate) fn units(&self, row: &[f32]) -> u64 {
-        let mut keys = [0; MAX_COLUMNS];
+        let mut keys = NO_KEYS;
         self.set_keys(row, &mut keys);
         let mut sum = 0;
         for trees in self.trees.as_chunks::<TREES>().0 {
-            let mut at = [1u8; TREES];
+            let mut at = [1; TREES];
             for _ in 0..self.height {
                 for (at, tree) in at.iter_mut().zip(trees) {
                     *at = tree.step(*at, &keys);
@@ -92,7 +97,7 @@ impl Compact {
     }
 
     pub(crate) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
-        let mut keys_of = [[[0; MAX_COLUMNS]; ROWS]; ROUNDS];
+        let mut keys_of = [[NO_KEYS; ROWS]; ROUNDS];
         let blocks = rows.blocks(ROUNDS * ROWS);
         for (block, units) in blocks.zip(units.chunks_mut(ROUNDS * ROWS)) {
             for (keys, row) in keys_of.as_flattened_mut().iter_mut().zip(block.iter()) {
@@ -101,7 +106,7 @@ impl Compact {
             units.fill(0);
             for tree in &self.trees[..self.n_trees] {
                 for (keys_of, units) in keys_of.iter().zip(units.chunks_mut(ROWS)) {
-                    let mut at = [1u8; ROWS];
+                    let mut at = [1; ROWS];
                     for _ in 0..self.height {
                         for (at, keys) in at.iter_mut().zip(keys_of) {
                             *at = tree.step(*at, keys);
@@ -118,7 +123,7 @@ impl Compact {
     fn set_keys(&self, row: &[f32], keys: &mut Keys) {
         for &column in &self.columns {
             let column = usize::from(column) % MAX_COLUMNS;
-            keys[column] = (key(row[column]) & !COLUMN_MASK) | column as u32;
+            keys[column] = ((key(row[column]) & !COLUMN_MASK) | column as u32) + 1;
         }
     }
 }
@@ -156,14 +161,28 @@ impl CompleteTree {
         Some(complete)
     }
 
-    fn step(&self, at: u8, keys: &Keys) -> u8 {
-        let node = self.nodes[usize::from(at)];
-        (at << 1) | u8::from(keys[(node & COLUMN_MASK) as usize] >= node)
+    fn step(&self, at: u32, keys: &Keys) -> u32 {
+        let node = self.nodes[usize::from(at as u8)];
+        twice_and(at, node < keys[(node & COLUMN_MASK) as usize])
     }
 
-    fn leaf(&self, at: u8) -> u64 {
-        u64::from(self.leaves[usize::from(at)])
+    fn leaf(&self, at: u32) -> u64 {
+        u64::from(self.leaves[usize::from(at as u8)])
     }
+}
+
+/// `2 at`, and one more to the right. This is one instruction, in place of the three that a compiler makes of the sum: of
+/// eight to a step, two less, which is a fifth of the time.
+#[cfg(target_arch = "x86_64")]
+fn twice_and(at: u32, right: bool) -> u32 {
+    let mut sum = 0;
+    core::arch::x86_64::_addcarry_u32(right.into(), at, at, &mut sum);
+    sum
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn twice_and(at: u32, right: bool) -> u32 {
+    2 * at + u32::from(right)
 }
 
 #[cfg(test)]
