@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use crate::extent::{Extent, chance_of_parting};
-use crate::params::MAX_GROUPS;
 use crate::path_length::UNITS_PER_EDGE;
 use crate::steps::Steps;
 use crate::tree::Tree;
@@ -88,8 +87,7 @@ impl Scorer {
 
     /// The score of one row.
     pub(crate) fn score(&self, row: &[f32]) -> f64 {
-        let mut powers = [0.0; MAX_GROUPS];
-        self.mean.of(self.powers(row, &mut powers))
+        self.mean.of(self.powers(row))
     }
 
     /// The scores of many rows, in order; `scores` is appended to.
@@ -114,26 +112,23 @@ impl Scorer {
                     }
                 }
             }
-            scores.extend(powers.chunks_exact(n_groups).map(|powers| self.mean.of(powers)));
+            scores.extend(powers.chunks_exact(n_groups).map(|powers| self.mean.of(powers.iter().copied())));
         }
     }
 
     /// The score of a row with, in one column after the other, the value of another row. Only the groups that the
     /// column is in are scored again.
     pub(crate) fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
-        let mut powers = [0.0; MAX_GROUPS];
-        let powers = self.powers(row, &mut powers);
+        let powers: Vec<f64> = self.powers(row).collect();
         let mut row = row.to_vec();
         let without = (0..row.len()).map(|column| {
             let value = std::mem::replace(&mut row[column], usual[column]);
-            let mut powers: Vec<f64> = powers.to_vec();
-            for (power, group) in powers.iter_mut().zip(&self.groups) {
-                if group.columns.contains(&(column as u16)) {
-                    *power = self.power(group, &row);
-                }
-            }
+            let powers = self.groups.iter().zip(&powers).map(|(group, &power)| {
+                if group.columns.contains(&(column as u16)) { self.power(group, &row) } else { power }
+            });
+            let score = self.mean.of(powers);
             row[column] = value;
-            self.mean.of(&powers)
+            score
         });
         without.collect()
     }
@@ -149,12 +144,8 @@ impl Scorer {
 
     /// The score of a row over as many trees of each group, with path lengths that sum up to this many units.
     pub(crate) fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
-        let mut powers = [0.0; MAX_GROUPS];
-        let powers = &mut powers[..self.groups.len()];
-        for (power, ((group, &units), &trees)) in powers.iter_mut().zip(self.groups.iter().zip(sums).zip(trees)) {
-            *power = self.mean.power(self.exponent(group, row, units, trees));
-        }
-        self.mean.of(powers)
+        let powers = self.groups.iter().zip(sums).zip(trees);
+        self.mean.of(powers.map(|((group, &units), &trees)| self.mean.power(self.exponent(group, row, units, trees))))
     }
 
     /// The path lengths of a row, in units, by group.
@@ -170,12 +161,8 @@ impl Scorer {
     }
 
     /// What each group adds to the mean of powers.
-    fn powers<'p>(&self, row: &[f32], powers: &'p mut [f64; MAX_GROUPS]) -> &'p mut [f64] {
-        let powers = &mut powers[..self.groups.len()];
-        for (power, group) in powers.iter_mut().zip(&self.groups) {
-            *power = self.power(group, row);
-        }
-        powers
+    fn powers(&self, row: &[f32]) -> impl ExactSizeIterator<Item = f64> {
+        self.groups.iter().map(|group| self.power(group, row))
     }
 
     fn power(&self, group: &Group, row: &[f32]) -> f64 {
@@ -219,12 +206,10 @@ impl Mean {
         libm::exp2(self.emphasis * exponent)
     }
 
-    fn of(self, powers: &[f64]) -> f64 {
-        if let [score] = *powers {
-            return score;
-        }
-        let mean = powers.iter().sum::<f64>() / powers.len() as f64;
-        libm::exp2(libm::log2(mean) / self.emphasis)
+    fn of(self, powers: impl ExactSizeIterator<Item = f64>) -> f64 {
+        let n = powers.len();
+        let sum = powers.sum::<f64>();
+        if n == 1 { sum } else { libm::exp2(libm::log2(sum / n as f64) / self.emphasis) }
     }
 }
 

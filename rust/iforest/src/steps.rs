@@ -55,7 +55,13 @@ impl Steps {
         let value = row[usize::from(self.column)];
         let (first, last) = self.grid.steps(value);
         let key = key(value);
-        first + self.begins[first + 1..=last].partition_point(|&begin| begin <= key)
+        let candidates = &self.begins[first + 1..=last];
+        let has_begun = |&&begin: &&u32| begin <= key;
+        match candidates.len() {
+            // As nearly always.
+            0..=4 => first + candidates.iter().take_while(has_begun).count(),
+            _ => first + candidates.partition_point(|begin| has_begun(&begin)),
+        }
     }
 
     /// The path length on a step, in units.
