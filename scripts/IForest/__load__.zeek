@@ -3,6 +3,7 @@
 @ifndef ( IForest::model_file )
 @load ./main
 @load ./learn
+@load ./connection
 @load ./cluster
 @load ./drift
 @load ./telemetry

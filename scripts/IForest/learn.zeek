@@ -99,6 +99,9 @@ global last_save = double_to_time(0.0);
 # Whether the background will be looked at without being asked.
 global looking = F;
 
+# Whether this node learns from the connections it sees: what learns() says, without a call for each of them.
+global learning = F;
+
 # Runs when this node has fitted a model and put it to work.
 global new_model: hook();
 
@@ -298,6 +301,7 @@ event take_turn()
 # Goes on where the last run ended.
 function restore()
 	{
+	learning = T;
 	__start_learning(reservoir_rows, reservoir_half_life);
 
 	if ( state == "" )
@@ -339,7 +343,10 @@ function change_learning(on: bool)
 	if ( on )
 		restore();
 	else
+		{
+		learning = F;
 		__stop_learning();
+		}
 	}
 
 function change_learn(id: string, value: bool): bool
@@ -395,19 +402,6 @@ event zeek_init() &priority=-5
 		}
 
 	schedule learning_interval { take_turn() };
-	}
-
-# After the score (3), which leaves behind what is learnt from.
-event connection_state_remove(c: connection) &priority=2
-	{
-	# As learns() says; a call of it costs every connection.
-	if ( ! learn || model_file != "" || ! hook learn_policy(c) )
-		return;
-
-	__learn();
-
-	if ( fits() )
-		fit_if_due();
 	}
 
 event zeek_done()

@@ -179,12 +179,3 @@ function report(c: connection)
 	                    $conn=c,
 	                    $identifier=cat(c$id$orig_h, __main_reason())));
 	}
-
-# After the record is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score.
-event connection_state_remove(c: connection) &priority=3
-	{
-	if ( ! hook score_policy(c) )
-		__pass_by(c$conn);
-	else if ( __score(c$conn) )
-		report(c);
-	}

@@ -85,7 +85,7 @@ void start_learning(uint64_t rows, double half_life) { sensor().start_learning(r
 
 void stop_learning() { sensor().stop_learning(); }
 
-void learn() { sensor().learn(); }
+bool learn(uint64_t after) { return sensor().learn(after); }
 
 bool fit_is_due(uint64_t after) { return sensor().fit_is_due(after); }
 

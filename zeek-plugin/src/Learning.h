@@ -13,7 +13,9 @@ namespace plugin::IForest_Scorer {
 
 void start_learning(uint64_t rows, double half_life);
 void stop_learning();
-void learn();
+
+// Learns from the connection handed over last; returns what fit_is_due() does then.
+bool learn(uint64_t after);
 bool fit_is_due(uint64_t after);
 
 // Starts a fit, or with `recalibrate` a calibration of the model at work.

@@ -76,9 +76,11 @@ bool score(zeek::Val* val) {
     if ( verdict.outcome == iforest::Outcome::Scored ) {
         conn_info.SetScore(*info, verdict.score);
 
-    if ( verdict.anomalous )
-        conn_info.SetReasons(*info, std::string(sensor().reasons().text));
-        observe(verdict.score, sensor().scoring_time());
+        if ( verdict.anomalous )
+            conn_info.SetReasons(*info, std::string(sensor().reasons().text));
+
+        if ( const auto seconds = sensor().scoring_time(); seconds >= 0.0 )
+            observe(verdict.score, seconds);
     }
 
     report(verdict.outcome);

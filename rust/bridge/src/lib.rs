@@ -192,8 +192,8 @@ mod ffi {
         /// Learns no more, and forgets what was not fitted yet.
         fn stop_learning(self: &mut Sensor);
 
-        /// Learns from the connection that was handed over last.
-        fn learn(self: &mut Sensor);
+        /// Learns from the connection that was handed over last. Returns what `fit_is_due` does then.
+        fn learn(self: &mut Sensor, after: u64) -> bool;
 
         /// Whether there is no model yet and enough was seen for one: `after` connections, a tenth of them in the
         /// reservoir.

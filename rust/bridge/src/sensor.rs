@@ -282,10 +282,12 @@ impl Sensor {
         }
     }
 
-    pub(crate) fn learn(&mut self) {
-        let (Some(last), Some(reservoir)) = (self.last.take(), &mut self.learning.reservoir) else { return };
-        learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest());
-        self.statistics.learnt += 1;
+    pub(crate) fn learn(&mut self, after: u64) -> bool {
+        if let (Some(last), Some(reservoir)) = (self.last.take(), &mut self.learning.reservoir) {
+            learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest());
+            self.statistics.learnt += 1;
+        }
+        self.fit_is_due(after)
     }
 
     pub(crate) fn scoring_time(&self) -> f64 {
@@ -488,9 +490,9 @@ mod tests {
         assert!(!sensor.busy() && !sensor.fit_is_due(300));
         for i in 0..400 {
             assert!(sensor.score(&view(f64::from(i % 50) / 10.0, 80)).outcome == Outcome::NoModel);
-            sensor.learn();
+            sensor.learn(400);
             // What was learnt from once is not learnt from again.
-            sensor.learn();
+            assert!(!sensor.learn(400));
         }
         assert_eq!((sensor.statistics().seen, sensor.statistics().without_model), (400, 400));
         // Of one originator no more than a quota is kept: not a tenth of what there was.
@@ -563,7 +565,7 @@ mod tests {
         manager.start_learning(1000, 86_400.0);
         for i in 0..12 {
             worker.score(&view(f64::from(i), 80));
-            worker.learn();
+            worker.learn(1000);
         }
         let (first, rest) = (worker.take_sample(10), worker.take_sample(10));
         assert_eq!((worker.statistics().rows, worker.statistics().seen), (0, 0));

@@ -165,18 +165,20 @@ impl Scorer {
         self.groups.iter().map(|group| self.power(group, row))
     }
 
+    #[inline(always)]
     fn power(&self, group: &Group, row: &[f32]) -> f64 {
-        let units = match &group.paths {
-            Paths::Stepped { steps, powers } => {
-                let step = steps.step(row);
-                if !powers[step].is_nan() {
-                    return powers[step];
-                }
-                steps.units_on(step)
+        if let Paths::Stepped { steps, powers } = &group.paths {
+            let power = powers[steps.step(row)];
+            if !power.is_nan() {
+                return power;
             }
-            Paths::Walked(walk) => walk.units(row),
-        };
-        self.mean.power(self.exponent(group, row, units, group.n_trees))
+        }
+        self.power_worked_out(group, row)
+    }
+
+    #[inline(never)]
+    fn power_worked_out(&self, group: &Group, row: &[f32]) -> f64 {
+        self.mean.power(self.exponent(group, row, group.paths.units(row), group.n_trees))
     }
 
     fn exponent(&self, group: &Group, row: &[f32], units: u64, trees: u32) -> f64 {

@@ -25,9 +25,13 @@ pub(crate) struct Steps {
 struct Grid {
     low: f32,
     cells_per_unit: f32,
+    /// The last cell.
+    last: f32,
     /// The first step of each cell, and behind the last cell the last step.
     first: Vec<u32>,
 }
+
+const TWO_TO_23: f32 = 8_388_608.0;
 
 impl Steps {
     /// None where the trees cut several columns. No step reaches across the ends of an extent.
@@ -51,6 +55,7 @@ impl Steps {
     }
 
     /// The step of a row.
+    #[inline(always)]
     pub(crate) fn step(&self, row: &[f32]) -> usize {
         let value = row[usize::from(self.column)];
         let (first, last) = self.grid.steps(value);
@@ -62,11 +67,6 @@ impl Steps {
             0..=4 => first + candidates.iter().take_while(has_begun).count(),
             _ => first + candidates.partition_point(|begin| has_begun(&begin)),
         }
-    }
-
-    /// The path length on a step, in units.
-    pub(crate) fn units_on(&self, step: usize) -> u64 {
-        self.units[step]
     }
 
     /// The path length of a row, in units.
@@ -87,7 +87,8 @@ impl Grid {
         let finite = || begins.iter().map(|&begin| from_key(begin)).filter(|value| value.is_finite());
         let (low, high) = (finite().next().unwrap_or(0.0), finite().next_back().unwrap_or(0.0));
         let cells = Self::CELLS_PER_STEP * begins.len();
-        let mut grid = Self { low, cells_per_unit: cells as f32 / (high - low), first: vec![0; cells + 1] };
+        let (cells_per_unit, last) = (cells as f32 / (high - low), (cells - 1) as f32);
+        let mut grid = Self { low, cells_per_unit, last, first: vec![0; cells + 1] };
         // The cells of values rise with them: the last step that begins in an earlier cell is the first of this one.
         let mut step = 0;
         for cell in 1..=cells {
@@ -99,10 +100,14 @@ impl Grid {
         grid
     }
 
-    /// What is too small, or missing, is in the first cell, what is too large in the last. (By way of `u32`, which costs
-    /// half of what `usize` does.)
+    /// What is too small, or missing, is in the first cell, what is too large in the last.
     fn cell(&self, value: f32) -> usize {
-        (((value - self.low) * self.cells_per_unit) as u32 as usize).min(self.first.len() - 2)
+        let at = (value - self.low) * self.cells_per_unit;
+        let at = if at > 0.0 { at } else { 0.0 };
+        let at = if at < self.last { at } else { self.last };
+        // With 2^23 added, a whole number stands in the low bits: rounded, which a grid may as well be. To convert it
+        // takes twice the instructions, for what is checked once more.
+        ((at + TWO_TO_23).to_bits() - TWO_TO_23.to_bits()) as usize
     }
 
     /// The first and the last step that a value may be on.
@@ -188,7 +193,7 @@ mod tests {
             let mut seen = vec![None; steps.iter().count()];
             for x in probes.into_iter().chain(edges).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
                 let step = steps.step(&[0.0, x]);
-                prop_assert_eq!(steps.units_on(step), walk.units(&[0.0, x]), "{}", x);
+                prop_assert_eq!(steps.units(&[0.0, x]), walk.units(&[0.0, x]), "{}", x);
                 let all_beyond = *seen[step].get_or_insert(beyond(x));
                 prop_assert_eq!(all_beyond, beyond(x), "{}", x);
             }
