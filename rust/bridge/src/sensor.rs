@@ -236,8 +236,9 @@ impl Sensor {
                 self.statistics.scored += 1;
                 self.statistics.flagged += u64::from(anomalous);
                 // By the model's own threshold: one set by hand says what to report, not what is usual.
-                self.last =
-                    Some(Last { connection: lasting(&connection), row: *detector.row(), flagged: verdict.anomalous });
+                let last =
+                    || Last { connection: lasting(&connection), row: *detector.row(), flagged: verdict.anomalous };
+                self.last = self.learning.reservoir.is_some().then(last);
                 Verdict { outcome: Outcome::Scored, anomalous, score }
             }
             Err(cause) => {

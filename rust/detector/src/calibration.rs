@@ -89,7 +89,7 @@ impl Surprise {
     }
 
     pub(crate) fn of(&self, score: f64) -> f32 {
-        self.0.get((score * Self::STEPS) as usize).copied().unwrap_or(0.0)
+        self.0.get((score * Self::STEPS) as u32 as usize).copied().unwrap_or(0.0)
     }
 }
 

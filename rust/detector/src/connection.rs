@@ -1,5 +1,7 @@
 //! A connection as Zeek's conn.log describes it, borrowed from wherever it came.
 
+use crate::scale::nearest;
+
 /// An IP address, 16 bytes in network order; an IPv4 address is mapped (`::ffff:a.b.c.d`), as Zeek holds it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub [u8; 16]);
@@ -88,9 +90,9 @@ impl Connection<'_> {
     pub fn micros(seconds: f64) -> i64 {
         // Whole seconds apart: what follows the point of a present-day timestamp then has so few bits that the product
         // is exact, and the only rounding is the one meant.
-        let whole = seconds.trunc();
-        let micros = ((seconds - whole) * 1e6).round_ties_even();
-        (whole as i64).saturating_mul(1_000_000).saturating_add(micros as i64)
+        let whole = seconds as i64;
+        let micros = nearest((seconds - whole as f64) * 1e6);
+        whole.saturating_mul(1_000_000).saturating_add(micros as i64)
     }
 }
 
@@ -226,6 +228,7 @@ mod tests {
         assert_eq!(Connection::micros(-0.000_001), -1);
         assert_eq!(Connection::micros(f64::NAN), 0);
         assert_eq!(Connection::micros(f64::INFINITY), i64::MAX);
+        assert_eq!(Connection::micros(-1e300), i64::MIN);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Extractor {
         let duration = c.duration.unwrap_or(0).max(0);
         let a_second = 1e6 / duration.max(1000) as f32;
         let mut row = [0.0; N_FEATURES];
-        let mut set = |column: Column, value: f32| row[column as usize] = on_grid(value);
+        let mut set = |column: Column, value: f32| row[column as usize] = value;
         set(Column::OrigBytes, log2(c.orig.bytes.unwrap_or(0) as f32));
         set(Column::RespBytes, log2(c.resp.bytes.unwrap_or(0) as f32));
         set(Column::ByteRate, log2(bytes as f32 * a_second));
@@ -70,7 +70,7 @@ impl Extractor {
         set(Column::ServiceCount, context.service_count);
         set(Column::ServiceBytes, context.service_bytes);
         set(Column::Beat, context.beat);
-        row
+        row.map(on_grid)
     }
 }
 

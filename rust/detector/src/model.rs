@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::baseline::{Baseline, RecordRange};
 use crate::calibration::{SCORE_UNITS, Surprise};
 use crate::rarity::Rarity;
+use crate::scale::nearest;
 use crate::sealed::{self, Broken, Seal};
 use crate::{Calibration, Row, evidence, schema};
 
@@ -193,7 +194,7 @@ impl Model {
 
     /// A score as it is kept and compared.
     pub(crate) fn in_millionths(&self, score: f64) -> f64 {
-        (score * SCORE_UNITS).round_ties_even() / SCORE_UNITS
+        nearest(score * SCORE_UNITS) / SCORE_UNITS
     }
 
     /// The row as the forest sees it: categories by how rare they were in training.

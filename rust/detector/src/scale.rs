@@ -1,17 +1,19 @@
 //! The scale of a row's numbers: compressed by a logarithm, rounded to a grid.
 
-/// Values are rounded to multiples of 1/1024: finer differences tell nothing, and coarse ones let the forest keep short
+/// The nearest multiple of 1/1024, ties to even: finer differences tell nothing, and coarse ones let the forest keep short
 /// thresholds.
-const GRID: f32 = 1024.0;
-
-/// The nearest multiple of 1/1024.
 pub(crate) fn on_grid(value: f32) -> f32 {
-    let scaled = value * GRID;
-    // Adding and taking away a number whose last bit is worth 1 rounds to integers, ties to even, without a call. From
-    // 2^22 on it would not, but categories, the only values so large, are integers.
-    const ROUNDER: f32 = 12_582_912.0;
-    let rounded = if scaled.abs() < 4_194_304.0 { scaled + ROUNDER - ROUNDER } else { scaled.round_ties_even() };
-    rounded / GRID
+    // From 2^13 on the last bit of a number is worth 1/1024 or more; there a sum is rounded to the grid by itself.
+    const COARSE: f32 = 8192.0;
+    let coarse = COARSE.copysign(value);
+    if value.abs() < COARSE { value + coarse - coarse } else { value }
+}
+
+/// The nearest integer, ties to even, of a number below 2^51: without the call that `f64::round_ties_even` is on
+/// processors of the first generation.
+pub(crate) fn nearest(value: f64) -> f64 {
+    const COARSE: f64 = 1.5 * (1u64 << 52) as f64;
+    value + COARSE - COARSE
 }
 
 /// log2(1 + x) of a number not below 0, linear between the powers of two. It is read off the number's own bits, so it
@@ -29,8 +31,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_grid_is_that_of_rounding_ties_to_even(value in prop_oneof![-1e5f32..1e5, any::<f32>().prop_filter("a number", |x| !x.is_nan())], ties in -100_000..100_000i32) {
-            for value in [value, ties as f32 / (2.0 * GRID)] {
-                prop_assert_eq!(on_grid(value), (value * GRID).round_ties_even() / GRID);
+            for value in [value, ties as f32 / 2048.0] {
+                prop_assert_eq!(on_grid(value), ((f64::from(value) * 1024.0).round_ties_even() / 1024.0) as f32);
+            }
+        }
+
+        #[test]
+        fn the_nearest_integer(value in -1e15..1e15, ties in -100_000..100_000i32) {
+            for value in [value, f64::from(ties) / 2.0] {
+                prop_assert_eq!(nearest(value), value.round_ties_even());
             }
         }
 

@@ -12,22 +12,21 @@ use crate::tree::{Node, Tree};
 #[derive(Clone, Debug)]
 pub(crate) struct Steps {
     column: u16,
-    /// The keys at which the steps begin, ascending; the first is 0.
-    begins: Vec<u32>,
+    /// The values at which the steps begin, ascending; the first is `NaN`, and another behind the last ends a search.
+    begins: Vec<f32>,
     /// The path length on each step, in units of 2^-24 edge.
     units: Vec<u64>,
-    grid: Grid,
+    /// Where to begin to look; none where the steps crowd together.
+    grid: Option<Grid>,
 }
 
-/// The values from the first threshold to the last cut into equal cells: which steps a cell can be on is looked up, and
-/// of those there are one or two.
+/// The values from the first threshold to the last cut into equal cells, of which each knows its first step.
 #[derive(Clone, Debug)]
 struct Grid {
     low: f32,
     cells_per_unit: f32,
     /// The last cell.
     last: f32,
-    /// The first step of each cell, and behind the last cell the last step.
     first: Vec<u32>,
 }
 
@@ -48,25 +47,26 @@ impl Steps {
         let (mut begins, mut units, mut sum) = (Vec::new(), Vec::new(), 0);
         for at_one_key in changes.chunk_by(|a, b| a.0 == b.0) {
             sum += at_one_key.iter().map(|change| change.1).sum::<i64>();
-            begins.push(at_one_key[0].0);
+            begins.push(from_key(at_one_key[0].0));
             units.push(sum as u64);
         }
-        Some(Self { column, grid: Grid::new(&begins), begins, units })
+        let grid = Grid::new(&begins);
+        begins.push(f32::NAN);
+        Some(Self { column, begins, units, grid })
     }
 
-    /// The step of a row.
+    /// The step of a row. A missing value is on the first: no comparison with it is true.
     #[inline(always)]
     pub(crate) fn step(&self, row: &[f32]) -> usize {
         let value = row[usize::from(self.column)];
-        let (first, last) = self.grid.steps(value);
-        let key = key(value);
-        let candidates = &self.begins[first + 1..=last];
-        let has_begun = |&&begin: &&u32| begin <= key;
-        match candidates.len() {
-            // As nearly always.
-            0..=4 => first + candidates.iter().take_while(has_begun).count(),
-            _ => first + candidates.partition_point(|begin| has_begun(&begin)),
+        let Some(grid) = &self.grid else {
+            return self.begins[1..self.units.len()].partition_point(|&begin| value >= begin);
+        };
+        let mut step = grid.first[grid.cell(value)] as usize;
+        while value >= self.begins[step + 1] {
+            step += 1;
         }
+        step
     }
 
     /// The path length of a row, in units.
@@ -76,28 +76,34 @@ impl Steps {
 
     /// The steps: the lowest value, and the path length in units.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (f32, u64)> {
-        self.begins.iter().map(|&begin| from_key(begin)).zip(self.units.iter().copied())
+        self.begins.iter().copied().zip(self.units.iter().copied())
     }
 }
 
 impl Grid {
     const CELLS_PER_STEP: usize = 2;
+    /// With more steps in a cell, they are better searched all at once.
+    const MOST_IN_A_CELL: usize = 8;
 
-    fn new(begins: &[u32]) -> Self {
-        let finite = || begins.iter().map(|&begin| from_key(begin)).filter(|value| value.is_finite());
+    fn new(begins: &[f32]) -> Option<Self> {
+        let finite = || begins.iter().copied().filter(|value| value.is_finite());
         let (low, high) = (finite().next().unwrap_or(0.0), finite().next_back().unwrap_or(0.0));
         let cells = Self::CELLS_PER_STEP * begins.len();
         let (cells_per_unit, last) = (cells as f32 / (high - low), (cells - 1) as f32);
-        let mut grid = Self { low, cells_per_unit, last, first: vec![0; cells + 1] };
+        let mut grid = Self { low, cells_per_unit, last, first: Vec::with_capacity(cells) };
         // The cells of values rise with them: the last step that begins in an earlier cell is the first of this one.
-        let mut step = 0;
-        for cell in 1..=cells {
-            while begins.get(step + 1).is_some_and(|&begin| grid.cell(from_key(begin)) < cell) {
+        let (mut step, mut before) = (0, 0);
+        for cell in 0..cells {
+            while begins.get(step + 1).is_some_and(|&begin| grid.cell(begin) < cell) {
                 step += 1;
             }
-            grid.first[cell] = step as u32;
+            if step - before > Self::MOST_IN_A_CELL {
+                return None;
+            }
+            grid.first.push(step as u32);
+            before = step;
         }
-        grid
+        (begins.len() - before <= Self::MOST_IN_A_CELL).then_some(grid)
     }
 
     /// What is too small, or missing, is in the first cell, what is too large in the last.
@@ -108,12 +114,6 @@ impl Grid {
         // With 2^23 added, a whole number stands in the low bits: rounded, which a grid may as well be. To convert it
         // takes twice the instructions, for what is checked once more.
         ((at + TWO_TO_23).to_bits() - TWO_TO_23.to_bits()) as usize
-    }
-
-    /// The first and the last step that a value may be on.
-    fn steps(&self, value: f32) -> (usize, usize) {
-        let cell = self.cell(value);
-        (self.first[cell] as usize, self.first[cell + 1] as usize)
     }
 }
 
