@@ -24,6 +24,7 @@ event connection_state_remove(c: connection) &priority=3
 	else if ( __score(c$conn) )
 		report(c);
 
-	if ( learning && (! learn_policy_set || hook learn_policy(c)) && __learn(learn_after) && fits() )
-		fit(F);
+	if ( learning )
+		if ( (! learn_policy_set || hook learn_policy(c)) && __learn(learn_after) && fits() )
+			fit(F);
 	}

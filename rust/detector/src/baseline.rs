@@ -54,6 +54,9 @@ impl RecordRange {
     /// How far a value lies above the range, as the share of the stretch in the range stretched to it: 0 within, below 1
     /// always.
     fn beyond(&self, value: f32) -> f64 {
+        if value <= self.highest {
+            return 0.0;
+        }
         // Beyond an infinite value there is nothing.
         let beyond = (f64::from(value) - f64::from(self.highest)).clamp(0.0, f64::from(f32::MAX));
         beyond / (beyond + self.width)
