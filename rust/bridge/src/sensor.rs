@@ -431,6 +431,53 @@ mod tests {
         assert_eq!(connection.ts, Connection::micros(1_700_000_000.25));
     }
 
+    /// A million connections, each from an originator of its own.
+    fn from_everywhere() -> impl Iterator<Item = ConnectionView<'static>> {
+        (0..1_000_000u32).map(|i| {
+            let mut view = view(f64::from(i % 50) / 10.0, 80);
+            view.ts += f64::from(i) / 1e3;
+            view.orig.addr[12..].copy_from_slice(&i.to_be_bytes());
+            view
+        })
+    }
+
+    #[test]
+    fn a_connection_allocates_nothing_unless_it_is_anomalous() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        model().save(&path).unwrap();
+        let mut sensor = new_sensor();
+        sensor.load_model(path.as_os_str().as_bytes()).unwrap();
+        sensor.set_threshold(2.0);
+        let mut allocating = 0;
+        for view in from_everywhere() {
+            let allocated = allocation_counter::measure(|| {
+                assert!(sensor.score(&view).outcome == Outcome::Scored);
+            });
+            allocating += usize::from(allocated.count_total > 0);
+        }
+        assert_eq!(
+            allocating as u64,
+            sensor.statistics().flagged,
+            "only evidence that adds up passes a threshold of 2"
+        );
+    }
+
+    #[test]
+    fn learning_takes_no_more_memory_once_the_reservoir_is_full() {
+        let mut sensor = new_sensor();
+        sensor.start_learning(1000, 86_400.0);
+        let mut traffic = from_everywhere();
+        let learn = |sensor: &mut Sensor, view: ConnectionView<'_>| {
+            sensor.score(&view);
+            sensor.learn(u64::MAX);
+        };
+        traffic.by_ref().take(100_000).for_each(|view| learn(&mut sensor, view));
+        let grown = allocation_counter::measure(|| traffic.by_ref().for_each(|view| learn(&mut sensor, view)));
+        assert_eq!(sensor.statistics().rows, 1000);
+        assert!(grown.bytes_current.abs() < 1 << 20, "{grown:?}");
+    }
+
     #[test]
     fn a_refused_model_leaves_the_one_before_at_work() {
         let directory = tempfile::tempdir().unwrap();
