@@ -6,16 +6,22 @@ use crate::random::Random;
 use crate::tree::{Node, Tree};
 use crate::walk::shorten;
 
+/// Rows are copied so many at a time, as many as a cache line holds of a column.
+const BLOCK: usize = 16;
+
 /// Grows a tree from the rows `sample` names, cutting the columns `features` names; the first of them that is not
 /// constant is the first to be cut.
 pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], mut features: Vec<u16>, random: &mut Random) -> Tree {
     let n = sample.len();
     // The sample is copied to columns: a node then scans contiguous values of the one column it draws.
     let mut columns = vec![0.0; n * rows.n_features()];
-    for (i, &row) in sample.iter().enumerate() {
-        let row = rows.row(row);
-        for &feature in &features {
-            columns[usize::from(feature) * n + i] = row[usize::from(feature)];
+    for (from, sample) in (0..n).step_by(BLOCK).zip(sample.chunks(BLOCK)) {
+        let rows: Vec<&[f32]> = sample.iter().map(|&row| rows.row(row)).collect();
+        for feature in features.iter().map(|&feature| usize::from(feature)) {
+            let column = &mut columns[feature * n + from..][..rows.len()];
+            for (value, row) in column.iter_mut().zip(&rows) {
+                *value = row[feature];
+            }
         }
     }
     let mut growth = Growth { columns, n, height_limit: height_limit(n), nodes: Vec::with_capacity(2 * n), random };
