@@ -1,0 +1,134 @@
+//! What the fuzz targets share: how bytes become connections and sealed files, and what has to hold of whatever is
+//! accepted.
+//!
+//! A target decides what its bytes are; what is checked of the result is decided here, once.
+
+pub mod bytes;
+pub mod log;
+
+use std::sync::{Arc, OnceLock};
+
+use detector::{Connection, Detector, Drift, Extractor, Model, Params, Reservoir, Row, Trainer, in_words, schema};
+use twox_hash::XxHash3_64;
+
+/// The traffic that models and corpora are made of.
+pub const LOG: &[u8] = include_bytes!("../../data/lab-day1.conn.log");
+
+/// The header of a model's file, and of a sample's, before a payload: what a peer can make as well as this software.
+pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend((payload.len() as u64).to_le_bytes());
+    bytes.extend(XxHash3_64::oneshot(payload).to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Bytes as they are where they begin with the magic, else as the payload of a sealed file.
+pub fn as_file(magic: &[u8; 8], data: &[u8]) -> Vec<u8> {
+    if data.starts_with(magic) { data.to_vec() } else { sealed(magic, data) }
+}
+
+/// A model of the lab's first day, small enough to be mutated.
+pub fn model(trees_per_group: usize, sample_size: usize) -> Model {
+    let mut params = Params::default();
+    params.forest.n_trees = params.forest.groups.len() * trees_per_group;
+    params.forest.sample_size = sample_size;
+    let mut trainer = Trainer::new(params);
+    log::connections(LOG, |connection| trainer.observe(connection));
+    let mut model = trainer.fit().expect("the lab's first day is enough for a model");
+    model.set_origin("0.0.0", 1_700_000_000_000_000, vec!["lab".into()]);
+    model
+}
+
+/// The same model for every input of a run.
+pub fn fixed_model() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| model(2, 32))
+}
+
+/// What has to hold of a row, whatever it was made from.
+pub fn check_row(row: &Row) {
+    for (feature, value) in schema::FEATURES.iter().zip(row) {
+        assert!(value.is_finite(), "{} is {value}", feature.name);
+    }
+}
+
+/// What has to hold of a score.
+pub fn check_score(score: f64) {
+    assert!((0.0..=1.0).contains(&score), "{score}");
+    assert!((score * 1e6).fract() == 0.0 || (score * 1e6 - (score * 1e6).round()).abs() < 1e-6, "{score}");
+}
+
+/// Scores a connection, and gives the reasons for it whatever the score.
+pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
+    let verdict = detector.score(connection);
+    check_row(detector.row());
+    check_score(verdict.score);
+    let reasons = detector.reasons(connection, &verdict);
+    let words = in_words(&reasons);
+    assert!(!words.chars().any(char::is_control), "{words:?}");
+    verdict.anomalous
+}
+
+/// Does with a model everything that is done with one: none of it may fail, whatever file it was loaded from.
+pub fn use_model(model: Model) {
+    let bytes = model.to_bytes().expect("a model can be written");
+    let again = Model::from_bytes(&bytes).expect("what was loaded can be loaded again");
+    assert_eq!(again.to_bytes().expect("a model can be written"), bytes);
+    for alerts in [0.0, 1e-300, 20.0, 1e300, f64::INFINITY] {
+        assert!((0.0..=2.0).contains(&model.threshold_for_alerts(alerts)));
+    }
+    let rows = [[0.0; schema::N_FEATURES], [f32::MAX; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
+    let scores = model.score_rows(&rows);
+    for (row, score) in rows.iter().zip(scores) {
+        check_score(score);
+        assert_eq!(model.score(row), score);
+    }
+    let mut drift = Drift::new(model.calibration());
+    (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
+    assert!(drift.index().is_none_or(f64::is_finite));
+    let mut detector = Detector::new(model);
+    for (i, text) in [None, Some(&b"\xff\x00"[..])].into_iter().enumerate() {
+        let connection = Connection {
+            ts: i64::MAX - i as i64,
+            duration: Some(i64::MAX),
+            service: text,
+            history: text,
+            ..Connection::default()
+        };
+        score(&mut detector, &connection);
+    }
+}
+
+/// Does with a reservoir everything that is done with one that came from elsewhere.
+pub fn use_reservoir(mut reservoir: Reservoir) {
+    let bytes = reservoir.to_bytes();
+    let again = Reservoir::from_bytes(&bytes, 2).expect("what was loaded can be loaded again");
+    assert_eq!(again.to_bytes(), bytes);
+    let mut own = Reservoir::new(reservoir.sampling(), 3);
+    let mut extractor = Extractor::new();
+    let connection = Connection { ts: 1_700_000_000_000_000, ..Connection::default() };
+    detector::learner::learn(&mut own, &connection, &extractor.extract(&connection), false);
+    own.merge(&reservoir).expect("they draw alike");
+    detector::learner::learn(&mut own, &connection, &extractor.extract(&connection), true);
+    assert!(own.len() <= own.sampling().capacity);
+    let taken = reservoir.take(3);
+    assert!(taken.len() <= 3);
+    reservoir.merge(&taken).expect("they draw alike");
+    if own.len() < 1000 {
+        let mut params = Params::default();
+        (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 16);
+        if let Ok(model) = detector::fit(own.snapshot(), &params) {
+            use_model(model);
+        }
+        let _ = detector::recalibrate(fixed_model(), own.snapshot(), 20.0).map(use_model);
+    }
+}
+
+/// The model at work for a run of connections.
+pub fn detector() -> Detector {
+    static DETECTOR: OnceLock<Arc<Detector>> = OnceLock::new();
+    Detector::clone(DETECTOR.get_or_init(|| Arc::new(Detector::new(fixed_model().clone()))))
+}

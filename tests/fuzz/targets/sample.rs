@@ -1,0 +1,12 @@
+#![no_main]
+//! A sample's file, or the payload of one behind a checksum that holds.
+
+use detector::Reservoir;
+use iforest_fuzz::{as_file, use_reservoir};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(reservoir) = Reservoir::from_bytes(&as_file(b"ZIFSAMPL", data), 1) {
+        use_reservoir(reservoir);
+    }
+});
