@@ -37,6 +37,17 @@ export {
 	## When another model is refused, the one before it stays at work.
 	option model_file = "";
 
+	## The public key whose signature a model file has to have, as the
+	## second line of what ``minisign -G`` writes; the signature is the
+	## file of the same name with ``.minisig`` behind it. A model without,
+	## or with another's, is refused when it is loaded. The empty string
+	## asks for none.
+	option trusted_key = "";
+
+	## Whether a model file, or state, is taken although others can write
+	## to it or to a directory above it.
+	option allow_writable = F;
+
 	## Whether a model is learnt in place where no model file is set.
 	option learn = T;
 
@@ -115,6 +126,18 @@ function change_model_check_interval(id: string, value: interval): interval
 	return value;
 	}
 
+function change_trusted_key(id: string, value: string): string
+	{
+	__set_trust(value, allow_writable);
+	return value;
+	}
+
+function change_allow_writable(id: string, value: bool): bool
+	{
+	__set_trust(trusted_key, value);
+	return value;
+	}
+
 function change_threshold(id: string, value: double): double
 	{
 	__set_threshold(value);
@@ -141,6 +164,10 @@ function learns(): bool
 
 event zeek_init()
 	{
+	Option::set_change_handler("IForest::trusted_key", change_trusted_key);
+	Option::set_change_handler("IForest::allow_writable", change_allow_writable);
+	__set_trust(trusted_key, allow_writable);
+
 	if ( ! sees_connections() )
 		return;
 

@@ -54,6 +54,15 @@ std::string load_model(std::string_view path) {
 
 bool model_changed() { return sensor().model_changed(); }
 
+void set_trust(std::string_view key, bool allow_writable) {
+    // A key that is no text is none, which is found when a model is loaded.
+    try {
+        sensor().set_trust({key.data(), key.size()}, allow_writable);
+    } catch ( const std::exception& ) {
+        sensor().set_trust("not a text", allow_writable);
+    }
+}
+
 void unload_model() { sensor().unload_model(); }
 
 void set_threshold(double threshold) { sensor().set_threshold(threshold); }

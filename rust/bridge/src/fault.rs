@@ -24,6 +24,12 @@ pub(crate) fn silence() {
     }));
 }
 
+/// A fault for the test of what becomes of one: the scoring of every tenth connection panics.
+#[cfg(feature = "planted-panic")]
+pub(crate) fn planted(connections_before: u64) {
+    assert!(connections_before % 10 != 9, "planted");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detector::{Memory, Model, Params, Reservoir, Snapshot, learner};
+use detector::{Memory, Model, Params, Reservoir, Snapshot, Trust, learner};
 
 use crate::background::Background;
 use crate::fault::caught;
@@ -155,12 +155,13 @@ impl Sensor {
     }
 
     pub(crate) fn load_sample(&mut self, file: &[u8]) -> Result<(), String> {
+        let trust = self.trust_in_state();
         let (Some(reservoir), Some(file)) = (&mut self.learning.reservoir, path(file).filter(|file| file.exists()))
         else {
             return Ok(());
         };
         let named = |cause: &dyn std::fmt::Display| format!("{}: {cause}", file.display());
-        let sample = caught(|| Reservoir::load(&file, SEED).map_err(|refusal| refusal.to_string()));
+        let sample = caught(|| Reservoir::load(&file, SEED, &trust).map_err(|refusal| refusal.to_string()));
         let mut sample = sample.unwrap_or_else(|fault| Err(named(&fault)))?;
         sample.not_after(latest());
         reservoir.merge(&sample).map_err(|mismatch| named(&mismatch))
@@ -177,7 +178,8 @@ impl Sensor {
 
     pub(crate) fn load_memory(&mut self, file: &[u8]) -> Result<(), String> {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(()) };
-        let memory = caught(|| Memory::load(&file).map_err(|refusal| refusal.to_string()));
+        let trust = self.trust_in_state();
+        let memory = caught(|| Memory::load(&file, &trust).map_err(|refusal| refusal.to_string()));
         let memory = memory.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?;
         let sound = self.remember(memory);
         sound.then_some(()).ok_or_else(|| format!("{}: is damaged: it holds what no connection gives", file.display()))
@@ -207,9 +209,15 @@ impl Sensor {
         }
     }
 
+    /// What a sensor wrote itself is not signed.
+    fn trust_in_state(&self) -> Trust {
+        Trust { key: String::new(), ..self.trust }
+    }
+
     pub(crate) fn load_state(&mut self, file: &[u8]) -> Result<bool, String> {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(false) };
-        let model = caught(|| Model::load(&file).map_err(|refusal| refusal.to_string()));
+        let trust = self.trust_in_state();
+        let model = caught(|| Model::load(&file, &trust).map_err(|refusal| refusal.to_string()));
         let model = model.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?;
         let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
         self.put_to_work(model, bytes);

@@ -161,6 +161,10 @@ mod ffi {
         /// Puts the model of a file to work; what was learnt of hosts stays. On an error the model before it remains.
         fn load_model(self: &mut Sensor, path: &[u8]) -> Result<()>;
 
+        /// Sets which files are believed: those signed with a key of minisign, where one is given; those that others can
+        /// write to, if allowed.
+        fn set_trust(self: &mut Sensor, key: &str, allow_writable: bool);
+
         /// Whether the file differs from the one `load_model` last tried, in which case it is worth another try.
         fn model_changed(self: &Sensor) -> bool;
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Row, in_words, learner};
+use detector::{
+    Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Row, Trust, in_words, learner, signature_of,
+};
 
 use crate::fault::{caught, silence};
 use crate::ffi::{ConnectionView, Description, Outcome, Reasons, Statistics, Verdict};
@@ -24,6 +26,7 @@ pub struct Sensor {
     scoring: Scoring,
     pub(crate) learning: Learning,
     tried: Option<Tried>,
+    pub(crate) trust: Trust,
     threshold: Option<f64>,
     alerts_per_day: Option<f64>,
     /// Why the last connection is anomalous, if it is.
@@ -70,6 +73,8 @@ struct Last {
 struct Tried {
     path: PathBuf,
     version: Option<FileVersion>,
+    /// That of its signature, where it might be refused for it.
+    signature: Option<FileVersion>,
 }
 
 /// What tells one version of a file from the next: inode, size, and time of modification. `None` stands for no file.
@@ -92,8 +97,9 @@ impl Sensor {
     pub(crate) fn load_model(&mut self, path: &[u8]) -> Result<(), String> {
         let path = Path::new(OsStr::from_bytes(path));
         // Taken before the file is read: if it changes meanwhile, the next look finds it changed.
-        self.tried = Some(Tried { path: path.to_owned(), version: FileVersion::of(path) });
-        let loaded = caught(|| Model::load(path).map_err(|refusal| refusal.to_string()));
+        let signature = FileVersion::of(&signature_of(path));
+        self.tried = Some(Tried { path: path.to_owned(), version: FileVersion::of(path), signature });
+        let loaded = caught(|| Model::load(path, &self.trust).map_err(|refusal| refusal.to_string()));
         let model = loaded.unwrap_or_else(|fault| Err(format!("{}: {fault}", path.display()))).map_err(|refusal| {
             self.statistics.refused += 1;
             let state = match self.model() {
@@ -173,8 +179,16 @@ impl Sensor {
         }
     }
 
+    pub(crate) fn set_trust(&mut self, key: &str, allow_writable: bool) {
+        self.trust = Trust { key: key.to_owned(), writable_by_others: allow_writable };
+    }
+
     pub(crate) fn model_changed(&self) -> bool {
-        self.tried.as_ref().is_some_and(|tried| tried.version != FileVersion::of(&tried.path))
+        let changed = |path: &Path, version: &Option<FileVersion>| *version != FileVersion::of(path);
+        self.tried.as_ref().is_some_and(|tried| {
+            changed(&tried.path, &tried.version)
+                || (!self.trust.key.is_empty() && changed(&signature_of(&tried.path), &tried.signature))
+        })
     }
 
     pub(crate) fn unload_model(&mut self) {
@@ -219,9 +233,14 @@ impl Sensor {
         let connection = connection(view);
         self.reasons = Reasons::default();
         let threshold = self.threshold.or(*threshold);
+        #[cfg(feature = "planted-panic")]
+        let before = self.statistics.scored + self.statistics.faults;
         let scored = caught(|| {
+            #[cfg(feature = "planted-panic")]
+            crate::fault::planted(before);
             let verdict = detector.score(&connection);
             let anomalous = threshold.map_or(verdict.anomalous, |threshold| verdict.passes(threshold));
+            drift.observe(verdict.score);
             let reasons = if anomalous { detector.reasons(&connection, &verdict) } else { Vec::new() };
             (verdict, anomalous, reasons)
         });
@@ -232,7 +251,6 @@ impl Sensor {
                 }
                 self.took = began.map(|began| began.elapsed());
                 let score = verdict.score;
-                drift.observe(score);
                 self.statistics.scored += 1;
                 self.statistics.flagged += u64::from(anomalous);
                 // By the model's own threshold: one set by hand says what to report, not what is usual.
@@ -285,8 +303,13 @@ impl Sensor {
 
     pub(crate) fn learn(&mut self, after: u64) -> bool {
         if let (Some(last), Some(reservoir)) = (self.last.take(), &mut self.learning.reservoir) {
-            learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest());
-            self.statistics.learnt += 1;
+            match caught(|| learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest())) {
+                Ok(()) => self.statistics.learnt += 1,
+                Err(cause) => {
+                    self.statistics.faults += 1;
+                    self.fault.get_or_insert(cause);
+                }
+            }
         }
         self.fit_is_due(after)
     }
@@ -476,6 +499,39 @@ mod tests {
         let grown = allocation_counter::measure(|| traffic.by_ref().for_each(|view| learn(&mut sensor, view)));
         assert_eq!(sensor.statistics().rows, 1000);
         assert!(grown.bytes_current.abs() < 1 << 20, "{grown:?}");
+    }
+
+    #[test]
+    fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        model().save(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let mut sensor = new_sensor();
+        let name = path.as_os_str().as_bytes();
+        for refusal in [sensor.load_model(name).unwrap_err(), sensor.load_state(name).unwrap_err()] {
+            assert!(refusal.contains("others can write to"), "{refusal}");
+        }
+        sensor.set_trust("", true);
+        sensor.load_model(name).unwrap();
+        assert_eq!(sensor.load_state(name), Ok(true));
+    }
+
+    #[test]
+    fn a_signature_that_comes_after_the_model_is_another_try_worth() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        model().save(&path).unwrap();
+        let mut sensor = new_sensor();
+        sensor.set_trust("RWTL6Haq3nUaWx6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4", false);
+        let refusal = sensor.load_model(path.as_os_str().as_bytes()).unwrap_err();
+        assert!(refusal.contains("is not signed") && refusal.ends_with("connections are not scored"), "{refusal}");
+        assert!(!sensor.model_changed());
+        std::fs::write(signature_of(&path), "another's").unwrap();
+        assert!(sensor.model_changed());
+        // What a sensor wrote itself has none.
+        assert_eq!(sensor.load_state(path.as_os_str().as_bytes()), Ok(true));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod score;
 mod threshold;
 mod top;
 mod train;
+mod trust;
 mod values;
 mod watch;
 
@@ -32,6 +33,7 @@ pub use self::evaluate::{EvaluateArgs, ProtocolName};
 pub use self::features::FeaturesArgs;
 pub use self::inspect::InspectArgs;
 pub use self::logs::LogArgs;
+pub use self::model::ModelArgs;
 pub use self::onnx::{ExportOnnxArgs, ImportOnnxArgs};
 pub use self::report::ReportArgs;
 pub use self::sample::SampleArgs;

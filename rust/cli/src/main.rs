@@ -13,6 +13,7 @@ mod pipeline;
 mod ranking;
 mod report;
 mod score_text;
+mod signing;
 mod source;
 
 use std::process::ExitCode;

@@ -91,7 +91,9 @@ impl Drift {
         for slice in &self.slices {
             live.iter_mut().zip(slice).for_each(|(sum, &n)| *sum = sum.saturating_add(n));
         }
-        let (lived, expected) = (live.iter().sum::<u64>(), self.expected.iter().sum::<u64>());
+        // A peer may have counted anything.
+        let lived = live.iter().fold(0u64, |sum, &n| sum.saturating_add(n));
+        let expected = self.expected.iter().sum::<u64>();
         // Half a score more in each bin, so that an empty one has a logarithm.
         let share = |n: u64, of: u64| (n as f64 + 0.5) / (of as f64 + 0.5 * BINS as f64);
         let shares = live.iter().zip(&self.expected).map(|(&a, &e)| (share(a, lived), share(e, expected)));
@@ -106,6 +108,15 @@ mod tests {
     fn calibration() -> Calibration {
         let scores: Vec<f64> = (0..5000).map(|i| 0.3 + f64::from(i * 7919 % 5000) / 20_000.0).collect();
         Calibration::new(&scores)
+    }
+
+    #[test]
+    fn whatever_a_peer_has_counted_the_index_is_a_number() {
+        let mut drift = Drift::new(&calibration());
+        drift.add(&[u64::MAX; BINS]);
+        drift.turn();
+        drift.add(&[u64::MAX; BINS]);
+        assert!(drift.index().is_some_and(f64::is_finite));
     }
 
     #[test]

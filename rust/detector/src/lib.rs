@@ -48,6 +48,7 @@ pub mod schema;
 mod scorer;
 mod sealed;
 mod trainer;
+mod trust;
 pub mod units;
 
 pub use baseline::RecordRange;
@@ -64,3 +65,4 @@ pub use sample::{SampleError, SampleRefusal, save_bytes};
 pub use scorer::Detector;
 pub use sealed::{Broken, checksum};
 pub use trainer::{Params, TrainError, Trainer, fit, recalibrate};
+pub use trust::{Distrust, Trust, signature_of};

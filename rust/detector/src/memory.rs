@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::context::{self, Context};
 use crate::sealed::{Broken, Seal};
-use crate::{Counts, Evidence, Extractor, evidence, schema};
+use crate::{Counts, Distrust, Evidence, Extractor, Trust, evidence, schema};
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -40,6 +40,14 @@ pub enum MemoryError {
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
+    },
+    /// The file is not to be believed, whatever it holds.
+    #[error("{}: {cause}", path.display())]
+    Distrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: Distrust,
     },
     /// The file is damaged, or something else.
     #[error("{}: {cause}", path.display())]
@@ -94,10 +102,13 @@ impl Memory {
     ///
     /// # Errors
     /// The [`MemoryError`] that says why nothing is remembered, naming the file.
-    pub fn load(path: &Path) -> Result<Self, MemoryError> {
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, MemoryError> {
         let path = || path.to_owned();
         let invalid = |cause: &str| MemoryError::Invalid { path: path(), cause: cause.to_owned() };
-        let bytes = SEAL.read(&path()).map_err(|cause| MemoryError::Read { path: path(), cause })?;
+        let bytes = trust.read(&path(), SEAL.longest()).map_err(|cause| match cause {
+            Distrust::Read(cause) => MemoryError::Read { path: path(), cause },
+            cause => MemoryError::Distrusted { path: path(), cause },
+        })?;
         let payload = SEAL.open(&bytes).map_err(|cause| MemoryError::Broken { path: path(), cause })?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config)
@@ -142,7 +153,7 @@ mod tests {
         let path = directory.path().join("memory");
         let memory = memory();
         sealed::write(&path, &memory.to_bytes().unwrap()).unwrap();
-        let again = Memory::load(&path).unwrap();
+        let again = Memory::load(&path, &Trust::default()).unwrap();
         assert_eq!((&again.drift, again.version), (&memory.drift, 9));
         let (mut same, mut anew) = (extractor(), Extractor::new());
         let (mut again, _) = again.recall().unwrap();
@@ -159,7 +170,7 @@ mod tests {
         let path = directory.path().join("memory");
         let refusal = |bytes: &[u8]| {
             sealed::write(&path, bytes).unwrap();
-            let text = Memory::load(&path).unwrap_err().to_string();
+            let text = Memory::load(&path, &Trust::default()).unwrap_err().to_string();
             text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
         };
         let whole = memory().to_bytes().unwrap();
@@ -183,7 +194,8 @@ mod tests {
             // Behind a checksum that holds.
             for payload in [&bytes, &payload] {
                 sealed::write(&path, &SEAL.close(payload)).unwrap();
-                if let Some((mut extractor, _)) = Memory::load(&path).ok().and_then(Memory::recall) {
+                let loaded = Memory::load(&path, &Trust::default());
+                if let Some((mut extractor, _)) = loaded.ok().and_then(Memory::recall) {
                     let row = extractor.extract(&connection(1));
                     prop_assert!(row.iter().all(|value| value.is_finite()));
                 }

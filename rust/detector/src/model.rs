@@ -15,7 +15,7 @@ use crate::calibration::{SCORE_UNITS, Surprise};
 use crate::rarity::Rarity;
 use crate::scale::nearest;
 use crate::sealed::{self, Broken, Seal};
-use crate::{Calibration, Row, evidence, schema};
+use crate::{Calibration, Distrust, Row, Trust, evidence, schema};
 
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -81,6 +81,14 @@ pub enum ModelError {
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
+    },
+    /// The file is not to be believed, whatever it holds.
+    #[error("{}: {cause}", path.display())]
+    Distrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: Distrust,
     },
     /// The file could not be written.
     #[error("{}: cannot be written: {cause}", path.display())]
@@ -317,9 +325,12 @@ impl Model {
     /// Loads a model file.
     ///
     /// # Errors
-    /// [`ModelError::Read`] or [`ModelError::Refused`], each naming the file.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let bytes = SEAL.read(path).map_err(|cause| ModelError::Read { path: path.to_owned(), cause })?;
+    /// [`ModelError::Distrusted`], [`ModelError::Read`] or [`ModelError::Refused`], each naming the file.
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, ModelError> {
+        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| match cause {
+            Distrust::Read(cause) => ModelError::Read { path: path.to_owned(), cause },
+            cause => ModelError::Distrusted { path: path.to_owned(), cause },
+        })?;
         Self::from_bytes(&bytes).map_err(|cause| ModelError::Refused { path: path.to_owned(), cause })
     }
 

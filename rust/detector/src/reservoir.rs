@@ -152,7 +152,7 @@ impl Reservoir {
         };
         let wanted = self.bound.is_none_or(|bound| Key(key) < bound);
         let kept = wanted && self.insert(Entry { key: Key(key), group, ts, row: *row });
-        self.seen += u64::from(kept || !group.is_flagged());
+        self.seen = self.seen.saturating_add(u64::from(kept || !group.is_flagged()));
     }
 
     /// Dates what is later than `now` back to it, as if it had been offered so: a clock that ran ahead, or a damaged

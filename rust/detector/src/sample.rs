@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::reservoir::{Entry, Key, Snapshot};
 use crate::schema::{self, FEATURES, Kind, N_FEATURES};
 use crate::sealed::{self, Broken, Seal};
-use crate::{Group, Reservoir, Row, Sampling};
+use crate::{Distrust, Group, Reservoir, Row, Sampling, Trust};
 
 const HEAD: usize = 52;
 const ENTRY: usize = 24 + 4 * N_FEATURES;
@@ -39,6 +39,14 @@ pub enum SampleError {
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
+    },
+    /// The file is not to be believed, whatever it holds.
+    #[error("{}: {cause}", path.display())]
+    Distrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: Distrust,
     },
     /// The file could not be written.
     #[error("{}: cannot be written: {cause}", path.display())]
@@ -144,9 +152,12 @@ impl Reservoir {
     /// Reads the file of a sample.
     ///
     /// # Errors
-    /// [`SampleError::Read`] or [`SampleError::Refused`], each naming the file.
-    pub fn load(path: &Path, seed: u64) -> Result<Self, SampleError> {
-        let bytes = SEAL.read(path).map_err(|cause| SampleError::Read { path: path.to_owned(), cause })?;
+    /// [`SampleError::Distrusted`], [`SampleError::Read`] or [`SampleError::Refused`], each naming the file.
+    pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, SampleError> {
+        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| match cause {
+            Distrust::Read(cause) => SampleError::Read { path: path.to_owned(), cause },
+            cause => SampleError::Distrusted { path: path.to_owned(), cause },
+        })?;
         Self::from_bytes(&bytes, seed).map_err(|cause| SampleError::Refused { path: path.to_owned(), cause })
     }
 
@@ -237,7 +248,7 @@ mod tests {
         let path = directory.path().join("sample");
         let reservoir = reservoir();
         reservoir.save(&path).unwrap();
-        let again = Reservoir::load(&path, 9).unwrap();
+        let again = Reservoir::load(&path, 9, &Trust::default()).unwrap();
         assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
         assert_eq!((again.seen(), again.span()), (500, Some((-3, 496))));
         assert_eq!((again.sampling(), again.bound()), (reservoir.sampling(), reservoir.bound()));
@@ -269,7 +280,7 @@ mod tests {
         ] {
             assert!(matches!(resealed(change), Err(SampleRefusal::Invalid(_))), "{what}");
         }
-        let missing = Reservoir::load(Path::new("/nonexistent/sample"), 1).unwrap_err().to_string();
+        let missing = Reservoir::load(Path::new("/nonexistent/sample"), 1, &Trust::default()).unwrap_err().to_string();
         assert!(missing.starts_with("/nonexistent/sample: cannot be read"), "{missing}");
     }
 

@@ -10,7 +10,7 @@
 //!
 //! What the payload means is not its business.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -97,12 +97,9 @@ impl Seal {
         Ok(payload)
     }
 
-    /// Reads a file, no further than an envelope of this kind can be long.
-    pub(crate) fn read(self, path: &Path) -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path)?;
-        file.take((HEADER + self.max_payload) as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
+    /// How long a file of this kind can be.
+    pub(crate) fn longest(self) -> usize {
+        HEADER + self.max_payload
     }
 }
 
@@ -115,9 +112,9 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 /// and never a part, whenever the machine stops.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Readable as any new file is: whoever writes it is seldom the user who reads it.
+    // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
     let mut file = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(0o666))
+        .permissions(std::fs::Permissions::from_mode(0o644))
         .tempfile_in(directory)
         .map_err(|error| cannot_create(directory, error))?;
     file.write_all(bytes)?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::{Broken, ConnState, Connection, Model, ModelError, Params, Proto, Refusal, Trainer};
+use detector::{Broken, ConnState, Connection, Model, ModelError, Params, Proto, Refusal, Trainer, Trust};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {
@@ -29,7 +29,7 @@ fn a_saved_model_scores_as_before() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("net.model");
     model.save(&path).unwrap();
-    let again = Model::load(&path).unwrap();
+    let again = Model::load(&path, &Trust::default()).unwrap();
     assert_eq!(again.to_bytes().unwrap(), model.to_bytes().unwrap());
     assert_eq!((again.threshold(), again.provenance()), (model.threshold(), model.provenance()));
     let (mut a, mut b) = (detector::Detector::new(model), detector::Detector::new(again));
@@ -98,7 +98,7 @@ fn each_refusal_says_which() {
     other_schema[24..32].copy_from_slice(&sum.to_le_bytes());
     assert!(matches!(Model::from_bytes(&other_schema), Err(Refusal::OtherSchema { .. })));
 
-    let missing = Model::load("/nowhere/net.model".as_ref()).unwrap_err();
+    let missing = Model::load("/nowhere/net.model".as_ref(), &Trust::default()).unwrap_err();
     assert!(matches!(missing, ModelError::Read { .. }));
     assert!(missing.to_string().starts_with("/nowhere/net.model: cannot be read: "));
 }

@@ -6,9 +6,12 @@
 pub mod bytes;
 pub mod log;
 
-use std::sync::{Arc, OnceLock};
+use std::cell::RefCell;
+use std::sync::OnceLock;
 
-use detector::{Connection, Detector, Drift, Extractor, Model, Params, Reservoir, Row, Trainer, in_words, schema};
+use detector::{
+    Connection, Detector, Drift, Extractor, Model, Params, Reason, Reservoir, Row, Trainer, in_words, schema,
+};
 use twox_hash::XxHash3_64;
 
 /// The traffic that models and corpora are made of.
@@ -67,9 +70,21 @@ pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
     check_row(detector.row());
     check_score(verdict.score);
     let reasons = detector.reasons(connection, &verdict);
-    let words = in_words(&reasons);
-    assert!(!words.chars().any(char::is_control), "{words:?}");
+    check_words(&reasons);
     verdict.anomalous
+}
+
+/// What has to hold of reasons.
+pub fn check_words(reasons: &[Reason]) {
+    let words = in_words(reasons);
+    assert!(!words.chars().any(char::is_control), "{words:?}");
+}
+
+/// The row of a connection. What went before is whatever was tried before: a new table for each input would take most of
+/// the time, and sequences are for the target `detector`.
+pub fn extract(connection: &Connection<'_>) -> Row {
+    thread_local!(static EXTRACTOR: RefCell<Extractor> = RefCell::default());
+    EXTRACTOR.with_borrow_mut(|extractor| extractor.extract(connection))
 }
 
 /// Does with a model everything that is done with one: none of it may fail, whatever file it was loaded from.
@@ -89,16 +104,12 @@ pub fn use_model(model: Model) {
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
     assert!(drift.index().is_none_or(f64::is_finite));
-    let mut detector = Detector::new(model);
     for (i, text) in [None, Some(&b"\xff\x00"[..])].into_iter().enumerate() {
-        let connection = Connection {
-            ts: i64::MAX - i as i64,
-            duration: Some(i64::MAX),
-            service: text,
-            history: text,
-            ..Connection::default()
-        };
-        score(&mut detector, &connection);
+        let (ts, duration) = (i64::MAX - i as i64, Some(i64::MAX));
+        let connection = Connection { ts, duration, service: text, history: text, ..Connection::default() };
+        let row = extract(&connection);
+        check_score(model.score(&row));
+        check_words(&model.reasons(&connection, &row, Some(u32::MAX)));
     }
 }
 
@@ -108,11 +119,11 @@ pub fn use_reservoir(mut reservoir: Reservoir) {
     let again = Reservoir::from_bytes(&bytes, 2).expect("what was loaded can be loaded again");
     assert_eq!(again.to_bytes(), bytes);
     let mut own = Reservoir::new(reservoir.sampling(), 3);
-    let mut extractor = Extractor::new();
     let connection = Connection { ts: 1_700_000_000_000_000, ..Connection::default() };
-    detector::learner::learn(&mut own, &connection, &extractor.extract(&connection), false);
+    detector::learner::learn(&mut own, &connection, &extract(&connection), false, i64::MAX);
+    reservoir.not_after(connection.ts);
     own.merge(&reservoir).expect("they draw alike");
-    detector::learner::learn(&mut own, &connection, &extractor.extract(&connection), true);
+    detector::learner::learn(&mut own, &connection, &extract(&connection), true, i64::MIN);
     assert!(own.len() <= own.sampling().capacity);
     let taken = reservoir.take(3);
     assert!(taken.len() <= 3);
@@ -129,6 +140,5 @@ pub fn use_reservoir(mut reservoir: Reservoir) {
 
 /// The model at work for a run of connections.
 pub fn detector() -> Detector {
-    static DETECTOR: OnceLock<Arc<Detector>> = OnceLock::new();
-    Detector::clone(DETECTOR.get_or_init(|| Arc::new(Detector::new(fixed_model().clone()))))
+    Detector::new(fixed_model().clone())
 }

@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
     (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 16);
     while !bytes.is_empty() {
         let what = bytes.byte();
+        let latest = i64::from_le_bytes([0, 0, 0, 0, 0, 0, 0, what]);
         let connection = bytes.connection();
         let flagged = match what % 8 {
             0 => {
@@ -23,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
             }
             _ => score(&mut detector, &connection),
         };
-        learner::learn(&mut reservoir, &connection, detector.row(), flagged);
+        learner::learn(&mut reservoir, &connection, detector.row(), flagged, latest);
         match what / 8 {
             0 => {
                 if let Ok(model) = detector::fit(reservoir.snapshot(), &params) {

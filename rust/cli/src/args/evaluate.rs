@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::labels::LabelArgs;
 use super::learning::LearningArgs;
 use super::logs::LogArgs;
+use super::trust::TrustArgs;
 use super::values::{positive, within};
 
 /// Compare scores with the labels of a log
@@ -37,6 +38,9 @@ pub struct EvaluateArgs {
         long, short, value_name = "MODEL", required_unless_present = "protocol", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"]
     )]
     pub model: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 
     /// Learn and score as this protocol says; the connections are taken in the order of their times
     #[arg(long, value_name = "PROTOCOL", conflicts_with = "model")]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::trust::TrustArgs;
+
 /// Say what is in a model, or in the state directory of a sensor
 ///
 /// Of a model, when and from what it was learnt, its parameters, its features and their meaning, how its scores are
@@ -19,4 +21,7 @@ pub struct InspectArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }

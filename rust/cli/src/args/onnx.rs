@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::logs::LogArgs;
 use super::threshold::BudgetArgs;
+use super::trust::TrustArgs;
 
 /// Make a model of a forest fitted with scikit-learn
 ///
@@ -31,6 +32,9 @@ pub struct ImportOnnxArgs {
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
     /// Where to write the model; replaced only when the new one is complete
     #[arg(long, short, value_name = "MODEL")]
     pub output: PathBuf,
@@ -56,6 +60,9 @@ pub struct ExportOnnxArgs {
     /// The model, as written by train
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 
     /// Where to write the graph [default: standard output]
     #[arg(long, short, value_name = "OUT")]

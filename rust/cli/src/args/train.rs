@@ -15,11 +15,16 @@ use super::logs::LogArgs;
 Examples:
   zeek-iforest train /usr/local/zeek/logs/2024-04-*/ -o iforest.model
   zeek-iforest train conn.log.gz -o iforest.model --alerts-per-day 5
-  zeek-iforest train labelled.conn.log -o iforest.model --only-benign")]
+  zeek-iforest train labelled.conn.log -o iforest.model --only-benign
+  zeek-iforest train logs/ -o iforest.model --sign-with ~/.minisign/minisign.key")]
 pub struct TrainArgs {
     /// Where to write the model; replaced only when the new one is complete
     #[arg(long, short, value_name = "MODEL")]
     pub output: PathBuf,
+
+    /// Sign the model with this secret key of minisign; the signature is MODEL.minisig
+    #[arg(long, value_name = "KEY")]
+    pub sign_with: Option<PathBuf>,
 
     /// Print what was learnt as one JSON object, as inspect does
     #[arg(long)]

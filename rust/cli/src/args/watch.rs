@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::trust::TrustArgs;
+
 /// Show anomalous connections as Zeek writes them
 ///
 /// Follows a conn.log through rotation and shows each anomalous connection, with the reasons, as soon as its line is
@@ -24,4 +26,7 @@ pub struct WatchArgs {
     /// Print one JSON object a line, with Zeek's names of the fields
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }

@@ -20,7 +20,7 @@ use crate::source::Source;
 
 pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
-    let model = model_for(args.model.path(), &source, threads, console)?;
+    let model = model_for(&args.model, &source, threads, console)?;
     let labels = args.labels.optional();
     let output = args.output.path();
     let mut extractor = Extractor::new();

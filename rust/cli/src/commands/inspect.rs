@@ -52,9 +52,9 @@ struct Quantile {
 
 pub fn run(args: &InspectArgs) -> Result<()> {
     if inspect_state::is_for(&args.model) {
-        return inspect_state::run(&args.model, args.json);
+        return inspect_state::run(&args.model, &args.trust.trust(), args.json);
     }
-    let model = super::load_model(&args.model)?;
+    let model = super::load_model(&args.model, &args.trust.trust())?;
     if args.json {
         super::print_json(&description(&model))
     } else {

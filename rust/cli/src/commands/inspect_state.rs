@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use detector::{Model, Reservoir};
+use detector::{Model, Reservoir, Trust};
 use serde::Serialize;
 
 use super::sample::is_sample;
@@ -45,14 +45,14 @@ pub fn is_for(path: &Path) -> bool {
     path.is_dir() || is_sample(path)
 }
 
-pub fn run(path: &Path, json: bool) -> Result<()> {
-    let nodes = if path.is_dir() { nodes(path)? } else { vec![node(path, None, Some(path))] };
+pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
+    let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, None, Some(path), trust)] };
     ensure!(!nodes.is_empty(), "{}: holds no state of a sensor: neither a model nor a sample", path.display());
     if json { super::print_json(&nodes) } else { super::print(&text(&nodes)) }
 }
 
 /// The nodes of a state directory, or the one whose directory it is.
-fn nodes(directory: &Path) -> Result<Vec<Node>> {
+fn nodes(directory: &Path, trust: &Trust) -> Result<Vec<Node>> {
     let entries = directory.read_dir().with_context(|| format!("{}: cannot be read", directory.display()))?;
     let mut directories = vec![directory.to_owned()];
     for entry in entries {
@@ -62,16 +62,20 @@ fn nodes(directory: &Path) -> Result<Vec<Node>> {
     let nodes = directories.iter().filter_map(|directory| {
         let (model, sample) = (directory.join("model"), directory.join("sample"));
         let (model, sample) = (model.is_file().then_some(model), sample.is_file().then_some(sample));
-        (model.is_some() || sample.is_some()).then(|| node(directory, model.as_deref(), sample.as_deref()))
+        (model.is_some() || sample.is_some()).then(|| node(directory, model.as_deref(), sample.as_deref(), trust))
     });
     Ok(nodes.collect())
 }
 
-fn node(path: &Path, model: Option<&Path>, sample: Option<&Path>) -> Node {
+fn node(path: &Path, model: Option<&Path>, sample: Option<&Path>, trust: &Trust) -> Node {
     let mut problems = Vec::new();
-    let model = model.and_then(|file| Model::load(file).map_err(|refusal| problems.push(refusal.to_string())).ok());
-    let sample =
-        sample.and_then(|file| Reservoir::load(file, 0).map_err(|refusal| problems.push(refusal.to_string())).ok());
+    let model =
+        model.and_then(|file| Model::load(file, trust).map_err(|refusal| problems.push(refusal.to_string())).ok());
+    // A sensor signs nothing.
+    let unsigned = Trust { key: String::new(), ..*trust };
+    let sample = sample.and_then(|file| {
+        Reservoir::load(file, 0, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()
+    });
     let seconds = |micros: i64| micros as f64 / 1e6;
     Node {
         path: path.to_owned(),

@@ -17,18 +17,19 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
-use detector::{Model, ModelError, Params};
+use detector::{Model, ModelError, Params, Trust};
 use serde::Serialize;
 
+use crate::args::ModelArgs;
 use crate::console::Console;
 use crate::human;
 use crate::pipeline::Run;
 use crate::source::Source;
 
 /// The model of a file, or without one, that learnt from the logs which are to be scored.
-fn model_for(path: Option<&Path>, source: &Source, threads: usize, console: &Console) -> Result<Model> {
-    if let Some(path) = path {
-        return load_model(path);
+fn model_for(model: &ModelArgs, source: &Source, threads: usize, console: &Console) -> Result<Model> {
+    if let Some(path) = model.path() {
+        return load_model(path, &model.trust.trust());
     }
     ensure!(
         source.is_repeatable(),
@@ -42,8 +43,8 @@ fn model_for(path: Option<&Path>, source: &Source, threads: usize, console: &Con
 }
 
 /// The model of a file.
-fn load_model(path: &Path) -> Result<Model> {
-    Model::load(path).map_err(|error| match &error {
+fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
+    Model::load(path, trust).map_err(|error| match &error {
         ModelError::Read { cause, .. } if cause.kind() == ErrorKind::NotFound => {
             let path = human::shell_word(&path.display().to_string());
             anyhow!("{path}: there is no such model; make it with: zeek-iforest train LOG... -o {path}")

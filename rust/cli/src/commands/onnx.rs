@@ -27,7 +27,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     let name = args.forest.display();
     let bytes = std::fs::read(&args.forest).with_context(|| format!("{name}: cannot be read"))?;
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
-    let categories = args.model.as_deref().map(load_model).transpose()?;
+    let categories = args.model.as_deref().map(|path| load_model(path, &args.trust.trust())).transpose()?;
 
     let source = Source::new(&args.logs)?;
     // Everything but the budget as `features` has it, which counts the same categories then.
@@ -60,7 +60,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
 
 /// Writes a model's forest as a graph.
 pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
-    let model = load_model(&args.model)?;
+    let model = load_model(&args.model, &args.trust.trust())?;
     let names: Vec<_> = schema::FEATURES.iter().map(|feature| feature.name).collect();
     let version = env!("CARGO_PKG_VERSION");
     let metadata = [

@@ -18,7 +18,7 @@ use crate::source::Source;
 
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
-    let model = model_for(args.model.path(), &source, threads, console)?;
+    let model = model_for(&args.model, &source, threads, console)?;
     let mut sink = Sink::create(&args.output)?;
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut survey = Survey::new(model.threshold());

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use detector::{Reservoir, Sampling};
+use detector::{Reservoir, Sampling, Trust};
 
 use super::train::observe;
 use crate::args::SampleArgs;
@@ -50,7 +50,10 @@ pub fn is_sample(path: &Path) -> bool {
 
 /// Merges samples into one of at most `capacity` rows: what a single pass over everything would have drawn.
 pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir> {
-    let samples: Vec<Reservoir> = parts.iter().map(|part| Reservoir::load(part, seed)).collect::<Result<_, _>>()?;
+    // What is learnt from is as trusted as the logs are.
+    let any = Trust { writable_by_others: true, ..Trust::default() };
+    let samples: Vec<Reservoir> =
+        parts.iter().map(|part| Reservoir::load(part, seed, &any)).collect::<Result<_, _>>()?;
     // A part that had no room for more has left rows out that a larger sample would hold.
     let full = samples.iter().filter(|sample| sample.len() >= sample.sampling().capacity);
     let capacity = full.map(|sample| sample.sampling().capacity).fold(capacity, usize::min);

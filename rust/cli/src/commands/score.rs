@@ -21,7 +21,7 @@ const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reaso
 
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
-    let model = model_for(args.model.path(), &source, threads, console)?;
+    let model = model_for(&args.model, &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
     let output = args.output.path();
     let to_terminal = output == Path::new("-") && std::io::stdout().is_terminal();

@@ -21,7 +21,7 @@ const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
-    let model = model_for(args.model.path(), &source, threads, console)?;
+    let model = model_for(&args.model, &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut top = Highest::new(args.number, threshold);

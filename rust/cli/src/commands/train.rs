@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use detector::{Model, Trainer};
 use jiff::Timestamp;
+use minisign::SecretKey;
 
 use super::sample;
 use crate::args::TrainArgs;
@@ -12,18 +13,21 @@ use crate::conn_log::Labels;
 use crate::console::Console;
 use crate::human;
 use crate::pipeline::{Run, Summary, idle};
+use crate::signing;
 use crate::source::Source;
 
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
+    // Asked for before the work, not after it.
+    let key = args.sign_with.as_deref().map(signing::read_key).transpose()?;
     let (parts, logs) = sample::part_from_logs(&args.logs.paths);
     if !parts.is_empty() {
-        return run_on_samples(&args, &parts, &logs, threads, console);
+        return run_on_samples(&args, &parts, &logs, key.as_ref(), threads, console);
     }
     let source = Source::new(&args.logs)?;
     let labels = args.only_benign.then(|| args.labels.required());
     let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
     let (model, summary) = learn(&run, &args.learning.params(), labels.as_ref())?;
-    deliver(&model, &args, summary.connections, console)?;
+    deliver(&model, &args, key.as_ref(), summary.connections, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
@@ -32,6 +36,7 @@ fn run_on_samples(
     args: &TrainArgs,
     parts: &[PathBuf],
     logs: &[PathBuf],
+    key: Option<&SecretKey>,
     threads: usize,
     console: &Console,
 ) -> Result<()> {
@@ -49,11 +54,21 @@ fn run_on_samples(
     let mut model =
         detector::fit(sample.snapshot(), &params).with_context(|| format!("no model from {}", names.join(", ")))?;
     set_origin(&mut model, names);
-    deliver(&model, args, sample.seen(), console)
+    deliver(&model, args, key, sample.seen(), console)
 }
 
 /// Writes a model and says what it was learnt from.
-fn deliver(model: &Model, args: &TrainArgs, connections: u64, console: &Console) -> Result<()> {
+fn deliver(
+    model: &Model,
+    args: &TrainArgs,
+    key: Option<&SecretKey>,
+    connections: u64,
+    console: &Console,
+) -> Result<()> {
+    if let Some(key) = key {
+        // First the signature: a sensor looks at it when it sees that the model has changed.
+        signing::sign(key, &args.output, &model.to_bytes()?)?;
+    }
     model.save(&args.output)?;
     if args.json {
         super::print_json(&super::inspect::description(model))?;

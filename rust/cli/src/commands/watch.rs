@@ -18,7 +18,7 @@ use crate::human;
 const SCORE: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
-    let mut detector = Detector::new(load_model(&args.model)?);
+    let mut detector = Detector::new(load_model(&args.model, &args.trust.trust())?);
     let name = args.log.display().to_string();
     if !args.log.exists() {
         console.note(&format!("{name} is not there yet: waiting for it"));

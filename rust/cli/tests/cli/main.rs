@@ -7,6 +7,7 @@
 mod describe;
 mod evaluate;
 mod features;
+mod hostile;
 mod inputs;
 mod lab;
 mod logs;
@@ -17,4 +18,5 @@ mod sample;
 mod score;
 mod top;
 mod train;
+mod trust;
 mod watch;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use detector::{Extractor, Reservoir, Sampling, learner};
+use detector::{Extractor, Memory, Reservoir, Sampling, learner};
 use iforest_fuzz::bytes::from_connection;
 use iforest_fuzz::{LOG, log, model};
 
@@ -45,8 +45,8 @@ fn main() -> io::Result<()> {
     let mut n = 0u32;
     log::connections(LOG, |connection| {
         let row = extractor.extract(connection);
-        learner::learn(&mut uniform, connection, &row, false);
-        learner::learn(&mut recent, connection, &row, n % 50 == 0);
+        learner::learn(&mut uniform, connection, &row, false, i64::MAX);
+        learner::learn(&mut recent, connection, &row, n % 50 == 0, i64::MAX);
         let bytes = from_connection(connection);
         if n % 40 == 0 {
             // Corpora are for the fuzzer: a file that is missing from one shows nowhere else.
@@ -58,6 +58,10 @@ fn main() -> io::Result<()> {
         sequence.extend(bytes);
         n += 1;
     });
+    let memory = Memory { extractor, drift: vec![[3; _], [u64::MAX; _]], version: 1, ..Memory::default() };
+    let bytes = memory.to_bytes().map_err(io::Error::other)?;
+    put("memory", "file", &bytes)?;
+    put("memory", "payload", &bytes[HEADER..])?;
     for (name, reservoir) in [("uniform", &uniform), ("recent", &recent)] {
         let bytes = reservoir.to_bytes();
         put("sample", &format!("file-{name}"), &bytes)?;

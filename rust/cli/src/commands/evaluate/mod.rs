@@ -37,7 +37,8 @@ pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> 
 /// Scores the logs by each of the models.
 fn compare_models(args: &EvaluateArgs, source: &Source, threads: usize, console: &Console) -> Result<()> {
     let labels = args.labels.required();
-    let models: Vec<Model> = args.model.iter().map(|path| super::load_model(path)).collect::<Result<_>>()?;
+    let trust = args.trust.trust();
+    let models: Vec<Model> = args.model.iter().map(|path| super::load_model(path, &trust)).collect::<Result<_>>()?;
     let mut kinds = Kinds::new(labels.clone());
     let run = Run { labels: Some(&labels), ..Run::new(source, threads, console) };
     let (scored, summary) = score_by(&models, &run, &mut kinds)?;

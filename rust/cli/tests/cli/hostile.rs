@@ -1,0 +1,360 @@
+//! Inputs made to do harm: no crash, no hang, memory within bounds, and whatever is sound in them is used.
+//!
+//! `MUTATED_LOGS` and `LINE_GIGABYTES` in the environment ask for more of it than a run of all tests should take.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::logs::{FIELDS, column, header, json, rows, tsv};
+use crate::run::{Dir, Outcome, command};
+
+/// What a run may take of memory, in kilobytes, its libraries and the stacks of its threads included.
+const MEMORY: u64 = 800_000;
+const NOBODY: u32 = 65_534;
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(300)));
+    dir.ok("train conn.log -o m --trees 20");
+    dir
+}
+
+/// How much is asked for in the environment.
+fn asked(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Runs within the bounds of memory and of two minutes, with this on standard input.
+fn bounded(dir: &Dir, arguments: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send) -> Outcome {
+    let mut limited = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_zeek-iforest");
+    let seconds = 120 * asked("LINE_GIGABYTES", 1).max(1);
+    limited.args(["-c", &format!("ulimit -v {MEMORY}; exec timeout {seconds} {binary} {arguments}")]);
+    limited.current_dir(dir.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = limited.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // A command that does not read to the end closes its input, which is its right.
+        scope.spawn(move || write(&mut stdin));
+        child.wait_with_output().unwrap()
+    });
+    Outcome {
+        status: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn quiet(dir: &Dir, arguments: &str) -> Outcome {
+    bounded(dir, arguments, |_| Ok(()))
+}
+
+/// The same numbers on every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) % n as u64) as usize
+    }
+}
+
+const PIECES: [&[u8]; 14] = [
+    b"\0",
+    b"\xff\xfe",
+    b"\t",
+    b"\n",
+    b"\r\n",
+    b"-",
+    b"18446744073709551616",
+    b"1e999",
+    b"\\x",
+    b"\"",
+    b"{",
+    b"\\u d83d",
+    b"(empty)",
+    b"nan",
+];
+
+/// Damages a few places behind `from`, and returns which bytes of the original are as they were.
+fn mutated(log: &[u8], from: usize, random: &mut Random) -> (Vec<u8>, Vec<bool>) {
+    let mut sound = vec![true; log.len()];
+    let mut edits: Vec<(usize, usize, Vec<u8>)> = Vec::new();
+    for _ in 0..1 + random.below(6) {
+        let at = from + random.below(log.len() - from);
+        let edit = match random.below(5) {
+            0 => (at, 1, vec![log[at] ^ 1 << random.below(8)]),
+            1 => (at, 1 + random.below(40), Vec::new()),
+            2 => (at, 0, PIECES[random.below(PIECES.len())].to_vec()),
+            3 => (at, 1 + random.below(4), PIECES[random.below(PIECES.len())].repeat(1 + random.below(20))),
+            _ => (at, random.below(300), (0..random.below(200)).map(|_| random.below(256) as u8).collect()),
+        };
+        edits.push(edit);
+    }
+    edits.sort();
+    let (mut out, mut next) = (Vec::new(), 0);
+    for (at, gone, put) in edits {
+        if at < next {
+            continue;
+        }
+        out.extend(&log[next..at]);
+        next = (at + gone).min(log.len());
+        // What is put in front of a byte is part of that byte's line.
+        sound[at..next.max(at + 1).min(log.len())].fill(false);
+        out.extend(put);
+    }
+    out.extend(&log[next..]);
+    (out, sound)
+}
+
+/// The `uid`s of the lines that are whole: untouched, and the line end before them as well.
+fn whole_lines(log: &str, from: usize, sound: &[bool], uid: impl Fn(&str) -> String) -> HashSet<String> {
+    let mut at = 0;
+    let mut whole = HashSet::new();
+    for line in log.split_inclusive('\n') {
+        let end = at + line.len();
+        if at >= from && sound[at - 1] && sound[at..end].iter().all(|&sound| sound) {
+            whole.insert(uid(line));
+        }
+        at = end;
+    }
+    whole
+}
+
+#[test]
+fn every_row_that_is_whole_in_a_mutated_log_is_scored() {
+    const A_RUN: u64 = 50;
+    let dir = trained();
+    let mut random = Random(7);
+    let logs = asked("MUTATED_LOGS", 200);
+    let mut expected_of_all = 0;
+    for run in 0..logs.div_ceil(A_RUN) {
+        std::fs::create_dir_all(dir.path("logs")).unwrap();
+        let mut expected = HashSet::new();
+        for i in 0..A_RUN {
+            let mut table = rows(30);
+            table.iter_mut().enumerate().for_each(|(row, cells)| cells[1] = format!("C{i}r{row}x"));
+            // Every fifth is damaged anywhere, its header too: then nothing can be asked of it but an end.
+            let anywhere = i % 5 == 4;
+            let (text, is_json) = if i % 2 == 0 { (tsv(&table), false) } else { (json(&table), true) };
+            let from = if is_json { 1 } else { text.find("\n1").unwrap() + 1 };
+            let (bytes, sound) = mutated(text.as_bytes(), if anywhere { 0 } else { from }, &mut random);
+            if !anywhere {
+                let uid = |line: &str| match is_json {
+                    true => line.split_once("\"uid\":\"").unwrap().1.split_once('"').unwrap().0.to_owned(),
+                    false => line.split('\t').nth(1).unwrap().to_owned(),
+                };
+                expected.extend(whole_lines(&text, from, &sound, uid));
+            }
+            let kind = if is_json { "json" } else { "log" };
+            dir.write(&format!("logs/conn.{i:02}.{kind}"), bytes);
+        }
+        let outcome = quiet(&dir, "top -m m logs --json -n 100000");
+        assert!(matches!(outcome.status, Some(0 | 1)), "run {run}: {:?} {}", outcome.status, outcome.stderr);
+        assert!(!outcome.stderr.contains("panicked"), "run {run}: {}", outcome.stderr);
+        let uid = |line: &str| Some(line.split_once("\"uid\":\"")?.1.split_once('"')?.0.to_owned());
+        let scored: HashSet<String> = outcome.stdout.lines().filter_map(uid).collect();
+        let missing: Vec<_> = expected.difference(&scored).collect();
+        assert!(missing.is_empty(), "run {run}: {missing:?}\n{}", outcome.stderr);
+        expected_of_all += expected.len() as u64;
+        std::fs::remove_dir_all(dir.path("logs")).unwrap();
+    }
+    assert!(expected_of_all > logs * 10, "{expected_of_all} whole rows in {logs} logs");
+}
+
+/// A log whose second row is a line of so many bytes.
+fn with_a_long_line(out: &mut dyn Write, bytes: u64) -> io::Result<()> {
+    let log = tsv(&rows(3));
+    let at = log.match_indices('\n').nth(8).map_or(0, |(at, _)| at + 1);
+    out.write_all(&log.as_bytes()[..at])?;
+    let piece = vec![b'x'; 1 << 20];
+    let mut left = bytes;
+    while left > 0 {
+        let n = left.min(piece.len() as u64);
+        out.write_all(&piece[..n as usize])?;
+        left -= n;
+    }
+    out.write_all(b"\n")?;
+    out.write_all(&log.as_bytes()[at..])
+}
+
+#[test]
+fn a_line_without_an_end_takes_no_memory() {
+    let dir = trained();
+    let bytes = asked("LINE_GIGABYTES", 0) * 1_000_000_000;
+    let outcome = bounded(&dir, "score -m m", |out| with_a_long_line(out, bytes.max(300_000_000)));
+    assert!(outcome.stderr.contains("the line is longer than"), "{}", outcome.stderr);
+    assert_eq!(column(&outcome.success(), "anomaly_score").len(), 3);
+}
+
+#[test]
+fn what_decompresses_to_a_thousandfold_takes_no_memory() {
+    const BYTES: u64 = 300_000_000;
+    let dir = trained();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    with_a_long_line(&mut gzip, BYTES).unwrap();
+    let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    with_a_long_line(&mut zstd, BYTES).unwrap();
+    for (name, bytes) in [("bomb.log.gz", gzip.finish().unwrap()), ("bomb.log.zst", zstd.finish().unwrap())] {
+        assert!((bytes.len() as u64) < BYTES / 100, "{}", bytes.len());
+        dir.write(name, bytes);
+        let outcome = quiet(&dir, &format!("score -m m {name}"));
+        assert!(outcome.stderr.contains("the line is longer than"), "{name}: {}", outcome.stderr);
+        assert_eq!(column(&outcome.success(), "anomaly_score").len(), 3, "{name}");
+    }
+}
+
+#[test]
+fn a_million_columns_are_a_log_like_any_other() {
+    let dir = trained();
+    let more: Vec<String> = (0..1_000_000).map(|i| format!("c{i}")).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let cells = "\t-".repeat(more.len());
+    let text: String = rows(3).iter().map(|row| format!("{}{cells}\n", row.join("\t"))).collect();
+    dir.write("wide.log", header(&more) + &text);
+    let scored = quiet(&dir, "score -m m wide.log").success();
+    assert_eq!(column(&scored, "anomaly_score").len(), 3);
+}
+
+#[test]
+fn zeros_and_broken_utf8_stay_as_they_are() {
+    let dir = trained();
+    let mut log = tsv(&rows(3)).into_bytes();
+    let at = log.windows(3).position(|bytes| bytes == b"tcp").unwrap();
+    log.splice(at + 3..at + 3, *b"\0\xff\x9b2J");
+    dir.write("odd.log", &log);
+    let out = dir.run_bytes("score -m m odd.log");
+    let kept = out.windows(9).filter(|bytes| bytes == b"tcp\0\xff\x9b2J\t").count();
+    assert_eq!(kept, 1);
+    let shown = dir.run("top -m m odd.log");
+    assert!(!shown.stdout.contains(|c: char| c.is_control() && c != '\n'), "{}", shown.stdout);
+}
+
+#[test]
+fn pipes_and_loops_of_directories_are_no_trap() {
+    let dir = trained();
+    dir.write("loop/conn.log", tsv(&rows(20)));
+    symlink(".", dir.path("loop/again")).unwrap();
+    symlink("../loop", dir.path("loop/and-again")).unwrap();
+    symlink("itself", dir.path("loop/itself")).unwrap();
+    assert_eq!(column(&quiet(&dir, "score -m m loop").success(), "anomaly_score").len(), 20);
+
+    assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
+    let (pipe, log) = (dir.path("pipe"), tsv(&rows(20)));
+    let writer = std::thread::spawn(move || std::fs::write(pipe, log));
+    assert_eq!(column(&quiet(&dir, "score -m m pipe").success(), "anomaly_score").len(), 20);
+    writer.join().unwrap().unwrap();
+    // Among the logs of a directory, where nobody writes to it, it would be waited for forever.
+    std::fs::rename(dir.path("pipe"), dir.path("loop/conn.pipe.log")).unwrap();
+    assert_eq!(column(&quiet(&dir, "score -m m loop").success(), "anomaly_score").len(), 20);
+}
+
+/// Runs as somebody who may not read everything.
+fn as_nobody(dir: &Path, arguments: &str) -> Outcome {
+    let mut command = command(dir, arguments);
+    // Only root can become another; anybody else is nobody enough.
+    if is_roots(dir) {
+        command.uid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    Outcome {
+        status: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Whether a new file is root's.
+fn is_roots(dir: &Path) -> bool {
+    std::os::unix::fs::MetadataExt::uid(&dir.metadata().unwrap()) == 0
+}
+
+#[test]
+fn what_may_not_be_read_is_named() {
+    let dir = trained();
+    std::fs::set_permissions(dir.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+    dir.write("secret.log", tsv(&rows(20)));
+    dir.write("secret.model", dir.read_bytes("m"));
+    for name in ["secret.log", "secret.model"] {
+        std::fs::set_permissions(dir.path(name), std::fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let denied = |arguments: &str, texts: &[&str]| as_nobody(&dir.path(""), arguments).fails(1, texts);
+    denied("score -m m secret.log", &["secret.log: cannot be opened", "Permission denied"]);
+    denied("score -m secret.model conn.log", &["secret.model: cannot be read", "Permission denied"]);
+    denied("score -m m conn.log -o /nowhere/out.log", &["there is no directory /nowhere"]);
+    if is_roots(&dir.path("")) {
+        denied("score -m m conn.log -o out.log", &["out.log: cannot be written", "ermission denied"]);
+        denied("train conn.log -o out.model", &["out.model: cannot be written", "ermission denied"]);
+    }
+    assert!(!dir.path("out.log").exists() && !dir.path("out.model").exists());
+}
+
+#[test]
+fn a_full_disk_is_said_with_status_1() {
+    let dir = trained();
+    for arguments in ["score -m m conn.log -o /dev/full", "features conn.log -m m -o /dev/full"] {
+        quiet(&dir, arguments).fails(1, &["/dev/full: cannot be written: No space left"]);
+    }
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = command(&dir.path(""), "score -m m conn.log").stdout(full).output().unwrap();
+    assert_eq!(run.status.code(), Some(1));
+}
+
+/// Values an attacker can put into a log, and what they would do to a terminal or a page.
+#[test]
+fn hostile_values_reach_no_terminal_and_no_page() {
+    const HOSTILE: [&str; 5] =
+        ["\x1b]0;owned\x07", "\x1b[2J\x1b[31m", "\u{9b}2J", "\u{202e}txt.exe", "<img/src=x/onerror=alert(1)>"];
+    let dir = trained();
+    let texts = ["uid", "service", "history"].map(|name| FIELDS.iter().position(|field| *field == name).unwrap());
+    let mut table = rows(60);
+    for (i, row) in table.iter_mut().enumerate() {
+        row[texts[i % 3]] = HOSTILE[i % HOSTILE.len()].to_owned();
+        row.push(HOSTILE[i % HOSTILE.len()].to_owned());
+    }
+    // Rows that are told of, because they cannot be used.
+    table[7][9] = HOSTILE[0].to_owned();
+    table[8][2] = HOSTILE[1].to_owned();
+    let body: String = table.iter().map(|row| row.join("\t") + "\n").collect();
+    let log = header(&["label"]) + &body;
+    dir.write("evil.log", &log);
+    let harmless = |what: &str, text: &str| {
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(bad), "{what}: {text:?}");
+    };
+    for arguments in [
+        "top -m m evil.log -n 60",
+        "top -m m evil.log -n 60 --json",
+        "report -m m evil.log -o page.html",
+        "score -m m evil.log -o scored.log",
+        "evaluate -m m evil.log --malicious <img",
+        "train evil.log -o evil.model",
+        "inspect evil.model",
+        "score -m m evil.log --strict -o strict.log",
+    ] {
+        let outcome = quiet(&dir, &arguments.replace("<img", "'<img'"));
+        harmless(arguments, &outcome.stdout);
+        harmless(arguments, &outcome.stderr);
+    }
+    let page = dir.read("page.html");
+    harmless("the page", &page);
+    assert!(!page.contains("<img/src"), "the page");
+    assert!(page.contains("&lt;img") || page.contains("&#60;img"), "the page shows what it escapes");
+
+    // A log that is followed ends when there is a reader no more; here the first lines are enough.
+    let mut watching = command(&dir.path(""), "watch -m m evil.log");
+    let mut watch = watching.stdin(Stdio::null()).spawn().unwrap();
+    let mut stdout = watch.stdout.take().unwrap();
+    let mut shown = vec![0; 4096];
+    let n = stdout.read(&mut shown).unwrap();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    harmless("watch", &String::from_utf8_lossy(&shown[..n]));
+}

@@ -1,0 +1,92 @@
+//! Models that are not to be believed, and those that are signed.
+
+use std::fs::{Permissions, metadata, set_permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use crate::logs;
+use crate::run::Dir;
+
+/// A directory with a log and a model of it.
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", logs::tsv(&logs::rows(400)));
+    dir.ok("train conn.log -o model");
+    dir
+}
+
+#[test]
+fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
+    let dir = trained();
+    let model = dir.path("model");
+    assert_eq!(metadata(&model).unwrap().permissions().mode() & 0o022, 0);
+    set_permissions(&model, Permissions::from_mode(0o666)).unwrap();
+    for command in ["score -m model conn.log", "top -m model conn.log", "inspect model", "export-onnx model"] {
+        dir.run(command).fails(1, &["model: is not trusted: others can write to", "(mode 0666)", "--allow-writable"]);
+        dir.ok(&format!("{command} --allow-writable"));
+    }
+}
+
+#[test]
+fn a_model_in_a_directory_that_others_can_write_to_is_refused() {
+    let dir = trained();
+    std::fs::create_dir(dir.path("shared")).unwrap();
+    std::fs::copy(dir.path("model"), dir.path("shared/model")).unwrap();
+    set_permissions(dir.path("shared"), Permissions::from_mode(0o777)).unwrap();
+    dir.run("top -m shared/model conn.log").fails(1, &["others can write to", "/shared (mode 0777)"]);
+    // A link out of it can be replaced as well as a file in it.
+    symlink(dir.path("model"), dir.path("shared/link")).unwrap();
+    dir.run("top -m shared/link conn.log").fails(1, &["others can write to", "/shared (mode 0777)"]);
+}
+
+#[test]
+fn a_pipe_is_no_model() {
+    let dir = trained();
+    assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
+    dir.run("top -m pipe conn.log").fails(1, &["pipe: is no regular file"]);
+}
+
+#[test]
+fn a_signed_model_is_believed_and_no_other() {
+    let dir = trained();
+    let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    dir.write("key", keys.sk.to_box(None).unwrap().into_string());
+    let key = keys.pk.to_base64();
+    dir.run(&format!("top -m model conn.log --trusted-key {key}")).fails(1, &["it is not signed", "model.minisig"]);
+
+    dir.ok("train conn.log -o model --sign-with key");
+    dir.ok(&format!("top -m model conn.log --trusted-key {key}"));
+    let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap().pk.to_base64();
+    dir.run(&format!("top -m model conn.log --trusted-key {other}"))
+        .fails(1, &["model.minisig is not its signature by the trusted key"]);
+    dir.run("top -m model conn.log --trusted-key nonsense").fails(1, &["is no public key of minisign"]);
+
+    // Sound in itself, but not what was signed.
+    dir.ok("train conn.log -o model --seed 2");
+    dir.run(&format!("top -m model conn.log --trusted-key {key}")).fails(1, &["is not its signature"]);
+    dir.run("train conn.log -o other --sign-with conn.log").fails(1, &["conn.log: is no secret key of minisign"]);
+    assert!(!dir.path("other").exists());
+}
+
+#[test]
+fn outputs_replace_a_link_and_leave_what_it_points_to() {
+    let dir = trained();
+    dir.write("precious", "precious");
+    for (command, output) in [
+        ("train conn.log -o out", "out"),
+        ("train conn.log -o out2 --sign-with key", "out2.minisig"),
+        ("score -m model conn.log -o out", "out"),
+        ("report -m model conn.log -o out", "out"),
+        ("features -m model conn.log -o out", "out"),
+        ("export-onnx model -o out", "out"),
+        ("sample conn.log -o out", "out"),
+    ] {
+        let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        dir.write("key", keys.sk.to_box(None).unwrap().into_string());
+        let _ = std::fs::remove_file(dir.path(output));
+        symlink(dir.path("precious"), dir.path(output)).unwrap();
+        dir.ok(command);
+        assert!(dir.path(output).symlink_metadata().unwrap().is_file(), "{command}");
+        assert_eq!(dir.read("precious"), "precious", "{command}");
+    }
+}

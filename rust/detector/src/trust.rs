@@ -1,0 +1,282 @@
+//! Which files are believed: a model decides what gets noticed, so nobody but its owner may be able to change it.
+//!
+//! Owner and mode of the file and of every directory above it are checked as sshd checks those of its keys
+//! (`StrictModes` in sshd_config(5)), and where a key is trusted, the file's signature. What the file holds is checked
+//! elsewhere, whoever it is from.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use minisign_verify::{PublicKey, Signature};
+use thiserror::Error;
+
+/// What is added to a file's name for the name of its signature, as minisign does.
+const SIGNATURE: &str = ".minisig";
+/// The longest signature that is read; its comments are its only part without a fixed length.
+const LONGEST: u64 = 16 << 10;
+const BY_GROUP: u32 = 0o020;
+const BY_OTHERS: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
+/// Which files are believed. The default: those that nobody else can write to, signed or not.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Whose signature a file has to have; the empty string stands for nobody's. It is the second line of what
+    /// `minisign -G` writes as the public key.
+    pub key: String,
+    /// Whether files count that others can write to.
+    pub writable_by_others: bool,
+}
+
+/// Why a file is not believed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Distrust {
+    /// A pipe or a device.
+    #[error("is no regular file")]
+    NoFile,
+    /// The file, or a directory above it, is a stranger's.
+    #[error(
+        "is not trusted: {} belongs to user {owner}, who can put anything there; make it yours or root's with chown, \
+         or allow it (--allow-writable, IForest::allow_writable)",
+        place.display()
+    )]
+    Owner {
+        /// The file, a link on the way to it, or a directory above it.
+        place: PathBuf,
+        /// The number of the user it belongs to.
+        owner: u32,
+    },
+    /// The file, or a directory above it, can be changed by others.
+    #[error(
+        "is not trusted: others can write to {} (mode {mode:04o}); take that from them with chmod go-w, or allow it \
+         (--allow-writable, IForest::allow_writable)",
+        place.display()
+    )]
+    Writable {
+        /// The file, or a directory above it.
+        place: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The key is none.
+    #[error("is not trusted: {0:?} is no public key of minisign")]
+    Key(String),
+    /// There is no signature.
+    #[error("is not trusted: it is not signed: {}: {cause}", signature.display())]
+    Unsigned {
+        /// Where the signature should be.
+        signature: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The signature is of another file or by another key.
+    #[error("is not trusted: {} is not its signature by the trusted key", signature.display())]
+    WronglySigned {
+        /// The signature.
+        signature: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+}
+
+impl Trust {
+    /// Reads a believed file, `longest` bytes of it at most and one more where there are more.
+    ///
+    /// # Errors
+    /// The [`Distrust`] that says why it is not believed, or cannot be read.
+    pub fn read(&self, path: &Path, longest: usize) -> Result<Vec<u8>, Distrust> {
+        // Before it is opened, which waits if it is a pipe; what it is after that is checked below.
+        check_kind(&fs::metadata(path)?)?;
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        check_kind(&metadata)?;
+        if !self.writable_by_others {
+            check(path, &metadata)?;
+            check_way(path)?;
+        }
+        let mut bytes = Vec::new();
+        file.take(longest as u64 + 1).read_to_end(&mut bytes)?;
+        self.check_signature(path, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn check_signature(&self, path: &Path, bytes: &[u8]) -> Result<(), Distrust> {
+        if self.key.is_empty() {
+            return Ok(());
+        }
+        let key = PublicKey::from_base64(self.key.trim()).map_err(|_| Distrust::Key(self.key.clone()))?;
+        let signature = signature_of(path);
+        let read = || {
+            let mut text = String::new();
+            File::open(&signature)?.take(LONGEST).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let text = match read() {
+            Ok(text) => text,
+            Err(cause) => return Err(Distrust::Unsigned { signature, cause }),
+        };
+        let verified = Signature::decode(&text).and_then(|signed| key.verify(bytes, &signed, false));
+        verified.map_err(|_| Distrust::WronglySigned { signature })
+    }
+}
+
+/// Where the signature of a file is.
+pub fn signature_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(SIGNATURE);
+    name.into()
+}
+
+fn check_kind(metadata: &Metadata) -> Result<(), Distrust> {
+    match metadata.is_dir() {
+        true => Err(io::Error::from(rustix::io::Errno::ISDIR).into()),
+        false if !metadata.is_file() => Err(Distrust::NoFile),
+        false => Ok(()),
+    }
+}
+
+/// Every directory on the way to a file, with the links in it and without: who can write to one can put another file
+/// there.
+fn check_way(path: &Path) -> Result<(), Distrust> {
+    for way in [std::path::absolute(path)?, path.canonicalize()?] {
+        for place in way.ancestors() {
+            check(place, &fs::symlink_metadata(place)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a place can be changed by nobody but root and the user this process acts as.
+fn check(place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(Distrust::Owner { place: place.to_owned(), owner });
+    }
+    // The mode of a link means nothing, and in a directory like /tmp nobody can touch what is another's.
+    let mode = metadata.mode() & 0o7777;
+    if metadata.is_symlink() || (metadata.is_dir() && mode & STICKY != 0) {
+        return Ok(());
+    }
+    // A group with its only user's number is that user's own, as pam_umask(8) tells it, too.
+    let private = owner != 0 && metadata.gid() == owner;
+    if mode & BY_OTHERS != 0 || (mode & BY_GROUP != 0 && !private) {
+        return Err(Distrust::Writable { place: place.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    const STRICT: Trust = Trust { key: String::new(), writable_by_others: false };
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn refusal(path: &Path) -> String {
+        STRICT.read(path, 10).unwrap_err().to_string()
+    }
+
+    /// A file only its owner can write to.
+    fn private() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        fs::write(&path, "model").unwrap();
+        set(&path, 0o644);
+        (directory, path)
+    }
+
+    #[test]
+    fn what_only_its_owner_can_write_to_is_believed() {
+        let (_directory, path) = private();
+        assert_eq!(STRICT.read(&path, 10).unwrap(), b"model");
+        assert_eq!(STRICT.read(&path, 2).unwrap(), b"mod");
+    }
+
+    #[test]
+    fn what_others_can_write_to_is_not() {
+        let (directory, path) = private();
+        set(&path, 0o646);
+        assert!(refusal(&path).contains("model (mode 0646)"), "{}", refusal(&path));
+        let allowed = Trust { writable_by_others: true, ..STRICT };
+        assert_eq!(allowed.read(&path, 10).unwrap(), b"model");
+        set(&path, 0o600);
+        set(directory.path(), 0o777);
+        assert!(refusal(&path).contains("(mode 0777)"), "{}", refusal(&path));
+        // Others can add files there, but not touch those that are there.
+        set(directory.path(), 0o1777);
+        assert!(STRICT.read(&path, 10).is_ok());
+    }
+
+    #[test]
+    fn a_group_counts_as_others_unless_it_is_the_owners_own() {
+        let (_directory, path) = private();
+        set(&path, 0o664);
+        let metadata = fs::metadata(&path).unwrap();
+        let private = metadata.uid() != 0 && metadata.uid() == metadata.gid();
+        assert_eq!(STRICT.read(&path, 10).is_ok(), private);
+    }
+
+    #[test]
+    fn what_belongs_to_a_stranger_is_not_believed() {
+        let (directory, path) = private();
+        // Only root can give files away.
+        if chown(&path, Some(4242), None).is_err() {
+            return;
+        }
+        assert!(refusal(&path).contains("belongs to user 4242"), "{}", refusal(&path));
+        chown(&path, Some(0), None).unwrap();
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(STRICT.read(&link, 10).is_ok());
+        std::os::unix::fs::lchown(&link, Some(4242), None).unwrap();
+        assert!(refusal(&link).contains("link belongs to user 4242"), "{}", refusal(&link));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(refusal(directory.path()).contains("Is a directory"));
+        assert_eq!(refusal(Path::new("/dev/null")), "is no regular file");
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(refusal(&pipe), "is no regular file");
+    }
+
+    // Made with `minisign -G -W` and `minisign -S` of "model".
+    const KEY: &str = "RWTL6Haq3nUaWx6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4";
+    const OTHER_KEY: &str = "RWSeA0CqB8jGs+FtmlY98UjUhlJkbUs8i9fqHgQE3r/L1vioEv/yOsX5";
+    const SIGNED: &str = concat!(
+        "untrusted comment: sig\n",
+        "RUTL6Haq3nUaW37gtZqbc0t4LYZKfE09EhbqXleTQ8ZIbNWN2xihs+ZwNtU7/wfpjzOv8RMq8wUh0gutho5RuDnMPZBNgStpaQU=\n",
+        "trusted comment: test\n",
+        "m78TRZMcRyip3nUfjKct6oY8j5wqjPzBo4Cn1tpyx+mE8b19ZObdwQjP8Qrloz09N+nEl5Iy/0baRkWxm3lsBA==\n",
+    );
+
+    #[test]
+    fn with_a_key_only_what_it_signed_is_believed() {
+        let (directory, path) = private();
+        let trusting = |key: &str| Trust { key: key.to_owned(), writable_by_others: true };
+        let refusal = |key: &str| trusting(key).read(&path, 10).unwrap_err().to_string();
+        assert!(refusal(KEY).contains("it is not signed"), "{}", refusal(KEY));
+        let signature = directory.path().join("model.minisig");
+        fs::write(&signature, SIGNED).unwrap();
+        assert_eq!(trusting(KEY).read(&path, 10).unwrap(), b"model");
+        assert!(refusal(OTHER_KEY).contains("is not its signature by the trusted key"), "{}", refusal(OTHER_KEY));
+        assert!(refusal("not a key").contains("no public key"), "{}", refusal("not a key"));
+        fs::write(&path, "mOdel").unwrap();
+        assert!(refusal(KEY).contains("is not its signature"), "{}", refusal(KEY));
+        fs::write(&path, "model").unwrap();
+        fs::write(&signature, "untrusted comment: nothing\n").unwrap();
+        assert!(refusal(KEY).contains("is not its signature"), "{}", refusal(KEY));
+    }
+}
