@@ -6,6 +6,7 @@ use std::fmt::Write;
 pub use detector::units::{bytes, count, duration};
 use detector::{Address, Connection, Proto};
 use jiff::Timestamp;
+use serde::Serialize;
 
 /// A count on the axis of a chart: `0`, `950`, `1.5k`, `20k`, `3M`.
 pub fn short_count(n: f64) -> String {
@@ -125,6 +126,28 @@ pub fn printable(text: &str) -> Cow<'_, str> {
             out.push(c);
         } else {
             c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_hex(&mut out, byte));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// An object in JSON on a line, in which no character does anything to a terminal.
+pub fn json(object: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string(object).map(|text| escaped_json(&text).into_owned())
+}
+
+/// JSON with what a terminal would act on escaped. Outside of strings there are only line ends of that kind, which stay.
+pub fn escaped_json(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|c| is_visible(c) || c == '\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_visible(c) || c == '\n' {
+            out.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(out, "\\u{unit:04x}"));
         }
     }
     Cow::Owned(out)

@@ -6,6 +6,9 @@ use crate::escape::unescape;
 use crate::layout::{Field, Format, Layout, PACKING};
 use crate::{Error, ReadOptions};
 
+/// More columns than this are no log: the names alone would take gigabytes.
+const MOST_COLUMNS: usize = 1 << 16;
+
 /// What the lines that begin with `#` have said so far.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
@@ -125,6 +128,9 @@ impl Header {
             return Err(header_error(Key::Fields, "#fields names no column"));
         }
         let (fields, packs) = unpack(names, &self.types, &separator);
+        if fields.len() > MOST_COLUMNS {
+            return Err(header_error(Key::Fields, &format!("#fields names more than {MOST_COLUMNS} columns")));
+        }
         let or = |value: &Option<Vec<u8>>, default: &[u8]| value.clone().unwrap_or_else(|| default.to_vec());
         Ok(Layout {
             format: Format::Tsv,
@@ -142,7 +148,8 @@ impl Header {
 
     fn columns(&self, rest: &[u8]) -> Vec<String> {
         let separator = self.separator.as_deref().filter(|s| !s.is_empty()).unwrap_or(b"\t");
-        split(rest, separator).map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+        let names = split(rest, separator).take(MOST_COLUMNS + 1);
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 }
 
@@ -153,12 +160,15 @@ fn unpack(names: &[String], types: &[String], separator: &[u8]) -> (Vec<Field>, 
     for (column, name) in names.iter().enumerate() {
         let mut zeek_types = split(types.get(column).map_or(b"", String::as_bytes), packing);
         let before = fields.len();
-        for name in split(name.as_bytes(), packing) {
+        for name in split(name.as_bytes(), packing).take(MOST_COLUMNS + 1 - before) {
             let zeek_type = zeek_types.next().filter(|t| !t.is_empty()).unwrap_or(b"string");
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             fields.push(Field { name: text(name), zeek_type: text(zeek_type) });
         }
         packs.push(fields.len() - before);
+        if fields.len() > MOST_COLUMNS {
+            break;
+        }
     }
     (fields, packs)
 }

@@ -105,9 +105,9 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
     for entry in WalkDir::new(directory).follow_links(true) {
         let entry = match entry {
             Ok(entry) => entry,
-            // A link to a directory above, or to nothing, hides no log.
+            // A link to a directory above, to nothing or to itself hides no log.
             Err(error) if error.loop_ancestor().is_some() => continue,
-            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
+            Err(error) if error.io_error().is_some_and(leads_nowhere) => continue,
             Err(error) => {
                 let path = error.path().unwrap_or(directory).to_owned();
                 return Err(open_error(&path, error.into()));
@@ -129,6 +129,13 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
         return Err(Error::NoLogs { directory: directory.to_owned(), stream: stream.to_owned(), others });
     }
     Ok((found, others))
+}
+
+/// Whether this is what a link to nothing gives, or one to itself.
+fn leads_nowhere(error: &io::Error) -> bool {
+    // The kind of the latter has no stable name yet.
+    const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(LOOP)
 }
 
 fn open_error(path: &Path, cause: io::Error) -> Error {

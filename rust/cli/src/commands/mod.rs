@@ -62,5 +62,5 @@ fn print(text: &str) -> Result<()> {
 
 /// Prints a command's result as one JSON object.
 fn print_json(object: &impl Serialize) -> Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(object)?))
+    print(&format!("{}\n", human::escaped_json(&serde_json::to_string_pretty(object)?)))
 }

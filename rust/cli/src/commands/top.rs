@@ -128,9 +128,7 @@ pub fn lines_of(reasons: &[Reason], width: usize) -> String {
 
 /// One JSON object a line.
 pub fn json_lines(entries: &[Entry], model: &Model) -> Result<String> {
-    entries
-        .iter()
-        .try_fold(String::new(), |text, entry| Ok(text + &serde_json::to_string(&Object::of(entry, model))? + "\n"))
+    entries.iter().try_fold(String::new(), |text, entry| Ok(text + &human::json(&Object::of(entry, model))? + "\n"))
 }
 
 /// A connection as Zeek names its fields; like Zeek's JSON, without those that are unset.

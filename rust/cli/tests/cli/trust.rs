@@ -21,7 +21,7 @@ fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
     let model = dir.path("model");
     assert_eq!(metadata(&model).unwrap().permissions().mode() & 0o022, 0);
     set_permissions(&model, Permissions::from_mode(0o666)).unwrap();
-    for command in ["score -m model conn.log", "top -m model conn.log", "inspect model", "export-onnx model"] {
+    for command in ["score -m model conn.log", "top -m model conn.log", "inspect model", "export-onnx model -o out"] {
         dir.run(command).fails(1, &["model: is not trusted: others can write to", "(mode 0666)", "--allow-writable"]);
         dir.ok(&format!("{command} --allow-writable"));
     }
