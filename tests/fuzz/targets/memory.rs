@@ -10,10 +10,11 @@ fuzz_target!(|data: &[u8]| {
     let path = std::env::temp_dir().join(format!("iforest-fuzz-{}", std::process::id()));
     let trust = Trust { writable_by_others: true, ..Trust::default() };
     std::fs::write(&path, as_file(b"ZIFMEMOR", data)).expect("the file can be written");
-    let Ok(mut memory) = Memory::load(&path, &trust) else { return };
-    memory.extractor.extract(&Bytes(data).connection());
+    let loaded = Memory::load(&path, &trust).ok().and_then(Memory::recall);
+    let Some((mut extractor, evidence)) = loaded else { return };
+    extractor.extract(&Bytes(data).connection());
     let mut detector = Detector::new(fixed_model().clone());
-    detector.remember(memory.extractor, memory.evidence);
+    detector.remember(extractor, evidence);
     score(&mut detector, &Connection { ts: i64::MAX, ..Connection::default() });
     score(&mut detector, &Bytes(data).connection());
 });

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use detector::{Extractor, Memory, Reservoir, Sampling, learner};
+use detector::{Evidence, Extractor, Memory, Reservoir, Sampling, learner};
 use iforest_fuzz::bytes::from_connection;
 use iforest_fuzz::{LOG, log, model};
 
@@ -58,7 +58,8 @@ fn main() -> io::Result<()> {
         sequence.extend(bytes);
         n += 1;
     });
-    let memory = Memory { extractor, drift: vec![[3; _], [u64::MAX; _]], version: 1, ..Memory::default() };
+    let mut memory = Memory::new(&extractor, &Evidence::new());
+    memory.drift = vec![[3; _], [u64::MAX; _]];
     let bytes = memory.to_bytes().map_err(io::Error::other)?;
     put("memory", "file", &bytes)?;
     put("memory", "payload", &bytes[HEADER..])?;
