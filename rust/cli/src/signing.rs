@@ -5,17 +5,22 @@ use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use minisign::{SecretKey, SecretKeyBox};
 
 /// Reads a secret key, and asks for its password if it has one.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("{name}: cannot be read"))?;
-    let key = |text: &str| SecretKeyBox::from_string(text);
-    let unprotected = key(&text).and_then(SecretKeyBox::into_unencrypted_secret_key);
-    // Which of the two it is shows only in the trying.
-    unprotected
-        .or_else(|_| key(&text)?.into_secret_key(None))
+    // A key without a password says so. minisign writes it without its checksum, which the library insists on.
+    let bytes = text.lines().nth(1).and_then(|line| STANDARD.decode(line.trim()).ok());
+    let bare = bytes.and_then(|bytes| SecretKey::from_bytes(&bytes).ok()).filter(|key| !key.is_encrypted());
+    if let Some(key) = bare {
+        return Ok(key);
+    }
+    SecretKeyBox::from_string(&text)
+        .and_then(|key| key.into_secret_key(None))
         .with_context(|| format!("{name}: is no secret key of minisign, or the password is wrong"))
 }
 

@@ -64,6 +64,10 @@ fn a_signed_model_is_believed_and_no_other() {
     // Sound in itself, but not what was signed.
     dir.ok("train conn.log -o model --seed 2");
     dir.run(&format!("top -m model conn.log --trusted-key {key}")).fails(1, &["is not its signature"]);
+    // As minisign -G -W writes it.
+    dir.write("minisign.key", concat!("untrusted comment: the tests' own\n", "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAy+h2qt51Glts3hS5F1s14Zel3Kkj4Gwt/mpSF3dVcZKTV4B+7ObQWB6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "\n"));
+    dir.ok("train conn.log -o model --sign-with minisign.key");
+    dir.ok("top -m model conn.log --trusted-key RWTL6Haq3nUaWx6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4");
     dir.run("train conn.log -o other --sign-with conn.log").fails(1, &["conn.log: is no secret key of minisign"]);
     assert!(!dir.path("other").exists());
 }
