@@ -129,7 +129,8 @@ impl Model {
         let subject = subject(column, value, connection);
         if FEATURES[column as usize].kind == Kind::Category {
             let (seen, of) = self.rarity().seen(column, value);
-            return format!("{subject}, seen {} times in {}", count(seen.into()), count(of.into()));
+            let times = if seen == 1 { "time" } else { "times" };
+            return format!("{subject}, seen {} {times} in {}", count(seen.into()), count(of.into()));
         }
         let Some(amount) = amount(column) else { return subject };
         let Usual { low, high, .. } = self.baseline().of(column);
@@ -173,7 +174,16 @@ fn amount(column: Column) -> Option<fn(f32) -> String> {
 
 /// What there is to say of a value, without comparison.
 fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
-    let amount = amount(column).map_or_else(String::new, |amount| amount(value));
+    // What the connection says itself is exact, where the row has it rounded.
+    let amount = match column {
+        Column::OrigBytes => bytes(connection.orig.bytes.unwrap_or(0)),
+        Column::RespBytes => bytes(connection.resp.bytes.unwrap_or(0)),
+        Column::MissedBytes => bytes(connection.missed_bytes),
+        Column::Duration => duration(connection.duration.unwrap_or(0)),
+        Column::OrigPkts => count(connection.orig.pkts.unwrap_or(0)),
+        Column::RespPkts => count(connection.resp.pkts.unwrap_or(0)),
+        _ => amount(column).map_or_else(String::new, |amount| amount(value)),
+    };
     let noun = |one: &'static str, many: &'static str| if whole(value) == 1 { one } else { many };
     match column {
         Column::OrigBytes => format!("{amount} out"),
