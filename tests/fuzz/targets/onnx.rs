@@ -10,5 +10,5 @@ fuzz_target!(|data: &[u8]| {
     let score = imported.forest.score(&row);
     assert!((0.0..=1.0).contains(&score), "{score}");
     let description = Description { producer: ("fuzz", "0"), doc: "", input: "rows", output: "scores", metadata: &[] };
-    write(&imported.forest, &description);
+    write(&imported.forest, &[], &description);
 });

@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
             output: "scores",
             metadata: &[],
         };
-        put("onnx", &format!("ours-{i}"), &iforest_onnx::write(model.forest(), &description))?;
+        put("onnx", &format!("ours-{i}"), &iforest_onnx::write(model.forest(), &[], &description))?;
     }
     put("onnx", "scikit-learn", &fs::read(Path::new(DATA).join("lab-day1.forest.onnx"))?)?;
 
