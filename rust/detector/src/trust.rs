@@ -1,7 +1,7 @@
 //! Which files are believed: a model decides what gets noticed, so nobody but its owner may be able to change it.
 //!
 //! Owner and mode of the file and of every directory above it are checked as sshd checks those of its keys
-//! (`StrictModes` in sshd_config(5)), and where a key is trusted, the file's signature. What the file holds is checked
+//! (`StrictModes` in sshd_config(5)), except that a directory may be its group's, and where a key is trusted, the file's signature. What the file holds is checked
 //! elsewhere, whoever it is from.
 
 use std::fs::{self, File, Metadata};
@@ -161,9 +161,10 @@ fn check(place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
     if metadata.is_symlink() || (metadata.is_dir() && mode & STICKY != 0) {
         return Ok(());
     }
-    // A group with its only user's number is that user's own, as pam_umask(8) tells it, too.
-    let private = owner != 0 && metadata.gid() == owner;
-    if mode & BY_OTHERS != 0 || (mode & BY_GROUP != 0 && !private) {
+    // A group with its only user's number is that user's own, as pam_umask(8) tells it, too. Directories of a packaged
+    // Zeek are its group's: what another member puts there belongs to that member, and is not believed for that.
+    let theirs = metadata.is_dir() || (owner != 0 && metadata.gid() == owner);
+    if mode & BY_OTHERS != 0 || (mode & BY_GROUP != 0 && !theirs) {
         return Err(Distrust::Writable { place: place.to_owned(), mode });
     }
     Ok(())
@@ -210,6 +211,8 @@ mod tests {
         let allowed = Trust { writable_by_others: true, ..STRICT };
         assert_eq!(allowed.read(&path, 10).unwrap(), b"model");
         set(&path, 0o600);
+        set(directory.path(), 0o2775);
+        assert!(STRICT.read(&path, 10).is_ok());
         set(directory.path(), 0o777);
         assert!(refusal(&path).contains("(mode 0777)"), "{}", refusal(&path));
         // Others can add files there, but not touch those that are there.
