@@ -1,5 +1,6 @@
-##! One notice an originator and hour, instead of one for each responder and port: a scan is one thing to look at, not a
-##! thousand. conn.log keeps the score of every connection. In a cluster each worker counts for itself.
+##! One notice an originator and hour, instead of one for each of its main reasons. What follows within the hour is
+##! neither logged as a notice nor mailed; conn.log keeps the score of every connection. In a cluster each worker counts
+##! for itself.
 
 @load IForest
 
@@ -7,14 +8,14 @@ module Site;
 
 global noticed: set[addr] &create_expire=1hr;
 
-# Zeek decides at priority 10 that a notice is logged.
-hook Notice::policy(n: Notice::Info)
+# After the other policies, mail-alerts.zeek among them: whatever they want done is not done a second time.
+hook Notice::policy(n: Notice::Info) &priority=-10
 	{
 	if ( n$note != IForest::Anomalous_Connection || ! n?$src )
 		return;
 
 	if ( n$src in noticed )
-		delete n$actions[Notice::ACTION_LOG];
+		n$actions = Notice::ActionSet();
 	else
 		add noticed[n$src];
 	}

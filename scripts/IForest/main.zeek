@@ -199,10 +199,12 @@ function describe(c: connection): string
 function report(c: connection)
 	{
 	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
+	local passes = c$conn$anomaly_score >= __threshold();
 
 	NOTICE(Notice::Info($note=Anomalous_Connection,
-	                    $msg=fmt("%s: anomaly score %.3f, threshold %.3f%s", describe(c), c$conn$anomaly_score,
-	                             __threshold(), reasons),
+	                    $msg=fmt("%s: anomaly score %.3f, %s %.3f%s%s", describe(c), c$conn$anomaly_score,
+	                             passes ? "threshold" : "below the threshold", __threshold(),
+	                             passes ? "" : ", but one of many", reasons),
 	                    $conn=c,
 	                    $identifier=cat(c$id$orig_h, __main_reason())));
 	}

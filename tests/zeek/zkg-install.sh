@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the package with zkg from a clone of this repository and uses what is installed, all in a scratch directory.
-# zkg builds twice, once to run the package's tests: count on some minutes. Needs zkg, zeek and btest on PATH.
+# zkg builds twice, once to run some of the tests: count on ten minutes of a processor. Needs zkg, zeek and btest on PATH.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -36,6 +36,13 @@ zeek -N IForest | grep -q '^IForest::Scorer' || fail "zeek -N IForest does not l
 zeek-iforest --quiet train "$repository/tests/data/lab-day1.conn.log" -o lab.model
 zeek -C -r "$repository/tests/data/lab-day1.pcap" packages misc/loaded-scripts IForest::model_file=lab.model
 zeek-cut anomaly_score <conn.log | awk '!/^0\./ { exit 1 }' || fail "a connection has no score"
+# As the README shows it.
+(
+	mkdir shown && cd shown
+	zeek -C -r "$repository/tests/data/lab-day2.pcap" packages IForest::model_file=../lab.model
+	message=$(grep -m 1 '^tcp connection from 10.10.1.16 to 10.10.2.63 ' "$repository/README.md")
+	zeek-cut msg <notice.log | grep -qxF "$message" || fail "the README shows another notice"
+)
 scripts=$(grep -c 'IForest/main\|zeek-iforest/main\|zeek-iforest/./main' loaded_scripts.log) || true
 [ "$scripts" = 1 ] || fail "the script was loaded $scripts times"
 # With nothing set it learns, and then scores.
