@@ -230,6 +230,10 @@ function follow_up()
 # Fits a model, or with *recalibrate* only sets the threshold of the one at work anew.
 function fit(recalibrate: bool)
 	{
+	# A model learnt from much is not given up for one learnt from little, as after what was learnt is lost.
+	if ( ! __has_learnt(learn_after) )
+		return;
+
 	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
 	                      state_file("model"));
 

@@ -87,6 +87,8 @@ void stop_learning() { sensor().stop_learning(); }
 
 bool learn(uint64_t after) { return sensor().learn(after); }
 
+bool has_learnt(uint64_t after) { return sensor().has_learnt(after); }
+
 bool fit_is_due(uint64_t after) { return sensor().fit_is_due(after); }
 
 std::string fit(bool recalibrate, double version, double alerts_per_day, std::string_view file) {

@@ -16,6 +16,7 @@ void stop_learning();
 
 // Learns from the connection handed over last; returns what fit_is_due() does then.
 bool learn(uint64_t after);
+bool has_learnt(uint64_t after);
 bool fit_is_due(uint64_t after);
 
 // Starts a fit, or with `recalibrate` a calibration of the model at work.

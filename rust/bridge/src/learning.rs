@@ -67,9 +67,17 @@ impl Sensor {
         self.learning.reservoir = None;
     }
 
+    pub(crate) fn has_learnt(&self, after: u64) -> bool {
+        let enough = |reservoir: &Reservoir| {
+            // A reservoir that is too small for a tenth does with half of what it holds.
+            let rows = after.div_ceil(10).min(reservoir.sampling().capacity as u64 / 2);
+            reservoir.seen() >= after && reservoir.len() as u64 >= rows
+        };
+        self.learning.reservoir.as_ref().is_some_and(enough)
+    }
+
     pub(crate) fn fit_is_due(&self, after: u64) -> bool {
-        let enough = |reservoir: &Reservoir| reservoir.seen() >= after && reservoir.len() as u64 >= after.div_ceil(10);
-        !self.learning.fitting && self.model().is_none() && self.learning.reservoir.as_ref().is_some_and(enough)
+        !self.learning.fitting && self.model().is_none() && self.has_learnt(after)
     }
 
     pub(crate) fn fit(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {

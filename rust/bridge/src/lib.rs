@@ -199,8 +199,10 @@ mod ffi {
         /// Learns from the connection that was handed over last. Returns what `fit_is_due` does then.
         fn learn(self: &mut Sensor, after: u64) -> bool;
 
-        /// Whether there is no model yet and enough was seen for one: `after` connections, a tenth of them in the
-        /// reservoir.
+        /// Whether enough was seen for a model: `after` connections, a tenth of them in the reservoir.
+        fn has_learnt(self: &Sensor, after: u64) -> bool;
+
+        /// Whether there is no model yet and enough was seen for one.
         fn fit_is_due(self: &Sensor, after: u64) -> bool;
 
         /// Starts to fit a model in the background, to be put to work by `finished` and written to `file` unless that is

@@ -601,6 +601,7 @@ mod tests {
         assert_eq!((sensor.statistics().seen, sensor.statistics().without_model), (400, 400));
         // Of one originator no more than a quota is kept: not a tenth of what there was.
         assert!(!sensor.fit_is_due(400) && sensor.fit_is_due(150));
+        assert!(!sensor.has_learnt(400) && sensor.has_learnt(150));
         sensor.fit(7, 20.0, file.as_os_str().as_bytes()).unwrap();
         assert!(sensor.busy() && !sensor.fit_is_due(150));
         assert!(sensor.fit(8, 20.0, b"").unwrap_err().contains("under way"));
