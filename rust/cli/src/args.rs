@@ -113,10 +113,10 @@ impl Args {
         let asked = self.command.logs().and_then(|logs| logs.threads);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         rayon::ThreadPoolBuilder::new()
-            .num_threads(asked.map_or(cores, NonZeroUsize::get))
+            .num_threads(asked.unwrap_or(cores))
             .build_global()
             .context("cannot start the threads that grow trees")?;
-        Ok(asked.map_or(cores.min(ENOUGH), NonZeroUsize::get))
+        Ok(asked.unwrap_or(cores.min(ENOUGH)))
     }
 }
 

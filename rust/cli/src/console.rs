@@ -49,7 +49,7 @@ impl Console {
 
     /// Something that makes the exit status 1.
     pub fn error(&self, text: &str) {
-        eprintln!("{ERROR}error:{ERROR:#} {}", human::printable(text));
+        eprintln!("{ERROR}error:{ERROR:#} {}", human::printable(&without_numbers(text)));
     }
 
     /// Prints a failure with all its causes, unless that has been done, and says which exit status it means. That
@@ -105,6 +105,13 @@ impl Console {
 pub fn width() -> usize {
     const FEWEST: usize = 60;
     terminal_size::terminal_size_of(std::io::stdout()).map_or(100, |(width, _)| usize::from(width.0).max(FEWEST))
+}
+
+/// Without the numbers that the system gives its errors beside their words: `(os error 2)`.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

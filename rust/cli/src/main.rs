@@ -9,6 +9,7 @@ mod console;
 mod follow;
 mod highest;
 mod human;
+mod overwrite;
 mod pipeline;
 mod ranking;
 mod report;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, console: &Console) -> Result<()> {
+    overwrite::refuse(&args.command)?;
     let threads = args.threads()?;
     match args.command {
         Command::Train(args) => commands::train::run(args, threads, console),

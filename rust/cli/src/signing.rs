@@ -1,10 +1,10 @@
 //! Signatures of models, as minisign makes them: `train` writes what a sensor with a trusted key asks for.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minisign::{SecretKey, SecretKeyBox};
@@ -12,7 +12,10 @@ use minisign::{SecretKey, SecretKeyBox};
 /// Reads a secret key, and asks for its password if it has one.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
     let name = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("{name}: cannot be read"))?;
+    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow!("{name}: there is no such key; make one with: minisign -G -s {name}"),
+        _ => Error::from(error).context(format!("{name}: cannot be read")),
+    })?;
     // A key without a password says so. minisign writes it without its checksum, which the library insists on.
     let bytes = text.lines().nth(1).and_then(|line| STANDARD.decode(line.trim()).ok());
     let bare = bytes.and_then(|bytes| SecretKey::from_bytes(&bytes).ok()).filter(|key| !key.is_encrypted());

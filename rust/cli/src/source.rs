@@ -70,13 +70,17 @@ impl Source {
 /// What a file is that is no log, by its first bytes, and what to do with it.
 pub fn taken_for_a_log(input: &Input) -> Option<&'static str> {
     const CAPTURE: &str = "is a packet capture; make logs of it first, with: zeek -r FILE";
-    const KNOWN: [(&[u8], &str); 6] = [
+    const KNOWN: [(&[u8], &str); 10] = [
         (b"ZIFOREST", "is a model, not a log; give it with --model"),
         (b"\xd4\xc3\xb2\xa1", CAPTURE),
         (b"\xa1\xb2\xc3\xd4", CAPTURE),
         (b"\x4d\x3c\xb2\xa1", CAPTURE),
         (b"\xa1\xb2\x3c\x4d", CAPTURE),
         (b"\x0a\x0d\x0d\x0a", CAPTURE),
+        (b"BZh", "is compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
+        (b"\xfd7zXZ\0", "is compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
+        (b"\x04\x22\x4d\x18", "is compressed with lz4; read it with: lz4cat FILE | zeek-iforest ... -"),
+        (b"PK\x03\x04", "is a zip archive; read it with: unzip -p FILE | zeek-iforest ... -"),
     ];
     let Input::File(path) = input else { return None };
     let mut start = [0; 8];

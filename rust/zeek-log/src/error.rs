@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum Error {
     /// The file or directory is not there, or may not be opened.
-    #[error("{name}: cannot be opened: {cause}")]
+    #[error("{name}: {}", told(.cause))]
     Open {
         /// The input's name.
         name: Arc<str>,
@@ -208,6 +208,14 @@ pub enum RowCause {
 pub struct ValueError {
     /// The type with its article, such as `a count`.
     pub wanted: &'static str,
+}
+
+/// Why a file or directory cannot be opened.
+fn told(cause: &io::Error) -> String {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "there is no such file or directory; check the name".to_owned(),
+        _ => format!("cannot be opened: {cause}"),
+    }
 }
 
 /// The beginning of some bytes from a file, fit to be shown in a message.

@@ -479,7 +479,7 @@ fn arguments_become_inputs() {
     assert!(matches!(error, Error::NoLogs { .. }));
     assert!(error.to_string().contains("none of the 1 files in this directory and below it is named like a conn log"));
     let error = find_inputs([directory.path().join("missing.log")], "conn").unwrap_err();
-    assert!(error.to_string().ends_with("missing.log: cannot be opened: No such file or directory (os error 2)"));
+    assert!(error.to_string().ends_with("missing.log: there is no such file or directory; check the name"));
 }
 
 proptest! {

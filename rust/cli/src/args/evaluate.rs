@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 
 use super::labels::LabelArgs;
 use super::learning::LearningArgs;
@@ -24,7 +24,7 @@ use super::values::{positive, within};
 /// kinds that score no lower; and how many alerts there are to read when the threshold lets that one pass, repetitions
 /// of the same originator and main reason within an hour counting once.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(group = ArgGroup::new("judged").args(["model", "protocol"]).required(true), after_help = "\
 Examples:
   zeek-iforest evaluate -m iforest.model labelled.conn.log
   zeek-iforest evaluate -m old.model -m new.model labelled.conn.log --roc roc.svg --pr pr.svg
@@ -35,7 +35,7 @@ Examples:
 pub struct EvaluateArgs {
     /// A model, as written by train; several are shown side by side
     #[arg(
-        long, short, value_name = "MODEL", required_unless_present = "protocol", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"]
+        long, short, value_name = "MODEL", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"]
     )]
     pub model: Vec<PathBuf>,
 

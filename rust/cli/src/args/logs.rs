@@ -1,7 +1,8 @@
 //! Which logs are read, and how.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
+
+use super::values::within;
 
 /// Logs, and how they are read; [`Source`](crate::source::Source) makes inputs of them.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,9 +19,9 @@ pub struct LogArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Reading")]
     pub fields: Option<Vec<String>>,
 
-    /// Threads that parse, and as many that score; from 1 [default: one per core, at most 8]
+    /// Threads that parse, and as many that score; 1 to 1024 [default: one per core, at most 8]
     ///
     /// The output is the same, byte for byte, whatever the number.
-    #[arg(long, value_name = "N", help_heading = "Reading")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = within(1..=1024), help_heading = "Reading")]
+    pub threads: Option<usize>,
 }

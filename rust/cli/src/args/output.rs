@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// A file, or standard output.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OutputArgs {
-    /// Where to write; compressed if the name ends in .gz or .zst [default: standard output]
+    /// Where to write, other than to a file that is read; compressed if the name ends in .gz or .zst [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     output: Option<PathBuf>,
 }

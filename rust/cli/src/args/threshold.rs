@@ -2,15 +2,15 @@
 
 use detector::{Model, Params};
 
-use super::values::{positive, share};
+use super::values::{alerts, share};
 
 /// How many alerts a model that is made should mean.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BudgetArgs {
-    /// Alerts a day the threshold is set for, above 0
+    /// Alerts a day the threshold is set for, above 0, at most 1000000000
     #[arg(
         long, value_name = "N", default_value_t = Params::default().alerts_per_day,
-        value_parser = positive,
+        value_parser = alerts,
         help_heading = "Learning"
     )]
     alerts_per_day: f64,
@@ -27,8 +27,8 @@ pub struct BudgetArgs {
 /// Another threshold than the model's own.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ThresholdArgs {
-    /// Set the threshold for so many alerts a day, above 0 [default: as the model was trained for]
-    #[arg(long, value_name = "N", value_parser = positive, help_heading = "Threshold")]
+    /// Set the threshold for so many alerts a day, above 0, at most 1000000000 [default: as the model was trained for]
+    #[arg(long, value_name = "N", value_parser = alerts, help_heading = "Threshold")]
     alerts_per_day: Option<f64>,
 
     /// Set the threshold for this share of the connections, above 0 and below 1

@@ -15,7 +15,7 @@ use super::values::within;
 Examples:
   zeek-iforest top -m iforest.model conn.log
   zeek-iforest top -m iforest.model logs/2024-04-19/ -n 100 | less
-  zeek-iforest top -m iforest.model conn.log --json | jq -r .uid")]
+  zeek-iforest top -m iforest.model conn.log --json | jq -r 'select(.anomalous).uid'")]
 pub struct TopArgs {
     #[command(flatten)]
     pub model: ModelArgs,
@@ -25,6 +25,8 @@ pub struct TopArgs {
     pub number: usize,
 
     /// Print one JSON object a line, with Zeek's names of the fields
+    ///
+    /// The field anomalous is true for the connections above the rule; the reasons stand with all.
     #[arg(long)]
     pub json: bool,
 

@@ -16,7 +16,7 @@ pub mod watch;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use detector::{Model, ModelError, Params, Trust};
 use serde::Serialize;
 
@@ -49,6 +49,9 @@ fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
             let path = human::shell_word(&path.display().to_string());
             anyhow!("{path}: there is no such model; make it with: zeek-iforest train LOG... -o {path}")
         }
+        ModelError::Read { cause, .. } if cause.kind() == ErrorKind::IsADirectory => {
+            anyhow!("{}: is a directory; give the file in it that train wrote", path.display())
+        }
         _ => error.into(),
     })
 }
@@ -56,8 +59,8 @@ fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
 /// Prints a command's result.
 fn print(text: &str) -> Result<()> {
     let mut stdout = anstream::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.context("(standard output): cannot be written")
 }
 
 /// Prints a command's result as one JSON object.

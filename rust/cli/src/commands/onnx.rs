@@ -3,9 +3,10 @@
 //! A graph holds trees only. What else makes a model comes from the logs that the matrix was written from, as `features`
 //! takes it: how rare each category is, from the given model or from the logs themselves.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use detector::{Params, RecordRange, Trainer, schema};
 use iforest_onnx::{Description, Raise};
 use zeek_log::Sink;
@@ -25,7 +26,11 @@ const OUTPUT: &str = "anomaly_score";
 /// Makes a model of a forest.
 pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result<()> {
     let name = args.forest.display();
-    let bytes = std::fs::read(&args.forest).with_context(|| format!("{name}: cannot be read"))?;
+    let bytes = std::fs::read(&args.forest).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow!("{name}: there is no such file; make it with skl2onnx, as the help shows"),
+        ErrorKind::IsADirectory => anyhow!("{name}: is a directory; give the file in it that skl2onnx wrote"),
+        _ => Error::from(error).context(format!("{name}: cannot be read")),
+    })?;
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
     let categories = args.model.as_deref().map(|path| load_model(path, &args.trust.trust())).transpose()?;
 

@@ -40,8 +40,11 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     )?;
     summary.require_some()?;
     let entries = top.into_sorted();
-    let text =
-        if args.json { json_lines(&entries, &model)? } else { table(&entries, &model, threshold, console::width()) };
+    let text = if args.json {
+        json_lines(&entries, &model, threshold)?
+    } else {
+        table(&entries, &model, threshold, console::width())
+    };
     super::print(&text)?;
     console.note(&format!(
         "{}, {} anomalous at the threshold {:.6}",
@@ -127,14 +130,18 @@ pub fn lines_of(reasons: &[Reason], width: usize) -> String {
 }
 
 /// One JSON object a line.
-pub fn json_lines(entries: &[Entry], model: &Model) -> Result<String> {
-    entries.iter().try_fold(String::new(), |text, entry| Ok(text + &human::json(&Object::of(entry, model))? + "\n"))
+pub fn json_lines(entries: &[Entry], model: &Model, threshold: f64) -> Result<String> {
+    entries
+        .iter()
+        .try_fold(String::new(), |text, entry| Ok(text + &human::json(&Object::of(entry, model, threshold))? + "\n"))
 }
 
 /// A connection as Zeek names its fields; like Zeek's JSON, without those that are unset.
 #[derive(Serialize)]
 struct Object<'a> {
     anomaly_score: f64,
+    /// Whether it stands above the rule in the table.
+    anomalous: bool,
     anomaly_reasons: String,
     /// The features the reasons speak of, in their order.
     reason_features: Vec<&'static str>,
@@ -165,11 +172,12 @@ struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn of(entry: &'a Entry, model: &Model) -> Self {
+    fn of(entry: &'a Entry, model: &Model, threshold: f64) -> Self {
         let (connection, reasons) = (entry.connection(), entry.reasons(model));
         let text = |text: Option<&'a [u8]>| text.map(String::from_utf8_lossy);
         Self {
             anomaly_score: entry.verdict.score,
+            anomalous: entry.verdict.passes(threshold),
             anomaly_reasons: in_words(&reasons),
             reason_features: reasons.iter().map(Reason::feature).collect(),
             ts: connection.ts as f64 / 1e6,

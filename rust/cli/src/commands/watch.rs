@@ -76,7 +76,7 @@ fn show(connection: &Connection<'_>, uid: Option<&[u8]>, detector: &mut Detector
     }
     if json {
         let entry = Entry::alone(connection, uid, detector.row(), &verdict);
-        return super::print(&top::json_lines(&[entry], detector.model())?);
+        return super::print(&top::json_lines(&[entry], detector.model(), detector.model().threshold())?);
     }
     let unset = || "-".to_owned();
     let line = format!(

@@ -17,7 +17,7 @@ fn what_is_no_conn_log_is_refused() {
     let dir = trained();
     dir.write("prose.log", "Lorem ipsum dolor sit amet.\n\nAdipiscing commodo elit.\n");
     dir.run("top -m m prose.log").fails(1, &["prose.log:1: is not a Zeek log"]);
-    dir.run("top -m m missing.log").fails(1, &["missing.log: cannot be opened"]);
+    dir.run("top -m m missing.log").fails(1, &["missing.log: there is no such file"]);
     dir.write("empty.log", "");
     dir.run("top -m m empty.log").fails(1, &["empty.log: is empty"]);
     dir.write("dns.log", header(&[]).replace("#path\tconn", "#path\tdns"));
@@ -174,6 +174,15 @@ fn what_is_no_log_is_named() {
     dir.run("top m").fails(1, &["m: is a model, not a log; give it with --model"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
     dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: is a packet capture", "zeek -r FILE"]);
+    for (name, start, told) in [
+        ("conn.log.bz2", &b"BZh91AY&SY"[..], "is compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
+        ("conn.log.xz", b"\xfd7zXZ\0\0\x04", "is compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
+        ("conn.log.lz4", b"\x04\x22\x4d\x18d@\xa7", "is compressed with lz4; read it with: lz4cat FILE"),
+        ("conn.zip", b"PK\x03\x04\x14\0\0\0", "is a zip archive; read it with: unzip -p FILE"),
+    ] {
+        dir.write(name, start);
+        dir.run(&format!("top -m m {name}")).fails(1, &[&format!("{name}: {told}")]);
+    }
     dir.run("top -m none conn.log").fails(1, &["none: there is no such model", "zeek-iforest train LOG... -o none"]);
 }
 
@@ -196,4 +205,39 @@ fn a_directory_that_is_not_there_is_named() {
     dir.ok("train conn.log -o m");
     dir.run("train conn.log -o no/m").fails(1, &["no/m: cannot be written: there is no directory no\n"]);
     dir.run("score -m m conn.log -o no/x").fails(1, &["no/x: cannot be written: there is no directory no\n"]);
+}
+
+#[test]
+fn an_error_says_what_to_do() {
+    let dir = trained();
+    for (arguments, told) in [
+        ("top -m m nope.log", "nope.log: there is no such file or directory; check the name\n"),
+        ("top -m . conn.log", ".: is a directory; give the file in it that train wrote\n"),
+        ("import-onnx nope.onnx conn.log -o o", "nope.onnx: there is no such file; make it with skl2onnx, as the help"),
+        ("import-onnx . conn.log -o o", ".: is a directory; give the file in it that skl2onnx wrote\n"),
+        ("train conn.log -o o --sign-with nope", "nope: there is no such key; make one with: minisign -G -s nope\n"),
+    ] {
+        let outcome = dir.run(arguments);
+        assert!(!outcome.stderr.contains("os error"), "{outcome:?}");
+        outcome.fails(1, &[told]);
+    }
+    for (arguments, told) in [
+        ("top --threads 0", "'--threads <N>': not between 1 and 1024\n"),
+        ("evaluate conn.log", "<--model <MODEL>|--protocol <PROTOCOL>>"),
+        ("train conn.log -o o --alerts-per-day 1e300", "not above 0 and at most 1000000000\n"),
+    ] {
+        dir.run(arguments).fails(2, &[told]);
+    }
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    let dir = trained();
+    for arguments in ["top -m m conn.log", "score -m m conn.log", "inspect m", "top -m m conn.log --json"] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = command(&dir.path(""), arguments).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr.ends_with("(standard output): cannot be written: No space left on device\n"), "{stderr}");
+    }
 }

@@ -12,6 +12,7 @@ mod inputs;
 mod lab;
 mod logs;
 mod onnx;
+mod overwrite;
 mod report;
 mod run;
 mod sample;

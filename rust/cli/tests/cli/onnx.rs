@@ -58,7 +58,7 @@ fn what_is_no_forest_is_refused_with_a_sentence() {
     dir.ok("train conn.log -o model");
     dir.ok("export-onnx model -o ours");
     refused(dir.read_bytes("ours").as_slice(), "is not a scikit-learn IsolationForest as skl2onnx writes it: ");
-    dir.run("import-onnx nowhere conn.log -o m").fails(1, &["error: nowhere: cannot be read"]);
+    dir.run("import-onnx nowhere conn.log -o m").fails(1, &["error: nowhere: there is no such file"]);
 }
 
 /// Whatever bytes a file holds, the answer is a model or a sentence.

@@ -52,12 +52,27 @@ fn json_has_the_fields_of_zeek() {
     assert_eq!(line, dir.ok("top -m m conn.log --json -n 1"));
     let entry: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(entry["uid"], ODD);
+    assert_eq!(entry["anomalous"], true);
     assert_eq!(entry["id.resp_h"], "203.0.113.66");
     assert_eq!(entry["orig_bytes"], 4_100_000_000u64);
     assert_eq!(entry["duration"], 10800.5);
     assert_eq!(entry.get("service"), None);
     assert_eq!(entry["reason_features"][0], "orig_bytes");
     assert!(entry["anomaly_reasons"].as_str().unwrap().starts_with("4.1 GB out, usually under "), "{entry}");
+}
+
+#[test]
+fn json_says_which_are_anomalous() {
+    let dir = trained();
+    for (threshold, stands) in [("--contamination 0.004", 1..=599), ("--contamination 0.999", 590..=600)] {
+        let lines = dir.ok(&format!("top -m m conn.log --json -n 600 {threshold}"));
+        let anomalous = lines.lines().filter(|line| line.contains("\"anomalous\":true")).count();
+        assert_eq!(lines.lines().filter(|line| line.contains("\"anomalous\":false")).count(), 600 - anomalous);
+        assert!(stands.contains(&anomalous), "{threshold}: {anomalous}");
+        let table = dir.ok(&format!("top -m m conn.log -n 600 {threshold}"));
+        let above = table.lines().take_while(|line| !line.starts_with("--")).filter(|line| line.contains(" -> "));
+        assert_eq!(above.count(), anomalous);
+    }
 }
 
 #[test]
