@@ -49,10 +49,15 @@ fn endpoint(addr: Address, port: u16) -> String {
     if addr.contains(':') { format!("[{addr}]:{port}") } else { format!("{addr}:{port}") }
 }
 
-/// The responder of a connection, its port, the protocol and the service: `192.0.2.1:443/tcp ssl`.
+/// The responder of a connection, its port, the protocol and the service: `192.0.2.1:443/tcp ssl`, `192.0.2.1 icmp`.
 pub fn responder(connection: &Connection<'_>) -> String {
-    let proto = if connection.proto == Proto::Unknown { "unknown" } else { connection.proto.name() };
-    let mut out = format!("{}/{proto}", endpoint(connection.resp.addr, connection.resp.port));
+    let (addr, port) = (connection.resp.addr, connection.resp.port);
+    let mut out = match connection.proto {
+        // Its ports are a type and a code.
+        Proto::Icmp => format!("{addr} icmp"),
+        Proto::Unknown => format!("{}/unknown", endpoint(addr, port)),
+        proto => format!("{}/{}", endpoint(addr, port), proto.name()),
+    };
     if let Some(service) = connection.service {
         out.push(' ');
         out.push_str(&printable_bytes(service));
@@ -197,6 +202,15 @@ mod tests {
         assert_eq!(wrapped("one two three", 2, 9), "one two\n  three");
         assert_eq!(wrapped("one two three", 2, 4), "one\n  two\n  three");
         assert_eq!(wrapped("a", 2, 80), "a");
+    }
+
+    #[test]
+    fn icmp_has_no_port() {
+        let mut connection = Connection { proto: Proto::Icmp, ..Connection::default() };
+        (connection.resp.addr, connection.resp.port) = (Address::from(std::net::IpAddr::from([192, 0, 2, 1])), 3);
+        assert_eq!(responder(&connection), "192.0.2.1 icmp");
+        connection.proto = Proto::Tcp;
+        assert_eq!(responder(&connection), "192.0.2.1:3/tcp");
     }
 
     #[test]

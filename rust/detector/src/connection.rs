@@ -196,6 +196,30 @@ impl ConnState {
         ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"][self as usize]
     }
 
+    /// Its name and what it means for a protocol, after Zeek's documentation of conn.log: `REJ (refused)`. Only the name
+    /// where Zeek gives it to whatever the protocol is.
+    pub fn in_words(self, proto: Proto) -> String {
+        let meaning = match (proto, self) {
+            (Proto::Tcp, Self::S0) | (Proto::Udp, Self::S0) => "no answer",
+            (Proto::Tcp, Self::S1) => "not closed",
+            (Proto::Tcp, Self::SF) => "closed in order",
+            (Proto::Tcp, Self::REJ) => "refused",
+            (Proto::Tcp, Self::S2) => "closed by the originator only",
+            (Proto::Tcp, Self::S3) => "closed by the responder only",
+            (Proto::Tcp, Self::RSTO) => "reset by the originator",
+            (Proto::Tcp, Self::RSTR) => "reset by the responder",
+            (Proto::Tcp, Self::RSTOS0) => "reset by the originator before an answer",
+            (Proto::Tcp, Self::RSTRH) => "reset by the responder, beginning not seen",
+            (Proto::Tcp, Self::SH) => "closed by the originator before an answer",
+            (Proto::Tcp, Self::SHR) => "closed by the responder, beginning not seen",
+            (Proto::Tcp, Self::OTH) => "beginning and end not seen",
+            (Proto::Udp, Self::SF) => "answered",
+            (Proto::Udp, Self::SHR) => "only the responder sent",
+            _ => return self.name().to_owned(),
+        };
+        format!("{} ({meaning})", self.name())
+    }
+
     /// Whether the responder never accepted: no answer, a refusal, or a reset before anything was agreed.
     pub fn failed(self) -> bool {
         matches!(self, Self::S0 | Self::REJ | Self::RSTOS0 | Self::RSTRH | Self::SH | Self::SHR)
@@ -213,6 +237,14 @@ mod tests {
             assert_eq!(ConnState::parse(state.name().as_bytes()), Some(state));
         }
         assert_eq!(ConnState::parse(b"sf"), None);
+    }
+
+    #[test]
+    fn states_mean_what_the_protocol_has() {
+        assert!(ConnState::ALL.iter().all(|state| state.in_words(Proto::Tcp).contains(" (")));
+        assert_eq!(ConnState::SF.in_words(Proto::Tcp), "SF (closed in order)");
+        assert_eq!(ConnState::SF.in_words(Proto::Udp), "SF (answered)");
+        assert_eq!(ConnState::OTH.in_words(Proto::Icmp), "OTH");
     }
 
     #[test]

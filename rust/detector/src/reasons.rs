@@ -9,7 +9,7 @@ use std::fmt;
 use crate::baseline::Usual;
 use crate::schema::{Column, FEATURES, Kind, N_FEATURES};
 use crate::units::{bytes, count, duration};
-use crate::{ConnState, Connection, Model, Proto, Row};
+use crate::{Connection, Model, Proto, Row};
 
 /// More would be read by nobody.
 const MOST: usize = 3;
@@ -133,12 +133,18 @@ impl Model {
             return format!("{subject}, seen {} {times} in {}", count(seen.into()), count(of.into()));
         }
         let Some(amount) = amount(column) else { return subject };
-        let Usual { low, high, .. } = self.baseline().of(column);
+        let Usual { low, median, high, .. } = self.baseline().of(column);
+        let (how, usual) = match () {
+            () if value > high => ("under", amount(high)),
+            () if value < low => ("over", amount(low)),
+            () => ("about", amount(median)),
+        };
         match () {
-            () if value > high && plain(high) < 0.5 => format!("{subject}, usually none"),
-            () if value > high => format!("{subject}, usually under {}", amount(high)),
-            () if value < low => format!("{subject}, usually over {}", amount(low)),
-            () => subject,
+            () if how == "about" && usual == amount(value) => subject,
+            () if how != "over" && usual == amount(0.0) => format!("{subject}, usually none"),
+            // Too little to be told by how much.
+            () if usual.starts_with('<') => format!("{subject}, usually {usual}"),
+            () => format!("{subject}, usually {how} {usual}"),
         }
     }
 }
@@ -192,7 +198,9 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         Column::PacketRate => format!("{amount} {} a second", noun("packet", "packets")),
         Column::Progress => match connection.conn_state {
             None => "no state".to_owned(),
-            Some(state) => format!("state {} ({})", state.name(), went(state)),
+            // Zeek has one state for all of it.
+            Some(_) if connection.proto == Proto::Icmp => "protocol icmp".to_owned(),
+            Some(state) => format!("state {}", state.in_words(connection.proto)),
         },
         Column::Direction => match value {
             v if v > 0.0 => "from inside to outside".to_owned(),
@@ -227,20 +235,6 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
         Column::ServiceBytes => format!("{amount} out to this service in an hour"),
         Column::Beat => "connections to this service at steady intervals".to_owned(),
-    }
-}
-
-fn went(state: ConnState) -> &'static str {
-    match state {
-        ConnState::S0 => "no answer",
-        ConnState::REJ => "refused",
-        ConnState::SF => "closed in order",
-        ConnState::S1 => "not closed",
-        ConnState::S2 | ConnState::S3 => "closed by one side",
-        ConnState::RSTO | ConnState::RSTOS0 => "reset by the originator",
-        ConnState::RSTR | ConnState::RSTRH => "reset by the responder",
-        ConnState::SH | ConnState::SHR => "half of a handshake",
-        ConnState::OTH => "no handshake",
     }
 }
 

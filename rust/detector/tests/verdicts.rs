@@ -113,6 +113,30 @@ fn reasons_have_words_and_values() {
     assert_eq!((sustained[0].feature(), sustained.len()), ("sustained", 3));
 }
 
+#[test]
+fn a_reason_fits_its_protocol_and_is_compared() {
+    let model = model();
+    let mut extractor = Extractor::new();
+    (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
+    let mut texts = String::new();
+    for i in 5_000..5_400 {
+        let c = ordinary(i);
+        let row = extractor.extract(&c);
+        texts.extend(model.reasons(&c, &row, None).iter().map(|reason| format!("{reason}\n")));
+        for proto in [Proto::Tcp, Proto::Udp, Proto::Icmp] {
+            let mut c = ordinary(i);
+            (c.proto, c.conn_state) = (proto, Some(if proto == Proto::Icmp { ConnState::OTH } else { ConnState::S0 }));
+            let row = extractor.extract(&c);
+            texts.extend(model.reasons(&c, &row, None).iter().map(|reason| format!("{reason}\n")));
+        }
+    }
+    let lines = |part: &str| texts.lines().filter(|line| line.contains(part)).count();
+    assert!(lines("state S0 (no answer)") > 0 && lines("protocol icmp") > 0, "{texts}");
+    assert_eq!(lines("OTH"), 0, "{texts}");
+    assert!(lines(", usually about ") > 0, "{texts}");
+    assert_eq!(lines("usually about 0") + lines("usually under 0 ") + lines("usually about <"), 0, "{texts}");
+}
+
 /// Every five minutes a few bytes to a host that nobody else talks to.
 fn beat(i: i64) -> Connection<'static> {
     let mut c = Connection { ts: i * 5 * MINUTE, duration: Some(90_000), proto: Proto::Tcp, ..Connection::default() };

@@ -36,7 +36,10 @@ fn model_for(model: &ModelArgs, source: &Source, threads: usize, console: &Conso
         "without a model the logs are read twice, first to learn from them, and a pipe can only be read once; train a \
          model first (zeek-iforest train LOG... -o MODEL) and give it with --model, or give files"
     );
-    let logs = human::counted(source.inputs.len() as u64, "log");
+    let logs = match source.inputs.len() {
+        1 => "log".to_owned(),
+        n => human::counted(n as u64, "log"),
+    };
     console.note(&format!("no model given: learning from the same {logs} first"));
     let run = Run { reports: false, ..Run::new(source, threads, console) };
     Ok(train::learn(&run, &Params::default(), None)?.0)

@@ -18,6 +18,8 @@ use crate::source::Source;
 
 /// The score of an anomalous connection.
 const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
+/// So many times the alerts that a threshold was set for are no luck of the day.
+const MANY: f64 = 2.0;
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
@@ -26,6 +28,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut top = Highest::new(args.number, threshold);
     let mut anomalous = 0u64;
+    let mut range = None;
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.extract(&mut extractor),
         || |batch: &mut Batch| batch.score(&model),
@@ -33,6 +36,8 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
             batch.weigh(&model, &mut evidence);
             for (connection, uid, row, verdict) in batch.weighed() {
                 anomalous += u64::from(verdict.passes(threshold));
+                let (first, last) = range.unwrap_or((connection.ts, connection.ts));
+                range = Some((first.min(connection.ts), last.max(connection.ts)));
                 top.offer(&connection, uid, row, verdict);
             }
             Ok(())
@@ -52,7 +57,26 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
         human::count(anomalous),
         threshold
     ));
+    if entries.iter().any(|entry| entry.verdict.sustained.is_some() && entry.verdict.score < threshold) {
+        console.note(
+            "those with a score below it stand for many connections to one service, each a little unusual, and rank \
+             above their own score",
+        );
+    }
+    let per_day = model.provenance().alerts_per_day;
+    if threshold == model.threshold() && anomalous as f64 > MANY * per_day * days(range) {
+        console.note(&format!(
+            "it was set for {per_day} alerts a day in traffic like that learnt from: this is unlike it (an attack, a \
+             failure, a new service or network)"
+        ));
+    }
     summary.require_all("the table was made")
+}
+
+/// The length of a range of time in days, of one at least.
+fn days(range: Option<(i64, i64)>) -> f64 {
+    const DAY: f64 = 86_400e6;
+    range.map_or(1.0, |(first, last)| (last.saturating_sub(first) as f64 / DAY).max(1.0))
 }
 
 /// Everything of fixed width comes first, so that a long address pushes nothing out of line.

@@ -24,7 +24,10 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         console.note(&format!("{name} is not there yet: waiting for it"));
     }
     let threshold = detector.model().threshold();
-    console.note(&format!("watching {name} for anomalous connections, threshold {threshold:.6}; stop with ^C"));
+    console.note(&format!(
+        "watching {name} for anomalous connections, threshold {threshold:.6} (lower \
+         where one stands for many); stop with ^C"
+    ));
 
     let options = ReadOptions { path: Some(conn_log::STREAM.to_owned()), ..ReadOptions::default() };
     let mut reader = Reader::from_read(&name, Follow::new(args.log.clone()), &options)?.eager();

@@ -93,10 +93,10 @@ pub fn traffic(survey: &Survey) -> Result<Chart> {
     })
 }
 
-/// The highest and the median score of each step of time, and the threshold.
+/// The highest score of each step of time, that of the anomalous, the median, and the threshold.
 pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
     let label = format!(
-        "Chart of the scores over time: for each {}, the highest score and the median; {} anomalous, the \
+        "Chart of the scores over time: for each {}, the highest score, the highest that is anomalous, and the median; {} anomalous, the \
          threshold is {threshold:.4}",
         super::timeline::in_words(survey.axis.width()),
         human::counted(survey.anomalous, "connection"),
@@ -120,10 +120,12 @@ pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
                 chart.draw_series([Circle::new((*at, *median), 1, USUAL.filled())])?;
             }
         }
-        let dots = steps.iter().filter(|(_, step)| step.connections > 0).map(|(start, step)| {
-            let (style, size): (ShapeStyle, i32) =
-                if score(step) >= threshold { (UNUSUAL.filled(), 4) } else { (USUAL.filled(), 2) };
-            Circle::new((start.saturating_add(axis.width() / 2), score(step)), size, style)
+        let dots = steps.iter().filter(|(_, step)| step.connections > 0).flat_map(|(start, step)| {
+            let dot = |units: u32, size: i32, style: ShapeStyle| {
+                Circle::new((start.saturating_add(axis.width() / 2), f64::from(units) / 1e6), size, style)
+            };
+            let usual = (step.highest_anomalous != Some(step.highest)).then(|| dot(step.highest, 2, USUAL.filled()));
+            usual.into_iter().chain(step.highest_anomalous.map(|units| dot(units, 4, UNUSUAL.filled())))
         });
         chart.draw_series(dots)?;
         // Above all dots.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use askama::Template;
-use detector::{Address, ConnState, Model};
+use detector::{Address, Model};
 
 use super::charts::{self, Chart};
 use super::survey::{Host, Port, Survey};
@@ -101,7 +101,8 @@ struct HostRow {
     address: String,
     anomalous: String,
     connections: String,
-    highest: String,
+    /// That of the example.
+    score: String,
     history: Spark,
     example: String,
     reasons: String,
@@ -167,6 +168,7 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
     if anomalous_hosts.len() > HOSTS {
         hosts_lead.push_str(&format!(" The {HOSTS} with the most are listed."));
     }
+    hosts_lead.push_str(" The score is that of the most anomalous connection.");
     if survey.hosts.is_partial {
         hosts_lead.push_str(" Of so many, those with the lowest scores were not kept, and a history may begin late.");
     }
@@ -180,14 +182,17 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
                 remark: share(survey.anomalous, connections),
             },
             Figure {
-                name: "Hosts that opened them",
+                name: "Hosts that opened anomalous ones",
                 value: human::count(anomalous_hosts.len() as u64),
                 remark: format!("of {}", at_least(survey.hosts.len(), survey.hosts.is_partial)),
             },
             Figure {
                 name: "Threshold",
                 value: format!("{threshold:.4}"),
-                remark: format!("set for about {} alerts a day", model.provenance().alerts_per_day),
+                remark: format!(
+                    "for {} alerts a day of such traffic as learnt from",
+                    model.provenance().alerts_per_day
+                ),
             },
         ],
         meaning: meaning(model),
@@ -255,7 +260,7 @@ fn host_row(address: Address, host: &Host, model: &Model, sparks: &mut Sparks<'_
         address: address.to_string(),
         anomalous: human::count(host.counts.anomalous),
         connections: human::count(host.counts.connections),
-        highest: score_text(f64::from(host.counts.highest) / 1e6),
+        score: host.example.as_ref().map(|e| score_text(e.verdict.score)).unwrap_or_default(),
         history: sparks.of(address),
         example: host.example.as_ref().map(|e| format!("→ {}", human::responder(&e.connection()))).unwrap_or_default(),
         reasons: host.example.as_ref().map(|e| reasons(model, e)).unwrap_or_default(),
@@ -279,7 +284,7 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
     let connection = entry.connection();
     let details = [
         entry.uid().map(human::printable_bytes),
-        connection.conn_state.map(|state| format!("{} ({})", state.name(), in_words(state)).into()),
+        connection.conn_state.map(|state| state.in_words(connection.proto).into()),
         connection.history.map(human::printable_bytes),
     ];
     let details: Vec<_> = details.into_iter().flatten().collect();
@@ -310,25 +315,6 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
 
 fn reasons(model: &Model, entry: &Entry) -> String {
     detector::in_words(&entry.reasons(model))
-}
-
-/// What a state means, after Zeek's documentation of conn.log.
-fn in_words(state: ConnState) -> &'static str {
-    match state {
-        ConnState::S0 => "no answer",
-        ConnState::S1 => "still open",
-        ConnState::SF => "complete",
-        ConnState::REJ => "refused",
-        ConnState::S2 => "closed by the originator only",
-        ConnState::S3 => "closed by the responder only",
-        ConnState::RSTO => "reset by the originator",
-        ConnState::RSTR => "reset by the responder",
-        ConnState::RSTOS0 => "reset by the originator before an answer",
-        ConnState::RSTRH => "reset by the responder, beginning not seen",
-        ConnState::SH => "closed by the originator before an answer",
-        ConnState::SHR => "closed by the responder, beginning not seen",
-        ConnState::OTH => "beginning and end not seen",
-    }
 }
 
 fn score_text(score: f64) -> String {
@@ -364,8 +350,9 @@ fn meaning(model: &Model) -> String {
         "A score says how quickly random cuts through a connection’s figures (its bytes, packets, state and port, and \
          what its two hosts did lately) set it apart from the traffic the model has learnt: about 0.5 for a connection \
          like most, towards 1 the more unusual. The threshold {:.4} was set so that about {} connections a day pass it \
-         in traffic like the {} learnt from. Unusual is not malicious: the first backup to a new server scores high, an \
-         attacker who does what everybody does scores low, so read the reason and look at the host before you act.",
+         in traffic like the {} learnt from; an attack, a new service or a failure brings more. Unusual is not malicious: the first backup to a new server scores high, an \
+         attacker who does what everybody does scores low, so read the reason and look at the host before you act. \
+         Also anomalous are connections below the threshold that stand for many to one service, each a little unusual.",
         model.threshold(),
         provenance.alerts_per_day,
         human::counted(provenance.connections, "connection"),

@@ -65,14 +65,17 @@ pub struct Traffic {
     pub connections: u64,
     /// The highest score in millionths.
     pub highest: u32,
+    /// The highest score of those that are anomalous, which are not all at the threshold.
+    pub highest_anomalous: Option<u32>,
     /// For each hundredth of a score, how many.
     bars: Vec<u32>,
 }
 
 impl Traffic {
-    fn add(&mut self, units: u32) {
+    fn add(&mut self, units: u32, anomalous: bool) {
         self.connections += 1;
         self.highest = self.highest.max(units);
+        self.highest_anomalous = self.highest_anomalous.max(anomalous.then_some(units));
         self.bars.resize(BARS, 0);
         self.bars[bar(units)] += 1;
     }
@@ -92,6 +95,7 @@ impl Figures for Traffic {
     fn absorb(&mut self, other: &Self) {
         self.connections += other.connections;
         self.highest = self.highest.max(other.highest);
+        self.highest_anomalous = self.highest_anomalous.max(other.highest_anomalous);
         self.bars.resize(BARS, 0);
         self.bars.iter_mut().zip(&other.bars).for_each(|(sum, n)| *sum += n);
     }
@@ -247,7 +251,7 @@ impl Survey {
         bar.connections += 1;
         bar.anomalous += u64::from(anomalous);
         self.axis.include(ts);
-        self.traffic.at(&self.axis, ts).add(units);
+        self.traffic.at(&self.axis, ts).add(units, anomalous);
 
         self.history_axis.include(ts);
         let host = self.hosts.of(connection.orig.addr);
@@ -311,11 +315,12 @@ mod tests {
     fn the_median_is_that_of_the_step() {
         let mut step = Traffic::default();
         assert_eq!(step.median(), None);
-        [100_000, 400_000, 400_001, 409_999, 999_999].into_iter().for_each(|units| step.add(units));
+        [100_000, 400_000, 400_001, 409_999, 999_999].into_iter().for_each(|units| step.add(units, false));
         assert_eq!(step.median(), Some(0.405));
         let mut other = Traffic::default();
-        (0..6).for_each(|_| other.add(700_000));
+        (0..6).for_each(|_| other.add(700_000, true));
         step.absorb(&other);
         assert_eq!((step.connections, step.highest, step.median()), (11, 999_999, Some(0.705)));
+        assert_eq!(step.highest_anomalous, Some(700_000));
     }
 }

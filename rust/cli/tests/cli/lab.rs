@@ -31,3 +31,37 @@ fn attacks_stand_out() {
     let figures: Value = serde_json::from_str(&figures).unwrap();
     assert!(figures["roc_auc"].as_f64().unwrap() > 0.8, "{figures}");
 }
+
+#[test]
+fn what_stands_for_many_is_explained() {
+    let dir = Dir::new();
+    dir.ok(&format!("train {} -o m", data("lab-day1.conn.log").display()));
+    let day2 = data("lab-day2.conn.log");
+    let top = dir.run(&format!("top -m m {} -n 20", day2.display()));
+    assert!(top.stderr.contains("those with a score below it stand for many connections to one service"));
+    assert!(top.stderr.contains("it was set for 20 alerts a day in traffic like that learnt from"));
+    let table = top.success();
+    assert!(table.contains(" connections to this service, each a little unusual"), "{table}");
+    // The quiet day is as the model was told.
+    let quiet = dir.run(&format!("top -m m {} -n 20", data("lab-day1.conn.log").display()));
+    assert!(!quiet.stderr.contains("it was set for"), "{}", quiet.stderr);
+}
+
+#[test]
+fn a_chart_marks_all_that_is_anomalous() {
+    let dir = Dir::new();
+    dir.ok(&format!("train {} -o m", data("lab-day1.conn.log").display()));
+    let page = dir.ok(&format!("report -m m {} -o -", data("lab-day2.conn.log").display()));
+    // The threshold is the first line in the colour of what is anomalous; the dots of its chart follow.
+    let lines = page.match_indices("<polyline").map(|(at, _)| &page[at..]);
+    let mut lines = lines.filter(|rest| rest.split('>').next().unwrap().contains("#C2410C"));
+    let chart = lines.next().unwrap().split("</svg>").next().unwrap();
+    let of = |text: &str, name: &str| -> f64 {
+        let value = text.split_once(&format!("{name}=\"")).unwrap().1;
+        value.split(['"', ' ']).next().unwrap().split(',').next_back().unwrap().parse().unwrap()
+    };
+    let threshold = of(chart, "points");
+    let dots = chart.split("<circle").skip(1).filter(|dot| of(dot, "r") == 4.0).map(|dot| of(dot, "cy"));
+    let (above, below): (Vec<_>, Vec<_>) = dots.partition(|y| *y <= threshold);
+    assert!(!above.is_empty() && !below.is_empty(), "{above:?} {below:?}");
+}

@@ -110,7 +110,7 @@ fn without_a_model_learns_from_the_same_log() {
     let dir = trained();
     dir.ok("train conn.log -o default");
     let outcome = dir.run("score conn.log");
-    assert!(outcome.stderr.contains("learning from the same 1 log first"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("learning from the same log first"), "{}", outcome.stderr);
     assert_eq!(outcome.success(), dir.ok("score -m default conn.log"));
     dir.pipe("score", tsv(&rows(10)).as_bytes()).fails(1, &["without a model", "zeek-iforest train"]);
 }

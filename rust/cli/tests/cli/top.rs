@@ -93,7 +93,7 @@ fn long_addresses_stay_within_the_width() {
 fn without_a_model_learns_first() {
     let dir = trained();
     let outcome = dir.run("top conn.log -n 1 --json");
-    assert!(outcome.stderr.contains("learning from the same 1 log first"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("learning from the same log first"), "{}", outcome.stderr);
     assert_eq!(outcome.success(), dir.ok("top -m m conn.log -n 1 --json"));
 }
 
