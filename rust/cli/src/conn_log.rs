@@ -3,8 +3,14 @@
 //! Besides Zeek's own names, in TSV and JSON, these are known: the underscored ones of logs shipped with `@stream`, and
 //! those that Filebeat's module for Zeek gives them (Elastic Common Schema).
 
+use std::ops::Range;
+
 use detector::{Address, ConnState, Connection, Endpoint, Proto};
 use zeek_log::{ColumnSpec, Row, RowCause, RowError, ValueError, value};
+
+/// In microseconds since 1970: later times are in another unit, or of a broken clock, and would be as far from all others
+/// on every axis of time.
+const END_OF_TIME: i64 = 4_102_444_800_000_000;
 
 /// The name of the stream.
 pub const STREAM: &str = "conn";
@@ -59,11 +65,19 @@ pub fn connection(row: &Row) -> Result<Connection<'_>, RowError> {
     let addr = |column: Column| Ok(Address(row.addr(column as usize)?.ok_or_else(set(column))?));
     let port = |column: Column| row.port(column as usize)?.ok_or_else(set(column));
     let count = |column: Column| row.count(column as usize);
+    let within = |column: Column, micros: Option<i64>, range: Range<i64>, wanted: &'static str| match micros {
+        Some(micros) if !range.contains(&micros) => {
+            let text = row.get(column as usize).map(String::from_utf8_lossy).unwrap_or_default().into();
+            Err(row.error(column as usize, RowCause::Value { text, error: ValueError { wanted } }))
+        }
+        micros => Ok(micros),
+    };
     let text = |column: Column| row.get(column as usize).filter(|text| !text.is_empty());
     Ok(Connection {
-        ts: row.time(Column::Ts as usize)?.ok_or_else(set(Column::Ts))?,
+        ts: within(Column::Ts, row.time(Column::Ts as usize)?, 0..END_OF_TIME, "a time from 1970 to 2099, in seconds")?
+            .ok_or_else(set(Column::Ts))?,
         duration: match row.micros(Column::Duration as usize)? {
-            Some(micros) => Some(micros),
+            Some(micros) => within(Column::Duration, Some(micros), 0..i64::MAX, "a duration of 0 or more")?,
             None => row.value(Column::DurationNanos as usize, micros_of_nanos)?,
         },
         orig: Endpoint {

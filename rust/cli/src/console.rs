@@ -103,7 +103,7 @@ impl Console {
 
 /// How many columns standard output has: those of the terminal, or 100 where it is none.
 pub fn width() -> usize {
-    const FEWEST: usize = 60;
+    const FEWEST: usize = 40;
     terminal_size::terminal_size_of(std::io::stdout()).map_or(100, |(width, _)| usize::from(width.0).max(FEWEST))
 }
 

@@ -11,6 +11,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -27,12 +28,45 @@ pub struct Follow {
     position: u64,
     /// Whether the last byte read ends a line.
     at_line_start: bool,
+    /// How many lines have been read, of all files.
+    lines: u64,
+    starts: Starts,
+}
+
+/// Behind how many lines of the stream each file begins.
+#[derive(Clone, Debug, Default)]
+pub struct Starts(Arc<Mutex<Vec<u64>>>);
+
+impl Starts {
+    /// The number that a line of the stream has in its file, both counted from 1.
+    pub fn line_in_log(&self, line: u64) -> u64 {
+        let starts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line - starts.iter().rev().find(|start| **start < line).unwrap_or(&0)
+    }
 }
 
 impl Follow {
     /// Follows the file of this name, which need not be there yet.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, since: SystemTime::now(), file: None, position: 0, at_line_start: true }
+        Self {
+            path,
+            since: SystemTime::now(),
+            file: None,
+            position: 0,
+            at_line_start: true,
+            lines: 0,
+            starts: Starts::default(),
+        }
+    }
+
+    /// Where files begin, as far as they have been read.
+    pub fn starts(&self) -> Starts {
+        self.starts.clone()
+    }
+
+    /// Records that what comes next is the first line of a file.
+    fn start(&mut self) {
+        self.starts.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.lines);
     }
 
     /// Goes to what was written after the file being read, or to the start of one that was truncated; whether there is a
@@ -120,15 +154,19 @@ impl Read for Follow {
                 if n > 0 {
                     self.position += n as u64;
                     self.at_line_start = into[..n].ends_with(b"\n");
+                    self.lines += into[..n].iter().filter(|&&byte| byte == b'\n').count() as u64;
                     return Ok(n);
                 }
             }
             if !self.turn()? {
                 thread::sleep(PAUSE);
-            } else if !self.at_line_start
-                && let Some(first) = into.first_mut()
-            {
-                // A line cut short must not run into the first one of the next file.
+                continue;
+            }
+            // A line cut short must not run into the first one of the next file.
+            let is_cut = !self.at_line_start;
+            self.lines += u64::from(is_cut);
+            self.start();
+            if is_cut && let Some(first) = into.first_mut() {
                 *first = b'\n';
                 self.at_line_start = true;
                 return Ok(1);

@@ -352,11 +352,7 @@ impl ReadStage {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
-                Err(error @ zeek_log::Error::NotZeek { .. }) => Some(match source::taken_for_a_log(input) {
-                    Some(what) => anyhow!("{input}: {what}"),
-                    None => error.into(),
-                }),
-                Err(error) => Some(error.into()),
+                Err(error) => Some(source::explained(input, error)),
             };
             progress(reader.bytes_read());
             let ended = batch.failure.is_some();

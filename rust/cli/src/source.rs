@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use zeek_log::{Input, Inputs, ReadOptions, find_inputs};
 
 use crate::args::LogArgs;
@@ -67,8 +67,16 @@ impl Source {
     }
 }
 
+/// An error of reading, with what the input is where it is no log.
+pub fn explained(input: &Input, error: zeek_log::Error) -> Error {
+    match (&error, taken_for_a_log(input)) {
+        (zeek_log::Error::NotZeek { .. }, Some(what)) => anyhow!("{input}: {what}"),
+        _ => error.into(),
+    }
+}
+
 /// What a file is that is no log, by its first bytes, and what to do with it.
-pub fn taken_for_a_log(input: &Input) -> Option<&'static str> {
+fn taken_for_a_log(input: &Input) -> Option<&'static str> {
     const CAPTURE: &str = "is a packet capture; make logs of it first, with: zeek -r FILE";
     const KNOWN: [(&[u8], &str); 10] = [
         (b"ZIFOREST", "is a model, not a log; give it with --model"),

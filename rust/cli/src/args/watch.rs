@@ -15,7 +15,7 @@ Examples:
   zeek-iforest watch -m iforest.model /usr/local/zeek/logs/current/conn.log
   zeek-iforest watch -m iforest.model conn.log --json | jq -r .uid")]
 pub struct WatchArgs {
-    /// The log that Zeek is writing, TSV or JSON, not compressed; waited for where it is not there yet
+    /// The log that Zeek is writing, waited for where it is not there yet; or - for standard input
     #[arg(value_name = "LOG")]
     pub log: PathBuf,
 

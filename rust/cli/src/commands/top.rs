@@ -16,6 +16,14 @@ use crate::human;
 use crate::pipeline::{Batch, Run};
 use crate::source::Source;
 
+/// Before what stands below a connection's score.
+const INDENT: usize = 10;
+const ARROW: &str = " -> ";
+/// Where the responder stands on the next line, behind as much as [`INDENT`].
+const ARROW_AT_END: &str = " ->\n          ";
+/// The columns of a row beside its time and its connection.
+const BESIDE_TIME: usize = 43;
+
 /// The score of an anomalous connection.
 const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 /// So many times the alerts that a threshold was set for are no luck of the day.
@@ -88,21 +96,31 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
         None => ("time (UTC)".to_owned(), "%Y-%m-%d %H:%M:%S"),
     };
     let time_width = human::time(0, time_pattern).len();
+    let responders: Vec<String> = entries.iter().map(|entry| human::responder(&entry.connection())).collect();
+    let longest = entries.iter().zip(&responders).map(|(entry, responder)| {
+        entry.connection().orig.addr.to_string().len() + ARROW.len() + responder.chars().count()
+    });
+    // All of a table has one form: the connection behind the rest, below it, or the amounts on a line of their own too.
+    let is_beside = longest.max().unwrap_or(0) + time_width + BESIDE_TIME <= width;
+    let after_time = if is_beside || time_width + BESIDE_TIME - 2 <= width { "" } else { "\n        " };
     let fixed = |score: &str, time: &str, state: &str, duration: &str, out: &str, into: &str| {
-        format!("{score:<8}  {time:<time_width$}  {state:<6} {duration:>6}  {out:>6}  {into:>6}  ")
+        let start =
+            format!("{score:<8}  {time:<time_width$}{after_time}  {state:<6} {duration:>6}  {out:>6}  {into:>6}");
+        if is_beside { start + "  " } else { start + "\n" }
     };
     if entries.is_empty() {
         return String::new();
     }
     let mut text = fixed("score", &time_head, "state", "lasted", "out", "in");
-    text.push_str("connection\n");
+    text.push_str(if is_beside { "connection\n" } else { "" });
     let mut above = true;
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, (entry, responder)) in entries.iter().zip(&responders).enumerate() {
         let connection = entry.connection();
         if above && !entry.verdict.passes(threshold) {
             above = false;
             if i > 0 {
                 let rule = format!("-- not anomalous at the threshold {threshold:.6} ");
+                let rule = if rule.len() > width { format!("-- below {threshold:.6} ") } else { rule };
                 let _ = writeln!(text, "{rule:-<width$}");
             }
         }
@@ -116,17 +134,16 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
             &connection.resp.bytes.map_or_else(unset, human::bytes),
         );
         let originator = connection.orig.addr.to_string();
-        let responder = human::responder(&connection);
-        let length = responder.chars().count();
+        let length = originator.len() + ARROW.len() + responder.chars().count();
         let style = if above { ANOMALOUS } else { Style::new() };
         let (score, rest) = start.split_at(8);
-        // Writing to a string cannot fail.
-        let _ = if start.len() + originator.len() + 4 + length > width {
-            let indent = (start.len() + 2).min(width.saturating_sub(length));
-            writeln!(text, "{style}{score}{style:#}{rest}{originator} ->\n{:indent$}{responder}", "")
-        } else {
-            writeln!(text, "{style}{score}{style:#}{rest}{originator} -> {responder}")
+        let (indent, arrow) = match is_beside {
+            true => (0, ARROW),
+            false if INDENT + length <= width => (INDENT, ARROW),
+            false => (INDENT, ARROW_AT_END),
         };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{style}{score}{style:#}{rest}{:indent$}{originator}{arrow}{responder}", "");
         text.push_str(&lines_of(&entry.reasons(model), width));
     }
     text
@@ -134,7 +151,6 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
 
 /// Reasons below their connection, each whole on a line where it fits.
 pub fn lines_of(reasons: &[Reason], width: usize) -> String {
-    const INDENT: usize = 10;
     let mut text = String::new();
     let mut left = 0;
     for reason in reasons.iter().map(Reason::to_string) {

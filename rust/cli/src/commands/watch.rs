@@ -1,11 +1,12 @@
 //! `watch`: the anomalous connections of a log that is being written, as they come.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use detector::{Connection, Detector};
-use zeek_log::{Binding, Block, Layout, LineKind, Parsed, ReadOptions, Reader, Row};
+use zeek_log::{Binding, Block, Input, Layout, LineKind, Parsed, ReadOptions, Reader, Row, RowError};
 
 use super::{load_model, top};
 use crate::args::WatchArgs;
@@ -14,14 +15,21 @@ use crate::console::{self, Console};
 use crate::follow::Follow;
 use crate::highest::Entry;
 use crate::human;
+use crate::source;
 
 const SCORE: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let mut detector = Detector::new(load_model(&args.model, &args.trust.trust())?);
-    let name = args.log.display().to_string();
-    if !args.log.exists() {
-        console.note(&format!("{name} is not there yet: waiting for it"));
+    let options = ReadOptions { path: Some(conn_log::STREAM.to_owned()), ..ReadOptions::default() };
+    let is_stdin = args.log == Path::new("-");
+    let input = if is_stdin { Input::Stdin } else { Input::File(args.log.clone()) };
+    let name = input.to_string();
+    if !is_stdin {
+        require_place(&args.log)?;
+        if !args.log.exists() {
+            console.note(&format!("{name} is not there yet: waiting for it"));
+        }
     }
     let threshold = detector.model().threshold();
     console.note(&format!(
@@ -29,11 +37,19 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
          where one stands for many); stop with ^C"
     ));
 
-    let options = ReadOptions { path: Some(conn_log::STREAM.to_owned()), ..ReadOptions::default() };
-    let mut reader = Reader::from_read(&name, Follow::new(args.log.clone()), &options)?.eager();
+    let follow = Follow::new(args.log.clone());
+    let starts = follow.starts();
+    let mut reader = match input {
+        Input::Stdin => Reader::open(&input, &options)?,
+        Input::File(_) => Reader::from_read(&name, follow, &options)?.eager(),
+    };
     let (mut block, mut row) = (Block::default(), Row::new());
     let mut bound: Option<(Arc<Layout>, Binding)> = None;
-    while reader.next_block(&mut block)? {
+    let skipped = |mut error: RowError| {
+        error.line = starts.line_in_log(error.line);
+        console.warning(&format!("{error}; the row is skipped"));
+    };
+    while reader.next_block(&mut block).map_err(|error| source::explained(&input, error))? {
         let layout = block.layout().clone();
         let kept = bound.take().filter(|(known, _)| Arc::ptr_eq(known, &layout));
         let (layout, binding) = match kept {
@@ -51,14 +67,24 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
                 Ok(Parsed::OtherStream) => {}
                 Ok(Parsed::Row) => match conn_log::connection(&row) {
                     Ok(connection) => show(&connection, conn_log::uid(&row), &mut detector, args.json)?,
-                    Err(error) => console.warning(&format!("{error}; the row is skipped")),
+                    Err(error) => skipped(error),
                 },
-                Err(error) => console.warning(&format!("{error}; the row is skipped")),
+                Err(error) => skipped(error),
             }
         }
         bound = Some((layout, binding));
     }
     Ok(())
+}
+
+/// Refuses a log that is a directory, and one that can never come because there is no directory for it.
+fn require_place(log: &Path) -> Result<()> {
+    let name = log.display();
+    ensure!(!log.is_dir(), "{name}: is a directory; give the log in it that Zeek is writing");
+    match log.parent().filter(|directory| *directory != Path::new("") && !directory.is_dir()) {
+        Some(directory) => bail!("{name}: there is no directory {}", directory.display()),
+        None => Ok(()),
+    }
 }
 
 fn bind(layout: &Layout, name: &str) -> Result<Binding> {

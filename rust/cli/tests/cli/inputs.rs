@@ -241,3 +241,24 @@ fn a_full_disk_is_said() {
         assert!(stderr.ends_with("(standard output): cannot be written: No space left on device\n"), "{stderr}");
     }
 }
+
+#[test]
+fn times_and_durations_that_cannot_be_are_reported() {
+    let dir = trained();
+    let mut table = rows(30);
+    table[3][0] = "9999999999.0".into();
+    table[4][0] = "-1.0".into();
+    table[5][8] = "-1.5".into();
+    for (name, log) in [("far.log", tsv(&table)), ("far.json", json(&table))] {
+        dir.write(name, log);
+        let outcome = dir.run(&format!("top -m m {name} --json -n 100"));
+        for told in [
+            "field ts: \"9999999999.0\" is not a time from 1970 to 2099, in seconds; the row is skipped",
+            "field ts: \"-1.0\" is not a time",
+            "field duration: \"-1.5\" is not a duration of 0 or more; the row is skipped",
+        ] {
+            assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+        }
+        assert_eq!(outcome.success().lines().count(), 27);
+    }
+}

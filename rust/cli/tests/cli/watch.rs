@@ -132,4 +132,35 @@ fn another_log_is_refused() {
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
     dir.run("watch -m m dns.log").fails(1, &["dns.log"]);
     dir.run("watch -m nowhere conn.log").fails(1, &["there is no such model"]);
+    dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00\n\n");
+    dir.run("watch -m m trace.pcap").fails(1, &["trace.pcap: is a packet capture", "zeek -r FILE"]);
+    dir.write("logs/conn.log", tsv(&rows(3)));
+    dir.run("watch -m m logs").fails(1, &["logs: is a directory; give the log in it that Zeek is writing"]);
+    dir.run("watch -m m no/conn.log").fails(1, &["no/conn.log: there is no directory no\n"]);
+}
+
+#[test]
+fn standard_input_is_followed_to_its_end() {
+    let dir = trained();
+    let outcome = dir.pipe("watch -m m -", (header(&[]) + &odd("Cpiped")).as_bytes());
+    assert!(!outcome.stderr.contains("not there yet"), "{}", outcome.stderr);
+    assert!(outcome.success().contains("Cpiped"));
+}
+
+#[test]
+fn lines_are_counted_in_each_log() {
+    let dir = trained();
+    let mut bad = rows(2)[1].clone();
+    bad[9] = "-1".into();
+    append(&dir, &(tsv(&rows(30)) + &odd("Cbefore")));
+    let mut watch = Watch::start(&dir, "watch -m m conn.log");
+    while !watch.connection().contains("Cbefore") {}
+    fs::rename(dir.path("conn.log"), dir.path("conn.2024-04-20-00-00-00.log")).unwrap();
+    append(&dir, &(header(&[]) + &bad.join("\t") + "\n" + &odd("Cafter")));
+    assert!(watch.connection().contains("Cafter"));
+    watch.child.kill().unwrap();
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(&mut watch.child.stderr.take().unwrap(), &mut stderr).unwrap();
+    let line = header(&[]).lines().count() + 1;
+    assert!(stderr.contains(&format!("conn.log:{line}: field orig_bytes")), "{stderr}");
 }
