@@ -4,11 +4,12 @@
 //! When to learn, fit, save or send is decided by the scripts.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detector::{Memory, Model, Params, Reservoir, Snapshot, Trust, learner};
+use detector::{FileError, Memory, Model, Params, Reservoir, Snapshot, Trust, learner};
 
 use crate::background::Background;
 use crate::fault::caught;
@@ -29,6 +30,8 @@ pub(crate) struct Learning {
     fitting: bool,
     /// How long starting the present fit held the main thread up.
     pause: Duration,
+    /// What the clock said when it was asked last.
+    pub(crate) latest: Latest,
 }
 
 /// What became of a job.
@@ -46,11 +49,35 @@ fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
     detector::save_bytes(path, bytes).map_err(|cause| cause.to_string())
 }
 
+/// What a file holds; a fault in reading it is an error like any other.
+pub(crate) fn load<T, R: Display>(
+    path: &Path,
+    load: impl FnOnce(&Path) -> Result<T, FileError<R>>,
+) -> Result<T, String> {
+    match caught(|| load(path)) {
+        Ok(loaded) => loaded.map_err(|error| error.to_string()),
+        Err(fault) => Err(format!("{}: {fault}", path.display())),
+    }
+}
+
 /// A connection is not dated later than this, in microseconds since 1970: the clock and a day, by which the clocks of two
 /// nodes, or a replayed trace, may run ahead.
-pub(crate) fn latest() -> i64 {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |clock| clock.as_micros() as i64);
-    clock.saturating_add(DAY)
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Latest(i64);
+
+impl Latest {
+    /// Of a connection at `ts`: the clock is asked only where the last answer does not do.
+    pub(crate) fn not_before(&mut self, ts: i64) -> i64 {
+        if ts > self.0 {
+            *self = Self::now();
+        }
+        self.0
+    }
+
+    fn now() -> Self {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |clock| clock.as_micros() as i64);
+        Self(clock.saturating_add(DAY))
+    }
 }
 
 impl Sensor {
@@ -105,7 +132,7 @@ impl Sensor {
             return Err("a fit is under way".into());
         }
         let reservoir = learning.reservoir.as_mut().ok_or("nothing is learnt")?;
-        reservoir.not_after(latest());
+        reservoir.not_after(Latest::now().0);
         let sample = reservoir.snapshot();
         let file = path(file);
         let job = move || {
@@ -168,11 +195,9 @@ impl Sensor {
         else {
             return Ok(());
         };
-        let named = |cause: &dyn std::fmt::Display| format!("{}: {cause}", file.display());
-        let sample = caught(|| Reservoir::load(&file, SEED, &trust).map_err(|refusal| refusal.to_string()));
-        let mut sample = sample.unwrap_or_else(|fault| Err(named(&fault)))?;
-        sample.not_after(latest());
-        reservoir.merge(&sample).map_err(|mismatch| named(&mismatch))
+        let mut sample = load(&file, |file| Reservoir::load(file, SEED, &trust))?;
+        sample.not_after(Latest::now().0);
+        reservoir.merge(&sample).map_err(|mismatch| format!("{}: {mismatch}", file.display()))
     }
 
     pub(crate) fn save_memory(&mut self, file: &[u8]) -> Result<(), String> {
@@ -187,8 +212,7 @@ impl Sensor {
     pub(crate) fn load_memory(&mut self, file: &[u8]) -> Result<(), String> {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(()) };
         let trust = self.trust_in_state();
-        let memory = caught(|| Memory::load(&file, &trust).map_err(|refusal| refusal.to_string()));
-        let memory = memory.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?;
+        let memory = load(&file, |file| Memory::load(file, &trust))?;
         let sound = self.remember(memory);
         sound.then_some(()).ok_or_else(|| format!("{}: is damaged: it holds what no connection gives", file.display()))
     }
@@ -201,7 +225,7 @@ impl Sensor {
         let reservoir = self.learning.reservoir.as_mut().ok_or("nothing is learnt here")?;
         let merged = caught(|| {
             let mut sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| refusal.to_string())?;
-            sample.not_after(latest());
+            sample.not_after(Latest::now().0);
             reservoir.merge(&sample).map_err(|mismatch| mismatch.to_string())
         });
         merged.unwrap_or_else(Err).map_err(|cause| format!("the sample {cause}"))
@@ -225,8 +249,7 @@ impl Sensor {
     pub(crate) fn load_state(&mut self, file: &[u8]) -> Result<bool, String> {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(false) };
         let trust = self.trust_in_state();
-        let model = caught(|| Model::load(&file, &trust).map_err(|refusal| refusal.to_string()));
-        let model = model.unwrap_or_else(|fault| Err(format!("{}: {fault}", file.display())))?;
+        let model = load(&file, |file| Model::load(file, &trust))?;
         let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
         self.put_to_work(model, bytes);
         Ok(true)

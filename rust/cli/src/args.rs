@@ -18,6 +18,7 @@ mod sample;
 mod score;
 mod threshold;
 mod top;
+mod traffic;
 mod train;
 mod trust;
 mod values;
@@ -124,8 +125,8 @@ impl Command {
     /// The logs it reads, where it reads logs that are written.
     fn logs(&self) -> Option<&LogArgs> {
         match self {
-            Self::Train(args) => Some(&args.logs),
-            Self::Sample(args) => Some(&args.logs),
+            Self::Train(args) => Some(&args.traffic.logs),
+            Self::Sample(args) => Some(&args.traffic.logs),
             Self::Score(args) => Some(&args.logs),
             Self::Top(args) => Some(&args.logs),
             Self::Report(args) => Some(&args.logs),

@@ -56,13 +56,13 @@ fn files(command: &Command) -> Files<'_> {
         Command::Train(args) => {
             let signature = args.sign_with.as_ref().map(|_| detector::signature_of(&args.output));
             Files {
-                logs: logs(&args.logs),
+                logs: logs(&args.traffic.logs),
                 others: args.sign_with.as_deref().into_iter().collect(),
                 outputs: [args.output.clone()].into_iter().chain(signature).collect(),
             }
         }
         Command::Sample(args) => {
-            Files { logs: logs(&args.logs), outputs: vec![args.output.clone()], ..Files::default() }
+            Files { logs: logs(&args.traffic.logs), outputs: vec![args.output.clone()], ..Files::default() }
         }
         Command::Score(args) => Files {
             logs: logs(&args.logs),

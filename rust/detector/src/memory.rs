@@ -4,14 +4,16 @@
 //! fingerprint of the features; nothing outside this file depends on how it is written. It is for the machine that wrote
 //! it, not for exchange: what cannot be read is no loss but of some hours' context.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::context::{self, Context};
+use crate::file::Fault;
 use crate::sealed::{Broken, Seal};
-use crate::{Counts, Distrust, Evidence, Extractor, Trust, evidence, schema};
+use crate::{Counts, Evidence, Extractor, FileError, Trust, evidence, schema};
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -29,51 +31,19 @@ pub struct Memory {
     pub version: i64,
 }
 
-/// Why nothing is remembered.
-#[derive(Debug, Error)]
+/// Why a file's contents are not remembered.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum MemoryError {
-    /// The file could not be read.
-    #[error("{}: cannot be read: {cause}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The file is not to be believed, whatever it holds.
-    #[error("{}: {cause}", path.display())]
-    Distrusted {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        cause: Distrust,
-    },
-    /// The file is damaged, or something else.
-    #[error("{}: {cause}", path.display())]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: Broken,
-    },
-    /// The file is whole, and says what cannot be.
-    #[error("{}: is damaged: {cause}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
+pub enum MemoryRefusal {
+    /// Damaged, or something else.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// Whole, and says what cannot be.
+    #[error("is damaged: {0}")]
+    Invalid(String),
     /// Of other features.
-    #[error("{}: is of another version of the features", path.display())]
-    OtherSchema {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It could not be encoded.
-    #[error("what is remembered cannot be encoded: {0}")]
-    Encode(String),
+    #[error("is of another version of the features")]
+    OtherSchema,
 }
 
 impl Memory {
@@ -92,33 +62,37 @@ impl Memory {
     /// The bytes of its file.
     ///
     /// # Errors
-    /// [`MemoryError::Encode`], which only lack of memory should cause.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, MemoryError> {
+    /// What could not be encoded, for which only lack of memory should be a cause.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let payload = bincode::serde::encode_to_vec((schema::fingerprint(), self), bincode::config::standard());
-        Ok(SEAL.close(&payload.map_err(|cause| MemoryError::Encode(cause.to_string()))?))
+        Ok(SEAL.close(&payload.map_err(io::Error::other)?))
     }
 
-    /// Reads its file. What it says is checked by [`Memory::recall`].
+    /// What the bytes of a file say; [`Memory::recall`] checks whether it can be.
     ///
     /// # Errors
-    /// The [`MemoryError`] that says why nothing is remembered, naming the file.
-    pub fn load(path: &Path, trust: &Trust) -> Result<Self, MemoryError> {
-        let path = || path.to_owned();
-        let invalid = |cause: &str| MemoryError::Invalid { path: path(), cause: cause.to_owned() };
-        let bytes = trust.read(&path(), SEAL.longest()).map_err(|cause| match cause {
-            Distrust::Read(cause) => MemoryError::Read { path: path(), cause },
-            cause => MemoryError::Distrusted { path: path(), cause },
-        })?;
-        let payload = SEAL.open(&bytes).map_err(|cause| MemoryError::Broken { path: path(), cause })?;
+    /// The [`MemoryRefusal`] that says what is wrong.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MemoryRefusal> {
+        let payload = SEAL.open(bytes)?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
-        let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config)
-            .map_err(|cause| invalid(&cause.to_string()))?;
+        let invalid = |cause: bincode::error::DecodeError| MemoryRefusal::Invalid(cause.to_string());
+        // The fingerprint stands alone, so that what is of other features is told from what is damaged.
+        let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(invalid)?;
         if fingerprint != schema::fingerprint() {
-            return Err(MemoryError::OtherSchema { path: path() });
+            return Err(MemoryRefusal::OtherSchema);
         }
-        let (memory, _) = bincode::serde::decode_from_slice::<Self, _>(payload.get(head..).unwrap_or_default(), config)
-            .map_err(|cause| invalid(&cause.to_string()))?;
+        let payload = payload.get(head..).unwrap_or_default();
+        let (memory, _) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
         Ok(memory)
+    }
+
+    /// Reads its file.
+    ///
+    /// # Errors
+    /// Why nothing is remembered, naming the file.
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, FileError<MemoryRefusal>> {
+        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
+        Self::from_bytes(&bytes).map_err(|cause| Fault::Refused(cause).of(path))
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! bincode stays behind this file: nothing else depends on how the payload is written.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use iforest::{Forest, Rows};
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,11 @@ use thiserror::Error;
 
 use crate::baseline::{Baseline, RecordRange};
 use crate::calibration::{SCORE_UNITS, Surprise};
+use crate::file::Fault;
 use crate::rarity::Rarity;
 use crate::scale::nearest;
 use crate::sealed::{self, Broken, Seal};
-use crate::{Calibration, Distrust, Row, Trust, evidence, schema};
+use crate::{Calibration, FileError, Row, Trust, evidence, schema};
 
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -68,47 +70,6 @@ impl Provenance {
         let days = self.last_ts.saturating_sub(self.first_ts) as f64 / MICROS_PER_DAY;
         alerts_per_day * days / self.connections.max(1) as f64
     }
-}
-
-/// Why there is no model to load, or none was saved.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ModelError {
-    /// The file could not be read.
-    #[error("{}: cannot be read: {cause}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The file is not to be believed, whatever it holds.
-    #[error("{}: {cause}", path.display())]
-    Distrusted {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        cause: Distrust,
-    },
-    /// The file could not be written.
-    #[error("{}: cannot be written: {cause}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The file was read but holds no model that can be used.
-    #[error("{}: {cause}", path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with its contents.
-        cause: Refusal,
-    },
-    /// The model could not be encoded.
-    #[error("the model cannot be encoded: {0}")]
-    Encode(String),
 }
 
 /// What is wrong with the contents of a model file.
@@ -281,11 +242,10 @@ impl Model {
     /// The bytes of the model's file.
     ///
     /// # Errors
-    /// [`ModelError::Encode`], which only lack of memory should cause.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        let payload = bincode::serde::encode_to_vec(self, bincode::config::standard())
-            .map_err(|cause| ModelError::Encode(cause.to_string()))?;
-        Ok(SEAL.close(&payload))
+    /// What could not be encoded, for which only lack of memory should be a cause.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let payload = bincode::serde::encode_to_vec(self, bincode::config::standard());
+        Ok(SEAL.close(&payload.map_err(io::Error::other)?))
     }
 
     /// A model from the bytes of its file. Everything that scoring relies on is checked here, once.
@@ -325,23 +285,20 @@ impl Model {
     /// Loads a model file.
     ///
     /// # Errors
-    /// [`ModelError::Distrusted`], [`ModelError::Read`] or [`ModelError::Refused`], each naming the file.
-    pub fn load(path: &Path, trust: &Trust) -> Result<Self, ModelError> {
-        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| match cause {
-            Distrust::Read(cause) => ModelError::Read { path: path.to_owned(), cause },
-            cause => ModelError::Distrusted { path: path.to_owned(), cause },
-        })?;
-        Self::from_bytes(&bytes).map_err(|cause| ModelError::Refused { path: path.to_owned(), cause })
+    /// Why there is none, naming the file.
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, FileError<Refusal>> {
+        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
+        Self::from_bytes(&bytes).map_err(|cause| Fault::Refused(cause).of(path))
     }
 
     /// Saves the model: written under a temporary name beside `path`, then renamed, so that a reader sees the old file
     /// or the new one and never a part.
     ///
     /// # Errors
-    /// [`ModelError::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        let bytes = self.to_bytes()?;
-        sealed::write(path, &bytes).map_err(|cause| ModelError::Write { path: path.to_owned(), cause })
+    /// [`Fault::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), FileError<Refusal>> {
+        let saved = self.to_bytes().and_then(|bytes| sealed::write(path, &bytes));
+        saved.map_err(|cause| Fault::Write(cause).of(path))
     }
 }
 

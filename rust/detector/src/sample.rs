@@ -13,58 +13,21 @@
 //! | 36..52 | the earliest and the latest time of a row offered, in microseconds since 1970 |
 //! | 52..   | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use thiserror::Error;
 
+use crate::file::Fault;
 use crate::reservoir::{Entry, Key, Snapshot};
 use crate::schema::{self, FEATURES, Kind, N_FEATURES};
 use crate::sealed::{self, Broken, Seal};
-use crate::{Distrust, Group, Reservoir, Row, Sampling, Trust};
+use crate::{FileError, Group, Reservoir, Row, Sampling, Trust};
 
 const HEAD: usize = 52;
 const ENTRY: usize = 24 + 4 * N_FEATURES;
 /// A reservoir holds no more than this.
 const MAX_ROWS: usize = 10_000_000;
 const SEAL: Seal = Seal { magic: b"ZIFSAMPL", version: 1, max_payload: HEAD + MAX_ROWS * ENTRY };
-
-/// Why there is no sample.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SampleError {
-    /// The file could not be read.
-    #[error("{}: cannot be read: {cause}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The file is not to be believed, whatever it holds.
-    #[error("{}: {cause}", path.display())]
-    Distrusted {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        cause: Distrust,
-    },
-    /// The file could not be written.
-    #[error("{}: cannot be written: {cause}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The file was read but is no sample that can be used.
-    #[error("{}: {cause}", path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with its contents.
-        cause: SampleRefusal,
-    },
-}
 
 /// What is wrong with a sample.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -152,21 +115,18 @@ impl Reservoir {
     /// Reads the file of a sample.
     ///
     /// # Errors
-    /// [`SampleError::Distrusted`], [`SampleError::Read`] or [`SampleError::Refused`], each naming the file.
-    pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, SampleError> {
-        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| match cause {
-            Distrust::Read(cause) => SampleError::Read { path: path.to_owned(), cause },
-            cause => SampleError::Distrusted { path: path.to_owned(), cause },
-        })?;
-        Self::from_bytes(&bytes, seed).map_err(|cause| SampleError::Refused { path: path.to_owned(), cause })
+    /// Why there is none, naming the file.
+    pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, FileError<SampleRefusal>> {
+        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
+        Self::from_bytes(&bytes, seed).map_err(|cause| Fault::Refused(cause).of(path))
     }
 
     /// Writes the file of a sample: the old file or the new one is there at any time, never a part.
     ///
     /// # Errors
-    /// [`SampleError::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), SampleError> {
-        save_bytes(path, &self.to_bytes())
+    /// [`Fault::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), FileError<SampleRefusal>> {
+        sealed::write(path, &self.to_bytes()).map_err(|cause| Fault::Write(cause).of(path))
     }
 }
 
@@ -192,14 +152,6 @@ impl Snapshot {
         }
         SEAL.close(&payload)
     }
-}
-
-/// Writes the bytes of a sample, as [`Reservoir::save`] does.
-///
-/// # Errors
-/// [`SampleError::Write`], naming the file.
-pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), SampleError> {
-    sealed::write(path, bytes).map_err(|cause| SampleError::Write { path: path.to_owned(), cause })
 }
 
 /// Whether an extractor could have made the row: finite numbers, and identities where a category is.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::{Broken, ConnState, Connection, Model, ModelError, Params, Proto, Refusal, Trainer, Trust};
+use detector::{Broken, ConnState, Connection, Fault, Model, Params, Proto, Refusal, Trainer, Trust};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {
@@ -99,6 +99,6 @@ fn each_refusal_says_which() {
     assert!(matches!(Model::from_bytes(&other_schema), Err(Refusal::OtherSchema { .. })));
 
     let missing = Model::load("/nowhere/net.model".as_ref(), &Trust::default()).unwrap_err();
-    assert!(matches!(missing, ModelError::Read { .. }));
+    assert!(matches!(missing.fault, Fault::Read(_)));
     assert!(missing.to_string().starts_with("/nowhere/net.model: cannot be read: "));
 }

@@ -6,7 +6,7 @@ use detector::Connection;
 use zeek_log::{Appender, Block, LineKind, NewField, Parsed, ReadOptions, Reader, Row};
 
 // The binary's own file, so that what is fuzzed is what runs.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "no target needs all of it")]
 #[path = "../../../rust/cli/src/conn_log.rs"]
 mod conn_log;
 

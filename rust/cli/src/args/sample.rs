@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::labels::LabelArgs;
 use super::learning::SamplingArgs;
-use super::logs::LogArgs;
+use super::traffic::TrafficArgs;
 
 /// Draw a sample from logs, to train on elsewhere
 ///
@@ -26,13 +25,6 @@ pub struct SampleArgs {
     #[command(flatten)]
     pub sampling: SamplingArgs,
 
-    /// Draw from the rows of a labelled log that are not malicious; the others pass by as context
-    #[arg(long, help_heading = "Labels")]
-    pub only_benign: bool,
-
     #[command(flatten)]
-    pub labels: LabelArgs,
-
-    #[command(flatten)]
-    pub logs: LogArgs,
+    pub traffic: TrafficArgs,
 }

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::labels::LabelArgs;
 use super::learning::LearningArgs;
-use super::logs::LogArgs;
+use super::traffic::TrafficArgs;
 
 /// Learn from logs and write a model
 ///
@@ -33,13 +32,6 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub learning: LearningArgs,
 
-    /// Learn from the rows of a labelled log that are not malicious; the others pass by as context
-    #[arg(long, help_heading = "Labels")]
-    pub only_benign: bool,
-
     #[command(flatten)]
-    pub labels: LabelArgs,
-
-    #[command(flatten)]
-    pub logs: LogArgs,
+    pub traffic: TrafficArgs,
 }

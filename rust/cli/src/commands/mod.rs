@@ -17,7 +17,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use detector::{Model, ModelError, Params, Trust};
+use detector::{Fault, Model, Params, Trust};
 use serde::Serialize;
 
 use crate::args::ModelArgs;
@@ -47,12 +47,12 @@ fn model_for(model: &ModelArgs, source: &Source, threads: usize, console: &Conso
 
 /// The model of a file.
 fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
-    Model::load(path, trust).map_err(|error| match &error {
-        ModelError::Read { cause, .. } if cause.kind() == ErrorKind::NotFound => {
+    Model::load(path, trust).map_err(|error| match &error.fault {
+        Fault::Read(cause) if cause.kind() == ErrorKind::NotFound => {
             let path = human::shell_word(&path.display().to_string());
             anyhow!("{path}: there is no such model; make it with: zeek-iforest train LOG... -o {path}")
         }
-        ModelError::Read { cause, .. } if cause.kind() == ErrorKind::IsADirectory => {
+        Fault::Read(cause) if cause.kind() == ErrorKind::IsADirectory => {
             anyhow!("{}: is a directory; give the file in it that train wrote", path.display())
         }
         _ => error.into(),

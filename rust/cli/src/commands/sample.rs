@@ -15,8 +15,8 @@ use crate::pipeline::Run;
 use crate::source::Source;
 
 pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs)?;
-    let labels = args.only_benign.then(|| args.labels.required());
+    let source = Source::new(&args.traffic.logs)?;
+    let labels = args.traffic.left_out();
     let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
     let (trainer, summary) = observe(&run, &args.sampling.params())?;
     let sample = trainer.into_reservoir();

@@ -19,12 +19,12 @@ use crate::source::Source;
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     // Asked for before the work, not after it.
     let key = args.sign_with.as_deref().map(signing::read_key).transpose()?;
-    let (parts, logs) = sample::part_from_logs(&args.logs.paths);
+    let (parts, logs) = sample::part_from_logs(&args.traffic.logs.paths);
     if !parts.is_empty() {
         return run_on_samples(&args, &parts, &logs, key.as_ref(), threads, console);
     }
-    let source = Source::new(&args.logs)?;
-    let labels = args.only_benign.then(|| args.labels.required());
+    let source = Source::new(&args.traffic.logs)?;
+    let labels = args.traffic.left_out();
     let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
     let (model, summary) = learn(&run, &args.learning.params(), labels.as_ref())?;
     deliver(&model, &args, key.as_ref(), summary.connections, console)?;
@@ -43,14 +43,14 @@ fn run_on_samples(
     let params = args.learning.params();
     let mut sample = sample::merge(parts, params.reservoir, params.seed)?;
     if !logs.is_empty() {
-        let source = Source::of(logs, &args.logs)?;
-        let labels = args.only_benign.then(|| args.labels.required());
+        let source = Source::of(logs, &args.traffic.logs)?;
+        let labels = args.traffic.left_out();
         let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
         let (trainer, summary) = observe(&run, &params)?;
         sample.merge(&trainer.into_reservoir()).context("logs and samples drawn by a sensor cannot be mixed")?;
         summary.require_all("nothing was written")?;
     }
-    let names: Vec<String> = args.logs.paths.iter().map(|path| path.display().to_string()).collect();
+    let names: Vec<String> = args.traffic.logs.paths.iter().map(|path| path.display().to_string()).collect();
     let mut model =
         detector::fit(sample.snapshot(), &params).with_context(|| format!("no model from {}", names.join(", ")))?;
     set_origin(&mut model, names);
