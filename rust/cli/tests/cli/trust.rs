@@ -4,6 +4,7 @@ use std::fs::{Permissions, metadata, set_permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
+use crate::lab::data;
 use crate::logs;
 use crate::run::Dir;
 
@@ -76,6 +77,11 @@ fn a_signed_model_is_believed_and_no_other() {
 fn outputs_replace_a_link_and_leave_what_it_points_to() {
     let dir = trained();
     dir.write("precious", "precious");
+    dir.write("forest.onnx", std::fs::read(data("lab-day1.forest.onnx")).unwrap());
+    dir.write("lab.log", std::fs::read(data("lab-day1.conn.log")).unwrap());
+    let labels = ["Benign", "malicious"].into_iter().cycle();
+    let labelled = logs::rows(40).into_iter().zip(labels).map(|(row, label)| format!("{}\t{label}\n", row.join("\t")));
+    dir.write("labelled.log", logs::header(&["label"]) + &labelled.collect::<String>());
     for (command, output) in [
         ("train conn.log -o out", "out"),
         ("train conn.log -o out2 --sign-with key", "out2.minisig"),
@@ -84,6 +90,9 @@ fn outputs_replace_a_link_and_leave_what_it_points_to() {
         ("features -m model conn.log -o out", "out"),
         ("export-onnx model -o out", "out"),
         ("sample conn.log -o out", "out"),
+        ("import-onnx forest.onnx lab.log -o out", "out"),
+        ("evaluate -m model labelled.log --roc out", "out"),
+        ("evaluate -m model labelled.log --pr out", "out"),
     ] {
         let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
         dir.write("key", keys.sk.to_box(None).unwrap().into_string());

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use plotters::prelude::*;
+use zeek_log::Sink;
 
 use super::figures::{Trials, ranking};
 use crate::ranking::Ranking;
@@ -34,7 +35,9 @@ impl Curve {
     /// Draws the curve of all settings.
     pub fn draw(self, settings: &[Trials], path: &Path) -> Result<()> {
         let text = self.svg(settings).map_err(|cause| anyhow!("the curve cannot be drawn: {cause}"))?;
-        std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
+        let mut sink = Sink::create(path)?;
+        sink.write(text.as_bytes())?;
+        Ok(sink.finish()?)
     }
 
     fn svg(self, settings: &[Trials]) -> Result<String, Box<dyn std::error::Error + '_>> {
