@@ -1,16 +1,26 @@
 //! Walking rows down the trees: the hot loop, in the layout that suits the forest.
 
 mod compact;
+mod complete;
 mod general;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use crate::Rows;
 use crate::tree::Tree;
-pub(crate) use compact::shorten;
+use complete::Complete;
+#[cfg(target_arch = "x86_64")]
+use complete::MAX_HEIGHT;
+pub(crate) use complete::shorten;
 
-/// All trees, ready to be walked. Both layouts give the same path lengths to the last bit.
+/// All trees, ready to be walked. Every way gives the same path lengths to the last bit.
 #[derive(Clone, Debug)]
 pub(crate) enum Walk {
-    /// Trees of height 8 or less over 32 columns or fewer: every forest of the default sample size.
+    /// Complete trees of few columns, which is every forest of the default sample size, where the processor has wide
+    /// registers.
+    #[cfg(target_arch = "x86_64")]
+    Blocks(x86::Blocks),
+    /// The same anywhere.
     Compact(compact::Compact),
     /// Any forest.
     General(general::General),
@@ -18,8 +28,15 @@ pub(crate) enum Walk {
 
 impl Walk {
     pub(crate) fn new(trees: &[&Tree], n_features: usize) -> Self {
-        match compact::Compact::new(trees, n_features) {
-            Some(compact) => Self::Compact(compact),
+        #[cfg(target_arch = "x86_64")]
+        if let Some(complete) = Complete::new(trees, n_features, MAX_HEIGHT)
+            && let Some(blocks) = x86::Blocks::new(&complete)
+        {
+            return Self::Blocks(blocks);
+        }
+        let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
+        match Complete::new(trees, n_features, height) {
+            Some(complete) => Self::Compact(compact::Compact::new(complete)),
             None => Self::General(general::General::new(trees)),
         }
     }
@@ -27,6 +44,8 @@ impl Walk {
     /// The sum of the row's path lengths in all trees, in units of 2^-24 edge.
     pub(crate) fn units(&self, row: &[f32]) -> u64 {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Blocks(walk) => walk.units(row),
             Self::Compact(walk) => walk.units(row),
             Self::General(walk) => walk.units(row),
         }
@@ -35,6 +54,8 @@ impl Walk {
     /// The same of many rows, in order, into as many `units`.
     pub(crate) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Blocks(walk) => walk.units_of_rows(rows, units),
             Self::Compact(walk) => walk.units_of_rows(rows, units),
             Self::General(walk) => rows.iter().zip(units).for_each(|(row, units)| *units = walk.units(row)),
         }
@@ -58,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_layouts_agree_to_the_last_bit(
+        fn every_walk_agrees_to_the_last_bit(
             values in prop::collection::vec(value(), 4 * 2..4 * 300),
             probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
             n_trees in 1..40usize,
@@ -71,15 +92,21 @@ mod tests {
                 .collect();
             let trees: Vec<&Tree> = trees.iter().collect();
             let general = general::General::new(&trees);
-            let Some(compact) = compact::Compact::new(&trees, 4) else { return Ok(()) };
+            let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
+            let Some(complete) = Complete::new(&trees, 4, height) else { return Ok(()) };
+            let mut walks = vec![Walk::Compact(compact::Compact::new(complete))];
+            #[cfg(target_arch = "x86_64")]
+            walks.extend(x86::Blocks::all(&Complete::new(&trees, 4, MAX_HEIGHT).unwrap()).map(Walk::Blocks));
             let probes = Rows::new(&probes, 4).unwrap();
             for rows in [rows, probes] {
-                let mut batch = vec![0; rows.len()];
-                compact.units_of_rows(rows, &mut batch);
-                for (row, batch) in rows.iter().zip(batch) {
-                    let expected = general.units(row);
-                    prop_assert_eq!(compact.units(row), expected);
-                    prop_assert_eq!(batch, expected);
+                for walk in &walks {
+                    let mut batch = vec![0; rows.len()];
+                    walk.units_of_rows(rows, &mut batch);
+                    for (row, batch) in rows.iter().zip(batch) {
+                        let expected = general.units(row);
+                        prop_assert_eq!(walk.units(row), expected);
+                        prop_assert_eq!(batch, expected);
+                    }
                 }
             }
         }

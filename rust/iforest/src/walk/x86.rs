@@ -1,0 +1,285 @@
+//! The kernels for x86-64 with wide registers: four levels of a tree at a time.
+//!
+//! Of complete trees of eight levels, fifteen nodes of four levels stand in a block of one cache line. All of them are
+//! compared at once, which leaves a bit for each; where the way down leaves the block is looked up by the bits of its
+//! upper three levels, and read off those of the fourth. So a walk is two blocks and a leaf, without a dependent load but
+//! for the choice of the second. A row's keys stay in registers, from which a permutation brings each node the key of its
+//! column: no gather, which is slow where its data are protected.
+
+use std::arch::asm;
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256, _mm256_movemask_ps,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_xor_si256, _mm512_cmpgt_epi32_mask, _mm512_loadu_si512,
+    _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_xor_si512,
+};
+use std::array::{from_fn, from_ref};
+use std::iter::zip;
+
+use super::compact::twice_and;
+use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_COLUMNS, MAX_HEIGHT};
+use crate::Rows;
+
+/// How many trees a row walks at a time, to hide the latency of each step behind the others; of a hundred trees none is
+/// left over.
+const TREES: usize = 10;
+
+/// Rows walk the same trees while these are in the first-level cache.
+const ROWS: usize = 32;
+
+/// How many levels a block has, and how many blocks or leaves are below one.
+const LEVELS: usize = 4;
+const BELOW: usize = 1 << LEVELS;
+
+/// Integers are compared with their sign, to which the keys have none: the first bit of both is turned.
+const SIGN: u32 = 1 << 31;
+
+/// Four levels, two halves: node `i` of the upper three at `i - 1`, at 7 a word that no key passes, node `i` of the fourth at `i`.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Block([[i32; 8]; 2]);
+
+#[derive(Clone, Debug)]
+struct BlockTree {
+    root: Block,
+    below: [Block; BELOW],
+    /// Path lengths in units.
+    leaves: [[u32; BELOW]; BELOW],
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    trees: Vec<BlockTree>,
+    columns: Columns,
+    kernel: Kernel,
+}
+
+/// By which instructions trees are walked.
+#[derive(Clone, Copy, Debug)]
+enum Kernel {
+    Avx2,
+    Avx512,
+}
+
+impl Kernel {
+    /// The cheapest first.
+    const ALL: [Self; 2] = [Self::Avx2, Self::Avx512];
+
+    fn is_there(self) -> bool {
+        match self {
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+        }
+    }
+
+    /// How many columns' keys fit the registers.
+    fn columns(self) -> usize {
+        match self {
+            Self::Avx2 => 8,
+            Self::Avx512 => MAX_COLUMNS,
+        }
+    }
+}
+
+/// Which nodes of a block a row passes to the right.
+#[derive(Clone, Copy)]
+struct Passed {
+    /// Of the upper three levels, a bit each.
+    upper: u8,
+    /// Those of the fourth level stand from the bit that `exits` counts from.
+    fourth: u32,
+    exits: &'static [u8; 256],
+}
+
+/// By the bits of the upper three levels: which node of the fourth level is reached, counted from `first`.
+const fn exits(first: u8) -> [u8; 256] {
+    let mut exits = [first; 256];
+    let mut passed = 0;
+    while passed < exits.len() {
+        let mut node = 1;
+        while node < 8 {
+            node = 2 * node + (passed >> (node - 1) & 1);
+        }
+        exits[passed] += node as u8 - 8;
+        passed += 1;
+    }
+    exits
+}
+
+static FROM_0: [u8; 256] = exits(0);
+static FROM_8: [u8; 256] = exits(8);
+
+impl Passed {
+    const NOTHING: Self = Self { upper: 0, fourth: 0, exits: &FROM_0 };
+
+    /// Where the way leaves the block.
+    #[inline]
+    fn exit(self) -> usize {
+        let node = u32::from(self.exits[usize::from(self.upper)]);
+        twice_and(node, self.fourth >> node & 1 != 0) as usize % BELOW
+    }
+}
+
+impl Blocks {
+    /// Trees of [`MAX_HEIGHT`], by the first kernel that can walk them; none where no kernel can.
+    pub(super) fn new(complete: &Complete) -> Option<Self> {
+        Kernel::ALL.iter().find_map(|&kernel| Self::by(kernel, complete))
+    }
+
+    /// By every kernel that can.
+    #[cfg(test)]
+    pub(super) fn all(complete: &Complete) -> impl Iterator<Item = Self> {
+        Kernel::ALL.iter().filter_map(|&kernel| Self::by(kernel, complete))
+    }
+
+    fn by(kernel: Kernel, complete: &Complete) -> Option<Self> {
+        let can = kernel.is_there() && complete.columns.0.len() <= kernel.columns() && complete.height == MAX_HEIGHT;
+        let trees = || complete.trees.iter().map(BlockTree::new).collect();
+        can.then(|| Self { trees: trees(), columns: complete.columns.clone(), kernel })
+    }
+
+    pub(super) fn units(&self, row: &[f32]) -> u64 {
+        let (mut keys, mut units) = (Keys::NONE, 0);
+        self.columns.set_keys(row, &mut keys);
+        self.add_units(std::slice::from_ref(&keys), std::slice::from_mut(&mut units));
+        units
+    }
+
+    pub(super) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
+        let mut keys_of = [Keys::NONE; ROWS];
+        for (block, units) in rows.blocks(ROWS).zip(units.chunks_mut(ROWS)) {
+            for (keys, row) in keys_of.iter_mut().zip(block.iter()) {
+                self.columns.set_keys(row, keys);
+            }
+            units.fill(0);
+            self.add_units(&keys_of[..units.len()], units);
+        }
+    }
+
+    fn add_units(&self, keys: &[Keys], units: &mut [u64]) {
+        match self.kernel {
+            // SAFETY: this kernel was chosen because the processor has AVX2.
+            Kernel::Avx2 => unsafe { avx2::add_units(&self.trees, keys, units) },
+            // SAFETY: this kernel was chosen because the processor has AVX-512F.
+            Kernel::Avx512 => unsafe { avx512::add_units(&self.trees, keys, units) },
+        }
+    }
+}
+
+impl BlockTree {
+    fn new(tree: &CompleteTree) -> Self {
+        Self {
+            root: Block::new(tree, 1),
+            below: from_fn(|upper| Block::new(tree, BELOW + upper)),
+            leaves: from_fn(|upper| from_fn(|lower| tree.leaves[upper * BELOW + lower])),
+        }
+    }
+}
+
+impl Block {
+    /// The nodes from `root` down.
+    fn new(tree: &CompleteTree, root: usize) -> Self {
+        let mut words = [i32::MAX; BELOW];
+        for node in 1..BELOW {
+            let level = node.ilog2();
+            let place = if level < 3 { node - 1 } else { node };
+            words[place] = (tree.nodes[(root << level) + node - (1 << level)] ^ SIGN) as i32;
+        }
+        Self(from_fn(|half| from_fn(|at| words[8 * half + at])))
+    }
+}
+
+/// A kernel from what loads a row's keys into registers and what compares a block with them. Written out for each, since
+/// what is generic over the two would be compiled without their instructions, and could not take them in.
+macro_rules! kernel {
+    ($kernel:ident, $instructions:literal, $registers:ty, $load:ident, $pass:ident) => {
+        mod $kernel {
+            use super::*;
+
+            /// Adds each row's path lengths.
+            #[target_feature(enable = $instructions)]
+            pub(super) fn add_units(trees: &[BlockTree], keys: &[Keys], units: &mut [u64]) {
+                let (chunks, rest) = trees.as_chunks::<TREES>();
+                for trees in chunks {
+                    for (keys, units) in zip(keys, &mut *units) {
+                        *units += path_lengths(trees, &$load(keys));
+                    }
+                }
+                for (keys, units) in zip(keys, units) {
+                    let row = $load(keys);
+                    for tree in rest {
+                        *units += path_lengths(from_ref(tree), &row);
+                    }
+                }
+            }
+
+            /// The sum over trees that are walked side by side.
+            #[inline]
+            #[target_feature(enable = $instructions)]
+            fn path_lengths<const N: usize>(trees: &[BlockTree; N], row: &$registers) -> u64 {
+                let (mut passed, mut upper) = ([Passed::NOTHING; N], [0; N]);
+                for (passed, tree) in zip(&mut passed, trees) {
+                    *passed = $pass(row, &tree.root);
+                }
+                for (upper, passed) in zip(&mut upper, passed) {
+                    *upper = passed.exit();
+                }
+                for ((passed, tree), upper) in zip(zip(&mut passed, trees), upper) {
+                    *passed = $pass(row, &tree.below[upper]);
+                }
+                let mut sum = 0;
+                for ((passed, tree), upper) in zip(zip(passed, trees), upper) {
+                    sum += u64::from(tree.leaves[upper][passed.exit()]);
+                }
+                sum
+            }
+        }
+    };
+}
+
+kernel!(avx2, "avx2", __m256i, load_8, pass_8);
+kernel!(avx512, "avx512f", [__m512i; 2], load_32, pass_16);
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_8(keys: &Keys) -> __m256i {
+    // SAFETY: there are more than eight keys.
+    let keys = unsafe { _mm256_loadu_si256(keys.0.as_ptr().cast()) };
+    _mm256_xor_si256(keys, _mm256_set1_epi32(SIGN as i32))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pass_8(row: &__m256i, block: &Block) -> Passed {
+    let mut passed = [0; 2];
+    for (passed, words) in zip(&mut passed, &block.0) {
+        // SAFETY: what is read are the eight words.
+        let nodes = unsafe { _mm256_loadu_si256(words.as_ptr().cast()) };
+        let keys = _mm256_permutevar8x32_epi32(*row, nodes);
+        *passed = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(keys, nodes))) as u32;
+    }
+    Passed { upper: passed[0] as u8, fourth: passed[1], exits: &FROM_0 }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_32(keys: &Keys) -> [__m512i; 2] {
+    let sign = _mm512_set1_epi32(SIGN as i32);
+    // SAFETY: what is read is the first half of the 32 keys, and the second.
+    [0, 16].map(|from| _mm512_xor_si512(unsafe { _mm512_loadu_si512(keys.0[from..].as_ptr().cast()) }, sign))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pass_16(row: &[__m512i; 2], block: &Block) -> Passed {
+    // SAFETY: what is read are the sixteen words.
+    let nodes = unsafe { _mm512_loadu_si512(block.0.as_ptr().cast()) };
+    let keys = _mm512_permutex2var_epi32(row[0], nodes, row[1]);
+    let passed = _mm512_cmpgt_epi32_mask(keys, nodes);
+    let bits: u32;
+    // SAFETY: a move from one register to another. Left to itself the compiler moves the mask twice and extends both,
+    // which is a sixth of the time of a walk.
+    unsafe {
+        asm!("kmovw {0:e}, {1}", out(reg) bits, in(kreg) passed, options(pure, nomem, nostack, preserves_flags));
+    }
+    Passed { upper: bits as u8, fourth: bits, exits: &FROM_8 }
+}
