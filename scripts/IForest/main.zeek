@@ -196,15 +196,40 @@ function describe(c: connection): string
 	           has_port ? fmt(" port %s", c$id$resp_p) : "");
 	}
 
+# A flood can come from a million addresses. Over so many notices an hour, there is one that says so.
+const notices_an_hour = 1000.0;
+
+global notices_left = notices_an_hour;
+global notices_left_at = double_to_time(0.0);
+
 function report(c: connection)
 	{
+	local hours = (network_time() - notices_left_at) / 1hr;
+	notices_left = hours < 1.0 ? notices_left + hours * (notices_an_hour - notices_left) : notices_an_hour;
+	notices_left_at = network_time();
+
+	if ( notices_left < 1.0 )
+		return;
+
 	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
 	local passes = c$conn$anomaly_score >= __threshold();
+	local notice = Notice::Info($note=Anomalous_Connection,
+	                            $msg=fmt("%s: anomaly score %.3f, %s %.3f%s%s", describe(c), c$conn$anomaly_score,
+	                                     passes ? "threshold" : "below the threshold", __threshold(),
+	                                     passes ? "" : ", but one of many", reasons),
+	                            $conn=c,
+	                            $identifier=cat(c$id$orig_h, __main_reason()));
 
-	NOTICE(Notice::Info($note=Anomalous_Connection,
-	                    $msg=fmt("%s: anomaly score %.3f, %s %.3f%s%s", describe(c), c$conn$anomaly_score,
-	                             passes ? "threshold" : "below the threshold", __threshold(),
-	                             passes ? "" : ", but one of many", reasons),
-	                    $conn=c,
-	                    $identifier=cat(c$id$orig_h, __main_reason())));
+	if ( Notice::is_being_suppressed(notice) )
+		return;
+
+	notices_left -= 1.0;
+
+	if ( notices_left < 1.0 )
+		notice = Notice::Info($note=Anomalous_Connection,
+		                      $msg=fmt("more connections are anomalous than the %.0f an hour that have a notice; conn.log has them all",
+		                               notices_an_hour),
+		                      $identifier="more");
+
+	NOTICE(notice);
 	}

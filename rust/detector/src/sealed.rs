@@ -164,4 +164,15 @@ mod tests {
         assert_eq!(SEAL.open(&newer), Err(Broken::Newer { found: 4, known: 3 }));
         assert!(matches!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { .. })));
     }
+
+    #[test]
+    fn a_link_is_replaced_and_what_it_points_to_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let (precious, link) = (directory.path().join("precious"), directory.path().join("link"));
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert_eq!((std::fs::read(&precious).unwrap(), std::fs::read(&link).unwrap()), (b"precious".into(), b"new".into()));
+        assert!(link.symlink_metadata().unwrap().is_file());
+    }
 }

@@ -44,6 +44,12 @@ fn a_saved_model_scores_as_before() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+/// What a byte can be changed to: everything in a release build, each single bit and all of them in one without
+/// optimisation, which would take half an hour.
+fn flips() -> impl Iterator<Item = u8> {
+    (1..=0xff).filter(|flip: &u8| !cfg!(debug_assertions) || flip.is_power_of_two() || *flip == 0xff)
+}
+
 #[test]
 fn every_flipped_byte_and_every_truncation_is_refused() {
     let mut bytes = model(3).to_bytes().unwrap();
@@ -52,7 +58,7 @@ fn every_flipped_byte_and_every_truncation_is_refused() {
     }
     for at in 0..bytes.len() {
         let good = bytes[at];
-        for flip in [1, 0x80, 0xff] {
+        for flip in flips() {
             bytes[at] = good ^ flip;
             assert!(Model::from_bytes(&bytes).is_err(), "byte {at} ^ {flip:#x}");
         }
@@ -68,7 +74,7 @@ fn a_forged_payload_is_refused_or_harmless() {
     let bytes = model(3).to_bytes().unwrap();
     let row = [f32::INFINITY; detector::schema::N_FEATURES];
     for at in 32..bytes.len() {
-        for flip in [1, 0x80, 0xff] {
+        for flip in flips() {
             let mut forged = bytes.clone();
             forged[at] ^= flip;
             let sum = twox_hash::XxHash3_64::oneshot(&forged[32..]);
