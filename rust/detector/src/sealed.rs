@@ -172,7 +172,10 @@ mod tests {
         std::fs::write(&precious, "precious").unwrap();
         std::os::unix::fs::symlink(&precious, &link).unwrap();
         write(&link, b"new").unwrap();
-        assert_eq!((std::fs::read(&precious).unwrap(), std::fs::read(&link).unwrap()), (b"precious".into(), b"new".into()));
+        assert_eq!(
+            (std::fs::read(&precious).unwrap(), std::fs::read(&link).unwrap()),
+            (b"precious".into(), b"new".into())
+        );
         assert!(link.symlink_metadata().unwrap().is_file());
     }
 }
