@@ -42,6 +42,13 @@ impl<T: Send + 'static> Background<T> {
         Ok(())
     }
 
+    /// A job that was done at once, to be told of like the others.
+    pub(crate) fn done(&mut self, result: T) {
+        // The receiver is held here.
+        let _ = self.sender.send(result);
+        self.running += 1;
+    }
+
     /// The result of a job that is done; with `wait`, of the next to be done. `None` when there is none.
     pub(crate) fn take(&mut self, wait: bool) -> Option<T> {
         if self.running == 0 {

@@ -7,14 +7,16 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detector::{FileError, Memory, Model, Params, Reservoir, Snapshot, Trust, learner};
+use detector::{FileError, Memory, Model, Params, Reservoir, Sampling, Snapshot, Trust, learner};
 
 use crate::background::Background;
 use crate::fault::caught;
 use crate::ffi::{Done, Finished};
 use crate::sensor::Sensor;
+use crate::state::{Claim, ModelFile};
 
 /// The seed of every fit at a sensor: what is drawn depends on the traffic as well.
 const SEED: u64 = 1;
@@ -32,6 +34,9 @@ pub(crate) struct Learning {
     pause: Duration,
     /// What the clock said when it was asked last.
     pub(crate) latest: Latest,
+    /// Held while nobody else may write in the state directory.
+    claim: Option<Claim>,
+    model_file: Arc<ModelFile>,
 }
 
 /// What became of a job.
@@ -80,13 +85,26 @@ impl Latest {
     }
 }
 
+/// What was drawn before, or elsewhere, as it would have been drawn here: dated no later than now, by the same rules.
+fn as_drawn_here(mut sample: Reservoir, sampling: Sampling) -> Reservoir {
+    sample.not_after(Latest::now().0);
+    sample.redrawn(sampling)
+}
+
 impl Sensor {
+    pub(crate) fn open_state(&mut self, directory: &[u8]) -> Result<(), String> {
+        self.learning.claim = None;
+        self.learning.claim = path(directory).map(|directory| Claim::on(&directory)).transpose()?;
+        Ok(())
+    }
+
     pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
         let sampling = learner::sampling(rows.max(2), ((half_life * 1e6) as i64).max(1));
-        let reservoir = &mut self.learning.reservoir;
-        if reservoir.as_ref().is_none_or(|reservoir| reservoir.sampling() != sampling) {
-            *reservoir = Some(Reservoir::new(sampling, SEED));
-        }
+        let reservoir = match self.learning.reservoir.take() {
+            Some(reservoir) => as_drawn_here(reservoir, sampling),
+            None => Reservoir::new(sampling, SEED),
+        };
+        self.learning.reservoir = Some(reservoir);
         self.extract_without_model();
     }
 
@@ -134,7 +152,7 @@ impl Sensor {
         let reservoir = learning.reservoir.as_mut().ok_or("nothing is learnt")?;
         reservoir.not_after(Latest::now().0);
         let sample = reservoir.snapshot();
-        let file = path(file);
+        let (file, model_file) = (path(file), learning.model_file.clone());
         let job = move || {
             let began = Instant::now();
             let fitted = fit(sample).and_then(|mut model| {
@@ -144,7 +162,7 @@ impl Sensor {
             });
             match fitted {
                 Ok((model, bytes)) => {
-                    let written = file.map_or(Ok(()), |file| save(&file, &bytes));
+                    let written = file.map_or(Ok(()), |file| model_file.write(&file, version, &bytes));
                     Report::Fitted { model, bytes, written, took: began.elapsed() }
                 }
                 Err(cause) => Report::NotFitted(cause),
@@ -163,6 +181,10 @@ impl Sensor {
             Report::Fitted { model, bytes, written, took } => {
                 let began = Instant::now();
                 self.learning.fitting = false;
+                if model.provenance().trained_at <= self.version() {
+                    let problem = "a newer model has come from another node meanwhile".to_owned();
+                    return Done { what: Finished::NotFitted, problem, ..nothing() };
+                }
                 self.put_to_work(*model, bytes);
                 let pause = (self.learning.pause + began.elapsed()).as_secs_f64();
                 let problem = written.err().unwrap_or_default();
@@ -195,8 +217,8 @@ impl Sensor {
         else {
             return Ok(());
         };
-        let mut sample = load(&file, |file| Reservoir::load(file, SEED, &trust))?;
-        sample.not_after(Latest::now().0);
+        let sample = load(&file, |file| Reservoir::load(file, SEED, &trust))?;
+        let sample = as_drawn_here(sample, reservoir.sampling());
         reservoir.merge(&sample).map_err(|mismatch| format!("{}: {mismatch}", file.display()))
     }
 
@@ -225,7 +247,9 @@ impl Sensor {
         let reservoir = self.learning.reservoir.as_mut().ok_or("nothing is learnt here")?;
         let merged = caught(|| {
             let mut sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| refusal.to_string())?;
-            sample.not_after(Latest::now().0);
+            // What its node has left out says nothing of the other nodes.
+            sample.set_bound(None);
+            let sample = as_drawn_here(sample, reservoir.sampling());
             reservoir.merge(&sample).map_err(|mismatch| mismatch.to_string())
         });
         merged.unwrap_or_else(Err).map_err(|cause| format!("the sample {cause}"))
@@ -250,9 +274,25 @@ impl Sensor {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(false) };
         let trust = self.trust_in_state();
         let model = load(&file, |file| Model::load(file, &trust))?;
+        if model.provenance().trained_at <= self.version() {
+            return Ok(false);
+        }
         let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
         self.put_to_work(model, bytes);
         Ok(true)
+    }
+
+    pub(crate) fn save_state(&mut self, file: &[u8]) -> Result<(), String> {
+        let (bytes, version) = (self.model_bytes(), self.version());
+        let Some(file) = path(file).filter(|_| !bytes.is_empty()) else { return Ok(()) };
+        let model_file = self.learning.model_file.clone();
+        let job = move || Report::Saved(model_file.write(&file, version, &bytes));
+        self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
+    }
+
+    /// That of the model at work, and before the first one, less than that of any.
+    fn version(&self) -> i64 {
+        self.model().map_or(i64::MIN, |model| model.provenance().trained_at)
     }
 
     pub(crate) fn adopt_model(&mut self, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool, String> {
@@ -266,7 +306,7 @@ impl Sensor {
             return Err("the model is damaged: its checksum is not the one announced".into());
         }
         let version = model.provenance().trained_at;
-        let at_work = self.model().map_or(i64::MIN, |model| model.provenance().trained_at);
+        let at_work = self.version();
         if version < at_work {
             let behind = Duration::from_micros(at_work.abs_diff(version)).as_secs_f64();
             return Err(format!("the model is {behind:.6} seconds older than the one at work"));
@@ -274,14 +314,18 @@ impl Sensor {
         if version == at_work {
             return Ok(false);
         }
-        let bytes = bytes.to_vec();
         if let Some(file) = path(file) {
-            let copy = bytes.clone();
-            self.learning
-                .background
-                .start(move || Report::Saved(save(&file, &copy)), |fault| Report::Saved(Err(fault)))?;
+            let (model_file, bytes) = (self.learning.model_file.clone(), bytes.to_vec());
+            let job = move || Report::Saved(model_file.write(&file, version, &bytes));
+            if self.sees_connections() {
+                self.learning.background.start(job, |fault| Report::Saved(Err(fault)))?;
+            } else {
+                // Nothing is held up: it is in the file before it is at work, and a manager that dies and comes back does
+                // not ask its workers to go back to an older one.
+                self.learning.background.done(job());
+            }
         }
-        self.put_to_work(model, bytes);
+        self.put_to_work(model, bytes.to_vec());
         Ok(true)
     }
 }

@@ -5,12 +5,14 @@
 //! [`Outcome::Fault`](ffi::Outcome).
 
 mod background;
+mod border;
 mod fault;
 mod learning;
 mod sensor;
+mod state;
 mod view;
 
-use sensor::{Sensor, new_sensor};
+use border::{Border, new_sensor};
 
 #[cxx::bridge(namespace = "iforest")]
 mod ffi {
@@ -70,7 +72,7 @@ mod ffi {
         Scored,
         /// No model is at work.
         NoModel,
-        /// The software failed: it has no score. [`Sensor::take_fault`] says why.
+        /// The software failed: it has no score. [`Border::take_fault`] says why.
         Fault,
     }
 
@@ -153,122 +155,131 @@ mod ffi {
 
     extern "Rust" {
         /// A detector that may have no model yet.
-        type Sensor;
+        #[cxx_name = "Sensor"]
+        type Border;
 
         /// A sensor without a model.
-        fn new_sensor() -> Box<Sensor>;
+        fn new_sensor() -> Box<Border>;
 
         /// Puts the model of a file to work; what was learnt of hosts stays. On an error the model before it remains.
-        fn load_model(self: &mut Sensor, path: &[u8]) -> Result<()>;
+        fn load_model(self: &mut Border, path: &[u8]) -> Result<()>;
 
         /// Sets which files are believed: those signed with a key of minisign, where one is given; those that others can
         /// write to, if allowed.
-        fn set_trust(self: &mut Sensor, key: &str, allow_writable: bool);
+        fn set_trust(self: &mut Border, key: &str, allow_writable: bool);
 
         /// Whether the file differs from the one `load_model` last tried, in which case it is worth another try.
-        fn model_changed(self: &Sensor) -> bool;
+        fn model_changed(self: &Border) -> bool;
 
         /// Stops scoring.
-        fn unload_model(self: &mut Sensor);
+        fn unload_model(self: &mut Border);
 
         /// Sets the score from which on a connection is anomalous; 0 or less for the model's own.
-        fn set_threshold(self: &mut Sensor, threshold: f64);
+        fn set_threshold(self: &mut Border, threshold: f64);
 
         /// Sets the threshold of each model for so many alerts a day; 0 or less for the model's own.
-        fn set_alerts_per_day(self: &mut Sensor, alerts_per_day: f64);
+        fn set_alerts_per_day(self: &mut Border, alerts_per_day: f64);
 
         /// The threshold at work.
-        fn threshold(self: &Sensor) -> f64;
+        fn threshold(self: &Border) -> f64;
 
         /// Scores a connection and remembers it as context for those that follow.
-        fn score(self: &mut Sensor, connection: &ConnectionView) -> Verdict;
+        fn score(self: &mut Border, connection: &ConnectionView) -> Verdict;
 
         /// Why the connection that was scored last is anomalous; empty if it is not.
-        fn reasons(self: &Sensor) -> &Reasons;
+        fn reasons(self: &Border) -> &Reasons;
 
         /// Remembers a connection as context for those that follow.
-        fn pass_by(self: &mut Sensor, connection: &ConnectionView) -> Outcome;
+        fn pass_by(self: &mut Border, connection: &ConnectionView) -> Outcome;
 
-        /// Learns in place from here on: so many rows, each counting half as much after `half_life` seconds. With other
-        /// figures than before it begins anew.
-        fn start_learning(self: &mut Sensor, rows: usize, half_life: f64);
+        /// Learns in place from here on: so many rows, each counting half as much after `half_life` seconds. Under other
+        /// figures than before it goes on with what would have been kept by them.
+        fn start_learning(self: &mut Border, rows: usize, half_life: f64);
 
         /// Learns no more, and forgets what was not fitted yet.
-        fn stop_learning(self: &mut Sensor);
+        fn stop_learning(self: &mut Border);
 
         /// Learns from the connection that was handed over last. Returns what `fit_is_due` does then.
-        fn learn(self: &mut Sensor, after: u64) -> bool;
+        fn learn(self: &mut Border, after: u64) -> bool;
 
         /// Whether enough was seen for a model: `after` connections, a tenth of them in the reservoir.
-        fn has_learnt(self: &Sensor, after: u64) -> bool;
+        fn has_learnt(self: &Border, after: u64) -> bool;
 
         /// Whether there is no model yet and enough was seen for one.
-        fn fit_is_due(self: &Sensor, after: u64) -> bool;
+        fn fit_is_due(self: &Border, after: u64) -> bool;
 
         /// Starts to fit a model in the background, to be put to work by `finished` and written to `file` unless that is
         /// empty.
-        fn fit(self: &mut Sensor, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
+        fn fit(self: &mut Border, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
 
         /// Like `fit`, but only calibrates the model at work on what was learnt since.
-        fn recalibrate(self: &mut Sensor, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
+        fn recalibrate(self: &mut Border, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
 
         /// What has come to an end in the background; with `wait`, what will next.
-        fn finished(self: &mut Sensor, wait: bool) -> Done;
+        fn finished(self: &mut Border, wait: bool) -> Done;
 
         /// Whether anything is going on in the background that `finished` has not told of.
-        fn busy(self: &Sensor) -> bool;
+        fn busy(self: &Border) -> bool;
 
-        /// Puts the model of a file to work, if there is such a file: one this sensor wrote.
-        fn load_state(self: &mut Sensor, file: &[u8]) -> Result<bool>;
+        /// Claims the directory of what is to survive a restart, and gives the one before it up; with an empty name, only
+        /// that. An error says who else writes there.
+        fn open_state(self: &mut Border, directory: &[u8]) -> Result<()>;
+
+        /// Starts to write the model at work to a file.
+        fn save_state(self: &mut Border, file: &[u8]) -> Result<()>;
+
+        /// Puts the model of a file to work, if there is such a file: one this sensor wrote. Returns whether it did: not
+        /// where the one at work is as new.
+        fn load_state(self: &mut Border, file: &[u8]) -> Result<bool>;
 
         /// Starts to write what was learnt to a file.
-        fn save_sample(self: &mut Sensor, file: &[u8]) -> Result<()>;
+        fn save_sample(self: &mut Border, file: &[u8]) -> Result<()>;
 
         /// Takes in what was learnt before from a file, if there is one.
-        fn load_sample(self: &mut Sensor, file: &[u8]) -> Result<()>;
+        fn load_sample(self: &mut Border, file: &[u8]) -> Result<()>;
 
         /// Starts to write what is remembered of hosts, services and scores to a file.
-        fn save_memory(self: &mut Sensor, file: &[u8]) -> Result<()>;
+        fn save_memory(self: &mut Border, file: &[u8]) -> Result<()>;
 
         /// Goes on with what was remembered in a file, if there is one.
-        fn load_memory(self: &mut Sensor, file: &[u8]) -> Result<()>;
+        fn load_memory(self: &mut Border, file: &[u8]) -> Result<()>;
 
         /// Takes what was learnt out, `most` rows of it, for another node.
-        fn take_sample(self: &mut Sensor, most: usize) -> Vec<u8>;
+        fn take_sample(self: &mut Border, most: usize) -> Vec<u8>;
 
         /// Takes in what another node has learnt.
-        fn merge_sample(self: &mut Sensor, bytes: &[u8]) -> Result<()>;
+        fn merge_sample(self: &mut Border, bytes: &[u8]) -> Result<()>;
 
         /// The key from which on the reservoir takes no more rows; infinite while it is not full.
-        fn sample_bound(self: &Sensor) -> f64;
+        fn sample_bound(self: &Border) -> f64;
 
         /// Has rows left out that the reservoir they are for would not take.
-        fn set_sample_bound(self: &mut Sensor, bound: f64);
+        fn set_sample_bound(self: &mut Border, bound: f64);
 
         /// The file of the model at work; empty without one.
-        fn model_bytes(self: &Sensor) -> Vec<u8>;
+        fn model_bytes(self: &Border) -> Vec<u8>;
 
         /// Puts another node's model to work and writes it to `file` unless that is empty, if it is newer than the one at
         /// work. Returns whether it was; an older one, or one that is damaged, is an error.
-        fn adopt_model(self: &mut Sensor, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool>;
+        fn adopt_model(self: &mut Border, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool>;
 
         /// The model at work.
-        fn describe(self: &Sensor) -> Description;
+        fn describe(self: &Border) -> Description;
 
         /// What was done so far.
-        fn statistics(self: &Sensor) -> Statistics;
+        fn statistics(self: &Border) -> Statistics;
 
         /// How long the last connection took to score in seconds, if it was timed; negative if not.
-        fn scoring_time(self: &Sensor) -> f64;
+        fn scoring_time(self: &Border) -> f64;
 
         /// Begins another slice of the window in which drift is looked for. Returns how the scores of the slice now over
         /// were distributed; nothing without a model.
-        fn turn_drift(self: &mut Sensor) -> Vec<u64>;
+        fn turn_drift(self: &mut Border) -> Vec<u64>;
 
         /// Adds what another node with the same model has counted.
-        fn add_drift(self: &mut Sensor, counts: &[u64]) -> bool;
+        fn add_drift(self: &mut Border, counts: &[u64]) -> bool;
 
         /// What the software failed from, once: empty ever after.
-        fn take_fault(self: &mut Sensor) -> String;
+        fn take_fault(self: &mut Border) -> String;
     }
 }

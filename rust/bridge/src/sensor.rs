@@ -329,6 +329,12 @@ impl Sensor {
         }
     }
 
+    /// Whether any connection was handed over.
+    pub(crate) fn sees_connections(&self) -> bool {
+        let Statistics { scored, without_model, exempt, faults, .. } = self.statistics;
+        scored + without_model + exempt + faults > 0
+    }
+
     pub(crate) fn count_refusal(&mut self) {
         self.statistics.refused += 1;
     }

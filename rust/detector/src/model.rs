@@ -21,7 +21,7 @@ use crate::{Calibration, FileError, Row, Trust, evidence, schema};
 
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Seal = Seal { magic: b"ZIFOREST", version: 1, max_payload: MAX_PAYLOAD };
+const SEAL: Seal = Seal { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
 const MICROS_PER_DAY: f64 = 86_400e6;
 
 /// A trained model: what a row has to look like, the trees, how their scores are distributed, and where all that came
@@ -54,6 +54,8 @@ pub struct Provenance {
     pub first_ts: i64,
     /// The latest.
     pub last_ts: i64,
+    /// How long that is in microseconds, where a silence counts as a day at most.
+    pub time_seen: i64,
     /// How many connections were learnt from.
     pub connections: u64,
     /// How many of their rows the trees were grown from and calibrated on.
@@ -67,7 +69,7 @@ pub struct Provenance {
 impl Provenance {
     /// Which share of the connections so many alerts a day come to.
     pub(crate) fn share_of_alerts(&self, alerts_per_day: f64) -> f64 {
-        let days = self.last_ts.saturating_sub(self.first_ts) as f64 / MICROS_PER_DAY;
+        let days = self.time_seen.max(0) as f64 / MICROS_PER_DAY;
         alerts_per_day * days / self.connections.max(1) as f64
     }
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use twox_hash::XxHash3_64;
 
 use crate::Row;
+use crate::span::Span;
 
 /// How a reservoir draws. Only reservoirs that draw alike can be merged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +31,30 @@ impl Sampling {
     pub fn uniform(capacity: usize) -> Self {
         Self { capacity, half_life: None, quota: None }
     }
+
+    /// The key of a row of time `ts`, from the logarithm of what it drew of the exponential distribution.
+    fn key(&self, drawn: f64, ts: i64) -> Key {
+        Key(match self.half_life {
+            None => -libm::expm1(-libm::exp(drawn)),
+            // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight is
+            // 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type: hence
+            // the logarithm of the key.
+            Some(half_life) => drawn - log_weight(ts, half_life),
+        })
+    }
+
+    /// What a row drew, from its key.
+    fn drawn(&self, Key(key): Key, ts: i64) -> f64 {
+        match self.half_life {
+            None => libm::log(-libm::log1p(-key)),
+            Some(half_life) => key + log_weight(ts, half_life),
+        }
+    }
+
+    /// Whether a row can have it.
+    pub(crate) fn is_key(&self, key: f64) -> bool {
+        key.is_finite() && (self.half_life.is_some() || (key > 0.0 && key < 1.0))
+    }
 }
 
 /// At most so many of the rows offered, drawn at random; see [`Sampling`] for how.
@@ -44,10 +69,10 @@ pub struct Reservoir {
     /// Empty without a quota, like the two that follow.
     by_group: BTreeSet<(Group, Key, u32)>,
     group_sizes: HashMap<Group, usize>,
-    /// Rows whose keys are not below this are not needed.
+    /// Rows whose keys are not below this are not kept.
     bound: Option<Key>,
     seen: u64,
-    span: Option<(i64, i64)>,
+    span: Span,
 }
 
 /// A row that stayed.
@@ -106,8 +131,9 @@ pub struct Snapshot {
     pub(crate) sampling: Sampling,
     /// In no particular order until [`Snapshot::by_key`].
     pub(crate) entries: Vec<Entry>,
+    pub(crate) bound: Option<Key>,
     pub(crate) seen: u64,
-    pub(crate) span: Option<(i64, i64)>,
+    pub(crate) span: Span,
 }
 
 impl Snapshot {
@@ -131,35 +157,33 @@ impl Reservoir {
             group_sizes: HashMap::new(),
             bound: None,
             seen: 0,
-            span: None,
+            span: Span::default(),
         }
     }
 
     /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts as
     /// seen only if it is kept: what there is too much of says nothing about how much traffic there is.
     pub fn offer(&mut self, row: &Row, ts: i64, group: Group) {
-        self.widen((ts, ts));
+        self.span.include(ts);
         let seed = self.seed;
         let random = self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed ^ identity(row, ts)));
         // In (0, 1), never at either end.
         let u = ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
         let key = match self.sampling.half_life {
-            None => u,
-            // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight is
-            // 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type: hence
-            // the logarithm of the key.
-            Some(half_life) => libm::log(-libm::log1p(-u)) - log_weight(ts, half_life),
+            None => Key(u),
+            Some(_) => self.sampling.key(libm::log(-libm::log1p(-u)), ts),
         };
-        let wanted = self.bound.is_none_or(|bound| Key(key) < bound);
-        let kept = wanted && self.insert(Entry { key: Key(key), group, ts, row: *row });
+        let kept = self.insert(Entry { key, group, ts, row: *row });
         self.seen = self.seen.saturating_add(u64::from(kept || !group.is_flagged()));
     }
 
     /// Dates what is later than `now` back to it, as if it had been offered so: a clock that ran ahead, or a damaged
     /// capture, must not weigh more than all that follows.
     pub fn not_after(&mut self, now: i64) {
-        let Some((first, _)) = self.span.filter(|&(_, last)| last > now) else { return };
-        self.span = Some((first.min(now), now));
+        if self.span.ends().is_none_or(|(_, last)| last <= now) {
+            return;
+        }
+        self.span.not_after(now);
         for place in 0..self.entries.len() as u32 {
             let Entry { key, ts, .. } = self.entries[place as usize];
             if ts <= now {
@@ -172,6 +196,7 @@ impl Reservoir {
             (entry.key, entry.ts) = (Key(key.0 + lighter), now);
             self.index(place);
         }
+        self.keep_to_bound();
     }
 
     /// Takes in what another reservoir holds. What both hold counts once, so that merging again changes nothing but
@@ -185,7 +210,9 @@ impl Reservoir {
             return Err(Mismatch);
         }
         self.seen = self.seen.saturating_add(other.seen);
-        other.span.into_iter().for_each(|span| self.widen(span));
+        self.span.merge(&other.span);
+        self.bound = self.bound.into_iter().chain(other.bound).min();
+        self.keep_to_bound();
         for &(key, place) in &other.by_key {
             let entry = other.entries[place as usize];
             let same = self.by_key.range((key, 0)..=(key, u32::MAX));
@@ -196,11 +223,34 @@ impl Reservoir {
         Ok(())
     }
 
+    /// Goes on drawing by other rules, with what would have been kept by them. A smaller reservoir holds what it would have
+    /// held from the start. What was left out does not come back: a larger one takes new rows as seldom as the latest
+    /// were taken, and is full when as much has been seen again, so that old and new count as they should all along; under
+    /// another half-life the same goes for what would have lasted longer. Only where that would leave less than a quarter
+    /// of the places filled is the rest filled with what comes.
+    pub fn redrawn(mut self, sampling: Sampling) -> Self {
+        if sampling == self.sampling {
+            return self;
+        }
+        let latest = self.span.ends().map_or(0, |(_, last)| last);
+        let again = |key: Key, ts: i64| sampling.key(self.sampling.drawn(key, ts), ts);
+        // The largest key itself is kept.
+        let bound = self.bound().map(|bound| Key(again(Key(bound), latest).0.next_up()));
+        let entries: Vec<Entry> =
+            self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
+        let below = |bound: Key| entries.iter().filter(|entry| entry.key < bound).count();
+        let bound = bound.filter(|&bound| below(bound) >= sampling.capacity / 4);
+        let mut redrawn = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed) };
+        entries.into_iter().for_each(|entry| _ = redrawn.insert(entry));
+        (redrawn.seen, redrawn.span) = (self.seen, self.span);
+        redrawn
+    }
+
     /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for the
     /// rows that stay.
     pub fn take(&mut self, most: usize) -> Self {
         let mut taken = Self::new(self.sampling, self.seed);
-        taken.span = self.span;
+        taken.span = self.span.clone();
         while taken.len() < most
             && let Some(&(_, place)) = self.by_key.first()
         {
@@ -209,13 +259,18 @@ impl Reservoir {
         let left = (self.len() as u64).min(self.seen);
         taken.seen = self.seen - left;
         self.seen = left;
-        self.span = self.span.filter(|_| left > 0);
+        if left == 0 {
+            self.span = Span::default();
+        }
         taken
     }
 
     /// Keeps one entry if its key is small enough: the rule that makes the reservoir what it is. The result of any
     /// number of calls depends on the entries alone, not on their order.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
+        if self.bound.is_some_and(|bound| entry.key >= bound) {
+            return false;
+        }
         let of_group = self.sampling.quota.filter(|&quota| self.group_sizes.get(&entry.group) >= Some(&quota));
         let worst = match of_group {
             Some(_) => {
@@ -239,8 +294,8 @@ impl Reservoir {
 
     /// A copy of what is held.
     pub fn snapshot(&self) -> Snapshot {
-        let Self { sampling, seen, span, .. } = *self;
-        Snapshot { sampling, entries: self.entries.clone(), seen, span }
+        let Self { sampling, bound, seen, .. } = *self;
+        Snapshot { sampling, entries: self.entries.clone(), bound, seen, span: self.span.clone() }
     }
 
     fn index(&mut self, place: u32) {
@@ -279,9 +334,12 @@ impl Reservoir {
         }
     }
 
-    fn widen(&mut self, (first, last): (i64, i64)) {
-        let (from, to) = self.span.unwrap_or((first, last));
-        self.span = Some((from.min(first), to.max(last)));
+    fn keep_to_bound(&mut self) {
+        while let (Some(bound), Some(&(key, place))) = (self.bound, self.by_key.last())
+            && key >= bound
+        {
+            self.remove(place);
+        }
     }
 
     /// The rows kept, in no particular but a reproducible order.
@@ -311,7 +369,12 @@ impl Reservoir {
 
     /// The earliest and the latest time of a row offered, in microseconds since 1970.
     pub fn span(&self) -> Option<(i64, i64)> {
-        self.span
+        self.span.ends()
+    }
+
+    /// How long that is in microseconds, where a silence counts as a day at most.
+    pub fn time_seen(&self) -> i64 {
+        self.span.seen()
     }
 
     /// How it draws.
@@ -319,18 +382,20 @@ impl Reservoir {
         self.sampling
     }
 
-    /// The key from which on a row would not be kept, once the reservoir is full.
+    /// The key from which on a row would not be kept; none while any would be.
     pub fn bound(&self) -> Option<f64> {
         let full = self.entries.len() >= self.sampling.capacity;
-        self.by_key.last().filter(|_| full).map(|&(Key(key), _)| key)
+        let largest = self.by_key.last().filter(|_| full).map(|&(key, _)| key);
+        largest.into_iter().chain(self.bound).min().map(|Key(key)| key)
     }
 
-    /// From now on keeps only rows with keys below `bound`: that of the reservoir this one will be merged into.
+    /// Keeps only rows with keys below `bound`: that of the reservoir this one will be merged into.
     pub fn set_bound(&mut self, bound: Option<f64>) {
-        self.bound = bound.filter(|bound| !bound.is_nan()).map(Key);
+        self.bound = bound.filter(|&bound| bound < f64::INFINITY).map(Key);
+        self.keep_to_bound();
     }
 
-    pub(crate) fn set_seen(&mut self, seen: u64, span: Option<(i64, i64)>) {
+    pub(crate) fn set_seen(&mut self, seen: u64, span: Span) {
         (self.seen, self.span) = (seen, span);
     }
 }
@@ -480,7 +545,8 @@ mod tests {
             (0..2000).for_each(|i| offer(i, today));
             (2000..4000).for_each(|i| offer(i, ahead + i as i64));
             reservoir.not_after(today);
-            assert_eq!(reservoir.span(), Some((today, today)));
+            // It ran ahead for as long as before.
+            assert_eq!(reservoir.span(), Some((today - 1999, today)));
             (4000..6000).for_each(|i| reservoir.offer(&row(i), today, Group(i as u64 / 100 * 2)));
             assert_eq!(reservoir.len(), 200);
             kept[0] += numbers(&reservoir).into_iter().filter(|i| (2000..4000).contains(i)).count();
@@ -530,6 +596,79 @@ mod tests {
         (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), Group::default()));
         assert!(small.bound() <= large.bound() && small.len() > 50);
         assert!(small.entries.iter().all(|entry| Some(entry.key.0) < large.bound()));
+        // What is there already is as little needed.
+        let tighter = small.rows_by_key().nth(20).copied();
+        small.set_bound(Some(small.by_key.iter().nth(20).unwrap().0.0));
+        assert!(small.len() == 20 && !small.rows().any(|row| Some(*row) == tighter));
+        assert!(Reservoir::from_bytes(&small.to_bytes(), 1).is_ok());
+    }
+
+    /// Twenty days of rows of eight groups, the first of which is a flood.
+    fn twenty_days(sampling: Sampling) -> Reservoir {
+        let mut reservoir = Reservoir::new(sampling, 4);
+        for i in 0..20_000i64 {
+            let group = if i % 2 == 0 { 0 } else { i as u64 % 16 / 2 };
+            reservoir.offer(&row(i as usize), i * DAY / 1000, Group(group * 2));
+        }
+        reservoir
+    }
+
+    #[test]
+    fn a_smaller_reservoir_is_what_it_would_have_been() {
+        let sampling = |capacity: usize| Sampling { capacity, half_life: Some(7 * DAY), quota: Some(capacity / 4) };
+        let (small, large) = (twenty_days(sampling(200)), twenty_days(sampling(800)).redrawn(sampling(200)));
+        assert!(large.rows_by_key().eq(small.rows_by_key()));
+        assert_eq!((large.seen(), large.span(), large.bound()), (small.seen(), small.span(), small.bound()));
+        assert!(large.group_sizes.values().all(|&size| size <= 50));
+    }
+
+    #[test]
+    fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
+        let sampling = |half_life| Sampling { capacity: 30_000, half_life, quota: None };
+        for (from, to) in [(Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY)), (None, Some(DAY)), (Some(DAY), None)]
+        {
+            let (before, meant) = (twenty_days(sampling(from)), twenty_days(sampling(to)));
+            let after = before.redrawn(sampling(to));
+            for (a, b) in after.entries.iter().zip(&meant.entries) {
+                assert!(a.row == b.row && (a.key.0 - b.key.0).abs() < 1e-9, "{a:?} {b:?}");
+            }
+        }
+        // What a shorter one leaves of a reservoir that was full is what it would have left of everything.
+        let full = |days| Sampling { capacity: 400, half_life: Some(days * DAY), quota: None };
+        let after = twenty_days(full(10)).redrawn(full(5));
+        let meant = twenty_days(full(5));
+        assert!((150..350).contains(&after.len()), "{}", after.len());
+        assert!(after.rows_by_key().eq(meant.rows_by_key().take(after.len())));
+        // Of one that is far shorter nearly nothing would be left: all stay, and make room for what comes.
+        let mut after = twenty_days(full(10)).redrawn(full(1));
+        assert_eq!((after.len(), after.bound), (400, None));
+        (0..1000).for_each(|i| after.offer(&row(30_000 + i), 21 * DAY, Group::default()));
+        assert_eq!(after.len(), 400);
+        assert!(numbers(&after).into_iter().filter(|&i| i >= 30_000).count() > 150);
+    }
+
+    #[test]
+    fn a_larger_reservoir_counts_old_and_new_alike() {
+        let mut new = 0;
+        for seed in 0..200 {
+            let mut reservoir = Reservoir::new(Sampling::uniform(100), seed);
+            (0..10_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+            let mut reservoir = reservoir.redrawn(Sampling::uniform(200));
+            assert_eq!(reservoir.len(), 100);
+            (10_000..11_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+            // Through a file and back it goes on so.
+            let mut reservoir = Reservoir::from_bytes(&reservoir.to_bytes(), seed + 1000).unwrap();
+            (11_000..12_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+            new += numbers(&reservoir).into_iter().filter(|&i| i >= 10_000).count();
+        }
+        // 2,000 of 12,000: twenty to the hundred. Filled with what comes, it would be a hundred.
+        assert!((3600..4400).contains(&new), "{new}");
+        // Of a tiny one too little would be left for long.
+        let mut tiny = Reservoir::new(Sampling::uniform(10), 1);
+        (0..10_000).for_each(|i| tiny.offer(&row(i), i as i64, Group::default()));
+        let mut grown = tiny.redrawn(Sampling::uniform(100));
+        (0..90).for_each(|i| grown.offer(&row(i), i as i64, Group::default()));
+        assert_eq!(grown.len(), 100);
     }
 
     #[test]

@@ -10,8 +10,10 @@
 //! | 20..24 | quota of a group; 0 for none |
 //! | 24..28 | how many rows a row was drawn to be among: the capacity |
 //! | 28..36 | how many rows were offered |
-//! | 36..52 | the earliest and the latest time of a row offered, in microseconds since 1970 |
-//! | 52..   | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
+//! | 36..44 | the key (f64) from which on rows were left out although there was room; infinite for none |
+//! | 44..48 | how many stretches of time the rows offered came from |
+//! | 48..   | for each stretch: its first and its last time in microseconds since 1970, how many of them were seen (i64 each) |
+//! | ...    | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
 
 use std::path::Path;
 
@@ -21,13 +23,16 @@ use crate::file::Fault;
 use crate::reservoir::{Entry, Key, Snapshot};
 use crate::schema::{self, FEATURES, Kind, N_FEATURES};
 use crate::sealed::{self, Broken, Seal};
+use crate::span::{self, Span, Stretch};
 use crate::{FileError, Group, Reservoir, Row, Sampling, Trust};
 
-const HEAD: usize = 52;
+const HEAD: usize = 48;
+const STRETCH: usize = 24;
 const ENTRY: usize = 24 + 4 * N_FEATURES;
 /// A reservoir holds no more than this.
 const MAX_ROWS: usize = 10_000_000;
-const SEAL: Seal = Seal { magic: b"ZIFSAMPL", version: 1, max_payload: HEAD + MAX_ROWS * ENTRY };
+const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + MAX_ROWS * ENTRY;
+const SEAL: Seal = Seal { magic: b"ZIFSAMPL", version: 2, max_payload: MAX_PAYLOAD };
 
 /// What is wrong with a sample.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -72,8 +77,9 @@ impl Reservoir {
             broken => SampleRefusal::Broken(broken),
         })?;
         let invalid = SampleRefusal::Invalid;
-        let Some((head, rows)) = payload.split_at_checked(HEAD) else { return Err(invalid("its head is cut short")) };
-        let (mut head, mut rows) = (Numbers(head), Numbers(rows));
+        let cut_short = || invalid("its head is cut short");
+        let (head, rest) = payload.split_at_checked(HEAD).ok_or_else(cut_short)?;
+        let mut head = Numbers(head);
         let version = u32::from_le_bytes(head.next());
         if (version, u64::from_le_bytes(head.next())) != (schema::VERSION, schema::fingerprint()) {
             return Err(SampleRefusal::OtherSchema { found: version });
@@ -81,34 +87,49 @@ impl Reservoir {
         let half_life = i64::from_le_bytes(head.next());
         let (quota, capacity) = (u32::from_le_bytes(head.next()) as usize, u32::from_le_bytes(head.next()) as usize);
         let seen = u64::from_le_bytes(head.next());
-        let (first, last) = (i64::from_le_bytes(head.next()), i64::from_le_bytes(head.next()));
+        let bound = f64::from_le_bytes(head.next());
+        let n_stretches = u32::from_le_bytes(head.next()) as usize;
+        let stretches = n_stretches.checked_mul(STRETCH).and_then(|size| rest.split_at_checked(size));
+        let (stretches, rows) = stretches.ok_or_else(cut_short)?;
+        let (mut stretches, mut rows) = (Numbers(stretches), Numbers(rows));
+        let stretches = (0..n_stretches).map(|_| {
+            let [first, last, seen] = std::array::from_fn(|_| i64::from_le_bytes(stretches.next()));
+            Stretch { first, last, seen }
+        });
+        let span = Span::from_stretches(stretches.collect());
         let n = rows.0.len() / ENTRY;
         if rows.0.len() % ENTRY != 0 || n > capacity || capacity > MAX_ROWS {
             return Err(invalid("its number of rows is not that of its size"));
         }
-        if half_life < 0 || first > last || seen < n as u64 {
+        let Some(span) = span.filter(|span| half_life >= 0 && seen >= n as u64 && span.ends().is_some() == (seen > 0))
+        else {
             return Err(invalid("it has more rows than it was drawn from, or its times are out of order"));
+        };
+        if bound.is_nan() {
+            return Err(invalid("its bound is no number"));
         }
+        let (first, last) = span.ends().unwrap_or_default();
         let sampling = Sampling {
             capacity,
             half_life: Some(half_life).filter(|&half_life| half_life > 0),
             quota: Some(quota).filter(|&quota| quota > 0),
         };
         let mut reservoir = Self::new(sampling, seed);
+        reservoir.set_bound(Some(bound));
         for _ in 0..n {
             let key = f64::from_le_bytes(rows.next());
             let group = Group(u64::from_le_bytes(rows.next()));
             let ts = i64::from_le_bytes(rows.next());
             let row: Row = std::array::from_fn(|_| f32::from_le_bytes(rows.next()));
-            if !key.is_finite() || !(first..=last).contains(&ts) || !is_sound(&row) {
+            if !sampling.is_key(key) || !(first..=last).contains(&ts) || !is_sound(&row) {
                 return Err(invalid("it holds a row that no connection gives"));
             }
             reservoir.insert(Entry { key: Key(key), group, ts, row });
         }
         if reservoir.len() != n {
-            return Err(invalid("more rows of one group than its quota"));
+            return Err(invalid("more rows of one group than its quota, or rows beyond its bound"));
         }
-        reservoir.set_seen(seen, (seen > 0).then_some((first, last)));
+        reservoir.set_seen(seen, span);
         Ok(reservoir)
     }
 
@@ -133,17 +154,20 @@ impl Reservoir {
 impl Snapshot {
     /// The bytes of a sample.
     pub fn to_bytes(self) -> Vec<u8> {
-        let Self { sampling: Sampling { capacity, half_life, quota }, entries, seen, span } = self.by_key();
-        let (first, last) = span.unwrap_or((0, 0));
-        let mut payload = Vec::with_capacity(HEAD + entries.len() * ENTRY);
+        let Self { sampling: Sampling { capacity, half_life, quota }, entries, bound, seen, span } = self.by_key();
+        let size = HEAD + span.stretches().len() * STRETCH + entries.len() * ENTRY;
+        let mut payload = Vec::with_capacity(size);
         payload.extend(schema::VERSION.to_le_bytes());
         payload.extend(schema::fingerprint().to_le_bytes());
         payload.extend(half_life.unwrap_or(0).to_le_bytes());
         payload.extend((quota.unwrap_or(0) as u32).to_le_bytes());
         payload.extend((capacity.min(MAX_ROWS) as u32).to_le_bytes());
         payload.extend(seen.to_le_bytes());
-        payload.extend(first.to_le_bytes());
-        payload.extend(last.to_le_bytes());
+        payload.extend(bound.map_or(f64::INFINITY, |Key(bound)| bound).to_le_bytes());
+        payload.extend((span.stretches().len() as u32).to_le_bytes());
+        for Stretch { first, last, seen } in span.stretches() {
+            [first, last, seen].into_iter().for_each(|number| payload.extend(number.to_le_bytes()));
+        }
         for Entry { key, group, ts, row } in entries {
             payload.extend(key.0.to_le_bytes());
             payload.extend(group.0.to_le_bytes());
@@ -224,10 +248,18 @@ mod tests {
             ("no head", |payload| payload.truncate(20)),
             ("capacity below rows", |payload| payload[24..28].copy_from_slice(&7u32.to_le_bytes())),
             ("fewer seen than kept", |payload| payload[28..36].copy_from_slice(&7u64.to_le_bytes())),
-            ("times reversed", |payload| payload[36..44].copy_from_slice(&i64::MAX.to_le_bytes())),
-            ("a key that is none", |payload| payload[52..60].copy_from_slice(&f64::NAN.to_le_bytes())),
-            ("a time out of the span", |payload| payload[68..76].copy_from_slice(&9999i64.to_le_bytes())),
-            ("an infinite value", |payload| payload[76..80].copy_from_slice(&f32::INFINITY.to_le_bytes())),
+            ("a bound that is none", |payload| payload[36..44].copy_from_slice(&f64::NAN.to_le_bytes())),
+            ("rows beyond the bound", |payload| payload[36..44].copy_from_slice(&(-1e9f64).to_le_bytes())),
+            ("no times", |payload| {
+                payload[44..48].copy_from_slice(&0u32.to_le_bytes());
+                payload.drain(48..72);
+            }),
+            ("more times than there are bytes", |payload| payload[44..48].copy_from_slice(&u32::MAX.to_le_bytes())),
+            ("times reversed", |payload| payload[48..56].copy_from_slice(&i64::MAX.to_le_bytes())),
+            ("more seen than there was", |payload| payload[64..72].copy_from_slice(&9999i64.to_le_bytes())),
+            ("a key that is none", |payload| payload[72..80].copy_from_slice(&f64::NAN.to_le_bytes())),
+            ("a time out of the span", |payload| payload[88..96].copy_from_slice(&9999i64.to_le_bytes())),
+            ("an infinite value", |payload| payload[96..100].copy_from_slice(&f32::INFINITY.to_le_bytes())),
             ("a broken quota", |payload| payload[20..24].copy_from_slice(&3u32.to_le_bytes())),
         ] {
             assert!(matches!(resealed(change), Err(SampleRefusal::Invalid(_))), "{what}");

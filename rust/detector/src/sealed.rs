@@ -25,7 +25,7 @@ pub(crate) const HEADER: usize = 32;
 pub(crate) struct Seal {
     /// Its magic.
     pub(crate) magic: &'static [u8; 8],
-    /// The version this software writes, and the newest it reads.
+    /// The version this software writes and reads.
     pub(crate) version: u32,
     /// The longest payload it may have.
     pub(crate) max_payload: usize,
@@ -44,6 +44,14 @@ pub enum Broken {
         /// The format version found.
         found: u32,
         /// The newest format known.
+        known: u32,
+    },
+    /// Written by an earlier version of the software.
+    #[error("is of format {found}, older than the format {known} this version reads; make it anew")]
+    Older {
+        /// The format version found.
+        found: u32,
+        /// The oldest format known.
         known: u32,
     },
     /// Cut short, longer than it says, or longer than it may be.
@@ -87,6 +95,9 @@ impl Seal {
         if version == 0 || zero != 0 {
             return Err(Broken::OtherKind);
         }
+        if version < self.version {
+            return Err(Broken::Older { found: version, known: self.version });
+        }
         let (expected, found) = (number(16, 8), payload.len() as u64);
         if expected != found || payload.len() > self.max_payload {
             return Err(Broken::Length { expected, found });
@@ -108,16 +119,38 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     bytes.get(24..HEADER).unwrap_or_default().iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
 }
 
+/// The temporary names of files that are being written. What bears one and is written by nobody was left by a process that
+/// was killed.
+const TEMPORARY: (&str, &str) = (".iforest-", ".tmp");
+
+/// Removes what was left in a directory by processes that were killed while they wrote. Nobody may be writing there.
+///
+/// # Errors
+/// What the system says, of the directory or of a file.
+pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1));
+        if ours && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one
-/// and never a part, whenever the machine stops.
+/// and never a part, whenever the machine stops. Errors do not tell the temporary name, which tells nobody anything.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
     let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY.0)
+        .suffix(TEMPORARY.1)
         .permissions(std::fs::Permissions::from_mode(0o644))
         .tempfile_in(directory)
         .map_err(|error| cannot_create(directory, error))?;
-    file.write_all(bytes)?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
@@ -150,8 +183,7 @@ mod tests {
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            // The version may go down: an older format is read by its own rules.
-            assert_eq!(SEAL.open(&changed).is_ok(), at == 8, "byte {at}");
+            assert!(SEAL.open(&changed).is_err(), "byte {at}");
         }
         for length in 0..whole.len() {
             assert!(SEAL.open(&whole[..length]).is_err());
@@ -159,9 +191,29 @@ mod tests {
     }
 
     #[test]
-    fn newer_and_oversized_are_refused() {
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = [".iforest-Xy12Ab.tmp", ".iforest-", ".tmpXy12Ab", "model", "model.tmp"];
+        names.iter().for_each(|name| std::fs::write(directory.path().join(name), "x").unwrap());
+        std::fs::create_dir(directory.path().join(".iforest-d.tmp")).unwrap();
+        write(&directory.path().join("sample"), b"x").unwrap();
+        remove_leftovers(directory.path()).unwrap();
+        let mut left: Vec<_> = directory
+            .path()
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".iforest-", ".iforest-d.tmp", ".tmpXy12Ab", "model", "model.tmp", "sample"]);
+    }
+
+    #[test]
+    fn older_newer_and_oversized_are_refused() {
         let newer = Seal { version: 4, ..SEAL }.close(b"x");
         assert_eq!(SEAL.open(&newer), Err(Broken::Newer { found: 4, known: 3 }));
+        let older = Seal { version: 2, ..SEAL }.close(b"x");
+        assert_eq!(SEAL.open(&older), Err(Broken::Older { found: 2, known: 3 }));
         assert!(matches!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { .. })));
     }
 

@@ -150,11 +150,11 @@ pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Resu
 }
 
 fn provenance(sample: &Snapshot, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
-    let (Some((first_ts, last_ts)), true) = (sample.span, sample.entries.len() >= 2) else {
+    let (Some((first_ts, last_ts)), true) = (sample.span.ends(), sample.entries.len() >= 2) else {
         return Err(TrainError::TooFewConnections(sample.seen));
     };
-    let (connections, rows) = (sample.seen, sample.entries.len() as u64);
-    Ok(Provenance { first_ts, last_ts, connections, rows, seed, alerts_per_day, ..Provenance::default() })
+    let (connections, rows, time_seen) = (sample.seen, sample.entries.len() as u64, sample.span.seen());
+    Ok(Provenance { first_ts, last_ts, time_seen, connections, rows, seed, alerts_per_day, ..Provenance::default() })
 }
 
 /// The distribution of the scores that are to decide on the threshold.
@@ -191,4 +191,43 @@ fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
     }
     let calibration = calibrate(&provenance, &sample.entries, &fit.out_of_bag_scores);
     Ok(Model::new(rarity, baseline, fit.forest, calibration, provenance, params.contamination))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000_000;
+
+    /// A model of ten days, as they would be dated.
+    fn learnt(dated: impl Fn(i64) -> i64) -> Model {
+        let mut trainer = Trainer::new(Params::default());
+        for i in 0..5000 {
+            let duration = Some(1000 + i * i % 77_777);
+            trainer.observe(&Connection { ts: dated(i), duration, ..Connection::default() });
+        }
+        trainer.fit().unwrap()
+    }
+
+    #[test]
+    fn neither_wrong_dates_nor_a_gap_change_how_many_alerts_a_day_there_are() {
+        let day = |i: i64| 20_000 * DAY + i * DAY / 500;
+        let meant = learnt(day);
+        let within = |model: Model, days: i64| {
+            let longer = (model.provenance().time_seen - meant.provenance().time_seen) / DAY;
+            assert_eq!(longer, days);
+            // At a tenth of the connections a day more, or less, the threshold is still about the same.
+            let (found, expected) = (model.threshold_for_alerts(20.0), meant.threshold_for_alerts(20.0));
+            assert!((found - expected).abs() < 0.03, "{found} for {expected}");
+        };
+        within(learnt(|i| if i % 1000 == 7 { i } else { day(i) }), 1);
+        within(learnt(|i| day(i) + if i > 2000 { 97 * DAY } else { 0 }), 0);
+        // Longer than that it takes for a change to be seen at all.
+        let forgotten = meant.provenance().time_seen * 10;
+        let wrong = meant.with_calibration(
+            meant.calibration().clone(),
+            Provenance { time_seen: forgotten, ..meant.provenance().clone() },
+        );
+        assert!(meant.threshold_for_alerts(20.0) - wrong.threshold_for_alerts(20.0) > 0.03);
+    }
 }

@@ -27,8 +27,8 @@ fuzz_target!(|data: &[u8]| {
             6 => {
                 // The head of a sample that can be merged with this one, and any rows.
                 let mut payload = reservoir.to_bytes()[32..].to_vec();
-                payload.truncate(52);
-                payload[28..52].copy_from_slice(&bytes.number::<24>());
+                payload.truncate(48);
+                payload[28..48].copy_from_slice(&bytes.number::<20>());
                 payload.extend(bytes.take(length));
                 if let Ok(sample) = Reservoir::from_bytes(&sealed(b"ZIFSAMPL", &payload), 1) {
                     reservoir.merge(&sample).expect("they draw alike");

@@ -26,6 +26,8 @@ pub struct Description {
     sources: Vec<String>,
     first_ts: f64,
     last_ts: f64,
+    /// How long that is, where a silence counts as a day at most.
+    time_seen: f64,
     connections: u64,
     n_trees: usize,
     sample_size: usize,
@@ -72,6 +74,7 @@ pub fn description(model: &Model) -> Description {
         sources: provenance.sources.clone(),
         first_ts: seconds(provenance.first_ts),
         last_ts: seconds(provenance.last_ts),
+        time_seen: seconds(provenance.time_seen),
         connections: provenance.connections,
         n_trees: model.forest().n_trees(),
         sample_size: model.forest().sample_size(),
@@ -114,7 +117,7 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
             human::counted(it.connections, "connection"),
             human::date_time(provenance.first_ts),
             human::date_time(provenance.last_ts),
-            human::span(provenance.last_ts - provenance.first_ts)
+            human::span(provenance.time_seen)
         ),
     );
     line(

@@ -80,7 +80,7 @@ fn deliver(
         "learnt from {} of {} in {}; threshold {threshold:.6}, about {} alerts a day; wrote {} ({})",
         human::count(provenance.connections),
         human::counted(connections, "connection"),
-        human::span(provenance.last_ts - provenance.first_ts),
+        human::span(provenance.time_seen),
         provenance.alerts_per_day,
         args.output.display(),
         human::bytes(bytes),

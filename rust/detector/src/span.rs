@@ -1,0 +1,208 @@
+//! When rows were offered, and for how long that was: a sensor that was off for months, or a few connections dated 1970,
+//! must not make the time seen longer than it was, from which the number of connections a day follows.
+//!
+//! Times less than a [`SILENCE`] apart are one stretch; between two stretches no more than one [`SILENCE`] counts as seen.
+//! Which stretches there are depends on the times alone, neither on their order nor on which part of the traffic saw them.
+
+/// The longest silence that counts as time seen, in microseconds: on a quiet network a night or a holiday is no gap.
+pub(crate) const SILENCE: i64 = 86_400_000_000;
+/// So many stretches are kept apart. Beyond that those with the shortest silence between them are taken together, and
+/// what was seen of them is known, but no longer when.
+pub(crate) const MOST: usize = 64;
+
+/// The times of some rows, in microseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// In the order of time, each more than a [`SILENCE`] after the one before it.
+    stretches: Vec<Stretch>,
+}
+
+/// Times with no long silence between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// How much of it was seen: all, but where stretches were taken together.
+    pub(crate) seen: i64,
+}
+
+impl Stretch {
+    fn of(first: i64, last: i64) -> Self {
+        Self { first, last, seen: last.saturating_sub(first) }
+    }
+
+    /// Whether a later one is a part of this.
+    fn reaches(&self, later: &Self) -> bool {
+        later.first <= self.last.saturating_add(SILENCE)
+    }
+
+    /// This and a later one, which it reaches: what both have seen counts once.
+    fn and(self, later: Self) -> Self {
+        let whole = Self::of(self.first, self.last.max(later.last));
+        let (gap, common) = match later.first.saturating_sub(self.last) {
+            gap @ 0.. => (gap, 0),
+            _ => (0, self.last.min(later.last).saturating_sub(later.first)),
+        };
+        let seen = self.seen.saturating_add(later.seen).saturating_add(gap).saturating_sub(common);
+        Self { seen: seen.max(self.seen).max(later.seen).min(whole.seen), ..whole }
+    }
+
+    /// This and a later one, which it does not reach.
+    fn joined(self, later: Self) -> Self {
+        Self { seen: self.seen.saturating_add(SILENCE).saturating_add(later.seen), ..Self::of(self.first, later.last) }
+    }
+}
+
+impl Span {
+    /// From what a file says; none if no times give it.
+    pub(crate) fn from_stretches(stretches: Vec<Stretch>) -> Option<Self> {
+        let sound = |it: &Stretch| it.first <= it.last && (0..=it.last.saturating_sub(it.first)).contains(&it.seen);
+        let apart = stretches.windows(2).all(|pair| !pair[0].reaches(&pair[1]));
+        (stretches.len() <= MOST && apart && stretches.iter().all(sound)).then_some(Self { stretches })
+    }
+
+    /// What a file says.
+    pub(crate) fn stretches(&self) -> &[Stretch] {
+        &self.stretches
+    }
+
+    /// The earliest and the latest time.
+    pub(crate) fn ends(&self) -> Option<(i64, i64)> {
+        Some((self.stretches.first()?.first, self.stretches.last()?.last))
+    }
+
+    /// How long that is without the silences, in microseconds.
+    pub(crate) fn seen(&self) -> i64 {
+        let silences = self.stretches.len().saturating_sub(1) as i64 * SILENCE;
+        self.stretches.iter().fold(silences, |sum, stretch| sum.saturating_add(stretch.seen))
+    }
+
+    /// Takes a time in.
+    pub(crate) fn include(&mut self, ts: i64) {
+        match self.stretches.last_mut() {
+            // Nearly always.
+            Some(latest) if latest.first <= ts && latest.reaches(&Stretch::of(ts, ts)) => {
+                latest.seen += (ts - latest.last).max(0);
+                latest.last = latest.last.max(ts);
+            }
+            _ => self.unite([Stretch::of(ts, ts)]),
+        }
+    }
+
+    /// Takes in the times of another.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.unite(other.stretches.iter().copied());
+    }
+
+    /// Without what is later than `now`: a stretch that was dated by a clock that ran ahead ended now.
+    pub(crate) fn not_after(&mut self, now: i64) {
+        let dated_back = std::mem::take(&mut self.stretches).into_iter().map(|it| {
+            let (first, last) = match it.first > now {
+                true => (now.saturating_sub(it.last.saturating_sub(it.first)), now),
+                false => (it.first, it.last.min(now)),
+            };
+            Stretch { seen: it.seen.min(last.saturating_sub(first)), ..Stretch::of(first, last) }
+        });
+        self.unite(dated_back.collect::<Vec<_>>());
+    }
+
+    fn unite(&mut self, others: impl IntoIterator<Item = Stretch>) {
+        let mut all = std::mem::take(&mut self.stretches);
+        all.extend(others);
+        all.sort_by_key(|stretch| (stretch.first, stretch.last));
+        for stretch in all {
+            match self.stretches.last_mut() {
+                Some(before) if before.reaches(&stretch) => *before = before.and(stretch),
+                _ => self.stretches.push(stretch),
+            }
+        }
+        while self.stretches.len() > MOST {
+            let silence = |at: &usize| self.stretches[at + 1].first.saturating_sub(self.stretches[*at].last);
+            let Some(shortest) = (0..self.stretches.len() - 1).min_by_key(silence) else { return };
+            let later = self.stretches.remove(shortest + 1);
+            self.stretches[shortest] = self.stretches[shortest].joined(later);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY: i64 = SILENCE;
+
+    fn of(times: impl IntoIterator<Item = i64>) -> Span {
+        let mut span = Span::default();
+        times.into_iter().for_each(|ts| span.include(ts));
+        span
+    }
+
+    #[test]
+    fn long_silences_count_a_day() {
+        let june = (20_000 * DAY..20_010 * DAY).step_by(DAY as usize / 10);
+        let seen = of(june.clone()).seen();
+        assert_eq!(seen, 10 * DAY - DAY / 10);
+        // A few connections dated 1970, wherever they stand; a sensor that was off for months.
+        let dated_1970 = [5_000_000, 9_000_000];
+        assert_eq!(of(june.clone().chain(dated_1970)).seen(), seen + DAY + 4_000_000);
+        assert_eq!(of(dated_1970.into_iter().chain(june.clone())).seen(), seen + DAY + 4_000_000);
+        let october = june.clone().map(|ts| ts + 100 * DAY);
+        assert_eq!(of(october.clone().chain(june.clone())).seen(), 2 * seen + DAY);
+        assert_eq!(of(october.chain(june.clone())).ends(), Some((20_000 * DAY, 20_110 * DAY - DAY / 10)));
+        // A weekend's silence on a quiet network.
+        assert_eq!(of([0, DAY, 3 * DAY]).seen(), 2 * DAY);
+        assert_eq!((of([]).seen(), of([]).ends(), of([7]).seen()), (0, None, 0));
+    }
+
+    #[test]
+    fn what_a_clock_that_ran_ahead_saw_ended_now() {
+        let mut span = of([0, DAY, 1_000 * DAY, 1_001 * DAY, 1_002 * DAY]);
+        span.not_after(10 * DAY);
+        assert_eq!((span.ends(), span.seen()), (Some((0, 10 * DAY)), 4 * DAY));
+        span.not_after(DAY / 2);
+        assert_eq!((span.ends(), span.seen()), (Some((-DAY * 3 / 2, DAY / 2)), 2 * DAY));
+    }
+
+    #[test]
+    fn there_are_no_more_stretches_than_are_kept_and_none_is_lost() {
+        // Sensors that are off at the weekend, for ten years.
+        let weeks = (0..520).flat_map(|week| [week * 7 * DAY, week * 7 * DAY + DAY, week * 7 * DAY + 2 * DAY]);
+        let mut span = of(weeks);
+        assert_eq!((span.stretches.len(), span.seen()), (MOST, 520 * 2 * DAY + 519 * DAY));
+        assert_eq!(Span::from_stretches(span.stretches.clone()), Some(span.clone()));
+        // Once more changes nothing.
+        let same = span.clone();
+        span.merge(&same);
+        assert_eq!(span, same);
+    }
+
+    proptest! {
+        #[test]
+        fn neither_order_nor_parts_matter(times in prop::collection::vec(-60 * DAY..60 * DAY, 0..40), cut in 0usize..40) {
+            let whole = of(times.iter().copied());
+            prop_assert_eq!(&of(times.iter().rev().copied()), &whole);
+            let (one, other) = times.split_at(cut.min(times.len()));
+            let (one, other) = (of(one.iter().copied()), of(other.iter().copied()));
+            let (mut forth, mut back) = (one.clone(), other.clone());
+            forth.merge(&other);
+            back.merge(&one);
+            prop_assert_eq!((&forth, &back), (&whole, &whole));
+            let (mut sorted, mut seen) = (times, 0);
+            sorted.sort();
+            sorted.windows(2).for_each(|pair| seen += (pair[1] - pair[0]).min(DAY));
+            prop_assert_eq!(whole.seen(), seen);
+        }
+
+        #[test]
+        fn any_time_at_all_is_a_time(times: Vec<i64>, now: i64) {
+            let mut span = of(times.iter().copied());
+            prop_assert!(span.seen() >= 0);
+            prop_assert!(Span::from_stretches(span.stretches.clone()).is_some());
+            span.not_after(now);
+            prop_assert!(Span::from_stretches(span.stretches.clone()).is_some());
+            prop_assert!(span.ends().is_none_or(|(_, last)| last <= now));
+        }
+    }
+}
