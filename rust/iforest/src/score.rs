@@ -211,7 +211,12 @@ impl Mean {
     fn of(self, powers: impl ExactSizeIterator<Item = f64>) -> f64 {
         let n = powers.len();
         let sum = powers.sum::<f64>();
-        if n == 1 { sum } else { libm::exp2(libm::log2(sum / n as f64) / self.emphasis) }
+        match self.emphasis {
+            _ if n == 1 => sum,
+            // As exact on every machine, and a tenth of the work.
+            2.0 => (sum / n as f64).sqrt(),
+            emphasis => libm::exp2(libm::log2(sum / n as f64) / emphasis),
+        }
     }
 }
 

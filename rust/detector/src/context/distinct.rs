@@ -1,6 +1,8 @@
 //! How many different things were seen lately: linear counting (Whang, Vander-Zanden and Taylor, ACM TODS 1990) in
 //! two bitmaps, one for the current hour and one for the hour before.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 const WORDS: usize = 2;
@@ -8,6 +10,11 @@ const BITS: u32 = 64 * WORDS as u32;
 const HOUR: i64 = 3_600_000_000;
 /// In hours.
 const DAY: i64 = 24;
+
+/// By how many bits are set; of a full bitmap as of one with a bit left.
+static ESTIMATES: LazyLock<[f32; BITS as usize + 1]> = LazyLock::new(|| {
+    std::array::from_fn(|set| BITS as f32 * libm::logf(BITS as f32 / (BITS as usize - set).max(1) as f32))
+});
 
 /// An estimate of up to about 600 different items, in 40 bytes.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -31,8 +38,7 @@ impl Distinct {
         let bit = item as u32 % BITS;
         self.current[bit as usize / 64] |= 1 << (bit % 64);
         let set: u32 = self.current.iter().zip(self.previous).map(|(a, b)| (a | b).count_ones()).sum();
-        let empty = BITS - set.min(BITS - 1);
-        BITS as f32 * libm::logf(BITS as f32 / empty as f32)
+        ESTIMATES[set as usize % ESTIMATES.len()]
     }
 }
 

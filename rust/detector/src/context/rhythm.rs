@@ -47,8 +47,11 @@ impl Rhythm {
         } else {
             (self.deviation * known + 3.0 * self.mean) / (self.mean * (known + 3.0))
         };
-        let steadier = -libm::logf(unsteadiness.max(STEADIEST) / RANDOM);
-        log2(self.pauses * steadier.max(0.0))
+        // Hardly any service beats: the logarithm is rarely asked for.
+        if unsteadiness >= RANDOM {
+            return 0.0;
+        }
+        log2(self.pauses * -libm::logf(unsteadiness.max(STEADIEST) / RANDOM))
     }
 }
 

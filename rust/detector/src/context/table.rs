@@ -14,12 +14,24 @@ const STALE: i64 = 86_400_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
-    buckets: Box<[[Slot<T>; WAYS]]>,
+    buckets: Box<[Bucket<T>]>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Slot<T> {
+/// The keys of all slots side by side, one line of the cache, and so on: to find that a key is not there is to read that
+/// line alone, of tables that no cache holds.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Bucket<T> {
     /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
+    keys: [u64; WAYS],
+    last: [i64; WAYS],
+    came_back: [bool; WAYS],
+    values: [T; WAYS],
+}
+
+/// An entry by itself.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Slot<T> {
     key: u64,
     last: i64,
     came_back: bool,
@@ -36,54 +48,76 @@ pub(crate) struct Visit<'t, T> {
 impl<T: Copy + Default> Table<T> {
     /// A table of `1 << bits` entries; `bits` is at least 3.
     pub(crate) fn new(bits: u32) -> Self {
-        Self { buckets: vec![[Slot::default(); WAYS]; (1 << bits) / WAYS].into_boxed_slice() }
+        Self { buckets: vec![Bucket::default(); (1 << bits) / WAYS].into_boxed_slice() }
     }
 
     /// Visits the entry of `key` at time `now`, making it if there is none.
     pub(crate) fn visit(&mut self, key: u64, now: i64) -> Visit<'_, T> {
         let bucket = self.bucket(key);
-        if let Some(way) = self.buckets[bucket].iter().position(|slot| slot.key == key) {
-            return self.buckets[bucket][way].revisit(now);
-        }
-        let slots = &mut self.buckets[bucket];
-        let worth = |slot: &Slot<T>| {
-            let since = now.saturating_sub(slot.last);
-            let regular = slot.came_back && (-STALE..STALE).contains(&since);
-            // From a time that has not come by far: no guide to how lately it was seen.
-            let last = if since < -STALE { i64::MIN } else { slot.last };
-            (slot.key != 0, regular, last)
-        };
-        let mut least = 0;
-        for way in 1..WAYS {
-            if worth(&slots[way]) < worth(&slots[least]) {
-                least = way;
+        match bucket.way(key) {
+            Some(way) => bucket.revisit(way, now),
+            None => {
+                let way = bucket.least(now);
+                bucket.set(way, Slot { key, last: now, came_back: false, value: T::default() });
+                Visit { since: None, value: &mut bucket.values[way] }
             }
         }
-        slots[least] = Slot { key, last: now, came_back: false, value: T::default() };
-        Visit { since: None, value: &mut slots[least].value }
     }
 }
 
 impl<T> Table<T> {
     /// The high bits choose the bucket, by multiplication, so that all of them count.
-    fn bucket(&self, key: u64) -> usize {
-        ((u128::from(key) * self.buckets.len() as u128) >> 64) as usize
+    fn bucket(&mut self, key: u64) -> &mut Bucket<T> {
+        let bucket = ((u128::from(key) * self.buckets.len() as u128) >> 64) as usize;
+        &mut self.buckets[bucket]
     }
 
     /// Visits the entry of `key` at time `now` if there is one.
     pub(crate) fn revisit(&mut self, key: u64, now: i64) -> Option<Visit<'_, T>> {
         let bucket = self.bucket(key);
-        self.buckets[bucket].iter_mut().find(|slot| slot.key == key).map(|slot| slot.revisit(now))
+        bucket.way(key).map(|way| bucket.revisit(way, now))
     }
 }
 
-impl<T> Slot<T> {
-    fn revisit(&mut self, now: i64) -> Visit<'_, T> {
-        let since = now.saturating_sub(self.last).max(0);
+impl<T: Copy> Bucket<T> {
+    fn slots(&self) -> impl Iterator<Item = Slot<T>> {
+        let slot = |way| {
+            let (key, last, came_back) = (self.keys[way], self.last[way], self.came_back[way]);
+            Slot { key, last, came_back, value: self.values[way] }
+        };
+        (0..WAYS).map(slot)
+    }
+}
+
+impl<T> Bucket<T> {
+    fn way(&self, key: u64) -> Option<usize> {
+        self.keys.iter().position(|&other| other == key)
+    }
+
+    /// The slot that a newcomer takes.
+    fn least(&self, now: i64) -> usize {
+        let worth = |&way: &usize| {
+            let since = now.saturating_sub(self.last[way]);
+            let regular = self.came_back[way] && (-STALE..STALE).contains(&since);
+            // From a time that has not come by far: no guide to how lately it was seen.
+            let last = if since < -STALE { i64::MIN } else { self.last[way] };
+            (self.keys[way] != 0, regular, last)
+        };
+        (0..WAYS).min_by_key(worth).unwrap_or_default()
+    }
+
+    fn set(&mut self, way: usize, slot: Slot<T>) {
+        Slot { key: self.keys[way], last: self.last[way], came_back: self.came_back[way], value: self.values[way] } =
+            slot;
+    }
+
+    fn revisit(&mut self, way: usize, now: i64) -> Visit<'_, T> {
+        let last = &mut self.last[way];
+        let since = now.saturating_sub(*last).max(0);
         // Further back than a day, the clock was wrong before: the entry must not stand still until that time has come.
-        self.last = if self.last.saturating_sub(now) > STALE { now } else { self.last.max(now) };
-        self.came_back = true;
-        Visit { since: Some(since), value: &mut self.value }
+        *last = if last.saturating_sub(now) > STALE { now } else { (*last).max(now) };
+        self.came_back[way] = true;
+        Visit { since: Some(since), value: &mut self.values[way] }
     }
 }
 
@@ -94,7 +128,7 @@ pub(crate) struct Kept<T>(Vec<Slot<T>>);
 impl<T: Copy + Default> Table<T> {
     /// Its entries.
     pub(crate) fn keep(&self) -> Kept<T> {
-        Kept(self.buckets.as_flattened().iter().filter(|slot| slot.key != 0).copied().collect())
+        Kept(self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0).collect())
     }
 
     /// A table of `1 << bits` entries with those of another of that size; none if there are more to a bucket than it
@@ -103,8 +137,8 @@ impl<T: Copy + Default> Table<T> {
         let mut table = Self::new(bits);
         for slot in kept.0 {
             let bucket = table.bucket(slot.key);
-            let free = table.buckets[bucket].iter_mut().find(|free| free.key == 0 || free.key == slot.key);
-            *free.filter(|_| sound(&slot.value))? = slot;
+            let free = bucket.keys.iter().position(|&key| key == 0 || key == slot.key);
+            bucket.set(free.filter(|_| sound(&slot.value))?, slot);
         }
         Some(table)
     }
