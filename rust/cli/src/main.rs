@@ -3,6 +3,7 @@
 //! This binary is thin: what an anomaly is lives in `detector`, how a log is read and written in `zeek-log`.
 
 mod args;
+mod columns;
 mod commands;
 mod conn_log;
 mod console;

@@ -13,8 +13,13 @@ use crate::human;
 
 /// Scores fall into bars of this width.
 const BAR: f64 = 0.05;
-/// The longest bar, in characters.
+/// The longest bar, in characters, and what stands beside it.
 const LONGEST: usize = 48;
+const BESIDE_BAR: usize = 24;
+/// The column of a quantile.
+const QUANTILE: usize = 9;
+/// The meaning of a feature stands beside its name where it gets so many columns, else below.
+const MEANING: usize = 30;
 /// Which quantiles are shown.
 const QUANTILES: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999];
 
@@ -137,21 +142,28 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
 
     let scores: Vec<f64> = model.calibration().scores().collect();
     let unseen = if model.forest().is_imported() { "" } else { " by trees that had not seen them" };
-    let _ = writeln!(text, "\nscores of {}{unseen}", human::counted(scores.len() as u64, "row"));
-    text.push_str(&histogram(&scores));
+    let of = format!("scores of {}{unseen}", human::counted(scores.len() as u64, "row"));
+    let _ = writeln!(text, "\n{}", human::wrapped(&of, 0, terminal_width));
+    text.push_str(&histogram(&scores, terminal_width.saturating_sub(BESIDE_BAR).min(LONGEST)));
     let quantiles: Vec<_> =
         it.score_quantiles.iter().map(|q| (quantile_name(q.share), format!("{:.4}", q.score))).collect();
-    let _ = writeln!(text);
-    quantiles.iter().for_each(|(name, _)| text.push_str(&format!("{name:>9}")));
-    let _ = writeln!(text);
-    quantiles.iter().for_each(|(_, score)| text.push_str(&format!("{score:>9}")));
-    let _ = writeln!(text);
+    // Lines of as many each as there can be.
+    let lines = (quantiles.len() * QUANTILE).div_ceil(terminal_width.max(QUANTILE));
+    for some in quantiles.chunks(quantiles.len().div_ceil(lines.max(1)).max(1)) {
+        let names: String = some.iter().map(|(name, _)| format!("{name:>QUANTILE$}")).collect();
+        let scores: String = some.iter().map(|(_, score)| format!("{score:>QUANTILE$}")).collect();
+        let _ = writeln!(text, "\n{names}\n{scores}");
+    }
 
     let _ = writeln!(text, "\n{} features, version {}", it.features.len(), it.schema_version);
     let width = it.features.iter().map(|feature| feature.name.len()).max().unwrap_or(0);
     for feature in &it.features {
-        let meaning = human::wrapped(feature.meaning, width + 4, terminal_width);
-        let _ = writeln!(text, "  {:<width$}  {meaning}", feature.name);
+        let _ = if width + 4 + MEANING <= terminal_width {
+            let meaning = human::wrapped(feature.meaning, width + 4, terminal_width);
+            writeln!(text, "  {:<width$}  {meaning}", feature.name)
+        } else {
+            writeln!(text, "  {}\n    {}", feature.name, human::wrapped(feature.meaning, 4, terminal_width))
+        };
     }
     text
 }
@@ -165,7 +177,8 @@ fn quantile_name(share: f64) -> String {
     }
 }
 
-fn histogram(scores: &[f64]) -> String {
+/// A line for each bar, the longest of which has so many characters.
+fn histogram(scores: &[f64], longest: usize) -> String {
     let mut bars = vec![0u64; (1.0 / BAR).round() as usize + 1];
     for score in scores {
         bars[(score / BAR + 1e-9) as usize] += 1;
@@ -176,9 +189,9 @@ fn histogram(scores: &[f64]) -> String {
     let mut text = String::new();
     for (i, &n) in bars.iter().enumerate().take(to).skip(from) {
         // A bar of its own for every row, however few.
-        let length = (n as f64 / most as f64 * LONGEST as f64).ceil() as usize;
+        let length = (n as f64 / most as f64 * longest as f64).ceil() as usize;
         let low = i as f64 * BAR;
-        let _ = writeln!(text, "  {low:.2}-{:.2}  {:<LONGEST$}  {:>9}", low + BAR, "#".repeat(length), human::count(n));
+        let _ = writeln!(text, "  {low:.2}-{:.2}  {:<longest$}  {:>9}", low + BAR, "#".repeat(length), human::count(n));
     }
     text
 }

@@ -9,7 +9,7 @@ use detector::{Model, Reservoir, Trust};
 use serde::Serialize;
 
 use super::sample::is_sample;
-use crate::human;
+use crate::{console, human};
 
 /// The state of one node, as `--json` prints it. Times are seconds since 1970.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub fn is_for(path: &Path) -> bool {
 pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
     let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, None, Some(path), trust)] };
     ensure!(!nodes.is_empty(), "{}: holds no state of a sensor: neither a model nor a sample", path.display());
-    if json { super::print_json(&nodes) } else { super::print(&text(&nodes)) }
+    if json { super::print_json(&nodes) } else { super::print(&text(&nodes, console::width())) }
 }
 
 /// The nodes of a state directory, or the one whose directory it is.
@@ -101,26 +101,29 @@ fn node(path: &Path, model: Option<&Path>, sample: Option<&Path>, trust: &Trust)
     }
 }
 
-fn text(nodes: &[Node]) -> String {
+fn text(nodes: &[Node], terminal_width: usize) -> String {
+    const INDENT: usize = 10;
     let micros = |seconds: f64| (seconds * 1e6) as i64;
     let mut text = String::new();
     for node in nodes {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", human::printable(&node.path.display().to_string()));
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "  {name:<7} {}", human::wrapped(value, INDENT, terminal_width));
+        };
         if let Some(model) = &node.model {
-            let _ = writeln!(
-                text,
-                "  model   of {} UTC, checksum {}, learnt from {}, threshold {:.6}",
+            let value = format!(
+                "of {} UTC, checksum {}, learnt from {}, threshold {:.6}",
                 human::date_time(micros(model.version)),
                 model.checksum,
                 human::counted(model.connections, "connection"),
                 model.threshold
             );
+            line("model", &value);
         }
         if let Some(sample) = &node.sample {
-            let _ = writeln!(
-                text,
-                "  sample  {} of at most {}, of {}, {} to {} UTC{}",
+            let value = format!(
+                "{} of at most {}, of {}, {} to {} UTC{}",
                 human::counted(sample.rows as u64, "row"),
                 human::count(sample.capacity as u64),
                 human::counted(sample.connections, "connection"),
@@ -128,9 +131,10 @@ fn text(nodes: &[Node]) -> String {
                 human::date_time(micros(sample.last_ts)),
                 sample.half_life.map_or(String::new(), |it| format!(", half-life {}", human::span(micros(it)))),
             );
+            line("sample", &value);
         }
         for problem in &node.problems {
-            let _ = writeln!(text, "  {}", human::printable(problem));
+            let _ = writeln!(text, "  {}", human::wrapped(&human::printable(problem), 2, terminal_width));
         }
     }
     text

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::model_for;
 use crate::args::TopArgs;
+use crate::columns::Columns;
+use crate::columns::Side::{self, Left, Right};
 use crate::console::{self, Console};
 use crate::highest::{Entry, Highest};
 use crate::human;
@@ -21,8 +23,7 @@ const INDENT: usize = 10;
 const ARROW: &str = " -> ";
 /// Where the responder stands on the next line, behind as much as [`INDENT`].
 const ARROW_AT_END: &str = " ->\n          ";
-/// The columns of a row beside its time and its connection.
-const BESIDE_TIME: usize = 43;
+const SIDES: [Side; 7] = [Left, Left, Left, Right, Right, Right, Left];
 
 /// The score of an anomalous connection.
 const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
@@ -89,83 +90,76 @@ fn days(range: Option<(i64, i64)>) -> f64 {
 
 /// Everything of fixed width comes first, so that a long address pushes nothing out of line.
 fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
     let years: Vec<String> = entries.iter().map(|entry| human::time(entry.connection().ts, "%Y")).collect();
     let one_year = years.windows(2).all(|pair| pair[0] == pair[1]);
     let (time_head, time_pattern) = match years.first().filter(|_| one_year) {
         Some(year) => (format!("{year} (UTC)"), "%m-%d %H:%M:%S"),
         None => ("time (UTC)".to_owned(), "%Y-%m-%d %H:%M:%S"),
     };
-    let time_width = human::time(0, time_pattern).len();
-    let responders: Vec<String> = entries.iter().map(|entry| human::responder(&entry.connection())).collect();
-    let longest = entries.iter().zip(&responders).map(|(entry, responder)| {
-        entry.connection().orig.addr.to_string().len() + ARROW.len() + responder.chars().count()
-    });
-    // All of a table has one form: the connection behind the rest, below it, or the amounts on a line of their own too.
-    let is_beside = longest.max().unwrap_or(0) + time_width + BESIDE_TIME <= width;
-    let after_time = if is_beside || time_width + BESIDE_TIME - 2 <= width { "" } else { "\n        " };
-    let fixed = |score: &str, time: &str, state: &str, duration: &str, out: &str, into: &str| {
-        let start =
-            format!("{score:<8}  {time:<time_width$}{after_time}  {state:<6} {duration:>6}  {out:>6}  {into:>6}");
-        if is_beside { start + "  " } else { start + "\n" }
-    };
-    if entries.is_empty() {
-        return String::new();
-    }
-    let mut text = fixed("score", &time_head, "state", "lasted", "out", "in");
-    text.push_str(if is_beside { "connection\n" } else { "" });
+    let heads = ["score", &time_head, "state", "lasted", "out", "in", "connection"].map(str::to_owned).to_vec();
+    let mut rows = vec![heads];
+    rows.extend(entries.iter().map(|entry| cells(entry, time_pattern, width)));
+    let columns = Columns::new(&SIDES, &rows, INDENT, width);
+    // A connection on a line of its own needs no head.
+    let shown = if columns.is_one_line() { SIDES.len() } else { SIDES.len() - 1 };
+    let mut text = columns.row(&rows[0][..shown]) + "\n";
     let mut above = true;
-    for (i, (entry, responder)) in entries.iter().zip(&responders).enumerate() {
-        let connection = entry.connection();
+    for (i, (entry, cells)) in entries.iter().zip(&rows[1..]).enumerate() {
         if above && !entry.verdict.passes(threshold) {
             above = false;
             if i > 0 {
                 let rule = format!("-- not anomalous at the threshold {threshold:.6} ");
                 let rule = if rule.len() > width { format!("-- below {threshold:.6} ") } else { rule };
+                // Writing to a string cannot fail.
                 let _ = writeln!(text, "{rule:-<width$}");
             }
         }
-        let unset = || "-".to_owned();
-        let start = fixed(
-            &format!("{:.6}", entry.verdict.score),
-            &human::time(connection.ts, time_pattern),
-            connection.conn_state.map_or("-", |state| state.name()),
-            &connection.duration.map_or_else(unset, human::duration),
-            &connection.orig.bytes.map_or_else(unset, human::bytes),
-            &connection.resp.bytes.map_or_else(unset, human::bytes),
-        );
-        let originator = connection.orig.addr.to_string();
-        let length = originator.len() + ARROW.len() + responder.chars().count();
         let style = if above { ANOMALOUS } else { Style::new() };
-        let (score, rest) = start.split_at(8);
-        let (indent, arrow) = match is_beside {
-            true => (0, ARROW),
-            false if INDENT + length <= width => (INDENT, ARROW),
-            false => (INDENT, ARROW_AT_END),
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{style}{score}{style:#}{rest}{:indent$}{originator}{arrow}{responder}", "");
+        let row = columns.row(cells);
+        let (score, rest) = row.split_at(cells[0].len());
+        let _ = writeln!(text, "{style}{score}{style:#}{rest}");
         text.push_str(&lines_of(&entry.reasons(model), width));
     }
     text
 }
 
+/// What stands in each column.
+fn cells(entry: &Entry, time_pattern: &str, width: usize) -> Vec<String> {
+    let connection = entry.connection();
+    let unset = || "-".to_owned();
+    let (originator, responder) = (connection.orig.addr.to_string(), human::responder(&connection));
+    let length = originator.len() + ARROW.len() + responder.chars().count();
+    let arrow = if INDENT + length <= width { ARROW } else { ARROW_AT_END };
+    vec![
+        format!("{:.6}", entry.verdict.score),
+        human::time(connection.ts, time_pattern),
+        connection.conn_state.map_or("-", |state| state.name()).to_owned(),
+        connection.duration.map_or_else(unset, human::duration),
+        connection.orig.bytes.map_or_else(unset, human::bytes),
+        connection.resp.bytes.map_or_else(unset, human::bytes),
+        format!("{originator}{arrow}{responder}"),
+    ]
+}
+
 /// Reasons below their connection, each whole on a line where it fits.
 pub fn lines_of(reasons: &[Reason], width: usize) -> String {
-    let mut text = String::new();
-    let mut left = 0;
+    const SEPARATOR: &str = "; ";
+    let mut lines: Vec<String> = Vec::new();
     for reason in reasons.iter().map(Reason::to_string) {
-        let length = reason.chars().count() + 2;
-        if left >= length {
-            text.push_str("; ");
-            left -= length;
-        } else {
-            let end = if text.is_empty() { "" } else { ";\n" };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{end}{:INDENT$}", "");
-            left = width.saturating_sub(INDENT + length);
+        let length = |line: &str| INDENT + line.chars().count() + SEPARATOR.len();
+        match lines.last_mut() {
+            Some(line) if length(line) + length(&reason) <= INDENT + width => {
+                line.push_str(SEPARATOR);
+                line.push_str(&reason);
+            }
+            _ => lines.push(reason),
         }
-        text.push_str(&reason);
     }
+    let wrapped = |line: &String| format!("{:INDENT$}{}", "", human::wrapped(line, INDENT, width - 1));
+    let text = lines.iter().map(wrapped).collect::<Vec<_>>().join(";\n");
     if text.is_empty() { text } else { text + "\n" }
 }
 

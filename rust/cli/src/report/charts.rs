@@ -18,7 +18,7 @@ use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
-use super::survey::{Activity, BARS, Bar, Survey, Traffic};
+use super::survey::{Activity, BARS, Bar, STEPS, Survey, Traffic};
 use super::timeline::{Axis, Series};
 use crate::human;
 
@@ -49,10 +49,10 @@ struct Size {
     /// Labels on the axis of time or score.
     labels: usize,
     /// Steps of time.
-    steps: i64,
+    steps: usize,
 }
 
-const WIDE: Size = Size { width: 1080, height: 200, labels: 9, steps: 300 };
+const WIDE: Size = Size { width: 1080, height: 200, labels: 9, steps: STEPS };
 const NARROW: Size = Size { width: 360, height: 180, labels: 4, steps: 90 };
 
 impl Chart {
@@ -72,16 +72,16 @@ impl Chart {
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// How many connections began in each step of time.
-pub fn traffic(survey: &Survey) -> Result<Chart> {
-    let busiest = survey.traffic.iter().map(|(_, step)| step.connections).max().unwrap_or(0);
+pub fn traffic(survey: &Survey, axis: &Axis) -> Result<Chart> {
+    let (axis, steps) = cut(survey, axis, WIDE);
     let label = format!(
         "Bar chart of the connections over time: {} in all, at most {} in {}",
-        human::count(survey.connections()),
-        human::count(busiest),
-        super::timeline::in_words(survey.axis.width())
+        human::count(steps.iter().map(|(_, step)| step.connections).sum()),
+        human::count(steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0)),
+        super::timeline::in_words(axis.width())
     );
     Chart::new(label, |size, canvas| {
-        let (axis, steps) = cut(survey, size);
+        let (axis, steps) = cut(survey, &axis, size);
         let most = steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0).max(1) as f64;
         let mut chart = over_time(canvas, &axis, 0.0..most * 1.05, size, &|n| human::short_count(*n))?;
         let bars = steps.iter().map(|(start, step)| {
@@ -94,15 +94,15 @@ pub fn traffic(survey: &Survey) -> Result<Chart> {
 }
 
 /// The highest score of each step of time, that of the anomalous, the median, and the threshold.
-pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
+pub fn scores(survey: &Survey, axis: &Axis, threshold: f64) -> Result<Chart> {
     let label = format!(
         "Chart of the scores over time: for each {}, the highest score, the highest that is anomalous, and the median; {} anomalous, the \
          threshold is {threshold:.4}",
-        super::timeline::in_words(survey.axis.width()),
+        super::timeline::in_words(axis.in_at_most(STEPS, 0).width()),
         human::counted(survey.anomalous, "connection"),
     );
     Chart::new(label, |size, canvas| {
-        let (axis, steps) = cut(survey, size);
+        let (axis, steps) = cut(survey, axis, size);
         let medians: Vec<_> = steps
             .iter()
             .filter_map(|(start, step)| Some((start.saturating_add(axis.width() / 2), step.median()?)))
@@ -120,7 +120,7 @@ pub fn scores(survey: &Survey, threshold: f64) -> Result<Chart> {
                 chart.draw_series([Circle::new((*at, *median), 1, USUAL.filled())])?;
             }
         }
-        let dots = steps.iter().filter(|(_, step)| step.connections > 0).flat_map(|(start, step)| {
+        let dots = steps.iter().flat_map(|(start, step)| {
             let dot = |units: u32, size: i32, style: ShapeStyle| {
                 Circle::new((start.saturating_add(axis.width() / 2), f64::from(units) / 1e6), size, style)
             };
@@ -182,7 +182,7 @@ pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
     let most = cut.iter().map(|(_, step)| step.connections).max().unwrap_or(0).max(1);
     let (from, _) = axis.span();
     let (mut usual, mut unusual) = (String::new(), String::new());
-    for (start, step) in cut.iter().filter(|(_, step)| step.connections > 0) {
+    for (start, step) in &cut {
         let x = start.saturating_sub(from) / axis.width();
         let height = |n: u32, least: f64| (14.0 * f64::from(n) / f64::from(most)).max(least).round();
         // Writing to a string cannot fail.
@@ -201,9 +201,9 @@ fn score(step: &Traffic) -> f64 {
     f64::from(step.highest) / 1e6
 }
 
-fn cut(survey: &Survey, size: Size) -> (Axis, Vec<(i64, Traffic)>) {
-    let axis = survey.axis.in_at_most(size.steps);
-    let steps = survey.traffic.cut(&axis).iter().map(|(start, step)| (start, step.clone())).collect();
+fn cut(survey: &Survey, axis: &Axis, size: Size) -> (Axis, Vec<(i64, Traffic)>) {
+    let axis = axis.in_at_most(size.steps, survey.times.width());
+    let steps = survey.traffic.cut(&axis);
     (axis, steps)
 }
 

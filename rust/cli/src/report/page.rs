@@ -11,8 +11,8 @@ use askama::Template;
 use detector::{Address, Model};
 
 use super::charts::{self, Chart};
-use super::survey::{Host, Port, Survey};
-use super::timeline;
+use super::survey::{HISTORY_STEPS, Host, Port, STEPS, Survey};
+use super::timeline::{self, Axis, Outside};
 use crate::highest::Entry;
 use crate::human;
 
@@ -50,6 +50,8 @@ struct Page {
     figures: Vec<Figure>,
     meaning: String,
     step: String,
+    /// What is not in the charts over time, if anything.
+    outside: String,
     traffic: Chart,
     scores: Chart,
     distribution: Chart,
@@ -147,10 +149,13 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
     let above = entries.iter().take_while(|entry| entry.verdict.passes(threshold)).count();
     let shown = &entries[..entries.len().min(above.max(FEWEST_ROWS))];
     let connections = survey.connections();
-    let (first, last) = survey.axis.range();
+    let (axis, outside) = survey.times.axis();
+    let axis = axis.in_at_most(STEPS, 0);
+    let history_axis = axis.in_at_most(HISTORY_STEPS, survey.history_times.width());
+    let (first, last) = axis.range();
     let anomalous_hosts: Vec<_> = survey.hosts.ranked().into_iter().filter(|(_, h)| h.counts.anomalous > 0).collect();
 
-    let mut sparks = Sparks::new(&survey);
+    let mut sparks = Sparks::new(&survey, &history_axis);
     let hosts = anomalous_hosts.iter().take(HOSTS).map(|(address, host)| host_row(*address, host, model, &mut sparks));
     let hosts: Vec<_> = hosts.collect();
     let rows: Vec<_> = shown.iter().map(|entry| row(entry, model, &mut sparks)).collect();
@@ -196,11 +201,12 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
             },
         ],
         meaning: meaning(model),
-        step: timeline::in_words(survey.axis.width()),
-        traffic: charts::traffic(&survey)?,
-        scores: charts::scores(&survey, threshold)?,
+        step: timeline::in_words(axis.width()),
+        outside: outside.map(|outside| not_drawn(outside, &axis)).unwrap_or_default(),
+        traffic: charts::traffic(&survey, &axis)?,
+        scores: charts::scores(&survey, &axis, threshold)?,
         distribution: charts::distribution(&survey, threshold)?,
-        history_steps: survey.history_axis.steps(),
+        history_steps: history_axis.steps(),
         histories,
         hosts_lead,
         hosts,
@@ -227,21 +233,21 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
 /// Draws each host's history once.
 struct Sparks<'a> {
     survey: &'a Survey,
+    axis: &'a Axis,
     known: HashMap<Address, Spark>,
     histories: Vec<History>,
 }
 
 impl<'a> Sparks<'a> {
-    fn new(survey: &'a Survey) -> Self {
-        Self { survey, known: HashMap::new(), histories: Vec::new() }
+    fn new(survey: &'a Survey, axis: &'a Axis) -> Self {
+        Self { survey, axis, known: HashMap::new(), histories: Vec::new() }
     }
 
     fn of(&mut self, address: Address) -> Spark {
-        let (survey, histories) = (self.survey, &mut self.histories);
+        let (survey, axis, histories) = (self.survey, self.axis, &mut self.histories);
         let draw = || {
             let host = survey.hosts.get(address);
-            let (usual, unusual) =
-                host.map(|host| charts::history(&host.history, &survey.history_axis)).unwrap_or_default();
+            let (usual, unusual) = host.map(|host| charts::history(&host.history, axis)).unwrap_or_default();
             histories.push(History { usual, unusual });
             let counts = host.map(|host| host.counts).unwrap_or_default();
             let label = format!(
@@ -329,6 +335,22 @@ fn period(first: i64, last: i64) -> String {
         _ => to,
     };
     format!("{from} to {to} UTC")
+}
+
+/// What the charts over time leave out. The most anomalous of it are in the tables like any other.
+fn not_drawn(outside: Outside, axis: &Axis) -> String {
+    let ((earliest, latest), (first, last)) = (outside.range, axis.range());
+    let far = [(earliest < first).then_some(earliest), (latest > last).then_some(latest)].into_iter().flatten();
+    let far: Vec<_> = far.map(human::date_time).collect();
+    let (is, it) = match outside.connections {
+        1 => ("is", "it began"),
+        _ => ("are", "they began"),
+    };
+    format!(
+        "{} {is} not in these charts: {it} far from all others, as far as {} UTC. A clock may have been wrong.",
+        human::counted(outside.connections, "connection"),
+        far.join(" and ")
+    )
 }
 
 fn share(part: u64, all: u64) -> String {

@@ -9,12 +9,12 @@ use detector::{Address, Connection, Proto, Row, Verdict};
 
 use crate::highest::{Entry, Highest};
 use crate::pipeline::Batch;
-use crate::report::timeline::{Axis, Figures, Series};
+use crate::report::timeline::{Figures, Series, Times};
 use crate::score_text::millionths;
 
 /// Steps of the charts over time, and of the small history of a host.
-const STEPS: i64 = 300;
-const HISTORY_STEPS: i64 = 60;
+pub const STEPS: usize = 300;
+pub const HISTORY_STEPS: usize = 60;
 /// Hosts and ports that are told apart.
 const HOSTS: usize = 1 << 15;
 const PORTS: usize = 1 << 15;
@@ -36,12 +36,12 @@ pub struct Survey {
     pub anomalous: u64,
     /// For each hundredth of a score, how many connections.
     pub bars: Vec<Bar>,
-    /// How the charts cut time.
-    pub axis: Axis,
+    /// When they began, in as many steps as a chart has at most.
+    pub times: Times,
     /// The traffic over time.
     pub traffic: Series<Traffic>,
-    /// How the histories of hosts cut time.
-    pub history_axis: Axis,
+    /// The same in the fewer steps that there are of each host.
+    pub history_times: Times,
     /// The originators.
     pub hosts: Tally<Address, Host>,
     /// The responders' ports.
@@ -220,9 +220,9 @@ impl Survey {
             logs: Vec::new(),
             anomalous: 0,
             bars: vec![Bar::default(); BARS],
-            axis: Axis::new(STEPS),
+            times: Times::new(STEPS),
             traffic: Series::default(),
-            history_axis: Axis::new(HISTORY_STEPS),
+            history_times: Times::new(HISTORY_STEPS),
             hosts: Tally::new(HOSTS),
             ports: Tally::new(PORTS),
             highest: Highest::new(ENTRIES, threshold),
@@ -250,16 +250,16 @@ impl Survey {
         let bar = &mut self.bars[bar(units)];
         bar.connections += 1;
         bar.anomalous += u64::from(anomalous);
-        self.axis.include(ts);
-        self.traffic.at(&self.axis, ts).add(units, anomalous);
+        self.times.include(ts);
+        self.traffic.at(&self.times, ts).add(units, anomalous);
 
-        self.history_axis.include(ts);
+        self.history_times.include(ts);
         let host = self.hosts.of(connection.orig.addr);
         if anomalous && host.example.as_ref().is_none_or(|example| example.verdict.rank() < verdict.rank()) {
             host.example = Some(Box::new(Entry::alone(connection, uid, row, verdict)));
         }
         host.counts.add(units, anomalous);
-        let activity = host.history.at(&self.history_axis, ts);
+        let activity = host.history.at(&self.history_times, ts);
         activity.connections = activity.connections.saturating_add(1);
         activity.anomalous = activity.anomalous.saturating_add(u32::from(anomalous));
 

@@ -12,8 +12,9 @@ use serde_json::json;
 
 type Test = fn(&mut Page) -> Result<()>;
 
-const TESTS: [(&str, Test); 5] = [
+const TESTS: [(&str, Test); 6] = [
     ("renders", renders),
+    ("hosts_have_the_score_of_their_first_connection", hosts_have_the_score_of_their_first_connection),
     ("filters", filters),
     ("sorts", sorts),
     ("fits_a_phone", fits_a_phone),
@@ -86,6 +87,18 @@ fn renders(page: &mut Page) -> Result<()> {
         expect(page, lightness, light)?;
     }
     expect(page, "getComputedStyle(document.querySelector('.tools')).display", "none")
+}
+
+/// Both tables are in the order of rank.
+fn hosts_have_the_score_of_their_first_connection(page: &mut Page) -> Result<()> {
+    let agree = "(() => { const score = row => row.querySelector('[data-name=Score]').textContent; const hosts = \
+                 [...document.querySelectorAll('[aria-labelledby=hosts] tbody tr')]; const first = address => \
+                 document.querySelector(`#table tr[data-from='${address}']`); return hosts.length > 1 && \
+                 hosts.every(host => score(host) === score(first(host.querySelector('a').dataset.from))) })()";
+    expect(page, agree, true)?;
+    let heads =
+        "[...document.querySelectorAll('[aria-labelledby=hosts] th[scope=col]')].map(head => head.textContent)[3]";
+    expect(page, heads, "Score")
 }
 
 /// How many rows of the table are shown.

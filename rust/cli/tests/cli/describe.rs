@@ -63,3 +63,19 @@ fn inspect_says_what_is_in_a_model() {
     let quantiles = json["score_quantiles"].as_array().unwrap();
     assert!(quantiles.windows(2).all(|pair| pair[0]["score"].as_f64() <= pair[1]["score"].as_f64()));
 }
+
+#[test]
+fn a_model_and_a_state_fit_any_terminal() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(500)));
+    dir.write("state/w/none", "");
+    dir.ok("train conn.log -o state/w/model");
+    dir.ok("sample conn.log -o state/w/sample");
+    for columns in [100, 80, 60, 40] {
+        for (what, told) in [("state/w/model", "highest"), ("state/w", "threshold"), ("state", "row")] {
+            let text = dir.on_terminal(columns, &format!("inspect {what}"));
+            assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
+            assert!(text.contains(told), "{text}");
+        }
+    }
+}

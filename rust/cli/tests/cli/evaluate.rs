@@ -90,6 +90,19 @@ fn the_table_has_the_same_figures() {
 }
 
 #[test]
+fn tables_fit_any_terminal() {
+    let dir = labelled();
+    dir.ok("train conn.log -o another");
+    for columns in [100, 60, 40] {
+        for more in ["-m m", "-m m -m another", "--protocol unlabelled --seeds 2"] {
+            let table = dir.on_terminal(columns, &format!("evaluate labelled.log {more}"));
+            assert!(table.lines().all(|line| line.chars().count() <= columns), "{columns}: {table}");
+            assert!(table.contains("average precision"), "{table}");
+        }
+    }
+}
+
+#[test]
 fn other_labels_can_be_chosen() {
     let dir = labelled();
     let by_detail = json(&dir, "evaluate -m m labelled.log --json --label detailed-label --malicious c&c");
@@ -133,7 +146,7 @@ fn models_stand_side_by_side() {
     let both = json(&dir, &format!("evaluate -m a -m b {} --json", LAB[1]));
     assert_eq!(both["settings"].as_array().unwrap(), &[a, b]);
     let table = dir.ok(&format!("evaluate -m a -m b {}", LAB[1]));
-    assert!(table.contains("\nsetting  ROC AUC          average precision\na        0."), "{table}");
+    assert!(table.contains("\nsetting  ROC AUC  average precision\na        0."), "{table}");
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
 }
 

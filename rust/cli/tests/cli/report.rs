@@ -62,6 +62,29 @@ fn a_long_log_makes_no_long_page() {
 }
 
 #[test]
+fn a_wrong_time_is_said_and_not_drawn() {
+    let dir = Dir::new();
+    let mut rows = rows(3_000);
+    dir.write("conn.log", tsv(&rows));
+    dir.ok("train conn.log -o m");
+    let drawn = |page: &str| page.split("<figure>").nth(1).unwrap().matches("<rect").count();
+    let right = dir.ok("report conn.log -m m -o -");
+    assert!(!right.contains("not in these charts"));
+    for (wrong, date) in [("0.0", "1970-01-01 00:00:00"), ("1924992000.0", "2031-01-01 00:00:00")] {
+        let ts = std::mem::replace(&mut rows[7][0], wrong.into());
+        dir.write("wrong.log", tsv(&rows));
+        rows[7][0] = ts;
+        let page = dir.ok("report wrong.log -m m -o -");
+        let said = format!("1 connection is not in these charts: it began far from all others, as far as {date} UTC.");
+        assert!(page.contains(&said), "{wrong}");
+        assert!(page.contains("connections over time: 2,999 in all"), "{wrong}");
+        let period = |page: &str| page.split("<title>").nth(1).unwrap().split("</title>").next().unwrap().to_owned();
+        assert_eq!((period(&page), drawn(&page)), (period(&right), drawn(&right)));
+        assert!(drawn(&page) > 20);
+    }
+}
+
+#[test]
 fn nothing_to_report_on() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));

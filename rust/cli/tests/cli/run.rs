@@ -42,6 +42,17 @@ impl Dir {
         self.pipe(arguments, b"")
     }
 
+    /// What stands on a terminal of so many columns, without its colours.
+    pub fn on_terminal(&self, columns: usize, arguments: &str) -> String {
+        let program = env!("CARGO_BIN_EXE_zeek-iforest");
+        let shown = format!("stty rows 24 cols {columns}; {program} -q {arguments}");
+        let mut script = Command::new("script");
+        let output = script.args(["-qec", &shown, "/dev/null"]).current_dir(self.0.path()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+        assert!(output.status.success(), "{text}");
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
     /// The same with a standard input.
     pub fn pipe(&self, arguments: &str, input: &[u8]) -> Outcome {
         let mut child = command(self.0.path(), arguments).stdin(Stdio::piped()).spawn().unwrap();

@@ -17,7 +17,11 @@ struct Watch {
 
 impl Watch {
     fn start(dir: &Dir, arguments: &str) -> Self {
-        let mut child = command(&dir.path(""), arguments).stdin(Stdio::null()).spawn().unwrap();
+        Self::fed(dir, arguments, Stdio::null())
+    }
+
+    fn fed(dir: &Dir, arguments: &str, input: Stdio) -> Self {
+        let mut child = command(&dir.path(""), arguments).stdin(input).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -142,9 +146,13 @@ fn another_log_is_refused() {
 #[test]
 fn standard_input_is_followed_to_its_end() {
     let dir = trained();
-    let outcome = dir.pipe("watch -m m -", (header(&[]) + &odd("Cpiped")).as_bytes());
-    assert!(!outcome.stderr.contains("not there yet"), "{}", outcome.stderr);
-    assert!(outcome.success().contains("Cpiped"));
+    let mut watch = Watch::fed(&dir, "watch -m m -", Stdio::piped());
+    let mut input = watch.child.stdin.take().unwrap();
+    input.write_all((header(&[]) + &odd("Cpiped")).as_bytes()).unwrap();
+    drop(input);
+    assert!(watch.connection().contains("Cpiped"));
+    while watch.lines.recv_timeout(Duration::from_secs(120)).is_ok() {}
+    assert!(watch.child.wait().unwrap().success());
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
 
+/// What the commands of a block may need that is not here.
+const NEEDS: [&str; 3] = ["sensor", "build", "lab"];
+
 /// A command, the lines of output that are shown with it, and where it stands.
 struct Shown {
     command: String,
@@ -68,8 +71,13 @@ fn commands(text: &str) -> Result<Vec<Shown>, Failed> {
         let line = line.get(indent..).unwrap_or_default();
         match (fence, line.strip_prefix("```")) {
             (None, Some(info)) => {
-                if ["sh", "bash", "shell"].contains(&info.trim()) {
-                    return Err(format!("line {}: commands are fenced as `console`, to be run", i + 1).into());
+                let is_run_or_says_why_not = match info.trim().split_once(' ') {
+                    Some(("console", needs)) => NEEDS.contains(&needs),
+                    _ => !["sh", "bash", "shell"].contains(&info.trim()),
+                };
+                if !is_run_or_says_why_not {
+                    let wanted = format!("`console`, to be run, or `console` and one of {}", NEEDS.join(", "));
+                    return Err(format!("line {}: commands are fenced as {wanted}", i + 1).into());
                 }
                 fence = Some(info.trim());
             }

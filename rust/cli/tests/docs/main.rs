@@ -2,8 +2,8 @@
 //!
 //! A block of commands is fenced as `console`. Lines that begin with `$ ` are run by a shell, one after the other, in a
 //! scratch copy with some logs; what follows a command is its output, in which `...` stands for anything. A block fenced
-//! as `console sensor` needs a running Zeek, one fenced as `console build` fetches or builds the project itself: these
-//! are not run. Between `<!-- made from NAME -->` and `<!-- end -->` stands what the source says;
+//! as `console sensor` needs a running Zeek or another service, one as `console build` fetches or builds the project
+//! itself, one as `console lab` needs what its page names, such as root or a package of Python: these are not run. Between `<!-- made from NAME -->` and `<!-- end -->` stands what the source says;
 //! `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` writes it anew.
 
 mod blocks;
@@ -29,16 +29,23 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The pages of the documentation: those at the top and those below `docs`.
+/// The pages of the documentation: those at the top, and all below the directories that have any.
 fn pages(root: &Path) -> Vec<PathBuf> {
-    let mut pages: Vec<_> = [root.to_owned(), root.join("docs")]
-        .into_iter()
-        .filter_map(|directory| std::fs::read_dir(directory).ok())
-        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .collect();
+    let mut files: Vec<_> = listed(root).into_iter().filter(|path| path.is_file()).collect();
+    let mut directories: Vec<_> = ["docs", "examples", "rust", "scripts", "tests"].map(|name| root.join(name)).into();
+    while let Some(directory) = directories.pop() {
+        let (below, here): (Vec<_>, Vec<_>) = listed(&directory).into_iter().partition(|path| path.is_dir());
+        directories.extend(below);
+        files.extend(here);
+    }
+    let mut pages = files;
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     pages.sort();
     pages
+}
+
+fn listed(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 /// Every link to a file of this repository leads to one.

@@ -22,7 +22,7 @@ use self::log::Log;
 use self::protocol::Protocol;
 use self::trial::{Scored, score_by};
 use crate::args::{EvaluateArgs, ProtocolName};
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::pipeline::{Run, Summary};
 use crate::source::Source;
 
@@ -85,7 +85,7 @@ fn try_protocol(
         if args.json {
             super::print_json(&Settings { settings: &tried })?;
         } else {
-            super::print(&tune::table(&tried))?;
+            super::print(&tune::table(&tried, console::width()))?;
         }
         return require_all(&summaries);
     }
@@ -139,6 +139,6 @@ fn finish(args: &EvaluateArgs, settings: &[Trials], kinds: &Kinds) -> Result<()>
     match figures.as_slice() {
         [one] if args.json => super::print_json(one),
         several if args.json => super::print_json(&Settings { settings: several }),
-        all => super::print(&table::table(all)),
+        all => super::print(&table::table(all, console::width())),
     }
 }

@@ -3,34 +3,58 @@
 use std::fmt::Write;
 
 use super::figures::{Figures, Separation};
+use crate::columns::Columns;
+use crate::columns::Side::{self, Left, Right};
 use crate::human;
 use crate::ranking::AtAlerts;
 
+/// Before what goes on below in a narrow terminal.
+const INDENT: usize = 2;
+
 /// The settings side by side, then each with its details.
-pub fn table(all: &[Figures]) -> String {
+pub fn table(all: &[Figures], terminal_width: usize) -> String {
     let mut text = String::new();
     if let Some(first) = all.first() {
         let share = 100.0 * first.malicious as f64 / first.connections as f64;
         let connections = human::counted(first.connections, "connection");
-        let _ = writeln!(text, "{connections}, {} malicious ({share:.1} %)\n", human::count(first.malicious));
+        let all = format!("{connections}, {} malicious ({share:.1} %)", human::count(first.malicious));
+        let _ = writeln!(text, "{}\n", human::wrapped(&all, 0, terminal_width));
     }
     if let [one] = all {
         let _ = writeln!(text, "ROC AUC            {}", figure(one, |figures| figures.roc_auc));
         let _ = writeln!(text, "average precision  {}\n", figure(one, |figures| figures.average_precision));
-        text.push_str(&details(one));
-        return text;
+        return text + &details(one, terminal_width);
     }
-    let width = all.iter().map(|figures| figures.setting.chars().count()).max().unwrap_or(0).max("setting".len());
-    let _ = writeln!(text, "{:width$}  {:<15}  average precision", "setting", "ROC AUC");
+    let mut rows = vec![["setting", "ROC AUC", "average precision"].map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(|figures| {
+        vec![
+            human::printable(&figures.setting).into_owned(),
+            figure(figures, |figures| figures.roc_auc),
+            figure(figures, |figures| figures.average_precision),
+        ]
+    }));
+    text.push_str(&by_name(&[Left, Left, Left], &rows, terminal_width));
     for figures in all {
-        let auc = figure(figures, |figures| figures.roc_auc);
-        let precision = figure(figures, |figures| figures.average_precision);
-        let _ = writeln!(text, "{:width$}  {auc:<15}  {precision}", human::printable(&figures.setting));
-    }
-    for figures in all {
-        let _ = write!(text, "\n{}\n\n{}", human::printable(&figures.setting), details(figures));
+        let _ = write!(text, "\n{}\n\n{}", human::printable(&figures.setting), details(figures, terminal_width));
     }
     text
+}
+
+/// The rows of a table, the first of which are the heads.
+pub fn lines(sides: &[Side], rows: &[Vec<String>], terminal_width: usize) -> String {
+    let columns = Columns::new(sides, rows, INDENT, terminal_width);
+    rows.iter().map(|row| columns.row(row) + "\n").collect()
+}
+
+/// The same for rows that begin with a name, which stands above the rest where this does not fit behind it.
+fn by_name(sides: &[Side], rows: &[Vec<String>], terminal_width: usize) -> String {
+    if Columns::new(sides, rows, INDENT, terminal_width).is_one_line() {
+        return lines(sides, rows, terminal_width);
+    }
+    let rest: Vec<_> = rows.iter().map(|row| row[1..].to_vec()).collect();
+    let columns = Columns::new(&sides[1..], &rest, 0, terminal_width - INDENT);
+    let pairs = rows.iter().zip(&rest);
+    pairs.map(|(row, rest)| format!("{}\n{:INDENT$}{}\n", row[0], "", columns.row(rest))).collect()
 }
 
 /// A mean and, over several runs, their standard deviation.
@@ -44,35 +68,35 @@ pub fn with_deviation(mean: f64, deviation: Option<f64>) -> String {
     deviation.map_or_else(|| format!("{mean:.4}"), |deviation| format!("{mean:.4} ± {deviation:.4}"))
 }
 
-fn details(figures: &Figures) -> String {
-    let mut text = "    alerts  precision  recall  lowest score\n".to_owned();
-    // Writing to a string cannot fail.
-    for AtAlerts { alerts, precision, recall, score } in &figures.at_alerts {
-        let alerts = human::count(*alerts);
-        let _ = writeln!(text, "{alerts:>10}  {precision:>9.3}  {recall:>6.3}  {score:>12.6}");
-    }
+fn details(figures: &Figures, terminal_width: usize) -> String {
+    let mut rows = vec![["alerts", "precision", "recall", "lowest score"].map(str::to_owned).to_vec()];
+    rows.extend(figures.at_alerts.iter().map(|AtAlerts { alerts, precision, recall, score }| {
+        vec![human::count(*alerts), format!("{precision:.3}"), format!("{recall:.3}"), format!("{score:.6}")]
+    }));
     let at = &figures.at_threshold;
     let threshold = figures.threshold.map_or_else(String::new, |threshold| format!("{threshold:.6}"));
-    let _ = match at.precision {
-        Some(precision) => writeln!(
-            text,
-            "{:>10}  {precision:>9.3}  {:>6.3}  {threshold:>12}  at the model's threshold, {} without repetitions",
+    rows.extend(at.precision.map(|precision| {
+        vec![
             rounded(at.alerts),
-            at.recall,
-            rounded(at.notices),
-        ),
-        None => writeln!(text, "no score reaches the model's threshold {threshold}"),
-    };
-    let width = figures.attacks.iter().map(|attack| human::printable(&attack.label).chars().count()).max().unwrap_or(0);
-    let width = width.max("attack".len());
-    let _ = writeln!(text, "\n{:width$}  connections  best rank  alerts to reach it", "attack");
-    for attack in &figures.attacks {
-        let [connections, rank, alerts] =
-            [attack.reach.connections, attack.reach.rank, attack.reach.alerts].map(human::count);
-        let label = human::printable(&attack.label);
-        let _ = writeln!(text, "{label:width$}  {connections:>11}  {rank:>9}  {alerts:>18}");
+            format!("{precision:.3}"),
+            format!("{:.3}", at.recall),
+            threshold.clone(),
+            "at the model's threshold".to_owned(),
+            format!("{} without repetitions", rounded(at.notices)),
+        ]
+    }));
+    let mut text = lines(&[Right, Right, Right, Right, Left, Left], &rows, terminal_width);
+    if at.precision.is_none() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "no score reaches the model's threshold {threshold}");
     }
-    text
+    let mut rows = vec![["attack", "connections", "best rank", "alerts needed"].map(str::to_owned).to_vec()];
+    rows.extend(figures.attacks.iter().map(|attack| {
+        let mut row = vec![human::printable(&attack.label).into_owned()];
+        row.extend([attack.reach.connections, attack.reach.rank, attack.reach.alerts].map(human::count));
+        row
+    }));
+    text + "\n" + &by_name(&[Left, Right, Right, Right], &rows, terminal_width)
 }
 
 /// A mean of counts: whole where it is, with one decimal where not.

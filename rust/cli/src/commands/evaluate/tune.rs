@@ -1,7 +1,5 @@
 //! Tuning: every combination of a few values of the parameters that matter, tried by a protocol.
 
-use std::fmt::Write;
-
 use anyhow::Result;
 use detector::Params;
 use indicatif::ProgressBar;
@@ -11,7 +9,8 @@ use serde::Serialize;
 use super::figures::{Separation, ranking};
 use super::log::Log;
 use super::protocol::Protocol;
-use super::table::with_deviation;
+use super::table::{lines, with_deviation};
+use crate::columns::Side::{Left, Right};
 use crate::human;
 
 const SAMPLE_SIZES: [usize; 5] = [64, 128, 256, 512, 1024];
@@ -97,16 +96,44 @@ pub fn tune(protocol: &Protocol, log: &Log, params: &Params, seeds: &[u64], bar:
 }
 
 /// The combinations as a person reads them.
-pub fn table(tried: &[Tried]) -> String {
-    let width = VARIANTS.iter().map(|variant| variant.name.len()).max().unwrap_or(0);
-    let mut text = format!("average precision  ROC AUC          {:>6}  {:>11}  variant\n", "trees", "sample size");
-    for Tried { trees, sample_size, variant, default, mean, standard_deviation } in tried {
+pub fn table(tried: &[Tried], terminal_width: usize) -> String {
+    let mut rows = vec![["average precision", "ROC AUC", "trees", "sample", "variant"].map(str::to_owned).to_vec()];
+    rows.extend(tried.iter().map(|Tried { trees, sample_size, variant, default, mean, standard_deviation }| {
         let figure = |of: fn(&Separation) -> f64| with_deviation(of(mean), standard_deviation.as_ref().map(of));
-        let (precision, auc) = (figure(|run| run.average_precision), figure(|run| run.roc_auc));
-        let (trees, sample_size) = (human::count(*trees as u64), human::count(*sample_size as u64));
-        let line = format!("{precision:<17}  {auc:<15}  {trees:>6}  {sample_size:>11}  {variant:width$}");
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}{}", line.trim_end(), if *default { "  (default)" } else { "" });
+        vec![
+            figure(|run| run.average_precision),
+            figure(|run| run.roc_auc),
+            human::count(*trees as u64),
+            human::count(*sample_size as u64),
+            format!("{variant}{}", if *default { " (default)" } else { "" }),
+        ]
+    }));
+    lines(&[Left, Left, Right, Right, Left], &rows, terminal_width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_fits_eighty_columns() {
+        let tried: Vec<_> = VARIANTS
+            .iter()
+            .map(|variant| Tried {
+                trees: 1_024,
+                sample_size: 1_024,
+                variant: variant.name,
+                default: variant.emphasis == 4,
+                mean: Separation { roc_auc: 0.5, average_precision: 0.25 },
+                standard_deviation: Some(Separation { roc_auc: 0.125, average_precision: 0.125 }),
+            })
+            .collect();
+        let table = table(&tried, 80);
+        assert_eq!(table.lines().count(), 1 + VARIANTS.len(), "{table}");
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        assert!(
+            table.ends_with("0.2500 ± 0.1250    0.5000 ± 0.1250  1,024   1,024  groups, emphasis 4 (default)\n"),
+            "{table}"
+        );
     }
-    text
 }
