@@ -54,13 +54,11 @@ First steps:
   Write the same log with the columns anomaly_score and anomaly_reasons:
       zeek-iforest score -m iforest.model conn.log -o scored.log
 
-LOG is a conn.log that Zeek wrote, TSV or JSON, plain, gzip or zstd (told by its first bytes);
-a directory, which stands for every conn log in it and below it, in the order of their names;
-or - for standard input.
+LOG is a conn.log that Zeek wrote, TSV or JSON, plain, gzip or zstd (told by its first bytes); a directory, which \
+stands for every conn log in it and below it, in the order of their names; or - for standard input.
 
-Exit status: 0 done; 1 something could not be read, written or used; 2 the command line is wrong.
-A row that cannot be used is reported and skipped and leaves the status as it is; with --strict
-it ends the command.";
+Exit status: 0 done; 1 something could not be read, written or used; 2 the command line is wrong. A row that cannot be \
+used is reported and skipped and leaves the status as it is; with --strict it ends the command.";
 
 /// Score the connections in Zeek's conn.log by how unusual they are, with an isolation forest.
 ///

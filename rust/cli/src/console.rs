@@ -36,20 +36,20 @@ impl Console {
     /// Something worth knowing.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", human::printable(text));
+            eprintln!("{}", on_stderr(text, 0));
         }
     }
 
     /// Something that is wrong, but ends nothing.
     pub fn warning(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{WARNING}warning:{WARNING:#} {}", human::printable(text));
+            eprintln!("{WARNING}warning:{WARNING:#} {}", on_stderr(text, "warning: ".len()));
         }
     }
 
     /// Something that makes the exit status 1.
     pub fn error(&self, text: &str) {
-        eprintln!("{ERROR}error:{ERROR:#} {}", human::printable(&without_numbers(text)));
+        eprintln!("{ERROR}error:{ERROR:#} {}", on_stderr(&without_numbers(text), "error: ".len()));
     }
 
     /// Prints a failure with all its causes, unless that has been done, and says which exit status it means. That
@@ -101,10 +101,24 @@ impl Console {
     }
 }
 
+/// No terminal is taken to be narrower.
+const FEWEST: usize = 40;
+
+/// How many columns the terminal has that standard output is; none where it is none.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0).max(FEWEST))
+}
+
 /// How many columns standard output has: those of the terminal, or 100 where it is none.
 pub fn width() -> usize {
-    const FEWEST: usize = 40;
-    terminal_size::terminal_size_of(std::io::stdout()).map_or(100, |(width, _)| usize::from(width.0).max(FEWEST))
+    terminal_width().unwrap_or(100)
+}
+
+/// Text as it stands on standard error from a column on; in lines where that is a terminal.
+fn on_stderr(text: &str, column: usize) -> String {
+    let text = human::printable(text);
+    terminal_size::terminal_size_of(std::io::stderr())
+        .map_or_else(|| text.to_string(), |(width, _)| human::wrapped(&text, column, usize::from(width.0).max(FEWEST)))
 }
 
 /// Without the numbers that the system gives its errors beside their words: `(os error 2)`.

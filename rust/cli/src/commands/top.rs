@@ -19,7 +19,7 @@ use crate::pipeline::{Batch, Run};
 use crate::source::Source;
 
 /// Before what stands below a connection's score.
-const INDENT: usize = 10;
+pub const INDENT: usize = 10;
 const ARROW: &str = " -> ";
 /// Where the responder stands on the next line, behind as much as [`INDENT`].
 const ARROW_AT_END: &str = " ->\n          ";

@@ -108,17 +108,27 @@ fn show(connection: &Connection<'_>, uid: Option<&[u8]>, detector: &mut Detector
         return super::print(&top::json_lines(&[entry], detector.model(), detector.model().threshold())?);
     }
     let unset = || "-".to_owned();
-    let line = format!(
-        "{}  {SCORE}{:.6}{SCORE:#}  {:<6} {:>6}  {:>6}  {:>6}  {} -> {}  {}\n",
-        human::date_time(connection.ts),
-        verdict.score,
+    let before = format!("{}  ", human::date_time(connection.ts));
+    let behind = format!(
+        "  {:<6} {:>6}  {:>6}  {:>6}",
         connection.conn_state.map_or("-", |state| state.name()),
         connection.duration.map_or_else(unset, human::duration),
         connection.orig.bytes.map_or_else(unset, human::bytes),
         connection.resp.bytes.map_or_else(unset, human::bytes),
+    );
+    let who = format!(
+        "{} -> {}  {}",
         connection.orig.addr,
         human::responder(connection),
         uid.map_or_else(Default::default, human::printable_bytes),
     );
+    let score = format!("{:.6}", verdict.score);
+    // Below the rest where it does not fit behind it on a terminal; in a file each connection is found by one line.
+    let length = before.len() + score.len() + behind.len() + "  ".len() + who.chars().count();
+    let gap = match console::terminal_width() {
+        Some(width) if length > width => format!("\n{:1$}", "", top::INDENT),
+        _ => "  ".to_owned(),
+    };
+    let line = format!("{before}{SCORE}{score}{SCORE:#}{behind}{gap}{who}\n");
     super::print(&(line + &top::lines_of(&detector.reasons(connection, &verdict), console::width())))
 }

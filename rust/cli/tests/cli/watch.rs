@@ -156,6 +156,18 @@ fn standard_input_is_followed_to_its_end() {
 }
 
 #[test]
+fn rows_fit_any_terminal() {
+    let dir = trained();
+    dir.write("one.log", header(&[]) + &odd("Cone"));
+    for (columns, lines) in [(140, 1), (80, 2), (64, 2)] {
+        let shown = dir.on_terminal(columns, "watch -m m - <one.log");
+        assert!(shown.lines().all(|line| line.chars().count() <= columns), "{columns}: {shown}");
+        let who = shown.lines().position(|line| line.ends_with("-> 203.0.113.66:4444/tcp  Cone")).unwrap();
+        assert_eq!(who + 1, lines, "{columns}: {shown}");
+    }
+}
+
+#[test]
 fn lines_are_counted_in_each_log() {
     let dir = trained();
     let mut bad = rows(2)[1].clone();
