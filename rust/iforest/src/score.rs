@@ -167,18 +167,22 @@ impl Scorer {
 
     #[inline(always)]
     fn power(&self, group: &Group, row: &[f32]) -> f64 {
-        if let Paths::Stepped { steps, powers } = &group.paths {
-            let power = powers[steps.step(row)];
-            if !power.is_nan() {
-                return power;
+        let units = match &group.paths {
+            Paths::Stepped { steps, powers } => {
+                let step = steps.step(row);
+                if !powers[step].is_nan() {
+                    return powers[step];
+                }
+                steps.units_of(step)
             }
-        }
-        self.power_worked_out(group, row)
+            Paths::Walked(walk) => walk.units(row),
+        };
+        self.power_worked_out(group, row, units)
     }
 
     #[inline(never)]
-    fn power_worked_out(&self, group: &Group, row: &[f32]) -> f64 {
-        self.mean.power(self.exponent(group, row, group.paths.units(row), group.n_trees))
+    fn power_worked_out(&self, group: &Group, row: &[f32], units: u64) -> f64 {
+        self.mean.power(self.exponent(group, row, units, group.n_trees))
     }
 
     fn exponent(&self, group: &Group, row: &[f32], units: u64, trees: u32) -> f64 {

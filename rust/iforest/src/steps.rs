@@ -71,7 +71,12 @@ impl Steps {
 
     /// The path length of a row, in units.
     pub(crate) fn units(&self, row: &[f32]) -> u64 {
-        self.units[self.step(row)]
+        self.units_of(self.step(row))
+    }
+
+    /// The path length on a step, in units.
+    pub(crate) fn units_of(&self, step: usize) -> u64 {
+        self.units[step]
     }
 
     /// The steps: the lowest value, and the path length in units.

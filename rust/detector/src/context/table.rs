@@ -20,7 +20,6 @@ pub(crate) struct Table<T> {
 /// The keys of all slots side by side, one line of the cache, and so on: to find that a key is not there is to read that
 /// line alone, of tables that no cache holds.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
 struct Bucket<T> {
     /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
     keys: [u64; WAYS],
