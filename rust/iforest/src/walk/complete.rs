@@ -24,11 +24,11 @@ pub(super) const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
 /// whether the threshold is below it, to which a processor leaves the answer in its carry.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(super) struct Keys(pub(super) [u32; MAX_COLUMNS]);
+pub(super) struct Keys<const N: usize = MAX_COLUMNS>(pub(super) [u32; N]);
 
-impl Keys {
+impl<const N: usize> Keys<N> {
     /// Below a leaf the words are 0, of the first column: the right way, whether or not a column is cut.
-    pub(super) const NONE: Self = Self([1; MAX_COLUMNS]);
+    pub(super) const NONE: Self = Self([1; N]);
 }
 
 /// All trees of a forest, to lay out for a kernel.
@@ -74,7 +74,7 @@ impl Complete {
 
 impl Columns {
     /// The keys of a row; those of columns that are not cut stay as they are.
-    pub(super) fn set_keys(&self, row: &[f32], keys: &mut Keys) {
+    pub(super) fn set_keys<const N: usize>(&self, row: &[f32], keys: &mut Keys<N>) {
         for (at, (&column, place)) in self.0.iter().zip(&mut keys.0).enumerate() {
             *place = ((key(row[usize::from(column)]) & !COLUMN_MASK) | at as u32) + 1;
         }

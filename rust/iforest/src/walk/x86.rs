@@ -13,7 +13,8 @@ use std::arch::x86_64::{
     _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_xor_si512,
 };
 use std::array::{from_fn, from_ref};
-use std::iter::zip;
+use std::iter::{self, zip};
+use std::slice;
 
 use super::compact::twice_and;
 use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_COLUMNS, MAX_HEIGHT};
@@ -25,6 +26,9 @@ const TREES: usize = 10;
 
 /// Rows walk the same trees while these are in the first-level cache.
 const ROWS: usize = 32;
+
+/// How many columns' keys fit a register of AVX2.
+const AVX2_COLUMNS: usize = 8;
 
 /// How many levels a block has, and how many blocks or leaves are below one.
 const LEVELS: usize = 4;
@@ -74,7 +78,7 @@ impl Kernel {
     /// How many columns' keys fit the registers.
     fn columns(self) -> usize {
         match self {
-            Self::Avx2 => 8,
+            Self::Avx2 => AVX2_COLUMNS,
             Self::Avx512 => MAX_COLUMNS,
         }
     }
@@ -138,29 +142,41 @@ impl Blocks {
     }
 
     pub(super) fn units(&self, row: &[f32]) -> u64 {
-        let (mut keys, mut units) = (Keys::NONE, 0);
-        self.columns.set_keys(row, &mut keys);
-        self.add_units(std::slice::from_ref(&keys), std::slice::from_mut(&mut units));
+        let mut units = 0;
+        self.add_units::<1>(iter::once(row), slice::from_mut(&mut units));
         units
     }
 
     pub(super) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
-        let mut keys_of = [Keys::NONE; ROWS];
-        for (block, units) in rows.blocks(ROWS).zip(units.chunks_mut(ROWS)) {
-            for (keys, row) in keys_of.iter_mut().zip(block.iter()) {
-                self.columns.set_keys(row, keys);
-            }
-            units.fill(0);
-            self.add_units(&keys_of[..units.len()], units);
+        units.fill(0);
+        self.add_units::<ROWS>(rows.iter(), units);
+    }
+
+    fn add_units<'r, const ROWS: usize>(&self, rows: impl Iterator<Item = &'r [f32]>, units: &mut [u64]) {
+        match self.kernel {
+            Kernel::Avx2 => self.add_by_keys::<AVX2_COLUMNS, ROWS>(rows, units, |keys, units| {
+                // SAFETY: this kernel was chosen because the processor has AVX2.
+                unsafe { avx2::add_units(&self.trees, keys, units) }
+            }),
+            Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, units, |keys, units| {
+                // SAFETY: this kernel was chosen because the processor has AVX-512F.
+                unsafe { avx512::add_units(&self.trees, keys, units) }
+            }),
         }
     }
 
-    fn add_units(&self, keys: &[Keys], units: &mut [u64]) {
-        match self.kernel {
-            // SAFETY: this kernel was chosen because the processor has AVX2.
-            Kernel::Avx2 => unsafe { avx2::add_units(&self.trees, keys, units) },
-            // SAFETY: this kernel was chosen because the processor has AVX-512F.
-            Kernel::Avx512 => unsafe { avx512::add_units(&self.trees, keys, units) },
+    fn add_by_keys<'r, const N: usize, const ROWS: usize>(
+        &self,
+        mut rows: impl Iterator<Item = &'r [f32]>,
+        units: &mut [u64],
+        add: impl Fn(&[Keys<N>], &mut [u64]),
+    ) {
+        let mut keys_of = [Keys::NONE; ROWS];
+        for units in units.chunks_mut(ROWS) {
+            for (keys, row) in zip(&mut keys_of, &mut rows) {
+                self.columns.set_keys(row, keys);
+            }
+            add(&keys_of[..units.len()], units);
         }
     }
 }
@@ -191,13 +207,13 @@ impl Block {
 /// A kernel from what loads a row's keys into registers and what compares a block with them. Written out for each, since
 /// what is generic over the two would be compiled without their instructions, and could not take them in.
 macro_rules! kernel {
-    ($kernel:ident, $instructions:literal, $registers:ty, $load:ident, $pass:ident) => {
+    ($kernel:ident, $instructions:literal, $keys:ty, $registers:ty, $load:ident, $pass:ident) => {
         mod $kernel {
             use super::*;
 
             /// Adds each row's path lengths.
             #[target_feature(enable = $instructions)]
-            pub(super) fn add_units(trees: &[BlockTree], keys: &[Keys], units: &mut [u64]) {
+            pub(super) fn add_units(trees: &[BlockTree], keys: &[$keys], units: &mut [u64]) {
                 let (chunks, rest) = trees.as_chunks::<TREES>();
                 for trees in chunks {
                     for (keys, units) in zip(keys, &mut *units) {
@@ -236,13 +252,13 @@ macro_rules! kernel {
     };
 }
 
-kernel!(avx2, "avx2", __m256i, load_8, pass_8);
-kernel!(avx512, "avx512f", [__m512i; 2], load_32, pass_16);
+kernel!(avx2, "avx2", Keys<AVX2_COLUMNS>, __m256i, load_8, pass_8);
+kernel!(avx512, "avx512f", Keys, [__m512i; 2], load_32, pass_16);
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_8(keys: &Keys) -> __m256i {
-    // SAFETY: there are more than eight keys.
+fn load_8(keys: &Keys<AVX2_COLUMNS>) -> __m256i {
+    // SAFETY: what is read are the eight keys.
     let keys = unsafe { _mm256_loadu_si256(keys.0.as_ptr().cast()) };
     _mm256_xor_si256(keys, _mm256_set1_epi32(SIGN as i32))
 }
