@@ -54,12 +54,12 @@ fn a_group_to_each_column(params: &mut Params) {
     params.groups = (0..COLUMNS as u16).map(|column| vec![column]).collect();
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn one_row(bencher: Bencher) {
     one_at_a_time(bencher, COLUMNS, &Params::default());
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn one_row_of_single_columns(bencher: Bencher) {
     one_at_a_time(bencher, COLUMNS, &params(a_group_to_each_column));
 }
@@ -75,17 +75,17 @@ fn rows_in_batch_of_single_columns(bencher: Bencher) {
 }
 
 /// Beyond 256 rows to a tree, trees are higher than the compact layout holds.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn one_row_by_sample_size_512(bencher: Bencher) {
     one_at_a_time(bencher, COLUMNS, &params(|params| params.sample_size = 512));
 }
 
-#[divan::bench(args = [16, 64, 100, 256, 1024])]
+#[divan::bench(args = [16, 64, 100, 256, 1024], sample_size = 1000)]
 fn one_row_by_trees(bencher: Bencher, trees: usize) {
     one_at_a_time(bencher, COLUMNS, &params(|params| params.n_trees = trees));
 }
 
-#[divan::bench(args = [2, 4, 8, 16, 24, 32])]
+#[divan::bench(args = [2, 4, 8, 16, 24, 32], sample_size = 1000)]
 fn one_row_by_features(bencher: Bencher, columns: usize) {
     one_at_a_time(bencher, columns, &Params::default());
 }
