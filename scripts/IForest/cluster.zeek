@@ -83,7 +83,7 @@ event IForest::model(node: string, model_version: time, checksum: string, model:
 	else if ( version() != before )
 		{
 		log_loaded(node);
-		last_fit = network_time();
+		last_fit = clock();
 		}
 
 	follow_up();
@@ -146,6 +146,27 @@ event Cluster::node_up(name: string, id: string)
 # Of each worker, its run and the last sample that was merged.
 global merged: table[string] of string;
 
+# How long a manager without a model waits for the workers' before it fits one of its own.
+const patience = 5min;
+global started = current_time();
+
+# The version of each worker's model, as it has said since.
+global announced: table[string] of time;
+
+# After what was here is lost, the workers have a model learnt from much, and perhaps a backlog that is just enough for
+# one learnt from little. Theirs is asked for whenever they say they have one.
+hook ready()
+	{
+	local waiting = F;
+
+	for ( name, node in Cluster::nodes )
+		if ( node$node_type == Cluster::WORKER && (name !in announced || announced[name] > version()) )
+			waiting = T;
+
+	if ( waiting && current_time() - started < patience )
+		break;
+	}
+
 hook new_model()
 	{
 	send_model(Cluster::worker_topic, "workers");
@@ -157,11 +178,23 @@ event Cluster::node_up(name: string, id: string)
 		send_model(Cluster::node_topic(name), name);
 	}
 
+# Where the network's time was ahead and came back, it stands still until the clock is there again, and with it all that is
+# scheduled. The manager has its workers' messages to go by.
+function catch_up()
+	{
+	local late = clock() - last_turn;
+
+	if ( ! reading_traces() && (late > 3 * learning_interval || late < -1 * learning_interval) )
+		event take_turn(++turns);
+	}
+
 event IForest::sample(node: string, run: string, number: count, has: time, sample: string)
 	{
 	if ( ! learns() )
 		return;
 
+	catch_up();
+	announced[node] = has;
 	local this = fmt("%s %d", run, number);
 
 	if ( node !in merged || merged[node] != this )

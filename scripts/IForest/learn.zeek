@@ -15,16 +15,19 @@ module IForest;
 export {
 	## The number of connections from which on there is a first model. A
 	## tenth of them has to be in the reservoir, which takes longer where
-	## they are one host's.
+	## they are one host's. 100 at least.
 	option learn_after = 10000;
 
 	## How often the model is fitted anew. 0 turns that off.
 	option refit_interval = 1day;
 
-	## How many rows are kept to learn from, of about 200 bytes each.
+	## How many rows are kept to learn from, of about 200 bytes each: 256
+	## to 10,000,000. What was learnt before a change is kept, as far as
+	## there is room.
 	option reservoir_rows = 32768;
 
-	## After which time a connection counts half as much.
+	## After which time a connection counts half as much: a minute at
+	## least. What was learnt before a change is weighed anew.
 	option reservoir_half_life = 7days;
 
 	## The directory of what is to survive a restart: the model, the
@@ -32,7 +35,10 @@ export {
 	## node. The empty string stands for
 	## ``iforest`` in :zeek:see:`Cluster::default_store_dir`, which ZeekControl
 	## sets to its ``spool/stores``; without that, for ``iforest`` in the
-	## current directory; and for none when reading a trace file.
+	## current directory; and for none when reading a trace file. Of two
+	## Zeeks that share one, the second does not write there. After a
+	## change at run time it goes on in the new one, with the newer model
+	## of the two.
 	option state_dir = "";
 
 	## How often it is looked whether a fit is due, and in a cluster, how
@@ -87,8 +93,11 @@ export {
 	};
 }
 
-# Where this node keeps its state; the empty string for nowhere.
+# Where this node has its state; the empty string for nowhere.
 global state = "";
+
+# Whether this node may write there.
+global state_is_ours = F;
 
 # What the fit under way will be logged as.
 global fitting: Action;
@@ -101,6 +110,13 @@ global looking = F;
 
 # Whether this node learns from the connections it sees: what learns() says, without a call for each of them.
 global learning = F;
+
+# Whether the first model may be fitted: a handler that breaks has it wait.
+global ready: hook();
+
+# When the last turn was, and which chain of them is the present one.
+global last_turn = double_to_time(0.0);
+global turns = 0;
 
 # Runs when this node has fitted a model and put it to work.
 global new_model: hook();
@@ -119,15 +135,22 @@ function takes_part(): bool
 	return fits() || sees_connections();
 	}
 
-function state_file(name: string): string
+# The network's time stands still where there are no packets, and where it was ahead; only a trace has no other.
+function clock(): time
 	{
-	return state == "" ? "" : state + "/" + name;
+	return reading_traces() ? network_time() : current_time();
 	}
 
-function state_base(): string
+# Where to write; the empty string for nowhere.
+function state_file(name: string): string
 	{
-	if ( state_dir != "" )
-		return state_dir;
+	return state_is_ours ? state + "/" + name : "";
+	}
+
+function state_base(directory: string): string
+	{
+	if ( directory != "" )
+		return directory;
 
 	if ( reading_traces() )
 		return "";
@@ -139,19 +162,45 @@ function state_base(): string
 	return Cluster::default_store_dir + "/iforest";
 	}
 
-function open_state()
+function close_state()
 	{
-	local base = state_base();
+	state = "";
+	state_is_ours = F;
+	__open_state("");
+	}
+
+function open_state(directory: string)
+	{
+	close_state();
+	local base = state_base(directory);
 
 	if ( base == "" )
 		return;
 
 	local own = fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek");
 
-	if ( mkdir(base) && mkdir(own) )
-		state = own;
-	else
+	if ( ! mkdir(base) || ! mkdir(own) )
+		{
 		Reporter::warning(fmt("IForest: what is learnt will not survive a restart: %s cannot be made", own));
+		return;
+		}
+
+	state = own;
+	local problem = __open_state(state);
+	state_is_ours = problem == "";
+
+	if ( problem != "" )
+		Reporter::warning(fmt("IForest: what is learnt is not saved: %s", problem));
+	}
+
+# The one that kept the directory may have ended.
+function claim_state()
+	{
+	if ( state == "" || state_is_ours || __open_state(state) != "" )
+		return;
+
+	state_is_ours = T;
+	Reporter::info(fmt("IForest: %s is free: what is learnt is saved there from now on", state));
 	}
 
 function has_model(): bool
@@ -169,9 +218,9 @@ function version(): time
 # The version of a model to come: later than the one before, whatever became of the clock.
 function next_version(): time
 	{
-	local clock = current_time();
+	local this = current_time();
 	local later = version() + 1usec;
-	return clock > later ? clock : later;
+	return this > later ? this : later;
 	}
 
 function handle(done: Done)
@@ -191,7 +240,7 @@ function handle(done: Done)
 	hook new_model();
 	}
 
-event look_at_background()
+function handle_done()
 	{
 	local done = Done();
 
@@ -200,7 +249,11 @@ event look_at_background()
 		handle(done);
 		done = Done();
 		}
+	}
 
+event look_at_background()
+	{
+	handle_done();
 	looking = __busy();
 
 	if ( looking )
@@ -210,15 +263,7 @@ event look_at_background()
 function follow_up()
 	{
 	if ( reading_traces() )
-		{
-		local done = Done();
-
-		while ( __finished(T, done) )
-			{
-			handle(done);
-			done = Done();
-			}
-		}
+		handle_done();
 
 	else if ( ! looking )
 		{
@@ -244,20 +289,23 @@ function fit(recalibrate: bool)
 		}
 
 	fitting = recalibrate ? RECALIBRATE : FIT;
-	last_fit = network_time();
+	last_fit = clock();
 	follow_up();
 	}
 
 function fit_if_due()
 	{
-	if ( __fit_is_due(learn_after) )
+	if ( __fit_is_due(learn_after) && hook ready() )
 		fit(F);
 	}
 
 # Writes what this node is to go on with: what it remembers, and on the node that fits, what it has learnt.
 function save()
 	{
-	last_save = network_time();
+	if ( ! state_is_ours )
+		return;
+
+	last_save = clock();
 
 	for ( _, problem in vector(__save_memory(state_file("memory")), fits() ? __save_sample(state_file("sample")) : "") )
 		if ( problem != "" )
@@ -273,18 +321,24 @@ function refit_if_due()
 
 	# After a restart the clock goes on from when the model was fitted.
 	if ( last_fit == double_to_time(0.0) )
-		last_fit = network_time() - (reading_traces() ? 0sec : current_time() - version());
+		last_fit = reading_traces() ? clock() : version();
 
 	# Dated by a clock that ran ahead.
-	if ( last_fit > network_time() )
-		last_fit = network_time();
+	if ( last_fit > clock() )
+		last_fit = clock();
 
-	if ( refit_interval > 0sec && network_time() - last_fit >= refit_interval )
+	if ( refit_interval > 0sec && clock() - last_fit >= refit_interval )
 		fit(F);
 	}
 
-event take_turn()
+event take_turn(chain: count)
 	{
+	if ( chain != turns )
+		return;
+
+	last_turn = clock();
+	handle_done();
+
 	if ( learns() )
 		{
 		if ( fits() )
@@ -293,70 +347,110 @@ event take_turn()
 			refit_if_due();
 			}
 
-		if ( state != "" && (network_time() - last_save >= save_interval || last_save > network_time()) )
+		claim_state();
+
+		if ( clock() - last_save >= save_interval || last_save > clock() )
 			save();
 
 		hook each_turn();
 		}
 
-	schedule learning_interval { take_turn() };
+	schedule learning_interval { take_turn(chain) };
 	}
 
-# Goes on where the last run ended.
-function restore()
+function report_refusal(path: string, problem: string)
+	{
+	if ( problem == "" )
+		return;
+
+	log_refused(path, problem);
+	Reporter::warning(fmt("IForest: %s", problem));
+	}
+
+# Goes on with what is in the state directory. What this run remembers of hosts is kept if it has anything worth it.
+function load_state(memory: bool)
+	{
+	if ( state == "" )
+		return;
+
+	local before = version();
+	local path = state + "/model";
+	report_refusal(path, __load_state(path));
+
+	if ( version() != before )
+		log_loaded(path);
+
+	path = state + "/memory";
+
+	if ( memory )
+		report_refusal(path, __load_memory(path));
+
+	path = state + "/sample";
+
+	if ( fits() )
+		report_refusal(path, __load_sample(path));
+	}
+
+function start_learning(memory: bool)
 	{
 	learning = T;
 	__start_learning(reservoir_rows, reservoir_half_life);
 
 	if ( state == "" )
-		return;
+		open_state(state_dir);
 
-	local problem = __load_state(state_file("model"));
+	load_state(memory);
+	}
 
-	if ( problem != "" )
-		{
-		log_refused(state_file("model"), problem);
-		Reporter::warning(fmt("IForest: %s", problem));
-		}
-	else if ( has_model() )
-		log_loaded(state_file("model"));
-
-	problem = __load_memory(state_file("memory"));
-
-	if ( problem != "" )
-		{
-		log_refused(state_file("memory"), problem);
-		Reporter::warning(fmt("IForest: %s", problem));
-		}
-
-	if ( ! fits() )
-		return;
-
-	problem = __load_sample(state_file("sample"));
-
-	if ( problem != "" )
-		{
-		log_refused(state_file("sample"), problem);
-		Reporter::warning(fmt("IForest: %s", problem));
-		}
+# Whether this run has nothing on disk yet, as before the first change of an option that a configuration file asks for.
+function is_new(): bool
+	{
+	return last_save == double_to_time(0.0);
 	}
 
 # Changes of the options that say whether to learn.
-function change_learning(on: bool)
+function change_learning(on: bool, memory: bool)
 	{
 	if ( on )
-		restore();
+		start_learning(memory);
 	else
 		{
+		save();
 		learning = F;
 		__stop_learning();
 		}
 	}
 
+function change_state_dir(id: string, value: string): string
+	{
+	if ( value == state_dir )
+		return value;
+
+	if ( ! learns() )
+		{
+		close_state();
+		return value;
+		}
+
+	if ( ! is_new() )
+		save();
+
+	open_state(value);
+	load_state(is_new());
+
+	local problem = __save_state(state_file("model"));
+
+	if ( problem != "" )
+		Reporter::warning(fmt("IForest: %s", problem));
+
+	save();
+	return value;
+	}
+
 function change_learn(id: string, value: bool): bool
 	{
 	if ( value != learn && model_file == "" )
-		change_learning(value);
+		change_learning(value, is_new());
 
 	return value;
 	}
@@ -364,25 +458,53 @@ function change_learn(id: string, value: bool): bool
 function change_model_file_learning(id: string, value: string): string
 	{
 	if ( learn && (value == "") != (model_file == "") )
-		change_learning(value == "");
+		change_learning(value == "", T);
 
 	return value;
+	}
+
+# What may be, nearest to what is asked for.
+function within(id: string, value: count, least: count, most: count): count
+	{
+	if ( value >= least && value <= most )
+		return value;
+
+	local nearest = value < least ? least : most;
+	Reporter::warning(fmt("IForest: %s is %d, which is too %s to learn from: %d is taken instead", id, value,
+	                      value < least ? "few" : "many", nearest));
+	return nearest;
+	}
+
+function change_learn_after(id: string, value: count): count
+	{
+	return within(id, value, 100, 1000000000);
 	}
 
 function change_reservoir_rows(id: string, value: count): count
 	{
-	if ( learns() )
-		__start_learning(value, reservoir_half_life);
+	local rows = within(id, value, 256, 10000000);
 
-	return value;
+	if ( learning )
+		__start_learning(rows, reservoir_half_life);
+
+	return rows;
 	}
 
 function change_reservoir_half_life(id: string, value: interval): interval
 	{
-	if ( learns() )
-		__start_learning(reservoir_rows, value);
+	local half_life = value;
 
-	return value;
+	if ( half_life < 1min )
+		{
+		half_life = 1min;
+		Reporter::warning(fmt("IForest: %s is %s, which leaves nothing to learn from: %s is taken instead", id, value,
+		                      half_life));
+		}
+
+	if ( learning )
+		__start_learning(reservoir_rows, half_life);
+
+	return half_life;
 	}
 
 event zeek_init() &priority=-5
@@ -394,26 +516,41 @@ event zeek_init() &priority=-5
 	Option::set_change_handler("IForest::model_file", change_model_file_learning, -5);
 	Option::set_change_handler("IForest::reservoir_rows", change_reservoir_rows);
 	Option::set_change_handler("IForest::reservoir_half_life", change_reservoir_half_life);
+	Option::set_change_handler("IForest::learn_after", change_learn_after);
+	Option::set_change_handler("IForest::state_dir", change_state_dir);
+
+	# What is out of range from the start changes like what is set so later.
+	if ( learn_after < 100 )
+		Option::set("IForest::learn_after", learn_after);
+
+	if ( reservoir_rows < 256 || reservoir_rows > 10000000 )
+		Option::set("IForest::reservoir_rows", reservoir_rows);
+
+	if ( reservoir_half_life < 1min )
+		Option::set("IForest::reservoir_half_life", reservoir_half_life);
 
 	if ( learns() )
 		{
-		open_state();
-		restore();
+		start_learning(T);
 
 		if ( fits() && ! reading_traces() && ! has_model() )
 			Reporter::info(fmt("IForest: learning what is usual here; connections are scored once %d were seen",
 			                   learn_after));
 		}
 
-	schedule learning_interval { take_turn() };
+	last_turn = clock();
+	schedule learning_interval { take_turn(turns) };
 	}
 
 event zeek_done()
 	{
-	if ( ! learns() || ! takes_part() || state == "" )
+	if ( ! takes_part() )
 		return;
 
-	save();
+	if ( learns() )
+		save();
+
+	# What is half-written when Zeek ends is lost.
 	local done = Done();
 
 	while ( __finished(T, done) )

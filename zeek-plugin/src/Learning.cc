@@ -102,6 +102,7 @@ std::string fit(bool recalibrate, double version, double alerts_per_day, std::st
 }
 
 bool finished(bool wait, zeek::Val* record) {
+    tell_fault();
     const auto done = sensor().finished(wait);
     Filler filler(record);
 
@@ -119,6 +120,15 @@ bool finished(bool wait, zeek::Val* record) {
 }
 
 bool busy() { return sensor().busy(); }
+
+std::string open_state(std::string_view directory) {
+    return problem([&] { sensor().open_state(bytes(directory)); });
+}
+
+std::string save_state(std::string_view file) {
+    NoSignals no_signals;
+    return problem([&] { sensor().save_state(bytes(file)); });
+}
 
 std::string load_state(std::string_view file) {
     return problem([&] { sensor().load_state(bytes(file)); });
@@ -178,6 +188,7 @@ bool describe(zeek::Val* record) {
 }
 
 void statistics(zeek::Val* record) {
+    tell_fault();
     const auto statistics = sensor().statistics();
     Filler filler(record);
     filler.Count("scored", statistics.scored);

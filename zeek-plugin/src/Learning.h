@@ -26,6 +26,8 @@ std::string fit(bool recalibrate, double version, double alerts_per_day, std::st
 bool finished(bool wait, zeek::Val* done);
 bool busy();
 
+std::string open_state(std::string_view directory);
+std::string save_state(std::string_view file);
 std::string load_state(std::string_view file);
 std::string save_sample(std::string_view file);
 std::string load_sample(std::string_view file);

@@ -28,12 +28,8 @@ zeek::RecordVal* record(zeek::Val* val) {
 }
 
 void report(iforest::Outcome outcome) {
-    if ( outcome != iforest::Outcome::Fault )
-        return;
-
-    if ( rust::String fault = sensor().take_fault(); ! fault.empty() )
-        zeek::reporter->Warning("IForest: scoring failed, connections may lack anomaly_score; please report this: %s",
-                                std::string(fault).c_str());
+    if ( outcome == iforest::Outcome::Fault )
+        tell_fault();
 }
 
 } // namespace
@@ -41,6 +37,12 @@ void report(iforest::Outcome outcome) {
 iforest::Sensor& sensor() {
     static rust::Box<iforest::Sensor> sensor = iforest::new_sensor();
     return *sensor;
+}
+
+void tell_fault() {
+    if ( rust::String fault = sensor().take_fault(); ! fault.empty() )
+        zeek::reporter->Warning("IForest: scoring failed, connections may lack anomaly_score; please report this: %s",
+                                std::string(fault).c_str());
 }
 
 std::string load_model(std::string_view path) {

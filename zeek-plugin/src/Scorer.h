@@ -16,6 +16,9 @@ namespace plugin::IForest_Scorer {
 // The one sensor of this process.
 iforest::Sensor& sensor();
 
+// Warns of what the software failed from, once. Scoring does it by itself.
+void tell_fault();
+
 // Puts the model of a file to work. Returns why not, or nothing.
 std::string load_model(std::string_view path);
 

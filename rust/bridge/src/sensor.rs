@@ -303,7 +303,8 @@ impl Sensor {
     pub(crate) fn learn(&mut self, after: u64) -> bool {
         let Learning { reservoir, latest, .. } = &mut self.learning;
         if let (Some(last), Some(reservoir)) = (self.last.take(), reservoir) {
-            let latest = latest.not_before(last.connection.ts);
+            let Connection { ts, duration, .. } = last.connection;
+            let latest = latest.not_before(ts.saturating_add(duration.unwrap_or(0)));
             match caught(|| learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest)) {
                 Ok(()) => self.statistics.learnt += 1,
                 Err(cause) => {

@@ -54,7 +54,7 @@ pub struct Provenance {
     pub first_ts: i64,
     /// The latest.
     pub last_ts: i64,
-    /// How long that is in microseconds, where a silence counts as a day at most.
+    /// How long that is in microseconds, without silences of more than a day.
     pub time_seen: i64,
     /// How many connections were learnt from.
     pub connections: u64,

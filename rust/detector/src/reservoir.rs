@@ -372,7 +372,7 @@ impl Reservoir {
         self.span.ends()
     }
 
-    /// How long that is in microseconds, where a silence counts as a day at most.
+    /// How long that is in microseconds, without silences of more than a day.
     pub fn time_seen(&self) -> i64 {
         self.span.seen()
     }

@@ -31,7 +31,7 @@ pub struct Description {
     sources: Vec<String>,
     first_ts: f64,
     last_ts: f64,
-    /// How long that is, where a silence counts as a day at most.
+    /// How long that is, without silences of more than a day.
     time_seen: f64,
     connections: u64,
     n_trees: usize,

@@ -2,10 +2,12 @@
 //! and what it goes on learning from.
 
 use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, ensure};
-use detector::{Model, Reservoir, Trust};
+use detector::{Memory, Model, Reservoir, Trust};
 use serde::Serialize;
 
 use super::sample::is_sample;
@@ -17,6 +19,7 @@ struct Node {
     path: PathBuf,
     model: Option<ModelState>,
     sample: Option<SampleState>,
+    memory: Option<MemoryState>,
     /// What cannot be read, and why.
     problems: Vec<String>,
 }
@@ -40,15 +43,44 @@ struct SampleState {
     half_life: Option<f64>,
 }
 
+#[derive(Serialize)]
+struct MemoryState {
+    bytes: u64,
+    written: Option<f64>,
+    /// The model whose scores are watched for drift; none before the first.
+    model_version: Option<f64>,
+}
+
+/// The files of a node, those that there are.
+#[derive(Default)]
+struct Files {
+    model: Option<PathBuf>,
+    sample: Option<PathBuf>,
+    memory: Option<PathBuf>,
+}
+
+impl Files {
+    fn of(directory: &Path) -> Option<Self> {
+        let file = |name| Some(directory.join(name)).filter(|path| path.is_file());
+        let files = Self { model: file("model"), sample: file("sample"), memory: file("memory") };
+        let any = files.model.is_some() || files.sample.is_some() || files.memory.is_some();
+        any.then_some(files)
+    }
+}
+
 /// Whether this is for a path, rather than for what describes a model.
 pub fn is_for(path: &Path) -> bool {
     path.is_dir() || is_sample(path)
 }
 
 pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
-    let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, None, Some(path), trust)] };
-    ensure!(!nodes.is_empty(), "{}: holds no state of a sensor: neither a model nor a sample", path.display());
-    if json { super::print_json(&nodes) } else { super::print(&text(&nodes, console::width())) }
+    let sample = || Files { sample: Some(path.to_owned()), ..Files::default() };
+    let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, &sample(), trust)] };
+    ensure!(!nodes.is_empty(), "{}: holds no state of a sensor: no model, sample or memory", path.display());
+    if json { super::print_json(&nodes) } else { super::print(&text(&nodes, console::width())) }?;
+    let problems: usize = nodes.iter().map(|node| node.problems.len()).sum();
+    ensure!(problems == 0, "{}: {} cannot be used; see above", path.display(), human::counted(problems as u64, "file"));
+    Ok(())
 }
 
 /// The nodes of a state directory, or the one whose directory it is.
@@ -60,21 +92,30 @@ fn nodes(directory: &Path, trust: &Trust) -> Result<Vec<Node>> {
     }
     directories.sort();
     let nodes = directories.iter().filter_map(|directory| {
-        let (model, sample) = (directory.join("model"), directory.join("sample"));
-        let (model, sample) = (model.is_file().then_some(model), sample.is_file().then_some(sample));
-        (model.is_some() || sample.is_some()).then(|| node(directory, model.as_deref(), sample.as_deref(), trust))
+        let files = Files::of(directory)?;
+        Some(node(directory, &files, trust))
     });
     Ok(nodes.collect())
 }
 
-fn node(path: &Path, model: Option<&Path>, sample: Option<&Path>, trust: &Trust) -> Node {
+fn node(path: &Path, files: &Files, trust: &Trust) -> Node {
     let mut problems = Vec::new();
+    let model = files.model.as_deref();
     let model =
         model.and_then(|file| Model::load(file, trust).map_err(|refusal| problems.push(refusal.to_string())).ok());
     // A sensor signs nothing.
     let unsigned = Trust { key: String::new(), ..*trust };
-    let sample = sample.and_then(|file| {
+    let sample = files.sample.as_deref().and_then(|file| {
         Reservoir::load(file, 0, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()
+    });
+    let memory = files.memory.as_deref().and_then(|file| {
+        let memory = Memory::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
+        let version = Some(memory.version).filter(|&version| version > 0);
+        if memory.recall().is_none() {
+            problems.push(format!("{}: is damaged: it holds what no connection gives", file.display()));
+            return None;
+        }
+        Some((file, version))
     });
     let seconds = |micros: i64| micros as f64 / 1e6;
     Node {
@@ -95,6 +136,16 @@ fn node(path: &Path, model: Option<&Path>, sample: Option<&Path>, trust: &Trust)
                 first_ts: seconds(first),
                 last_ts: seconds(last),
                 half_life: sample.sampling().half_life.map(seconds),
+            }
+        }),
+        memory: memory.map(|(file, version)| {
+            let metadata = fs::metadata(file).ok();
+            let written = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            MemoryState {
+                bytes: metadata.map_or(0, |metadata| metadata.len()),
+                written: written.map(|since| since.as_secs_f64()),
+                model_version: version.map(seconds),
             }
         }),
         problems,
@@ -132,6 +183,17 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
                 sample.half_life.map_or(String::new(), |it| format!(", half-life {}", human::span(micros(it)))),
             );
             line("sample", &value);
+        }
+        if let Some(memory) = &node.memory {
+            let value = format!(
+                "{} of hosts and services{}{}",
+                human::bytes(memory.bytes),
+                memory.written.map_or(String::new(), |it| format!(", of {} UTC", human::date_time(micros(it)))),
+                memory.model_version.map_or(String::new(), |it| {
+                    format!(", with scores by the model of {} UTC", human::date_time(micros(it)))
+                }),
+            );
+            line("memory", &value);
         }
         for problem in &node.problems {
             let _ = writeln!(text, "  {}", human::wrapped(&human::printable(problem), 2, terminal_width));

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use detector::{Evidence, Extractor, Memory};
+
 use crate::logs::{rows, tsv};
 use crate::run::Dir;
 
@@ -32,7 +34,7 @@ fn parts_train_as_one_pass_does() {
     let json = |command: &str| -> serde_json::Value { serde_json::from_str(&dir.ok(command)).unwrap() };
     let one = json(&format!("train {DAY1} -o one.model --json"));
     let merged = json(&format!("train {parts} -o merged.model --json"));
-    for same in ["connections", "rows", "first_ts", "last_ts"] {
+    for same in ["connections", "rows", "first_ts", "last_ts", "time_seen"] {
         assert_eq!(one[same], merged[same], "{same}");
     }
     // From seed to seed the figure has a standard deviation of 0.01.
@@ -95,8 +97,18 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect state --json")).unwrap();
     assert_eq!(json[0]["sample"]["connections"], 300);
     assert!(dir.ok("inspect state/manager/sample").contains("300 rows"));
+    let memory = Memory { version: 1_700_000_000_000_000, ..Memory::new(&Extractor::new(), &Evidence::new()) };
+    dir.write("state/worker-2/memory", memory.to_bytes().unwrap());
+    let text = dir.ok("inspect state");
+    let line = text.split_once("state/worker-2\n  memory  ").unwrap().1;
+    assert!(line.contains("with scores by the model of 2023-11-14 22:13:20 UTC"), "{line}");
+    dir.write("state/worker-2/memory", "nonsense");
     dir.write("state/worker-1/model", "nonsense");
-    assert!(dir.ok("inspect state").contains("state/worker-1/model: is not a zeek-iforest model"));
+    let outcome = dir.run("inspect state");
+    assert!(outcome.stdout.contains("state/worker-1/model: is not a zeek-iforest model"), "{outcome:?}");
+    assert!(outcome.stdout.contains("state/worker-2/memory: is something else"), "{outcome:?}");
+    assert!(outcome.stdout.contains("sample  300 rows"), "{outcome:?}");
+    outcome.fails(1, &["state: 2 files cannot be used"]);
     fs::create_dir_all(dir.path("empty")).unwrap();
     dir.run("inspect empty").fails(1, &["holds no state"]);
 }
