@@ -97,7 +97,8 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect state --json")).unwrap();
     assert_eq!(json[0]["sample"]["connections"], 300);
     assert!(dir.ok("inspect state/manager/sample").contains("300 rows"));
-    let memory = Memory { version: 1_700_000_000_000_000, ..Memory::new(&Extractor::new(), &Evidence::new()) };
+    let mut memory = Memory::new(&Extractor::new(), &Evidence::new());
+    memory.version = 1_700_000_000_000_000;
     dir.write("state/worker-2/memory", memory.to_bytes().unwrap());
     let text = dir.ok("inspect state");
     let line = text.split_once("state/worker-2\n  memory  ").unwrap().1;
