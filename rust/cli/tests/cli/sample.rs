@@ -102,7 +102,7 @@ fn inspect_reads_a_state_directory() {
     dir.write("state/worker-2/memory", memory.to_bytes().unwrap());
     let text = dir.ok("inspect state");
     let line = text.split_once("state/worker-2\n  memory  ").unwrap().1;
-    assert!(line.contains("with scores by the model of 2023-11-14 22:13:20 UTC"), "{line}");
+    assert!(line.contains("with scores by the model of") && line.contains("2023-11-14 22:13:20 UTC"), "{line}");
     dir.write("state/worker-2/memory", "nonsense");
     dir.write("state/worker-1/model", "nonsense");
     let outcome = dir.run("inspect state");
