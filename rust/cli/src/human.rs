@@ -49,6 +49,9 @@ fn endpoint(addr: Address, port: u16) -> String {
     if addr.contains(':') { format!("[{addr}]:{port}") } else { format!("{addr}:{port}") }
 }
 
+/// No service, nor several that Zeek finds on one connection, has a longer name.
+const LONGEST_SERVICE: usize = 100;
+
 /// The responder of a connection, its port, the protocol and the service: `192.0.2.1:443/tcp ssl`, `192.0.2.1 icmp`.
 pub fn responder(connection: &Connection<'_>) -> String {
     let (addr, port) = (connection.resp.addr, connection.resp.port);
@@ -60,7 +63,13 @@ pub fn responder(connection: &Connection<'_>) -> String {
     };
     if let Some(service) = connection.service {
         out.push(' ');
+        // A forged log can hold anything for a name.
+        let (service, cut) = match service.get(..LONGEST_SERVICE) {
+            Some(head) if head.len() < service.len() => (head, "…"),
+            _ => (service, ""),
+        };
         out.push_str(&printable_bytes(service));
+        out.push_str(cut);
     }
     out
 }

@@ -135,10 +135,17 @@ impl Model {
         let Some(amount) = amount(column) else { return subject };
         let Usual { low, median, high, .. } = self.baseline().of(column);
         let (how, usual) = match () {
-            () if value > high => ("under", amount(high)),
-            () if value < low => ("over", amount(low)),
-            () => ("about", amount(median)),
+            () if value > high => ("under", high),
+            () if value < low => ("over", low),
+            () => ("about", median),
         };
+        if column == Column::OrigPause && is_long_ago(value) {
+            return subject;
+        }
+        if column == Column::OrigPause && is_long_ago(usual) {
+            return format!("{subject}, usually a day or more");
+        }
+        let usual = amount(usual);
         match () {
             () if how == "about" && usual == amount(value) => subject,
             () if how != "over" && usual == amount(0.0) => format!("{subject}, usually none"),
@@ -147,6 +154,11 @@ impl Model {
             () => format!("{subject}, usually {how} {usual}"),
         }
     }
+}
+
+/// Whether a pause is the longest there is, which stands for all longer ones and for no connection before.
+fn is_long_ago(pause: f32) -> bool {
+    plain(pause) > 0.99e5
 }
 
 /// The number that was compressed to log2 of 1 + it, by the inverse of the interpolation.
@@ -181,11 +193,12 @@ fn amount(column: Column) -> Option<fn(f32) -> String> {
 /// What there is to say of a value, without comparison.
 fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
     // What the connection says itself is exact, where the row has it rounded.
+    let uncounted = || "no count of bytes".to_owned();
     let amount = match column {
-        Column::OrigBytes => bytes(connection.orig.bytes.unwrap_or(0)),
-        Column::RespBytes => bytes(connection.resp.bytes.unwrap_or(0)),
+        Column::OrigBytes => connection.orig.bytes.map_or_else(uncounted, bytes),
+        Column::RespBytes => connection.resp.bytes.map_or_else(uncounted, bytes),
         Column::MissedBytes => bytes(connection.missed_bytes),
-        Column::Duration => duration(connection.duration.unwrap_or(0)),
+        Column::Duration => connection.duration.map_or_else(|| "no known time".to_owned(), duration),
         Column::OrigPkts => count(connection.orig.pkts.unwrap_or(0)),
         Column::RespPkts => count(connection.resp.pkts.unwrap_or(0)),
         _ => amount(column).map_or_else(String::new, |amount| amount(value)),
@@ -226,10 +239,13 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         Column::OrigPktSize => format!("{amount} a packet out"),
         Column::RespPktSize => format!("{amount} a packet in"),
         Column::MissedBytes => format!("{amount} missed"),
-        Column::RespFailedShare => format!("{amount} of connections to this responder failed lately"),
+        // Half a failure more than were seen, of one connection more: of few connections nobody knows.
+        Column::RespFailedShare => format!("an estimated {amount} of connections to this responder fail"),
         Column::RespOriginators => format!("responder of {amount} {} lately", noun("host", "hosts")),
-        Column::OrigNewServices => format!("{amount} services new to the originator in an hour"),
-        Column::OrigPause if plain(value) > 0.99e5 => "originator not seen for a day".to_owned(),
+        Column::OrigNewServices => {
+            format!("{amount} {} new to the originator in an hour", noun("service", "services"))
+        }
+        Column::OrigPause if is_long_ago(value) => "originator not seen before, or not for a day".to_owned(),
         Column::OrigPause => format!("{amount} since the originator's last connection"),
         Column::ServiceFailures => format!("{amount} {} in a row", noun("failure", "failures")),
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),

@@ -108,9 +108,14 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
             // A link to a directory above, to nothing or to itself hides no log.
             Err(error) if error.loop_ancestor().is_some() => continue,
             Err(error) if error.io_error().is_some_and(leads_nowhere) => continue,
+            // What cannot be looked into is said when it is its turn to be read, and keeps nothing else from it.
+            Err(error) if error.depth() > 0 && error.path().is_some() => {
+                found.extend(error.path().map(Path::to_owned));
+                continue;
+            }
             Err(error) => {
-                let path = error.path().unwrap_or(directory).to_owned();
-                return Err(open_error(&path, error.into()));
+                let cause = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+                return Err(open_error(directory, cause));
             }
         };
         let wanted = entry.file_name().to_str().is_some_and(|name| is_log_of(name, stream));

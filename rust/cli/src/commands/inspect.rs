@@ -118,7 +118,7 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
     line(
         "traffic",
         &format!(
-            "{}, {} to {} UTC ({})",
+            "{}, {} to {} UTC ({} with traffic)",
             human::counted(it.connections, "connection"),
             human::date_time(provenance.first_ts),
             human::date_time(provenance.last_ts),

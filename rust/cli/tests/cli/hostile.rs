@@ -298,6 +298,23 @@ fn what_may_not_be_read_is_named() {
         denied("train conn.log -o out.model", &["out.model: cannot be written", "ermission denied"]);
     }
     assert!(!dir.path("out.log").exists() && !dir.path("out.model").exists());
+    // Nothing else is lost with a directory that may not be looked into.
+    std::fs::create_dir_all(dir.path("logs/closed")).unwrap();
+    dir.write("logs/conn.log", tsv(&rows(20)));
+    std::fs::set_permissions(dir.path("logs/closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let run = as_nobody(&dir.path(""), "score -m m logs");
+    std::fs::set_permissions(dir.path("logs/closed"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(run.stdout.lines().filter(|line| !line.starts_with('#')).count(), 20, "{}", run.stderr);
+    run.fails(1, &["logs/closed: cannot be opened: Permission denied"]);
+}
+
+#[test]
+fn a_service_without_an_end_is_cut() {
+    let dir = trained();
+    let service = "x".repeat(200_000);
+    dir.write("long.log", tsv(&rows(20)).replace("\tssl\t", &format!("\t{service}\t")));
+    let table = quiet(&dir, "top -m m long.log").success();
+    assert!(table.contains("xxx…") && table.lines().all(|line| line.len() < 400), "{table}");
 }
 
 #[test]

@@ -81,15 +81,20 @@ fn details(figures: &Figures, terminal_width: usize) -> String {
             format!("{precision:.3}"),
             format!("{:.3}", at.recall),
             threshold.clone(),
-            "at the model's threshold".to_owned(),
-            format!("{} without repetitions", rounded(at.notices)),
+            "at the threshold".to_owned(),
         ]
     }));
-    let mut text = lines(&[Right, Right, Right, Right, Left, Left], &rows, terminal_width);
-    if at.precision.is_none() {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "no score reaches the model's threshold {threshold}");
-    }
+    let mut text = lines(&[Right, Right, Right, Right, Left], &rows, terminal_width);
+    let below = match at.precision {
+        None => format!("no score reaches the model's threshold {threshold}"),
+        Some(_) => format!(
+            "Numbers of alerts are in the order of the scores alone. At the model's threshold there are also those for \
+             evidence that adds up; without repetitions, {} of them. Ranks of attacks are as top ranks.",
+            rounded(at.notices)
+        ),
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{}", human::wrapped(&below, 0, terminal_width));
     let mut rows = vec![["attack", "connections", "best rank", "alerts needed"].map(str::to_owned).to_vec()];
     rows.extend(figures.attacks.iter().map(|attack| {
         let mut row = vec![human::printable(&attack.label).into_owned()];
