@@ -8,7 +8,7 @@ use super::trust::TrustArgs;
 ///
 /// Follows a conn.log through rotation and shows each anomalous connection, with the reasons, as soon as its line is
 /// complete. What the log holds already comes first: it is what later connections are judged against. Ends when it is
-/// interrupted.
+/// interrupted, by ^C with status 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
