@@ -7,6 +7,16 @@ use super::values::within;
 
 const LEAST_TREES: usize = schema::GROUPS.len();
 
+/// A number of trees.
+fn trees(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 0..LEAST_TREES) => {
+            Err(format!("{number} are too few: each of the {LEAST_TREES} groups of features needs a tree"))
+        }
+        _ => within(LEAST_TREES..=10_000)(text),
+    }
+}
+
 /// How connections are drawn.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SamplingArgs {
@@ -29,7 +39,7 @@ pub struct LearningArgs {
     /// Trees in the forest, from one for each group of features to 10000
     #[arg(
         long, value_name = "N", default_value_t = Params::default().forest.n_trees,
-        value_parser = within(LEAST_TREES..=10_000),
+        value_parser = trees,
         help_heading = "Learning"
     )]
     trees: usize,

@@ -27,6 +27,7 @@ const QUANTILES: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999];
 #[derive(Serialize)]
 pub struct Description {
     software: String,
+    checksum: String,
     trained_at: f64,
     sources: Vec<String>,
     first_ts: f64,
@@ -75,6 +76,7 @@ pub fn description(model: &Model) -> Description {
     let seconds = |micros: i64| micros as f64 / 1e6;
     Description {
         software: provenance.software.clone(),
+        checksum: format!("{:016x}", model.checksum()),
         trained_at: seconds(provenance.trained_at),
         sources: provenance.sources.clone(),
         first_ts: seconds(provenance.first_ts),
@@ -114,6 +116,7 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
     };
     line("model", &args.model.display().to_string());
     line("trained", &format!("{} UTC by zeek-iforest {}", human::date_time(provenance.trained_at), it.software));
+    line("checksum", &it.checksum);
     line("from", &human::names(&it.sources));
     line(
         "traffic",

@@ -71,6 +71,11 @@ impl Chart {
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+/// The width of a bar on a narrow page.
+pub fn narrow_width(axis: &Axis) -> i64 {
+    axis.in_at_most(NARROW.steps, 0).width()
+}
+
 /// How many connections began in each step of time.
 pub fn traffic(survey: &Survey, axis: &Axis) -> Result<Chart> {
     let (axis, steps) = cut(survey, axis, WIDE);

@@ -49,7 +49,8 @@ struct Page {
     period: String,
     figures: Vec<Figure>,
     meaning: String,
-    step: String,
+    /// How long the time of a bar is.
+    bars: String,
     /// What is not in the charts over time, if anything.
     outside: String,
     traffic: Chart,
@@ -195,13 +196,13 @@ pub fn html(mut survey: Survey, model: &Model, origin: &Origin<'_>) -> Result<St
                 name: "Threshold",
                 value: format!("{threshold:.4}"),
                 remark: format!(
-                    "for {} alerts a day of such traffic as learnt from",
+                    "set so that the traffic learnt from gives {} alerts a day",
                     model.provenance().alerts_per_day
                 ),
             },
         ],
         meaning: meaning(model),
-        step: timeline::in_words(axis.width()),
+        bars: bars(axis.width(), charts::narrow_width(&axis)),
         outside: outside.map(|outside| not_drawn(outside, &axis)).unwrap_or_default(),
         traffic: charts::traffic(&survey, &axis)?,
         scores: charts::scores(&survey, &axis, threshold)?,
@@ -369,16 +370,22 @@ fn at_least(n: usize, partial: bool) -> String {
 fn meaning(model: &Model) -> String {
     let provenance = model.provenance();
     format!(
-        "A score says how quickly random cuts through a connection’s figures (its bytes, packets, state and port, and \
-         what its two hosts did lately) set it apart from the traffic the model has learnt: about 0.5 for a connection \
-         like most, towards 1 the more unusual. The threshold {:.4} was set so that about {} connections a day pass it \
-         in traffic like the {} learnt from; an attack, a new service or a failure brings more. Unusual is not malicious: the first backup to a new server scores high, an \
-         attacker who does what everybody does scores low, so read the reason and look at the host before you act. \
-         Also anomalous are connections below the threshold that stand for many to one service, each a little unusual.",
-        model.threshold(),
-        provenance.alerts_per_day,
+        "A score says how easily a few random cuts set a connection apart from the {} learnt from: about 0.5 for one \
+         like most, towards 1 the more unusual. Anomalous is what scores {:.4} or more, or stands for many to one \
+         service that are each a little unusual. Unusual is not malicious: read the reasons and look at the host \
+         before you act.",
         human::counted(provenance.connections, "connection"),
+        model.threshold(),
     )
+}
+
+/// The widths of bars on a wide page and on a narrow one, in microseconds.
+fn bars(wide: i64, narrow: i64) -> String {
+    let mut text = format!("Each bar is {}", timeline::in_words(wide));
+    if narrow != wide {
+        text.push_str(&format!(", on a narrow screen {}", timeline::in_words(narrow)));
+    }
+    text + "."
 }
 
 fn rows_lead(shown: &[Entry], above: usize, anomalous: u64, connections: u64) -> String {
@@ -426,7 +433,14 @@ fn facts(survey: &Survey, model: &Model, origin: &Origin<'_>) -> Vec<Fact> {
         fact("Logs", human::names(origin.logs)),
         fact("Read", read),
         fact("Made", format!("{} UTC by zeek-iforest {}", human::date_time(origin.made_at), env!("CARGO_PKG_VERSION"))),
-        fact("Model", origin.model.clone().unwrap_or_else(|| "learnt from the same logs".to_owned())),
+        fact(
+            "Model",
+            format!(
+                "{}, checksum {:016x}",
+                origin.model.as_deref().unwrap_or("learnt from the same logs"),
+                model.checksum()
+            ),
+        ),
         fact(
             "Learnt",
             format!(

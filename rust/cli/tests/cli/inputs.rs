@@ -223,6 +223,11 @@ fn an_error_says_what_to_do() {
     }
     for (arguments, told) in [
         ("top --threads 0", "'--threads <N>': not between 1 and 1024\n"),
+        (
+            "train conn.log -o o --trees 5",
+            "'--trees <N>': 5 are too few: each of the 18 groups of features needs a tree\n",
+        ),
+        ("train conn.log -o o --trees 10001", "'--trees <N>': not between 18 and 10000\n"),
         ("evaluate conn.log", "<--model <MODEL>|--protocol <PROTOCOL>>"),
         ("train conn.log -o o --alerts-per-day 1e300", "not above 0 and at most 1000000000\n"),
     ] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
+use tempfile::TempDir;
 
 /// What the commands of a block may need that is not here.
 const NEEDS: [&str; 3] = ["sensor", "build", "lab"];
@@ -23,20 +24,9 @@ pub fn run(root: &Path, page: &Path) -> Result<(), Failed> {
     if shown.is_empty() {
         return Ok(());
     }
-    let scratch = tempfile::tempdir()?;
-    let path = fill(root, scratch.path())?;
+    let scratch = Scratch::new(root)?;
     for Shown { command, output, line } in shown {
-        let run = Command::new("sh")
-            .args(["-c", &format!("{{ {command}\n}} 2>&1")])
-            .current_dir(scratch.path())
-            .env("PATH", &path)
-            .env("COLUMNS", "100")
-            .stdin(Stdio::null())
-            .output()?;
-        let printed = String::from_utf8_lossy(&run.stdout).into_owned();
-        if !run.status.success() {
-            return Err(format!("line {line}: {command}: {}\n{printed}", run.status).into());
-        }
+        let printed = scratch.run(&command).map_err(|problem| format!("line {line}: {problem}"))?;
         let mut lines = printed.lines();
         for wanted in output.iter().filter(|wanted| wanted.trim() != "...") {
             if !lines.any(|line| matches(line.trim_end(), wanted.trim_end())) {
@@ -45,6 +35,34 @@ pub fn run(root: &Path, page: &Path) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A directory with what the pages speak of, where commands are run.
+pub struct Scratch {
+    directory: TempDir,
+    path: OsString,
+}
+
+impl Scratch {
+    pub fn new(root: &Path) -> std::io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let path = fill(root, directory.path())?;
+        Ok(Self { directory, path })
+    }
+
+    /// What a command prints, which has to succeed.
+    pub fn run(&self, command: &str) -> Result<String, String> {
+        let run = Command::new("sh")
+            .args(["-c", &format!("{{ {command}\n}} 2>&1")])
+            .current_dir(self.directory.path())
+            .env("PATH", &self.path)
+            .env("COLUMNS", "100")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        let printed = String::from_utf8_lossy(&run.stdout).into_owned();
+        if run.status.success() { Ok(printed) } else { Err(format!("{command}: {}\n{printed}", run.status)) }
+    }
 }
 
 /// Whether a line is as shown, where `...` stands for anything.

@@ -3,10 +3,12 @@
 //! A block of commands is fenced as `console`. Lines that begin with `$ ` are run by a shell, one after the other, in a
 //! scratch copy with some logs; what follows a command is its output, in which `...` stands for anything. A block fenced
 //! as `console sensor` needs a running Zeek or another service, one as `console build` fetches or builds the project
-//! itself, one as `console lab` needs what its page names, such as root or a package of Python: these are not run. Between `<!-- made from NAME -->` and `<!-- end -->` stands what the source says;
+//! itself, one as `console lab` needs what its page names, such as root or a package of Python: these are not run. Between
+//! `<!-- made from NAME -->` and `<!-- end -->` stands what the source says;
 //! `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` writes it anew.
 
 mod blocks;
+mod json;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("links of {name}"), move || links(&path)));
         trials.push(Trial::test(format!("tables of {name}"), move || tables::check(&page)));
     }
+    trials.push(Trial::test("keys of docs/json.md", move || json::check(&root)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

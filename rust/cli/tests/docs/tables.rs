@@ -75,7 +75,7 @@ fn commands() -> Result<String, Failed> {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names = listed.filter_map(|line| line.split_whitespace().next());
     let mut text = String::new();
-    for name in names.filter(|name| !["completions", "man", "help"].contains(name)) {
+    for name in names.filter(|name| *name != "help") {
         text.push_str(&format!("## {name}\n\n```text\n{}\n```\n\n", self::help(&[name, "--help"])?));
     }
     Ok(text)
