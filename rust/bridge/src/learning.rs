@@ -224,10 +224,7 @@ impl Sensor {
 
     pub(crate) fn save_memory(&mut self, file: &[u8]) -> Result<(), String> {
         let (Some(memory), Some(file)) = (self.memory(), path(file)) else { return Ok(()) };
-        let job = move || {
-            let bytes = memory.to_bytes().map_err(|cause| cause.to_string());
-            Report::Saved(bytes.and_then(|bytes| save(&file, &bytes)))
-        };
+        let job = move || Report::Saved(memory.save(&file).map_err(|cause| cause.to_string()));
         self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
     }
 

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use bincode::error::EncodeError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -68,6 +69,24 @@ impl Memory {
         Ok(SEAL.close(&payload.map_err(io::Error::other)?))
     }
 
+    /// Writes its file: the old one or the new one is there at any time, never a part.
+    ///
+    /// # Errors
+    /// [`Fault::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), FileError<MemoryRefusal>> {
+        // Many megabytes, which are not held a second time.
+        let saved = SEAL.write(path, |payload| {
+            let config = bincode::config::standard();
+            let contents = (schema::fingerprint(), self);
+            match bincode::serde::encode_into_std_write(contents, payload, config) {
+                Ok(_) => Ok(()),
+                Err(EncodeError::Io { inner, .. }) => Err(inner),
+                Err(cause) => Err(io::Error::other(cause)),
+            }
+        });
+        saved.map_err(|cause| Fault::Write(cause).of(path))
+    }
+
     /// What the bytes of a file say; [`Memory::recall`] checks whether it can be.
     ///
     /// # Errors
@@ -126,7 +145,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory");
         let memory = memory();
-        sealed::write(&path, &memory.to_bytes().unwrap()).unwrap();
+        memory.save(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), memory.to_bytes().unwrap());
         let again = Memory::load(&path, &Trust::default()).unwrap();
         assert_eq!((&again.drift, again.version), (&memory.drift, 9));
         let (mut same, mut anew) = (extractor(), Extractor::new());

@@ -10,7 +10,9 @@
 //!
 //! What the payload means is not its business.
 
-use std::io::Write;
+use std::fs::File;
+use std::hash::Hasher;
+use std::io::{BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -67,17 +69,57 @@ pub enum Broken {
     Checksum,
 }
 
+/// What is written behind a header that will speak of it.
+pub(crate) struct Payload<'f> {
+    file: BufWriter<&'f mut File>,
+    hash: XxHash3_64,
+    length: u64,
+}
+
+impl Write for Payload<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.write(&bytes[..written]);
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Seal {
     /// The payload with its header before it.
     pub(crate) fn close(self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
-        bytes.extend_from_slice(self.magic);
-        bytes.extend_from_slice(&self.version.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&XxHash3_64::oneshot(payload).to_le_bytes());
+        bytes.extend(self.header(payload.len() as u64, XxHash3_64::oneshot(payload)));
         bytes.extend_from_slice(payload);
         bytes
+    }
+
+    fn header(self, length: u64, checksum: u64) -> impl Iterator<Item = u8> {
+        let (length, checksum) = (length.to_le_bytes(), checksum.to_le_bytes());
+        let head = self.magic.iter().copied().chain(self.version.to_le_bytes());
+        head.chain([0; 4]).chain(length).chain(checksum)
+    }
+
+    /// Writes a file, as [`write`] does, whose payload is never in memory as a whole.
+    pub(crate) fn write(
+        self,
+        path: &Path,
+        fill: impl FnOnce(&mut Payload<'_>) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        replace(path, |file| {
+            let mut payload = Payload { file: BufWriter::new(&mut *file), hash: XxHash3_64::new(), length: 0 };
+            payload.file.write_all(&[0; HEADER])?;
+            fill(&mut payload)?;
+            payload.file.flush()?;
+            let header: Vec<u8> = self.header(payload.length, payload.hash.finish()).collect();
+            drop(payload);
+            file.rewind()?;
+            file.write_all(&header)
+        })
     }
 
     /// The payload, if it is what was put in.
@@ -142,6 +184,10 @@ pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
 /// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one
 /// and never a part, whenever the machine stops. Errors do not tell the temporary name, which tells nobody anything.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace(path, |file| file.write_all(bytes))
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
     let mut file = tempfile::Builder::new()
@@ -150,7 +196,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         .permissions(std::fs::Permissions::from_mode(0o644))
         .tempfile_in(directory)
         .map_err(|error| cannot_create(directory, error))?;
-    file.as_file_mut().write_all(bytes)?;
+    fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
@@ -175,6 +221,14 @@ mod tests {
     #[test]
     fn what_went_in_comes_out() {
         assert_eq!(SEAL.open(&SEAL.close(b"hello")), Ok(&b"hello"[..]));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("piece by piece");
+        SEAL.write(&path, |payload| ["he", "", "llo"].iter().try_for_each(|piece| payload.write_all(piece.as_bytes())))
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), SEAL.close(b"hello"));
+        let failed = SEAL.write(&path, |_| Err(std::io::Error::other("no more")));
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert_eq!(std::fs::read(&path).unwrap(), SEAL.close(b"hello"), "the old one stays");
     }
 
     #[test]

@@ -127,7 +127,11 @@ pub(crate) struct Kept<T>(Vec<Slot<T>>);
 impl<T: Copy + Default> Table<T> {
     /// Its entries.
     pub(crate) fn keep(&self) -> Kept<T> {
-        Kept(self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0).collect())
+        let slots = || self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0);
+        // As much memory as it takes, and not twice as much for having grown.
+        let mut kept = Vec::with_capacity(slots().count());
+        kept.extend(slots());
+        Kept(kept)
     }
 
     /// A table of `1 << bits` entries with those of another of that size; none if there are more to a bucket than it
