@@ -289,7 +289,11 @@ function fit(recalibrate: bool)
 		}
 
 	fitting = recalibrate ? RECALIBRATE : FIT;
-	last_fit = clock();
+
+	# The same trees under another threshold are as old as they were.
+	if ( ! recalibrate )
+		last_fit = clock();
+
 	follow_up();
 	}
 

@@ -94,7 +94,11 @@ fn as_drawn_here(mut sample: Reservoir, sampling: Sampling) -> Reservoir {
 impl Sensor {
     pub(crate) fn open_state(&mut self, directory: &[u8]) -> Result<(), String> {
         self.learning.claim = None;
-        self.learning.claim = path(directory).map(|directory| Claim::on(&directory)).transpose()?;
+        let Some(directory) = path(directory) else { return Ok(()) };
+        // What is there would be refused: it is not to be replaced before somebody has seen to it.
+        let trusted = self.trust_in_state().check_directory(&directory);
+        trusted.map_err(|distrust| format!("{}: {distrust}", directory.display()))?;
+        self.learning.claim = Some(Claim::on(&directory)?);
         Ok(())
     }
 

@@ -104,6 +104,14 @@ impl Trust {
         Ok(bytes)
     }
 
+    /// Whether what is written to a directory will be believed when it is read again.
+    ///
+    /// # Errors
+    /// The [`Distrust`] that says why not.
+    pub fn check_directory(&self, directory: &Path) -> Result<(), Distrust> {
+        if self.writable_by_others { Ok(()) } else { check_way(directory) }
+    }
+
     fn check_signature(&self, path: &Path, bytes: &[u8]) -> Result<(), Distrust> {
         if self.key.is_empty() {
             return Ok(());

@@ -138,6 +138,18 @@ fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
 }
 
 #[test]
+fn a_state_directory_that_others_can_write_to_is_left_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().as_os_str().as_bytes();
+    let mut sensor = new_sensor();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(sensor.open_state(name).unwrap_err().contains("others can write to"));
+    sensor.set_trust("", true);
+    sensor.open_state(name).unwrap();
+}
+
+#[test]
 fn a_signature_that_comes_after_the_model_is_another_try_worth() {
     let (_directory, path) = saved_model();
     let mut sensor = new_sensor();

@@ -61,7 +61,7 @@ struct Files {
 
 impl Files {
     fn of(directory: &Path) -> Option<Self> {
-        let file = |name| Some(directory.join(name)).filter(|path| path.is_file());
+        let file = |name| Some(directory.join(name)).filter(|path| path.symlink_metadata().is_ok());
         let files = Self { model: file("model"), sample: file("sample"), memory: file("memory") };
         let any = files.model.is_some() || files.sample.is_some() || files.memory.is_some();
         any.then_some(files)

@@ -1,10 +1,11 @@
 //! `sample`: logs in, a part of a sample out, to be trained on where the parts meet.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use detector::{Reservoir, Sampling, Trust};
 
 use super::train::observe;
@@ -50,6 +51,11 @@ pub fn is_sample(path: &Path) -> bool {
 
 /// Merges samples into one of at most `capacity` rows: what a single pass over everything would have drawn.
 pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir> {
+    let mut seen = HashSet::new();
+    for part in parts {
+        let own = part.canonicalize().unwrap_or_else(|_| part.clone());
+        ensure!(seen.insert(own), "{}: is given twice, and would count twice", part.display());
+    }
     // What is learnt from is as trusted as the logs are.
     let any = Trust { writable_by_others: true, ..Trust::default() };
     let samples: Vec<Reservoir> =

@@ -76,6 +76,8 @@ fn damaged_parts_are_refused() {
     dir.write("b.part", &part);
     dir.run("train a.part b.part -o m").fails(1, &["b.part: is damaged"]);
     assert!(!dir.path("m").exists());
+    fs::create_dir(dir.path("d")).unwrap();
+    dir.run("train a.part d/../a.part -o m").fails(1, &["d/../a.part: is given twice"]);
 }
 
 #[test]
