@@ -31,6 +31,13 @@ export {
 global above = 0;
 global recalibrated = F;
 
+# What was learnt anew has been calibrated for nothing yet.
+hook new_model()
+	{
+	if ( fitting == FIT )
+		recalibrated = F;
+	}
+
 function watch_drift(index: double)
 	{
 	above = index > drift_threshold ? above + 1 : 0;

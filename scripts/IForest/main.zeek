@@ -196,11 +196,24 @@ function describe(c: connection): string
 	           has_port ? fmt(" port %s", c$id$resp_p) : "");
 	}
 
-# A flood can come from a million addresses. Over so many notices an hour, there is one that says so.
+# A flood can come from a million addresses. Where so many notices an hour are used up, there is one that says so.
 const notices_an_hour = 1000.0;
 
 global notices_left = notices_an_hour;
 global notices_left_at = double_to_time(0.0);
+global told_of_more = F;
+
+function tell_of_more()
+	{
+	if ( told_of_more )
+		return;
+
+	told_of_more = T;
+	NOTICE(Notice::Info($note=Anomalous_Connection,
+	                    $msg=fmt("more connections are anomalous than the %.0f an hour that have a notice; conn.log has them all",
+	                             notices_an_hour),
+	                    $identifier="more"));
+	}
 
 function report(c: connection)
 	{
@@ -209,7 +222,10 @@ function report(c: connection)
 	notices_left_at = network_time();
 
 	if ( notices_left < 1.0 )
+		{
+		tell_of_more();
 		return;
+		}
 
 	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
 	local passes = c$conn$anomaly_score >= __threshold();
@@ -224,12 +240,6 @@ function report(c: connection)
 		return;
 
 	notices_left -= 1.0;
-
-	if ( notices_left < 1.0 )
-		notice = Notice::Info($note=Anomalous_Connection,
-		                      $msg=fmt("more connections are anomalous than the %.0f an hour that have a notice; conn.log has them all",
-		                               notices_an_hour),
-		                      $identifier="more");
-
+	told_of_more = F;
 	NOTICE(notice);
 	}
