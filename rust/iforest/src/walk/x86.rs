@@ -16,8 +16,7 @@ use std::array::{from_fn, from_ref};
 use std::iter::{self, zip};
 use std::slice;
 
-use super::compact::twice_and;
-use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_COLUMNS, MAX_HEIGHT};
+use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_COLUMNS, MAX_HEIGHT, twice_and};
 use crate::Rows;
 
 /// How many trees a row walks at a time, to hide the latency of each step behind the others; of a hundred trees none is

@@ -1,0 +1,265 @@
+//! What a reservoir holds, by its statistics over many seeds and by its promises.
+
+use super::*;
+use crate::schema;
+
+const DAY: i64 = 86_400_000_000;
+
+fn row(i: usize) -> Row {
+    [i as f32; schema::N_FEATURES]
+}
+
+fn numbers(reservoir: &Reservoir) -> Vec<usize> {
+    let mut numbers: Vec<_> = reservoir.rows().map(|row| row[0] as usize).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// How often each of the numbers 0..n stayed over many seeds.
+fn stayed(n: usize, seeds: u64, mut draw: impl FnMut(u64) -> Reservoir) -> Vec<f64> {
+    let mut stayed = vec![0.0; n];
+    for seed in 0..seeds {
+        draw(seed).rows().for_each(|row| stayed[row[0] as usize] += 1.0);
+    }
+    stayed
+}
+
+/// Pearson's statistic of counts against what is expected of each.
+fn chi_squared(counts: &[f64], expected: &[f64]) -> f64 {
+    counts.iter().zip(expected).map(|(n, e)| (n - e) * (n - e) / e).sum()
+}
+
+#[test]
+fn everything_stays_while_there_is_room() {
+    let mut reservoir = Reservoir::new(Sampling::uniform(10), 1);
+    (0..10).for_each(|i| reservoir.offer(&row(i), 0, Group::default()));
+    assert!(reservoir.rows().copied().eq((0..10).map(row)));
+    assert_eq!(reservoir.bound().map(|bound| bound < 1.0), Some(true));
+}
+
+#[test]
+fn every_row_is_equally_likely_to_stay() {
+    let stayed = stayed(100, 2000, |seed| {
+        let mut reservoir = Reservoir::new(Sampling::uniform(10), seed);
+        (0..100).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        assert_eq!((reservoir.len(), reservoir.seen(), reservoir.span()), (10, 100, Some((0, 99))));
+        reservoir
+    });
+    // 99 degrees of freedom: 160 is passed once in 10,000 tries.
+    assert!(chi_squared(&stayed, &[200.0; 100]) < 160.0, "{stayed:?}");
+}
+
+#[test]
+fn a_merged_sample_is_that_of_a_single_pass() {
+    // Three workers that see 60, 30 and 10 of a hundred connections.
+    let worker = |i: usize| [0, 60, 90, 100].iter().filter(|&&from| i >= from).count() - 1;
+    let merged = stayed(100, 4000, |seed| {
+        let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
+        (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
+        let mut merged = Reservoir::new(Sampling::uniform(10), 0);
+        workers.iter().for_each(|worker| merged.merge(worker).unwrap());
+        assert_eq!((merged.len(), merged.seen(), merged.span()), (10, 100, Some((0, 99))));
+        merged
+    });
+    assert!(chi_squared(&merged, &[400.0; 100]) < 160.0, "{merged:?}");
+
+    // And each pair of rows as often together as chance has it, also across workers: 4000 · 10/100 · 9/99.
+    let mut together = 0;
+    for seed in 0..4000 {
+        let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
+        (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
+        let mut merged = Reservoir::new(Sampling::uniform(10), 0);
+        workers.iter().for_each(|worker| merged.merge(worker).unwrap());
+        // The first row of each worker: where equal streams would show.
+        let kept = numbers(&merged);
+        together += [(0, 60), (0, 90), (60, 90)].iter().filter(|(a, b)| kept.contains(a) && kept.contains(b)).count();
+    }
+    // 109 expected; five standard deviations are 52.
+    assert!((57..=161).contains(&together), "{together}");
+}
+
+#[test]
+fn merging_is_exact_in_any_order_and_counts_nothing_twice() {
+    let sampling = Sampling { capacity: 50, half_life: Some(DAY), quota: Some(8) };
+    for seed in 0..50 {
+        let mut whole = Reservoir::new(sampling, seed);
+        let mut parts: Vec<_> = (0..4).map(|_| Reservoir::new(sampling, 0)).collect();
+        for i in 0..1000 {
+            whole.sampling.capacity = 1000;
+            whole.sampling.quota = None;
+            whole.offer(&row(i), i as i64 * DAY / 100, Group(i as u64 % 7 * 2));
+        }
+        // The same keys, dealt to parts.
+        for (i, entry) in whole.entries.iter().enumerate() {
+            parts[(i * i) % 4].insert(*entry);
+        }
+        let mut single = Reservoir::new(sampling, seed);
+        whole.entries.iter().for_each(|&entry| _ = single.insert(entry));
+        let mut forth = Reservoir::new(sampling, seed);
+        parts.iter().for_each(|part| forth.merge(part).unwrap());
+        let mut back = Reservoir::new(sampling, seed);
+        parts.iter().rev().for_each(|part| back.merge(part).unwrap());
+        parts.iter().for_each(|part| back.merge(part).unwrap());
+        assert!(single.rows_by_key().eq(forth.rows_by_key()) && single.rows_by_key().eq(back.rows_by_key()));
+        assert!(forth.group_sizes.values().all(|&size| size <= 8));
+    }
+}
+
+#[test]
+fn a_row_counts_half_after_the_half_life() {
+    let sampling = Sampling { capacity: 20, half_life: Some(DAY), quota: None };
+    let ages = stayed(2, 3000, |seed| {
+        let mut reservoir = Reservoir::new(sampling, seed);
+        // A present-day clock, at which the weight itself would be 2^19000.
+        (0..2000).for_each(|i| reservoir.offer(&row(i / 1000), (19_000 + i as i64 / 1000) * DAY, Group::default()));
+        reservoir
+    });
+    let share = ages[0] / (ages[0] + ages[1]);
+    // A third, give or take five standard deviations of 60,000 draws.
+    assert!((share - 1.0 / 3.0).abs() < 0.01, "{share}");
+}
+
+#[test]
+fn a_clock_that_ran_ahead_is_made_good() {
+    let sampling = Sampling { capacity: 200, half_life: Some(DAY), quota: Some(500) };
+    let (today, ahead) = (19_000 * DAY, 40_000 * DAY);
+    let mut kept = [0, 0];
+    for seed in 0..30 {
+        let mut reservoir = Reservoir::new(sampling, seed);
+        let mut offer = |i, ts| reservoir.offer(&row(i), ts, Group(i as u64 / 100 * 2));
+        // An hour in which the clock was decades ahead, then a day like that before it.
+        (0..2000).for_each(|i| offer(i, today));
+        (2000..4000).for_each(|i| offer(i, ahead + i as i64));
+        reservoir.not_after(today);
+        // It ran ahead for as long as before.
+        assert_eq!(reservoir.span(), Some((today - 1999, today)));
+        (4000..6000).for_each(|i| reservoir.offer(&row(i), today, Group(i as u64 / 100 * 2)));
+        assert_eq!(reservoir.len(), 200);
+        kept[0] += numbers(&reservoir).into_iter().filter(|i| (2000..4000).contains(i)).count();
+        kept[1] += numbers(&reservoir).into_iter().filter(|i| *i >= 4000).count();
+        // What holds of keys and groups still holds.
+        let again = Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap();
+        assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
+    }
+    // As likely to stay as any other, when all of them had been kept; here they had the 200 places to themselves.
+    assert!(kept[1] > 30 * 90, "{kept:?}");
+}
+
+#[test]
+fn a_flood_gets_its_quota_and_no_more() {
+    let sampling = Sampling { capacity: 1000, half_life: Some(7 * DAY), quota: Some(10) };
+    let mut reservoir = Reservoir::new(sampling, 3);
+    for i in 0..200_000usize {
+        let flood = i % 100 != 0;
+        reservoir.offer(&row(i), i as i64, Group(if flood { 0 } else { 2 * i as u64 }));
+    }
+    let flood = numbers(&reservoir).into_iter().filter(|i| i % 100 != 0).count();
+    assert_eq!((flood, reservoir.len()), (10, 1000));
+}
+
+#[test]
+fn what_is_taken_and_what_stays_is_everything() {
+    let sampling = Sampling { capacity: 100, half_life: None, quota: Some(30) };
+    let mut reservoir = Reservoir::new(sampling, 5);
+    (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, Group(i as u64 % 5 * 2)));
+    let whole = reservoir.snapshot().by_key();
+    let first = reservoir.take(40);
+    assert_eq!((first.len(), first.seen(), reservoir.len(), reservoir.seen()), (40, 440, 60, 60));
+    let mut again = Reservoir::new(sampling, 5);
+    again.merge(&reservoir.take(usize::MAX)).unwrap();
+    again.merge(&first).unwrap();
+    assert!(again.rows_by_key().eq(whole.entries.iter().map(|entry| &entry.row)));
+    assert_eq!((again.seen(), again.span()), (500, Some((0, 499))));
+    assert!(reservoir.is_empty());
+}
+
+#[test]
+fn a_bound_keeps_out_what_the_larger_reservoir_would_not_take() {
+    let mut large = Reservoir::new(Sampling::uniform(100), 1);
+    (0..10_000).for_each(|i| large.offer(&row(i), i as i64, Group::default()));
+    let mut small = Reservoir::new(Sampling::uniform(100), 2);
+    small.set_bound(large.bound());
+    (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), Group::default()));
+    assert!(small.bound() <= large.bound() && small.len() > 50);
+    assert!(small.entries.iter().all(|entry| Some(entry.key.0) < large.bound()));
+    // What is there already is as little needed.
+    let tighter = small.rows_by_key().nth(20).copied();
+    small.set_bound(Some(small.by_key.iter().nth(20).unwrap().0.0));
+    assert!(small.len() == 20 && !small.rows().any(|row| Some(*row) == tighter));
+    assert!(Reservoir::from_bytes(&small.to_bytes(), 1).is_ok());
+}
+
+/// Twenty days of rows of eight groups, the first of which is a flood.
+fn twenty_days(sampling: Sampling) -> Reservoir {
+    let mut reservoir = Reservoir::new(sampling, 4);
+    for i in 0..20_000i64 {
+        let group = if i % 2 == 0 { 0 } else { i as u64 % 16 / 2 };
+        reservoir.offer(&row(i as usize), i * DAY / 1000, Group(group * 2));
+    }
+    reservoir
+}
+
+#[test]
+fn a_smaller_reservoir_is_what_it_would_have_been() {
+    let sampling = |capacity: usize| Sampling { capacity, half_life: Some(7 * DAY), quota: Some(capacity / 4) };
+    let (small, large) = (twenty_days(sampling(200)), twenty_days(sampling(800)).redrawn(sampling(200)));
+    assert!(large.rows_by_key().eq(small.rows_by_key()));
+    assert_eq!((large.seen(), large.span(), large.bound()), (small.seen(), small.span(), small.bound()));
+    assert!(large.group_sizes.values().all(|&size| size <= 50));
+}
+
+#[test]
+fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
+    let sampling = |half_life| Sampling { capacity: 30_000, half_life, quota: None };
+    for (from, to) in [(Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY)), (None, Some(DAY)), (Some(DAY), None)] {
+        let (before, meant) = (twenty_days(sampling(from)), twenty_days(sampling(to)));
+        let after = before.redrawn(sampling(to));
+        for (a, b) in after.entries.iter().zip(&meant.entries) {
+            assert!(a.row == b.row && (a.key.0 - b.key.0).abs() < 1e-9, "{a:?} {b:?}");
+        }
+    }
+    // What a shorter one leaves of a reservoir that was full is what it would have left of everything.
+    let full = |days| Sampling { capacity: 400, half_life: Some(days * DAY), quota: None };
+    let after = twenty_days(full(10)).redrawn(full(5));
+    let meant = twenty_days(full(5));
+    assert!((150..350).contains(&after.len()), "{}", after.len());
+    assert!(after.rows_by_key().eq(meant.rows_by_key().take(after.len())));
+    // Of one that is far shorter nearly nothing would be left: all stay, and make room for what comes.
+    let mut after = twenty_days(full(10)).redrawn(full(1));
+    assert_eq!((after.len(), after.bound), (400, None));
+    (0..1000).for_each(|i| after.offer(&row(30_000 + i), 21 * DAY, Group::default()));
+    assert_eq!(after.len(), 400);
+    assert!(numbers(&after).into_iter().filter(|&i| i >= 30_000).count() > 150);
+}
+
+#[test]
+fn a_larger_reservoir_counts_old_and_new_alike() {
+    let mut new = 0;
+    for seed in 0..200 {
+        let mut reservoir = Reservoir::new(Sampling::uniform(100), seed);
+        (0..10_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        let mut reservoir = reservoir.redrawn(Sampling::uniform(200));
+        assert_eq!(reservoir.len(), 100);
+        (10_000..11_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        // Through a file and back it goes on so.
+        let mut reservoir = Reservoir::from_bytes(&reservoir.to_bytes(), seed + 1000).unwrap();
+        (11_000..12_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        new += numbers(&reservoir).into_iter().filter(|&i| i >= 10_000).count();
+    }
+    // 2,000 of 12,000: twenty to the hundred. Filled with what comes, it would be a hundred.
+    assert!((3600..4400).contains(&new), "{new}");
+    // Of a tiny one too little would be left for long.
+    let mut tiny = Reservoir::new(Sampling::uniform(10), 1);
+    (0..10_000).for_each(|i| tiny.offer(&row(i), i as i64, Group::default()));
+    let mut grown = tiny.redrawn(Sampling::uniform(100));
+    (0..90).for_each(|i| grown.offer(&row(i), i as i64, Group::default()));
+    assert_eq!(grown.len(), 100);
+}
+
+#[test]
+fn reservoirs_that_draw_differently_do_not_mix() {
+    let mut uniform = Reservoir::new(Sampling::uniform(10), 1);
+    let decaying = Reservoir::new(Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, 1);
+    assert_eq!(uniform.merge(&decaying), Err(Mismatch));
+    assert_eq!(uniform.merge(&Reservoir::new(Sampling::uniform(20), 1)), Ok(()));
+}
