@@ -50,7 +50,7 @@ impl Calibration {
 
     /// The threshold that about this share of the traffic passes, a score passing when it is not below the threshold.
     ///
-    /// Where the share amounts to 8 or more of the scores it is read off them, ties going to the side that raises
+    /// Where the share amounts to 4 or more of the scores it is read off them, ties going to the side that raises
     /// fewer alerts. Beyond that the highest scores are extrapolated by a generalised Pareto distribution (peaks over
     /// threshold, as in SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis,
     /// Technometrics 1987). A score cannot exceed 1; nor does the threshold, save for a share of nothing.
@@ -148,12 +148,14 @@ mod tests {
     fn scores_come_back_sorted() {
         let calibration = Calibration::new(&[0.5, 0.25, 0.5, 0.125]);
         assert_eq!(calibration.scores().collect::<Vec<_>>(), [0.125, 0.25, 0.5, 0.5]);
+        assert_eq!((calibration.len(), calibration.is_empty()), (4, false));
+        assert!(Calibration::default().is_empty());
     }
 
     #[test]
     fn a_steady_share_is_read_off_the_scores() {
         let calibration = even(10_000);
-        for alerts in [8, 100, 5000] {
+        for alerts in [4, 100, 5000] {
             assert_eq!(passing(&calibration, calibration.threshold(alerts as f64 / 10_000.0)), alerts);
         }
         assert_eq!(passing(&calibration, calibration.threshold(1.0)), 9999);
@@ -191,5 +193,56 @@ mod tests {
         assert_eq!(Calibration::default().threshold(0.1), 1e-6);
         assert_eq!(Calibration::new(&[0.5]).threshold(0.0), 0.500001);
         assert_eq!(Calibration::new(&[0.5; 200]).threshold(0.001), 0.500001);
+    }
+
+    fn close(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance * expected.abs(), "{found} for {expected}");
+    }
+
+    #[test]
+    fn the_tail_is_fitted_by_its_probability_weighted_moments() {
+        // By hand: mean 7/3, weighted mean 43/60, so that mean - 2 weighted = 9/10.
+        let fitted = GeneralisedPareto::fit([1.0, 2.0, 4.0].into_iter());
+        close(fitted.scale, 301.0 / 81.0, 1e-12);
+        close(fitted.shape, -16.0 / 27.0, 1e-12);
+        // All alike: no tail to speak of.
+        let alike = GeneralisedPareto::fit([0.0; 9].into_iter());
+        assert_eq!(alike, GeneralisedPareto { scale: 0.0, shape: 0.0 });
+    }
+
+    #[test]
+    fn the_tail_is_found_again_from_its_quantiles() {
+        for (scale, shape) in [(0.03, -0.4), (0.002, -0.1), (0.05, 0.1), (0.01, 0.2)] {
+            let n = 20_000;
+            let quantile = |share: f64| scale / shape * (share.powf(-shape) - 1.0);
+            let excesses: Vec<f64> = (0..n).map(|i| quantile(1.0 - (f64::from(i) + 0.5) / f64::from(n))).collect();
+            let fitted = GeneralisedPareto::fit(excesses.into_iter());
+            close(fitted.scale, scale, 0.01);
+            assert!((fitted.shape - shape).abs() < 0.01, "{} for {shape}", fitted.shape);
+            for share in [0.5, 1e-2, 1e-4] {
+                close(fitted.quantile(share), quantile(share), 0.05);
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_of_the_tail_are_those_of_the_closed_form() {
+        let of = |scale, shape, share| GeneralisedPareto { scale, shape }.quantile(share);
+        close(of(2.0, 0.5, 1.0 / 16.0), 12.0, 1e-12);
+        close(of(2.0, -0.5, 1.0 / 16.0), 3.0, 1e-12);
+        // Exponential where the shape is 0, and next to it.
+        for shape in [0.0, 1e-10, 1e-7, -1e-7] {
+            close(of(2.0, shape, libm::exp(-3.0)), 6.0, 1e-6);
+        }
+        assert_eq!((of(2.0, 0.5, 1.0), of(2.0, 0.0, 1.0)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn the_surprise_of_a_score_is_how_few_score_as_high() {
+        let surprise = Surprise::new(&even(1000));
+        for (score, not_lower) in [(0.0, 1000.0), (0.5, 500.0), (0.75, 250.0), (1.0, 0.0)] {
+            let expected = -libm::log((not_lower + 1.0) / 1001.0) as f32;
+            assert!((surprise.of(score) - expected).abs() < 1e-6, "{} for {expected}", surprise.of(score));
+        }
     }
 }

@@ -186,3 +186,140 @@ fn combine(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
     (product as u64) ^ (product >> 64) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::ConnState;
+
+    const MINUTE: i64 = 60_000_000;
+
+    fn host(last: u8) -> crate::Address {
+        crate::Address::from(std::net::IpAddr::from([10, 0, 0, last]))
+    }
+
+    /// Host 1 asks host 2 for port 445, sends 1000 bytes, and gets no answer.
+    fn refused() -> Connection<'static> {
+        let mut c = Connection { proto: Proto::Tcp, conn_state: Some(ConnState::S0), ..Connection::default() };
+        (c.orig.addr, c.resp.addr, c.resp.port, c.orig.bytes) = (host(1), host(2), 445, Some(1000));
+        c
+    }
+
+    fn observe(context: &mut Context, c: &Connection<'_>) -> [f32; 8] {
+        let it = context.observe(c, &Keys::of(c));
+        [
+            it.resp_failed_share,
+            it.resp_originators,
+            it.orig_new_services,
+            it.orig_pause,
+            it.service_failures,
+            it.service_count,
+            it.service_bytes,
+            it.beat,
+        ]
+    }
+
+    fn alike(found: [f32; 8], expected: [f32; 8]) {
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+        assert!(found.iter().zip(&expected).all(close), "{found:?} for {expected:?}");
+    }
+
+    #[test]
+    fn what_hosts_did_fades_to_one_in_e_in_an_hour() {
+        let mut context = Context::default();
+        let mut c = refused();
+        // Linear counting's estimates of one item and of two.
+        let (one, two) = (128.0 * (128f32 / 127.0).ln(), 128.0 * (128f32 / 126.0).ln());
+        let new = [0.75, log2(one), 1.0, log2(LONG_AGO), 1.0, 1.0, log2(1000.0), 0.0];
+        alike(observe(&mut context, &c), new);
+
+        // An hour later, answered.
+        (c.ts, c.conn_state, c.orig.bytes) = (60 * MINUTE, Some(ConnState::SF), Some(3000));
+        let hour = (-1f32).exp();
+        let share = (hour + 0.5) / (hour + 2.0);
+        let again =
+            [share, log2(one), log2(hour), log2(3600.0), 0.0, log2(hour + 1.0), log2(1000.0 * hour + 3000.0), 0.0];
+        alike(observe(&mut context, &c), again);
+
+        // Half an hour later to another port, and to the first one as well.
+        let half = (-0.5f32).exp();
+        (c.ts, c.conn_state, c.resp.port) = (90 * MINUTE, Some(ConnState::REJ), 139);
+        let (failed, connections) = (hour * half + 1.0, (hour + 1.0) * half + 1.0);
+        let share = (failed + 0.5) / (connections + 1.0);
+        let services = log2(hour * half + 1.0);
+        alike(observe(&mut context, &c), [share, log2(one), services, log2(1800.0), 1.0, 1.0, log2(3000.0), 0.0]);
+        c.resp.port = 445;
+        let share = (failed + 1.5) / (connections + 2.0);
+        let bytes = log2((1000.0 * hour + 3000.0) * half + 3000.0);
+        let count = log2((hour + 1.0) * half + 1.0);
+        // Of the two pauses the mean is 2700 s, the deviation 450 s.
+        let beat = log2(2.0 * (0.7f32 * 3.0 / 2.0).ln());
+        alike(observe(&mut context, &c), [share, log2(one), services, 0.0, 1.0, count, bytes, beat]);
+
+        // Another originator, whom the responder has failed as well.
+        (c.orig.addr, c.orig.bytes) = (host(3), None);
+        let share = (failed + 2.5) / (connections + 3.0);
+        alike(observe(&mut context, &c), [share, log2(two), 1.0, log2(LONG_AGO), 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn failures_are_counted_in_a_row_and_never_of_icmp() {
+        let mut context = Context::default();
+        let mut after = |proto, conn_state| {
+            let c = Connection { proto, conn_state: Some(conn_state), ..refused() };
+            context.observe(&c, &Keys::of(&c)).service_failures
+        };
+        let tcp = [ConnState::S0, ConnState::REJ, ConnState::S0, ConnState::SF, ConnState::S0];
+        assert_eq!(tcp.map(|state| after(Proto::Tcp, state)), [1.0, 2.0, 3.0, 0.0, 1.0].map(log2));
+        assert_eq!([ConnState::S0, ConnState::OTH].map(|state| after(Proto::Icmp, state)), [0.0; 2]);
+    }
+
+    #[test]
+    fn a_service_is_an_originator_a_responder_a_protocol_and_a_port() {
+        let mut services = std::collections::HashSet::new();
+        for (orig, resp, port) in [(1, 2, 0), (2, 1, 0), (1, 2, 1), (1, 2, 2), (1, 2, 4), (1, 2, 8), (1, 2, 0x8000)] {
+            for proto in [Proto::Unknown, Proto::Icmp, Proto::Tcp, Proto::Udp] {
+                let mut c = Connection { proto, ..refused() };
+                (c.orig.addr, c.resp.addr, c.resp.port) = (host(orig), host(resp), port);
+                assert!(services.insert(Keys::of(&c).service), "{c:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn hashes_are_combined_the_same_everywhere() {
+        let most = u64::MAX;
+        for (a, b, combined) in [
+            (0, 0, 0xc9d8_74ca_57d9_e055),
+            (1, 2, 0xbd60_66e6_b2ae_ea0c),
+            (2, 1, 0xd876_f001_e176_6145),
+            (most, 0x0123_4567_89ab_cdef, 0xdf48_0056_3ab2_75cf),
+        ] {
+            assert_eq!(combine(a, b), combined, "{a:#x} and {b:#x}");
+        }
+    }
+
+    #[test]
+    fn a_context_that_connections_do_not_give_is_refused() {
+        let kept = |change: fn(&mut Context)| {
+            let mut context = Context::default();
+            _ = observe(&mut context, &refused());
+            change(&mut context);
+            Context::from_kept(context.keep()).is_some()
+        };
+        assert!(kept(|_| ()));
+        assert!(kept(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
+        let unsound: [fn(&mut Context); 6] = [
+            |it| it.originators.visit(7, 0).value.new_services = -1.0,
+            |it| it.responders.visit(7, 0).value.connections = f32::INFINITY,
+            |it| it.responders.visit(7, 0).value.failed = f32::NAN,
+            |it| it.services.visit(7, 0).value.count = -1.0,
+            |it| it.services.visit(7, 0).value.bytes = f32::INFINITY,
+            |it| it.services.visit(7, 0).value.rhythm.add(-1.0),
+        ];
+        for (i, change) in unsound.into_iter().enumerate() {
+            assert!(!kept(change), "change {i}");
+        }
+    }
+}

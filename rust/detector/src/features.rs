@@ -127,4 +127,82 @@ mod tests {
             assert!(row.iter().all(|x| x.is_finite()), "{row:?}");
         }
     }
+
+    /// A local host asks one outside.
+    fn answered() -> Connection<'static> {
+        let mut c = Connection { duration: Some(2_000_000), missed_bytes: 7, ..Connection::default() };
+        (c.proto, c.conn_state) = (crate::Proto::Tcp, Some(ConnState::SF));
+        (c.service, c.history) = (Some(&b"ssl"[..]), Some(&b"ShADadFf"[..]));
+        (c.orig.local, c.resp.local, c.resp.port) = (Some(true), Some(false), 443);
+        (c.orig.bytes, c.orig.pkts, c.orig.ip_bytes) = (Some(1000), Some(10), Some(1500));
+        (c.resp.bytes, c.resp.pkts, c.resp.ip_bytes) = (Some(3000), Some(6), Some(3600));
+        c
+    }
+
+    #[test]
+    fn a_row_holds_what_the_schema_says() {
+        let row = Extractor::new().extract(&answered());
+        for (column, value) in [
+            (Column::OrigBytes, log2(1000.0)),
+            (Column::RespBytes, log2(3000.0)),
+            (Column::ByteRate, log2(2000.0)),
+            (Column::PacketRate, log2(8.0)),
+            (Column::Progress, 5.0),
+            (Column::Direction, 1.0),
+            (Column::Service, service_identity(b"ssl")),
+            (Column::Port, 131_515.0),
+            (Column::Duration, log2(2000.0)),
+            (Column::OrigPkts, log2(10.0)),
+            (Column::RespPkts, log2(6.0)),
+            (Column::OrigPktSize, log2(150.0)),
+            (Column::RespPktSize, log2(600.0)),
+            (Column::MissedBytes, log2(7.0)),
+            (Column::RespFailedShare, 0.25),
+            (Column::OrigNewServices, 1.0),
+            (Column::OrigPause, log2(1e5)),
+            (Column::ServiceFailures, 0.0),
+            (Column::ServiceCount, 1.0),
+            (Column::ServiceBytes, log2(1000.0)),
+            (Column::Beat, 0.0),
+        ] {
+            assert_eq!(row[column as usize], on_grid(value), "{column:?}");
+        }
+    }
+
+    #[test]
+    fn rates_are_at_most_those_of_a_millisecond() {
+        let mut c = answered();
+        for duration in [None, Some(-5), Some(10), Some(1000)] {
+            c.duration = duration;
+            let row = Extractor::new().extract(&c);
+            assert_eq!(row[Column::ByteRate as usize], on_grid(log2(4e6)), "{duration:?}");
+            assert_eq!(row[Column::PacketRate as usize], on_grid(log2(16_000.0)), "{duration:?}");
+        }
+    }
+
+    #[test]
+    fn direction_is_outward_inward_or_neither() {
+        for (orig, resp, direction) in [(true, false, 1.0), (false, true, -1.0), (true, true, 0.0), (false, false, 0.0)]
+        {
+            let mut c = answered();
+            (c.orig.local, c.resp.local) = (Some(orig), Some(resp));
+            assert_eq!(Extractor::new().extract(&c)[Column::Direction as usize], direction);
+        }
+    }
+
+    #[test]
+    fn categories_have_numbers_that_are_held_exactly() {
+        let most = (1 << 24) - 1;
+        for (hash, number) in [(0, 1.0), (5, 6.0), (most - 1, 16_777_215.0), (most, 1.0), (most + 7, 8.0)] {
+            assert_eq!(identity(hash), number, "{hash}");
+        }
+    }
+
+    #[test]
+    fn progress_rises_from_unanswered_to_closed_in_order() {
+        use ConnState::*;
+        let progress = [S0, OTH, REJ, SH, RSTOS0, SHR, RSTR, S1, S2, SF].map(progress);
+        assert!(progress.is_sorted_by(|a, b| a < b), "{progress:?}");
+        assert_eq!((progress[0], progress[7], progress[9]), (0.0, 4.0, 5.0));
+    }
 }

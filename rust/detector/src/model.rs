@@ -312,3 +312,129 @@ impl From<Broken> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Column;
+    use crate::{Connection, Extractor, Params, Trainer};
+
+    const DAY: i64 = 86_400_000_000;
+
+    /// A day of 2000 connections that all differ.
+    fn day() -> impl Iterator<Item = Connection<'static>> {
+        (0..2000).map(|i| {
+            let mut c = Connection { ts: i * (DAY / 2000), duration: Some(i * 7919 % 90_001), ..Connection::default() };
+            (c.orig.bytes, c.resp.bytes) = (Some((i * 31 % 701) as u64), Some((i * 131 % 7001) as u64));
+            c
+        })
+    }
+
+    fn trainer() -> Trainer {
+        let mut params = Params::default();
+        params.forest.n_trees = 17;
+        let mut trainer = Trainer::new(params);
+        day().for_each(|c| trainer.observe(&c));
+        trainer
+    }
+
+    fn rows() -> Vec<Row> {
+        let mut extractor = Extractor::new();
+        let mut rows: Vec<Row> = day().map(|c| extractor.extract(&c)).collect();
+        // One that breaks records, too.
+        rows[1000][Column::Duration as usize] = 127.0;
+        rows
+    }
+
+    #[test]
+    fn alerts_a_day_are_a_share_of_the_connections_a_day() {
+        let of = |time_seen, connections| Provenance { time_seen, connections, ..Provenance::default() };
+        assert_eq!(of(2 * DAY, 1000).share_of_alerts(20.0), 0.04);
+        assert_eq!(of(DAY / 2, 500).share_of_alerts(20.0), 0.02);
+        assert_eq!(of(-DAY, 1000).share_of_alerts(20.0), 0.0);
+        assert_eq!(of(2 * DAY, 0).share_of_alerts(20.0), 40.0);
+    }
+
+    #[test]
+    fn a_tenth_of_the_alerts_is_set_aside_for_evidence_that_adds_up() {
+        let model = trainer().fit().unwrap();
+        let at = |alerts: f64| model.threshold_for_share(model.provenance().share_of_alerts(alerts));
+        assert_eq!((model.threshold(), model.threshold_for_alerts(20.0)), (at(18.0), at(18.0)));
+        assert_eq!(model.threshold_for_alerts(200.0), at(190.0));
+        assert_eq!(model.sustained_per_day(), 2.0);
+        assert!(at(22.0) < at(18.0) && at(18.0) < at(10.0) && (0.0..1.0).contains(&at(10.0)));
+    }
+
+    #[test]
+    fn many_scores_are_those_of_each_in_whole_millionths() {
+        let model = trainer().fit().unwrap();
+        let rows = rows();
+        let scores = model.score_rows(&rows);
+        assert_eq!(scores, rows.iter().map(|row| model.score(row)).collect::<Vec<_>>());
+        for (row, &score) in rows.iter().zip(&scores) {
+            let exact = model.raise(model.forest().score(&model.encode(row)), &model.encode(row));
+            assert!((score - exact).abs() <= 0.5e-6 && (score * 1e6).fract().min(1.0 - (score * 1e6).fract()) < 1e-6);
+        }
+        assert!(scores[1000] > 0.9, "a record without compare: {}", scores[1000]);
+        let columns: Vec<_> = model.records().iter().map(|range| range.column).collect();
+        assert!(columns.contains(&(Column::Duration as usize)), "{columns:?}");
+    }
+
+    #[test]
+    fn a_forest_grown_elsewhere_has_the_last_word() {
+        let forest = Forest::from_parts(&trainer().fit().unwrap().forest().to_parts()).unwrap();
+        let model = trainer().adopt(forest, None).unwrap();
+        assert_eq!((model.records().len(), model.sustained_per_day()), (0, 0.0));
+        let record = model.encode(&rows()[1000]);
+        assert_eq!(model.raise(0.25, &record), 0.25);
+        let share = model.provenance().share_of_alerts(20.0);
+        assert_eq!(model.threshold_for_alerts(20.0), model.threshold_for_share(share));
+    }
+
+    #[test]
+    fn what_surprises_is_told_by_the_calibration() {
+        let model = trainer().fit().unwrap();
+        let bytes = model.to_bytes().unwrap();
+        let (low, high) = (model.surprise(0.3), model.surprise(0.999));
+        assert!(low < 1.0 && (high - libm::logf(2001.0)).abs() < 1e-3, "{low} and {high}");
+        let again = Model::from_bytes(&bytes).unwrap();
+        assert_eq!((again.surprise(0.3), again.surprise(0.999)), (low, high), "made anew");
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_file_and_the_origin_is_recorded() {
+        let mut model = trainer().fit().unwrap();
+        let before = model.checksum();
+        model.set_origin("1.2", 34, vec!["conn.log".into()]);
+        let origin =
+            (model.provenance().software.as_str(), model.provenance().trained_at, &model.provenance().sources[..]);
+        assert_eq!(origin, ("1.2", 34, &["conn.log".to_owned()][..]));
+        let bytes = model.to_bytes().unwrap();
+        assert_eq!(model.checksum().to_le_bytes(), bytes[24..32]);
+        assert_ne!(model.checksum(), before);
+    }
+
+    /// What can be changed about a model without any other part noticing, each with what is said of it.
+    #[test]
+    fn a_model_that_is_not_sound_is_refused() {
+        let model = trainer().fit().unwrap();
+        let refused = |change: fn(&mut Model)| {
+            let mut changed = model.clone();
+            change(&mut changed);
+            Model::from_bytes(&changed.to_bytes().unwrap()).err().map(|refusal| refusal.to_string())
+        };
+        assert_eq!([refused(|it| it.threshold = 0.0), refused(|it| it.threshold = 2.0)], [None, None]);
+        let of_other_features = |found| Some(Refusal::OtherSchema { found }.to_string());
+        assert_eq!(refused(|it| it.schema_version += 1), of_other_features(schema::VERSION + 1));
+        assert_eq!(refused(|it| it.schema_fingerprint ^= 1), of_other_features(schema::VERSION));
+        let not_scores: [fn(&mut Model); 3] =
+            [|it| it.threshold = -1e-6, |it| it.threshold = 2.1, |it| it.threshold = f64::NAN];
+        for change in not_scores {
+            assert!(refused(change).is_some_and(|text| text.contains("threshold")));
+        }
+        let mut bytes = bincode::serde::encode_to_vec(&model, bincode::config::standard()).unwrap();
+        bytes.push(0);
+        let longer = Model::from_bytes(&SEAL.close(&bytes)).unwrap_err();
+        assert!(longer.to_string().contains("left over"), "{longer}");
+    }
+}

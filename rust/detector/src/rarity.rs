@@ -75,3 +75,68 @@ impl Counts {
         seen.map_or(0, |at| self.counts[at].1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::schema::N_FEATURES;
+
+    const PORT: usize = Column::Port as usize;
+
+    fn with_ports(ports: impl IntoIterator<Item = u32>) -> Rarity {
+        let row = |port: u32| std::array::from_fn(|at| if at == PORT { port as f32 } else { 1.0 });
+        Rarity::count(&ports.into_iter().map(row).collect::<Vec<Row>>())
+    }
+
+    fn encoded(rarity: &Rarity, port: f32) -> Row {
+        let mut row = [1.0; N_FEATURES];
+        row[PORT] = port;
+        rarity.encode(&mut row);
+        row
+    }
+
+    #[test]
+    fn a_category_is_as_rare_as_it_was_seen() {
+        let rarity = with_ports([80, 443, 80, 80]);
+        assert!(rarity.is_sound());
+        for (port, seen, encoding) in [(80.0, 3, 6.0 / 4.0), (443.0, 1, 6.0 / 2.0), (22.0, 0, 6.0), (90.0, 0, 6.0)] {
+            assert_eq!(rarity.seen(Column::Port, port), (seen, 4), "{port}");
+            assert_eq!(encoded(&rarity, port)[PORT], on_grid(log2(encoding - 1.0)), "{port}");
+        }
+        assert_eq!(rarity.seen(Column::Duration, 80.0), (0, 4), "no category");
+        let row = encoded(&rarity, 80.0);
+        let (service, duration) = (row[Column::Service as usize], row[Column::Duration as usize]);
+        assert_eq!((service, duration), (on_grid(log2(6.0 / 5.0 - 1.0)), 1.0), "numbers stay as they are");
+    }
+
+    #[test]
+    fn the_commonest_categories_are_kept() {
+        let most = KEPT as u32;
+        let rarity = with_ports((0..=most).chain([most]));
+        assert_eq!(rarity.seen(Column::Port, most as f32).0, 2);
+        assert_eq!([most - 2, most - 1].map(|port| rarity.seen(Column::Port, port as f32).0), [1, 0]);
+        assert!(rarity.is_sound());
+    }
+
+    #[test]
+    fn counts_that_cannot_be_searched_are_unsound() {
+        let changed = |change: fn(&mut Vec<Counts>)| {
+            let mut rarity = with_ports([80, 443]);
+            change(&mut rarity.columns);
+            rarity.is_sound()
+        };
+        assert!(changed(|_| ()));
+        assert!(changed(|columns| columns[1].counts.clear()));
+        let unsound: [fn(&mut Vec<Counts>); 5] = [
+            |columns| columns[1].counts.reverse(),
+            |columns| columns[1].counts[1].0 = 80,
+            |columns| columns[1].column += 1,
+            |columns| columns.swap(0, 1),
+            |columns| columns.truncate(2),
+        ];
+        for (i, change) in unsound.into_iter().enumerate() {
+            assert!(!changed(change), "change {i}");
+        }
+    }
+}

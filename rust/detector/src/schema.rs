@@ -188,4 +188,10 @@ mod tests {
             assert!(GROUPS.iter().any(|group| group.contains(&feature.column)), "{}", feature.name);
         }
     }
+
+    /// Fails when features change. A model made before then fits no longer: raise [`VERSION`] as well.
+    #[test]
+    fn the_schema_is_that_of_its_version() {
+        assert_eq!((VERSION, fingerprint()), (1, 499_553_951_689_500_934));
+    }
 }

@@ -73,3 +73,74 @@ impl Detector {
         &self.last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ConnState, Params, Trainer};
+
+    /// Connections from one host to one service, each with more bytes.
+    fn connection(i: i64) -> Connection<'static> {
+        let mut c = Connection { ts: i * 1_000_000, conn_state: Some(ConnState::SF), ..Connection::default() };
+        (c.duration, c.orig.bytes) = (Some(1000 + i % 7 * 1000), Some(i as u64));
+        c
+    }
+
+    fn model(alerts_per_day: f64) -> Model {
+        let mut params = Params { alerts_per_day, ..Params::default() };
+        params.forest.n_trees = 17;
+        let mut trainer = Trainer::new(params);
+        (0..500).for_each(|i| trainer.observe(&connection(i)));
+        trainer.fit().unwrap()
+    }
+
+    #[test]
+    fn what_was_remembered_goes_on_whoever_remembers_it() {
+        let mut first = Detector::new(model(20.0));
+        (0..50).for_each(|i| _ = first.score(&connection(i)));
+        let (extractor, evidence) = first.memory();
+        let mut second = Detector::new(model(20.0));
+        second.remember(extractor.clone(), evidence.clone());
+        let mut third = Detector::resume(model(20.0), first.clone().into_extractor());
+        let expected = extractor.clone().extract(&connection(50));
+        for detector in [&mut first, &mut second, &mut third] {
+            let verdict = detector.score(&connection(50));
+            assert_eq!((detector.row(), verdict.score), (&expected, detector.model().score(&expected)));
+        }
+        assert_ne!(Extractor::new().extract(&connection(50)), expected);
+    }
+
+    #[test]
+    fn a_connection_that_passes_by_is_context_and_is_not_scored() {
+        let (mut scoring, mut passing) = (Detector::new(model(20.0)), Detector::new(model(20.0)));
+        for i in 0..50 {
+            _ = scoring.score(&connection(i));
+            passing.pass_by(&connection(i));
+            assert_eq!(passing.row(), scoring.row());
+        }
+        assert_ne!(passing.row(), Detector::new(model(20.0)).row());
+    }
+
+    #[test]
+    fn another_model_decides_from_then_on_and_hosts_stay_known() {
+        let mut detector = Detector::new(model(20.0));
+        (0..50).for_each(|i| _ = detector.score(&connection(i)));
+        let expected = detector.memory().0.clone().extract(&connection(50));
+        let other = model(20_000.0);
+        let threshold = other.threshold();
+        assert_ne!(detector.model().threshold(), threshold);
+        detector.replace_model(other);
+        _ = detector.score(&connection(50));
+        assert_eq!((detector.model().threshold(), detector.row()), (threshold, &expected));
+    }
+
+    #[test]
+    fn reasons_are_of_the_connection_scored_last() {
+        let mut detector = Detector::new(model(20.0));
+        let unusual = Connection { missed_bytes: 1 << 40, ..connection(500) };
+        let verdict = detector.score(&unusual);
+        let reasons = detector.reasons(&unusual, &verdict);
+        assert_eq!(reasons, detector.model().reasons(&unusual, detector.row(), None));
+        assert!(!reasons.is_empty());
+    }
+}

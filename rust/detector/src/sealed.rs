@@ -268,7 +268,9 @@ mod tests {
         assert_eq!(SEAL.open(&newer), Err(Broken::Newer { found: 4, known: 3 }));
         let older = Seal { version: 2, ..SEAL }.close(b"x");
         assert_eq!(SEAL.open(&older), Err(Broken::Older { found: 2, known: 3 }));
-        assert!(matches!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { .. })));
+        assert_eq!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { expected: 11, found: 11 }));
+        let longest = SEAL.close(&[0; 10]);
+        assert_eq!((SEAL.open(&longest), SEAL.longest()), (Ok(&[0; 10][..]), longest.len()));
     }
 
     #[test]
@@ -283,5 +285,45 @@ mod tests {
             (b"precious".into(), b"new".into())
         );
         assert!(link.symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn no_version_and_what_should_be_zero_are_something_else() {
+        assert_eq!(SEAL.open(&Seal { version: 0, ..SEAL }.close(b"x")), Err(Broken::OtherKind));
+        for at in 12..16 {
+            let mut changed = SEAL.close(b"x");
+            changed[at] = 1;
+            assert_eq!(SEAL.open(&changed), Err(Broken::OtherKind), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_payload() {
+        assert_eq!(checksum(&SEAL.close(b"hello")), XxHash3_64::oneshot(b"hello"));
+        assert_eq!(checksum(&[1; HEADER - 1]), 0, "no header");
+    }
+
+    #[test]
+    fn what_is_flushed_is_in_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut payload = Payload { file: BufWriter::new(&mut file), hash: XxHash3_64::new(), length: 0 };
+        payload.write_all(b"hello").unwrap();
+        payload.flush().unwrap();
+        assert_eq!(payload.file.get_ref().metadata().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn a_file_is_made_in_its_own_directory_or_the_error_names_that() {
+        let directory = tempfile::tempdir().unwrap();
+        replace(&directory.path().join("file"), |_| {
+            assert_eq!(directory.path().read_dir()?.count(), 1);
+            Ok(())
+        })
+        .unwrap();
+        let nowhere = directory.path().join("nowhere");
+        let missing = write(&nowhere.join("file"), b"x").unwrap_err();
+        assert_eq!(missing.to_string(), format!("there is no directory {}", nowhere.display()));
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(cannot_create(directory.path(), denied).to_string(), "permission denied");
     }
 }

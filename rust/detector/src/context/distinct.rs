@@ -72,4 +72,29 @@ mod tests {
         count(0..50, 900 * HOUR, &mut distinct);
         assert!(count(0..1, 10 * HOUR, &mut distinct) < 2.0, "the clock had run ahead");
     }
+
+    #[test]
+    fn what_both_hours_saw_counts_once() {
+        let mut distinct = Distinct::default();
+        let once = count(0..50, HOUR, &mut distinct);
+        assert_eq!(count(0..50, 2 * HOUR, &mut distinct), once);
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_by_a_day_is_believed_and_no_more() {
+        let mut distinct = Distinct::default();
+        count(0..50, 100 * HOUR, &mut distinct);
+        assert!(count(0..1, 76 * HOUR, &mut distinct) > 40.0);
+        assert!(count(0..1, 75 * HOUR, &mut distinct) < 2.0);
+    }
+
+    #[test]
+    fn estimates_are_those_of_linear_counting() {
+        let mut distinct = Distinct::default();
+        for item in 0..128 {
+            let left = (127 - item).max(1) as f32;
+            let (found, expected) = (distinct.add(item, 5), 128.0 * (128.0 / left).ln());
+            assert!((found - expected).abs() < 1e-3, "{found} for {expected}");
+        }
+    }
 }

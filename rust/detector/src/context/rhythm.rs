@@ -76,4 +76,40 @@ mod tests {
         assert_eq!(evidence([60.0]), 0.0, "one pause is no beat");
         assert_eq!(evidence([0.0; 500]), 0.0, "a burst is no beat");
     }
+
+    fn close(found: f32, expected: f32) {
+        assert!((found - expected).abs() <= 1e-5 * expected.abs(), "{found} for {expected}");
+    }
+
+    #[test]
+    fn evidence_is_as_computed_by_hand() {
+        let mut rhythm = Rhythm::default();
+        for (pause, mean, deviation) in [(10.0, 10.0, 0.0), (20.0, 15.0, 2.5), (40.0, 70.0 / 3.0, 65.0 / 9.0)] {
+            rhythm.add(pause);
+            close(rhythm.mean, mean);
+            close(rhythm.deviation, deviation);
+        }
+        // (65/9 · 3 + 3 · 70/3) / (70/3 · 6) = 55/84
+        close(rhythm.evidence(), log2(3.0 * (0.7f32 * 84.0 / 55.0).ln()));
+    }
+
+    #[test]
+    fn a_beat_is_counted_so_far_and_its_change_is_followed() {
+        let mut rhythm = Rhythm::default();
+        (0..300).for_each(|_| rhythm.add(10.0));
+        assert_eq!((rhythm.pauses, rhythm.mean, rhythm.deviation), (256.0, 10.0, 0.0));
+        // As steady as can be, beside three imagined pauses of 64.
+        close(rhythm.evidence(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
+        rhythm.add(26.0);
+        assert_eq!((rhythm.pauses, rhythm.mean, rhythm.deviation), (256.0, 11.0, 15.0 / 16.0));
+    }
+
+    #[test]
+    fn only_finite_amounts_are_sound() {
+        let sound = |pauses, mean, deviation| Rhythm { pauses, mean, deviation }.is_sound();
+        assert!(sound(0.0, 0.0, 0.0) && sound(256.0, f32::MAX, 1.0));
+        for bad in [-1.0, f32::INFINITY, f32::NAN] {
+            assert!(!sound(bad, 1.0, 1.0) && !sound(1.0, bad, 1.0) && !sound(1.0, 1.0, bad), "{bad}");
+        }
+    }
 }

@@ -232,4 +232,35 @@ mod tests {
         }
         assert!((11..=18).all(|key| table.visit(key, STALE + 11).since.is_some()));
     }
+
+    #[test]
+    fn a_clock_that_ran_ahead_by_a_day_is_believed_and_no_more() {
+        for (ahead, since) in [(STALE, 0), (STALE + 1, 10)] {
+            let mut table: Table<u32> = Table::new(3);
+            table.visit(1, 10 + ahead);
+            table.visit(1, 10);
+            assert_eq!(table.visit(1, 20).since, Some(since), "by {ahead}");
+        }
+        // The last seen of them is the last to make room, unless it was seen in a future that was none.
+        for (ahead, stays) in [(STALE, true), (STALE + 1, false)] {
+            let mut table: Table<u32> = Table::new(3);
+            for (key, last) in (1..=8).map(|key| (key, if key == 1 { 10 + ahead } else { 10 })) {
+                table.visit(key, last);
+                table.visit(key, last);
+            }
+            table.visit(11, 10);
+            assert_eq!(table.revisit(1, 10).is_some(), stays, "by {ahead}");
+        }
+    }
+
+    #[test]
+    fn only_a_visit_makes_an_entry() {
+        let mut table: Table<u32> = Table::new(3);
+        assert!(table.revisit(1, 5).is_none());
+        *table.visit(1, 5).value = 7;
+        let again = table.revisit(1, 15).unwrap();
+        assert_eq!((again.since, *again.value), (Some(10), 7));
+        assert_eq!(table.revisit(1, 18).unwrap().since, Some(3));
+        assert!(table.revisit(2, 5).is_none());
+    }
 }
