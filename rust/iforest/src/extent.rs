@@ -44,7 +44,7 @@ pub(crate) fn chance_of_parting(extents: &[Extent], row: &[f32]) -> f64 {
         let value = row[usize::from(extent.column)];
         if extent.is_beyond(value) {
             let (min, max, value) = (f64::from(extent.min), f64::from(extent.max), f64::from(value));
-            let beyond = if value < min { min - value } else { value - max };
+            let beyond = f64::max(min - value, value - max);
             sum += if beyond.is_finite() { beyond / (beyond + (max - min)) } else { 1.0 };
         }
     }

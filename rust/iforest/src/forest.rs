@@ -291,3 +291,49 @@ impl From<Forest> for Stored {
         forest.stored
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::average_path_length;
+    use crate::path_length::UNITS_PER_EDGE;
+
+    fn path_length(tree: &Tree, row: &[f32]) -> f64 {
+        fn subtree(nodes: &mut std::slice::Iter<'_, Node>, row: &[f32], depth: usize) -> f64 {
+            let node = *nodes.next().unwrap();
+            let Node::Split { feature, threshold } = node else { return f64::from(node.units(depth)) / UNITS_PER_EDGE };
+            let (left, right) = (subtree(nodes, row, depth + 1), subtree(nodes, row, depth + 1));
+            if row[usize::from(feature)] >= threshold { right } else { left }
+        }
+        subtree(&mut tree.0.iter(), row, 0)
+    }
+
+    #[test]
+    fn an_out_of_bag_score_is_that_of_the_trees_that_have_not_seen_the_row() {
+        let (mut partly, mut by_all) = (0, 0);
+        // Rows of several tasks, the last one short, and as few as each group's trees have all seen.
+        for (n_rows, n_trees, sample_size) in [(2 * ROWS_PER_TASK + 100, 40, 64), (700, 5, 256), (40, 9, 64)] {
+            let values: Vec<f32> = (0..3 * n_rows as u64).map(|i| (i * i % 1009) as f32).collect();
+            let rows = Rows::new(&values, 3).unwrap();
+            let groups = vec![vec![0], vec![1, 2]];
+            let params = Params { n_trees, sample_size, groups, emphasis: 3, ..Params::default() };
+            let fit = Forest::fit_out_of_bag(rows, &params, 11).unwrap();
+            let (forest, samples) = Forest::grow_all(rows, &params, 11).unwrap();
+            assert_eq!(fit.out_of_bag_scores.len(), n_rows);
+            for (i, score) in fit.out_of_bag_scores.into_iter().enumerate() {
+                let powers = (0..2).map(|group| {
+                    let trees = forest.stored.trees.iter().zip(&samples).skip(group).step_by(2);
+                    let unseen = trees.filter(|(_, sample)| !sample.contains(&i));
+                    let lengths: Vec<f64> = unseen.map(|(tree, _)| path_length(tree, rows.row(i))).collect();
+                    let mean = lengths.iter().sum::<f64>() / lengths.len() as f64;
+                    (-mean / average_path_length(forest.sample_size())).exp2().powi(3)
+                });
+                let mean = (powers.sum::<f64>() / 2.0).cbrt();
+                let expected = if mean.is_nan() { forest.score(rows.row(i)) } else { mean };
+                assert!((score - expected).abs() < 1e-12, "row {i} of {n_rows}: {score}, not {expected}");
+                *(if mean.is_nan() { &mut by_all } else { &mut partly }) += 1;
+            }
+        }
+        assert!(partly > 2000 && by_all > 100, "{partly} {by_all}");
+    }
+}

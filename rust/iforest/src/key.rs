@@ -30,4 +30,10 @@ mod tests {
             prop_assert_eq!(from_key(key(a)), a);
         }
     }
+
+    #[test]
+    fn both_zeros_have_one_key() {
+        assert_eq!(key(-0.0), key(0.0));
+        assert!(key(-f32::from_bits(1)) < key(0.0) && key(0.0) < key(f32::from_bits(1)));
+    }
 }

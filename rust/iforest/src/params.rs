@@ -101,4 +101,37 @@ mod tests {
         assert!(groups(&[&[0, 1], &[]]).check(3).is_err());
         assert!(groups(&[&[0, 3]]).check(3).is_err());
     }
+
+    #[test]
+    fn parameters_reach_as_far_as_they_are_said_to() {
+        let groups = |n: usize| vec![vec![0]; n];
+        let farthest =
+            Params { n_trees: 10_000, sample_size: 1 << 20, groups: groups(64), emphasis: 64, cut_beyond: true };
+        assert_eq!(farthest.check(1024), Ok(()));
+        assert!(farthest.check(1025).is_err() && farthest.check(0).is_err());
+        for beyond in [
+            Params { n_trees: 10_001, ..farthest.clone() },
+            Params { n_trees: 63, ..farthest.clone() },
+            Params { sample_size: (1 << 20) + 1, ..farthest.clone() },
+            Params { groups: groups(65), ..farthest.clone() },
+            Params { emphasis: 65, ..farthest.clone() },
+            Params { emphasis: 0, ..farthest.clone() },
+        ] {
+            assert!(beyond.check(1024).is_err(), "{beyond:?}");
+        }
+        let nearest = Params { n_trees: 1, sample_size: 2, groups: groups(1), emphasis: 1, cut_beyond: false };
+        assert_eq!(nearest.check(1), Ok(()));
+    }
+
+    #[test]
+    fn columns_take_turns_at_the_head() {
+        let columns = |groups: &[&[u16]], tree| {
+            let groups = groups.iter().map(|group| group.to_vec()).collect();
+            Params { groups, ..Params::default() }.columns(tree, 3)
+        };
+        let all: Vec<_> = (0..4).map(|tree| columns(&[], tree)).collect();
+        assert_eq!(all, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+        let grouped: Vec<_> = (0..6).map(|tree| columns(&[&[2, 0], &[1]], tree)).collect();
+        assert_eq!(grouped, [&[2, 0][..], &[1], &[0, 2], &[1], &[2, 0], &[1]]);
+    }
 }

@@ -233,7 +233,9 @@ mod tests {
     use super::*;
     use crate::extent::extents;
     use crate::grow::grow;
+    use crate::path_length::leaf_units;
     use crate::random::Random;
+    use crate::tree::Node;
     use proptest::prelude::*;
 
     /// The same forest with no group stepped.
@@ -244,6 +246,30 @@ mod tests {
             Group { paths: Paths::Walked(Walk::new(&trees, n_features)), ..group }
         });
         Scorer { groups: groups.collect(), ..*scorer }
+    }
+
+    #[test]
+    fn an_emphasis_of_2_is_the_root_mean_square() {
+        let mean = Mean { emphasis: 2.0, exponent_per_edge: -1.0 };
+        for i in 1..100 {
+            let powers = [f64::from(i) / 100.0, 0.3, 0.7];
+            let root = (powers.iter().sum::<f64>() / 3.0).sqrt();
+            assert_eq!(mean.of(powers.into_iter()).to_bits(), root.to_bits());
+        }
+    }
+
+    #[test]
+    fn the_score_of_one_group_is_its_own_to_the_last_bit_whatever_the_emphasis() {
+        for i in 1..100 {
+            let sample_size = 2 + i;
+            let tree = Tree(vec![Node::Leaf { size: i as u32 }]);
+            let score = libm::exp2(f64::from(leaf_units(0, i)) / UNITS_PER_EDGE / -average_path_length(sample_size));
+            for emphasis in [1, 2, 7] {
+                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], sample_size, emphasis);
+                assert!((scorer.score(&[0.0]) - score).abs() < 1e-15);
+                assert_eq!(scorer.score(&[0.0]).to_bits(), scorer.group_scores(&[0.0])[0].to_bits());
+            }
+        }
     }
 
     fn value() -> impl Strategy<Value = f32> {

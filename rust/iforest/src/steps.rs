@@ -140,12 +140,12 @@ fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
                 let cut = key(threshold).clamp(from, to);
                 places.extend([(depth + 1, cut, to), (depth + 1, from, cut)]);
             }
-            leaf if from < to => {
+            leaf => {
+                // Where no key gets, the next leaf begins at the same one and takes the change back.
                 let units = i64::from(leaf.units(depth));
                 changes.push((from, units - before));
                 before = units;
             }
-            _ => {}
         }
     }
 }
@@ -201,6 +201,24 @@ mod tests {
                 prop_assert_eq!(steps.units(&[0.0, x]), walk.units(&[0.0, x]), "{}", x);
                 let all_beyond = *seen[step].get_or_insert(beyond(x));
                 prop_assert_eq!(all_beyond, beyond(x), "{}", x);
+            }
+        }
+    }
+
+    #[test]
+    fn a_grid_knows_where_evenly_spaced_steps_begin() {
+        for (low, n) in [(0, 2), (-40, 60), (7, 300)] {
+            let begins: Vec<f32> =
+                [f32::NAN, f32::NEG_INFINITY].into_iter().chain((low..low + n).map(|x| x as f32)).collect();
+            let grid = Grid::new(&begins).unwrap();
+            for (step, &begin) in begins.iter().enumerate().skip(2) {
+                let first = grid.first[grid.cell(begin)] as usize;
+                assert!(first < step && step <= first + 2, "{begin}: {first}, {step}");
+            }
+            let cells: Vec<_> = begins[2..].iter().map(|&begin| grid.cell(begin)).collect();
+            assert!(cells.is_sorted_by(|a, b| a < b));
+            for (beyond, cell) in [(f32::NAN, 0), (f32::MIN, 0), (f32::MAX, cells[cells.len() - 1])] {
+                assert_eq!(grid.cell(beyond), cell);
             }
         }
     }

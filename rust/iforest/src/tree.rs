@@ -116,12 +116,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_is_as_high_as_its_deepest_leaf_on_either_side() {
+        for nodes in [[SPLIT, SPLIT, LEAF, LEAF, LEAF], [SPLIT, LEAF, SPLIT, LEAF, LEAF]] {
+            assert_eq!(Tree(nodes.to_vec()).height(), 2);
+        }
+        assert_eq!(Tree(vec![LEAF]).height(), 0);
+    }
+
+    #[test]
     fn broken_trees_are_refused() {
         for nodes in [&[][..], &[SPLIT], &[SPLIT, LEAF], &[LEAF, LEAF], &[SPLIT, LEAF, LEAF, LEAF]] {
             assert!(matches!(check(nodes, 4), Err(InvalidForest::Structure { .. })), "{nodes:?}");
         }
-        let too_deep = [SPLIT, SPLIT, LEAF, LEAF, LEAF];
-        assert!(matches!(check(&too_deep, 2), Err(InvalidForest::Structure { .. })));
+        for too_deep in [[SPLIT, SPLIT, LEAF, LEAF, LEAF], [SPLIT, LEAF, SPLIT, LEAF, LEAF]] {
+            assert!(matches!(check(&too_deep, 2), Err(InvalidForest::Structure { .. })));
+        }
         let strange_column = [Node::Split { feature: 1, threshold: 0.0 }, LEAF, LEAF];
         assert!(matches!(check(&strange_column, 2), Err(InvalidForest::Feature { .. })));
         let endless = [Node::Split { feature: 0, threshold: f32::NAN }, LEAF, LEAF];

@@ -67,6 +67,7 @@ mod tests {
     use super::*;
     use crate::grow::grow;
     use crate::random::Random;
+    use crate::tree::Node;
     use proptest::prelude::*;
 
     fn value() -> impl Strategy<Value = f32> {
@@ -77,27 +78,43 @@ mod tests {
         ]
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn complete_trees_are_walked_by_the_instructions_there_are() {
+        let leaf = Node::Leaf { size: 1 };
+        let cut = |feature| Tree(vec![Node::Split { feature, threshold: 1.0 }, leaf, leaf]);
+        let trees: Vec<Tree> = (0..33).map(cut).collect();
+        let walk = |width| Walk::new(&trees[..width].iter().collect::<Vec<_>>(), width);
+        let (avx2, avx512) = (is_x86_feature_detected!("avx2"), is_x86_feature_detected!("avx512f"));
+        for (width, blocks) in [(1, avx2 || avx512), (8, avx2 || avx512), (9, avx512), (32, avx512)] {
+            assert_eq!(matches!(walk(width), Walk::Blocks(_)), blocks, "{width}");
+            assert_eq!(matches!(walk(width), Walk::Compact(_)), !blocks, "{width}");
+        }
+        assert!(matches!(walk(33), Walk::General(_)));
+    }
+
     proptest! {
         #[test]
         fn every_walk_agrees_to_the_last_bit(
-            values in prop::collection::vec(value(), 4 * 2..4 * 300),
-            probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
+            width in prop_oneof![2 => Just(4), 1 => Just(12), 1 => Just(32)],
+            values in prop::collection::vec(value(), 32 * 2..4 * 300),
+            probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 160),
             n_trees in 1..40usize,
             seed: u64,
         ) {
-            let rows = Rows::new(&values[..values.len() / 4 * 4], 4).unwrap();
+            let rows = Rows::new(&values[..values.len() / width * width], width).unwrap();
             let mut random = Random::new(seed);
             let trees: Vec<Tree> = (0..n_trees)
-                .map(|_| grow(rows, &random.subset(rows.len(), 256), (0..4).collect(), &mut random))
+                .map(|_| grow(rows, &random.subset(rows.len(), 256), (0..width as u16).collect(), &mut random))
                 .collect();
             let trees: Vec<&Tree> = trees.iter().collect();
             let general = general::General::new(&trees);
             let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
-            let Some(complete) = Complete::new(&trees, 4, height) else { return Ok(()) };
+            let Some(complete) = Complete::new(&trees, width, height) else { return Ok(()) };
             let mut walks = vec![Walk::Compact(compact::Compact::new(complete))];
             #[cfg(target_arch = "x86_64")]
-            walks.extend(x86::Blocks::all(&Complete::new(&trees, 4, MAX_HEIGHT).unwrap()).map(Walk::Blocks));
-            let probes = Rows::new(&probes, 4).unwrap();
+            walks.extend(x86::Blocks::all(&Complete::new(&trees, width, MAX_HEIGHT).unwrap()).map(Walk::Blocks));
+            let probes = Rows::new(&probes[..160 / width * width], width).unwrap();
             for rows in [rows, probes] {
                 for walk in &walks {
                     let mut batch = vec![0; rows.len()];

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use iforest::{FitError, Forest, InvalidForest, Params, Part, Rows};
+use iforest::{Extent, FitError, Forest, ForestParts, InvalidForest, Params, Part, Rows};
 use proptest::prelude::*;
 
 fn config() -> bincode::config::Configuration {
@@ -48,6 +48,7 @@ proptest! {
         let again = Forest::from_parts(&forest.to_parts()).unwrap();
         prop_assert_eq!(again.to_parts(), forest.to_parts());
         prop_assert!(again.is_imported() && !forest.is_imported());
+        prop_assert_eq!(forest.to_parts().average_path_length(), iforest::average_path_length(forest.sample_size()));
         let (again, _): (Forest, _) = bincode::serde::decode_from_slice(&stored(&again), config()).unwrap();
         for row in rows.iter().chain([&[f32::INFINITY, 1e9, f32::NAN][..]]) {
             prop_assert_eq!(forest.score(row).to_bits(), again.score(row).to_bits());
@@ -238,15 +239,23 @@ fn bad_input_is_refused_with_its_place() {
         infinite.to_string(),
         "row 1, column 1 is infinite; give a finite number, or NaN where the value is missing"
     );
+    let values = [1.0, 2.0, 3.0, 4.0, 5.0, f32::NAN, 7.0, f32::INFINITY, f32::INFINITY];
+    assert_eq!(fit(&values, 3).unwrap_err(), FitError::Infinite { row: 2, column: 1 });
     let wide = vec![0.0; 2 * 1025];
     assert!(matches!(fit(&wide, 1025).unwrap_err(), FitError::Parameter { name: "number of columns", .. }));
+}
+
+#[test]
+fn rows_know_how_many_they_are() {
+    let (none, two) = (Rows::new(&[], 3).unwrap(), Rows::new(&[1.0; 6], 3).unwrap());
+    assert_eq!((none.len(), none.is_empty(), two.len(), two.is_empty()), (0, true, 2, false));
 }
 
 #[test]
 fn parts_are_checked() {
     let values: Vec<f32> = (0..40).map(|i| (i * i % 17) as f32).collect();
     let good = Forest::fit(Rows::new(&values, 2).unwrap(), &params(3, 16), 7).unwrap().to_parts();
-    let broken = |change: fn(&mut iforest::ForestParts)| {
+    let broken = |change: fn(&mut ForestParts)| {
         let mut parts = good.clone();
         change(&mut parts);
         Forest::from_parts(&parts).unwrap_err()
@@ -257,4 +266,65 @@ fn parts_are_checked() {
     assert!(matches!(structure, InvalidForest::Structure { tree: 2, .. }), "{structure}");
     let bound = broken(|parts| parts.n_features = usize::MAX);
     assert!(matches!(bound, InvalidForest::Bound { .. }), "{bound}");
+}
+
+#[test]
+fn every_bound_of_a_forest_is_within_it() {
+    let checked = |n_features, sample_size, n_trees, n_groups, emphasis| {
+        let trees = vec![vec![Part::Leaf { path_length: 255.0 }]; n_trees];
+        let parts = ForestParts { n_features, sample_size, n_groups, emphasis, extents: Vec::new(), trees };
+        Forest::from_parts(&parts)
+    };
+    for (n_features, sample_size, n_trees, n_groups, emphasis) in
+        [(1, 2, 1, 1, 1), (1024, 1 << 20, 10_000, 64, 64), (3, 5, 7, 7, 9)]
+    {
+        let forest = checked(n_features, sample_size, n_trees, n_groups, emphasis).unwrap();
+        assert_eq!((forest.n_features(), forest.sample_size(), forest.n_trees()), (n_features, sample_size, n_trees));
+    }
+    let refused = |n_features, sample_size, n_trees, n_groups, emphasis, what: &str| {
+        let error = checked(n_features, sample_size, n_trees, n_groups, emphasis).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("the forest's {what} is ")), "{error}");
+    };
+    refused(0, 2, 1, 1, 1, "number of columns");
+    refused(1025, 2, 1, 1, 1, "number of columns");
+    refused(1, 1, 1, 1, 1, "sample size");
+    refused(1, (1 << 20) + 1, 1, 1, 1, "sample size");
+    refused(1, 2, 0, 1, 1, "number of trees");
+    refused(1, 2, 10_001, 1, 1, "number of trees");
+    refused(1, 2, 1, 0, 1, "number of groups");
+    refused(1, 2, 2, 3, 1, "number of groups");
+    refused(1, 2, 65, 65, 1, "number of groups");
+    refused(1, 2, 1, 1, 0, "emphasis");
+    refused(1, 2, 1, 1, 65, "emphasis");
+}
+
+#[test]
+fn ranges_are_those_of_columns_that_rows_have() {
+    let checked = |extents: Vec<Vec<(u16, f32, f32)>>| {
+        let extent = |(column, min, max)| Extent { column, min, max };
+        let extents = extents.into_iter().map(|group| group.into_iter().map(extent).collect()).collect();
+        let trees = vec![vec![Part::Leaf { path_length: 0.0 }]; 2];
+        Forest::from_parts(&ForestParts { n_features: 3, sample_size: 2, n_groups: 2, emphasis: 1, extents, trees })
+    };
+    let good = (2, -1.0, -1.0);
+    assert!(checked(vec![]).is_ok() && checked(vec![vec![good], vec![]]).is_ok());
+    for groups in [1, 3] {
+        let error = checked(vec![vec![good]; groups]).unwrap_err();
+        assert!(matches!(error, InvalidForest::Bound { value, min: 2, max: 2, .. } if value == groups), "{error}");
+    }
+    let error = checked(vec![vec![good], vec![(3, -1.0, 1.0)]]).unwrap_err();
+    assert!(matches!(error, InvalidForest::Bound { value: 3, min: 0, max: 2, .. }), "{error}");
+    for (min, max) in [(1.0, 0.5), (f32::NEG_INFINITY, 1.0), (1.0, f32::INFINITY), (f32::NAN, 1.0), (1.0, f32::NAN)] {
+        assert_eq!(checked(vec![vec![], vec![(1, min, max)]]).unwrap_err(), InvalidForest::Range { column: 1 });
+    }
+}
+
+#[test]
+fn parts_name_the_path_that_is_no_number_of_edges() {
+    let split = Part::Split { feature: 0, threshold: 1.0 };
+    for path_length in [-1.0, 255.000_001, f64::NAN, f64::INFINITY] {
+        let trees = vec![vec![split, Part::Leaf { path_length: 1.0 }, Part::Leaf { path_length }]];
+        let parts = ForestParts { n_features: 1, sample_size: 2, n_groups: 1, emphasis: 1, extents: vec![], trees };
+        assert_eq!(Forest::from_parts(&parts).unwrap_err(), InvalidForest::PathLength { tree: 0, node: 2 });
+    }
 }
