@@ -233,7 +233,6 @@ mod tests {
     use super::*;
     use crate::extent::extents;
     use crate::grow::grow;
-    use crate::path_length::leaf_units;
     use crate::random::Random;
     use crate::tree::Node;
     use proptest::prelude::*;
@@ -259,13 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_of_one_power_is_itself_to_the_last_bit() {
+        let mean = Mean { emphasis: 1.0, exponent_per_edge: -1.0 };
+        for power in (1..1000).map(|i| f64::from(i) / 1000.0) {
+            assert_eq!(mean.of(std::iter::once(power)).to_bits(), power.to_bits());
+        }
+    }
+
+    #[test]
     fn the_score_of_one_group_is_its_own_to_the_last_bit_whatever_the_emphasis() {
         for i in 1..100 {
-            let sample_size = 2 + i;
-            let tree = Tree(vec![Node::Leaf { size: i as u32 }]);
-            let score = libm::exp2(f64::from(leaf_units(0, i)) / UNITS_PER_EDGE / -average_path_length(sample_size));
+            let units = i * 40_000_001;
+            let tree = Tree(vec![Node::End { units }]);
+            let score = libm::exp2(f64::from(units) / UNITS_PER_EDGE / -average_path_length(256));
             for emphasis in [1, 2, 7] {
-                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], sample_size, emphasis);
+                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], 256, emphasis);
                 assert!((scorer.score(&[0.0]) - score).abs() < 1e-15);
                 assert_eq!(scorer.score(&[0.0]).to_bits(), scorer.group_scores(&[0.0])[0].to_bits());
             }

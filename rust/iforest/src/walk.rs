@@ -83,14 +83,22 @@ mod tests {
     fn complete_trees_are_walked_by_the_instructions_there_are() {
         let leaf = Node::Leaf { size: 1 };
         let cut = |feature| Tree(vec![Node::Split { feature, threshold: 1.0 }, leaf, leaf]);
-        let trees: Vec<Tree> = (0..33).map(cut).collect();
+        let trees: Vec<Tree> = (0..32).map(cut).collect();
         let walk = |width| Walk::new(&trees[..width].iter().collect::<Vec<_>>(), width);
         let (avx2, avx512) = (is_x86_feature_detected!("avx2"), is_x86_feature_detected!("avx512f"));
         for (width, blocks) in [(1, avx2 || avx512), (8, avx2 || avx512), (9, avx512), (32, avx512)] {
             assert_eq!(matches!(walk(width), Walk::Blocks(_)), blocks, "{width}");
             assert_eq!(matches!(walk(width), Walk::Compact(_)), !blocks, "{width}");
         }
-        assert!(matches!(walk(33), Walk::General(_)));
+    }
+
+    #[test]
+    fn trees_too_high_or_too_wide_for_a_complete_layout_are_walked_as_any() {
+        let cut = Node::Split { feature: 0, threshold: 1.0 };
+        for (height, width, general) in [(8, 32, false), (9, 1, true), (8, 33, true)] {
+            let tree = Tree([vec![cut; height], vec![Node::Leaf { size: 1 }; height + 1]].concat());
+            assert_eq!(matches!(Walk::new(&[&tree], width), Walk::General(_)), general, "{height}, {width}");
+        }
     }
 
     proptest! {

@@ -68,7 +68,9 @@ proptest! {
         params.groups = vec![vec![0], vec![1, 2], vec![2]];
         (params.emphasis, params.cut_beyond) = (2, cut_beyond);
         let forest = Forest::fit(rows, &params, seed).unwrap();
-        for (column, score) in forest.scores_without(&row, &usual).into_iter().enumerate() {
+        let scores = forest.scores_without(&row, &usual);
+        prop_assert_eq!(scores.len(), 3);
+        for (column, score) in scores.into_iter().enumerate() {
             let mut other = row.clone();
             other[column] = usual[column];
             prop_assert_eq!(score.to_bits(), forest.score(&other).to_bits());
@@ -249,6 +251,7 @@ fn bad_input_is_refused_with_its_place() {
 fn rows_know_how_many_they_are() {
     let (none, two) = (Rows::new(&[], 3).unwrap(), Rows::new(&[1.0; 6], 3).unwrap());
     assert_eq!((none.len(), none.is_empty(), two.len(), two.is_empty()), (0, true, 2, false));
+    assert_eq!(Rows::new(&[], 0).unwrap_err(), FitError::Shape { values: 0, n_features: 0 });
 }
 
 #[test]
