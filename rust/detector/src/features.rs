@@ -113,6 +113,7 @@ mod tests {
     fn services_are_a_set() {
         assert_eq!(service_identity(b"ssl,http"), service_identity(b"http,ssl"));
         assert_ne!(service_identity(b"ssl"), service_identity(b"http"));
+        assert_ne!(service_identity(b"ssl"), service_identity(b"dns"));
         assert_ne!(service_identity(b"ssl"), 0.0);
     }
 

@@ -394,6 +394,7 @@ mod tests {
     #[test]
     fn what_surprises_is_told_by_the_calibration() {
         let model = trainer().fit().unwrap();
+        assert_eq!(model.calibration().len(), 2000);
         let bytes = model.to_bytes().unwrap();
         let (low, high) = (model.surprise(0.3), model.surprise(0.999));
         assert!(low < 1.0 && (high - libm::logf(2001.0)).abs() < 1e-3, "{low} and {high}");

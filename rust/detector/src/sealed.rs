@@ -158,7 +158,7 @@ impl Seal {
 
 /// The checksum that the header of a model, a sample or a state holds; 0 where there is no header.
 pub fn checksum(bytes: &[u8]) -> u64 {
-    bytes.get(24..HEADER).unwrap_or_default().iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+    bytes.get(24..HEADER).and_then(<[u8]>::first_chunk).map_or(0, |sum| u64::from_le_bytes(*sum))
 }
 
 /// The temporary names of files that are being written. What bears one and is written by nobody was left by a process that
