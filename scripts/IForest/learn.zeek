@@ -353,7 +353,8 @@ event take_turn(chain: count)
 
 		claim_state();
 
-		if ( clock() - last_save >= save_interval || last_save > clock() )
+		# A disk that hangs is to hold up one copy of what is saved, not one more each time.
+		if ( ! __busy() && (clock() - last_save >= save_interval || last_save > clock()) )
 			save();
 
 		hook each_turn();

@@ -1,6 +1,7 @@
 //! Work that takes longer than packets can wait: fits and writes to disk, one after the other on a thread beside Zeek's.
 //!
-//! Results are asked for, never pushed: the main thread takes them when it likes.
+//! Results are asked for, never pushed: the main thread takes them when it likes. A disk that hangs holds up the jobs
+//! after it, and no packet.
 //!
 //! The thread is the same for all jobs: glibc gives each of the threads that come and go an arena of its own, up to eight a
 //! core, and every one of them keeps the 7 MB that a fit or a write has taken for a moment.

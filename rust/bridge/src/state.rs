@@ -36,7 +36,7 @@ impl Claim {
     }
 }
 
-/// Writes models, by several threads, such that a newer one is never replaced by an older one.
+/// Writes models, from whichever thread, such that a newer one is never replaced by an older one.
 #[derive(Default)]
 pub(crate) struct ModelFile {
     /// What was written last: where, and which version.

@@ -60,15 +60,6 @@ impl Memory {
         Some((extractor, Evidence::from_kept(self.evidence)?))
     }
 
-    /// The bytes of its file.
-    ///
-    /// # Errors
-    /// What could not be encoded, for which only lack of memory should be a cause.
-    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        let payload = bincode::serde::encode_to_vec((schema::fingerprint(), self), bincode::config::standard());
-        Ok(SEAL.close(&payload.map_err(io::Error::other)?))
-    }
-
     /// Writes its file: the old one or the new one is there at any time, never a part.
     ///
     /// # Errors
@@ -117,6 +108,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -140,13 +133,23 @@ mod tests {
         Memory { drift: vec![[3; _], [5; _]], version: 9, ..Memory::new(&extractor(), &Evidence::new()) }
     }
 
+    /// The file of it.
+    fn file() -> &'static [u8] {
+        static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("memory");
+            memory().save(&path).unwrap();
+            std::fs::read(path).unwrap()
+        });
+        &FILE
+    }
+
     #[test]
     fn what_was_seen_before_a_restart_counts_after_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory");
         let memory = memory();
         memory.save(&path).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), memory.to_bytes().unwrap());
         let again = Memory::load(&path, &Trust::default()).unwrap();
         assert_eq!((&again.drift, again.version), (&memory.drift, 9));
         let (mut same, mut anew) = (extractor(), Extractor::new());
@@ -167,8 +170,7 @@ mod tests {
             let text = Memory::load(&path, &Trust::default()).unwrap_err().to_string();
             text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
         };
-        let whole = memory().to_bytes().unwrap();
-        assert!(refusal(&whole[..1000]).starts_with("is damaged: its payload has"));
+        assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
         assert_eq!(refusal(b"#separator"), "is something else");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
         assert_eq!(refusal(&SEAL.close(&other)), "is of another version of the features");
@@ -182,7 +184,7 @@ mod tests {
         fn no_bytes_do_harm(bytes: Vec<u8>, at in 8usize..4000, change: u8) {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("memory");
-            let mut payload = SEAL.open(&memory().to_bytes().unwrap()).unwrap().to_vec();
+            let mut payload = SEAL.open(file()).unwrap().to_vec();
             let n = payload.len();
             payload[at % n] ^= change;
             // Behind a checksum that holds.

@@ -101,7 +101,8 @@ fn inspect_reads_a_state_directory() {
     assert!(dir.ok("inspect state/manager/sample").contains("300 rows"));
     let mut memory = Memory::new(&Extractor::new(), &Evidence::new());
     memory.version = 1_700_000_000_000_000;
-    dir.write("state/worker-2/memory", memory.to_bytes().unwrap());
+    fs::create_dir_all(dir.path("state/worker-2")).unwrap();
+    memory.save(&dir.path("state/worker-2/memory")).unwrap();
     let text = dir.ok("inspect state");
     let line = text.split_once("state/worker-2\n  memory  ").unwrap().1;
     assert!(line.contains("with scores by the model of") && line.contains("2023-11-14 22:13:20 UTC"), "{line}");

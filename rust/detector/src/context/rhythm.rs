@@ -10,8 +10,6 @@ const MEMORY: f32 = 16.0;
 const ENOUGH: f32 = 256.0;
 /// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a rhythm.
 const RANDOM: f32 = 0.7;
-/// Steadier than this no clock on a network looks.
-const STEADIEST: f32 = 0.02;
 
 /// The running mean of the pauses and of their deviation from it, in seconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -47,11 +45,8 @@ impl Rhythm {
         } else {
             (self.deviation * known + 3.0 * self.mean) / (self.mean * (known + 3.0))
         };
-        // Hardly any service beats: the logarithm is rarely asked for.
-        if unsteadiness >= RANDOM {
-            return 0.0;
-        }
-        log2(self.pauses * -libm::logf(unsteadiness.max(STEADIEST) / RANDOM))
+        // Hardly any service beats: the logarithm is rarely asked for. Numbers of a file may be too large to be compared.
+        if unsteadiness < RANDOM { log2(self.pauses * -libm::logf(unsteadiness / RANDOM)) } else { 0.0 }
     }
 }
 
@@ -102,6 +97,12 @@ mod tests {
         close(rhythm.evidence(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
         rhythm.add(26.0);
         assert_eq!((rhythm.pauses, rhythm.mean, rhythm.deviation), (256.0, 11.0, 15.0 / 16.0));
+    }
+
+    #[test]
+    fn amounts_too_large_to_compare_are_no_beat() {
+        let largest = Rhythm { pauses: 256.0, mean: f32::MAX, deviation: f32::MAX };
+        assert_eq!(largest.evidence(), 0.0);
     }
 
     #[test]

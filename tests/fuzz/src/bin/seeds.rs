@@ -46,9 +46,9 @@ fn main() -> io::Result<()> {
     log::connections(LOG, |connection| {
         let row = extractor.extract(connection);
         learner::learn(&mut uniform, connection, &row, false, i64::MAX);
-        learner::learn(&mut recent, connection, &row, n % 50 == 0, i64::MAX);
+        learner::learn(&mut recent, connection, &row, n.is_multiple_of(50), i64::MAX);
         let bytes = from_connection(connection);
-        if n % 40 == 0 {
+        if n.is_multiple_of(40) {
             // Corpora are for the fuzzer: a file that is missing from one shows nowhere else.
             let _ = put("features", &format!("{n}"), &bytes);
             let _ = put("detector", &format!("{n}"), &sequence);
@@ -60,9 +60,10 @@ fn main() -> io::Result<()> {
     });
     let mut memory = Memory::new(&extractor, &Evidence::new());
     memory.drift = vec![[3; _], [u64::MAX; _]];
-    let bytes = memory.to_bytes().map_err(io::Error::other)?;
-    put("memory", "file", &bytes)?;
-    put("memory", "payload", &bytes[HEADER..])?;
+    fs::create_dir_all(directory.join("memory"))?;
+    let file = directory.join("memory/file");
+    memory.save(&file).map_err(io::Error::other)?;
+    put("memory", "payload", &fs::read(&file)?[HEADER..])?;
     for (name, reservoir) in [("uniform", &uniform), ("recent", &recent)] {
         let bytes = reservoir.to_bytes();
         put("sample", &format!("file-{name}"), &bytes)?;
