@@ -171,4 +171,26 @@ mod tests {
         let raised = baseline().raise(0.4, &row);
         assert!((0.999..=1.0).contains(&raised), "{raised}");
     }
+
+    #[test]
+    fn a_record_is_measured_against_the_range_of_training() {
+        let baseline = Baseline::new(&[[10.0; N_FEATURES], [20.0; N_FEATURES]]);
+        let beyond = |value| baseline.beyond(Column::Port, value);
+        assert_eq!((beyond(20.0), beyond(30.0), beyond(f32::INFINITY)), (0.0, 0.5, 1.0));
+    }
+
+    #[test]
+    fn only_finite_numbers_that_rise_for_every_feature_are_sound() {
+        assert!(baseline().is_sound());
+        let changed = |change: fn(&mut Vec<Usual>)| {
+            let mut baseline = baseline();
+            change(&mut baseline.columns);
+            baseline.is_sound()
+        };
+        assert!(!changed(|columns| columns[3].highest = f32::INFINITY));
+        assert!(!changed(|columns| columns[3].lowest = f32::NAN));
+        assert!(!changed(|columns| columns[N_FEATURES - 1].median = 10.5));
+        assert!(!changed(|columns| _ = columns.pop()));
+        assert!(!changed(|columns| columns.push(Usual::default())));
+    }
 }

@@ -173,3 +173,174 @@ impl Evidence {
         self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Params, Trainer};
+
+    const DAY: i64 = super::DAY as i64;
+
+    /// A model of 2000 connections that all differ, a day's.
+    fn model(alerts_per_day: f64) -> Model {
+        let mut params = Params { alerts_per_day, ..Params::default() };
+        params.forest.n_trees = 17;
+        let mut trainer = Trainer::new(params);
+        for i in 0..2000 {
+            let duration = Some(i * 7919 % 90_001);
+            trainer.observe(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
+        }
+        trainer.fit().unwrap()
+    }
+
+    fn keys(service: u64) -> Keys {
+        Keys { orig: 1, resp: 2, service }
+    }
+
+    fn sum(evidence: &Evidence, service: u64) -> Sum {
+        // A visit leaves its time.
+        evidence.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
+    }
+
+    #[test]
+    fn the_ration_is_a_share_of_the_alerts() {
+        assert_eq!((sustained_per_day(50.0), sustained_per_day(1000.0)), (5.0, 10.0));
+    }
+
+    #[test]
+    fn what_is_sustained_passes_any_threshold_and_ranks_halfway_to_one() {
+        let own = Verdict { score: 0.6, anomalous: true, sustained: None };
+        assert!(own.passes(0.6) && !own.passes(0.61));
+        assert_eq!(own.rank(), 0.6);
+        let sustained = Verdict { sustained: Some(7), ..own };
+        assert!(sustained.passes(0.6) && sustained.passes(0.99));
+        assert_eq!(sustained.rank(), 0.8);
+    }
+
+    #[test]
+    fn what_surprises_on_average_adds_nothing() {
+        let mut evidence = Evidence::new();
+        assert_eq!(evidence.surplus(66.0), 66.0 - 2.0 - ALLOWANCE);
+        assert_eq!((evidence.average, evidence.averaged), (2.0, 1.0));
+        assert_eq!(evidence.surplus(2.0), -ALLOWANCE);
+        // An average below that of training counts as that.
+        let mut evidence = Evidence::new();
+        assert_eq!(evidence.surplus(0.0), -1.0 - ALLOWANCE);
+        let mut evidence = Evidence { averaged: AVERAGED, ..Evidence::new() };
+        assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
+        assert_eq!(evidence.averaged, AVERAGED);
+    }
+
+    #[test]
+    fn the_ration_grows_with_the_time_of_connections_to_some_days_of_it() {
+        for (per_day, most) in [(0.1, 1.0), (2.0, 5.0), (9.0, 10.0)] {
+            let mut evidence = Evidence::new();
+            evidence.hand_out(per_day, 0);
+            assert_eq!(evidence.ration, most);
+            evidence.ration = 0.0;
+            evidence.hand_out(per_day, 1000 * DAY);
+            assert_eq!(evidence.ration, most);
+        }
+        let mut evidence = Evidence { until: Some(0), ..Evidence::new() };
+        let mut after = |now, ration, until| {
+            evidence.hand_out(2.0, now);
+            assert_eq!((evidence.ration, evidence.until), (ration, Some(until)));
+        };
+        after(DAY, 2.0, DAY);
+        after(DAY + DAY / 2, 3.0, DAY + DAY / 2);
+        // Out of order, by a day at most; a clock that is further back than that was wrong before.
+        after(DAY, 3.0, DAY + DAY / 2);
+        after(DAY / 2, 3.0, DAY + DAY / 2);
+        after(DAY / 2 - 1, 3.0, DAY / 2 - 1);
+    }
+
+    #[test]
+    fn what_is_a_little_unusual_adds_up_and_is_told_of_once() {
+        let model = model(20.0);
+        let unusual = model.threshold() - 1e-6;
+        let surprise = model.surprise(unusual);
+        assert!(surprise > 4.0, "{surprise}");
+        let (mut evidence, mut twin) = (Evidence::new(), Evidence::new());
+        let (mut expected, mut connections) = (0.0, 0);
+        while expected < LIMIT {
+            let before = evidence.add_by(&model, 0, &keys(7), unusual);
+            expected += twin.surplus(surprise);
+            connections += 1;
+            assert_eq!(sum(&evidence, 7).sum, expected);
+            let sustained = (expected >= LIMIT).then_some(connections);
+            assert_eq!(before, Verdict { score: unusual, anomalous: sustained.is_some(), sustained });
+        }
+        assert!(connections > 4, "{connections}");
+        assert_eq!(evidence.ration, 4.0);
+        let own = Verdict { score: unusual, anomalous: false, sustained: None };
+        assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual), own);
+        assert_eq!(evidence.ration, 4.0);
+    }
+
+    #[test]
+    fn sums_fade_in_a_day_and_fall_with_what_is_usual() {
+        let model = model(20.0);
+        let unusual = model.threshold() - 1e-6;
+        let mut evidence = Evidence::new();
+        evidence.add_by(&model, DAY, &keys(7), unusual);
+        evidence.add_by(&model, DAY, &keys(7), unusual);
+        let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
+        evidence.add_by(&model, 2 * DAY, &keys(7), unusual);
+        let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprise(unusual));
+        assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 3));
+        // What is usual takes from a sum that there is, makes none, and ends it at nothing.
+        let before = sum(&evidence, 7).sum;
+        let mut twin = evidence.clone();
+        evidence.add_by(&model, 2 * DAY, &keys(7), 0.0);
+        assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprise(0.0)));
+        evidence.add_by(&model, 2 * DAY, &keys(8), 0.0);
+        assert!(evidence.services.revisit(8, 2 * DAY).is_none());
+        for _ in 0..20 {
+            evidence.add_by(&model, 2 * DAY, &keys(7), 0.0);
+        }
+        let Sum { sum, connections, told } = sum(&evidence, 7);
+        assert_eq!((sum, connections, told), (0.0, 0, false));
+    }
+
+    #[test]
+    fn what_is_anomalous_itself_or_over_the_ration_waits() {
+        let model = model(20.0);
+        let (unusual, anomalous) = (model.threshold() - 1e-6, model.threshold());
+        let mut evidence = Evidence::new();
+        for _ in 0..100 {
+            let own = Verdict { score: anomalous, anomalous: true, sustained: None };
+            assert_eq!(evidence.add_by(&model, 0, &keys(7), anomalous), own);
+        }
+        assert!(!sum(&evidence, 7).told && sum(&evidence, 7).sum > LIMIT);
+        evidence.ration = 0.99;
+        assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual).sustained, None);
+        evidence.ration = 1.0;
+        assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual).sustained, Some(102));
+        assert_eq!(evidence.ration, 0.0);
+    }
+
+    #[test]
+    fn with_no_alerts_a_day_nothing_adds_up() {
+        let mut evidence = Evidence::new();
+        evidence.add_by(&model(0.0), DAY, &keys(7), 0.9);
+        assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
+    }
+
+    #[test]
+    fn what_is_kept_is_evidence_again_if_it_is_sound() {
+        let mut evidence = Evidence { average: 1.5, averaged: 9.0, ration: 3.0, until: Some(5), ..Evidence::new() };
+        evidence.services.visit(7, 5).value.sum = 12.0;
+        let again = Evidence::from_kept(evidence.keep()).unwrap();
+        assert_eq!((again.average, again.averaged, again.ration, again.until), (1.5, 9.0, 3.0, Some(5)));
+        assert_eq!(sum(&again, 7).sum, 12.0);
+        let damaged = |damage: fn(&mut Evidence)| {
+            let mut evidence = evidence.clone();
+            damage(&mut evidence);
+            Evidence::from_kept(evidence.keep()).is_none()
+        };
+        assert!(damaged(|it| it.average = f32::NAN));
+        assert!(damaged(|it| it.averaged = f32::INFINITY));
+        assert!(damaged(|it| it.ration = f64::NAN));
+        assert!(damaged(|it| it.services.visit(7, 5).value.sum = f32::NAN));
+    }
+}

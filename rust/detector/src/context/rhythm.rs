@@ -106,6 +106,11 @@ mod tests {
     }
 
     #[test]
+    fn pauses_shorter_than_a_clock_tells_are_no_beat() {
+        assert_eq!(Rhythm { pauses: 256.0, mean: 1e-10, deviation: 0.0 }.evidence(), 0.0);
+    }
+
+    #[test]
     fn only_finite_amounts_are_sound() {
         let sound = |pauses, mean, deviation| Rhythm { pauses, mean, deviation }.is_sound();
         assert!(sound(0.0, 0.0, 0.0) && sound(256.0, f32::MAX, 1.0));
