@@ -193,6 +193,13 @@ event IForest::sample(node: string, run: string, number: count, has: time, sampl
 	if ( ! learns() )
 		return;
 
+	# What is known of nodes is kept by their names, of which there are as many as nodes.
+	if ( node !in Cluster::nodes )
+		{
+		log_refused(node, "a sample of a node that this cluster does not have");
+		return;
+		}
+
 	catch_up();
 	announced[node] = has;
 	local this = fmt("%s %d", run, number);

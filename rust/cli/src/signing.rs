@@ -27,10 +27,8 @@ pub fn read_key(path: &Path) -> Result<SecretKey> {
         .with_context(|| format!("{name}: is no secret key of minisign, or the password is wrong"))
 }
 
-/// Writes the signature of a file that is about to be written, beside it.
-pub fn sign(key: &SecretKey, path: &Path, bytes: &[u8]) -> Result<()> {
-    let signature = minisign::sign(None, key, Cursor::new(bytes), None, Some("signature of a zeek-iforest model"))
-        .context("the model cannot be signed")?;
-    detector::save_bytes(&detector::signature_of(path), signature.to_string().as_bytes())?;
-    Ok(())
+/// The signature of a file with these bytes.
+pub fn sign(key: &SecretKey, bytes: &[u8]) -> Result<String> {
+    let signature = minisign::sign(None, key, Cursor::new(bytes), None, Some("signature of a zeek-iforest model"));
+    Ok(signature.context("the model cannot be signed")?.to_string())
 }

@@ -1,7 +1,7 @@
 //! What goes wrong with a file that is loaded or saved, the same for every kind of contents.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -57,4 +57,42 @@ impl<R> From<Distrust> for Fault<R> {
 /// [`Fault::Write`], naming the file.
 pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError<Infallible>> {
     sealed::write(path, bytes).map_err(|cause| Fault::Write(cause).of(path))
+}
+
+/// Writes files that belong together, in this order: all are whole on the disk before the first is there under its name.
+/// Where one cannot be written, those that were there before stay.
+///
+/// # Errors
+/// [`Fault::Write`], naming the file.
+pub fn save_together(files: &[(&Path, &[u8])]) -> Result<(), FileError<Infallible>> {
+    let failed = |path: &Path, cause| Fault::Write(cause).of(path);
+    let mut whole = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let file = sealed::prepare(path, |file| file.write_all(bytes)).map_err(|cause| failed(path, cause))?;
+        whole.push((path, file));
+    }
+    for (path, file) in whole {
+        file.persist(path).map_err(|error| failed(path, error.error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn files_that_belong_together_are_all_written_or_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+        save_together(&[(&first, b"one"), (&second, b"two")]).unwrap();
+        assert_eq!((fs::read(&first).unwrap(), fs::read(&second).unwrap()), (b"one".into(), b"two".into()));
+        let nowhere = directory.path().join("nowhere/second");
+        let error = save_together(&[(&first, b"three"), (&nowhere, b"four")]).unwrap_err();
+        assert!(error.to_string().contains("second: cannot be written: there is no directory"), "{error}");
+        assert_eq!(fs::read(&first).unwrap(), b"one");
+        assert_eq!(directory.path().read_dir().unwrap().count(), 2, "nothing is left over");
+    }
 }

@@ -59,7 +59,7 @@ pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
 pub use drift::{BINS, Counts, Drift, SLICES};
 pub use evidence::{Evidence, Verdict};
 pub use features::{Extractor, Row};
-pub use file::{Fault, FileError, save_bytes};
+pub use file::{Fault, FileError, save_bytes, save_together};
 pub use memory::{Memory, MemoryRefusal};
 pub use model::{Model, Provenance, Refusal};
 pub use reasons::{Reason, in_words};

@@ -23,6 +23,9 @@ use crate::{Calibration, FileError, Row, Trust, evidence, schema};
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Seal = Seal { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
 const MICROS_PER_DAY: f64 = 86_400e6;
+/// The latest time of training, in the year 2255: up to there Zeek's times, which are doubles, tell microseconds apart, and
+/// one model from the next.
+const LATEST: i64 = 1 << 53;
 
 /// A trained model: what a row has to look like, the trees, how their scores are distributed, and where all that came
 /// from. Immutable.
@@ -280,6 +283,12 @@ impl Model {
         if !(0.0..=2.0).contains(&model.threshold) {
             return Err(Refusal::Invalid("its threshold is not a score".into()));
         }
+        if !(0..=LATEST).contains(&model.provenance.trained_at) {
+            return Err(Refusal::Invalid("the time of its training is none".into()));
+        }
+        if !(0.0..=f64::MAX).contains(&model.provenance.alerts_per_day) {
+            return Err(Refusal::Invalid("its alerts a day are no number of alerts".into()));
+        }
         model.surprise = Surprise::new(&model.calibration);
         Ok(model)
     }
@@ -432,6 +441,24 @@ mod tests {
             [|it| it.threshold = -1e-6, |it| it.threshold = 2.1, |it| it.threshold = f64::NAN];
         for change in not_scores {
             assert!(refused(change).is_some_and(|text| text.contains("threshold")));
+        }
+        assert_eq!(
+            [refused(|it| it.provenance.trained_at = 0), refused(|it| it.provenance.trained_at = LATEST)],
+            [None, None]
+        );
+        let no_times: [fn(&mut Model); 2] =
+            [|it| it.provenance.trained_at = -1, |it| it.provenance.trained_at = LATEST + 1];
+        for change in no_times {
+            assert!(refused(change).is_some_and(|text| text.contains("time of its training")));
+        }
+        assert_eq!(refused(|it| it.provenance.alerts_per_day = 0.0), None);
+        let no_budgets: [fn(&mut Model); 3] = [
+            |it| it.provenance.alerts_per_day = -1.0,
+            |it| it.provenance.alerts_per_day = f64::INFINITY,
+            |it| it.provenance.alerts_per_day = f64::NAN,
+        ];
+        for change in no_budgets {
+            assert!(refused(change).is_some_and(|text| text.contains("alerts a day")));
         }
         let mut bytes = bincode::serde::encode_to_vec(&model, bincode::config::standard()).unwrap();
         bytes.push(0);

@@ -16,6 +16,7 @@ use std::io::{BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
 use thiserror::Error;
 use twox_hash::XxHash3_64;
 
@@ -188,6 +189,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
+    prepare(path, fill)?.persist(path)?;
+    Ok(())
+}
+
+/// The file that is to take the place of `path`, whole and on the disk.
+pub(crate) fn prepare(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> std::io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
     let mut file = tempfile::Builder::new()
@@ -198,8 +208,7 @@ fn replace(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> 
         .map_err(|error| cannot_create(directory, error))?;
     fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    Ok(file)
 }
 
 /// Why no file can be made, without the temporary name, which tells nobody anything.

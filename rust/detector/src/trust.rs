@@ -1,13 +1,14 @@
 //! Which files are believed: a model decides what gets noticed, so nobody but its owner may be able to change it.
 //!
 //! Owner and mode of the file and of every directory above it are checked as sshd checks those of its keys
-//! (`StrictModes` in sshd_config(5)), except that a directory may be its group's, and where a key is trusted, the file's signature. What the file holds is checked
-//! elsewhere, whoever it is from.
+//! (`StrictModes` in sshd_config(5)), except that a directory may be its group's, and where a key is trusted, the file's
+//! signature. What the file holds is checked elsewhere, whoever it is from.
 
-use std::fs::{self, File, Metadata};
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
 
 use minisign_verify::{PublicKey, Signature};
 use thiserror::Error;
@@ -19,6 +20,8 @@ const LONGEST: u64 = 16 << 10;
 const BY_GROUP: u32 = 0o020;
 const BY_OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;
+/// As many links on the way to a file as Linux follows.
+const MOST_LINKS: usize = 40;
 
 /// Which files are believed. The default: those that nobody else can write to, signed or not.
 #[derive(Clone, Debug, Default)]
@@ -69,8 +72,8 @@ pub enum Distrust {
     Unsigned {
         /// Where the signature should be.
         signature: PathBuf,
-        /// What the system said.
-        cause: io::Error,
+        /// Why it cannot be read.
+        cause: Box<Distrust>,
     },
     /// The signature is of another file or by another key.
     #[error("is not trusted: {} is not its signature by the trusted key", signature.display())]
@@ -89,11 +92,7 @@ impl Trust {
     /// # Errors
     /// The [`Distrust`] that says why it is not believed, or cannot be read.
     pub fn read(&self, path: &Path, longest: usize) -> Result<Vec<u8>, Distrust> {
-        // Before it is opened, which waits if it is a pipe; what it is after that is checked below.
-        check_kind(&fs::metadata(path)?)?;
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        check_kind(&metadata)?;
+        let (file, metadata) = open(path)?;
         if !self.writable_by_others {
             check(path, &metadata)?;
             check_way(path)?;
@@ -120,12 +119,12 @@ impl Trust {
         let signature = signature_of(path);
         let read = || {
             let mut text = String::new();
-            File::open(&signature)?.take(LONGEST).read_to_string(&mut text)?;
+            open(&signature)?.0.take(LONGEST).read_to_string(&mut text)?;
             Ok(text)
         };
         let text = match read() {
             Ok(text) => text,
-            Err(cause) => return Err(Distrust::Unsigned { signature, cause }),
+            Err(cause) => return Err(Distrust::Unsigned { signature, cause: Box::new(cause) }),
         };
         let verified = Signature::decode(&text).and_then(|signed| key.verify(bytes, &signed, false));
         verified.map_err(|_| Distrust::WronglySigned { signature })
@@ -139,6 +138,18 @@ pub fn signature_of(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Opens a regular file. What turns out to be another kind of file is not waited for, as a pipe would be that has no
+/// writer, nor read.
+fn open(path: &Path) -> Result<(File, Metadata), Distrust> {
+    check_kind(&fs::metadata(path)?)?;
+    let at_once = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(at_once).open(path)?;
+    // It may be another one by now.
+    let metadata = file.metadata()?;
+    check_kind(&metadata)?;
+    Ok((file, metadata))
+}
+
 fn check_kind(metadata: &Metadata) -> Result<(), Distrust> {
     match metadata.is_dir() {
         true => Err(io::Error::from(rustix::io::Errno::ISDIR).into()),
@@ -147,15 +158,39 @@ fn check_kind(metadata: &Metadata) -> Result<(), Distrust> {
     }
 }
 
-/// Every directory on the way to a file, with the links in it and without: who can write to one can put another file
+/// Every directory and every link on the way to a file, as the system goes it: who can write to one can put another file
 /// there.
 fn check_way(path: &Path) -> Result<(), Distrust> {
-    for way in [std::path::absolute(path)?, path.canonicalize()?] {
-        for place in way.ancestors() {
-            check(place, &fs::symlink_metadata(place)?)?;
+    let path = std::path::absolute(path)?;
+    let mut place = PathBuf::new();
+    let mut rest = components(&path);
+    let mut links = 0;
+    while let Some(next) = rest.pop() {
+        // After a link, this leads out of where it leads to: what is here is free of links.
+        if next == ".." {
+            place.pop();
+            continue;
+        }
+        place.push(next);
+        let metadata = fs::symlink_metadata(&place)?;
+        check(&place, &metadata)?;
+        if metadata.is_symlink() {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(io::Error::from(rustix::io::Errno::LOOP).into());
+            }
+            let target = fs::read_link(&place)?;
+            place.pop();
+            rest.extend(components(&target));
         }
     }
     Ok(())
+}
+
+/// The parts of a path, the last one first. The root, pushed to a path, takes its place.
+fn components(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev().filter(|part| *part != Component::CurDir);
+    parts.map(|part| part.as_os_str().to_owned()).collect()
 }
 
 /// Whether a place can be changed by nobody but root and the user this process acts as.
@@ -254,6 +289,33 @@ mod tests {
     }
 
     #[test]
+    fn every_link_on_the_way_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for (name, mode) in [("ours", 0o755), ("theirs", 0o777)] {
+            fs::create_dir(at(name)).unwrap();
+            set(&at(name), mode);
+        }
+        fs::write(at("ours/model"), "model").unwrap();
+        set(&at("ours/model"), 0o644);
+        // From ours to ours; from ours to theirs and back; the same through a directory, and by a relative way.
+        symlink("model", at("ours/link")).unwrap();
+        symlink(at("ours/model"), at("theirs/back")).unwrap();
+        symlink(at("theirs/back"), at("ours/chain")).unwrap();
+        symlink("../theirs/back", at("ours/relative")).unwrap();
+        symlink("../ours", at("theirs/ours")).unwrap();
+        symlink(at("theirs/ours"), at("through")).unwrap();
+        assert!(STRICT.read(&at("ours/link"), 10).is_ok());
+        assert!(STRICT.read(&at("ours/../ours/./link"), 10).is_ok());
+        for name in ["ours/chain", "ours/relative", "through/model", "theirs/../theirs/back"] {
+            assert_eq!(fs::read(at(name)).unwrap(), b"model");
+            assert!(refusal(&at(name)).contains("theirs (mode 0777)"), "{name}: {}", refusal(&at(name)));
+        }
+        symlink("loop", at("loop")).unwrap();
+        assert!(check_way(&at("loop")).unwrap_err().to_string().contains("Too many levels"));
+    }
+
+    #[test]
     fn what_is_no_file_is_not_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         assert!(refusal(directory.path()).contains("Is a directory"));
@@ -261,6 +323,13 @@ mod tests {
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert_eq!(refusal(&pipe), "is no regular file");
+        // Nor is a signature.
+        let (directory, path) = private();
+        let signature = signature_of(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&signature).status().unwrap().success());
+        let refusal = Trust { key: KEY.to_owned(), ..STRICT }.read(&path, 10).unwrap_err().to_string();
+        assert_eq!(refusal, format!("is not trusted: it is not signed: {}: is no regular file", signature.display()));
+        drop(directory);
     }
 
     // Made with `minisign -G -W` and `minisign -S` of "model".

@@ -65,11 +65,12 @@ fn deliver(
     connections: u64,
     console: &Console,
 ) -> Result<()> {
-    if let Some(key) = key {
-        // First the signature: a sensor looks at it when it sees that the model has changed.
-        signing::sign(key, &args.output, &model.to_bytes()?)?;
-    }
-    model.save(&args.output)?;
+    let bytes = model.to_bytes()?;
+    let signature = key.map(|key| signing::sign(key, &bytes)).transpose()?;
+    // First the signature: a sensor looks at it when it sees that the model has changed.
+    let at = detector::signature_of(&args.output);
+    let signature = signature.iter().map(|text| (at.as_path(), text.as_bytes()));
+    detector::save_together(&signature.chain([(args.output.as_path(), bytes.as_slice())]).collect::<Vec<_>>())?;
     if args.json {
         super::print_json(&super::inspect::description(model))?;
     }
