@@ -248,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_parted_with_some_probability_has_a_path_of_one_edge_with_it() {
+        let mean = Mean { emphasis: 1.0, exponent_per_edge: -0.5 };
+        let four_edges = 2 * 4 * UNITS_PER_EDGE as u64;
+        let exponents = [0.0, 0.25, 1.0].map(|parted| mean.exponent(four_edges, 2, parted));
+        assert_eq!(exponents, [-2.0, -1.625, -0.5]);
+    }
+
+    #[test]
     fn an_emphasis_of_2_is_the_root_mean_square() {
         let mean = Mean { emphasis: 2.0, exponent_per_edge: -1.0 };
         for i in 1..100 {
