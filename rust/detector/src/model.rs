@@ -446,6 +446,7 @@ mod tests {
             [refused(|it| it.provenance.trained_at = 0), refused(|it| it.provenance.trained_at = LATEST)],
             [None, None]
         );
+        assert_eq!(refused(|it| it.provenance.trained_at = 1_800_000_000_000_000), None, "a day in 2027");
         let no_times: [fn(&mut Model); 2] =
             [|it| it.provenance.trained_at = -1, |it| it.provenance.trained_at = LATEST + 1];
         for change in no_times {
