@@ -145,6 +145,8 @@ mod parts;
 mod reader;
 mod row;
 mod sink;
+#[cfg(unix)]
+mod stream;
 mod tsv;
 pub mod value;
 
@@ -157,3 +159,5 @@ pub use layout::{Field, Format, Layout};
 pub use reader::{ReadOptions, Reader};
 pub use row::{Elements, Row};
 pub use sink::Sink;
+#[cfg(unix)]
+pub use stream::is_descriptor;

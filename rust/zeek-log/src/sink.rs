@@ -3,8 +3,8 @@
 //! What is written is the caller's business; only compression is added, by the ending of the file's name.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::Error;
 pub struct Sink {
     name: Arc<str>,
     writer: Writer,
+    is_terminal: bool,
     /// The temporary name and the final one.
     rename: Option<(TempPath, PathBuf)>,
 }
@@ -39,24 +40,27 @@ impl Sink {
     /// Standard output.
     pub fn stdout() -> Self {
         let writer = Writer::Plain(Box::new(io::stdout()));
-        Self { name: Arc::from("(standard output)"), writer, rename: None }
+        let is_terminal = io::stdout().is_terminal();
+        Self { name: Arc::from("(standard output)"), writer, is_terminal, rename: None }
     }
 
     /// A file; `-` is standard output. A name that ends in `.gz` or `.zst` is compressed.
     ///
     /// The file is written under a temporary name in the same directory. [`finish`](Self::finish) then renames it, which
     /// replaces a file of that name in one step and keeps its permissions; a symbolic link of that name is itself
-    /// replaced, and what it points to is left alone. A named pipe or a device, and whatever is below `/dev`, is written
-    /// directly.
+    /// replaced, and what it points to is left alone. A device, a named pipe and a descriptor of this process
+    /// (`/dev/stdout`, `/dev/fd/3`) are written to directly.
     ///
     /// # Errors
-    /// When no file can be made in its directory.
+    /// When no file can be made in its directory, and for another user's named pipe, unless that is root.
     pub fn create(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
             return Ok(Self::stdout());
         }
         let name: Arc<str> = path.to_string_lossy().into();
-        let (plain, rename) = open(path).map_err(|cause| write_error(&name, cause))?;
+        let (file, rename) = open(path).map_err(|cause| write_error(&name, cause))?;
+        let is_terminal = file.is_terminal();
+        let plain = buffered(file);
         let extension = path.extension().and_then(|extension| extension.to_str());
         let writer = match extension {
             Some("gz") => Writer::Gzip(GzEncoder::new(plain, flate2::Compression::default())),
@@ -66,7 +70,12 @@ impl Sink {
             }
             _ => Writer::Plain(plain),
         };
-        Ok(Self { name, writer, rename })
+        Ok(Self { name, writer, is_terminal, rename })
+    }
+
+    /// Whether it is written to a terminal, which acts on some of what it is sent.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Writes bytes.
@@ -87,7 +96,7 @@ impl Sink {
     /// # Errors
     /// As for [`write`](Self::write); nothing is left under the final name then that was not there before.
     pub fn finish(self) -> Result<(), Error> {
-        let Self { name, writer, rename } = self;
+        let Self { name, writer, rename, .. } = self;
         let complete = || {
             let mut plain = match writer {
                 Writer::Plain(writer) => writer,
@@ -102,15 +111,14 @@ impl Sink {
     }
 }
 
-fn open(path: &Path) -> io::Result<(Plain, Option<(TempPath, PathBuf)>)> {
-    let there = fs::symlink_metadata(path).ok().map(|metadata| metadata.file_type());
-    if there.is_some_and(|there| there.is_dir()) {
+fn open(path: &Path) -> io::Result<(File, Option<(TempPath, PathBuf)>)> {
+    if fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     // Renaming onto /dev/null or /dev/stdout would take it away from everybody.
-    let special = path.starts_with("/dev") || there.is_some_and(|there| !there.is_file() && !there.is_symlink());
-    if special {
-        return Ok((buffered(OpenOptions::new().write(true).open(path)?), None));
+    #[cfg(unix)]
+    if let Some(file) = crate::stream::open(path)? {
+        return Ok((file, None));
     }
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -124,7 +132,7 @@ fn open(path: &Path) -> io::Result<(Plain, Option<(TempPath, PathBuf)>)> {
     }
     let file = builder.tempfile_in(directory).map_err(|error| cannot_create(directory, error))?;
     let (file, temporary) = NamedTempFile::into_parts(file);
-    Ok((buffered(file), Some((temporary, path.to_owned()))))
+    Ok((file, Some((temporary, path.to_owned()))))
 }
 
 /// Why no file can be made, without the temporary name, which tells nobody anything.

@@ -255,6 +255,49 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     #[test]
+    fn a_shared_directory_below_dev_is_a_directory_like_any() {
+        let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (target, path) = (elsewhere.path().join("target"), shared.path().join("a.log"));
+        write(&path, "first").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        write(&path, "2nd").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "2nd");
+        for planted in [target.as_path(), Path::new("/dev/null"), Path::new("/dev/stdout")] {
+            fs::write(&target, "precious").unwrap();
+            fs::remove_file(&path).unwrap();
+            symlink(planted, &path).unwrap();
+            write(&path, "new").unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{}", planted.display());
+            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_by_the_name_of_its_descriptor_is_added_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        fs::write(&path, "before, ").unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
+        write(Path::new(&format!("/dev/fd/{descriptor}")), "after").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before, after");
+        assert_eq!(names(directory.path()), ["a.log"]);
+    }
+
+    #[test]
+    fn a_socket_is_no_output() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let error = write(&path, "x").unwrap_err();
+        assert!(error.to_string().ends_with("socket: cannot be written: it is a socket; write to a file or a pipe"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
     fn a_pipe_by_its_name_is_written_to() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);

@@ -36,6 +36,8 @@ pub struct ImportOnnxArgs {
     pub trust: TrustArgs,
 
     /// Where to write the model; replaced only when the new one is complete
+    ///
+    /// A named pipe or a link of that name is replaced by a file too.
     #[arg(long, short, value_name = "MODEL")]
     pub output: PathBuf,
 

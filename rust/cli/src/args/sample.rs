@@ -19,6 +19,8 @@ Examples:
   zeek-iforest train parts/*.part -o iforest.model")]
 pub struct SampleArgs {
     /// Where to write the sample; replaced only when the new one is complete
+    ///
+    /// A named pipe or a link of that name is replaced by a file too.
     #[arg(long, short, value_name = "PART")]
     pub output: PathBuf,
 

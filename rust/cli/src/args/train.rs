@@ -18,6 +18,8 @@ Examples:
   zeek-iforest train logs/ -o iforest.model --sign-with ~/.minisign/minisign.key")]
 pub struct TrainArgs {
     /// Where to write the model; replaced only when the new one is complete
+    ///
+    /// A named pipe or a link of that name is replaced by a file too.
     #[arg(long, short, value_name = "MODEL")]
     pub output: PathBuf,
 
