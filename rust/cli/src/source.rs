@@ -91,6 +91,10 @@ fn taken_for_a_log(input: &Input) -> Option<&'static str> {
         (b"PK\x03\x04", "is a zip archive; read it with: unzip -p FILE | zeek-iforest ... -"),
     ];
     let Input::File(path) = input else { return None };
+    if !path.is_file() {
+        // A pipe that was read to its end would be waited for.
+        return None;
+    }
     let mut start = [0; 8];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).ok()?;
     KNOWN.into_iter().find(|(magic, _)| start[..read].starts_with(magic)).map(|(_, what)| what)

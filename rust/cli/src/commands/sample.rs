@@ -38,11 +38,11 @@ pub fn part_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     paths.iter().cloned().partition(|path| is_sample(path))
 }
 
-/// Whether a file is a sample, by its first bytes. A pipe is not looked into: what is read from it is gone.
+/// Whether a file is a sample, by its first bytes. A pipe is not opened: that waits, and what is read from it is gone.
 pub fn is_sample(path: &Path) -> bool {
     let first = || {
         let mut bytes = [0; 8];
-        let mut file = File::open(path).ok().filter(|_| path.is_file())?;
+        let mut file = path.is_file().then(|| File::open(path).ok())??;
         file.read_exact(&mut bytes).ok()?;
         Some(bytes)
     };
