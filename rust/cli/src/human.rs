@@ -116,12 +116,27 @@ pub fn shell_word(argument: &str) -> String {
 
 /// Text that can do nothing to a terminal: whatever is not a visible character or a space is shown as `\xHH`.
 pub fn printable_bytes(text: &[u8]) -> Cow<'_, str> {
+    escaped_bytes(text, is_visible)
+}
+
+/// [`printable_bytes`] for whole lines: tabs and line ends stay.
+pub fn printable_lines(text: &[u8]) -> Cow<'_, str> {
+    escaped_bytes(text, |c| is_visible(c) || matches!(c, '\t' | '\n'))
+}
+
+/// [`printable_bytes`] for text that is known to be UTF-8.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, is_visible)
+}
+
+/// All but the characters that stay, and what is no UTF-8, as `\xHH`.
+fn escaped_bytes(text: &[u8], stays: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
     match std::str::from_utf8(text) {
-        Ok(text) => printable(text),
+        Ok(text) => escaped(text, stays),
         Err(_) => {
             let mut out = String::with_capacity(text.len() + 8);
             for chunk in text.utf8_chunks() {
-                out.push_str(&printable(chunk.valid()));
+                out.push_str(&escaped(chunk.valid(), stays));
                 chunk.invalid().iter().for_each(|byte| push_hex(&mut out, *byte));
             }
             Cow::Owned(out)
@@ -129,14 +144,13 @@ pub fn printable_bytes(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// [`printable_bytes`] for text that is known to be UTF-8.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_visible) {
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&stays) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if is_visible(c) {
+        if stays(c) {
             out.push(c);
         } else {
             c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_hex(&mut out, byte));
@@ -169,7 +183,10 @@ pub fn escaped_json(text: &str) -> Cow<'_, str> {
 
 /// Not a control character, nor one that reorders or hides the text around it.
 fn is_visible(c: char) -> bool {
-    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hides = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
     !c.is_control() && !hides
 }
 
@@ -238,5 +255,19 @@ mod tests {
         assert_eq!(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
         assert_eq!(printable("\u{9b}é\u{202e}"), "\\xc2\\x9bé\\xe2\\x80\\xae");
         assert_eq!(printable_bytes(b"a\xffb\x07"), "a\\xffb\\x07");
+        assert_eq!(printable_lines(b"a\tb\xff\r\n\x1bc\n"), "a\tb\\xff\\x0d\n\\x1bc\n");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        // The first and the last of each range, and what stands beside them.
+        let hidden = "\u{ad}\u{61c}\u{180e}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{feff}\u{fff9}\u{fffb}\u{e0000}\u{e0001}\u{e007f}";
+        for c in hidden.chars() {
+            assert!(!is_visible(c), "{c:?}");
+            assert!(printable(&c.to_string()).is_ascii() && escaped_json(&c.to_string()).is_ascii(), "{c:?}");
+        }
+        let seen =
+            "\u{ae}\u{61b}\u{61d}\u{180d}\u{180f}\u{2010}\u{2027}\u{202f}\u{205f}\u{2070}\u{fff8}\u{fffc}\u{e0080}";
+        assert!(seen.chars().all(is_visible));
     }
 }

@@ -9,7 +9,8 @@ use super::threshold::ThresholdArgs;
 ///
 /// The reasons stand where a connection is anomalous. The output keeps the input's format, the order of its columns and
 /// every other byte of its rows, and holds one row for each row read. A row with a value that cannot be used is kept
-/// without a score; one that is no row at all (cut short, broken JSON) is left out. Both are reported.
+/// without a score; one that is no row at all (cut short, broken JSON) is left out. Both are reported. On a terminal,
+/// what it would act on or hide is shown as \xHH.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -2,8 +2,7 @@
 //!
 //! How rare a category is, a model has to say: the one given, or one learnt from the same logs.
 
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::io::Write;
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
@@ -22,16 +21,11 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
     let source = Source::new(&args.logs)?;
     let model = model_for(&args.model, &source, threads, console)?;
     let labels = args.labels.optional();
-    let output = args.output.path();
     let mut extractor = Extractor::new();
-    let mut sink = Sink::create(output)?;
+    let mut sink = Sink::create(args.output.path())?;
     // Whether there is a column for the label: known from the first connections, and the same for all that follow.
     let labelled = OnceLock::new();
-    let run = Run {
-        labels: Some(&labels),
-        mute_progress: output == Path::new("-") && std::io::stdout().is_terminal(),
-        ..Run::new(&source, threads, console)
-    };
+    let run = Run { labels: Some(&labels), mute_progress: sink.is_terminal(), ..Run::new(&source, threads, console) };
     let mut header_is_due = true;
     let summary = run.stages(
         |batch| {

@@ -1,7 +1,5 @@
 //! `score`: logs in, the same logs with the columns `anomaly_score` and `anomaly_reasons` out.
 
-use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -23,12 +21,11 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
     let model = model_for(&args.model, &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
-    let output = args.output.path();
-    let to_terminal = output == Path::new("-") && std::io::stdout().is_terminal();
 
     let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
     let mut rewriting = Appending::default();
-    let mut sink = Sink::create(output)?;
+    let mut sink = Sink::create(args.output.path())?;
+    let to_terminal = sink.is_terminal();
     let mut anomalous = 0u64;
     let mut format = None;
     let mut is_mixed = false;
@@ -61,7 +58,12 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
             if batch.verdicts.iter().any(|verdict| verdict.sustained.is_some()) {
                 rewriting.write(batch, &model, threshold);
             }
-            Ok(sink.write(&batch.out)?)
+            // A file or another program gets every byte as it is in the log.
+            match to_terminal {
+                true => sink.write(human::printable_lines(&batch.out).as_bytes())?,
+                false => sink.write(&batch.out)?,
+            }
+            Ok(())
         },
     )?;
     summary.require_some()?;

@@ -45,12 +45,17 @@ impl Dir {
     /// What stands on a terminal of so many columns, without its colours.
     pub fn on_terminal(&self, columns: usize, arguments: &str) -> String {
         let program = env!("CARGO_BIN_EXE_zeek-iforest");
-        let shown = format!("stty rows 24 cols {columns}; {program} -q {arguments}");
-        let mut script = Command::new("script");
-        let output = script.args(["-qec", &shown, "/dev/null"]).current_dir(self.0.path()).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
-        assert!(output.status.success(), "{text}");
+        let text = self.terminal(&format!("stty rows 24 cols {columns}; {program} -q {arguments}"));
         anstream::adapter::strip_str(&text).to_string()
+    }
+
+    /// All that a terminal is sent by a line of a shell, but for the first of the two ends that it gives lines.
+    pub fn terminal(&self, line: &str) -> String {
+        let mut script = Command::new("script");
+        let output = script.args(["-qec", line, "/dev/null"]).current_dir(self.0.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+        assert!(output.status.success(), "{text}");
+        text
     }
 
     /// The same with a standard input.

@@ -216,3 +216,28 @@ fn two_formats_in_one_output_are_warned_of() {
     outcome.success();
     assert!(!dir.run("score -m m conn.log conn.log").stderr.contains("one output"));
 }
+
+#[test]
+fn a_terminal_is_shown_what_it_would_act_on_and_a_file_gets_every_byte() {
+    const EVIL: &[u8] = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b2J\xff\xe2\x80\xaeexe";
+    const SHOWN: &str = r"\x1b]0;owned\x07\x1b[2J\xc2\x9b2J\xff\xe2\x80\xaeexe";
+    let dir = trained();
+    let log = tsv(&rows(20)).into_bytes();
+    let at = log.windows(5).position(|bytes| bytes == b"\tssl\t").unwrap() + 1;
+    dir.write("evil.log", [&log[..at], EVIL, &log[at + 3..]].concat());
+    let bytes = dir.run_bytes("score -m m evil.log");
+    assert_eq!(bytes.windows(EVIL.len()).filter(|bytes| *bytes == EVIL).count(), 1);
+    dir.ok("score -m m evil.log -o out.log");
+    assert!(dir.read_bytes("out.log") == bytes);
+
+    let program = env!("CARGO_BIN_EXE_zeek-iforest");
+    for output in ["", "-o -", "-o /dev/stdout", "-o /dev/tty"] {
+        let shown = dir.terminal(&format!("{program} -q score -m m evil.log {output}"));
+        assert!(!shown.contains(|c: char| (c.is_control() && !"\n\t".contains(c)) || c == '\u{202e}'), "{shown:?}");
+        assert_eq!(shown.lines().filter(|line| line.contains(&format!("\t{SHOWN}\t"))).count(), 1, "{shown}");
+        assert_eq!(column(&shown, "anomaly_score").len(), 20);
+    }
+    // Standard output is no terminal there, though the rest is.
+    dir.terminal(&format!("{program} -q score -m m evil.log > redirected.log"));
+    assert!(dir.read_bytes("redirected.log") == bytes);
+}
