@@ -1,15 +1,16 @@
-//! That no command replaces a file it reads: which files each one reads and writes, and the refusal.
+//! That no command replaces a file it reads, nor works for an output that cannot be written: which files each one reads
+//! and writes, and the refusal.
 //!
 //! Output is renamed into its place when it is complete, so that reading and writing one file would work; but what a log
 //! held that could not be used, or was behind a damaged place, would be gone with it, and so would a model or a key.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use zeek_log::{Input, find_inputs};
+use zeek_log::{Input, find_inputs, is_descriptor};
 
 use crate::args::{Command, LogArgs};
 use crate::conn_log;
@@ -25,14 +26,23 @@ struct Files<'a> {
     /// Whatever else is read.
     others: Vec<&'a Path>,
     outputs: Vec<PathBuf>,
+    /// Whether an output takes the place of what has its name, whatever that is.
+    always_replaces: bool,
 }
 
-/// Refuses a command line on which an output is a file that is read.
+/// Refuses a command line on which an output is a directory, a device that would be replaced, or a file that is read.
 ///
 /// # Errors
-/// When there is one, under whatever names and through whatever links.
+/// When there is one, the file under whatever names and through whatever links.
 pub fn refuse(command: &Command) -> Result<()> {
-    let Files { logs, others, outputs } = files(command);
+    let Files { logs, others, outputs, always_replaces } = files(command);
+    // Before the first is written, because a model and its signature go together.
+    if let Some(directory) = outputs.iter().find(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir())) {
+        bail!("{}: is a directory; give the name of a file in it", directory.display());
+    }
+    if let Some(device) = outputs.iter().find(|path| always_replaces && is_device(path)) {
+        bail!("{}: is no file, and would be replaced by one; write to a file", device.display());
+    }
     for output in outputs {
         let Some(written) = file(&output) else { continue };
         // That there is no such log, or none in a directory, is for those to say who read it.
@@ -59,35 +69,42 @@ fn files(command: &Command) -> Files<'_> {
                 logs: logs(&args.traffic.logs),
                 others: args.sign_with.as_deref().into_iter().collect(),
                 outputs: [args.output.clone()].into_iter().chain(signature).collect(),
+                always_replaces: true,
             }
         }
         Command::Sample(args) => {
-            Files { logs: logs(&args.traffic.logs), outputs: vec![args.output.clone()], ..Files::default() }
+            let outputs = vec![args.output.clone()];
+            Files { logs: logs(&args.traffic.logs), outputs, always_replaces: true, ..Files::default() }
         }
         Command::Score(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
             outputs: vec![or_stdout(args.output.path())],
+            always_replaces: false,
         },
         Command::Features(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
             outputs: vec![or_stdout(args.output.path())],
+            always_replaces: false,
         },
         Command::Report(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
             outputs: vec![or_stdout(&args.output)],
+            always_replaces: false,
         },
         Command::Evaluate(args) => Files {
             logs: logs(&args.logs).into_iter().chain(args.train.iter().map(PathBuf::as_path)).collect(),
             others: args.model.iter().map(PathBuf::as_path).collect(),
             outputs: args.roc.iter().chain(&args.pr).cloned().collect(),
+            always_replaces: false,
         },
         Command::ImportOnnx(args) => Files {
             logs: logs(&args.logs),
             others: [Some(args.forest.as_path()), args.model.as_deref()].into_iter().flatten().collect(),
             outputs: vec![args.output.clone()],
+            always_replaces: true,
         },
         Command::ExportOnnx(args) => Files {
             others: vec![&args.model],
@@ -113,6 +130,12 @@ fn or_stdout(output: &Path) -> PathBuf {
 /// What is known of a file; nothing of pipes and devices, which hold nothing to lose.
 fn file(path: &Path) -> Option<Metadata> {
     path.metadata().ok().filter(Metadata::is_file)
+}
+
+/// Whether others need what has this name to be what it is.
+fn is_device(path: &Path) -> bool {
+    let kind = path.symlink_metadata().map(|there| there.file_type());
+    is_descriptor(path) || kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device())
 }
 
 fn same(a: &Metadata, b: &Metadata) -> bool {

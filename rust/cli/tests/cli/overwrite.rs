@@ -1,7 +1,8 @@
-//! Outputs that are inputs: refused, and the input is as it was.
+//! Outputs that are inputs, or no files: refused, and what is there is as it was.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Command;
 
 use crate::lab::data;
 use crate::logs::{rows, tsv};
@@ -67,4 +68,62 @@ fn redirections_are_files_too() {
         assert!(output.status.code() == Some(1) && stderr.contains(text), "{stderr}");
         assert_eq!(dir.read("logs/conn.log"), before);
     }
+}
+
+#[test]
+fn a_directory_is_no_output() {
+    let dir = trained();
+    let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    dir.write("key", keys.sk.to_box(None).unwrap().into_string());
+    fs::create_dir(dir.path("d")).unwrap();
+    fs::create_dir(dir.path("x.minisig")).unwrap();
+    for (arguments, refused) in [
+        ("train logs -o d --sign-with key", "d"),
+        ("train logs -o d/ --sign-with key", "d/"),
+        ("train logs -o x --sign-with key", "x.minisig"),
+        ("train logs -o d", "d"),
+        ("sample logs -o d", "d"),
+        ("score -m m logs -o d", "d"),
+        ("report -m m logs -o d", "d"),
+    ] {
+        dir.run(arguments).fails(1, &[&format!("{refused}: is a directory; give the name of a file in it\n")]);
+        for name in ["d.minisig", "d/.minisig", "x"] {
+            assert!(!dir.path(name).exists(), "{arguments}: {name}");
+        }
+    }
+}
+
+#[test]
+fn no_device_is_replaced() {
+    let dir = trained();
+    for output in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {
+        for command in ["train logs", "sample logs"] {
+            dir.run(&format!("{command} -o {output}")).fails(1, &[&format!("{output}: is no file, and would be")]);
+        }
+    }
+    assert!(!fs::symlink_metadata("/dev/null").unwrap().is_file());
+}
+
+#[test]
+fn output_by_the_name_of_a_descriptor_goes_where_that_leads() {
+    let dir = trained();
+    let expected = dir.ok("score -m m logs");
+    let program = env!("CARGO_BIN_EXE_zeek-iforest");
+    for (name, number) in
+        [("/dev/stdout", 1), ("/dev/fd/1", 1), ("/proc/self/fd/1", 1), ("/dev/stderr", 2), ("/dev/fd/5", 5)]
+    {
+        for to in [">", ">>"] {
+            dir.write("out", "before\n");
+            let file = fs::metadata(dir.path("out")).unwrap().ino();
+            let line = format!("{{ echo first >&{number}; {program} -q score -m m logs -o {name}; }} {number}{to} out");
+            assert!(Command::new("sh").args(["-c", &line]).current_dir(dir.path("")).status().unwrap().success());
+            let before = if to == ">" { "first\n" } else { "before\nfirst\n" };
+            assert!(dir.read("out") == format!("{before}{expected}"), "{line}: {}", dir.read("out"));
+            assert_eq!(fs::metadata(dir.path("out")).unwrap().ino(), file, "{line}");
+        }
+    }
+    // What comes after it from the same shell stands behind it.
+    let line = format!("{{ {program} -q score -m m logs -o /dev/stdout; echo last; }} > out");
+    assert!(Command::new("sh").args(["-c", &line]).current_dir(dir.path("")).status().unwrap().success());
+    assert!(dir.read("out") == format!("{expected}last\n"));
 }

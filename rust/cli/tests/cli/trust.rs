@@ -2,11 +2,11 @@
 
 use std::fs::{Permissions, metadata, set_permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::lab::data;
 use crate::logs;
-use crate::run::Dir;
+use crate::run::{Dir, command};
 
 /// A directory with a log and a model of it.
 fn trained() -> Dir {
@@ -44,7 +44,23 @@ fn a_model_in_a_directory_that_others_can_write_to_is_refused() {
 fn a_pipe_is_no_model() {
     let dir = trained();
     assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
-    dir.run("top -m pipe conn.log").fails(1, &["pipe: is no regular file"]);
+    for command in ["top -m pipe conn.log", "inspect pipe", "inspect pipe --allow-writable"] {
+        dir.run(command).fails(1, &["pipe: is no regular file"]);
+    }
+}
+
+#[test]
+fn a_key_that_is_empty_is_none() {
+    let dir = trained();
+    for key in ["", " ", "\n"] {
+        for arguments in ["inspect model", "top -m model conn.log"] {
+            let mut command = command(&dir.path(""), arguments);
+            let output = command.args(["--trusted-key", key]).stdin(Stdio::null()).output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{told}");
+            assert!(told.contains("'--trusted-key <KEY>'") && told.contains("is no public key of minisign"), "{told}");
+        }
+    }
 }
 
 #[test]
