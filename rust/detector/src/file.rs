@@ -56,7 +56,7 @@ impl<R> From<Distrust> for Fault<R> {
 /// # Errors
 /// [`Fault::Write`], naming the file.
 pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError<Infallible>> {
-    sealed::write(path, bytes).map_err(|cause| Fault::Write(cause).of(path))
+    save_together(&[(path, bytes)])
 }
 
 /// Writes files that belong together, in this order: all are whole on the disk before the first is there under its name.
