@@ -2,6 +2,7 @@
 # both gets one.
 @ifndef ( IForest::model_file )
 @load ./main
+@load ./notice
 @load ./learn
 @load ./connection
 @load ./cluster

@@ -8,6 +8,8 @@
 @load base/frameworks/cluster
 @load ./learn
 @load ./log
+@load ./node
+@load ./state
 
 module IForest;
 

@@ -1,7 +1,8 @@
 ##! What becomes of a connection that has ended: it is scored, told of, learnt from.
 
-@load ./main
 @load ./learn
+@load ./main
+@load ./notice
 
 module IForest;
 

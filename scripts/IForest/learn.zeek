@@ -5,10 +5,12 @@
 ##! Fits run on a thread of their own. Where packets come from a trace file there are none to hold up, and the fit is
 ##! waited for: the same trace gives the same scores.
 
-@load base/frameworks/cluster
 @load base/frameworks/reporter
+@load ./background
 @load ./log
 @load ./main
+@load ./node
+@load ./state
 
 module IForest;
 
@@ -30,41 +32,15 @@ export {
 	## least. What was learnt before a change is weighed anew.
 	option reservoir_half_life = 7days;
 
-	## The directory of what is to survive a restart: the model, the
-	## reservoir, and what is remembered of hosts, in a directory for each
-	## node. The empty string stands for
-	## ``iforest`` in :zeek:see:`Cluster::default_store_dir`, which ZeekControl
-	## sets to its ``spool/stores``; without that, for ``iforest`` in the
-	## current directory; and for none when reading a trace file. Of two
-	## Zeeks that share one, the second does not write there. After a
-	## change at run time it goes on in the new one, with the newer model
-	## of the two.
-	option state_dir = "";
-
 	## How often it is looked whether a fit is due, and in a cluster, how
 	## often workers hand over what they have seen.
 	const learning_interval = 1min &redef;
-
-	## How often what was learnt is written to the state directory.
-	const save_interval = 10min &redef;
 
 	## Says which connections are learnt from: a handler that breaks exempts
 	## the connection. It is scored all the same.
 	##
 	## c: A connection that has ended, *c$conn* filled in.
 	global learn_policy: hook(c: connection);
-
-	## What came to an end in the background.
-	type Done: record {
-		## Which kind of thing.
-		what: string &default="";
-		## What went wrong, if anything.
-		problem: string &default="";
-		## How long it took.
-		took: interval &default=0sec;
-		## How long it held packets up.
-		pause: interval &default=0sec;
-	};
 
 	## What was done so far.
 	type Statistics: record {
@@ -93,20 +69,10 @@ export {
 	};
 }
 
-# Where this node has its state; the empty string for nowhere.
-global state = "";
-
-# Whether this node may write there.
-global state_is_ours = F;
-
 # What the fit under way will be logged as.
 global fitting: Action;
 
 global last_fit = double_to_time(0.0);
-global last_save = double_to_time(0.0);
-
-# Whether the background will be looked at without being asked.
-global looking = F;
 
 # Whether this node learns from the connections it sees: what learns() says, without a call for each of them.
 global learning = F;
@@ -124,97 +90,6 @@ global new_model: hook();
 # Runs every learning_interval on the nodes that take part.
 global each_turn: hook();
 
-# The node that fits: the only one, or the manager.
-function fits(): bool
-	{
-	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::MANAGER;
-	}
-
-function takes_part(): bool
-	{
-	return fits() || sees_connections();
-	}
-
-# The network's time stands still where there are no packets, and where it was ahead; only a trace has no other.
-function clock(): time
-	{
-	return reading_traces() ? network_time() : current_time();
-	}
-
-# Where to write; the empty string for nowhere.
-function state_file(name: string): string
-	{
-	return state_is_ours ? state + "/" + name : "";
-	}
-
-function state_base(directory: string): string
-	{
-	if ( directory != "" )
-		return directory;
-
-	if ( reading_traces() )
-		return "";
-
-	if ( Cluster::default_store_dir == "" )
-		return "iforest";
-
-	mkdir(Cluster::default_store_dir);
-	return Cluster::default_store_dir + "/iforest";
-	}
-
-function close_state()
-	{
-	state = "";
-	state_is_ours = F;
-	__open_state("");
-	}
-
-function open_state(directory: string)
-	{
-	close_state();
-	local base = state_base(directory);
-
-	if ( base == "" )
-		return;
-
-	local own = fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek");
-
-	if ( ! mkdir(base) || ! mkdir(own) )
-		{
-		Reporter::warning(fmt("IForest: what is learnt will not survive a restart: %s cannot be made", own));
-		return;
-		}
-
-	state = own;
-	local problem = __open_state(state);
-	state_is_ours = problem == "";
-
-	if ( problem != "" )
-		Reporter::warning(fmt("IForest: what is learnt is not saved: %s", problem));
-	}
-
-# The one that kept the directory may have ended.
-function claim_state()
-	{
-	if ( state == "" || state_is_ours || __open_state(state) != "" )
-		return;
-
-	state_is_ours = T;
-	Reporter::info(fmt("IForest: %s is free: what is learnt is saved there from now on", state));
-	}
-
-function has_model(): bool
-	{
-	return __describe(Info($ts=now(), $action=LOAD));
-	}
-
-# The version of the model at work; 0 without one.
-function version(): time
-	{
-	local info = about_model(LOAD);
-	return info?$version ? info$version : double_to_time(0.0);
-	}
-
 # The version of a model to come: later than the one before, whatever became of the clock.
 function next_version(): time
 	{
@@ -223,13 +98,8 @@ function next_version(): time
 	return this > later ? this : later;
 	}
 
-function handle(done: Done)
+hook background_ended(done: Done)
 	{
-	if ( done$what == "not fitted" )
-		Reporter::warning(fmt("IForest: no model could be fitted: %s", done$problem));
-	else if ( done$problem != "" )
-		Reporter::warning(fmt("IForest: %s", done$problem));
-
 	if ( done$what != "fitted" )
 		return;
 
@@ -238,38 +108,6 @@ function handle(done: Done)
 	info$pause = done$pause;
 	write_model(info);
 	hook new_model();
-	}
-
-function handle_done()
-	{
-	local done = Done();
-
-	while ( __finished(reading_traces(), done) )
-		{
-		handle(done);
-		done = Done();
-		}
-	}
-
-event look_at_background()
-	{
-	handle_done();
-	looking = __busy();
-
-	if ( looking )
-		schedule 100msec { look_at_background() };
-	}
-
-function follow_up()
-	{
-	if ( reading_traces() )
-		handle_done();
-
-	else if ( ! looking )
-		{
-		looking = T;
-		schedule 100msec { look_at_background() };
-		}
 	}
 
 # Fits a model, or with *recalibrate* only sets the threshold of the one at work anew.
@@ -301,21 +139,6 @@ function fit_if_due()
 	{
 	if ( __fit_is_due(learn_after) && hook ready() )
 		fit(F);
-	}
-
-# Writes what this node is to go on with: what it remembers, and on the node that fits, what it has learnt.
-function save()
-	{
-	if ( ! state_is_ours )
-		return;
-
-	last_save = clock();
-
-	for ( _, problem in vector(__save_memory(state_file("memory")), fits() ? __save_sample(state_file("sample")) : "") )
-		if ( problem != "" )
-			Reporter::warning(fmt("IForest: what was learnt is not saved: %s", problem));
-
-	follow_up();
 	}
 
 function refit_if_due()
@@ -363,39 +186,6 @@ event take_turn(chain: count)
 	schedule learning_interval { take_turn(chain) };
 	}
 
-function report_refusal(path: string, problem: string)
-	{
-	if ( problem == "" )
-		return;
-
-	log_refused(path, problem);
-	Reporter::warning(fmt("IForest: %s", problem));
-	}
-
-# Goes on with what is in the state directory. What this run remembers of hosts is kept if it has anything worth it.
-function load_state(memory: bool)
-	{
-	if ( state == "" )
-		return;
-
-	local before = version();
-	local path = state + "/model";
-	report_refusal(path, __load_state(path));
-
-	if ( version() != before )
-		log_loaded(path);
-
-	path = state + "/memory";
-
-	if ( memory )
-		report_refusal(path, __load_memory(path));
-
-	path = state + "/sample";
-
-	if ( fits() )
-		report_refusal(path, __load_sample(path));
-	}
-
 function start_learning(memory: bool)
 	{
 	learning = T;
@@ -405,12 +195,6 @@ function start_learning(memory: bool)
 		open_state(state_dir);
 
 	load_state(memory);
-	}
-
-# Whether this run has nothing on disk yet, as before the first change of an option that a configuration file asks for.
-function is_new(): bool
-	{
-	return last_save == double_to_time(0.0);
 	}
 
 # Changes of the options that say whether to learn.

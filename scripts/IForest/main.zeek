@@ -4,23 +4,14 @@
 ##! The model is learnt in place (see ``learn.zeek``), or comes from ``zeek-iforest train``, run on conn.log of the network
 ##! to be watched. Until there is a model, or with one that is refused, Zeek runs on as if this package were not there.
 
-@load base/frameworks/cluster
-@load base/frameworks/notice
 @load base/frameworks/reporter
 @load base/protocols/conn
 @load ./log
+@load ./node
 
 module IForest;
 
 export {
-	redef enum Notice::Type += {
-		## A connection is anomalous: its score passed the threshold, or
-		## it is one of many to its service that are each a little
-		## unusual. It is suppressed per originator and main reason, so
-		## that a scan is one notice.
-		Anomalous_Connection,
-	};
-
 	redef record Conn::Info += {
 		## How unusual the connection is, between 0 and 1: about 0.5 for
 		## one like most, higher the more unusual. Unset while there is
@@ -72,6 +63,24 @@ export {
 	## c: A connection that has ended, *c$conn* filled in.
 	global score_policy: hook(c: connection);
 }
+
+function has_model(): bool
+	{
+	return __describe(Info($ts=now(), $action=LOAD));
+	}
+
+# The version of the model at work; 0 without one.
+function version(): time
+	{
+	local info = about_model(LOAD);
+	return info?$version ? info$version : double_to_time(0.0);
+	}
+
+# Whether this node's cluster, or this node alone, learns in place.
+function learns(): bool
+	{
+	return learn && model_file == "";
+	}
 
 # Reports a refusal and returns F, or loads the model and returns T.
 function load_model(path: string): bool
@@ -150,18 +159,6 @@ function change_alerts_per_day(id: string, value: double): double
 	return value;
 	}
 
-# Of a cluster's nodes only the workers see connections.
-function sees_connections(): bool
-	{
-	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::WORKER;
-	}
-
-# Whether this node's cluster, or this node alone, learns in place.
-function learns(): bool
-	{
-	return learn && model_file == "";
-	}
-
 event zeek_init()
 	{
 	Option::set_change_handler("IForest::trusted_key", change_trusted_key);
@@ -184,62 +181,4 @@ event zeek_init()
 		Reporter::warning("IForest: connections are not scored: IForest::model_file is not set, and IForest::learn is off");
 	else if ( model_file != "" )
 		load_model(model_file);
-	}
-
-# What the connection is, from whom, to whom.
-function describe(c: connection): string
-	{
-	local what = c$conn?$service ? c$conn$service : cat(c$conn$proto);
-	local has_port = c$conn$proto == tcp || c$conn$proto == udp;
-
-	return fmt("%s connection from %s to %s%s", what, c$id$orig_h, c$id$resp_h,
-	           has_port ? fmt(" port %s", c$id$resp_p) : "");
-	}
-
-# A flood can come from a million addresses. Where so many notices an hour are used up, there is one that says so.
-const notices_an_hour = 1000.0;
-
-global notices_left = notices_an_hour;
-global notices_left_at = double_to_time(0.0);
-global told_of_more = F;
-
-function tell_of_more()
-	{
-	if ( told_of_more )
-		return;
-
-	told_of_more = T;
-	NOTICE(Notice::Info($note=Anomalous_Connection,
-	                    $msg=fmt("more connections are anomalous than the %.0f an hour that have a notice; conn.log has them all",
-	                             notices_an_hour),
-	                    $identifier="more"));
-	}
-
-function report(c: connection)
-	{
-	local hours = (network_time() - notices_left_at) / 1hr;
-	notices_left = hours < 1.0 ? notices_left + hours * (notices_an_hour - notices_left) : notices_an_hour;
-	notices_left_at = network_time();
-
-	if ( notices_left < 1.0 )
-		{
-		tell_of_more();
-		return;
-		}
-
-	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
-	local passes = c$conn$anomaly_score >= __threshold();
-	local notice = Notice::Info($note=Anomalous_Connection,
-	                            $msg=fmt("%s: anomaly score %.3f, %s %.3f%s%s", describe(c), c$conn$anomaly_score,
-	                                     passes ? "threshold" : "below the threshold", __threshold(),
-	                                     passes ? "" : ", but one of many", reasons),
-	                            $conn=c,
-	                            $identifier=cat(c$id$orig_h, __main_reason()));
-
-	if ( Notice::is_being_suppressed(notice) )
-		return;
-
-	notices_left -= 1.0;
-	told_of_more = F;
-	NOTICE(notice);
 	}

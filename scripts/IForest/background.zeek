@@ -1,0 +1,67 @@
+##! What is done on a thread of its own, so that it holds no packets up: fits, and files that are written.
+
+@load base/frameworks/reporter
+
+module IForest;
+
+export {
+	## What came to an end in the background.
+	type Done: record {
+		## Which kind of thing.
+		what: string &default="";
+		## What went wrong, if anything.
+		problem: string &default="";
+		## How long it took.
+		took: interval &default=0sec;
+		## How long it held packets up.
+		pause: interval &default=0sec;
+	};
+}
+
+# Whether the background will be looked at without being asked.
+global looking = F;
+
+# Runs for each fit and file that came to an end.
+global background_ended: hook(done: Done);
+
+function handle(done: Done)
+	{
+	if ( done$what == "not fitted" )
+		Reporter::warning(fmt("IForest: no model could be fitted: %s", done$problem));
+	else if ( done$problem != "" )
+		Reporter::warning(fmt("IForest: %s", done$problem));
+
+	hook background_ended(done);
+	}
+
+function handle_done()
+	{
+	local done = Done();
+
+	while ( __finished(reading_traces(), done) )
+		{
+		handle(done);
+		done = Done();
+		}
+	}
+
+event look_at_background()
+	{
+	handle_done();
+	looking = __busy();
+
+	if ( looking )
+		schedule 100msec { look_at_background() };
+	}
+
+function follow_up()
+	{
+	if ( reading_traces() )
+		handle_done();
+
+	else if ( ! looking )
+		{
+		looking = T;
+		schedule 100msec { look_at_background() };
+		}
+	}
