@@ -25,9 +25,23 @@ struct Files<'a> {
     logs: Vec<&'a Path>,
     /// Whatever else is read.
     others: Vec<&'a Path>,
-    outputs: Vec<PathBuf>,
-    /// Whether an output takes the place of what has its name, whatever that is.
-    always_replaces: bool,
+    outputs: Vec<Output>,
+}
+
+/// A file that a command writes.
+enum Output {
+    /// One that takes the place of whatever has its name: a model, its signature, a sample.
+    Replacing(PathBuf),
+    /// Rows, or a page, which go into a pipe or a device that has the name.
+    Streaming(PathBuf),
+}
+
+impl Output {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Replacing(path) | Self::Streaming(path) => path,
+        }
+    }
 }
 
 /// Refuses a command line on which an output is a directory, a device that would be replaced, or a file that is read.
@@ -35,16 +49,18 @@ struct Files<'a> {
 /// # Errors
 /// When there is one, the file under whatever names and through whatever links.
 pub fn refuse(command: &Command) -> Result<()> {
-    let Files { logs, others, outputs, always_replaces } = files(command);
+    let Files { logs, others, outputs } = files(command);
     // Before the first is written, because a model and its signature go together.
-    if let Some(directory) = outputs.iter().find(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir())) {
+    if let Some(directory) = outputs.iter().map(Output::path).find(|path| is_directory(path)) {
         bail!("{}: is a directory; give the name of a file in it", directory.display());
     }
-    if let Some(device) = outputs.iter().find(|path| always_replaces && is_device(path)) {
-        bail!("{}: is no file, and would be replaced by one; write to a file", device.display());
-    }
-    for output in outputs {
-        let Some(written) = file(&output) else { continue };
+    for output in &outputs {
+        if let Output::Replacing(path) = output
+            && is_device(path)
+        {
+            bail!("{}: is no file, and would be replaced by one; write to a file", path.display());
+        }
+        let Some(written) = file(output.path()) else { continue };
         // That there is no such log, or none in a directory, is for those to say who read it.
         let inputs =
             logs.iter().filter_map(|log| find_inputs([log], conn_log::STREAM).ok()).flat_map(|logs| logs.found);
@@ -54,7 +70,7 @@ pub fn refuse(command: &Command) -> Result<()> {
         });
         let is_written = |input: &PathBuf| file(input).is_some_and(|read| same(&read, &written));
         if let Some(read) = inputs.chain(others.iter().map(|path| path.to_path_buf())).find(is_written) {
-            let [output, read] = [&output, &read].map(|path| in_words(path));
+            let [output, read] = [output.path(), &read].map(in_words);
             bail!("{output}: would replace {read}, which is read here; write to another file");
         }
     }
@@ -68,43 +84,38 @@ fn files(command: &Command) -> Files<'_> {
             Files {
                 logs: logs(&args.traffic.logs),
                 others: args.sign_with.as_deref().into_iter().collect(),
-                outputs: [args.output.clone()].into_iter().chain(signature).collect(),
-                always_replaces: true,
+                outputs: [args.output.clone()].into_iter().chain(signature).map(Output::Replacing).collect(),
             }
         }
-        Command::Sample(args) => {
-            let outputs = vec![args.output.clone()];
-            Files { logs: logs(&args.traffic.logs), outputs, always_replaces: true, ..Files::default() }
-        }
+        Command::Sample(args) => Files {
+            logs: logs(&args.traffic.logs),
+            outputs: vec![Output::Replacing(args.output.clone())],
+            ..Files::default()
+        },
         Command::Score(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
             outputs: vec![or_stdout(args.output.path())],
-            always_replaces: false,
         },
         Command::Features(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
             outputs: vec![or_stdout(args.output.path())],
-            always_replaces: false,
         },
         Command::Report(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
             outputs: vec![or_stdout(&args.output)],
-            always_replaces: false,
         },
         Command::Evaluate(args) => Files {
             logs: logs(&args.logs).into_iter().chain(args.train.iter().map(PathBuf::as_path)).collect(),
             others: args.model.iter().map(PathBuf::as_path).collect(),
-            outputs: args.roc.iter().chain(&args.pr).cloned().collect(),
-            always_replaces: false,
+            outputs: args.roc.iter().chain(&args.pr).cloned().map(Output::Streaming).collect(),
         },
         Command::ImportOnnx(args) => Files {
             logs: logs(&args.logs),
             others: [Some(args.forest.as_path()), args.model.as_deref()].into_iter().flatten().collect(),
-            outputs: vec![args.output.clone()],
-            always_replaces: true,
+            outputs: vec![Output::Replacing(args.output.clone())],
         },
         Command::ExportOnnx(args) => Files {
             others: vec![&args.model],
@@ -123,8 +134,12 @@ fn logs(args: &LogArgs) -> Vec<&Path> {
     if args.paths.is_empty() { vec![Path::new("-")] } else { args.paths.iter().map(PathBuf::as_path).collect() }
 }
 
-fn or_stdout(output: &Path) -> PathBuf {
-    if output == Path::new("-") { PathBuf::from(STDOUT) } else { output.to_owned() }
+fn or_stdout(output: &Path) -> Output {
+    Output::Streaming(if output == Path::new("-") { PathBuf::from(STDOUT) } else { output.to_owned() })
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|there| there.is_dir())
 }
 
 /// What is known of a file; nothing of pipes and devices, which hold nothing to lose.
