@@ -14,9 +14,11 @@ mod overwrite;
 mod pipeline;
 mod ranking;
 mod report;
+mod samples;
 mod score_text;
 mod signing;
 mod source;
+mod training;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::messages::{Graph, Node, data_type};
-use crate::read::Reason;
+
+/// What makes a graph none of the kind, as the end of a sentence.
+pub(crate) type Reason = String;
 
 /// One value for each leaf of a tree, or one for all.
 pub(crate) type Values = Rc<Vec<f64>>;

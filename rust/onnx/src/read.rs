@@ -10,11 +10,8 @@ use iforest::{Forest, ForestParts, InvalidForest, Part, average_path_length};
 use prost::Message;
 use thiserror::Error;
 
-use crate::evaluate::{Index, TREES, Values};
+use crate::evaluate::{Index, Reason, TREES, Values};
 use crate::messages::{Attribute, Graph, Model, Node};
-
-/// What makes a graph none of the kind, as the end of a sentence.
-pub(crate) type Reason = String;
 
 /// The largest ψ looked for: that of [`iforest::Params::sample_size`].
 const MAX_SAMPLE_SIZE: usize = 1 << 20;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use detector::{Memory, Model, Reservoir, Trust};
 use serde::Serialize;
 
-use super::sample::is_sample;
+use crate::samples::is_sample;
 use crate::{console, human};
 
 /// The state of one node, as `--json` prints it. Times are seconds since 1970.

@@ -25,6 +25,7 @@ use crate::console::Console;
 use crate::human;
 use crate::pipeline::Run;
 use crate::source::Source;
+use crate::training;
 
 /// The model of a file, or without one, that learnt from the logs which are to be scored.
 fn model_for(model: &ModelArgs, source: &Source, threads: usize, console: &Console) -> Result<Model> {
@@ -42,7 +43,7 @@ fn model_for(model: &ModelArgs, source: &Source, threads: usize, console: &Conso
     };
     console.note(&format!("no model given: learning from the same {logs} first"));
     let run = Run { reports: false, ..Run::new(source, threads, console) };
-    Ok(train::learn(&run, &Params::default(), None)?.0)
+    Ok(training::learn(&run, &Params::default(), None)?.0)
 }
 
 /// The model of a file.

@@ -12,12 +12,12 @@ use iforest_onnx::{Description, Raise};
 use zeek_log::Sink;
 
 use super::load_model;
-use super::train::set_origin;
 use crate::args::{ExportOnnxArgs, ImportOnnxArgs};
 use crate::console::Console;
 use crate::human;
 use crate::pipeline::{Run, idle};
 use crate::source::Source;
+use crate::training::set_origin;
 
 /// The names of the graph's input and output.
 const INPUT: &str = "features";

@@ -1,19 +1,13 @@
 //! `sample`: logs in, a part of a sample out, to be trained on where the parts meet.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use anyhow::Result;
 
-use anyhow::{Context, Result, ensure};
-use detector::{Reservoir, Sampling, Trust};
-
-use super::train::observe;
 use crate::args::SampleArgs;
 use crate::console::Console;
 use crate::human;
 use crate::pipeline::Run;
 use crate::source::Source;
+use crate::training::observe;
 
 pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.traffic.logs)?;
@@ -31,42 +25,4 @@ pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
         human::bytes(bytes),
     ));
     summary.require_all(&format!("{} was written", args.output.display()))
-}
-
-/// Parts the arguments that name samples from those that name logs.
-pub fn part_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    paths.iter().cloned().partition(|path| is_sample(path))
-}
-
-/// Whether a file is a sample, by its first bytes. A pipe is not opened: that waits, and what is read from it is gone.
-pub fn is_sample(path: &Path) -> bool {
-    let first = || {
-        let mut bytes = [0; 8];
-        let mut file = path.is_file().then(|| File::open(path).ok())??;
-        file.read_exact(&mut bytes).ok()?;
-        Some(bytes)
-    };
-    first().is_some_and(|bytes| Reservoir::is_sample(&bytes))
-}
-
-/// Merges samples into one of at most `capacity` rows: what a single pass over everything would have drawn.
-pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir> {
-    let mut seen = HashSet::new();
-    for part in parts {
-        let own = part.canonicalize().unwrap_or_else(|_| part.clone());
-        ensure!(seen.insert(own), "{}: is given twice, and would count twice", part.display());
-    }
-    // What is learnt from is as trusted as the logs are.
-    let any = Trust { writable_by_others: true, ..Trust::default() };
-    let samples: Vec<Reservoir> =
-        parts.iter().map(|part| Reservoir::load(part, seed, &any)).collect::<Result<_, _>>()?;
-    // A part that had no room for more has left rows out that a larger sample would hold.
-    let full = samples.iter().filter(|sample| sample.len() >= sample.sampling().capacity);
-    let capacity = full.map(|sample| sample.sampling().capacity).fold(capacity, usize::min);
-    let sampling = samples.first().map_or(Sampling::uniform(capacity), Reservoir::sampling);
-    let mut merged = Reservoir::new(Sampling { capacity, ..sampling }, seed);
-    for (sample, part) in samples.iter().zip(parts) {
-        merged.merge(sample).with_context(|| part.display().to_string())?;
-    }
-    Ok(merged)
 }

@@ -2,29 +2,12 @@
 
 use std::collections::HashMap;
 
-use detector::{Address, Connection, Model, Row, Verdict};
 use serde::Serialize;
 
-use super::trial::Scored;
+use super::trial::{Scored, Subject};
 
 /// How long a repetition is suppressed, in microseconds: an hour, as the sensor does by default.
 const SUPPRESSED_FOR: i64 = 3_600_000_000;
-
-/// What a notice is about: connections with the same are repetitions of one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subject {
-    originator: Address,
-    /// The feature that is the main reason.
-    feature: &'static str,
-}
-
-impl Subject {
-    /// What a notice of this connection would be about.
-    pub fn of(connection: &Connection<'_>, row: &Row, verdict: &Verdict, model: &Model) -> Self {
-        let reasons = model.reasons(connection, row, verdict.sustained);
-        Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
-    }
-}
 
 /// How many notices these connections raise, given in the order in which they ended.
 pub fn notices<'a>(connections: impl IntoIterator<Item = &'a Scored>) -> u64 {
@@ -69,6 +52,8 @@ pub fn reach(connections: &[Scored], attacks: usize) -> Vec<Option<Reach>> {
 
 #[cfg(test)]
 mod tests {
+    use detector::Address;
+
     use super::super::kinds::Kind;
     use super::*;
 

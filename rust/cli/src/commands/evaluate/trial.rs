@@ -1,15 +1,31 @@
 //! Scored connections: those of a log by models given, and those of a split by models learnt for it.
 
 use anyhow::{Context, Result};
-use detector::{Connection, Evidence, Extractor, Model, Params, Row, Trainer, Verdict};
+use detector::{Address, Connection, Evidence, Extractor, Model, Params, Row, Trainer, Verdict};
 
 use rayon::prelude::*;
 
-use super::alerts::Subject;
 use super::kinds::{Kind, Kinds};
 use super::log::Log;
 use crate::pipeline::{Batch, Run, Summary};
 use crate::score_text::millionths;
+
+/// What a notice is about: connections with the same are repetitions of one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// Who opened the connection.
+    pub originator: Address,
+    /// The feature that is the main reason.
+    pub feature: &'static str,
+}
+
+impl Subject {
+    /// What a notice of this connection would be about.
+    pub fn of(connection: &Connection<'_>, row: &Row, verdict: &Verdict, model: &Model) -> Self {
+        let reasons = model.reasons(connection, row, verdict.sustained);
+        Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
+    }
+}
 
 /// What the figures need of a connection.
 #[derive(Clone, Copy, Debug)]
