@@ -96,9 +96,14 @@ impl Header {
     }
 
     /// The header to begin with after this one: a log whose next header names only new columns keeps the separators.
-    pub(crate) fn next(self) -> Self {
-        let Self { separator, set_separator, empty_field, unset_field, .. } = self;
-        Self { separator, set_separator, empty_field, unset_field, ..Self::default() }
+    pub(crate) fn next(&self) -> Self {
+        Self {
+            separator: self.separator.clone(),
+            set_separator: self.set_separator.clone(),
+            empty_field: self.empty_field.clone(),
+            unset_field: self.unset_field.clone(),
+            ..Self::default()
+        }
     }
 
     /// The layout this header describes. Without `#fields` the names are those of the options.

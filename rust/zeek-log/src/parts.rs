@@ -1,13 +1,14 @@
 //! Follows a log line by line: which lines are rows, and under which layout.
 //!
-//! A log has one part for each header in it; logs that were concatenated have several. Bytes and buffers are the
-//! reader's business.
+//! A log has one part for each header in it; logs that were concatenated have several. A damaged line can look as if
+//! another part began there: where what follows does not go with it but goes with the part before, that one goes on.
+//! Bytes and buffers are the reader's business.
 
 use std::mem;
 use std::sync::Arc;
 
 use crate::error::excerpt;
-use crate::header::Header;
+use crate::header::{Header, split};
 use crate::{Error, Format, Layout, LineKind, ReadOptions};
 
 /// Where in a log one is.
@@ -18,9 +19,21 @@ pub(crate) struct Parts {
     header: Header,
     layout: Arc<Layout>,
     settled: bool,
+    /// Whether a row settled it, rather than the end of its header.
+    has_rows: bool,
+    /// The part before that had rows, while this one may be a damaged line of it.
+    before: Option<(Header, Arc<Layout>)>,
+    /// Whether the line that cut this part belongs to the one before.
+    returns: bool,
+    /// How often one did.
+    returned: u32,
     /// The first line of this part that was not blank.
     first_line: Option<(u64, String)>,
 }
+
+/// After so many lines of JSON that were none, others among TSV rows are damaged rows: each time, readers have to find the
+/// columns of the part again, of which there may be many.
+const MOST_RETURNS: u32 = 1000;
 
 /// What is to be done with a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +47,18 @@ pub(crate) enum Step {
 impl Parts {
     pub(crate) fn new(name: Arc<str>, options: ReadOptions) -> Self {
         let (header, layout) = (Header::default(), Arc::default());
-        Self { name, options, header, layout, settled: false, first_line: None }
+        Self {
+            name,
+            options,
+            header,
+            layout,
+            settled: false,
+            has_rows: false,
+            before: None,
+            returns: false,
+            returned: 0,
+            first_line: None,
+        }
     }
 
     /// The layout of the part, once it is settled.
@@ -47,11 +71,28 @@ impl Parts {
         self.settled
     }
 
-    /// Begins another part.
+    /// Begins another part, or goes on with the one before.
     pub(crate) fn begin(&mut self) {
-        self.header = mem::take(&mut self.header).next();
+        if mem::take(&mut self.returns) {
+            self.returned += 1;
+            self.go_back();
+            return;
+        }
+        let next = self.header.next();
+        let header = mem::replace(&mut self.header, next);
+        if mem::take(&mut self.has_rows) || self.before.is_none() {
+            self.before = Some((header, self.layout.clone()));
+        }
         self.settled = false;
         self.first_line = None;
+    }
+
+    /// Goes on with the part before; whether there was one.
+    fn go_back(&mut self) -> bool {
+        let Some((header, layout)) = self.before.take() else { return false };
+        (self.header, self.layout) = (header, layout);
+        (self.settled, self.has_rows) = (true, true);
+        true
     }
 
     /// Says what the next line is; `crlf` is whether it ends in `\r\n`.
@@ -61,6 +102,7 @@ impl Parts {
             None => Ok(Step::Take(LineKind::Meta)),
             Some(b'#') => self.comment(line, number, crlf),
             Some(b'{') if self.settled && self.layout.format == Format::Tsv => Ok(self.brace(line)),
+            Some(_) if self.settled && self.layout.format == Format::Json => Ok(self.object(line)),
             Some(_) if self.settled => Ok(Step::Take(LineKind::Row)),
             Some(_) => self.first_row(line, number, crlf),
         }
@@ -73,6 +115,9 @@ impl Parts {
         }
         if self.header.is_complete() {
             return self.settle_tsv(false);
+        }
+        if self.go_back() {
+            return Ok(());
         }
         let name = self.name.clone();
         Err(match self.first_line.take() {
@@ -105,18 +150,36 @@ impl Parts {
 
     /// A line with a brace among TSV rows: JSON that was concatenated, or a row whose first column begins so.
     fn brace(&self, line: &[u8]) -> Step {
-        let json = line.ends_with(b"}") && memchr::memmem::find(line, &self.layout.separator).is_none();
+        let json = self.returned < MOST_RETURNS
+            && line.ends_with(b"}")
+            && memchr::memmem::find(line, &self.layout.separator).is_none();
         if json { Step::Cut } else { Step::Take(LineKind::Row) }
+    }
+
+    /// A line among JSON rows: one of them, or where another part was before, one of that.
+    fn object(&mut self, line: &[u8]) -> Step {
+        self.returns = self.before.is_some() && !is_object(line);
+        if self.returns { Step::Cut } else { Step::Take(LineKind::Row) }
     }
 
     fn first_row(&mut self, line: &[u8], number: u64, crlf: bool) -> Result<Step, Error> {
         let start = line.trim_ascii_start();
         if self.header.is_complete() {
-            self.settle_tsv(crlf)?;
+            let goes_with_before = self.before.as_ref().is_some_and(|(_, before)| before.has_room_for(line));
+            if goes_with_before && !self.header.layout(&self.name, &self.options, crlf)?.has_room_for(line) {
+                self.go_back();
+            } else {
+                self.settle_tsv(crlf)?;
+                self.has_rows = true;
+            }
+            return self.next(line, number, crlf);
+        }
+        if !is_object(line) && !start.is_empty() && self.go_back() {
             return self.next(line, number, crlf);
         }
         if start.first() == Some(&b'{') {
             self.settle(Layout { wanted_path: self.options.path.clone(), crlf, ..Layout::json() });
+            self.has_rows = true;
             return Ok(Step::Take(LineKind::Row));
         }
         if start.is_empty() {
@@ -124,6 +187,7 @@ impl Parts {
         }
         if self.options.fields.is_some() {
             self.settle_tsv(crlf)?;
+            self.has_rows = true;
             return Ok(Step::Take(LineKind::Row));
         }
         let name = self.name.clone();
@@ -156,4 +220,18 @@ impl Parts {
         }
         self.settled = true;
     }
+}
+
+impl Layout {
+    /// Whether a line has the form of its rows: as many columns, or the braces of an object.
+    fn has_room_for(&self, line: &[u8]) -> bool {
+        match self.format {
+            Format::Tsv => split(line, &self.separator).count() == self.packs.len(),
+            Format::Json => is_object(line),
+        }
+    }
+}
+
+fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
 }

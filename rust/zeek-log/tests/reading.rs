@@ -322,6 +322,33 @@ fn tsv_and_json_may_follow_one_another() {
 }
 
 #[test]
+fn a_damaged_line_that_looks_as_if_another_part_began_costs_no_other_row() {
+    let strays = ["{}", "{\0\0}", "#path\tdns", "#open\t\u{fffd}", "#unset_field\t1", "#separator ,", "#fields\ta"];
+    let rows = |row: fn(u32) -> String| [1, 2, 3].map(row);
+    let tsv_rows = rows(|i| format!("{i}.5\ta\t-\t{i}\n"));
+    let json_rows = rows(|i| format!("{{\"ts\":{i}.5,\"orig_bytes\":{i}}}\n"));
+    for (header, [first, second, third]) in [(HEADER, tsv_rows), ("", json_rows)] {
+        for stray in strays.into_iter().chain(["x"]) {
+            for several in [1, 2] {
+                let stray = format!("{stray}\n").repeat(several);
+                let log = format!("{header}{first}{stray}{second}{third}{stray}");
+                let outcome = read(log, &["ts", "orig_bytes"]);
+                let rows: Vec<_> = outcome.rows.into_iter().filter(|row| row != &["∅", "∅"]).collect();
+                assert_eq!(rows, [["1.5", "1"], ["2.5", "2"], ["3.5", "3"]], "{header}{stray:?}");
+                assert_eq!(outcome.error, None, "{header}{stray:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn so_many_damaged_lines_that_none_of_them_is_tried_any_more_cost_no_other_row() {
+    let outcome = read(tsv(&"{}\n1.5\ta\t-\t1\n".repeat(1500)), &["ts"]);
+    assert_eq!(outcome.rows.iter().filter(|row| row[0] == "1.5").count(), 1500);
+    assert_eq!((outcome.bad.len(), outcome.error), (500, None));
+}
+
+#[test]
 fn a_line_that_is_too_long_is_skipped_without_being_held() {
     let long = "x".repeat(1 << 20);
     let options = ReadOptions { max_line: 1000, block_size: 4096, ..conn() };
