@@ -19,21 +19,38 @@ pub(crate) struct Parts {
     header: Header,
     layout: Arc<Layout>,
     settled: bool,
-    /// Whether a row settled it, rather than the end of its header.
-    has_rows: bool,
-    /// The part before that had rows, while this one may be a damaged line of it.
-    before: Option<(Header, Arc<Layout>)>,
-    /// Whether the line that cut this part belongs to the one before.
-    returns: bool,
+    /// How many rows of this part had its form, as far as they were looked at.
+    rows: u32,
+    /// How many had neither its form nor that of a part before, while it was not settled.
+    undecided: u32,
+    /// Parts before, the latest last.
+    before: Vec<Part>,
+    /// Which of them the line belongs to that cut this part.
+    returns: Option<usize>,
     /// How often one did.
     returned: u32,
     /// The first line of this part that was not blank.
     first_line: Option<(u64, String)>,
 }
 
-/// After so many lines of JSON that were none, others among TSV rows are damaged rows: each time, readers have to find the
-/// columns of the part again, of which there may be many.
+/// What one part of a log looks like.
+#[derive(Debug)]
+struct Part {
+    header: Header,
+    layout: Arc<Layout>,
+}
+
+/// The most parts that are gone back to.
+const MOST_BEFORE: usize = 8;
+
+/// How often parts are gone back to: readers have to find the columns again each time, of which there may be many.
 const MOST_RETURNS: u32 = 1000;
+
+/// A part is no damaged line when so many rows had its form.
+const PROVEN: u32 = 100;
+
+/// So many lines that go with none of the parts are kept until one goes with any.
+const MOST_UNDECIDED: u32 = 100;
 
 /// What is to be done with a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,9 +70,10 @@ impl Parts {
             header,
             layout,
             settled: false,
-            has_rows: false,
-            before: None,
-            returns: false,
+            rows: 0,
+            undecided: 0,
+            before: Vec::new(),
+            returns: None,
             returned: 0,
             first_line: None,
         }
@@ -71,28 +89,33 @@ impl Parts {
         self.settled
     }
 
-    /// Begins another part, or goes on with the one before.
+    /// Begins another part, or goes on with one before.
     pub(crate) fn begin(&mut self) {
-        if mem::take(&mut self.returns) {
-            self.returned += 1;
-            self.go_back();
-            return;
-        }
         let next = self.header.next();
         let header = mem::replace(&mut self.header, next);
-        if mem::take(&mut self.has_rows) || self.before.is_none() {
-            self.before = Some((header, self.layout.clone()));
+        let back = self.returns.take().map(|index| self.before.remove(index));
+        self.before.push(Part { header, layout: self.layout.clone() });
+        if let Some(part) = back {
+            self.go_on_with(part);
+            return;
         }
-        self.settled = false;
+        if self.before.len() > MOST_BEFORE {
+            self.before.remove(0);
+        }
+        (self.settled, self.rows, self.undecided) = (false, 0, 0);
         self.first_line = None;
     }
 
-    /// Goes on with the part before; whether there was one.
-    fn go_back(&mut self) -> bool {
-        let Some((header, layout)) = self.before.take() else { return false };
-        (self.header, self.layout) = (header, layout);
-        (self.settled, self.has_rows) = (true, true);
-        true
+    fn go_on_with(&mut self, part: Part) {
+        (self.header, self.layout) = (part.header, part.layout);
+        (self.settled, self.rows) = (true, self.layout.proven());
+        self.returned += 1;
+    }
+
+    /// The latest part before that has room for a line.
+    fn fitting(&self, line: &[u8]) -> Option<usize> {
+        let parts = if self.returned < MOST_RETURNS { &self.before[..] } else { &[] };
+        parts.iter().rposition(|part| part.layout.has_room_for(line))
     }
 
     /// Says what the next line is; `crlf` is whether it ends in `\r\n`.
@@ -102,8 +125,10 @@ impl Parts {
             None => Ok(Step::Take(LineKind::Meta)),
             Some(b'#') => self.comment(line, number, crlf),
             Some(b'{') if self.settled && self.layout.format == Format::Tsv => Ok(self.brace(line)),
-            Some(_) if self.settled && self.layout.format == Format::Json => Ok(self.object(line)),
-            Some(_) if self.settled => Ok(Step::Take(LineKind::Row)),
+            Some(_) if self.settled && (self.rows == PROVEN || self.rows > 0 && self.before.is_empty()) => {
+                Ok(Step::Take(LineKind::Row))
+            }
+            Some(_) if self.settled => Ok(self.row(line)),
             Some(_) => self.first_row(line, number, crlf),
         }
     }
@@ -113,11 +138,14 @@ impl Parts {
         if self.settled {
             return Ok(());
         }
+        if (self.undecided > 0 || !self.header.is_complete())
+            && let Some(part) = self.before.pop()
+        {
+            self.go_on_with(part);
+            return Ok(());
+        }
         if self.header.is_complete() {
             return self.settle_tsv(false);
-        }
-        if self.go_back() {
-            return Ok(());
         }
         let name = self.name.clone();
         Err(match self.first_line.take() {
@@ -150,36 +178,47 @@ impl Parts {
 
     /// A line with a brace among TSV rows: JSON that was concatenated, or a row whose first column begins so.
     fn brace(&self, line: &[u8]) -> Step {
-        let json = self.returned < MOST_RETURNS
-            && line.ends_with(b"}")
-            && memchr::memmem::find(line, &self.layout.separator).is_none();
-        if json { Step::Cut } else { Step::Take(LineKind::Row) }
+        if self.returned < MOST_RETURNS && self.layout.is_json(line) { Step::Cut } else { Step::Take(LineKind::Row) }
     }
 
-    /// A line among JSON rows: one of them, or where another part was before, one of that.
-    fn object(&mut self, line: &[u8]) -> Step {
-        self.returns = self.before.is_some() && !is_object(line);
-        if self.returns { Step::Cut } else { Step::Take(LineKind::Row) }
+    /// A row of a part that may be a damaged line of one before.
+    fn row(&mut self, line: &[u8]) -> Step {
+        if self.layout.has_room_for(line) {
+            self.rows = (self.rows + 1).min(self.layout.proven());
+            return Step::Take(LineKind::Row);
+        }
+        self.returns = self.fitting(line);
+        if self.returns.is_some() { Step::Cut } else { Step::Take(LineKind::Row) }
     }
 
     fn first_row(&mut self, line: &[u8], number: u64, crlf: bool) -> Result<Step, Error> {
         let start = line.trim_ascii_start();
         if self.header.is_complete() {
-            let goes_with_before = self.before.as_ref().is_some_and(|(_, before)| before.has_room_for(line));
-            if goes_with_before && !self.header.layout(&self.name, &self.options, crlf)?.has_room_for(line) {
-                self.go_back();
-            } else {
-                self.settle_tsv(crlf)?;
-                self.has_rows = true;
+            if !self.before.is_empty() && !self.header.layout(&self.name, &self.options, crlf)?.has_room_for(line) {
+                if let Some(index) = self.fitting(line) {
+                    let part = self.before.remove(index);
+                    self.go_on_with(part);
+                    return self.next(line, number, crlf);
+                }
+                // JSON behind a header without rows begins a part of its own.
+                if !is_object(line) && self.undecided < MOST_UNDECIDED {
+                    self.undecided += 1;
+                    return Ok(Step::Take(LineKind::Row));
+                }
             }
+            self.settle_tsv(crlf)?;
+            self.rows = u32::from(self.before.is_empty());
             return self.next(line, number, crlf);
         }
-        if !is_object(line) && !start.is_empty() && self.go_back() {
+        if !is_object(line) && !start.is_empty() && !self.before.is_empty() {
+            let index = self.fitting(line).unwrap_or(self.before.len() - 1);
+            let part = self.before.remove(index);
+            self.go_on_with(part);
             return self.next(line, number, crlf);
         }
         if start.first() == Some(&b'{') {
             self.settle(Layout { wanted_path: self.options.path.clone(), crlf, ..Layout::json() });
-            self.has_rows = true;
+            self.rows = 1;
             return Ok(Step::Take(LineKind::Row));
         }
         if start.is_empty() {
@@ -187,7 +226,7 @@ impl Parts {
         }
         if self.options.fields.is_some() {
             self.settle_tsv(crlf)?;
-            self.has_rows = true;
+            self.rows = 1;
             return Ok(Step::Take(LineKind::Row));
         }
         let name = self.name.clone();
@@ -223,15 +262,30 @@ impl Parts {
 }
 
 impl Layout {
+    /// How many rows prove a part to be one. Lines that are no JSON are told at a glance, however many rows there were.
+    fn proven(&self) -> u32 {
+        match self.format {
+            Format::Tsv => PROVEN,
+            Format::Json => 1,
+        }
+    }
+
     /// Whether a line has the form of its rows: as many columns, or the braces of an object.
     fn has_room_for(&self, line: &[u8]) -> bool {
         match self.format {
-            Format::Tsv => split(line, &self.separator).count() == self.packs.len(),
+            Format::Tsv => !self.is_json(line) && split(line, &self.separator).count() == self.packs.len(),
             Format::Json => is_object(line),
         }
     }
+
+    /// Whether a line among its rows is a line of JSON.
+    fn is_json(&self, line: &[u8]) -> bool {
+        is_object(line) && line.ends_with(b"}") && memchr::memmem::find(line, &self.separator).is_none()
+    }
 }
 
+/// Whether a line begins as an object does that holds something.
 fn is_object(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"{")
+    let inside = line.trim_ascii_start().strip_prefix(b"{");
+    inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\""))
 }

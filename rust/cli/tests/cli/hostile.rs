@@ -68,6 +68,10 @@ impl Random {
     }
 }
 
+/// Lines that look as if another part of the log began.
+const LINES: [&[u8]; 6] =
+    [b"{}\n", b"{\0\0}\n", b"#path\tdns\n", b"#unset_field\t-1\n", b"#separator \\x2c\n", b"#fields\ta\n"];
+
 const PIECES: [&[u8]; 14] = [
     b"\0",
     b"\xff\xfe",
@@ -91,11 +95,15 @@ fn mutated(log: &[u8], from: usize, random: &mut Random) -> (Vec<u8>, Vec<bool>)
     let mut edits: Vec<(usize, usize, Vec<u8>)> = Vec::new();
     for _ in 0..1 + random.below(6) {
         let at = from + random.below(log.len() - from);
-        let edit = match random.below(5) {
+        let edit = match random.below(6) {
             0 => (at, 1, vec![log[at] ^ 1 << random.below(8)]),
             1 => (at, 1 + random.below(40), Vec::new()),
             2 => (at, 0, PIECES[random.below(PIECES.len())].to_vec()),
-            3 => (at, 1 + random.below(4), PIECES[random.below(PIECES.len())].repeat(1 + random.below(20))),
+            3 => {
+                let line = log[from..at].iter().rposition(|byte| *byte == b'\n').map_or(from, |end| from + end + 1);
+                (line, 0, LINES[random.below(LINES.len())].to_vec())
+            }
+            4 => (at, 1 + random.below(4), PIECES[random.below(PIECES.len())].repeat(1 + random.below(20))),
             _ => (at, random.below(300), (0..random.below(200)).map(|_| random.below(256) as u8).collect()),
         };
         edits.push(edit);
