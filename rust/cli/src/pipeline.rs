@@ -370,7 +370,7 @@ impl ReadStage {
         self.spare.take().or_else(|| self.refill.recv().ok())
     }
 
-    /// Refuses a log without the columns that make a row a connection.
+    /// Refuses a log without the columns that make a row a connection. Further on in a log, such rows are unusable ones.
     fn check(&self, block: &Block, checked: &mut Option<Arc<Layout>>) -> Result<()> {
         let layout = block.layout();
         if checked.as_ref().is_some_and(|checked| Arc::ptr_eq(checked, layout)) {
@@ -379,7 +379,7 @@ impl ReadStage {
         let binding = bind(layout, self.labels.as_ref());
         let missing: Vec<_> =
             conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
-        if !missing.is_empty() {
+        if !missing.is_empty() && checked.is_none() {
             return Err(anyhow!(
                 "{}: is no conn log: it has no column {}; name the columns with --fields if the header is wrong",
                 block.name(),

@@ -21,8 +21,6 @@ pub(crate) struct Parts {
     settled: bool,
     /// How many rows of this part had its form, as far as they were looked at.
     rows: u32,
-    /// How many had neither its form nor that of a part before, while it was not settled.
-    undecided: u32,
     /// Parts before, the latest last.
     before: Vec<Part>,
     /// Which of them the line belongs to that cut this part.
@@ -49,9 +47,6 @@ const MOST_RETURNS: u32 = 1000;
 /// A part is no damaged line when so many rows had its form.
 const PROVEN: u32 = 100;
 
-/// So many lines that go with none of the parts are kept until one goes with any.
-const MOST_UNDECIDED: u32 = 100;
-
 /// What is to be done with a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -71,7 +66,6 @@ impl Parts {
             layout,
             settled: false,
             rows: 0,
-            undecided: 0,
             before: Vec::new(),
             returns: None,
             returned: 0,
@@ -102,7 +96,7 @@ impl Parts {
         if self.before.len() > MOST_BEFORE {
             self.before.remove(0);
         }
-        (self.settled, self.rows, self.undecided) = (false, 0, 0);
+        (self.settled, self.rows) = (false, 0);
         self.first_line = None;
     }
 
@@ -124,7 +118,7 @@ impl Parts {
         match line.first() {
             None => Ok(Step::Take(LineKind::Meta)),
             Some(b'#') => self.comment(line, number, crlf),
-            Some(b'{') if self.settled && self.layout.format == Format::Tsv => Ok(self.brace(line)),
+            Some(b'{') if self.settled && self.begins_json(line) => Ok(Step::Cut),
             Some(_) if self.settled && (self.rows == PROVEN || self.rows > 0 && self.before.is_empty()) => {
                 Ok(Step::Take(LineKind::Row))
             }
@@ -138,14 +132,12 @@ impl Parts {
         if self.settled {
             return Ok(());
         }
-        if (self.undecided > 0 || !self.header.is_complete())
-            && let Some(part) = self.before.pop()
-        {
-            self.go_on_with(part);
-            return Ok(());
-        }
         if self.header.is_complete() {
             return self.settle_tsv(false);
+        }
+        if let Some(part) = self.before.pop() {
+            self.go_on_with(part);
+            return Ok(());
         }
         let name = self.name.clone();
         Err(match self.first_line.take() {
@@ -176,9 +168,9 @@ impl Parts {
         Ok(Step::Take(LineKind::Meta))
     }
 
-    /// A line with a brace among TSV rows: JSON that was concatenated, or a row whose first column begins so.
-    fn brace(&self, line: &[u8]) -> Step {
-        if self.returned < MOST_RETURNS && self.layout.is_json(line) { Step::Cut } else { Step::Take(LineKind::Row) }
+    /// Whether a line with a brace among TSV rows is JSON that was concatenated, and no row whose first column begins so.
+    fn begins_json(&self, line: &[u8]) -> bool {
+        self.layout.format == Format::Tsv && self.returned < MOST_RETURNS && self.layout.is_json(line)
     }
 
     /// A row of a part that may be a damaged line of one before.
@@ -194,20 +186,7 @@ impl Parts {
     fn first_row(&mut self, line: &[u8], number: u64, crlf: bool) -> Result<Step, Error> {
         let start = line.trim_ascii_start();
         if self.header.is_complete() {
-            if !self.before.is_empty() && !self.header.layout(&self.name, &self.options, crlf)?.has_room_for(line) {
-                if let Some(index) = self.fitting(line) {
-                    let part = self.before.remove(index);
-                    self.go_on_with(part);
-                    return self.next(line, number, crlf);
-                }
-                // JSON behind a header without rows begins a part of its own.
-                if !is_object(line) && self.undecided < MOST_UNDECIDED {
-                    self.undecided += 1;
-                    return Ok(Step::Take(LineKind::Row));
-                }
-            }
             self.settle_tsv(crlf)?;
-            self.rows = u32::from(self.before.is_empty());
             return self.next(line, number, crlf);
         }
         if !is_object(line) && !start.is_empty() && !self.before.is_empty() {
@@ -270,10 +249,12 @@ impl Layout {
         }
     }
 
-    /// Whether a line has the form of its rows: as many columns, or the braces of an object.
+    /// Whether a line has the form of its rows: as many columns, or the braces of an object. Anything could be a single
+    /// column.
     fn has_room_for(&self, line: &[u8]) -> bool {
+        let columns = || split(line, &self.separator).count();
         match self.format {
-            Format::Tsv => !self.is_json(line) && split(line, &self.separator).count() == self.packs.len(),
+            Format::Tsv => self.packs.len() > 1 && columns() == self.packs.len() && !self.is_json(line),
             Format::Json => is_object(line),
         }
     }

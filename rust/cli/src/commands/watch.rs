@@ -45,6 +45,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     };
     let (mut block, mut row) = (Block::default(), Row::new());
     let mut bound: Option<(Arc<Layout>, Binding)> = None;
+    let mut is_conn_log = false;
     let skipped = |mut error: RowError| {
         error.line = starts.line_in_log(error.line);
         console.warning(&format!("{error}; the row is skipped"));
@@ -55,7 +56,12 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         let (layout, binding) = match kept {
             Some(bound) => bound,
             None => {
-                let binding = bind(&layout, &name)?;
+                let binding = layout.bind(COLUMNS);
+                // A damaged line further on can look like another header.
+                if !is_conn_log {
+                    require_columns(&binding, &name)?;
+                }
+                is_conn_log = true;
                 (layout, binding)
             }
         };
@@ -87,14 +93,13 @@ fn require_place(log: &Path) -> Result<()> {
     }
 }
 
-fn bind(layout: &Layout, name: &str) -> Result<Binding> {
-    let binding = layout.bind(COLUMNS);
+fn require_columns(binding: &Binding, name: &str) -> Result<()> {
     let missing: Vec<_> =
         conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
     if !missing.is_empty() {
         bail!("{name}: is no conn log: it has no column {}", missing.join(", "));
     }
-    Ok(binding)
+    Ok(())
 }
 
 /// Scores a connection and prints it, with the reasons, if it is anomalous.

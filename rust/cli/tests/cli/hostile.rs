@@ -70,7 +70,7 @@ impl Random {
 
 /// Lines that look as if another part of the log began.
 const LINES: [&[u8]; 6] =
-    [b"{}\n", b"{\0\0}\n", b"#path\tdns\n", b"#unset_field\t-1\n", b"#separator \\x2c\n", b"#fields\ta\n"];
+    [b"{}\n", b"{\0\0}\n", b"#path\tconn\n", b"#unset_field\t-1\n", b"#separator \\x2c\n", b"#fields\ta\n"];
 
 const PIECES: [&[u8]; 14] = [
     b"\0",
