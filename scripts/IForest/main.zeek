@@ -42,8 +42,9 @@ export {
 	## Whether a model is learnt in place where no model file is set.
 	option learn = T;
 
-	## How often the model file is looked at; when it has changed, it is
-	## loaded again. 0 turns that off.
+	## How often the model file is looked at; when it has changed, or one
+	## that could not be trusted now can be, it is loaded again. 0 turns
+	## that off.
 	option model_check_interval = 1min;
 
 	## The score from which on a connection raises

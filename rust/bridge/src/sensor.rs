@@ -75,6 +75,8 @@ struct Tried {
     version: Option<FileVersion>,
     /// That of its signature, where it might be refused for it.
     signature: Option<FileVersion>,
+    /// Whether it was not even read, as for who can write to it: that can change without the file, or with an option.
+    distrusted: bool,
 }
 
 /// What tells one version of a file from the next: inode, size, and time of modification. `None` stands for no file.
@@ -98,8 +100,11 @@ impl Sensor {
         let path = Path::new(OsStr::from_bytes(path));
         // Taken before the file is read: if it changes meanwhile, the next look finds it changed.
         let signature = FileVersion::of(&signature_of(path));
-        self.tried = Some(Tried { path: path.to_owned(), version: FileVersion::of(path), signature });
-        let model = load(path, |path| Model::load(path, &self.trust)).map_err(|refusal| {
+        let version = FileVersion::of(path);
+        let loaded = load(path, |path| Model::load(path, &self.trust));
+        let distrusted = loaded.is_err() && !Model::is_believed(path, &self.trust);
+        self.tried = Some(Tried { path: path.to_owned(), version, signature, distrusted });
+        let model = loaded.map_err(|refusal| {
             self.statistics.refused += 1;
             let state = match self.model() {
                 Some(_) => "the model before it stays at work",
@@ -186,6 +191,7 @@ impl Sensor {
         let changed = |path: &Path, version: &Option<FileVersion>| *version != FileVersion::of(path);
         self.tried.as_ref().is_some_and(|tried| {
             changed(&tried.path, &tried.version)
+                || (tried.distrusted && Model::is_believed(&tried.path, &self.trust))
                 || (!self.trust.key.is_empty() && changed(&signature_of(&tried.path), &tried.signature))
         })
     }

@@ -3,11 +3,13 @@
 //!
 //! Everything printed here is made safe for a terminal first, because file names and the contents of logs occur in it.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anstream::eprintln;
+use anstream::{eprint, eprintln};
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -99,6 +101,17 @@ impl Console {
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
+}
+
+/// Ends the program as `clap` does, with help or with what is wrong with its arguments. Of these, some can be names of
+/// files, which are made safe; the message has no colours then.
+pub fn exit_with(error: &clap::Error) -> ! {
+    let is_safe = |argument: OsString| human::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
+    if std::env::args_os().all(is_safe) {
+        error.exit();
+    }
+    eprint!("{}", human::printable_lines(error.render().to_string().as_bytes()));
+    std::process::exit(error.exit_code())
 }
 
 /// No terminal is taken to be narrower.

@@ -7,13 +7,15 @@
 //! looks grew past its old length, and a log that was taken out of the directory between two looks.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::OFlags;
 
 /// How often the file is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -81,7 +83,7 @@ impl Follow {
             return Ok(true);
         }
         // Opened before the rotated logs are looked for: if it is rotated meanwhile, it is found among them.
-        let named = found(File::open(&self.path))?;
+        let named = open(&self.path)?;
         if let Some(current) = &current {
             let is_named = named.as_ref().map(File::metadata).transpose()?.is_some_and(|named| same(&named, current));
             if is_named || current.len() > self.position {
@@ -117,7 +119,7 @@ impl Follow {
             Some(at) => logs.get(at + 1),
             None => logs.iter().find(|(modified, _, _)| *modified > last),
         };
-        next.map_or(Ok(None), |(_, name, _)| found(File::open(directory.join(name))))
+        next.map_or(Ok(None), |(_, name, _)| open(&directory.join(name)))
     }
 
     /// Whether a file is named as Zeek names rotated logs of the one that is followed.
@@ -131,6 +133,14 @@ impl Follow {
         let is_time = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
         middle.and_then(|rest| rest.strip_prefix(['.', '-'])).is_some_and(is_time)
     }
+}
+
+/// Opens a log, if there is one under this name. Another kind of file is none, and a pipe is not waited for: a log may
+/// take its place.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let at_once = OFlags::NONBLOCK.bits() as i32;
+    let Some(file) = found(OpenOptions::new().read(true).custom_flags(at_once).open(path))? else { return Ok(None) };
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 fn same(a: &Metadata, b: &Metadata) -> bool {

@@ -49,8 +49,18 @@ fn endpoint(addr: Address, port: u16) -> String {
     if addr.contains(':') { format!("[{addr}]:{port}") } else { format!("{addr}:{port}") }
 }
 
-/// No service, nor several that Zeek finds on one connection, has a longer name.
-const LONGEST_SERVICE: usize = 100;
+/// No name is longer, of a label, a service, nor of several services that Zeek finds on one connection.
+const LONGEST_NAME: usize = 100;
+
+/// A name from a log, without anything that acts on a terminal. A forged log can hold anything for a name: of a longer
+/// one than there are, the start.
+pub fn name(name: &[u8]) -> String {
+    let (name, cut) = match name.get(..LONGEST_NAME) {
+        Some(head) if head.len() < name.len() => (head, "…"),
+        _ => (name, ""),
+    };
+    printable_bytes(name).into_owned() + cut
+}
 
 /// The responder of a connection, its port, the protocol and the service: `192.0.2.1:443/tcp ssl`, `192.0.2.1 icmp`.
 pub fn responder(connection: &Connection<'_>) -> String {
@@ -63,13 +73,7 @@ pub fn responder(connection: &Connection<'_>) -> String {
     };
     if let Some(service) = connection.service {
         out.push(' ');
-        // A forged log can hold anything for a name.
-        let (service, cut) = match service.get(..LONGEST_SERVICE) {
-            Some(head) if head.len() < service.len() => (head, "…"),
-            _ => (service, ""),
-        };
-        out.push_str(&printable_bytes(service));
-        out.push_str(cut);
+        out.push_str(&name(service));
     }
     out
 }

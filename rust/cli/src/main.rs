@@ -29,7 +29,7 @@ use crate::args::{Args, Command};
 use crate::console::Console;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| console::exit_with(&error));
     let console = Console::new(args.quiet);
     match run(args, &console) {
         Ok(()) => ExitCode::SUCCESS,

@@ -195,8 +195,12 @@ fn components(path: &Path) -> Vec<OsString> {
 
 /// Whether a place can be changed by nobody but root and the user this process acts as.
 fn check(place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
+    check_for(rustix::process::geteuid().as_raw(), place, metadata)
+}
+
+fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
     let owner = metadata.uid();
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+    if owner != 0 && owner != user {
         return Err(Distrust::Owner { place: place.to_owned(), owner });
     }
     // The mode of a link means nothing, and in a directory like /tmp nobody can touch what is another's.
@@ -205,12 +209,18 @@ fn check(place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
         return Ok(());
     }
     // A group with its only user's number is that user's own, as pam_umask(8) tells it, too. Directories of a packaged
-    // Zeek are its group's: what another member puts there belongs to that member, and is not believed for that.
-    let theirs = metadata.is_dir() || (owner != 0 && metadata.gid() == owner);
+    // Zeek are its group's: what another member puts there belongs to that member, and is not believed for that. Where
+    // there is a list of who may do what, what stands for the group is the most that any user on the list may.
+    let theirs = metadata.is_dir() || (owner != 0 && metadata.gid() == owner && !has_access_list(place));
     if mode & BY_OTHERS != 0 || (mode & BY_GROUP != 0 && !theirs) {
         return Err(Distrust::Writable { place: place.to_owned(), mode });
     }
     Ok(())
+}
+
+/// Whether a file has a list as of acl(5).
+fn has_access_list(file: &Path) -> bool {
+    rustix::fs::getxattr(file, "system.posix_acl_access", &mut [0u8; 0]).is_ok()
 }
 
 #[cfg(test)]
@@ -270,6 +280,38 @@ mod tests {
         let metadata = fs::metadata(&path).unwrap();
         let private = metadata.uid() != 0 && metadata.uid() == metadata.gid();
         assert_eq!(STRICT.read(&path, 10).is_ok(), private);
+    }
+
+    #[test]
+    fn a_group_of_ones_own_is_not_alone_on_an_access_list() {
+        let (_directory, path) = private();
+        set(&path, 0o664);
+        // Only root can give files away.
+        let owner =
+            if chown(&path, Some(4242), Some(4242)).is_ok() { 4242 } else { fs::metadata(&path).unwrap().uid() };
+        let metadata = fs::metadata(&path).unwrap();
+        if metadata.gid() != owner {
+            return;
+        }
+        assert!(check_for(owner, &path, &metadata).is_ok());
+        // Version 2: the owner, user 4243 and the mask may write, the group and others not.
+        let entries =
+            [(0x01, 6, u32::MAX), (0x02, 6, 4243), (0x04, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 4, u32::MAX)];
+        let mut list = 2u32.to_le_bytes().to_vec();
+        for (tag, may, id) in entries {
+            list.extend([u16::to_le_bytes(tag), u16::to_le_bytes(may)].concat());
+            list.extend(u32::to_le_bytes(id));
+        }
+        let set = rustix::fs::setxattr(&path, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty());
+        // Not every file system has lists.
+        if set == Err(rustix::io::Errno::OPNOTSUPP) {
+            return;
+        }
+        set.unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o664);
+        let refusal = check_for(owner, &path, &metadata).unwrap_err().to_string();
+        assert!(refusal.contains("others can write to"), "{refusal}");
     }
 
     #[test]

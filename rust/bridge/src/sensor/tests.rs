@@ -132,8 +132,18 @@ fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
     for refusal in [sensor.load_model(name).unwrap_err(), sensor.load_state(name).unwrap_err()] {
         assert!(refusal.contains("others can write to"), "{refusal}");
     }
+    assert!(!sensor.model_changed());
     sensor.set_trust("", true);
+    assert!(sensor.model_changed());
     assert_eq!(sensor.load_state(name), Ok(true));
+    sensor.load_model(name).unwrap();
+    assert!(!sensor.model_changed());
+
+    // As the refusal says.
+    sensor.set_trust("", false);
+    sensor.load_model(name).unwrap_err();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(sensor.model_changed());
     sensor.load_model(name).unwrap();
 }
 

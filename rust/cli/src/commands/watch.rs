@@ -1,5 +1,6 @@
 //! `watch`: the anomalous connections of a log that is being written, as they come.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,9 +40,11 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
 
     let follow = Follow::new(args.log.clone());
     let starts = follow.starts();
+    // What was a pipe from the start, such as another command's output, is read to its end.
+    let is_pipe = args.log.metadata().is_ok_and(|log| log.file_type().is_fifo());
     let mut reader = match input {
-        Input::Stdin => Reader::open(&input, &options)?,
-        Input::File(_) => Reader::from_read(&name, follow, &options)?.eager(),
+        Input::File(_) if !is_pipe => Reader::from_read(&name, follow, &options)?.eager(),
+        _ => Reader::open(&input, &options)?.eager(),
     };
     let (mut block, mut row) = (Block::default(), Row::new());
     let mut bound: Option<(Arc<Layout>, Binding)> = None;

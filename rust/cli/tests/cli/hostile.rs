@@ -250,6 +250,15 @@ fn zeros_and_broken_utf8_stay_as_they_are() {
 }
 
 #[test]
+fn a_file_that_is_named_like_an_option_does_nothing_to_a_terminal() {
+    let dir = Dir::new();
+    dir.write("--\u{1b}]0;pwned\u{7}", "");
+    let text = dir.terminal(&format!("{} top *; true", env!("CARGO_BIN_EXE_zeek-iforest")));
+    assert!(text.contains("unexpected argument"), "{text:?}");
+    assert!(!text.contains("pwned\u{7}"), "{text:?}");
+}
+
+#[test]
 fn pipes_and_loops_of_directories_are_no_trap() {
     let dir = trained();
     dir.write("loop/conn.log", tsv(&rows(20)));

@@ -131,6 +131,22 @@ fn programs_get_json() {
 }
 
 #[test]
+fn a_pipe_in_place_of_the_log_is_not_waited_for() {
+    let dir = trained();
+    append(&dir, &header(&[]));
+    let watch = Watch::start(&dir, "watch conn.log -m m");
+    append(&dir, &odd("C1"));
+    assert!(watch.connection().contains("C1"));
+    fs::remove_file(dir.path("conn.log")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(dir.path("conn.log")).status().unwrap().success());
+    // Longer than until the next look.
+    std::thread::sleep(Duration::from_millis(1000));
+    fs::remove_file(dir.path("conn.log")).unwrap();
+    dir.write("conn.log", header(&[]) + &odd("C2"));
+    assert!(watch.connection().contains("C2"));
+}
+
+#[test]
 fn another_log_is_refused() {
     let dir = trained();
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));

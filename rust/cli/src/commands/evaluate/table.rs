@@ -97,7 +97,7 @@ fn details(figures: &Figures, terminal_width: usize) -> String {
     let _ = writeln!(text, "{}", human::wrapped(&below, 0, terminal_width));
     let mut rows = vec![["attack", "connections", "best rank", "alerts needed"].map(str::to_owned).to_vec()];
     rows.extend(figures.attacks.iter().map(|attack| {
-        let mut row = vec![human::printable(&attack.label).into_owned()];
+        let mut row = vec![human::name(attack.label.as_bytes())];
         row.extend([attack.reach.connections, attack.reach.rank, attack.reach.alerts].map(human::count));
         row
     }));
