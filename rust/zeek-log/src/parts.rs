@@ -1,8 +1,8 @@
 //! Follows a log line by line: which lines are rows, and under which layout.
 //!
 //! A log has one part for each header in it; logs that were concatenated have several. A damaged line can look as if
-//! another part began there: where what follows does not go with it but goes with the part before, that one goes on.
-//! Bytes and buffers are the reader's business.
+//! another part began there: a row that has not the form of its part, but that of one before, goes on with that one, and
+//! so do those behind it. Bytes and buffers are the reader's business.
 
 use std::mem;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ const MOST_BEFORE: usize = 8;
 /// How often parts are gone back to: readers have to find the columns again each time, of which there may be many.
 const MOST_RETURNS: u32 = 1000;
 
-/// A part is no damaged line when so many rows had its form.
+/// When so many rows had the form of a part, it was no damaged line that began it.
 const PROVEN: u32 = 100;
 
 /// What is to be done with a line.
