@@ -152,10 +152,11 @@ impl<'j> Scanner<'j> {
         &self.text[self.at..]
     }
 
-    /// Moves over text that is known to be there.
+    /// Moves over text that is known to be there, and over the space behind it.
     #[inline]
     pub(crate) fn skip(&mut self, length: usize) {
         self.at += length;
+        self.skip_space();
     }
 
     /// What lies between here and a later position in the same text.

@@ -246,6 +246,14 @@ fn a_row_serves_any_binding() {
 }
 
 #[test]
+fn spaces_may_change_from_row_to_row() {
+    let log = "{\"ts\":1.5,\"uid\":\"a\"}\n{\"ts\": 2.5, \"uid\" :  \"b\" }\n{ \"ts\" :3.5,\"uid\": \"c\"}\n{\"ts\":4.5,\"uid\":\"d\"}\n";
+    let outcome = read(log, &["ts", "uid"]);
+    assert_eq!(outcome.bad, [] as [&str; 0]);
+    assert_eq!(outcome.rows, [["1.5", "a"], ["2.5", "b"], ["3.5", "c"], ["4.5", "d"]]);
+}
+
+#[test]
 fn other_streams_are_told_apart() {
     let log = "{\"_path\":\"dns\",\"ts\":1.5}\n{\"_path\":\"conn\",\"ts\":2.5}\n{\"@stream\":\"http\",\"ts\":3.5}\n\
                {\"ts\":4.5,\"@stream\":\"conn\"}\n{\"ts\":5.5}\n{\"ts\":6.5,\"_path\":\"c\\u006fnn\"}\n";
