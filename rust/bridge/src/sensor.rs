@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use detector::{
-    Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Row, Trust, in_words, learner, signature_of,
+    Connection, Detector, Drift, Evidence, Extractor, Fault, Memory, Model, Row, Trust, in_words, learner, signature_of,
 };
 
 use crate::fault::{caught, silence};
@@ -101,8 +101,10 @@ impl Sensor {
         // Taken before the file is read: if it changes meanwhile, the next look finds it changed.
         let signature = FileVersion::of(&signature_of(path));
         let version = FileVersion::of(path);
-        let loaded = load(path, |path| Model::load(path, &self.trust));
-        let distrusted = loaded.is_err() && !Model::is_believed(path, &self.trust);
+        let mut distrusted = false;
+        let loaded = load(path, |path| {
+            Model::load(path, &self.trust).inspect_err(|error| distrusted = !matches!(error.fault, Fault::Refused(_)))
+        });
         self.tried = Some(Tried { path: path.to_owned(), version, signature, distrusted });
         let model = loaded.map_err(|refusal| {
             self.statistics.refused += 1;

@@ -147,6 +147,17 @@ fn a_pipe_in_place_of_the_log_is_not_waited_for() {
 }
 
 #[test]
+fn a_pipe_from_the_start_is_read_to_its_end() {
+    let dir = trained();
+    assert!(std::process::Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
+    let (pipe, log) = (dir.path("pipe"), header(&[]) + &odd("C1"));
+    let writer = std::thread::spawn(move || fs::write(pipe, log));
+    let shown = dir.ok("watch pipe -m m");
+    writer.join().unwrap().unwrap();
+    assert!(shown.contains("C1"), "{shown}");
+}
+
+#[test]
 fn another_log_is_refused() {
     let dir = trained();
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
