@@ -10,21 +10,39 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use detector::{
-    Connection, Detector, Drift, Extractor, Model, Params, Reason, Reservoir, Row, Trainer, in_words, schema,
+    Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Params, Reason, Reservoir, Row, Sampling, Trainer,
+    in_words, schema,
 };
 use twox_hash::XxHash3_64;
 
 /// The traffic that models and corpora are made of.
 pub const LOG: &[u8] = include_bytes!("../../data/lab-day1.conn.log");
 
-/// The header of a model's file, and of a sample's, before a payload: what a peer can make as well as this software.
+/// A payload behind the header of its kind of file, as this software writes it: what a peer can make as well.
 pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
-    let mut bytes = magic.to_vec();
-    bytes.extend(1u32.to_le_bytes());
-    bytes.extend([0; 4]);
+    static HEADS: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
+    let heads = HEADS.get_or_init(|| {
+        let model = fixed_model().to_bytes().expect("a model can be written");
+        let sample = Reservoir::new(Sampling::uniform(1), 1).to_bytes();
+        let memory = saved(&Memory::new(&Extractor::new(), &Evidence::new()));
+        [model, sample, memory].map(|file| file[..HEAD].to_vec())
+    });
+    let mut bytes = heads.iter().find(|head| head.starts_with(magic)).expect("it is one of the three").clone();
     bytes.extend((payload.len() as u64).to_le_bytes());
     bytes.extend(XxHash3_64::oneshot(payload).to_le_bytes());
     bytes.extend(payload);
+    bytes
+}
+
+/// The part of a header that says what kind of file it is, of which version.
+const HEAD: usize = 16;
+
+/// The bytes of the file that a sensor would keep.
+pub fn saved(memory: &Memory) -> Vec<u8> {
+    let path = std::env::temp_dir().join(format!("iforest-fuzz-{}", std::process::id()));
+    memory.save(&path).expect("the file can be written");
+    let bytes = std::fs::read(&path).expect("it is there");
+    std::fs::remove_file(&path).expect("it is there");
     bytes
 }
 

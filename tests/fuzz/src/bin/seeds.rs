@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use detector::{Evidence, Extractor, Memory, Reservoir, Sampling, learner};
+use detector::{Evidence, Extractor, Memory, Model, Reservoir, Sampling, learner};
 use iforest_fuzz::bytes::from_connection;
-use iforest_fuzz::{LOG, log, model};
+use iforest_fuzz::{LOG, as_file, log, model, saved};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data");
 const HEADER: usize = 32;
@@ -20,13 +20,17 @@ fn main() -> io::Result<()> {
         fs::create_dir_all(directory.join(target))?;
         fs::write(directory.join(target).join(name), bytes)
     };
+    // A seed that is refused leads a fuzzer nowhere.
+    let accepted =
+        |what: &str, is: bool| if is { Ok(()) } else { Err(io::Error::other(format!("{what}: is refused"))) };
 
     let models = [model(1, 2), model(1, 8), model(2, 64)];
     for (i, model) in models.iter().enumerate() {
         let bytes = model.to_bytes().map_err(io::Error::other)?;
         put("model", &format!("file-{i}"), &bytes)?;
         put("model", &format!("payload-{i}"), &bytes[HEADER..])?;
-        let length = (bytes.len() - HEADER) as u16;
+        accepted("a model", Model::from_bytes(&as_file(b"ZIFOREST", &bytes[HEADER..])).is_ok())?;
+        let length = u16::try_from(bytes.len() - HEADER).map_err(io::Error::other)?;
         put("cluster", &format!("model-{i}"), &[&[5], &length.to_le_bytes()[..], &bytes[HEADER..]].concat())?;
         let description = iforest_onnx::Description {
             producer: ("zeek-iforest", "0"),
@@ -37,7 +41,9 @@ fn main() -> io::Result<()> {
         };
         put("onnx", &format!("ours-{i}"), &iforest_onnx::write(model.forest(), &[], &description))?;
     }
-    put("onnx", "scikit-learn", &fs::read(Path::new(DATA).join("lab-day1.forest.onnx"))?)?;
+    let forest = fs::read(Path::new(DATA).join("lab-day1.forest.onnx"))?;
+    accepted("the forest", iforest_onnx::read(&forest).is_ok())?;
+    put("onnx", "scikit-learn", &forest)?;
 
     let (mut extractor, mut sequence) = (Extractor::new(), Vec::new());
     let mut uniform = Reservoir::new(Sampling::uniform(20), 1);
@@ -60,15 +66,19 @@ fn main() -> io::Result<()> {
     });
     let mut memory = Memory::new(&extractor, &Evidence::new());
     memory.drift = vec![[3; _], [u64::MAX; _]];
-    fs::create_dir_all(directory.join("memory"))?;
-    let file = directory.join("memory/file");
-    memory.save(&file).map_err(io::Error::other)?;
-    put("memory", "payload", &fs::read(&file)?[HEADER..])?;
+    let bytes = saved(&memory);
+    put("memory", "file", &bytes)?;
+    put("memory", "payload", &bytes[HEADER..])?;
+    accepted(
+        "a memory",
+        Memory::from_bytes(&as_file(b"ZIFMEMOR", &bytes[HEADER..])).is_ok_and(|m| m.recall().is_some()),
+    )?;
     for (name, reservoir) in [("uniform", &uniform), ("recent", &recent)] {
         let bytes = reservoir.to_bytes();
         put("sample", &format!("file-{name}"), &bytes)?;
         put("sample", &format!("payload-{name}"), &bytes[HEADER..])?;
-        let length = (bytes.len() - HEADER) as u16;
+        accepted("a sample", Reservoir::from_bytes(&as_file(b"ZIFSAMPL", &bytes[HEADER..]), 1).is_ok())?;
+        let length = u16::try_from(bytes.len() - HEADER).map_err(io::Error::other)?;
         put("cluster", &format!("sample-{name}"), &[&[7], &length.to_le_bytes()[..], &bytes[HEADER..]].concat())?;
     }
     put("cluster", "drift", &[[0; 83], [255; 83], [2; 83]].concat())?;
