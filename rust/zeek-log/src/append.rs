@@ -1,9 +1,9 @@
 //! Adds columns to the lines of a log and leaves every other byte as it is.
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 
 use crate::escape::{escape_into, push_hex};
-use crate::header::split;
+use crate::header::{Key, split};
 use crate::json::{self, Fault, Scanner};
 use crate::layout::{Format, Layout, PACKING};
 use crate::tsv::Place;
@@ -75,25 +75,26 @@ impl Appender {
     /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`: `#fields` and `#types` with the new columns, any other as
     /// it is. A line at the end of the input that has no line end is given one.
     pub fn header(&self, line: &Line<'_>, out: &mut Vec<u8>) {
-        type Word = fn(&NewField) -> &str;
-        const WORDS: [(&[u8], Word); 2] = [(b"#fields", |field| &field.name), (b"#types", |field| &field.zeek_type)];
         let bytes = line.bytes();
         let start = out.len();
-        let mut rewritten = false;
-        for (key, word) in WORDS {
-            if self.layout.format == Format::Tsv && self.key_of(bytes) == key {
-                let row = bytes.len().min(key.len() + self.layout.separator.len());
-                out.extend_from_slice(&bytes[..row]);
-                let write =
-                    |column: &Column, _, out: &mut Vec<u8>| out.extend_from_slice(word(&column.field).as_bytes());
-                rewritten = self.tsv(&bytes[row..], write, out).is_ok();
-            }
-        }
-        if !rewritten {
+        if self.names(bytes, out).is_none() {
             out.truncate(start);
             out.extend_from_slice(bytes);
         }
         self.end(line, out);
+    }
+
+    /// Writes `#fields` or `#types` with the new columns; `None` for any other line.
+    fn names(&self, line: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let (key, row) = Key::of(line, &self.layout.separator).filter(|_| self.layout.format == Format::Tsv)?;
+        let word: fn(&NewField) -> &str = match key {
+            Key::Fields => |field| &field.name,
+            Key::Types => |field| &field.zeek_type,
+            _ => return None,
+        };
+        out.extend_from_slice(&line[..line.len() - row.len()]);
+        let write = |column: &Column, _, out: &mut Vec<u8>| out.extend_from_slice(word(&column.field).as_bytes());
+        self.tsv(row, write, out).ok()
     }
 
     /// Writes a row to `out` with one value for each new column, in their order (a missing value is unset). A row at the
@@ -122,10 +123,6 @@ impl Appender {
                 Err(line.error(None, cause))
             }
         }
-    }
-
-    fn key_of<'l>(&self, line: &'l [u8]) -> &'l [u8] {
-        split(line, &self.layout.separator).next().unwrap_or_default()
     }
 
     fn end(&self, line: &Line<'_>, out: &mut Vec<u8>) {
@@ -201,7 +198,8 @@ impl Appender {
     }
 
     fn json<'v>(&self, row: &[u8], value: impl Fn(usize) -> NewValue<'v>, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if self.columns.iter().any(|column| column.key.find(row).is_some()) {
+        // An escape may spell one of the keys.
+        if memmem::find(row, b"\\u").is_some() || self.columns.iter().any(|column| column.key.find(row).is_some()) {
             return self.json_replacing(row, value, out);
         }
         let close = row.trim_ascii_end().len().saturating_sub(1);

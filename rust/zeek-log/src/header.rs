@@ -46,13 +46,10 @@ impl Key {
         (b"#fields", Self::Fields),
         (b"#types", Self::Types),
     ];
-}
 
-impl Header {
-    /// The key of a header line, and what follows it.
-    pub(crate) fn key<'l>(&self, line: &'l [u8]) -> Option<(Key, &'l [u8])> {
-        let separator = self.separator.as_deref().unwrap_or(b"\t");
-        Key::ALL.iter().find_map(|&(text, key)| {
+    /// The key of a header line under this separator, and what follows it.
+    pub(crate) fn of<'l>(line: &'l [u8], separator: &[u8]) -> Option<(Self, &'l [u8])> {
+        Self::ALL.iter().find_map(|&(text, key)| {
             let rest = line.strip_prefix(text)?;
             // #separator itself is always followed by a space, and a lenient writer may use one elsewhere.
             let rest = match rest.strip_prefix(separator) {
@@ -62,6 +59,13 @@ impl Header {
             };
             Some((key, rest))
         })
+    }
+}
+
+impl Header {
+    /// The key of a header line, and what follows it.
+    pub(crate) fn key<'l>(&self, line: &'l [u8]) -> Option<(Key, &'l [u8])> {
+        Key::of(line, self.separator.as_deref().unwrap_or(b"\t"))
     }
 
     /// Whether this line was already there, so that another begins another header.

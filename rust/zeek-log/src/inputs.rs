@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::Error;
 
@@ -102,7 +102,12 @@ pub fn is_log_of(file_name: &str, stream: &str) -> bool {
 fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Error> {
     let mut found = Vec::new();
     let mut others = Vec::new();
-    for entry in WalkDir::new(directory).follow_links(true) {
+    // A directory that several links lead to is entered once: links that fork at each level would be paths without number.
+    let mut entered = HashSet::new();
+    let mut is_new = |entry: &DirEntry| {
+        !entry.file_type().is_dir() || entry.path().canonicalize().map_or(true, |real| entered.insert(real))
+    };
+    for entry in WalkDir::new(directory).follow_links(true).sort_by_file_name().into_iter().filter_entry(&mut is_new) {
         let entry = match entry {
             Ok(entry) => entry,
             // A link to a directory above, to nothing or to itself hides no log.

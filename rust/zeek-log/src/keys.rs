@@ -138,6 +138,9 @@ const WORDS: usize = 4;
 /// How many are remembered: more than any of Zeek's logs has columns.
 const MAX_HINTS: usize = 256;
 
+/// The longest text that is remembered: keys are some tens of bytes.
+const LONGEST: usize = 256;
+
 /// How many members in a row may be missing before the next is looked up.
 const MAX_MISSING: usize = 8;
 
@@ -182,7 +185,7 @@ impl Hints {
         let is_known = |hint: &Hint| (hint.object, hint.first) == (object, first) && *hint.text == *text;
         if let Some(index) = self.known.iter().position(is_known) {
             self.next = index + 1;
-        } else if self.known.len() < MAX_HINTS {
+        } else if self.known.len() < MAX_HINTS && text.len() <= LONGEST {
             let (mut bytes, mut ones) = ([0; 8 * WORDS], [0; 8 * WORDS]);
             for (i, byte) in text.iter().take(bytes.len()).enumerate() {
                 (bytes[i], ones[i]) = (*byte, 0xff);
@@ -226,6 +229,16 @@ mod tests {
         keys.add(&"a.".repeat(40), 0, 0);
         assert!(keys.members.len() < 100);
         assert_ne!(keys.find(ROOT, "a.".repeat(40).as_bytes()), UNWANTED);
+    }
+
+    #[test]
+    fn a_key_of_any_length_is_found_and_none_that_is_long_is_kept() {
+        let mut hints = Hints::default();
+        let long = format!(",\"{}\":", "x".repeat(LONGEST));
+        hints.learn(ROOT, false, long.as_bytes(), Target::Skip);
+        hints.learn(ROOT, false, &long.as_bytes()[..LONGEST], Target::Skip);
+        let kept: Vec<_> = hints.known.iter().map(|hint| hint.text.len()).collect();
+        assert_eq!(kept, [LONGEST]);
     }
 
     #[test]

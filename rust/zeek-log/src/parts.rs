@@ -29,6 +29,8 @@ pub(crate) struct Parts {
     returned: u32,
     /// The first line of this part that was not blank.
     first_line: Option<(u64, String)>,
+    /// Why the first line is no log's, should the next not show that it was the end of a row.
+    refusal: Option<Error>,
 }
 
 /// What one part of a log looks like.
@@ -46,6 +48,8 @@ const MOST_RETURNS: u32 = 1000;
 
 /// When so many rows had the form of a part, it was no damaged line that began it.
 const PROVEN: u32 = 100;
+
+const BLANK: &str = "blank lines should be followed by rows";
 
 /// What is to be done with a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +74,7 @@ impl Parts {
             returns: None,
             returned: 0,
             first_line: None,
+            refusal: None,
         }
     }
 
@@ -81,6 +86,11 @@ impl Parts {
     /// Whether the layout of the part is known.
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
+    }
+
+    /// Whether it has been seen what rows look like, so that one line that cannot be used does not end the log.
+    pub(crate) fn has_shown_rows(&self) -> bool {
+        self.settled || !self.before.is_empty()
     }
 
     /// Begins another part, or goes on with one before.
@@ -102,7 +112,8 @@ impl Parts {
 
     fn go_on_with(&mut self, part: Part) {
         (self.header, self.layout) = (part.header, part.layout);
-        (self.settled, self.rows) = (true, self.layout.proven());
+        // It is not proven again: what led back to it may have been a damaged row of the part behind it.
+        (self.settled, self.rows) = (true, 0);
         self.returned += 1;
     }
 
@@ -127,23 +138,26 @@ impl Parts {
         }
     }
 
-    /// At the end of the log: settles the layout of a part without rows.
-    pub(crate) fn finish(&mut self, lines: u64) -> Result<(), Error> {
-        if self.settled {
+    /// Settles the layout of a part without rows: when the log has `ended`, or such a part has become too long to be held.
+    pub(crate) fn finish(&mut self, lines: u64, ended: bool) -> Result<(), Error> {
+        if self.settled || self.header.is_complete() && self.settle_tsv(false)? {
             return Ok(());
-        }
-        if self.header.is_complete() {
-            return self.settle_tsv(false);
         }
         if let Some(part) = self.before.pop() {
             self.go_on_with(part);
             return Ok(());
         }
+        if let Some(refusal) = self.refusal.take() {
+            return Err(refusal);
+        }
         let name = self.name.clone();
         Err(match self.first_line.take() {
-            None => Error::Empty { name },
+            None if ended => Error::Empty { name },
+            None => Error::NotZeek { name, line: lines, reason: BLANK, found: "\n".to_owned() },
             Some(_) if self.header.is_begun() => {
-                Error::Header { name, line: lines, reason: "the log ends before any #fields line".to_owned() }
+                let reason =
+                    if ended { "the log ends before any #fields line" } else { "there is no #fields line in it" };
+                Error::Header { name, line: lines, reason: reason.to_owned() }
             }
             Some((line, found)) => Error::NotZeek { name, line, reason: "comments should be followed by rows", found },
         })
@@ -158,8 +172,10 @@ impl Parts {
                 return Ok(Step::Cut);
             }
             if self.header.has(key) && self.header.is_complete() {
-                self.settle_tsv(crlf)?;
-                return Ok(Step::Cut);
+                if self.settle_tsv(crlf)? {
+                    return Ok(Step::Cut);
+                }
+                self.header = self.before.last().map(|part| part.header.next()).unwrap_or_default();
             }
             self.header.feed(key, rest, number);
         } else if line.starts_with(b"#close") && !self.settled && self.header.is_complete() {
@@ -185,8 +201,7 @@ impl Parts {
 
     fn first_row(&mut self, line: &[u8], number: u64, crlf: bool) -> Result<Step, Error> {
         let start = line.trim_ascii_start();
-        if self.header.is_complete() {
-            self.settle_tsv(crlf)?;
+        if self.header.is_complete() && self.settle_tsv(crlf)? {
             return self.next(line, number, crlf);
         }
         if !is_object(line) && !start.is_empty() && !self.before.is_empty() {
@@ -208,12 +223,23 @@ impl Parts {
             self.rows = 1;
             return Ok(Step::Take(LineKind::Row));
         }
-        let name = self.name.clone();
+        let error = self.no_log(line, number);
+        // A log that was cut at its beginning, as `tail -c` does, may begin within a row.
+        if self.refusal.is_none() && !self.header.is_begun() && line.ends_with(b"}") {
+            self.refusal = Some(error);
+            return Ok(Step::Take(LineKind::Row));
+        }
+        Err(self.refusal.take().unwrap_or(error))
+    }
+
+    /// Why the first row of a log is none.
+    fn no_log(&self, line: &[u8], number: u64) -> Error {
+        let (name, start) = (self.name.clone(), line.trim_ascii_start());
         let columns = 1 + line.iter().filter(|b| **b == b'\t').count();
         // Prose and source code have a tab here and there; the shortest of Zeek's logs has more columns.
         const LEAST_COLUMNS: usize = 4;
         if columns >= LEAST_COLUMNS || self.header.is_begun() && columns > 1 {
-            return Err(Error::NoHeader { name, line: number, columns });
+            return Error::NoHeader { name, line: number, columns };
         }
         let reason = match line {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16 text, which must be converted to UTF-8 first",
@@ -222,13 +248,18 @@ impl Parts {
             }
             _ => "its lines should begin with a #fields header, or each be a JSON object",
         };
-        Err(Error::NotZeek { name, line: number, reason, found: excerpt(line) })
+        Error::NotZeek { name, line: number, reason, found: excerpt(line) }
     }
 
-    fn settle_tsv(&mut self, crlf: bool) -> Result<(), Error> {
-        let layout = self.header.layout(&self.name, &self.options, crlf)?;
-        self.settle(layout);
-        Ok(())
+    /// Settles the layout that the header describes; whether it can be used. One that cannot be, among rows, is damaged
+    /// lines.
+    fn settle_tsv(&mut self, crlf: bool) -> Result<bool, Error> {
+        match self.header.layout(&self.name, &self.options, crlf) {
+            Ok(layout) => self.settle(layout),
+            Err(Error::Header { .. }) if !self.before.is_empty() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     /// Keeps the layout of the part before where it is the same, so that what was made for it still holds.

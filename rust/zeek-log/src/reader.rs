@@ -32,7 +32,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { path: None, fields: None, block_size: 256 << 10, max_line: 16 << 20 }
+        Self { path: None, fields: None, block_size: 256 << 10, max_line: 1 << 20 }
     }
 }
 
@@ -51,6 +51,8 @@ pub struct Reader {
     start: usize,
     filled: usize,
     scanned: usize,
+    /// How many bytes behind them hold no line end.
+    searched: usize,
     /// Whether the rest of a line that is too long is still to be skipped.
     skipping: bool,
     at_end: bool,
@@ -73,6 +75,9 @@ impl fmt::Debug for Reader {
 
 /// Bytes asked for at a time. Little enough that corrupt gzip data, of which a whole request is lost, loses little.
 const REQUEST: usize = 64 << 10;
+
+/// How long a header, or blank lines, may go on before a row, in bytes and lines: they are held until one comes.
+const MOST_WITHOUT_ROWS: (usize, usize) = (8 << 20, 1 << 16);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -116,6 +121,7 @@ impl Reader {
             start: 0,
             filled: 0,
             scanned: 0,
+            searched: 0,
             skipping: false,
             at_end: false,
             failure: None,
@@ -152,8 +158,8 @@ impl Reader {
         }
         if !self.parts.is_settled() {
             // Only the end leaves a part unsettled here.
-            if let Err(error) = self.parts.finish(self.next_line.saturating_sub(1)) {
-                self.fail(error);
+            self.settle(true);
+            if !self.parts.is_settled() {
                 block.spans.clear();
             }
         }
@@ -173,17 +179,26 @@ impl Reader {
     /// Adds complete lines to `spans` until they make a block, or there are no more for now; whether they make a block.
     fn scan(&mut self, spans: &mut Vec<Span>) -> bool {
         loop {
+            let (bytes, lines) = MOST_WITHOUT_ROWS;
+            if !self.parts.is_settled() && (self.scanned > bytes || spans.len() > lines) {
+                self.settle(false);
+                return true;
+            }
             if self.scanned >= self.block_size && self.parts.is_settled() {
                 return true;
             }
             let from = self.start + self.scanned;
             let rest = &self.buffer[from..self.filled];
-            let (length, newline) = match memchr(b'\n', rest) {
-                Some(at) => (at, 1),
+            let (length, newline) = match memchr(b'\n', &rest[self.searched..]) {
+                Some(at) => (self.searched + at, 1),
                 None if rest.len() > self.max_line => (rest.len(), 0),
-                None if rest.is_empty() || !self.at_end => return false,
+                None if rest.is_empty() || !self.at_end => {
+                    self.searched = rest.len();
+                    return false;
+                }
                 None => (rest.len(), 0),
             };
+            self.searched = 0;
             let too_long = length > self.max_line;
             let line = &rest[..length];
             let mark = if self.next_line == 1 && line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
@@ -192,7 +207,12 @@ impl Reader {
             let crlf = newline == 1 && mark + line.len() < length;
             let start = self.scanned + mark;
             let (start, end) = (start as u32, (start + line.len()) as u32);
-            match self.parts.next(line, self.next_line, crlf) {
+            let step = if too_long && self.parts.has_shown_rows() {
+                Ok(Step::Take(LineKind::TooLong))
+            } else {
+                self.parts.next(line, self.next_line, crlf)
+            };
+            match step {
                 Ok(Step::Take(LineKind::Meta)) if too_long => {
                     let reason = format!("the line is longer than {} bytes", self.max_line);
                     self.fail(Error::Header { name: self.name.clone(), line: self.next_line, reason });
@@ -221,6 +241,13 @@ impl Reader {
                 }
             }
             self.next_line += 1;
+        }
+    }
+
+    /// Settles what a part without rows is, at the end or when it has become too long.
+    fn settle(&mut self, ended: bool) {
+        if let Err(error) = self.parts.finish(self.next_line.saturating_sub(1), ended) {
+            self.fail(error);
         }
     }
 
@@ -266,7 +293,7 @@ impl Reader {
     /// Ends the reading; the lines before are kept. The first failure counts.
     fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
-        self.filled = self.start + self.scanned;
+        (self.filled, self.searched) = (self.start + self.scanned, 0);
         self.at_end = true;
     }
 

@@ -18,8 +18,16 @@ pub struct Sink {
     name: Arc<str>,
     writer: Writer,
     is_terminal: bool,
-    /// The temporary name and the final one.
-    rename: Option<(TempPath, PathBuf)>,
+    /// Of a file that does not have its name yet.
+    unnamed: Option<Unnamed>,
+}
+
+/// A file under a temporary name.
+struct Unnamed {
+    /// The file itself, for what is only known when all of it is on the disk.
+    file: File,
+    temporary: TempPath,
+    name: PathBuf,
 }
 
 type Plain = Box<dyn Write + Send>;
@@ -41,7 +49,7 @@ impl Sink {
     pub fn stdout() -> Self {
         let writer = Writer::Plain(Box::new(io::stdout()));
         let is_terminal = io::stdout().is_terminal();
-        Self { name: Arc::from("(standard output)"), writer, is_terminal, rename: None }
+        Self { name: Arc::from("(standard output)"), writer, is_terminal, unnamed: None }
     }
 
     /// A file; `-` is standard output. A name that ends in `.gz` or `.zst` is compressed.
@@ -58,7 +66,7 @@ impl Sink {
             return Ok(Self::stdout());
         }
         let name: Arc<str> = path.to_string_lossy().into();
-        let (file, rename) = open(path).map_err(|cause| write_error(&name, cause))?;
+        let (file, unnamed) = open(path).map_err(|cause| write_error(&name, cause))?;
         let is_terminal = file.is_terminal();
         let plain = buffered(file);
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -70,7 +78,7 @@ impl Sink {
             }
             _ => Writer::Plain(plain),
         };
-        Ok(Self { name, writer, is_terminal, rename })
+        Ok(Self { name, writer, is_terminal, unnamed })
     }
 
     /// Whether it is written to a terminal, which acts on some of what it is sent.
@@ -96,7 +104,7 @@ impl Sink {
     /// # Errors
     /// As for [`write`](Self::write); nothing is left under the final name then that was not there before.
     pub fn finish(self) -> Result<(), Error> {
-        let Self { name, writer, rename, .. } = self;
+        let Self { name, writer, unnamed, .. } = self;
         let complete = || {
             let mut plain = match writer {
                 Writer::Plain(writer) => writer,
@@ -105,13 +113,16 @@ impl Sink {
             };
             plain.flush()?;
             drop(plain);
-            rename.map_or(Ok(()), |(temporary, path)| temporary.persist(path).map_err(|error| error.error))
+            let Some(Unnamed { file, temporary, name }) = unnamed else { return Ok(()) };
+            // A full quota or a remote disk may only tell now.
+            file.sync_all()?;
+            temporary.persist(name).map_err(|error| error.error)
         };
         complete().map_err(|cause| write_error(&name, cause))
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, Option<(TempPath, PathBuf)>)> {
+fn open(path: &Path) -> io::Result<(File, Option<Unnamed>)> {
     if fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -132,7 +143,8 @@ fn open(path: &Path) -> io::Result<(File, Option<(TempPath, PathBuf)>)> {
     }
     let file = builder.tempfile_in(directory).map_err(|error| cannot_create(directory, error))?;
     let (file, temporary) = NamedTempFile::into_parts(file);
-    Ok((file, Some((temporary, path.to_owned()))))
+    let unnamed = Unnamed { file: file.try_clone()?, temporary, name: path.to_owned() };
+    Ok((file, Some(unnamed)))
 }
 
 /// Why no file can be made, without the temporary name, which tells nobody anything.

@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use common::{Outcome, conn, read, read_with};
 use flate2::Compression;
@@ -338,6 +338,10 @@ fn a_damaged_line_that_looks_as_if_another_part_began_costs_no_other_row() {
         "#open\t\u{fffd}",
         "#unset_field\t1",
         "#separator ,",
+        "#separator \n#fields\tx",
+        "#fields",
+        "#fields\t\t",
+        "#fields\n#fields\n#close",
         "#fields\ta",
         "#fields\ta\nx\ty",
         "#fields\ta\n{}",
@@ -356,6 +360,66 @@ fn a_damaged_line_that_looks_as_if_another_part_began_costs_no_other_row() {
                 assert_eq!(outcome.error, None, "{header}{stray:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_damaged_row_with_as_many_columns_as_a_part_before_costs_no_other_row() {
+    let log = tsv("1.5\ta\t-\t1\n")
+        + "#path\tconn\n#fields\tts\tuid\torig_bytes\n2.5\tC2\t2\n3.5\t\tC3\t3\n4.5\tC4\t4\n5.5\tC5\t5\n";
+    let outcome = read(log, &["ts", "orig_bytes"]);
+    let whole: Vec<_> = outcome.rows.into_iter().filter(|row| row[0] != "3.5").collect();
+    assert_eq!(whole, [["1.5", "1"], ["2.5", "2"], ["4.5", "4"], ["5.5", "5"]]);
+    assert_eq!(outcome.error, None);
+}
+
+/// A log without an end.
+fn endless(begin: &str, again: &'static [u8]) -> Reader {
+    let source = std::io::Cursor::new(begin.to_owned()).chain(Again(again.to_vec(), 0));
+    Reader::from_read("conn.log", source, &conn()).unwrap()
+}
+
+/// Bytes that are read again and again.
+struct Again(Vec<u8>, usize);
+
+impl Read for Again {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        into.iter_mut().for_each(|byte| {
+            *byte = self.0[self.1];
+            self.1 = (self.1 + 1) % self.0.len();
+        });
+        Ok(into.len())
+    }
+}
+
+#[test]
+fn what_goes_on_for_ever_without_a_row_is_not_held() {
+    let mut block = Block::new();
+    for (begin, again, sentence) in [
+        ("", &b"\n"[..], "conn.log:65537: is not a Zeek log: blank lines should be followed by rows, but \"\\n\""),
+        ("", b"#\n", "conn.log:1: is not a Zeek log: comments should be followed by rows, but \"#\""),
+        ("#path\tconn\n", b"\n", "conn.log:65537: the header cannot be used: there is no #fields line in it"),
+    ] {
+        let error = endless(begin, again).next_block(&mut block).unwrap_err();
+        assert_eq!(error.to_string(), sentence);
+    }
+    for begin in [HEADER.to_owned(), tsv("1.5\ta\t-\t1\n#path\tconn\n"), tsv("1.5\ta\t-\t1\n#fields\n")] {
+        let mut reader = endless(&begin, b"#\n");
+        for _ in 0..10 {
+            assert!(reader.next_block(&mut block).unwrap() && block.bytes().len() < 1 << 20, "{begin}");
+        }
+    }
+}
+
+#[test]
+fn a_json_log_that_begins_within_a_row_is_read_from_the_next() {
+    let outcome = read("_bytes\":7}\n{\"ts\":1.5}\n{\"ts\":2.5}\n", &["ts"]);
+    assert_eq!((outcome.rows, outcome.error), (vec![vec!["1.5".to_owned()], vec!["2.5".to_owned()]], None));
+    assert_eq!(outcome.bad, ["conn.log:1: the JSON is broken at byte 0: a JSON object should begin here"]);
+    for source in ["}\n", "if x {\n}\n", "x}\ny}\n"] {
+        let outcome = read(source, &["ts"]);
+        assert!(outcome.error.unwrap().starts_with("conn.log:1: is not a Zeek log: "), "{source}");
+        assert_eq!(outcome.bad.len() + outcome.rows.len() + outcome.meta, 0);
     }
 }
 
@@ -384,6 +448,21 @@ fn a_line_that_is_too_long_is_skipped_without_being_held() {
     let json = format!("{{\"uid\":\"{long}\"}}\n{{\"ts\":1.5}}\n");
     let outcome = read_with(json, &columns, &options);
     assert_eq!((outcome.rows.concat(), outcome.bad.len()), (vec!["1.5".to_owned()], 1));
+    for begin in ["#", "#fields\t", "#path\tdns\n#fields\t", "{\""] {
+        let log = tsv(&format!("1.5\ta\t-\t1\n{begin}{long}\n2.5\tb\t-\t2\n"));
+        let outcome = read_with(log, &columns, &options);
+        assert_eq!(outcome.rows, [["1.5"], ["2.5"]], "{begin}");
+        assert_eq!((outcome.bad.len(), outcome.error), (1, None), "{begin}");
+    }
+}
+
+#[test]
+fn a_stream_of_tiny_frames_gives_the_same_rows() {
+    let log = tsv("1.5\ta\t-\t1\n2.5\tb\r\n3.5\tc\t-\t3\n{\"ts\":4.5}\n{\"ts\":5.5}");
+    let frames: Vec<u8> = log.bytes().flat_map(|byte| zstd::encode_all(&[byte][..], 0).unwrap()).collect();
+    let outcome = read(frames, &["ts"]);
+    assert_eq!((outcome.rows.len(), outcome.bad.len(), &outcome.error), (4, 1, &None));
+    assert_eq!(outcome, read(log, &["ts"]));
 }
 
 #[test]
@@ -513,6 +592,23 @@ fn directories_of_rotated_logs_are_read_in_order() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn links_that_fork_at_each_directory_are_followed_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let level = |i: u32| directory.path().join(i.to_string());
+    for i in 0..35 {
+        fs::create_dir(level(i)).unwrap();
+        for link in ["a", "b"] {
+            std::os::unix::fs::symlink(level(i + 1), level(i).join(link)).unwrap();
+        }
+    }
+    fs::create_dir(level(35)).unwrap();
+    fs::write(level(35).join("conn.log"), tsv("")).unwrap();
+    let inputs = find_inputs([level(0)], "conn").unwrap();
+    assert_eq!((inputs.found.len(), inputs.left_out), (1, 0));
+}
+
 #[test]
 fn arguments_become_inputs() {
     let directory = tempfile::tempdir().unwrap();
@@ -536,7 +632,8 @@ proptest! {
         let columns = ["ts", "service", "orig_bytes"].map(ColumnSpec::new);
         let whole = read_with(log.clone(), &columns, &conn());
         prop_assert_eq!((whole.rows.len(), whole.bad.len(), &whole.error), (6, 2, &None));
-        prop_assert_eq!(read_with(log, &columns, &ReadOptions { block_size, ..conn() }), whole);
+        let options = ReadOptions { block_size, ..conn() };
+        prop_assert_eq!(read_with(log, &columns, &options), whole);
     }
 
     #[test]

@@ -79,6 +79,19 @@ fn a_column_that_is_there_is_replaced_in_tsv() {
 }
 
 #[test]
+fn a_header_is_extended_however_its_keys_are_set_apart() {
+    for (header, extended) in [
+        ("#fields ts\tuid\n#types time\tstring\n", "#fields ts\tuid\tanomaly_score\n#types time\tstring\tdouble\n"),
+        ("#separator |\n#fields\tts|uid\n", "#separator |\n#fields\tts|uid|anomaly_score\n"),
+    ] {
+        let row = if header.contains('|') { "1.5|C1" } else { "1.5\tC1" };
+        let scored = score(&format!("{header}{row}\n"), Some("0.75"));
+        assert!(scored.starts_with(extended), "{scored}");
+        assert_eq!(score(&scored, Some("0.75")), scored, "it is found again");
+    }
+}
+
+#[test]
 fn a_key_that_is_there_is_replaced_in_json() {
     for (row, expected, removed) in [
         (r#"{"anomaly_score":0.1,"ts":1}"#, r#"{"anomaly_score":0.75,"ts":1}"#, r#"{"ts":1}"#),
@@ -89,6 +102,7 @@ fn a_key_that_is_there_is_replaced_in_json() {
         ),
         (r#"{"ts":1,"anomaly_score":[{}]}"#, r#"{"ts":1,"anomaly_score":0.75}"#, r#"{"ts":1}"#),
         (r#"{"anomaly_score":0.1}"#, r#"{"anomaly_score":0.75}"#, "{}"),
+        (r#"{"ts":1,"anomaly\u005fscore":0}"#, r#"{"ts":1,"anomaly\u005fscore":0.75}"#, r#"{"ts":1}"#),
         (r#"{"ts":"anomaly_score"}"#, r#"{"ts":"anomaly_score","anomaly_score":0.75}"#, r#"{"ts":"anomaly_score"}"#),
         (
             r#"{"x":{"anomaly_score":1}}"#,
