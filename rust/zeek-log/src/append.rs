@@ -72,8 +72,8 @@ impl Appender {
         Self { layout: layout.clone(), columns: fields.iter().map(column).collect() }
     }
 
-    /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`: `#fields` and `#types` with the new columns, any other as
-    /// it is. A line at the end of the input that has no line end is given one.
+    /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`: `#fields` and `#types` with the new columns, any other, and
+    /// those of another stream, as it is. A line at the end of the input that has no line end is given one.
     pub fn header(&self, line: &Line<'_>, out: &mut Vec<u8>) {
         let bytes = line.bytes();
         let start = out.len();
@@ -86,7 +86,10 @@ impl Appender {
 
     /// Writes `#fields` or `#types` with the new columns; `None` for any other line.
     fn names(&self, line: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        let (key, row) = Key::of(line, &self.layout.separator).filter(|_| self.layout.format == Format::Tsv)?;
+        if self.layout.format != Format::Tsv || self.layout.is_of_other_stream() {
+            return None;
+        }
+        let (key, row) = Key::of(line, &self.layout.separator)?;
         let word: fn(&NewField) -> &str = match key {
             Key::Fields => |field| &field.name,
             Key::Types => |field| &field.zeek_type,

@@ -47,8 +47,8 @@ impl<'a> ColumnSpec<'a> {
 pub enum Parsed {
     /// The row is filled.
     Row,
-    /// A JSON row whose `_path` or `@stream` names another stream than
-    /// [`ReadOptions::path`](crate::ReadOptions::path); the row is not to be used.
+    /// A JSON row whose `_path` or `@stream` names another stream than [`ReadOptions::path`](crate::ReadOptions::path), or
+    /// a TSV row under another `#path` further on in a log; the row is not to be used.
     OtherStream,
 }
 
@@ -73,6 +73,8 @@ struct Tsv {
     unset_field: Vec<u8>,
     columns: usize,
     wanted: Vec<Option<Place>>,
+    /// Nothing is wanted of its rows.
+    of_other_stream: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -150,11 +152,15 @@ impl Tsv {
             unset_field: layout.unset_field.clone(),
             columns: layout.packs.len(),
             wanted: columns.iter().map(place).collect(),
+            of_other_stream: layout.is_of_other_stream(),
         }
     }
 
     #[inline]
     fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, (Option<usize>, RowCause)> {
+        if self.of_other_stream {
+            return Ok(Parsed::OtherStream);
+        }
         tsv::split(line, &self.separator, &mut row.bounds);
         let found = row.bounds.len() - 1;
         if found != self.columns {

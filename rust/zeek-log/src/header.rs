@@ -117,16 +117,6 @@ impl Header {
             line: self.seen[key as usize].unwrap_or(1),
             reason: reason.to_owned(),
         };
-        if let (Some(wanted), Some(found)) = (&options.path, &self.path)
-            && wanted != found
-        {
-            return Err(Error::OtherPath {
-                name: name.clone(),
-                line: self.seen[Key::Path as usize].unwrap_or(1),
-                found: found.clone(),
-                wanted: wanted.clone(),
-            });
-        }
         let separator = self.separator.clone().unwrap_or_else(|| b"\t".to_vec());
         if separator.is_empty() {
             return Err(header_error(Key::Separator, "#separator is empty"));
@@ -153,6 +143,13 @@ impl Header {
             packs,
             crlf,
         })
+    }
+
+    /// Why a log of this header is refused, if it is of another stream than the wanted.
+    pub(crate) fn refusal(&self, name: &Arc<str>, options: &ReadOptions) -> Option<Error> {
+        let (wanted, found) = (options.path.clone()?, self.path.clone()?);
+        let line = self.seen[Key::Path as usize].unwrap_or(1);
+        (wanted != found).then(|| Error::OtherPath { name: name.clone(), line, found, wanted })
     }
 
     fn columns(&self, rest: &[u8]) -> Vec<String> {

@@ -25,7 +25,7 @@ pub struct Field {
 pub struct Layout {
     pub(crate) format: Format,
     pub(crate) path: Option<String>,
-    /// The stream the caller asked for: JSON rows that say they are of another are told apart.
+    /// The stream the caller asked for: rows of another are told apart.
     pub(crate) wanted_path: Option<String>,
     pub(crate) separator: Vec<u8>,
     pub(crate) set_separator: Vec<u8>,
@@ -77,6 +77,11 @@ impl Layout {
     /// The position of a field by its name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// Whether its rows are of another stream than the one asked for.
+    pub(crate) fn is_of_other_stream(&self) -> bool {
+        matches!((&self.path, &self.wanted_path), (Some(path), Some(wanted)) if path != wanted)
     }
 
     pub(crate) fn line_ending(&self) -> &'static [u8] {

@@ -254,10 +254,14 @@ impl Parts {
     /// Settles the layout that the header describes; whether it can be used. One that cannot be, among rows, is damaged
     /// lines.
     fn settle_tsv(&mut self, crlf: bool) -> Result<bool, Error> {
+        let is_first = self.before.is_empty();
+        if let Some(refusal) = self.header.refusal(&self.name, &self.options).filter(|_| is_first) {
+            return Err(refusal);
+        }
         match self.header.layout(&self.name, &self.options, crlf) {
             Ok(layout) => self.settle(layout),
-            Err(Error::Header { .. }) if !self.before.is_empty() => return Ok(false),
-            Err(error) => return Err(error),
+            Err(error) if is_first => return Err(error),
+            Err(_) => return Ok(false),
         }
         Ok(true)
     }

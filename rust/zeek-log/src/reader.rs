@@ -19,8 +19,8 @@ use crate::{Block, Error, Input, LineKind};
 /// How to read.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// The stream that is wanted, such as `conn`: a TSV log of another is an error, a JSON row of another is told apart
-    /// ([`Parsed::OtherStream`](crate::Parsed::OtherStream)). `None` takes any.
+    /// The stream that is wanted, such as `conn`: a TSV log that begins with another is an error, a JSON row, or a further
+    /// part of a TSV log, of another is told apart ([`Parsed::OtherStream`](crate::Parsed::OtherStream)). `None` takes any.
     pub path: Option<String>,
     /// Names of the columns of TSV rows that come without a header. A log's own header has precedence.
     pub fields: Option<Vec<String>>,

@@ -502,10 +502,12 @@ fn what_is_no_log_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn another_stream_in_mid_file_comes_after_the_rows_before() {
-    let outcome = read(tsv("1.5\ta\t-\t1\n") + "#separator \\x09\n#path\tdns\n#fields\tts\n2.5\n", &["ts"]);
-    assert_eq!(outcome.rows, [["1.5"]]);
-    assert_eq!(outcome.error.unwrap(), "conn.log:11: is the log of dns, not of conn");
+fn another_stream_in_mid_file_is_told_apart() {
+    let dns = "#separator \\x09\n#path\tdns\n#fields\tts\tquery\n2.5\texample.com\n";
+    let log = tsv("1.5\ta\t-\t1\n") + dns + "3.5\tb\t-\t3\n" + dns + &tsv("4.5\tc\t-\t4\n");
+    let outcome = read(log, &["ts"]);
+    assert_eq!(outcome.rows, [["1.5"], ["3.5"], ["4.5"]]);
+    assert_eq!((outcome.other, outcome.bad.len(), outcome.error), (2, 0, None));
 }
 
 #[test]

@@ -92,6 +92,13 @@ fn a_header_is_extended_however_its_keys_are_set_apart() {
 }
 
 #[test]
+fn another_stream_in_mid_file_stays_as_it_is() {
+    let dns = "#path\tdns\n#fields\tts\tquery\n";
+    let scored = score(&format!("#path\tconn\n#fields\tts\tuid\n1.5\tC1\n{dns}"), Some("0.75"));
+    assert_eq!(scored, format!("#path\tconn\n#fields\tts\tuid\tanomaly_score\n1.5\tC1\t0.75\n{dns}"));
+}
+
+#[test]
 fn a_key_that_is_there_is_replaced_in_json() {
     for (row, expected, removed) in [
         (r#"{"anomaly_score":0.1,"ts":1}"#, r#"{"anomaly_score":0.75,"ts":1}"#, r#"{"ts":1}"#),
