@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, bail};
 use detector::{Connection, Evidence, Extractor, Model, Row as Features, Verdict};
 use indicatif::ProgressBar;
 use zeek_log::{Binding, Block, ColumnSpec, Input, Layout, LineKind, Parsed, Reader, Row, RowError};
@@ -127,14 +127,18 @@ impl Summary {
 
     /// An error when a log could not be read to its end, which says what has been made all the same: `m is made`.
     pub fn require_all(&self, made: &str) -> Result<()> {
-        let missing = match (self.failures, self.inputs) {
-            (0, _) => return Ok(()),
-            (_, 1) => "the log could not be read to its end".to_owned(),
+        self.missing().map_or(Ok(()), |missing| bail!("{missing}; {made} all the same, without what is missing"))
+    }
+
+    /// What could not be read, in words; none where all was.
+    pub fn missing(&self) -> Option<String> {
+        match (self.failures, self.inputs) {
+            (0, _) => None,
+            (_, 1) => Some("the log could not be read to its end".to_owned()),
             (failures, inputs) => {
-                format!("{failures} of {} could not be read, or not to the end", human::counted(inputs, "log"))
+                Some(format!("{failures} of {} could not be read, or not to the end", human::counted(inputs, "log")))
             }
-        };
-        Err(anyhow!("{missing}; {made} all the same, without what is missing"))
+        }
     }
 }
 

@@ -164,6 +164,11 @@ fn what_was_made_of_the_rest_is_said() {
     dir.run("train conn.log prose.log -o m").fails(1, &["prose.log:1: is not a Zeek log", rest]);
     dir.ok("top -m m conn.log");
     dir.run("top -m m prose.log prose.log").fails(1, &["none of 2 logs could be read"]);
+    // Beside samples, which say nothing of what is missing, logs count whole or not at all.
+    dir.ok("sample conn.log -o part");
+    dir.run("train part conn.log prose.log -o beside")
+        .fails(1, &["1 of 2 logs could not be read, or not to the end; no model was written\n"]);
+    assert!(!dir.path("beside").exists());
 }
 
 #[test]
