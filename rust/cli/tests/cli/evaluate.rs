@@ -253,6 +253,13 @@ fn curves_are_drawn() {
         assert!(curves.len() >= 4, "{svg}");
     }
     dir.run(&format!("evaluate -m a {} --roc nowhere/roc.svg", LAB[1])).fails(1, &["nowhere/roc.svg"]);
+    // The name of a file can hold anything.
+    let name = "<b>\u{1b}[2J\u{202e}";
+    std::fs::copy(dir.path("a"), dir.path(name)).unwrap();
+    dir.ok(&format!("evaluate -m {name} {} --roc roc.svg", LAB[1]));
+    let svg = dir.read("roc.svg");
+    assert!(svg.contains("&lt;b&gt;\\x1b[2J\\xe2\\x80\\xae"), "{svg}");
+    assert!(!svg.contains(|c: char| c == '\u{202e}' || (c.is_control() && c != '\n')), "{svg}");
 }
 
 #[test]
