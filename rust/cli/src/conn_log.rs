@@ -66,10 +66,7 @@ pub fn connection(row: &Row) -> Result<Connection<'_>, RowError> {
     let port = |column: Column| row.port(column as usize)?.ok_or_else(set(column));
     let count = |column: Column| row.count(column as usize);
     let within = |column: Column, micros: Option<i64>, range: Range<i64>, wanted: &'static str| match micros {
-        Some(micros) if !range.contains(&micros) => {
-            let text = row.get(column as usize).map(String::from_utf8_lossy).unwrap_or_default().into();
-            Err(row.error(column as usize, RowCause::Value { text, error: ValueError { wanted } }))
-        }
+        Some(micros) if !range.contains(&micros) => row.value(column as usize, |_| Err(ValueError { wanted })),
         micros => Ok(micros),
     };
     let text = |column: Column| row.get(column as usize).filter(|text| !text.is_empty());

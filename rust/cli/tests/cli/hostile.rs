@@ -395,6 +395,25 @@ fn a_service_without_an_end_is_cut() {
 }
 
 #[test]
+fn numbers_and_uids_without_an_end_are_cut() {
+    let dir = trained();
+    let mut table = rows(20);
+    table[3][0] = "9".repeat(15) + &"0".repeat(200_000);
+    table[4][0] = format!("9999999999.{}", "0".repeat(200_000));
+    table[5][8] = format!("-1.{}", "0".repeat(200_000));
+    for row in &mut table {
+        row[1] = "x".repeat(200_000);
+    }
+    dir.write("long.log", tsv(&table));
+    let outcome = quiet(&dir, "score -m m long.log -o scored.log");
+    assert_eq!(outcome.stderr.matches("the row is kept without a score").count(), 3, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("000…\" is not a time from 1970 to 2099"), "{}", outcome.stderr);
+    assert!(outcome.stderr.lines().all(|line| line.len() < 400), "{} bytes", outcome.stderr.len());
+    let shown = bounded(&dir, "watch -m m -", |out| out.write_all(dir.read("long.log").as_bytes())).success();
+    assert!(shown.contains("xxx…") && shown.lines().all(|line| line.len() < 400), "{} bytes", shown.len());
+}
+
+#[test]
 fn a_full_disk_is_said_with_status_1() {
     let dir = trained();
     for arguments in ["score -m m conn.log -o /dev/full", "features conn.log -m m -o /dev/full"] {
