@@ -169,6 +169,17 @@ impl Connections {
         self.texts.clear();
     }
 
+    /// Gives back what more than so many bytes of texts took.
+    pub fn shrink_texts(&mut self, most: usize) {
+        self.texts.shrink_to(most);
+    }
+
+    /// Bytes of texts that there is room for.
+    #[cfg(test)]
+    pub fn room(&self) -> usize {
+        self.texts.capacity()
+    }
+
     /// Adds a connection, its `uid` and its label.
     pub fn push(&mut self, connection: Connection<'_>, uid: Option<&[u8]>, label: Option<&[u8]>) {
         let Connection { ts, duration, orig, resp, proto, conn_state, service, history, missed_bytes } = connection;

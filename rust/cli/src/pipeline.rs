@@ -26,6 +26,8 @@ use crate::console::{Console, Reported};
 use crate::human;
 use crate::source::{self, Source};
 
+/// Bytes of texts, and of output, that a batch keeps room for: several times those of an ordinary one.
+const ROOM: usize = 1 << 20;
 /// Batches between two stages, per channel.
 const WAITING: usize = 1;
 /// Rows per input that are reported one by one; the others are counted.
@@ -88,6 +90,14 @@ impl Batch {
         let Self { connections, scores, verdicts, .. } = self;
         verdicts.clear();
         verdicts.extend(connections.iter().zip(scores).map(|(c, &mut score)| evidence.add(model, &c, score)));
+    }
+
+    /// Makes it fit to be filled again: what a line of megabytes took, which every batch would have once, is given back.
+    fn clear(&mut self) {
+        self.connections.clear();
+        self.connections.shrink_texts(ROOM);
+        self.out.clear();
+        self.out.shrink_to(ROOM);
     }
 
     /// The connections that were weighed, with their uid, their features and their verdict.
@@ -249,6 +259,7 @@ impl<'a> Run<'a> {
                     deliver(&mut batch)?;
                 }
                 report.failure(&mut batch)?;
+                batch.clear();
                 let _ = empty.send(batch);
             }
             report.finish();
@@ -538,5 +549,19 @@ impl Report<'_> {
         if self.run.reports {
             self.bar.suspend(|| self.run.console.warning(text));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_gives_back_what_a_long_line_took() {
+        let mut batch = Batch { out: vec![0; 10 * ROOM], ..Batch::default() };
+        batch.connections.push(Connection::default(), Some(&batch.out), None);
+        batch.clear();
+        assert!(batch.out.is_empty() && batch.out.capacity() <= ROOM);
+        assert!(batch.connections.len() == 0 && batch.connections.room() <= ROOM);
     }
 }

@@ -395,6 +395,19 @@ fn a_service_without_an_end_is_cut() {
 }
 
 #[test]
+fn texts_without_an_end_are_not_kept() {
+    let dir = trained();
+    let mut table = rows(60);
+    for (i, row) in table.iter_mut().enumerate() {
+        row[[1, 7, 15][i % 3]] = "x".repeat(200_000);
+    }
+    dir.write("long.log", tsv(&table));
+    let top = quiet(&dir, "top -m m long.log --json -n 60").success();
+    assert_eq!(top.lines().count(), 60);
+    assert!(top.lines().all(|line| line.contains("xxx") && line.len() < 2_000), "{} bytes", top.len());
+}
+
+#[test]
 fn numbers_and_uids_without_an_end_are_cut() {
     let dir = trained();
     let mut table = rows(20);
