@@ -16,10 +16,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use anyhow::{Error, Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail, ensure};
 use detector::{Connection, Evidence, Extractor, Model, Row as Features, Verdict};
 use indicatif::ProgressBar;
-use zeek_log::{Binding, Block, ColumnSpec, Input, Layout, LineKind, Parsed, Reader, Row, RowError};
+use zeek_log::{
+    Binding, Block, ColumnSpec, Format, Input, Layout, LineKind, Parsed, Reader, Row, RowCause, RowError,
+};
 
 use crate::conn_log::{self, COLUMNS, Connections, Labels};
 use crate::console::{Console, Reported};
@@ -67,6 +69,8 @@ pub struct Batch {
     pub verdicts: Vec<Verdict>,
     /// The output, where the command writes one.
     pub out: Vec<u8>,
+    /// Whether rows without the column of the label are unusable, because their log began with one.
+    labelled: bool,
     errors: Vec<RowError>,
     /// Why the input cannot be read beyond this point.
     failure: Option<anyhow::Error>,
@@ -359,16 +363,18 @@ impl ReadStage {
                 return self.next.send(Some(batch)).then_some(0);
             }
         };
-        let mut checked = None;
+        let mut labelled = None;
         loop {
             batch.failure = match reader.next_block(&mut batch.block) {
-                Ok(true) => self.check(&batch.block, &mut checked).err(),
+                Ok(true) if labelled.is_some() => None,
+                Ok(true) => self.check(&batch.block).map(|is| labelled = Some(is)).err(),
                 Ok(false) => {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
                 Err(error) => Some(source::explained(input, error)),
             };
+            batch.labelled = labelled.unwrap_or(false);
             progress(reader.bytes_read());
             let ended = batch.failure.is_some();
             if !self.next.send(Some(batch)) {
@@ -385,30 +391,28 @@ impl ReadStage {
         self.spare.take().or_else(|| self.refill.recv().ok())
     }
 
-    /// Refuses a log without the columns that make a row a connection. Further on in a log, such rows are unusable ones.
-    fn check(&self, block: &Block, checked: &mut Option<Arc<Layout>>) -> Result<()> {
-        let layout = block.layout();
-        if checked.as_ref().is_some_and(|checked| Arc::ptr_eq(checked, layout)) {
-            return Ok(());
-        }
-        let binding = bind(layout, self.labels.as_ref());
+    /// Whether a log has a column of labels. Refuses one without the columns that make a row a connection, and without
+    /// labels where they are required; further on in a log, rows that lack either are unusable ones.
+    fn check(&self, block: &Block) -> Result<bool> {
+        let binding = bind(block.layout(), self.labels.as_ref());
         let missing: Vec<_> =
             conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
-        if !missing.is_empty() && checked.is_none() {
-            return Err(anyhow!(
-                "{}: is no conn log: it has no column {}; name the columns with --fields if the header is wrong",
-                block.name(),
-                missing.join(", ")
-            ));
-        }
-        if let Some(labels) = self.labels.as_ref().filter(|labels| labels.required)
-            && !binding.is_bound(Labels::COLUMN)
-        {
-            let field = &labels.field;
-            return Err(anyhow!("{}: has no column {field:?}; name the one with the label by --label", block.name()));
-        }
-        *checked = Some(layout.clone());
-        Ok(())
+        ensure!(
+            missing.is_empty(),
+            "{}: is no conn log: it has no column {}; name the columns with --fields if the header is wrong",
+            block.name(),
+            missing.join(", ")
+        );
+        let Some(labels) = &self.labels else { return Ok(false) };
+        let has_labels = binding.is_bound(Labels::COLUMN);
+        let field = &labels.field;
+        ensure!(
+            has_labels || !labels.required,
+            "{}: has no column {field:?}; name the one with the label by --label",
+            block.name()
+        );
+        // Which rows of JSON have one, each says itself.
+        Ok(has_labels && (labels.required || block.layout().format() == Format::Tsv))
     }
 }
 
@@ -431,7 +435,7 @@ impl<'a> Parser<'a> {
     }
 
     fn parse(&mut self, batch: &mut Batch) {
-        let Batch { block, lines, connections, malicious, errors, failure, .. } = batch;
+        let Batch { block, lines, connections, malicious, labelled, errors, failure, .. } = batch;
         lines.clear();
         connections.clear();
         malicious.clear();
@@ -441,12 +445,17 @@ impl<'a> Parser<'a> {
         }
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, binding) = bound.unwrap_or_else(|| (block.layout().clone(), bind(block.layout(), self.labels)));
+        let lacks_label = *labelled && !binding.is_bound(Labels::COLUMN);
         for line in block.lines() {
             lines.push(match line.kind() {
                 LineKind::Meta => LineIs::Meta,
                 LineKind::Row | LineKind::TooLong => match binding.parse(&line, &mut self.row) {
                     Ok(Parsed::OtherStream) => LineIs::OtherStream,
                     Ok(Parsed::Row) => match conn_log::connection(&self.row) {
+                        Ok(_) if lacks_label => {
+                            errors.push(self.row.error(Labels::COLUMN, RowCause::Unset));
+                            LineIs::Unusable
+                        }
                         Ok(connection) => {
                             let label = self.labels.and_then(|_| Labels::of(&self.row));
                             connections.push(connection, conn_log::uid(&self.row), label);

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::logs::{FIELDS, column, header, json, rows, tsv};
+use crate::logs::{FIELDS, column, header, json, labelled, rows, tsv};
 use crate::run::{Dir, Outcome, command};
 
 /// What a run may take of memory, in kilobytes, its libraries and the stacks of its threads included.
@@ -383,6 +383,38 @@ fn what_may_not_be_read_is_named() {
     std::fs::set_permissions(dir.path("logs/closed"), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(run.stdout.lines().filter(|line| !line.starts_with('#')).count(), 20, "{}", run.stderr);
     run.fails(1, &["logs/closed: cannot be opened: Permission denied"]);
+}
+
+#[test]
+fn a_damaged_line_costs_no_labelled_row() {
+    let dir = trained();
+    let whole = labelled(&rows(300));
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let (before, after) = lines.split_at(150);
+    // Behind the damage a log without labels, as where logs were put together.
+    let log = [&before.concat(), "#fields\ta\n", &after.concat(), &tsv(&rows(5))].concat();
+    dir.write("labelled.log", &log);
+    let first = log.lines().count() - 5;
+    let told_of = |arguments: &str| {
+        let outcome = quiet(&dir, arguments);
+        let told = (first..first + 5).map(|line| format!("labelled.log:{line}: field label: is unset; the row is"));
+        told.for_each(|told| assert!(outcome.stderr.contains(&told), "{arguments}: {told} {}", outcome.stderr));
+        assert!(outcome.stderr.contains("5 of 305 rows could not be used"), "{arguments}: {}", outcome.stderr);
+        (outcome.stderr.clone(), outcome.success())
+    };
+    let (told, _) = told_of("train labelled.log --only-benign -o benign");
+    assert!(told.contains("learnt from 299 of 300 connections"), "{told}");
+    let (told, _) = told_of("sample labelled.log --only-benign -o part");
+    assert!(told.contains("drew 299 rows of 300 connections"), "{told}");
+    let (_, table) = told_of("evaluate -m m labelled.log");
+    assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
+    let (_, table) = told_of("evaluate --protocol folds --folds 2 --seeds 1 labelled.log");
+    assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
+    for arguments in ["features -m m labelled.log", "features -m m labelled.log --label label"] {
+        let (_, matrix) = told_of(arguments);
+        let labels: Vec<_> = matrix.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().1).collect();
+        assert_eq!((labels.len(), labels.iter().position(|label| *label == "1")), (300, Some(150)), "{arguments}");
+    }
 }
 
 #[test]
