@@ -5,16 +5,8 @@ use std::collections::BinaryHeap;
 
 use detector::{Connection, Model, Reason, Row, Verdict};
 
+use crate::human;
 use crate::score_text::millionths;
-
-/// Bytes of a text that are kept: what Zeek writes is shorter, and [`human::name`](crate::human::name) shows less, and
-/// that it does.
-const TEXT: usize = 128;
-
-/// The start of a text from a log, which a forged one can make as long as a line.
-pub fn cut(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(TEXT)]
-}
 
 /// The connections with the highest scores so far, those that are anomalous before all others; of equal scores the earlier
 /// in the logs.
@@ -95,7 +87,7 @@ impl Entry {
     }
 
     fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict, rank: Rank) -> Self {
-        let kept = |text: &[u8]| cut(text).into();
+        let kept = |text: &[u8]| human::cut(text).into();
         Self {
             rank,
             verdict: *verdict,

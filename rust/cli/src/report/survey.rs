@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use detector::{Address, Connection, Proto, Row, Verdict};
 
-use crate::highest::{Entry, Highest, cut};
+use crate::highest::{Entry, Highest};
+use crate::human;
 use crate::pipeline::Batch;
 use crate::report::timeline::{Figures, Series, Times};
 use crate::score_text::millionths;
@@ -263,7 +264,7 @@ impl Survey {
         let number = if connection.proto == Proto::Icmp { 0 } else { connection.resp.port };
         let port = self.ports.of((connection.proto.name(), number));
         port.counts.add(units, anomalous);
-        if let Some(service) = connection.service.map(cut) {
+        if let Some(service) = connection.service.map(human::cut) {
             match port.services.iter().position(|(name, _)| **name == *service) {
                 Some(known) => port.services[known].1 += 1,
                 None if port.services.len() < SERVICES => port.services.push((service.into(), 1)),
