@@ -159,14 +159,19 @@ struct Kept {
     history: Option<Span>,
 }
 
-/// Start and end.
-type Span = (u32, u32);
+/// Start and end. Kept together may be the texts of many logs.
+type Span = (usize, usize);
 
 impl Connections {
     /// Forgets all connections, but keeps the memory.
     pub fn clear(&mut self) {
         self.kept.clear();
         self.texts.clear();
+    }
+
+    /// How many bytes their texts have.
+    pub fn text_bytes(&self) -> usize {
+        self.texts.len()
     }
 
     /// Gives back what more than so many bytes of texts took.
@@ -185,9 +190,9 @@ impl Connections {
         let Connection { ts, duration, orig, resp, proto, conn_state, service, history, missed_bytes } = connection;
         let mut keep = |text: Option<&[u8]>| {
             text.map(|text| {
-                let start = self.texts.len() as u32;
+                let start = self.texts.len();
                 self.texts.extend_from_slice(text);
-                (start, self.texts.len() as u32)
+                (start, self.texts.len())
             })
         };
         let (uid, label, service, history) = (keep(uid), keep(label), keep(service), keep(history));
@@ -221,7 +226,7 @@ impl Connections {
     }
 
     fn text(&self, span: Option<Span>) -> Option<&[u8]> {
-        span.map(|(start, end)| &self.texts[start as usize..end as usize])
+        span.map(|(start, end)| &self.texts[start..end])
     }
 
     /// How many there are.

@@ -19,9 +19,7 @@ use std::thread;
 use anyhow::{Error, Result, anyhow, bail, ensure};
 use detector::{Connection, Evidence, Extractor, Model, Row as Features, Verdict};
 use indicatif::ProgressBar;
-use zeek_log::{
-    Binding, Block, ColumnSpec, Format, Input, Layout, LineKind, Parsed, Reader, Row, RowCause, RowError,
-};
+use zeek_log::{Binding, Block, ColumnSpec, Format, Input, Layout, LineKind, Parsed, Reader, Row, RowCause, RowError};
 
 use crate::conn_log::{self, COLUMNS, Connections, Labels};
 use crate::console::{Console, Reported};
