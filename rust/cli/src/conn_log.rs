@@ -66,10 +66,7 @@ pub fn connection(row: &Row) -> Result<Connection<'_>, RowError> {
     let port = |column: Column| row.port(column as usize)?.ok_or_else(set(column));
     let count = |column: Column| row.count(column as usize);
     let within = |column: Column, micros: Option<i64>, range: Range<i64>, wanted: &'static str| match micros {
-        Some(micros) if !range.contains(&micros) => {
-            let text = row.get(column as usize).map(String::from_utf8_lossy).unwrap_or_default().into();
-            Err(row.error(column as usize, RowCause::Value { text, error: ValueError { wanted } }))
-        }
+        Some(micros) if !range.contains(&micros) => row.value(column as usize, |_| Err(ValueError { wanted })),
         micros => Ok(micros),
     };
     let text = |column: Column| row.get(column as usize).filter(|text| !text.is_empty());
@@ -162,8 +159,8 @@ struct Kept {
     history: Option<Span>,
 }
 
-/// Start and end.
-type Span = (u32, u32);
+/// Start and end. Kept together may be the texts of many logs.
+type Span = (usize, usize);
 
 impl Connections {
     /// Forgets all connections, but keeps the memory.
@@ -172,14 +169,30 @@ impl Connections {
         self.texts.clear();
     }
 
+    /// How many bytes their texts have.
+    pub fn text_bytes(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Gives back what more than so many bytes of texts took.
+    pub fn shrink_texts(&mut self, most: usize) {
+        self.texts.shrink_to(most);
+    }
+
+    /// Bytes of texts that there is room for.
+    #[cfg(test)]
+    pub fn room(&self) -> usize {
+        self.texts.capacity()
+    }
+
     /// Adds a connection, its `uid` and its label.
     pub fn push(&mut self, connection: Connection<'_>, uid: Option<&[u8]>, label: Option<&[u8]>) {
         let Connection { ts, duration, orig, resp, proto, conn_state, service, history, missed_bytes } = connection;
         let mut keep = |text: Option<&[u8]>| {
             text.map(|text| {
-                let start = self.texts.len() as u32;
+                let start = self.texts.len();
                 self.texts.extend_from_slice(text);
-                (start, self.texts.len() as u32)
+                (start, self.texts.len())
             })
         };
         let (uid, label, service, history) = (keep(uid), keep(label), keep(service), keep(history));
@@ -213,7 +226,7 @@ impl Connections {
     }
 
     fn text(&self, span: Option<Span>) -> Option<&[u8]> {
-        span.map(|(start, end)| &self.texts[start as usize..end as usize])
+        span.map(|(start, end)| &self.texts[start..end])
     }
 
     /// How many there are.

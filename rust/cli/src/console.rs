@@ -4,12 +4,12 @@
 //! Everything printed here is made safe for a terminal first, because file names and the contents of logs occur in it.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::fmt::Arguments;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anstream::{eprint, eprintln};
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -38,20 +38,20 @@ impl Console {
     /// Something worth knowing.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", on_stderr(text, 0));
+            print(format_args!("{}\n", on_stderr(text, 0)));
         }
     }
 
     /// Something that is wrong, but ends nothing.
     pub fn warning(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{WARNING}warning:{WARNING:#} {}", on_stderr(text, "warning: ".len()));
+            print(format_args!("{WARNING}warning:{WARNING:#} {}\n", on_stderr(text, "warning: ".len())));
         }
     }
 
     /// Something that makes the exit status 1.
     pub fn error(&self, text: &str) {
-        eprintln!("{ERROR}error:{ERROR:#} {}", on_stderr(&without_numbers(text), "error: ".len()));
+        print(format_args!("{ERROR}error:{ERROR:#} {}\n", on_stderr(&without_numbers(text), "error: ".len())));
     }
 
     /// Prints a failure with all its causes, unless that has been done, and says which exit status it means. That
@@ -107,11 +107,21 @@ impl Console {
 /// files, which are made safe; the message has no colours then.
 pub fn exit_with(error: &clap::Error) -> ! {
     let is_safe = |argument: OsString| human::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
-    if std::env::args_os().all(is_safe) {
-        error.exit();
+    if !std::env::args_os().all(is_safe) {
+        print(format_args!("{}", human::printable_lines(error.render().to_string().as_bytes())));
+    } else if let Err(cause) = error.print()
+        && !error.use_stderr()
+        && cause.kind() != ErrorKind::BrokenPipe
+    {
+        Console::new(false).error(&format!("(standard output): cannot be written: {cause}"));
+        std::process::exit(1);
     }
-    eprint!("{}", human::printable_lines(error.render().to_string().as_bytes()));
     std::process::exit(error.exit_code())
+}
+
+/// Where standard error cannot be written, there is nobody to be told; the work goes on.
+fn print(text: Arguments<'_>) {
+    let _ = anstream::stderr().lock().write_fmt(text);
 }
 
 /// No terminal is taken to be narrower.

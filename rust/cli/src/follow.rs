@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// How often the file is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -102,8 +103,13 @@ impl Follow {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
+        // Where a directory may be entered and not listed, what was rotated is not seen, and the log itself is.
+        let entries = match fs::read_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            entries => found(entries)?,
+        };
         let mut logs = Vec::new();
-        for entry in found(fs::read_dir(directory))?.into_iter().flatten() {
+        for entry in entries.into_iter().flatten() {
             let entry = entry?;
             if !self.is_rotated_name(&entry.file_name()) {
                 continue;
@@ -139,7 +145,12 @@ impl Follow {
 /// take its place.
 fn open(path: &Path) -> io::Result<Option<File>> {
     let at_once = OFlags::NONBLOCK.bits() as i32;
-    let Some(file) = found(OpenOptions::new().read(true).custom_flags(at_once).open(path))? else { return Ok(None) };
+    let opened = match OpenOptions::new().read(true).custom_flags(at_once).open(path) {
+        // A socket, or a device without a driver.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => None,
+        opened => found(opened)?,
+    };
+    let Some(file) = opened else { return Ok(None) };
     Ok(file.metadata()?.is_file().then_some(file))
 }
 

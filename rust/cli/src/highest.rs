@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use detector::{Connection, Model, Reason, Row, Verdict};
 
+use crate::human;
 use crate::score_text::millionths;
 
 /// The connections with the highest scores so far, those that are anomalous before all others; of equal scores the earlier
@@ -86,13 +87,14 @@ impl Entry {
     }
 
     fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict, rank: Rank) -> Self {
+        let kept = |text: &[u8]| human::cut(text).into();
         Self {
             rank,
             verdict: *verdict,
             row: *row,
-            uid: uid.map(Into::into),
-            service: connection.service.map(Into::into),
-            history: connection.history.map(Into::into),
+            uid: uid.map(kept),
+            service: connection.service.map(kept),
+            history: connection.history.map(kept),
             connection: Connection {
                 ts: connection.ts,
                 duration: connection.duration,

@@ -62,6 +62,13 @@ pub fn name(name: &[u8]) -> String {
     printable_bytes(name).into_owned() + cut
 }
 
+/// What is kept of a text from a log that takes memory for longer than its row: more than [`name`] shows, which so says
+/// that it goes on.
+pub fn cut(text: &[u8]) -> &[u8] {
+    const KEPT: usize = 128;
+    &text[..text.len().min(KEPT)]
+}
+
 /// The responder of a connection, its port, the protocol and the service: `192.0.2.1:443/tcp ssl`, `192.0.2.1 icmp`.
 pub fn responder(connection: &Connection<'_>) -> String {
     let (addr, port) = (connection.resp.addr, connection.resp.port);

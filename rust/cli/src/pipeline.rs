@@ -16,16 +16,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, bail, ensure};
 use detector::{Connection, Evidence, Extractor, Model, Row as Features, Verdict};
 use indicatif::ProgressBar;
-use zeek_log::{Binding, Block, ColumnSpec, Input, Layout, LineKind, Parsed, Reader, Row, RowError};
+use zeek_log::{Binding, Block, ColumnSpec, Format, Input, Layout, LineKind, Parsed, Reader, Row, RowCause, RowError};
 
 use crate::conn_log::{self, COLUMNS, Connections, Labels};
 use crate::console::{Console, Reported};
 use crate::human;
 use crate::source::{self, Source};
 
+/// Bytes of texts, and of output, that a batch keeps room for: several times those of an ordinary one.
+const ROOM: usize = 1 << 20;
 /// Batches between two stages, per channel.
 const WAITING: usize = 1;
 /// Rows per input that are reported one by one; the others are counted.
@@ -65,6 +67,8 @@ pub struct Batch {
     pub verdicts: Vec<Verdict>,
     /// The output, where the command writes one.
     pub out: Vec<u8>,
+    /// Whether rows without the column of the label are unusable, because their log began with one.
+    labelled: bool,
     errors: Vec<RowError>,
     /// Why the input cannot be read beyond this point.
     failure: Option<anyhow::Error>,
@@ -88,6 +92,14 @@ impl Batch {
         let Self { connections, scores, verdicts, .. } = self;
         verdicts.clear();
         verdicts.extend(connections.iter().zip(scores).map(|(c, &mut score)| evidence.add(model, &c, score)));
+    }
+
+    /// Makes it fit to be filled again: what a line of megabytes took, which every batch would have once, is given back.
+    fn clear(&mut self) {
+        self.connections.clear();
+        self.connections.shrink_texts(ROOM);
+        self.out.clear();
+        self.out.shrink_to(ROOM);
     }
 
     /// The connections that were weighed, with their uid, their features and their verdict.
@@ -127,14 +139,18 @@ impl Summary {
 
     /// An error when a log could not be read to its end, which says what has been made all the same: `m is made`.
     pub fn require_all(&self, made: &str) -> Result<()> {
-        let missing = match (self.failures, self.inputs) {
-            (0, _) => return Ok(()),
-            (_, 1) => "the log could not be read to its end".to_owned(),
+        self.missing().map_or(Ok(()), |missing| bail!("{missing}; {made} all the same, without what is missing"))
+    }
+
+    /// What could not be read, in words; none where all was.
+    pub fn missing(&self) -> Option<String> {
+        match (self.failures, self.inputs) {
+            (0, _) => None,
+            (_, 1) => Some("the log could not be read to its end".to_owned()),
             (failures, inputs) => {
-                format!("{failures} of {} could not be read, or not to the end", human::counted(inputs, "log"))
+                Some(format!("{failures} of {} could not be read, or not to the end", human::counted(inputs, "log")))
             }
-        };
-        Err(anyhow!("{missing}; {made} all the same, without what is missing"))
+        }
     }
 }
 
@@ -245,6 +261,7 @@ impl<'a> Run<'a> {
                     deliver(&mut batch)?;
                 }
                 report.failure(&mut batch)?;
+                batch.clear();
                 let _ = empty.send(batch);
             }
             report.finish();
@@ -344,16 +361,18 @@ impl ReadStage {
                 return self.next.send(Some(batch)).then_some(0);
             }
         };
-        let mut checked = None;
+        let mut labelled = None;
         loop {
             batch.failure = match reader.next_block(&mut batch.block) {
-                Ok(true) => self.check(&batch.block, &mut checked).err(),
+                Ok(true) if labelled.is_some() => None,
+                Ok(true) => self.check(&batch.block).map(|is| labelled = Some(is)).err(),
                 Ok(false) => {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
                 Err(error) => Some(source::explained(input, error)),
             };
+            batch.labelled = labelled.unwrap_or(false);
             progress(reader.bytes_read());
             let ended = batch.failure.is_some();
             if !self.next.send(Some(batch)) {
@@ -370,30 +389,28 @@ impl ReadStage {
         self.spare.take().or_else(|| self.refill.recv().ok())
     }
 
-    /// Refuses a log without the columns that make a row a connection. Further on in a log, such rows are unusable ones.
-    fn check(&self, block: &Block, checked: &mut Option<Arc<Layout>>) -> Result<()> {
-        let layout = block.layout();
-        if checked.as_ref().is_some_and(|checked| Arc::ptr_eq(checked, layout)) {
-            return Ok(());
-        }
-        let binding = bind(layout, self.labels.as_ref());
+    /// Whether a log has a column of labels. Refuses one without the columns that make a row a connection, and without
+    /// labels where they are required; further on in a log, rows that lack either are unusable ones.
+    fn check(&self, block: &Block) -> Result<bool> {
+        let binding = bind(block.layout(), self.labels.as_ref());
         let missing: Vec<_> =
             conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
-        if !missing.is_empty() && checked.is_none() {
-            return Err(anyhow!(
-                "{}: is no conn log: it has no column {}; name the columns with --fields if the header is wrong",
-                block.name(),
-                missing.join(", ")
-            ));
-        }
-        if let Some(labels) = self.labels.as_ref().filter(|labels| labels.required)
-            && !binding.is_bound(Labels::COLUMN)
-        {
-            let field = &labels.field;
-            return Err(anyhow!("{}: has no column {field:?}; name the one with the label by --label", block.name()));
-        }
-        *checked = Some(layout.clone());
-        Ok(())
+        ensure!(
+            missing.is_empty(),
+            "{}: is no conn log: it has no column {}; name the columns with --fields if the header is wrong",
+            block.name(),
+            missing.join(", ")
+        );
+        let Some(labels) = &self.labels else { return Ok(false) };
+        let has_labels = binding.is_bound(Labels::COLUMN);
+        let field = &labels.field;
+        ensure!(
+            has_labels || !labels.required,
+            "{}: has no column {field:?}; name the one with the label by --label",
+            block.name()
+        );
+        // Which rows of JSON have one, each says itself.
+        Ok(has_labels && (labels.required || block.layout().format() == Format::Tsv))
     }
 }
 
@@ -416,7 +433,7 @@ impl<'a> Parser<'a> {
     }
 
     fn parse(&mut self, batch: &mut Batch) {
-        let Batch { block, lines, connections, malicious, errors, failure, .. } = batch;
+        let Batch { block, lines, connections, malicious, labelled, errors, failure, .. } = batch;
         lines.clear();
         connections.clear();
         malicious.clear();
@@ -426,12 +443,17 @@ impl<'a> Parser<'a> {
         }
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, binding) = bound.unwrap_or_else(|| (block.layout().clone(), bind(block.layout(), self.labels)));
+        let lacks_label = *labelled && !binding.is_bound(Labels::COLUMN);
         for line in block.lines() {
             lines.push(match line.kind() {
                 LineKind::Meta => LineIs::Meta,
                 LineKind::Row | LineKind::TooLong => match binding.parse(&line, &mut self.row) {
                     Ok(Parsed::OtherStream) => LineIs::OtherStream,
                     Ok(Parsed::Row) => match conn_log::connection(&self.row) {
+                        Ok(_) if lacks_label => {
+                            errors.push(self.row.error(Labels::COLUMN, RowCause::Unset));
+                            LineIs::Unusable
+                        }
                         Ok(connection) => {
                             let label = self.labels.and_then(|_| Labels::of(&self.row));
                             connections.push(connection, conn_log::uid(&self.row), label);
@@ -534,5 +556,19 @@ impl Report<'_> {
         if self.run.reports {
             self.bar.suspend(|| self.run.console.warning(text));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_gives_back_what_a_long_line_took() {
+        let mut batch = Batch { out: vec![0; 10 * ROOM], ..Batch::default() };
+        batch.connections.push(Connection::default(), Some(&batch.out), None);
+        batch.clear();
+        assert!(batch.out.is_empty() && batch.out.capacity() <= ROOM);
+        assert!(batch.connections.len() == 0 && batch.connections.room() <= ROOM);
     }
 }

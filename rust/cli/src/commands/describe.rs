@@ -1,7 +1,5 @@
 //! `completions` and `man`: what is made from the definition of the command line itself.
 
-use std::io::Write;
-
 use anyhow::{Result, anyhow};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
@@ -12,7 +10,7 @@ use crate::args::Args;
 pub fn completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "zeek-iforest", &mut script);
-    Ok(std::io::stdout().write_all(&script)?)
+    super::print(&String::from_utf8(script)?)
 }
 
 /// Prints the manual page of the program, or of one of its commands.
@@ -25,7 +23,7 @@ pub fn man(name: Option<&str>) -> Result<()> {
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    Ok(std::io::stdout().write_all(&page)?)
+    super::print(&String::from_utf8(page)?)
 }
 
 fn page_of(program: &Command, name: &str) -> Result<Command> {

@@ -36,7 +36,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
         },
         || |batch: &mut Batch| write_rows(batch, &model, labelled.get() == Some(&true)),
         |batch| {
-            let Some(&labelled) = labelled.get() else { return Ok(()) };
+            let Some(&labelled) = labelled.get().filter(|_| batch.connections.len() > 0) else { return Ok(()) };
             if std::mem::take(&mut header_is_due) {
                 sink.write(header(labelled).as_bytes())?;
             }

@@ -16,7 +16,7 @@ use crate::{console, human};
 /// The state of one node, as `--json` prints it. Times are seconds since 1970.
 #[derive(Serialize)]
 struct Node {
-    path: PathBuf,
+    path: String,
     model: Option<ModelState>,
     sample: Option<SampleState>,
     memory: Option<MemoryState>,
@@ -119,7 +119,7 @@ fn node(path: &Path, files: &Files, trust: &Trust) -> Node {
     });
     let seconds = |micros: i64| micros as f64 / 1e6;
     Node {
-        path: path.to_owned(),
+        path: path.display().to_string(),
         model: model.map(|model| ModelState {
             version: seconds(model.provenance().trained_at),
             checksum: format!("{:016x}", model.checksum()),
@@ -158,7 +158,7 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
     let mut text = String::new();
     for node in nodes {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", human::printable(&node.path.display().to_string()));
+        let _ = writeln!(text, "{}", human::printable(&node.path));
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "  {name:<7} {}", human::wrapped(value, INDENT, terminal_width));
         };

@@ -99,11 +99,8 @@ impl Appending {
                 LineIs::Connection => scored.next(),
                 LineIs::Unusable => None,
                 LineIs::Malformed => continue,
-                LineIs::OtherStream => {
-                    out.extend_from_slice(line.raw());
-                    continue;
-                }
-                LineIs::Meta => {
+                // The end of an input is given a line end: another may follow.
+                LineIs::OtherStream | LineIs::Meta => {
                     appender.header(&line, out);
                     continue;
                 }

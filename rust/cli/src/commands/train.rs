@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use detector::Model;
 use minisign::SecretKey;
 
@@ -46,7 +46,9 @@ fn run_on_samples(
         let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
         let (trainer, summary) = observe(&run, &params)?;
         sample.merge(&trainer.into_reservoir()).context("logs and samples drawn by a sensor cannot be mixed")?;
-        summary.require_all("nothing was written")?;
+        if let Some(missing) = summary.missing() {
+            bail!("{missing}; no model was written");
+        }
     }
     let names: Vec<String> = args.traffic.logs.paths.iter().map(|path| path.display().to_string()).collect();
     let mut model =

@@ -128,7 +128,7 @@ fn show(connection: &Connection<'_>, uid: Option<&[u8]>, detector: &mut Detector
         "{} -> {}  {}",
         connection.orig.addr,
         human::responder(connection),
-        uid.map_or_else(Default::default, human::printable_bytes),
+        uid.map(human::name).unwrap_or_default(),
     );
     let score = format!("{:.6}", verdict.score);
     // Below the rest where it does not fit behind it on a terminal; in a file each connection is found by one line.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use detector::{Address, Connection, Proto, Row, Verdict};
 
 use crate::highest::{Entry, Highest};
+use crate::human;
 use crate::pipeline::Batch;
 use crate::report::timeline::{Figures, Series, Times};
 use crate::score_text::millionths;
@@ -22,8 +23,6 @@ const PORTS: usize = 1 << 15;
 const SERVICES: usize = 6;
 /// Connections that are kept as a whole.
 const ENTRIES: usize = 500;
-/// Bytes of a text that are kept; what Zeek writes is shorter.
-const TEXT: usize = 80;
 /// Scores are counted in bars of a hundredth.
 pub const BARS: usize = 100;
 
@@ -237,9 +236,7 @@ impl Survey {
             _ => self.logs.push((batch.block.name().clone(), n)),
         }
         for (connection, uid, row, verdict) in batch.weighed() {
-            let connection =
-                Connection { service: connection.service.map(cut), history: connection.history.map(cut), ..connection };
-            self.add_one(&connection, uid.map(cut), row, verdict);
+            self.add_one(&connection, uid, row, verdict);
         }
     }
 
@@ -267,7 +264,7 @@ impl Survey {
         let number = if connection.proto == Proto::Icmp { 0 } else { connection.resp.port };
         let port = self.ports.of((connection.proto.name(), number));
         port.counts.add(units, anomalous);
-        if let Some(service) = connection.service {
+        if let Some(service) = connection.service.map(human::cut) {
             match port.services.iter().position(|(name, _)| **name == *service) {
                 Some(known) => port.services[known].1 += 1,
                 None if port.services.len() < SERVICES => port.services.push((service.into(), 1)),
@@ -286,10 +283,6 @@ impl Survey {
     pub fn take_highest(&mut self) -> Vec<Entry> {
         std::mem::replace(&mut self.highest, Highest::new(1, self.threshold)).into_sorted()
     }
-}
-
-fn cut(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(TEXT)]
 }
 
 fn bar(units: u32) -> usize {

@@ -182,6 +182,32 @@ fn each_attack_of_the_lab_is_reached() {
 }
 
 #[test]
+fn a_label_for_each_row_is_no_attack_for_each() {
+    let dir = labelled();
+    let rows = rows(20_000);
+    let lines = rows.iter().enumerate().map(|(i, row)| match i {
+        0 => row.join("\t") + "\tbenign\n",
+        i => format!("{}\tmalicious-{i}\n", row.join("\t")),
+    });
+    dir.write("many.log", logs::header(&["label"]) + &lines.collect::<String>());
+    let outcome = dir.run("evaluate -m m many.log --json");
+    assert!(
+        outcome.stderr.contains(
+            "more than 256 different labels are malicious: 19,743 connections with others than the first 256 count as \
+             one attack, (others)"
+        ),
+        "{}",
+        outcome.stderr
+    );
+    let figures: Value = serde_json::from_str(&outcome.success()).unwrap();
+    assert_eq!((&figures["connections"], &figures["malicious"]), (&20_000.into(), &19_999.into()));
+    let attacks = figures["attacks"].as_array().unwrap();
+    assert_eq!((attacks.len(), &attacks[0]["label"]), (257, &"malicious-1".into()));
+    assert_eq!((&attacks[256]["label"], &attacks[256]["connections"]), (&"(others)".into(), &19_743.into()));
+    assert!(attacks[..256].iter().all(|attack| attack["connections"] == 1));
+}
+
+#[test]
 fn novelty_is_training_on_the_benign_and_evaluating() {
     let dir = lab();
     // In the order of time, which is what a protocol takes the connections in.
@@ -253,6 +279,13 @@ fn curves_are_drawn() {
         assert!(curves.len() >= 4, "{svg}");
     }
     dir.run(&format!("evaluate -m a {} --roc nowhere/roc.svg", LAB[1])).fails(1, &["nowhere/roc.svg"]);
+    // The name of a file can hold anything.
+    let name = "<b>\u{1b}[2J\u{202e}";
+    std::fs::copy(dir.path("a"), dir.path(name)).unwrap();
+    dir.ok(&format!("evaluate -m {name} {} --roc roc.svg", LAB[1]));
+    let svg = dir.read("roc.svg");
+    assert!(svg.contains("&lt;b&gt;\\x1b[2J\\xe2\\x80\\xae"), "{svg}");
+    assert!(!svg.contains(|c: char| c == '\u{202e}' || (c.is_control() && c != '\n')), "{svg}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::logs::{FIELDS, column, header, json, rows, tsv};
+use crate::logs::{FIELDS, column, header, json, labelled, rows, tsv};
 use crate::run::{Dir, Outcome, command};
 
 /// What a run may take of memory, in kilobytes, its libraries and the stacks of its threads included.
@@ -388,12 +388,76 @@ fn what_may_not_be_read_is_named() {
 }
 
 #[test]
+fn a_damaged_line_costs_no_labelled_row() {
+    let dir = trained();
+    let whole = labelled(&rows(300));
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let (before, after) = lines.split_at(150);
+    // Behind the damage a log without labels, as where logs were put together.
+    let log = [&before.concat(), "#fields\ta\n", &after.concat(), &tsv(&rows(5))].concat();
+    dir.write("labelled.log", &log);
+    let first = log.lines().count() - 5;
+    let told_of = |arguments: &str| {
+        let outcome = quiet(&dir, arguments);
+        let told = (first..first + 5).map(|line| format!("labelled.log:{line}: field label: is unset; the row is"));
+        told.for_each(|told| assert!(outcome.stderr.contains(&told), "{arguments}: {told} {}", outcome.stderr));
+        assert!(outcome.stderr.contains("5 of 305 rows could not be used"), "{arguments}: {}", outcome.stderr);
+        (outcome.stderr.clone(), outcome.success())
+    };
+    let (told, _) = told_of("train labelled.log --only-benign -o benign");
+    assert!(told.contains("learnt from 299 of 300 connections"), "{told}");
+    let (told, _) = told_of("sample labelled.log --only-benign -o part");
+    assert!(told.contains("drew 299 rows of 300 connections"), "{told}");
+    let (_, table) = told_of("evaluate -m m labelled.log");
+    assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
+    let (_, table) = told_of("evaluate --protocol folds --folds 2 --seeds 1 labelled.log");
+    assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
+    for arguments in ["features -m m labelled.log", "features -m m labelled.log --label label"] {
+        let (_, matrix) = told_of(arguments);
+        let labels: Vec<_> = matrix.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().1).collect();
+        assert_eq!((labels.len(), labels.iter().position(|label| *label == "1")), (300, Some(150)), "{arguments}");
+    }
+}
+
+#[test]
 fn a_service_without_an_end_is_cut() {
     let dir = trained();
     let service = "x".repeat(200_000);
     dir.write("long.log", tsv(&rows(20)).replace("\tssl\t", &format!("\t{service}\t")));
     let table = quiet(&dir, "top -m m long.log").success();
     assert!(table.contains("xxx…") && table.lines().all(|line| line.len() < 400), "{table}");
+}
+
+#[test]
+fn texts_without_an_end_are_not_kept() {
+    let dir = trained();
+    let mut table = rows(60);
+    for (i, row) in table.iter_mut().enumerate() {
+        row[[1, 7, 15][i % 3]] = "x".repeat(200_000);
+    }
+    dir.write("long.log", tsv(&table));
+    let top = quiet(&dir, "top -m m long.log --json -n 60").success();
+    assert_eq!(top.lines().count(), 60);
+    assert!(top.lines().all(|line| line.contains("xxx") && line.len() < 2_000), "{} bytes", top.len());
+}
+
+#[test]
+fn numbers_and_uids_without_an_end_are_cut() {
+    let dir = trained();
+    let mut table = rows(20);
+    table[3][0] = "9".repeat(15) + &"0".repeat(200_000);
+    table[4][0] = format!("9999999999.{}", "0".repeat(200_000));
+    table[5][8] = format!("-1.{}", "0".repeat(200_000));
+    for row in &mut table {
+        row[1] = "x".repeat(200_000);
+    }
+    dir.write("long.log", tsv(&table));
+    let outcome = quiet(&dir, "score -m m long.log -o scored.log");
+    assert_eq!(outcome.stderr.matches("the row is kept without a score").count(), 3, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("000…\" is not a time from 1970 to 2099"), "{}", outcome.stderr);
+    assert!(outcome.stderr.lines().all(|line| line.len() < 400), "{} bytes", outcome.stderr.len());
+    let shown = bounded(&dir, "watch -m m -", |out| out.write_all(dir.read("long.log").as_bytes())).success();
+    assert!(shown.contains("xxx…") && shown.lines().all(|line| line.len() < 400), "{} bytes", shown.len());
 }
 
 #[test]

@@ -164,6 +164,11 @@ fn what_was_made_of_the_rest_is_said() {
     dir.run("train conn.log prose.log -o m").fails(1, &["prose.log:1: is not a Zeek log", rest]);
     dir.ok("top -m m conn.log");
     dir.run("top -m m prose.log prose.log").fails(1, &["none of 2 logs could be read"]);
+    // Beside samples, which say nothing of what is missing, logs count whole or not at all.
+    dir.ok("sample conn.log -o part");
+    dir.run("train part conn.log prose.log -o beside")
+        .fails(1, &["1 of 2 logs could not be read, or not to the end; no model was written\n"]);
+    assert!(!dir.path("beside").exists());
 }
 
 #[test]
@@ -238,12 +243,31 @@ fn an_error_says_what_to_do() {
 #[test]
 fn a_full_disk_is_said() {
     let dir = trained();
-    for arguments in ["top -m m conn.log", "score -m m conn.log", "inspect m", "top -m m conn.log --json"] {
+    let commands = ["top -m m conn.log", "score -m m conn.log", "inspect m", "top -m m conn.log --json"];
+    for arguments in commands.into_iter().chain(["--help", "--version", "man", "completions bash"]) {
         let full = std::fs::File::create("/dev/full").unwrap();
         let output = command(&dir.path(""), arguments).stdout(full).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(1), "{arguments}");
         assert!(stderr.ends_with("(standard output): cannot be written: No space left on device\n"), "{stderr}");
+    }
+}
+
+#[test]
+fn what_standard_error_cannot_take_changes_nothing() {
+    let dir = trained();
+    dir.write("prose.log", "Lorem ipsum dolor sit amet.\n");
+    for (arguments, status) in [
+        ("score -m m conn.log", 0),
+        ("score -m m prose.log conn.log", 1),
+        ("score -m none conn.log", 1),
+        ("frobnicate", 2),
+        ("frob\x1bnicate", 2),
+    ] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = command(&dir.path(""), arguments).stderr(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments}");
+        assert_eq!(output.stdout, dir.run_bytes(arguments), "{arguments}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! `sample` and `train` on what it drew; `inspect` of a sample and of a state directory.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use detector::{Evidence, Extractor, Memory};
 
@@ -99,6 +101,14 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect state --json")).unwrap();
     assert_eq!(json[0]["sample"]["connections"], 300);
     assert!(dir.ok("inspect state/manager/sample").contains("300 rows"));
+    // A name that is no UTF-8 is shown as far as it is.
+    let odd = dir.path("state").join(OsStr::from_bytes(b"worker-\xff"));
+    fs::create_dir(&odd).unwrap();
+    fs::copy(dir.path("a.log"), odd.join("sample")).unwrap();
+    let outcome = dir.run("inspect state --json");
+    let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(json[2]["path"], "state/worker-\u{fffd}");
+    fs::remove_dir_all(&odd).unwrap();
     let mut memory = Memory::new(&Extractor::new(), &Evidence::new());
     memory.version = 1_700_000_000_000_000;
     fs::create_dir_all(dir.path("state/worker-2")).unwrap();

@@ -164,6 +164,12 @@ fn rows_of_other_streams_pass_through() {
     let lines: Vec<_> = out.lines().collect();
     assert_eq!((lines.len(), lines[0]), (3, dns.trim_end()));
     assert!(lines[1..].iter().all(|line| line.contains("\"anomaly_score\":0.")));
+    // Without a line end, the last line of a log must not run into the first of the next.
+    dir.write("cut.json", format!("{conn}{}", dns.trim_end()));
+    dir.write("next.json", &conn);
+    let out = dir.ok("score -m m cut.json next.json");
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!((lines.len(), lines[2]), (5, dns.trim_end()));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! `watch`: a log followed while another process writes and rotates it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -21,7 +24,11 @@ impl Watch {
     }
 
     fn fed(dir: &Dir, arguments: &str, input: Stdio) -> Self {
-        let mut child = command(&dir.path(""), arguments).stdin(input).spawn().unwrap();
+        Self::of(command(&dir.path(""), arguments).stdin(input))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -131,25 +138,53 @@ fn programs_get_json() {
 }
 
 #[test]
-fn a_pipe_in_place_of_the_log_is_not_waited_for() {
+fn what_is_no_file_in_place_of_the_log_is_not_waited_for() {
     let dir = trained();
     append(&dir, &header(&[]));
     let watch = Watch::start(&dir, "watch conn.log -m m");
     append(&dir, &odd("C1"));
     assert!(watch.connection().contains("C1"));
-    fs::remove_file(dir.path("conn.log")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(dir.path("conn.log")).status().unwrap().success());
-    // Longer than until the next look.
+    let log = dir.path("conn.log");
+    let pipe = || assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let socket = || drop(UnixListener::bind(&log).unwrap());
+    for (make, uid) in [(&pipe as &dyn Fn(), "C2"), (&socket, "C3")] {
+        fs::remove_file(&log).unwrap();
+        make();
+        // Longer than until the next look.
+        std::thread::sleep(Duration::from_millis(1000));
+        fs::remove_file(&log).unwrap();
+        dir.write("conn.log", header(&[]) + &odd(uid));
+        assert!(watch.connection().contains(uid));
+    }
+}
+
+#[test]
+fn a_directory_that_may_not_be_listed_hides_no_log() {
+    let dir = trained();
+    let mode = |directory: &str, mode| fs::set_permissions(dir.path(directory), Permissions::from_mode(mode)).unwrap();
+    fs::create_dir(dir.path("logs")).unwrap();
+    dir.write("logs/conn.log", header(&[]) + &odd("C1"));
+    mode("", 0o711);
+    mode("logs", 0o311);
+    let mut command = command(&dir.path(""), "watch logs/conn.log -m m");
+    // No directory is closed to root.
+    if dir.path("logs").read_dir().is_ok() {
+        command.uid(65_534);
+    }
+    let watch = Watch::of(command.stdin(Stdio::null()));
+    assert!(watch.connection().contains("C1"));
+    // Longer than until it is looked for what was rotated.
     std::thread::sleep(Duration::from_millis(1000));
-    fs::remove_file(dir.path("conn.log")).unwrap();
-    dir.write("conn.log", header(&[]) + &odd("C2"));
+    dir.write("logs/next", header(&[]) + &odd("C2"));
+    fs::rename(dir.path("logs/next"), dir.path("logs/conn.log")).unwrap();
     assert!(watch.connection().contains("C2"));
+    mode("logs", 0o755);
 }
 
 #[test]
 fn a_pipe_from_the_start_is_read_to_its_end() {
     let dir = trained();
-    assert!(std::process::Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
     let (pipe, log) = (dir.path("pipe"), header(&[]) + &odd("C1"));
     let writer = std::thread::spawn(move || fs::write(pipe, log));
     let shown = dir.ok("watch pipe -m m");

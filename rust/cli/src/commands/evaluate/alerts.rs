@@ -34,20 +34,46 @@ pub struct Reach {
     pub alerts: u64,
 }
 
+/// The connections of one attack.
+#[derive(Clone, Copy, Default)]
+struct Own {
+    connections: u64,
+    /// The highest rank.
+    best: u32,
+    /// How many have that.
+    at_best: u64,
+}
+
+impl Own {
+    fn add(&mut self, rank: u32) {
+        self.connections += 1;
+        if rank > self.best {
+            (self.best, self.at_best) = (rank, 0);
+        }
+        self.at_best += u64::from(rank == self.best);
+    }
+}
+
 /// What it takes to reach each of so many attacks; none for one that does not occur. The connections are in the order
 /// in which they ended.
 pub fn reach(connections: &[Scored], attacks: usize) -> Vec<Option<Reach>> {
-    let of = |attack: usize| {
-        let own = |scored: &&Scored| scored.attack() == Some(attack);
-        let best = connections.iter().filter(own).map(|scored| scored.rank).max()?;
-        let passing = || connections.iter().filter(|scored| scored.rank >= best);
-        Some(Reach {
-            connections: connections.iter().filter(own).count() as u64,
-            rank: 1 + passing().filter(|scored| !own(scored)).count() as u64,
-            alerts: notices(passing()),
+    let mut all = vec![Own::default(); attacks];
+    for scored in connections {
+        if let Some(own) = scored.attack().and_then(|attack| all.get_mut(attack)) {
+            own.add(scored.rank);
+        }
+    }
+    let mut ranks: Vec<u32> = connections.iter().map(|scored| scored.rank).collect();
+    ranks.sort_unstable();
+    let reach = |Own { connections: n, best, at_best }: Own| {
+        let passing = ranks.len() - ranks.partition_point(|&rank| rank < best);
+        (n > 0).then(|| Reach {
+            connections: n,
+            rank: 1 + passing as u64 - at_best,
+            alerts: notices(connections.iter().filter(|scored| scored.rank >= best)),
         })
     };
-    (0..attacks).map(of).collect()
+    all.into_iter().map(reach).collect()
 }
 
 #[cfg(test)]

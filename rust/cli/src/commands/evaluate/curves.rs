@@ -7,6 +7,7 @@ use plotters::prelude::*;
 use zeek_log::Sink;
 
 use super::figures::{Trials, ranking};
+use crate::human;
 use crate::ranking::Ranking;
 
 /// Colours that the colour-blind tell apart, on white and on paper (Okabe and Ito, 2008).
@@ -70,7 +71,7 @@ impl Curve {
                 let points = thin(self.points(&ranking(run)));
                 let line = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
                 if i == 0 {
-                    line.label(setting.name.clone())
+                    line.label(human::printable(&setting.name))
                         .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
                 }
             }

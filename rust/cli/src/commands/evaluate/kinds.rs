@@ -1,10 +1,17 @@
 //! What connections are by their labels: benign, or which of the attacks.
 
+use std::collections::HashMap;
+
 use anyhow::{Result, ensure};
 
 use crate::conn_log::Labels;
 use crate::human;
 use crate::pipeline::Batch;
+
+/// Labels that are told apart. A capture has a handful; where each row has its own, nobody reads what each takes.
+const MOST: usize = 256;
+/// What the attacks of all further labels are called together.
+const OTHERS: &str = "(others)";
 
 /// A connection by its label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +33,10 @@ impl Kind {
 #[derive(Debug)]
 pub struct Kinds {
     labels: Labels,
-    /// The distinct labels of malicious connections, in the order in which they occurred.
-    attacks: Vec<Box<[u8]>>,
+    /// The distinct labels of malicious connections, numbered in the order in which they occurred.
+    attacks: HashMap<Box<[u8]>, u32>,
+    /// Malicious connections with further labels.
+    others: u64,
     connections: u64,
     labelled: u64,
     malicious: u64,
@@ -36,7 +45,7 @@ pub struct Kinds {
 impl Kinds {
     /// None seen yet.
     pub fn new(labels: Labels) -> Self {
-        Self { labels, attacks: Vec::new(), connections: 0, labelled: 0, malicious: 0 }
+        Self { labels, attacks: HashMap::new(), others: 0, connections: 0, labelled: 0, malicious: 0 }
     }
 
     /// The kinds of a batch's connections.
@@ -57,18 +66,37 @@ impl Kinds {
             .collect()
     }
 
-    /// A capture has a handful of different labels, neighbouring rows mostly the same.
     fn attack(&mut self, label: &[u8]) -> u32 {
-        let known = self.attacks.iter().rposition(|attack| **attack == *label);
-        known.unwrap_or_else(|| {
-            self.attacks.push(label.into());
-            self.attacks.len() - 1
-        }) as u32
+        let label = human::cut(label);
+        if let Some(known) = self.attacks.get(label) {
+            return *known;
+        }
+        let next = self.attacks.len() as u32;
+        if self.attacks.len() < MOST {
+            self.attacks.insert(label.into(), next);
+        } else {
+            self.others += 1;
+        }
+        next
     }
 
     /// The labels of the attacks, as text.
     pub fn attacks(&self) -> Vec<String> {
-        self.attacks.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect()
+        let mut labels: Vec<_> = self.attacks.iter().collect();
+        labels.sort_unstable_by_key(|(_, index)| **index);
+        let others = (self.others > 0).then(|| OTHERS.to_owned());
+        labels.into_iter().map(|(label, _)| String::from_utf8_lossy(label).into_owned()).chain(others).collect()
+    }
+
+    /// That attacks are not told apart, in words; none where all are.
+    pub fn untold(&self) -> Option<String> {
+        (self.others > 0).then(|| {
+            format!(
+                "more than {MOST} different labels are malicious: {} with others than the first {MOST} count as one \
+                 attack, {OTHERS}",
+                human::counted(self.others, "connection")
+            )
+        })
     }
 
     /// An error unless there are connections of both kinds, for there is nothing to compare without.

@@ -5,11 +5,14 @@ use anyhow::{Result, ensure};
 use super::kinds::{Kind, Kinds};
 use crate::conn_log::{Connections, Labels};
 use crate::console::Console;
+use crate::human;
 use crate::pipeline::{Run, idle};
 use crate::source::Source;
 
-/// The most connections kept: each takes about 250 bytes.
-const MOST: u64 = 1 << 24;
+/// The most connections kept: each takes about 330 bytes.
+const MOST: usize = 1 << 24;
+/// The most bytes of their services and histories: 64 for each, of which Zeek seldom needs more than 16.
+const MOST_TEXT: usize = MOST * 64;
 
 /// Connections with the truth about them.
 #[derive(Debug)]
@@ -43,12 +46,7 @@ impl Log {
                 for connection in batch.connections.iter() {
                     connections.push(connection, None, None);
                 }
-                ensure!(
-                    found.len() as u64 <= MOST,
-                    "{} hold more than {MOST} connections, too many to keep in memory; train a model and give it by -m",
-                    source.names.join(", ")
-                );
-                Ok(())
+                require_room(found.len(), connections.text_bytes(), &source.names)
             },
         )?;
         summary.require_some()?;
@@ -57,5 +55,34 @@ impl Log {
         let mut by_time: Vec<usize> = (0..times.len()).collect();
         by_time.sort_by_key(|&index| times[index]);
         Ok((Self { connections, kinds: found, by_time }, summary))
+    }
+}
+
+/// An error where so many connections with so much text are too much.
+fn require_room(connections: usize, text_bytes: usize, names: &[String]) -> Result<()> {
+    let names = names.join(", ");
+    ensure!(
+        connections <= MOST,
+        "{names} hold more than {MOST} connections, too many to keep in memory; train a model and give it by -m"
+    );
+    ensure!(
+        text_bytes <= MOST_TEXT,
+        "{names} hold more than {} of services and histories, too much to keep in memory; train a model and give it by -m",
+        human::bytes(MOST_TEXT as u64)
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_much_and_no_more() {
+        let names = ["conn.log".to_owned()];
+        assert!(require_room(MOST, MOST_TEXT, &names).is_ok());
+        let told = |connections, text| require_room(connections, text, &names).unwrap_err().to_string();
+        assert!(told(MOST + 1, 0).starts_with("conn.log hold more than 16777216 connections"));
+        assert!(told(1, MOST_TEXT + 1).starts_with("conn.log hold more than 1.1 GB of services and histories"));
     }
 }

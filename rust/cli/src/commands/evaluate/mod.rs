@@ -48,7 +48,7 @@ fn compare_models(args: &EvaluateArgs, source: &Source, threads: usize, console:
         scored.sort_by_key(|scored| scored.ended);
         Trials { name: path.display().to_string(), threshold: Some(model.threshold()), runs: vec![scored] }
     });
-    finish(args, &settings.collect::<Vec<_>>(), &kinds)?;
+    finish(args, &settings.collect::<Vec<_>>(), &kinds, console)?;
     require_all(&[summary])
 }
 
@@ -97,7 +97,7 @@ fn try_protocol(
     });
     let runs = runs.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    finish(args, &[Trials { name: name.to_string(), threshold: None, runs }], &kinds)?;
+    finish(args, &[Trials { name: name.to_string(), threshold: None, runs }], &kinds, console)?;
     require_all(&summaries)
 }
 
@@ -128,7 +128,8 @@ struct Settings<'a, T> {
     settings: &'a [T],
 }
 
-fn finish(args: &EvaluateArgs, settings: &[Trials], kinds: &Kinds) -> Result<()> {
+fn finish(args: &EvaluateArgs, settings: &[Trials], kinds: &Kinds, console: &Console) -> Result<()> {
+    kinds.untold().iter().for_each(|untold| console.warning(untold));
     for (curve, path) in [(Curve::Roc, &args.roc), (Curve::PrecisionRecall, &args.pr)] {
         if let Some(path) = path {
             curve.draw(settings, path)?;
