@@ -4,7 +4,8 @@
 //! old file is read to its end first. The file is looked at a few times a second, which works on any file system. Logs
 //! that came and were rotated between two looks lie beside it under the names that Zeek gives rotated logs
 //! (`conn.2024-04-19-18-00-00.log`), and are read in their turn. Unseen goes a file that was truncated and between two
-//! looks grew past its old length, and a log that was taken out of the directory between two looks.
+//! looks grew past its old length, a log that was taken out of the directory between two looks, and one that was rotated
+//! between them in a directory that may not be listed.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -103,7 +104,7 @@ impl Follow {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        // Where a directory may be entered and not listed, what was rotated is not seen, and the log itself is.
+        // What may be entered and not listed hides rotated logs, and not the one that is followed.
         let entries = match fs::read_dir(directory) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             entries => found(entries)?,

@@ -67,7 +67,8 @@ fn require_room(connections: usize, text_bytes: usize, names: &[String]) -> Resu
     );
     ensure!(
         text_bytes <= MOST_TEXT,
-        "{names} hold more than {} of services and histories, too much to keep in memory; train a model and give it by -m",
+        "{names} hold more than {} of services and histories, too much to keep in memory; train a model and give it \
+         by -m",
         human::bytes(MOST_TEXT as u64)
     );
     Ok(())
