@@ -46,7 +46,7 @@ mod walk;
 pub use error::{FitError, InvalidForest};
 pub use extent::Extent;
 pub use forest::{Fit, Forest};
-pub use params::Params;
+pub use params::{MAX_FEATURES, MAX_TREES, Params};
 pub use parts::{ForestParts, Part};
 pub use path_length::average_path_length;
 pub use rows::Rows;

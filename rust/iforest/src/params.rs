@@ -6,10 +6,12 @@ use crate::FitError;
 
 /// Beyond this a tree's depth no longer pays: the paper finds 256 enough on data of any size.
 pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
-pub(crate) const MAX_TREES: usize = 10_000;
+/// The most trees a forest has.
+pub const MAX_TREES: usize = 10_000;
 pub(crate) const MAX_GROUPS: usize = 64;
 pub(crate) const MAX_EMPHASIS: usize = 64;
-pub(crate) const MAX_FEATURES: usize = 1 << 10;
+/// The most columns a row has.
+pub const MAX_FEATURES: usize = 1 << 10;
 
 /// How a forest is grown. The defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Eq)]
