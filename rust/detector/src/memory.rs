@@ -18,7 +18,7 @@ use crate::{Counts, Evidence, Extractor, FileError, Trust, evidence, schema};
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 1, max_payload: MAX_PAYLOAD };
+const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 2, max_payload: MAX_PAYLOAD };
 
 /// What is remembered of hosts, of evidence against services, and of the latest scores: a copy, which another thread can
 /// write while the detector goes on.
