@@ -30,6 +30,11 @@ impl Calibration {
         Self { differences }
     }
 
+    /// Whether no score is above 1.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.differences.iter().map(|&difference| u64::from(difference)).sum::<u64>() <= SCORE_UNITS as u64
+    }
+
     /// How many scores it rests on.
     pub fn len(&self) -> usize {
         self.differences.len()
@@ -135,6 +140,13 @@ impl GeneralisedPareto {
 mod tests {
     use super::*;
 
+    impl Calibration {
+        /// As a file may have it.
+        pub(crate) fn of_differences(differences: Vec<u32>) -> Self {
+            Self { differences }
+        }
+    }
+
     fn even(n: usize) -> Calibration {
         let scores: Vec<f64> = (0..n).map(|i| i as f64 / n as f64).collect();
         Calibration::new(&scores)
@@ -150,6 +162,13 @@ mod tests {
         assert_eq!(calibration.scores().collect::<Vec<_>>(), [0.125, 0.25, 0.5, 0.5]);
         assert_eq!((calibration.len(), calibration.is_empty()), (4, false));
         assert!(Calibration::default().is_empty());
+    }
+
+    #[test]
+    fn scores_above_1_are_none() {
+        assert!(Calibration::default().is_sound() && Calibration::new(&[0.25, 1.0, 1.0]).is_sound());
+        let of = |differences: &[u32]| Calibration { differences: differences.to_vec() }.is_sound();
+        assert!(of(&[400_000, 600_000]) && !of(&[400_000, 600_001]) && !of(&[4_000_000]) && !of(&[u32::MAX; 9]));
     }
 
     #[test]

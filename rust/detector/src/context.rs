@@ -119,7 +119,9 @@ impl Context {
         let Kept { originators, responders, services } = kept;
         Some(Self {
             originators: Table::from_kept(originators, HOSTS, |it| counts(&[it.new_services]))?,
-            responders: Table::from_kept(responders, HOSTS, |it| counts(&[it.connections, it.failed]))?,
+            responders: Table::from_kept(responders, HOSTS, |it| {
+                counts(&[it.connections, it.failed]) && it.originators.is_sound()
+            })?,
             services: Table::from_kept(services, SERVICES, |it| counts(&[it.count, it.bytes]) && it.rhythm.is_sound())?,
         })
     }
@@ -310,7 +312,8 @@ mod tests {
         };
         assert!(kept(|_| ()));
         assert!(kept(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
-        let unsound: [fn(&mut Context); 6] = [
+        let unsound: [fn(&mut Context); 7] = [
+            |it| it.responders.visit(7, 0).value.originators = Distinct::of_no_time(),
             |it| it.originators.visit(7, 0).value.new_services = -1.0,
             |it| it.responders.visit(7, 0).value.connections = f32::INFINITY,
             |it| it.responders.visit(7, 0).value.failed = f32::NAN,

@@ -150,8 +150,10 @@ impl Evidence {
     /// The evidence that was kept; none if it is not such as connections give.
     pub(crate) fn from_kept(kept: Kept) -> Option<Self> {
         let Kept { services, average, averaged, ration, until } = kept;
-        let services = Table::from_kept(services, SERVICES, |sum| sum.sum.is_finite())?;
-        let sound = average.is_finite() && averaged.is_finite() && ration.is_finite();
+        let services = Table::from_kept(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
+        let sound = (0.0..=f32::MAX).contains(&average)
+            && (0.0..=AVERAGED).contains(&averaged)
+            && (0.0..=MOST_A_DAY).contains(&ration);
         sound.then_some(Self { services, average, averaged, ration, until })
     }
 
@@ -339,8 +341,14 @@ mod tests {
             Evidence::from_kept(evidence.keep()).is_none()
         };
         assert!(damaged(|it| it.average = f32::NAN));
+        assert!(damaged(|it| it.average = -1.0));
+        // One that would be divided by zero for, and one that is out of reach.
+        assert!(damaged(|it| it.averaged = -1.0 - EXPECTED) && damaged(|it| it.averaged = AVERAGED + 1.0));
         assert!(damaged(|it| it.averaged = f32::INFINITY));
-        assert!(damaged(|it| it.ration = f64::NAN));
+        assert!(damaged(|it| it.ration = f64::NAN) && damaged(|it| it.ration = -0.5));
+        assert!(damaged(|it| it.ration = MOST_A_DAY + 0.5) && !damaged(|it| it.ration = MOST_A_DAY));
+        assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGED, 0.0)));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = f32::NAN));
+        assert!(damaged(|it| it.services.visit(7, 5).value.sum = -1.0));
     }
 }

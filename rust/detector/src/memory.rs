@@ -18,7 +18,7 @@ use crate::{Counts, Evidence, Extractor, FileError, Trust, evidence, schema};
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 1, max_payload: MAX_PAYLOAD };
+const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 2, max_payload: MAX_PAYLOAD };
 
 /// What is remembered of hosts, of evidence against services, and of the latest scores: a copy, which another thread can
 /// write while the detector goes on.
@@ -92,7 +92,10 @@ impl Memory {
             return Err(MemoryRefusal::OtherSchema);
         }
         let payload = payload.get(head..).unwrap_or_default();
-        let (memory, _) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
+        let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
+        if read != payload.len() {
+            return Err(MemoryRefusal::Invalid("bytes are left over behind what is remembered".into()));
+        }
         Ok(memory)
     }
 
@@ -174,6 +177,8 @@ mod tests {
         assert_eq!(refusal(b"#separator"), "is something else");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
         assert_eq!(refusal(&SEAL.close(&other)), "is of another version of the features");
+        let longer = [SEAL.open(file()).unwrap(), &[0]].concat();
+        assert_eq!(refusal(&SEAL.close(&longer)), "is damaged: bytes are left over behind what is remembered");
         let mut damaged = memory();
         damaged.evidence.average = f32::NAN;
         assert!(damaged.recall().is_none());

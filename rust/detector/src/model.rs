@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use bincode::enc::write::SizeWriter;
 use iforest::{Forest, Rows};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -22,6 +23,9 @@ use crate::{Calibration, FileError, Row, Trust, evidence, schema};
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Seal = Seal { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
+/// What a payload may come to with each number at its full size, as bincode counts it. A cut and a leaf, which take 8 bytes
+/// of a payload at least, come to 18.
+const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
 const MICROS_PER_DAY: f64 = 86_400e6;
 /// The latest time of training, in the year 2255: up to there Zeek's times, which are doubles, tell microseconds apart, and
 /// one model from the next.
@@ -247,10 +251,20 @@ impl Model {
     /// The bytes of the model's file.
     ///
     /// # Errors
-    /// What could not be encoded, for which only lack of memory should be a cause.
+    /// When it is too large to be read again.
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        let payload = bincode::serde::encode_to_vec(self, bincode::config::standard());
-        Ok(SEAL.close(&payload.map_err(io::Error::other)?))
+        let payload = bincode::serde::encode_to_vec(self, bincode::config::standard()).map_err(io::Error::other)?;
+        let mut unpacked = SizeWriter::default();
+        let full_size = bincode::config::standard().with_fixed_int_encoding();
+        bincode::serde::encode_into_writer(self, &mut unpacked, full_size).map_err(io::Error::other)?;
+        if payload.len() > MAX_PAYLOAD || unpacked.bytes_written > MAX_UNPACKED {
+            return Err(io::Error::other(format!(
+                "the model takes {} megabytes, of which {} at most can be read again; train fewer trees, or on fewer rows each",
+                payload.len().max(unpacked.bytes_written / 3).div_ceil(1 << 20),
+                MAX_PAYLOAD >> 20,
+            )));
+        }
+        Ok(SEAL.close(&payload))
     }
 
     /// A model from the bytes of its file. Everything that scoring relies on is checked here, once.
@@ -260,7 +274,7 @@ impl Model {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
         let payload = SEAL.open(bytes)?;
         // The schema comes first in the payload, so that a model of other features is told apart from a damaged one.
-        let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
+        let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
         let invalid = |cause: bincode::error::DecodeError| Refusal::Invalid(cause.to_string());
         let ((schema_version, fingerprint), _) =
             bincode::serde::decode_from_slice::<(u32, u64), _>(payload, config).map_err(invalid)?;
@@ -279,6 +293,9 @@ impl Model {
         }
         if !model.baseline.is_sound() {
             return Err(Refusal::Invalid("its baseline is not of these features".into()));
+        }
+        if !model.calibration.is_sound() {
+            return Err(Refusal::Invalid("its calibration has scores above 1".into()));
         }
         if !(0.0..=2.0).contains(&model.threshold) {
             return Err(Refusal::Invalid("its threshold is not a score".into()));
@@ -429,6 +446,26 @@ mod tests {
         assert_ne!(model.checksum(), before);
     }
 
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        let mut model = trainer().fit().unwrap();
+        model.save(&path).unwrap();
+        // A byte each in a file, and four decoded.
+        model.calibration = Calibration::of_differences(vec![0; 17_000_000]);
+        let bytes = model.to_bytes().unwrap();
+        assert_eq!(Model::from_bytes(&bytes).unwrap().calibration.len(), 17_000_000);
+        let before = std::fs::read(&path).unwrap();
+        // Too large decoded, and too large in a file: five bytes each.
+        for differences in [vec![0; 51_000_000], vec![u32::MAX; 14_000_000]] {
+            model.calibration = Calibration::of_differences(differences);
+            let refusal = model.save(&path).unwrap_err().to_string();
+            assert!(refusal.contains("64 at most can be read again; train fewer trees"), "{refusal}");
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
+    }
+
     /// What can be changed about a model without any other part noticing, each with what is said of it.
     #[test]
     fn a_model_that_is_not_sound_is_refused() {
@@ -466,6 +503,9 @@ mod tests {
         for change in no_budgets {
             assert!(refused(change).is_some_and(|text| text.contains("alerts a day")));
         }
+        assert_eq!(refused(|it| it.calibration = Calibration::new(&[0.25, 1.0])), None);
+        let above = refused(|it| it.calibration = Calibration::new(&[0.25, 4.0]));
+        assert!(above.is_some_and(|text| text.contains("scores above 1")));
         let mut bytes = bincode::serde::encode_to_vec(&model, bincode::config::standard()).unwrap();
         bytes.push(0);
         let longer = Model::from_bytes(&SEAL.close(&bytes)).unwrap_err();

@@ -5,7 +5,7 @@
 //! reservoir looks like in a file or a message is in [`sample`](crate::sample).
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -13,6 +13,7 @@ use thiserror::Error;
 use twox_hash::XxHash3_64;
 
 use crate::Row;
+use crate::schema::N_FEATURES;
 use crate::span::Span;
 
 /// How a reservoir draws. Only reservoirs that draw alike can be merged.
@@ -55,6 +56,11 @@ impl Sampling {
     pub(crate) fn is_key(&self, key: f64) -> bool {
         key.is_finite() && (self.half_life.is_some() || (key > 0.0 && key < 1.0))
     }
+
+    /// Whether rows can be left out from it on: it is a key, or the end of those between 0 and 1.
+    pub(crate) fn is_bound(&self, bound: f64) -> bool {
+        self.is_key(bound) || (self.half_life.is_none() && bound == 1.0)
+    }
 }
 
 /// At most so many of the rows offered, drawn at random; see [`Sampling`] for how.
@@ -83,6 +89,13 @@ pub(crate) struct Entry {
     /// When the connection ended, in microseconds since 1970.
     pub(crate) ts: i64,
     pub(crate) row: Row,
+}
+
+impl Entry {
+    /// What tells it from others of its key.
+    fn in_bits(&self) -> (Group, i64, [u32; N_FEATURES]) {
+        (self.group, self.ts, self.row.map(f32::to_bits))
+    }
 }
 
 /// Which rows share a quota, and whether they were found anomalous when they were offered.
@@ -213,11 +226,17 @@ impl Reservoir {
         self.span.merge(&other.span);
         self.bound = self.bound.into_iter().chain(other.bound).min();
         self.keep_to_bound();
-        for &(key, place) in &other.by_key {
-            let entry = other.entries[place as usize];
-            let same = self.by_key.range((key, 0)..=(key, u32::MAX));
-            if !same.into_iter().any(|&(_, place)| self.entries[place as usize] == entry) {
-                self.insert(entry);
+        let others: Vec<(Key, u32)> = other.by_key.iter().copied().collect();
+        for with_key in others.chunk_by(|a, b| a.0 == b.0) {
+            let key = with_key[0].0;
+            let ours = self.by_key.range((key, 0)..=(key, u32::MAX));
+            // A set, as nothing keeps another node from giving all of its rows one key.
+            let mut held: HashSet<_> = ours.map(|&(_, place)| self.entries[place as usize].in_bits()).collect();
+            for &(_, place) in with_key {
+                let entry = other.entries[place as usize];
+                if held.insert(entry.in_bits()) {
+                    self.insert(entry);
+                }
             }
         }
         Ok(())
@@ -239,7 +258,7 @@ impl Reservoir {
         let entries: Vec<Entry> =
             self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
         let below = |bound: Key| entries.iter().filter(|entry| entry.key < bound).count();
-        let bound = bound.filter(|&bound| below(bound) >= sampling.capacity / 4);
+        let bound = bound.filter(|&bound| sampling.is_bound(bound.0) && below(bound) >= sampling.capacity / 4);
         let mut redrawn = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed) };
         entries.into_iter().for_each(|entry| _ = redrawn.insert(entry));
         (redrawn.seen, redrawn.span) = (self.seen, self.span);
@@ -389,9 +408,10 @@ impl Reservoir {
         largest.into_iter().chain(self.bound).min().map(|Key(key)| key)
     }
 
-    /// Keeps only rows with keys below `bound`: that of the reservoir this one will be merged into.
+    /// Keeps only rows with keys below `bound`: that of the reservoir this one will be merged into. All are kept for what
+    /// no reservoir that draws alike has.
     pub fn set_bound(&mut self, bound: Option<f64>) {
-        self.bound = bound.filter(|&bound| bound < f64::INFINITY).map(Key);
+        self.bound = bound.filter(|&bound| self.sampling.is_bound(bound)).map(Key);
         self.keep_to_bound();
     }
 

@@ -105,24 +105,27 @@ impl Reservoir {
         else {
             return Err(invalid("it has more rows than it was drawn from, or its times are out of order"));
         };
-        if bound.is_nan() {
-            return Err(invalid("its bound is no number"));
-        }
-        let (first, last) = span.ends().unwrap_or_default();
         let sampling = Sampling {
             capacity,
             half_life: Some(half_life).filter(|&half_life| half_life > 0),
             quota: Some(quota).filter(|&quota| quota > 0),
         };
+        if bound != f64::INFINITY && !sampling.is_bound(bound) {
+            return Err(invalid("its bound is none that keys have"));
+        }
         let mut reservoir = Self::new(sampling, seed);
         reservoir.set_bound(Some(bound));
+        let mut before = f64::NEG_INFINITY;
         for _ in 0..n {
             let key = f64::from_le_bytes(rows.next());
             let group = Group(u64::from_le_bytes(rows.next()));
             let ts = i64::from_le_bytes(rows.next());
             let row: Row = std::array::from_fn(|_| f32::from_le_bytes(rows.next()));
-            if !sampling.is_key(key) || !(first..=last).contains(&ts) || !is_sound(&row) {
+            if !sampling.is_key(key) || !span.holds(ts) || !is_sound(&row) {
                 return Err(invalid("it holds a row that no connection gives"));
+            }
+            if key < std::mem::replace(&mut before, key) {
+                return Err(invalid("its rows are not in the order of their keys"));
             }
             reservoir.insert(Entry { key: Key(key), group, ts, row });
         }
@@ -202,6 +205,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sealed::HEADER;
 
     fn reservoir() -> Reservoir {
         let sampling = Sampling { capacity: 60, half_life: Some(7), quota: Some(20) };
@@ -230,6 +234,14 @@ mod tests {
         assert_eq!((again.sampling(), again.bound()), (reservoir.sampling(), reservoir.bound()));
         assert_eq!(again.to_bytes(), reservoir.to_bytes());
 
+        // A bound of keys that are shares of 1 is one, too.
+        let mut uniform = Reservoir::new(Sampling::uniform(3), 1).to_bytes();
+        for (bound, is_one) in [(1.0, true), (1e-9, true), (0.0, false), (-1.0, false), (1.5, false)] {
+            uniform[HEADER + 36..HEADER + 44].copy_from_slice(&f64::to_le_bytes(bound));
+            let read = Reservoir::from_bytes(&SEAL.close(&uniform[HEADER..]), 1);
+            assert_eq!(read.is_ok(), is_one, "{bound}");
+        }
+
         let none = Reservoir::new(Sampling::uniform(3), 1).to_bytes();
         assert_eq!(Reservoir::from_bytes(&none, 1).unwrap().span(), None);
     }
@@ -249,6 +261,10 @@ mod tests {
             ("capacity below rows", |payload| payload[24..28].copy_from_slice(&7u32.to_le_bytes())),
             ("fewer seen than kept", |payload| payload[28..36].copy_from_slice(&7u64.to_le_bytes())),
             ("a bound that is none", |payload| payload[36..44].copy_from_slice(&f64::NAN.to_le_bytes())),
+            ("an infinite bound that is none", |payload| {
+                payload[36..44].copy_from_slice(&f64::NEG_INFINITY.to_le_bytes());
+            }),
+            ("keys out of order", |payload| payload[72..72 + 2 * ENTRY].rotate_left(ENTRY)),
             ("rows beyond the bound", |payload| payload[36..44].copy_from_slice(&(-1e9f64).to_le_bytes())),
             ("no times", |payload| {
                 payload[44..48].copy_from_slice(&0u32.to_le_bytes());

@@ -10,6 +10,9 @@ pub(crate) const SILENCE: i64 = 86_400_000_000;
 /// what was seen of them is known, but no longer when.
 pub(crate) const MOST: usize = 64;
 
+/// Times beyond this, 73,000 years from 1970 in microseconds, are taken for it: no difference of two overflows.
+const FARTHEST: i64 = 1 << 61;
+
 /// The times of some rows, in microseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -56,7 +59,12 @@ impl Stretch {
 impl Span {
     /// From what a file says; none if no times give it.
     pub(crate) fn from_stretches(stretches: Vec<Stretch>) -> Option<Self> {
-        let sound = |it: &Stretch| it.first <= it.last && (0..=it.last.saturating_sub(it.first)).contains(&it.seen);
+        let sound = |it: &Stretch| {
+            -FARTHEST <= it.first
+                && it.first <= it.last
+                && it.last <= FARTHEST
+                && (0..=it.last - it.first).contains(&it.seen)
+        };
         let apart = stretches.windows(2).all(|pair| !pair[0].reaches(&pair[1]));
         (stretches.len() <= MOST && apart && stretches.iter().all(sound)).then_some(Self { stretches })
     }
@@ -71,6 +79,11 @@ impl Span {
         Some((self.stretches.first()?.first, self.stretches.last()?.last))
     }
 
+    /// Whether a row of this time may have been taken in.
+    pub(crate) fn holds(&self, ts: i64) -> bool {
+        self.ends().is_some_and(|(first, last)| (first..=last).contains(&within_reach(ts)))
+    }
+
     /// How long that is without the silences, in microseconds.
     pub(crate) fn seen(&self) -> i64 {
         self.stretches.iter().fold(0, |sum: i64, stretch| sum.saturating_add(stretch.seen))
@@ -78,13 +91,11 @@ impl Span {
 
     /// Takes a time in.
     pub(crate) fn include(&mut self, ts: i64) {
+        let now = Stretch::of(within_reach(ts), within_reach(ts));
         match self.stretches.last_mut() {
             // Nearly always.
-            Some(latest) if latest.first <= ts && latest.reaches(&Stretch::of(ts, ts)) => {
-                latest.seen += (ts - latest.last).max(0);
-                latest.last = latest.last.max(ts);
-            }
-            _ => self.unite([Stretch::of(ts, ts)]),
+            Some(latest) if latest.first <= now.first && latest.reaches(&now) => *latest = latest.and(now),
+            _ => self.unite([now]),
         }
     }
 
@@ -95,9 +106,10 @@ impl Span {
 
     /// Without what is later than `now`: a stretch that was dated by a clock that ran ahead ended now.
     pub(crate) fn not_after(&mut self, now: i64) {
+        let now = within_reach(now);
         let dated_back = std::mem::take(&mut self.stretches).into_iter().map(|it| {
             let (first, last) = match it.first > now {
-                true => (now.saturating_sub(it.last.saturating_sub(it.first)), now),
+                true => (within_reach(now.saturating_sub(it.last - it.first)), now),
                 false => (it.first, it.last.min(now)),
             };
             Stretch { seen: it.seen.min(last.saturating_sub(first)), ..Stretch::of(first, last) }
@@ -122,6 +134,10 @@ impl Span {
             self.stretches[shortest] = self.stretches[shortest].joined(later);
         }
     }
+}
+
+fn within_reach(ts: i64) -> i64 {
+    ts.clamp(-FARTHEST, FARTHEST)
 }
 
 #[cfg(test)]
@@ -177,6 +193,36 @@ mod tests {
         assert_eq!(span, same);
     }
 
+    #[test]
+    fn stretches_that_no_times_give_are_refused_and_the_longest_goes_on() {
+        let of = |first, last, seen| Span::from_stretches(vec![Stretch { first, last, seen }]);
+        for (first, last, seen) in [
+            (i64::MIN, 0, i64::MAX),
+            (i64::MIN, i64::MIN, 0),
+            (-FARTHEST - 1, 0, 5),
+            (0, FARTHEST + 1, 5),
+            (0, 10, 11),
+            (0, 10, -1),
+            (10, 0, 0),
+        ] {
+            assert_eq!(of(first, last, seen), None, "{first} to {last}, {seen} of it");
+        }
+        // All of it seen, and goes on: it is seen for as long as it is, and no longer.
+        let mut span = of(-FARTHEST, 0, FARTHEST).unwrap();
+        (0..5).for_each(|day| span.include(day * DAY));
+        assert_eq!(span.seen(), FARTHEST + 4 * DAY);
+        [i64::MAX, i64::MIN].into_iter().for_each(|ts| span.include(ts));
+        assert_eq!((span.ends(), span.seen()), (Some((-FARTHEST, FARTHEST)), FARTHEST + 4 * DAY));
+        assert!(span.holds(i64::MIN) && span.holds(i64::MAX));
+        assert!(Span::from_stretches(span.stretches.clone()).is_some());
+        let mut one_more = of(-FARTHEST, FARTHEST, 2 * FARTHEST - 1).unwrap();
+        (0..3).for_each(|_| one_more.include(0));
+        one_more.merge(&span);
+        assert_eq!(one_more.seen(), 2 * FARTHEST - 1);
+        one_more.not_after(i64::MIN);
+        assert_eq!((one_more.ends(), one_more.seen()), (Some((-FARTHEST, -FARTHEST)), 0));
+    }
+
     proptest! {
         #[test]
         fn neither_order_nor_parts_matter(times in prop::collection::vec(-60 * DAY..60 * DAY, 0..40), cut in 0usize..40) {
@@ -201,7 +247,7 @@ mod tests {
             prop_assert!(Span::from_stretches(span.stretches.clone()).is_some());
             span.not_after(now);
             prop_assert!(Span::from_stretches(span.stretches.clone()).is_some());
-            prop_assert!(span.ends().is_none_or(|(_, last)| last <= now));
+            prop_assert!(span.ends().is_none_or(|(_, last)| last <= within_reach(now)));
         }
     }
 }

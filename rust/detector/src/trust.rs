@@ -64,6 +64,9 @@ pub enum Distrust {
         /// Its permissions.
         mode: u32,
     },
+    /// What stands at the end of the way is not what was opened.
+    #[error("is not trusted: another file took its place while it was read; read it again")]
+    Replaced,
     /// The key is none.
     #[error("is not trusted: {0:?} is no public key of minisign")]
     Key(String),
@@ -95,7 +98,7 @@ impl Trust {
         let (file, metadata) = open(path)?;
         if !self.writable_by_others {
             check(path, &metadata)?;
-            check_way(path)?;
+            check_way_to(path, &metadata)?;
         }
         let mut bytes = Vec::new();
         file.take(longest as u64 + 1).read_to_end(&mut bytes)?;
@@ -108,7 +111,7 @@ impl Trust {
     /// # Errors
     /// The [`Distrust`] that says why not.
     pub fn check_directory(&self, directory: &Path) -> Result<(), Distrust> {
-        if self.writable_by_others { Ok(()) } else { check_way(directory) }
+        if self.writable_by_others { Ok(()) } else { check_way(directory).map(drop) }
     }
 
     fn check_signature(&self, path: &Path, bytes: &[u8]) -> Result<(), Distrust> {
@@ -158,9 +161,16 @@ fn check_kind(metadata: &Metadata) -> Result<(), Distrust> {
     }
 }
 
+/// The way to a file that was opened before: where links were changed since, it leads to another one.
+fn check_way_to(path: &Path, opened: &Metadata) -> Result<(), Distrust> {
+    let found = fs::symlink_metadata(check_way(path)?)?;
+    let same = (found.dev(), found.ino()) == (opened.dev(), opened.ino());
+    if same { Ok(()) } else { Err(Distrust::Replaced) }
+}
+
 /// Every directory and every link on the way to a file, as the system goes it: who can write to one can put another file
-/// there.
-fn check_way(path: &Path) -> Result<(), Distrust> {
+/// there. Returns where it leads, without a link.
+fn check_way(path: &Path) -> Result<PathBuf, Distrust> {
     let path = std::path::absolute(path)?;
     let mut place = PathBuf::new();
     let mut rest = components(&path);
@@ -184,7 +194,7 @@ fn check_way(path: &Path) -> Result<(), Distrust> {
             rest.extend(components(&target));
         }
     }
-    Ok(())
+    Ok(place)
 }
 
 /// The parts of a path, the last one first. The root, pushed to a path, takes its place.
@@ -355,6 +365,23 @@ mod tests {
         }
         symlink("loop", at("loop")).unwrap();
         assert!(check_way(&at("loop")).unwrap_err().to_string().contains("Too many levels"));
+    }
+
+    #[test]
+    fn what_the_checked_way_leads_to_is_what_was_opened() {
+        let (directory, path) = private();
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        let (_file, opened) = open(&link).unwrap();
+        assert!(check_way_to(&link, &opened).is_ok());
+        // Swapped between opening and looking.
+        let other = directory.path().join("other");
+        fs::write(&other, "other").unwrap();
+        set(&other, 0o644);
+        fs::remove_file(&link).unwrap();
+        symlink(&other, &link).unwrap();
+        let refusal = check_way_to(&link, &opened).unwrap_err().to_string();
+        assert!(refusal.contains("another file took its place"), "{refusal}");
     }
 
     #[test]

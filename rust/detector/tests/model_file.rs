@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::{Broken, ConnState, Connection, Fault, Model, Params, Proto, Refusal, Trainer, Trust};
+use detector::schema::N_FEATURES;
+use detector::{Broken, ConnState, Connection, Drift, Fault, Model, Params, Proto, Refusal, Trainer, Trust, in_words};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {
@@ -52,7 +53,7 @@ fn flips() -> impl Iterator<Item = u8> {
 
 #[test]
 fn every_flipped_byte_and_every_truncation_is_refused() {
-    let mut bytes = model(3).to_bytes().unwrap();
+    let mut bytes = of_all_groups();
     for length in 0..bytes.len() {
         assert!(Model::from_bytes(&bytes[..length]).is_err(), "cut to {length} bytes");
     }
@@ -68,21 +69,127 @@ fn every_flipped_byte_and_every_truncation_is_refused() {
     assert!(matches!(Model::from_bytes(&bytes), Err(Refusal::Broken(Broken::Length { .. }))));
 }
 
-/// The same with the checksum made to fit, as an attacker would: refused, or a model that scores without a panic.
+/// A model in which each group has a tree, few rows each: small enough for all of it to be changed.
+fn of_all_groups() -> Vec<u8> {
+    let mut params = Params::default();
+    (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 4);
+    let mut trainer = Trainer::new(params);
+    traffic(60).for_each(|c| trainer.observe(&c));
+    trainer.fit().unwrap().to_bytes().unwrap()
+}
+
+/// Makes length and checksum fit the payload, as an attacker would.
+fn forge(bytes: &mut [u8]) {
+    let length = (bytes.len() - 32) as u64;
+    bytes[16..24].copy_from_slice(&length.to_le_bytes());
+    let sum = twox_hash::XxHash3_64::oneshot(&bytes[32..]);
+    bytes[24..32].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Everything that is done with a model, if it is one.
+fn use_if_accepted(bytes: &[u8]) -> bool {
+    let Ok(model) = Model::from_bytes(bytes) else { return false };
+    let written = model.to_bytes().unwrap();
+    assert_eq!(Model::from_bytes(&written).unwrap().to_bytes().unwrap(), written);
+    for alerts in [0.0, 1e-300, 20.0, 1e300, f64::INFINITY] {
+        let threshold = model.threshold_for_alerts(alerts);
+        assert!((0.0..=1.000_001).contains(&threshold), "{threshold}");
+    }
+    let rows = [[0.0; N_FEATURES], [f32::INFINITY; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
+    for (row, score) in rows.iter().zip(model.score_rows(&rows)) {
+        assert!((0.0..=1.0).contains(&score), "{score} of {row:?}");
+        assert_eq!(model.score(row), score);
+    }
+    let mut drift = Drift::new(model.calibration());
+    (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
+    assert!(drift.index().is_none_or(f64::is_finite));
+    let words = in_words(&model.reasons(&Connection::default(), &rows[3], Some(u32::MAX)));
+    assert!(!words.chars().any(char::is_control), "{words:?}");
+    true
+}
+
+/// The same with the checksum made to fit: refused, or a model that can be used.
 #[test]
 fn a_forged_payload_is_refused_or_harmless() {
-    let bytes = model(3).to_bytes().unwrap();
-    let row = [f32::INFINITY; detector::schema::N_FEATURES];
+    let bytes = of_all_groups();
+    assert!(use_if_accepted(&bytes));
+    let mut accepted = 0;
     for at in 32..bytes.len() {
         for flip in flips() {
             let mut forged = bytes.clone();
             forged[at] ^= flip;
-            let sum = twox_hash::XxHash3_64::oneshot(&forged[32..]);
-            forged[24..32].copy_from_slice(&sum.to_le_bytes());
-            if let Ok(model) = Model::from_bytes(&forged) {
-                assert!((0.0..=1.0).contains(&model.score(&row)), "{} of {row:?}", model.score(&row));
-            }
+            forge(&mut forged);
+            accepted += usize::from(use_if_accepted(&forged));
         }
+    }
+    assert!(accepted > 1000, "only {accepted} of the forged models were tried");
+    for length in 32..bytes.len() {
+        let mut forged = bytes[..length].to_vec();
+        forge(&mut forged);
+        assert!(!use_if_accepted(&forged), "cut to {length} bytes");
+    }
+}
+
+/// A forest as it is stored.
+#[derive(serde::Serialize)]
+struct Stored {
+    n_features: u32,
+    sample_size: u32,
+    n_groups: u32,
+    emphasis: u8,
+    extents: Vec<Vec<(u16, f32, f32)>>,
+    trees: Vec<Vec<Node>>,
+}
+
+#[derive(serde::Serialize)]
+enum Node {
+    Split { feature: u16, threshold: f32 },
+    Leaf { size: u32 },
+}
+
+/// Cases in which each part of a model goes through all others, each time twice as large: where that is done, this takes
+/// minutes.
+#[test]
+fn a_model_is_no_more_work_than_its_size() {
+    const ROWS: u32 = 1 << 20;
+    let encode = |stored: Stored| bincode::serde::encode_to_vec(stored, bincode::config::standard()).unwrap();
+    let (model, bytes) = (model(3), model(3).to_bytes().unwrap());
+    let forest = bincode::serde::encode_to_vec(model.forest(), bincode::config::standard()).unwrap();
+    let at = bytes.windows(forest.len()).position(|window| window == forest).unwrap();
+    let load = |extents, trees| {
+        let forged =
+            Stored { n_features: N_FEATURES as u32, sample_size: ROWS, n_groups: 1, emphasis: 2, extents, trees };
+        let mut file = [&bytes[..at], &encode(forged), &bytes[at + forest.len()..]].concat();
+        forge(&mut file);
+        Model::from_bytes(&file)
+    };
+    for n in [1 << 15, 1 << 16, 1 << 17] {
+        // Steps, and ranges to be compared with each.
+        fn grow(from: u32, to: u32, nodes: &mut Vec<Node>) {
+            if to - from == 1 {
+                return nodes.push(Node::Leaf { size: if from == 0 { ROWS } else { 1 } });
+            }
+            let middle = from + (to - from) / 2;
+            nodes.push(Node::Split { feature: 0, threshold: middle as f32 });
+            grow(from, middle, nodes);
+            grow(middle, to, nodes);
+        }
+        let mut tree = Vec::new();
+        grow(0, n, &mut tree);
+        tree.iter_mut().for_each(|node| match node {
+            Node::Leaf { size } if *size == ROWS => *size = ROWS - (n - 1),
+            _ => {}
+        });
+        let refusal = load(vec![vec![(0, -1e6, 1e6); n as usize]], vec![tree]).unwrap_err().to_string();
+        assert!(refusal.contains("more than one range of column 0"), "{refusal}");
+    }
+    for n in [2500, 5000, 10_000] {
+        // Leaves of as many rows as there can be, of one size and of many.
+        let one = |_| vec![Node::Leaf { size: ROWS }];
+        assert_eq!(load(vec![], (0..n).map(one).collect()).unwrap().forest().n_trees(), n as usize);
+        let split = || Node::Split { feature: 0, threshold: 0.5 };
+        let two = |size| vec![split(), Node::Leaf { size }, Node::Leaf { size: ROWS - size }];
+        assert_eq!(load(vec![], (1..=n).map(two).collect()).unwrap().forest().n_trees(), n as usize);
     }
 }
 

@@ -18,6 +18,14 @@ pub enum FitError {
         /// The largest value allowed.
         max: usize,
     },
+    /// A group names a column more than once.
+    #[error("group {group} names column {column} more than once; name each column of a group once")]
+    RepeatedColumn {
+        /// Index of the group, from 0.
+        group: usize,
+        /// The column.
+        column: usize,
+    },
     /// The values do not divide into rows of that many columns.
     #[error("{values} values do not divide into rows of {n_features} columns")]
     Shape {
@@ -75,6 +83,14 @@ pub enum InvalidForest {
     /// A column's range is not one of finite numbers, the lower end first.
     #[error("the range of column {column} is not one of finite numbers")]
     Range {
+        /// The column.
+        column: usize,
+    },
+    /// A group has several ranges of one column.
+    #[error("group {group} has more than one range of column {column}")]
+    RepeatedRange {
+        /// Index of the group.
+        group: usize,
         /// The column.
         column: usize,
     },

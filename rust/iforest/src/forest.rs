@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::extent::{Extent, extents};
 use crate::grow::grow;
-use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES};
+use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES, repeated};
 use crate::parts::{ForestParts, Part, parts_of, tree_of};
 use crate::path_length::LONGEST_PATH;
 use crate::random::Random;
@@ -277,6 +277,11 @@ impl TryFrom<Stored> for Forest {
             within("column with a range", usize::from(extent.column), 0, n_features - 1)?;
             if !(extent.min <= extent.max && extent.min.is_finite() && extent.max.is_finite()) {
                 return Err(InvalidForest::Range { column: extent.column.into() });
+            }
+        }
+        for (group, extents) in stored.extents.iter().enumerate() {
+            if let Some(column) = repeated(extents.iter().map(|extent| extent.column)) {
+                return Err(InvalidForest::RepeatedRange { group, column });
             }
         }
         for (i, tree) in stored.trees.iter().enumerate() {

@@ -19,12 +19,14 @@
 //! # Promises
 //! * **One seed, one forest, one score**, bit for bit, on every machine and with any number of threads. Each tree has a
 //!   seed of its own, drawn before any tree is grown; path lengths are summed as integers, so no order of summation
-//!   can change a score; the one transcendental function is computed in software.
+//!   can change a score; transcendental functions are computed in software.
 //! * **A missing value** (`NaN`) is smaller than every number. It is so while a tree is grown, where it can be cut off
 //!   from the numbers, and while a row is scored.
 //! * **A column that is constant in a node is not drawn there**; another one is. Without this, data with many constant
 //!   columns (network logs are such) yields trees that cut nothing.
 //! * A [`Forest`] that exists is sound. Deserialising one checks everything that walking it relies on.
+
+#![deny(unsafe_code)]
 
 mod error;
 mod extent;
@@ -44,7 +46,7 @@ mod walk;
 pub use error::{FitError, InvalidForest};
 pub use extent::Extent;
 pub use forest::{Fit, Forest};
-pub use params::Params;
+pub use params::{MAX_FEATURES, MAX_TREES, Params};
 pub use parts::{ForestParts, Part};
 pub use path_length::average_path_length;
 pub use rows::Rows;

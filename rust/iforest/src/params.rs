@@ -1,13 +1,17 @@
 //! The parameters of a fit and their ranges.
 
+use std::collections::BTreeSet;
+
 use crate::FitError;
 
 /// Beyond this a tree's depth no longer pays: the paper finds 256 enough on data of any size.
 pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
-pub(crate) const MAX_TREES: usize = 10_000;
+/// The most trees a forest has.
+pub const MAX_TREES: usize = 10_000;
 pub(crate) const MAX_GROUPS: usize = 64;
 pub(crate) const MAX_EMPHASIS: usize = 64;
-pub(crate) const MAX_FEATURES: usize = 1 << 10;
+/// The most columns a row has.
+pub const MAX_FEATURES: usize = 1 << 10;
 
 /// How a forest is grown. The defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +53,13 @@ impl Params {
         within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)?;
         within("emphasis", usize::from(self.emphasis), 1, MAX_EMPHASIS)?;
         within("number of groups", self.groups.len(), 0, MAX_GROUPS)?;
-        for group in &self.groups {
+        for (i, group) in self.groups.iter().enumerate() {
             within("number of columns in a group", group.len(), 1, n_features)?;
             for &column in group {
                 within("column in a group", usize::from(column), 0, n_features - 1)?;
+            }
+            if let Some(column) = repeated(group.iter().copied()) {
+                return Err(FitError::RepeatedColumn { group: i, column });
             }
         }
         Ok(())
@@ -69,6 +76,12 @@ impl Params {
         columns.rotate_left(first);
         columns
     }
+}
+
+/// A column that is among these more than once.
+pub(crate) fn repeated(columns: impl Iterator<Item = u16>) -> Option<usize> {
+    let mut before = BTreeSet::new();
+    columns.map(usize::from).find(|&column| !before.insert(column))
 }
 
 /// ⌈log2 ψ⌉: the average height of a tree of `sample_size` rows, below which a row is no anomaly any more.
@@ -100,6 +113,9 @@ mod tests {
         assert!(groups(&[&[0, 1], &[2]]).check(3).is_ok());
         assert!(groups(&[&[0, 1], &[]]).check(3).is_err());
         assert!(groups(&[&[0, 3]]).check(3).is_err());
+        assert!(groups(&[&[0, 1], &[1]]).check(3).is_ok());
+        let repeated = groups(&[&[0], &[1, 2, 1]]).check(3).unwrap_err().to_string();
+        assert_eq!(repeated, "group 1 names column 1 more than once; name each column of a group once");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Path lengths: the expected one of an unsuccessful search, and the integers in which they are summed.
 
+use std::sync::LazyLock;
+
 /// Path lengths are summed in units of 2^-24 of an edge, as integers, so that every order of summation gives the same
 /// bits. A length of up to 255 edges fits a `u32`; rounding moves a score by less than 1e-8.
 pub(crate) const UNITS_PER_EDGE: f64 = (1u64 << 24) as f64;
@@ -20,9 +22,33 @@ pub fn average_path_length(n: usize) -> f64 {
     2.0 * harmonic - 2.0 * (n - 1) as f64 / n as f64
 }
 
+/// c(n) for small n.
+static OF_FEW: LazyLock<[f64; 1 << 10]> = LazyLock::new(|| std::array::from_fn(average_path_length));
+
+/// The one number of rows up to 2^20 for which the rounding of the sum passes a whole unit that the series stays below.
+const ODD_ONE: usize = 797_695;
+static OF_ODD_ONE: LazyLock<f64> = LazyLock::new(|| average_path_length(ODD_ONE));
+
+/// c(n) without a sum of n terms for each leaf: a small file has room for many leaves that are said to hold many rows.
+fn average_path_length_at_once(n: usize) -> f64 {
+    const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
+    if let Some(&known) = OF_FEW.get(n) {
+        return known;
+    }
+    if n == ODD_ONE {
+        return *OF_ODD_ONE;
+    }
+    // The asymptotic series of the harmonic number; of so many terms the next one is below the last place.
+    let last = (n - 1) as f64;
+    let square = last * last;
+    let small = 0.5 / last - 1.0 / (12.0 * square) + 1.0 / (120.0 * square * square);
+    let harmonic = libm::log(last) + EULER_GAMMA + small;
+    2.0 * harmonic - 2.0 * last / n as f64
+}
+
 /// The path length of a row that ends at `depth` in a leaf of `size` training rows, in units of 2^-24 edge.
 pub(crate) fn leaf_units(depth: usize, size: usize) -> u32 {
-    units(depth as f64 + average_path_length(size))
+    units(depth as f64 + average_path_length_at_once(size))
 }
 
 /// A path length in units of 2^-24 edge.
@@ -42,6 +68,56 @@ mod tests {
         // 2 (1 + 1/2) - 2 · 2/3
         assert!((average_path_length(3) - 5.0 / 3.0).abs() < 1e-15);
         assert!((average_path_length(256) - 10.248_689_925_634_562).abs() < 1e-12);
+    }
+
+    /// The same units, at every depth a leaf can be at.
+    fn assert_alike(n: usize, summed: f64) {
+        for depth in 0..=20 {
+            assert_eq!(leaf_units(depth, n), units(depth as f64 + summed), "{n} rows at depth {depth}");
+        }
+    }
+
+    #[test]
+    fn leaves_have_the_path_length_that_is_summed() {
+        let most = crate::params::MAX_SAMPLE_SIZE;
+        for n in (0..3000).chain((3000..most).step_by(4999)).chain([ODD_ONE, most - 1, most]) {
+            assert_alike(n, average_path_length(n));
+        }
+    }
+
+    /// As many as a file has room for; each summed by itself, they would never end.
+    #[test]
+    fn as_many_leaves_of_many_rows_as_a_file_holds_are_no_work() {
+        let most = crate::params::MAX_SAMPLE_SIZE;
+        let longest = (0..10_000_000).map(|i| leaf_units(20, most - i % 10_000)).max();
+        assert_eq!(longest, Some(leaf_units(20, most)));
+        assert!((0..10_000_000).all(|_| leaf_units(0, ODD_ONE) > leaf_units(0, ODD_ONE - 1)));
+    }
+
+    #[test]
+    #[ignore = "takes a minute or two: half a million million terms are summed"]
+    fn every_leaf_has_the_path_length_that_is_summed() {
+        const AT_ONCE: usize = 64;
+        let most = crate::params::MAX_SAMPLE_SIZE;
+        for first in (0..=most).step_by(AT_ONCE) {
+            // For all of them together, each in the order in which it is summed alone.
+            let mut sums = [0.0; AT_ONCE];
+            for i in (first.max(1)..first + AT_ONCE).rev() {
+                (0..AT_ONCE).filter(|at| first + at > i).for_each(|at| sums[at] += 1.0 / i as f64);
+            }
+            for i in (1..first).rev() {
+                let term = 1.0 / i as f64;
+                sums.iter_mut().for_each(|sum| *sum += term);
+            }
+            for (at, harmonic) in sums.into_iter().enumerate().filter(|(at, _)| first + at >= 2) {
+                let n = first + at;
+                let summed = 2.0 * harmonic - 2.0 * (n - 1) as f64 / n as f64;
+                if n % 8191 == 0 {
+                    assert_eq!(summed, average_path_length(n));
+                }
+                assert_alike(n, summed);
+            }
+        }
     }
 
     #[test]

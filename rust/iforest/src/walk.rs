@@ -4,6 +4,7 @@ mod compact;
 mod complete;
 mod general;
 #[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "the instructions have no other way in")]
 mod x86;
 
 use crate::Rows;

@@ -322,6 +322,22 @@ fn ranges_are_those_of_columns_that_rows_have() {
     }
 }
 
+/// Each step of a group was compared with each of its ranges: of both there can be as many as a file has room for.
+#[test]
+fn a_group_has_one_range_of_a_column() {
+    let extent = |column| Extent { column, min: -1.0, max: 1.0 };
+    let checked = |extents: Vec<Extent>| {
+        let trees = vec![vec![Part::Leaf { path_length: 0.0 }]];
+        let extents = vec![extents];
+        Forest::from_parts(&ForestParts { n_features: 3, sample_size: 2, n_groups: 1, emphasis: 1, extents, trees })
+    };
+    assert!(checked(vec![extent(2), extent(0), extent(1)]).is_ok());
+    for repeats in [1, 10_000, 20_000] {
+        let extents = (0..=repeats).map(|_| extent(2)).collect();
+        assert_eq!(checked(extents).unwrap_err(), InvalidForest::RepeatedRange { group: 0, column: 2 });
+    }
+}
+
 #[test]
 fn parts_name_the_path_that_is_no_number_of_edges() {
     let split = Part::Split { feature: 0, threshold: 1.0 };

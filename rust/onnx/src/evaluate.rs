@@ -4,7 +4,8 @@
 //! number by a dozen elementwise operators. Applied to all leaves of the tree at once, in 64 bits, these give the path
 //! length of each: nothing has to be known of how the graph goes about it.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::messages::{Graph, Node, data_type};
@@ -18,20 +19,52 @@ pub(crate) type Values = Rc<Vec<f64>>;
 /// Operators between a tree and its path length, in a row; skl2onnx needs ten.
 const DEEPEST: usize = 64;
 
+/// How many values, names and nodes may be gone through for each byte of a file. A forest's takes one at most: its trees
+/// share no operators but the last ones, where a file can be made in which each goes through all of it again.
+const STEPS_PER_BYTE: usize = 4;
+
 /// A graph whose nodes can be found by what they put out.
 pub(crate) struct Index<'g> {
     producers: HashMap<&'g str, &'g Node>,
     constants: HashMap<&'g str, Values>,
+    /// The names of all constants, and of all inputs.
+    initializers: HashSet<Option<&'g str>>,
+    inputs: HashSet<Option<&'g str>>,
+    steps_left: Cell<usize>,
 }
 
 impl<'g> Index<'g> {
-    pub(crate) fn new(graph: &'g Graph) -> Self {
+    /// Of a graph in a file of so many bytes.
+    pub(crate) fn new(graph: &'g Graph, file_size: usize) -> Self {
         let producers = graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)));
         let constants = graph.initializer.iter().filter_map(|tensor| {
             let values = tensor.numbers().filter(|values| !values.is_empty())?;
             Some((tensor.name.as_deref()?, Rc::new(values)))
         });
-        Self { producers: producers.collect(), constants: constants.collect() }
+        Self {
+            producers: producers.collect(),
+            constants: constants.collect(),
+            initializers: graph.initializer.iter().map(|tensor| tensor.name.as_deref()).collect(),
+            inputs: graph.input.iter().map(|input| input.name.as_deref()).collect(),
+            steps_left: Cell::new(STEPS_PER_BYTE.saturating_mul(file_size)),
+        }
+    }
+
+    /// Allows for so many more steps, values and names gone through: what is done for each tree is to be allowed for.
+    pub(crate) fn take_steps(&self, steps: usize) -> Result<(), Reason> {
+        let left = self.steps_left.get().checked_sub(steps);
+        self.steps_left.set(left.ok_or("its operators are more work than those of a forest of its size")?);
+        Ok(())
+    }
+
+    /// Whether a constant has this name.
+    pub(crate) fn is_constant(&self, name: Option<&str>) -> bool {
+        self.initializers.contains(&name)
+    }
+
+    /// Whether an input of the graph has this name.
+    pub(crate) fn is_input(&self, name: &str) -> bool {
+        self.inputs.contains(&Some(name))
     }
 
     /// The node that puts a value out; none for an input of the graph or a constant.
@@ -46,10 +79,11 @@ impl<'g> Index<'g> {
 
     /// The one tree that a value is computed from.
     pub(crate) fn tree_behind(&self, name: &'g str) -> Result<&'g Node, Reason> {
-        let (mut pending, mut seen) = (vec![name], HashMap::new());
+        let (mut pending, mut seen) = (vec![name], HashSet::new());
         let mut tree: Option<&'g Node> = None;
         while let Some(name) = pending.pop() {
-            let Some(node) = self.producer(name).filter(|_| seen.insert(name, ()).is_none()) else { continue };
+            let Some(node) = self.producer(name).filter(|_| seen.insert(name)) else { continue };
+            self.take_steps(1 + node.input.len())?;
             if node.op_type != TREES {
                 pending.extend(node.input.iter().map(String::as_str));
             } else if tree.is_some_and(|other| !std::ptr::eq(other, node)) {
@@ -92,6 +126,9 @@ impl<'g> Evaluation<'_, 'g> {
         for input in node.input.iter().take(needed) {
             inputs.push(self.value(input, depth + 1)?);
         }
+        let longest = inputs.iter().map(|values| values.len()).max().unwrap_or(0);
+        let told = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
+        self.index.take_steps(1 + inputs.len().saturating_mul(longest) + told.sum::<usize>())?;
         let values = Rc::new(self.apply(node, &inputs)?);
         self.known.insert(name, values.clone());
         Ok(values)

@@ -7,6 +7,8 @@
 //! The format is Protocol Buffers, <https://onnx.ai/onnx/repo-docs/IR.html>; the operators are described at
 //! <https://onnx.ai/onnx/operators/>.
 
+#![forbid(unsafe_code)]
+
 mod evaluate;
 mod messages;
 mod read;

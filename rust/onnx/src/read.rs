@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use iforest::{Forest, ForestParts, InvalidForest, Part, average_path_length};
+use iforest::{Forest, ForestParts, InvalidForest, MAX_FEATURES, MAX_TREES, Part, average_path_length};
 use prost::Message;
 use thiserror::Error;
 
@@ -15,6 +15,12 @@ use crate::messages::{Attribute, Graph, Model, Node};
 
 /// The largest ψ looked for: that of [`iforest::Params::sample_size`].
 const MAX_SAMPLE_SIZE: usize = 1 << 20;
+
+/// The largest file that is looked at, in bytes. What skl2onnx makes of 10,000 trees of 256 rows takes three quarters.
+const MAX: usize = 256 << 20;
+
+/// Operators between the matrix and a tree, in a row; skl2onnx needs two.
+const DEEPEST: usize = 16;
 
 /// A forest grown by scikit-learn.
 #[derive(Clone, Debug)]
@@ -32,6 +38,9 @@ pub enum ReadError {
     /// The bytes are not those of an ONNX model.
     #[error("is not an ONNX file; make one of a fitted IsolationForest with skl2onnx.to_onnx")]
     NotOnnx,
+    /// More bytes than a forest takes.
+    #[error("has {0} bytes, of which {MAX} at most can be read; export a forest of fewer trees")]
+    TooLarge(usize),
     /// A graph of something else, or made in another way.
     #[error("is not a scikit-learn IsolationForest as skl2onnx writes it: {0}")]
     NotAForest(String),
@@ -45,19 +54,25 @@ pub enum ReadError {
 /// # Errors
 /// [`ReadError`], for everything but the graph of an `IsolationForest` on one matrix of numbers.
 pub fn read(bytes: &[u8]) -> Result<Imported, ReadError> {
+    if bytes.len() > MAX {
+        return Err(ReadError::TooLarge(bytes.len()));
+    }
     let model = Model::decode(bytes).map_err(|_| ReadError::NotOnnx)?;
     let graph = model.graph.filter(|_| !model.opset_import.is_empty()).ok_or(ReadError::NotOnnx)?;
-    let (parts, offset) = forest_in(&graph).map_err(ReadError::NotAForest)?;
+    let (parts, offset) = forest_in(&graph, bytes.len()).map_err(ReadError::NotAForest)?;
     Ok(Imported { forest: Forest::from_parts(&parts)?, offset })
 }
 
-fn forest_in(graph: &Graph) -> Result<(ForestParts, f64), Reason> {
-    let index = Index::new(graph);
+fn forest_in(graph: &Graph, file_size: usize) -> Result<(ForestParts, f64), Reason> {
     let trees = graph.node.iter().filter(|node| node.op_type == TREES).count();
     if trees == 0 {
         return Err(format!("there is no {TREES} in it"));
     }
-    let n_features = width(graph)?;
+    if trees > MAX_TREES {
+        return Err(format!("it has {trees} trees, of which {MAX_TREES} at most can be used"));
+    }
+    let index = Index::new(graph, file_size);
+    let n_features = width(graph, &index)?;
     let end = End::find(graph, &index)?;
     if end.path_lengths.len() != trees {
         return Err(format!("it sums {} path lengths of {trees} trees", end.path_lengths.len()));
@@ -65,22 +80,24 @@ fn forest_in(graph: &Graph) -> Result<(ForestParts, f64), Reason> {
     let sample_size = sample_size(end.divisor / trees as f64)?;
     // A forest is normalised by the exact c(ψ), scikit-learn by its approximation.
     let scale = average_path_length(sample_size) / approximate_average_path_length(sample_size);
-    let trees =
-        end.path_lengths.iter().map(|name| tree(graph, &index, name, n_features, scale)).collect::<Result<_, _>>()?;
+    let trees = end.path_lengths.iter().map(|name| tree(&index, name, n_features, scale)).collect::<Result<_, _>>()?;
     let parts = ForestParts { n_features, sample_size, n_groups: 1, emphasis: 1, extents: Vec::new(), trees };
     Ok((parts, end.offset))
 }
 
 /// How many columns the graph's one input has.
-fn width(graph: &Graph) -> Result<usize, Reason> {
-    let is_constant = |name: &Option<String>| graph.initializer.iter().any(|tensor| tensor.name == *name);
-    let inputs: Vec<_> = graph.input.iter().filter(|input| !is_constant(&input.name)).collect();
+fn width(graph: &Graph, index: &Index<'_>) -> Result<usize, Reason> {
+    let inputs: Vec<_> = graph.input.iter().filter(|input| !index.is_constant(input.name.as_deref())).collect();
     let [input] = inputs[..] else {
         return Err(format!("it has {} inputs where there is one matrix; convert it with one input", inputs.len()));
     };
     let dims = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()?.shape.as_ref());
     let columns = dims.and_then(|shape| shape.dim.get(1)?.value).and_then(|columns| usize::try_from(columns).ok());
-    columns.filter(|&columns| columns > 0).ok_or_else(|| "it does not say how many columns its matrix has".into())
+    let columns = columns.filter(|&columns| columns > 0).ok_or("it does not say how many columns its matrix has")?;
+    if columns > MAX_FEATURES {
+        return Err(format!("its matrix has {columns} columns, of which {MAX_FEATURES} at most can be used"));
+    }
+    Ok(columns)
 }
 
 /// The end of the graph, which all trees share.
@@ -135,7 +152,7 @@ fn sample_size(c: f64) -> Result<usize, Reason> {
     }
     let nearest = if low > 2 && c - c_of(low - 1) < c_of(low) - c { low - 1 } else { low };
     // The graph holds 32 bits of it.
-    if (c_of(nearest) - c).abs() <= c * 2e-7 {
+    if c.is_finite() && (c_of(nearest) - c).abs() <= c * 2e-7 {
         Ok(nearest)
     } else {
         Err(format!("it divides path lengths by {c}, which is the average for no number of rows"))
@@ -143,15 +160,11 @@ fn sample_size(c: f64) -> Result<usize, Reason> {
 }
 
 /// The nodes of the tree whose path lengths go by this name, in preorder.
-fn tree<'g>(
-    graph: &Graph,
-    index: &Index<'g>,
-    path_length: &'g str,
-    n_features: usize,
-    scale: f64,
-) -> Result<Vec<Part>, Reason> {
+fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f64) -> Result<Vec<Part>, Reason> {
     let node = index.tree_behind(path_length)?;
-    let columns = columns(graph, index, node, n_features)?;
+    let told = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
+    index.take_steps(told.sum())?;
+    let columns = columns(index, node, n_features)?;
     let tree = Tree::of(node)?;
     let order = tree.preorder()?;
     let leaves: Vec<f64> = order.iter().filter_map(|&at| tree.leaf(at)).collect::<Result<_, _>>()?;
@@ -174,19 +187,22 @@ fn tree<'g>(
 }
 
 /// The columns of the graph's input that a tree reads, in its order.
-fn columns(graph: &Graph, index: &Index<'_>, tree: &Node, n_features: usize) -> Result<Vec<u16>, Reason> {
+fn columns(index: &Index<'_>, tree: &Node, n_features: usize) -> Result<Vec<u16>, Reason> {
     let mut name = tree.input.first().ok_or("a tree has no input")?;
     let mut columns: Vec<u16> = (0..n_features).map_while(|column| column.try_into().ok()).collect();
-    // There can be no more nodes between, unless they form a circle.
-    for _ in 0..=graph.node.len() {
+    for _ in 0..DEEPEST {
         let Some(node) = index.producer(name) else {
-            let is_input = graph.input.iter().any(|input| input.name.as_ref() == Some(name));
-            return if is_input { Ok(columns) } else { Err(format!("a tree reads {name:?}, which is not its matrix")) };
+            return if index.is_input(name) {
+                Ok(columns)
+            } else {
+                Err(format!("a tree reads {name:?}, which is not its matrix"))
+            };
         };
         match (node.op_type.as_str(), &node.input[..]) {
             ("Identity" | "Cast", [input]) => name = input,
             ("Gather", [input, indices]) if int(node, "axis") == Some(1) => {
                 let indices = index.constant(indices).ok_or("a tree reads columns that are not fixed")?;
+                index.take_steps(indices.len())?;
                 let known = |column: &f64| (0.0..n_features as f64).contains(column);
                 if !indices.iter().all(known) {
                     return Err("a tree reads a column that the matrix does not have".into());
@@ -202,7 +218,7 @@ fn columns(graph: &Graph, index: &Index<'_>, tree: &Node, n_features: usize) -> 
             }
         }
     }
-    Err("its operators form a circle".into())
+    Err("its operators form a circle, or a chain too long for one".into())
 }
 
 fn int(node: &Node, name: &str) -> Option<i64> {
@@ -284,4 +300,170 @@ impl<'g> Tree<'g> {
 
 fn tree_id(node: &Node) -> i64 {
     node.attribute("nodes_treeids").and_then(|ids| ids.ints.first()).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{Dimension, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo, data_type};
+
+    fn node(op: &str, inputs: &[&str], output: &str) -> Node {
+        let input = inputs.iter().map(|&name| name.to_owned()).collect();
+        Node { input, output: vec![output.to_owned()], op_type: op.to_owned(), ..Node::default() }
+    }
+
+    /// A complete tree, whose leaves return 1.
+    fn tree(input: &str, output: &str, height: u32) -> Node {
+        let (leaves, inner) = (1 << height, (1 << height) - 1);
+        let n = leaves + inner;
+        let child = |side: i64| (0..inner).map(|i| 2 * i + side).chain((0..leaves).map(|_| 0)).collect::<Vec<i64>>();
+        let attribute = |name: &str| Attribute { name: name.to_owned(), ..Attribute::default() };
+        let ints = |name: &str, ints: Vec<i64>| Attribute { ints, ..attribute(name) };
+        let modes = (0..n).map(|i| if i < inner { &b"BRANCH_LEQ"[..] } else { LEAF }.to_vec());
+        Node {
+            attribute: vec![
+                ints("nodes_nodeids", (0..n).collect()),
+                ints("nodes_treeids", vec![0; n as usize]),
+                ints("nodes_featureids", vec![0; n as usize]),
+                ints("nodes_truenodeids", child(1)),
+                ints("nodes_falsenodeids", child(2)),
+                ints("target_nodeids", (inner..n).collect()),
+                Attribute { strings: modes.collect(), ..attribute("nodes_modes") },
+                Attribute { floats: vec![0.5; n as usize], ..attribute("nodes_values") },
+                Attribute { floats: vec![1.0; leaves as usize], ..attribute("target_weights") },
+            ],
+            ..node(TREES, &[input], output)
+        }
+    }
+
+    fn numbers(name: &str, double_data: Vec<f64>) -> Tensor {
+        let data_type = Some(data_type::DOUBLE);
+        Tensor { name: Some(name.to_owned()), data_type, double_data, ..Tensor::default() }
+    }
+
+    fn value(name: &str, columns: i64) -> ValueInfo {
+        let dim = |value| Dimension { value, parameter: None };
+        let shape = Some(Shape { dim: vec![dim(None), dim(Some(columns))] });
+        let tensor = Some(TensorType { elem_type: None, shape });
+        ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor }) }
+    }
+
+    /// The score of trees of 256 rows whose path lengths have these names, of a matrix of two columns.
+    fn graph(mut node_before: Vec<Node>, path_lengths: &[&str]) -> Graph {
+        let divisor = approximate_average_path_length(256) * path_lengths.len() as f64;
+        node_before.extend([
+            node("Sum", path_lengths, "sum"),
+            node("Div", &["sum", "divisor"], "ratio"),
+            node("Neg", &["ratio"], "exponent"),
+            node("Pow", &["two", "exponent"], "power"),
+            node("Neg", &["power"], "opposite"),
+            node("Add", &["opposite", "offset"], "scores"),
+        ]);
+        let initializer =
+            vec![numbers("divisor", vec![divisor]), numbers("two", vec![2.0]), numbers("offset", vec![0.5])];
+        let (input, output) = (vec![value("x", 2)], vec![value("scores", 1)]);
+        Graph { node: node_before, name: None, initializer, input, output }
+    }
+
+    fn read_graph(graph: Graph) -> Result<Imported, ReadError> {
+        let opset_import = vec![OperatorSet::default()];
+        read(&Model { graph: Some(graph), opset_import, ..Model::default() }.encode_to_vec())
+    }
+
+    fn refusal(graph: Graph) -> String {
+        read_graph(graph).unwrap_err().to_string()
+    }
+
+    fn names(letter: char, n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("{letter}{i}")).collect()
+    }
+
+    fn borrowed(names: &[String]) -> Vec<&str> {
+        names.iter().map(String::as_str).collect()
+    }
+
+    const TOO_MUCH_WORK: &str = "more work than those of a forest of its size";
+
+    #[test]
+    fn a_forest_of_complete_trees_is_read() {
+        let (trees, lengths) = (names('t', 100), names('p', 100));
+        let nodes = trees.iter().zip(&lengths);
+        let nodes = nodes.flat_map(|(t, p)| [tree("x", t, 3), node("Identity", &[t], p)]).collect();
+        let imported = read_graph(graph(nodes, &borrowed(&lengths))).unwrap();
+        assert_eq!((imported.forest.n_trees(), imported.forest.sample_size(), imported.offset), (100, 256, -0.5));
+        assert!(
+            (imported.forest.score(&[0.0, 0.0]) - 0.5f64.powf(1.0 / approximate_average_path_length(256))).abs() < 1e-6
+        );
+    }
+
+    #[test]
+    fn a_forest_has_no_more_trees_columns_and_bytes_than_can_be_used() {
+        let trees = names('t', 10_001);
+        let nodes = trees.iter().map(|name| tree("x", name, 0)).collect();
+        assert!(refusal(graph(nodes, &borrowed(&trees))).contains("it has 10001 trees, of which 10000"));
+        let mut wide = graph(vec![tree("x", "t", 1)], &["t"]);
+        wide.input = vec![value("x", 1024)];
+        assert!(read_graph(wide.clone()).is_ok());
+        wide.input = vec![value("x", 1025)];
+        assert!(refusal(wide).contains("its matrix has 1025 columns, of which 1024"));
+        assert_eq!(read(&vec![0; MAX]).unwrap_err(), ReadError::NotOnnx);
+        assert_eq!(read(&vec![0; MAX + 1]).unwrap_err(), ReadError::TooLarge(MAX + 1));
+    }
+
+    #[test]
+    fn path_lengths_are_divided_by_a_number() {
+        for divisor in [f64::INFINITY, f64::NAN, f64::NEG_INFINITY] {
+            let mut graph = graph(vec![tree("x", "t", 1)], &["t"]);
+            graph.initializer[0] = numbers("divisor", vec![divisor]);
+            assert!(refusal(graph).contains("the average for no number of rows"), "{divisor}");
+        }
+    }
+
+    /// Graphs in which each of many trees, inputs or operators goes through all of many others. Twice as large they are
+    /// four times the work: without a limit this would go on for hours.
+    #[test]
+    fn a_graph_is_no_more_work_than_its_size() {
+        for n in [1 << 12, 1 << 13, 1 << 14] {
+            // Inputs that are constants, all of one name.
+            let mut inputs = graph(vec![tree("x", "t", 1)], &["t"]);
+            let constants = (0..8 * n).map(|_| ValueInfo { name: Some("a".into()), kind: None });
+            inputs.input.extend(constants);
+            assert!(refusal(inputs.clone()).contains(&format!("it has {} inputs", 8 * n + 1)));
+            inputs.initializer.extend((0..8 * n).map(|_| numbers("a", vec![])));
+            assert_eq!(read_graph(inputs).unwrap().forest.n_trees(), 1);
+
+            // All leaves of a tree through each of many operators.
+            let all = names('i', n);
+            let each = all.iter().map(|name| node("Identity", &["t"], name));
+            let nodes = [tree("x", "t", n.ilog2()), node("Max", &borrowed(&all), "p")].into_iter().chain(each);
+            assert!(refusal(graph(nodes.collect(), &["p"])).contains(TOO_MUCH_WORK));
+
+            // All operators behind each tree.
+            let (trees, lengths, all) = (names('t', 5000), names('p', 5000), names('s', n));
+            let nodes = trees.iter().zip(&lengths);
+            let nodes = nodes.flat_map(|(t, p)| [tree("x", t, 1), node("Reshape", &[t, "shape"], p)]);
+            let shape = node("Concat", &borrowed(&all), "shape");
+            let nodes = nodes.chain([shape]).chain(all.iter().map(|name| node("Shape", &["x"], name)));
+            assert!(refusal(graph(nodes.collect(), &borrowed(&lengths))).contains(TOO_MUCH_WORK));
+
+            // One large tree as all trees.
+            let mut nodes = vec![tree("x", "t", n.ilog2())];
+            nodes.extend(names('u', 4999).iter().map(|name| tree("x", name, 0)));
+            assert!(refusal(graph(nodes, &["t"; 5000])).contains(TOO_MUCH_WORK));
+
+            // Long lists of columns, and long chains of them.
+            let axis = Attribute { name: "axis".into(), i: Some(1), ..Attribute::default() };
+            let gather =
+                |from: &str, to: &str| Node { attribute: vec![axis.clone()], ..node("Gather", &[from, "list"], to) };
+            let nodes = trees.iter().map(|name| tree("g", name, 1)).chain([gather("x", "g")]);
+            let mut columns = graph(nodes.collect(), &borrowed(&trees));
+            columns.initializer.push(numbers("list", vec![1.0; n]));
+            assert!(refusal(columns).contains(TOO_MUCH_WORK));
+            let chain = names('g', n);
+            let nodes = chain.windows(2).map(|pair| gather(&pair[0], &pair[1])).chain([tree(&chain[n - 1], "t", 1)]);
+            let mut columns = graph(nodes.collect(), &["t"]);
+            columns.initializer.push(numbers("list", vec![1.0]));
+            assert!(refusal(columns).contains("a chain too long for one"));
+        }
+    }
 }

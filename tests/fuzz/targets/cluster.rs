@@ -14,7 +14,10 @@ fuzz_target!(|data: &[u8]| {
         let what = bytes.byte();
         let length = usize::from(u16::from_le_bytes(bytes.number()));
         match what % 8 {
-            0 => drift.add(&std::array::from_fn(|_| u64::from_le_bytes(bytes.number()))),
+            0 => {
+                drift.add(&std::array::from_fn(|_| u64::from_le_bytes(bytes.number())));
+                (0..10).for_each(|tenths| drift.observe(f64::from(tenths) / 10.0));
+            }
             1 => assert!(drift.turn().len() == detector::BINS),
             2 => assert!(drift.index().is_none_or(f64::is_finite)),
             3 => reservoir.set_bound(Some(f64::from_le_bytes(bytes.number()))),

@@ -25,6 +25,11 @@ pub(crate) struct Distinct {
 }
 
 impl Distinct {
+    /// Whether one that was kept in a file is of an hour that a time can be in.
+    pub(crate) fn is_sound(&self) -> bool {
+        (i64::MIN.div_euclid(HOUR)..=i64::MAX.div_euclid(HOUR)).contains(&self.hour)
+    }
+
     /// Adds an item, by its hash, at a time in microseconds, and estimates how many different ones the current and the
     /// previous clock hour have seen. A time before the current hour counts as the current hour; one more than a day
     /// before it says that the clock was wrong, and begins anew.
@@ -45,6 +50,13 @@ impl Distinct {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Distinct {
+        /// Of an hour that is none.
+        pub(crate) fn of_no_time() -> Self {
+            Self { hour: i64::MAX, ..Self::default() }
+        }
+    }
 
     fn count(items: std::ops::Range<u64>, now: i64, distinct: &mut Distinct) -> f32 {
         items.map(|i| distinct.add(twox_hash::XxHash3_64::oneshot(&i.to_le_bytes()), now)).last().unwrap()
@@ -87,6 +99,19 @@ mod tests {
         count(0..50, 100 * HOUR, &mut distinct);
         assert!(count(0..1, 76 * HOUR, &mut distinct) > 40.0);
         assert!(count(0..1, 75 * HOUR, &mut distinct) < 2.0);
+    }
+
+    #[test]
+    fn only_the_hour_of_a_time_is_sound() {
+        let of = |hour| Distinct { hour, ..Distinct::default() };
+        for now in [i64::MIN, -1, 0, i64::MAX] {
+            let mut distinct = of(now.div_euclid(HOUR));
+            assert!(distinct.is_sound());
+            [i64::MIN, i64::MAX].into_iter().for_each(|then| _ = distinct.add(1, then));
+        }
+        assert!(!of(i64::MIN).is_sound() && !of(i64::MAX).is_sound());
+        let (first, last) = (i64::MIN.div_euclid(HOUR), i64::MAX.div_euclid(HOUR));
+        assert!(!of(first - 1).is_sound() && !of(last + 1).is_sound());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A table of bounded size: what was last known of each of many keys.
 //!
 //! Eight slots to a bucket; a new key takes an empty slot of its bucket or drives out the entry least worth keeping.
-//! An entry seen once, or not within a day, goes before one that came back: a scan from a million addresses, each seen
-//! once, churns the single-visit entries and leaves the hosts that matter in place.
+//! An entry that was new some minutes ago, or was not seen within a day, goes before one that came back later: a scan
+//! from a million addresses, with however many connections each, churns entries of its own and leaves the hosts that
+//! matter in place. What returns at once tells nothing: scans and floods try again.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,11 @@ const WAYS: usize = 8;
 
 /// An entry not seen for so long (a day, in microseconds) is no longer worth more than a newcomer.
 const STALE: i64 = 86_400_000_000;
+
+/// A visit so long after an entry was made, in microseconds, is one that came back. No scan that fills a table keeps an
+/// address there for ten minutes unless the address matters.
+const PAUSE: i64 = 10 * MINUTE;
+const MINUTE: i64 = 60_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
@@ -24,8 +30,37 @@ struct Bucket<T> {
     /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
     keys: [u64; WAYS],
     last: [i64; WAYS],
-    came_back: [bool; WAYS],
+    standing: [Standing; WAYS],
     values: [T; WAYS],
+}
+
+/// Whether a key came back a [`PAUSE`] after it was new: 0 if so, and until then the minute when it was new, on a clock
+/// that goes round from 1 to 255. One byte, of half a million entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Standing(u8);
+
+impl Standing {
+    const ROUND: i64 = 255;
+
+    fn new(now: i64) -> Self {
+        Self(Self::minute(now) as u8 + 1)
+    }
+
+    fn minute(now: i64) -> i64 {
+        now.div_euclid(MINUTE).rem_euclid(Self::ROUND)
+    }
+
+    fn came_back(self) -> bool {
+        self.0 == 0
+    }
+
+    /// After a visit at `latest`, `since` microseconds after the one before: at most a pause, so that the clock has not gone
+    /// round unnoticed.
+    fn visited(self, latest: i64, since: i64) -> Self {
+        let minutes = (Self::minute(latest) + 1 - i64::from(self.0)).rem_euclid(Self::ROUND);
+        // A minute more, as both are rounded.
+        if self.came_back() || since >= PAUSE || minutes * MINUTE > PAUSE { Self(0) } else { self }
+    }
 }
 
 /// An entry by itself.
@@ -33,7 +68,7 @@ struct Bucket<T> {
 struct Slot<T> {
     key: u64,
     last: i64,
-    came_back: bool,
+    standing: Standing,
     value: T,
 }
 
@@ -57,7 +92,7 @@ impl<T: Copy + Default> Table<T> {
             Some(way) => bucket.revisit(way, now),
             None => {
                 let way = bucket.least(now);
-                bucket.set(way, Slot { key, last: now, came_back: false, value: T::default() });
+                bucket.set(way, Slot { key, last: now, standing: Standing::new(now), value: T::default() });
                 Visit { since: None, value: &mut bucket.values[way] }
             }
         }
@@ -81,8 +116,8 @@ impl<T> Table<T> {
 impl<T: Copy> Bucket<T> {
     fn slots(&self) -> impl Iterator<Item = Slot<T>> {
         let slot = |way| {
-            let (key, last, came_back) = (self.keys[way], self.last[way], self.came_back[way]);
-            Slot { key, last, came_back, value: self.values[way] }
+            let (key, last, standing) = (self.keys[way], self.last[way], self.standing[way]);
+            Slot { key, last, standing, value: self.values[way] }
         };
         (0..WAYS).map(slot)
     }
@@ -97,7 +132,7 @@ impl<T> Bucket<T> {
     fn least(&self, now: i64) -> usize {
         let worth = |&way: &usize| {
             let since = now.saturating_sub(self.last[way]);
-            let regular = self.came_back[way] && (-STALE..STALE).contains(&since);
+            let regular = self.standing[way].came_back() && (-STALE..STALE).contains(&since);
             // From a time that has not come by far: no guide to how lately it was seen.
             let last = if since < -STALE { i64::MIN } else { self.last[way] };
             (self.keys[way] != 0, regular, last)
@@ -106,7 +141,7 @@ impl<T> Bucket<T> {
     }
 
     fn set(&mut self, way: usize, slot: Slot<T>) {
-        Slot { key: self.keys[way], last: self.last[way], came_back: self.came_back[way], value: self.values[way] } =
+        Slot { key: self.keys[way], last: self.last[way], standing: self.standing[way], value: self.values[way] } =
             slot;
     }
 
@@ -115,7 +150,7 @@ impl<T> Bucket<T> {
         let since = now.saturating_sub(*last).max(0);
         // Further back than a day, the clock was wrong before: the entry must not stand still until that time has come.
         *last = if last.saturating_sub(now) > STALE { now } else { (*last).max(now) };
-        self.came_back[way] = true;
+        self.standing[way] = self.standing[way].visited(*last, since);
         Visit { since: Some(since), value: &mut self.values[way] }
     }
 }
@@ -187,7 +222,7 @@ mod tests {
     fn what_was_seen_in_a_future_that_was_none_makes_room() {
         let mut table: Table<u32> = Table::new(3);
         for key in 1..=8 {
-            table.visit(key, 100 * STALE);
+            table.visit(key, 100 * STALE - PAUSE);
             table.visit(key, 100 * STALE);
         }
         (11..=18).for_each(|key| _ = table.visit(key, 10));
@@ -209,22 +244,52 @@ mod tests {
 
     #[test]
     fn a_scan_does_not_flush_out_the_regulars() {
-        let mut table: Table<u32> = Table::new(12);
-        let regulars = 0..800;
-        for round in 0..2 {
-            regulars.clone().for_each(|host| *table.visit(hash(host), round).value = 1);
+        // Each address once, or again at once, half a second later and three seconds later.
+        for visits in 1..=4 {
+            let mut table: Table<u32> = Table::new(12);
+            let regulars = 0..800;
+            for round in 0..2 {
+                regulars.clone().for_each(|host| *table.visit(hash(host), round * PAUSE).value = 1);
+            }
+            // A hundred times as many visitors as the table has slots, a millisecond apart.
+            for host in 1000..400_000 {
+                let now = PAUSE + host as i64 * 1000;
+                for before in [0, 0, 500, 3000].into_iter().take(visits).filter(|before| host >= 1000 + before) {
+                    table.visit(hash(host - before), now);
+                }
+            }
+            let left = regulars.filter(|&host| *table.visit(hash(host), 2 * PAUSE).value == 1).count();
+            assert!(left > 795, "{left} of 800 are left after {visits} visits each");
         }
-        // A hundred times as many one-time visitors as the table has slots.
-        (1000..400_000).for_each(|host| _ = table.visit(hash(host), host as i64));
-        let left = regulars.filter(|&host| *table.visit(hash(host), 500_000).value == 1).count();
-        assert!(left > 795, "{left} of 800 are left");
+    }
+
+    #[test]
+    fn what_is_visited_a_pause_after_it_was_new_came_back() {
+        let stays = |visits: &[i64]| {
+            let mut table: Table<u32> = Table::new(3);
+            (1..=8).for_each(|key| visits.iter().for_each(|&at| _ = table.visit(key, at)));
+            let last = visits[visits.len() - 1];
+            // The second newcomer takes the place of the first.
+            (11..=18).for_each(|key| _ = table.visit(key, last + key as i64));
+            (1..=8).filter(|&key| table.revisit(key, last).is_some()).count() == 7
+        };
+        let minutes = |every: i64, n: i64| (0..=n).map(|i| i * every * MINUTE).collect::<Vec<_>>();
+        for start in [0, MINUTE - 1, -7 * PAUSE + 1, 1_700_000_000_000_000] {
+            let at = |minutes: Vec<i64>| minutes.into_iter().map(|at| start + at).collect::<Vec<_>>();
+            assert!(!stays(&at(minutes(0, 5))) && !stays(&at(minutes(1, 9))), "from {start}");
+            // At once after the pause, and on and on: the clock that goes round is not waited for.
+            assert!(stays(&at(minutes(10, 1))) && stays(&at(minutes(255, 1))) && stays(&at(minutes(9, 2))));
+            assert!(stays(&at(minutes(1, 11))) && stays(&at(minutes(1, 1000))), "from {start}");
+            // Out of order, it has not come back.
+            assert!(!stays(&[start, start - 5 * MINUTE, start + 1]), "from {start}");
+        }
     }
 
     #[test]
     fn what_was_not_seen_for_a_day_makes_room() {
         let mut table: Table<u32> = Table::new(3);
         for key in 1..=8 {
-            table.visit(key, 0);
+            table.visit(key, 1 - PAUSE);
             table.visit(key, 1);
         }
         for key in 11..=18 {
@@ -245,7 +310,7 @@ mod tests {
         for (ahead, stays) in [(STALE, true), (STALE + 1, false)] {
             let mut table: Table<u32> = Table::new(3);
             for (key, last) in (1..=8).map(|key| (key, if key == 1 { 10 + ahead } else { 10 })) {
-                table.visit(key, last);
+                table.visit(key, last - PAUSE);
                 table.visit(key, last);
             }
             table.visit(11, 10);

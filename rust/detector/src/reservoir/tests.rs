@@ -256,6 +256,41 @@ fn a_larger_reservoir_counts_old_and_new_alike() {
     assert_eq!(grown.len(), 100);
 }
 
+/// Rounded keys of different rows are alike now and then, and nothing keeps another node from giving all rows one: that
+/// merging takes longer with each of them would hold up Zeek.
+#[test]
+fn rows_that_share_a_key_are_told_apart_however_many() {
+    let sampling = Sampling { capacity: 200_000, half_life: Some(DAY), quota: None };
+    for n in [3, 50_000, 100_000] {
+        let of = |from: usize| {
+            let mut reservoir = Reservoir::new(sampling, 1);
+            let entries = (from..from + n).map(|i| Entry { key: Key(-1e9), group: Group(2), ts: 7, row: row(i) });
+            entries.for_each(|entry| assert!(reservoir.insert(entry)));
+            reservoir.set_seen(n as u64, twenty_days(Sampling::uniform(1)).span);
+            Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap()
+        };
+        // Half of the rows of the second are also in the first.
+        let (mut merged, second) = (of(0), of(n / 2));
+        (0..2).for_each(|_| merged.merge(&second).unwrap());
+        assert_eq!(numbers(&merged), (0..n / 2 + n).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_bound_that_no_reservoir_has_keeps_nothing_out() {
+    for (sampling, bounds) in [
+        (Sampling::uniform(10), &[0.0, -1.0, 1.5, f64::NAN, f64::NEG_INFINITY, f64::INFINITY][..]),
+        (Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, &[f64::NAN, f64::NEG_INFINITY, f64::INFINITY]),
+    ] {
+        let mut reservoir = Reservoir::new(sampling, 1);
+        (0..10).for_each(|i| reservoir.offer(&row(i), 0, Group::default()));
+        for &bound in bounds {
+            reservoir.set_bound(Some(bound));
+            assert_eq!((reservoir.len(), reservoir.bound), (10, None), "{bound}");
+        }
+    }
+}
+
 #[test]
 fn reservoirs_that_draw_differently_do_not_mix() {
     let mut uniform = Reservoir::new(Sampling::uniform(10), 1);
