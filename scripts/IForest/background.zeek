@@ -21,6 +21,12 @@ export {
 # Whether the background will be looked at without being asked.
 global looking = F;
 
+# Reading a trace there are no packets to hold up, and what is under way takes as long as it takes.
+const for_good = 36500days;
+
+# A disk that hangs, or a long fit, holds a stop up for so long at most.
+const last_wait = 10sec;
+
 # Runs for each fit and file that came to an end.
 global background_ended: hook(done: Done);
 
@@ -38,7 +44,7 @@ function handle_done()
 	{
 	local done = Done();
 
-	while ( __finished(reading_traces(), done) )
+	while ( __finished(reading_traces() ? for_good : 0sec, done) )
 		{
 		handle(done);
 		done = Done();
@@ -52,6 +58,25 @@ event look_at_background()
 
 	if ( looking )
 		schedule 100msec { look_at_background() };
+	}
+
+# What is half-written when Zeek ends is lost.
+function wait_for_background()
+	{
+	local until = current_time() + (reading_traces() ? for_good : last_wait);
+	local done = Done();
+
+	while ( __finished(until - current_time(), done) )
+		{
+		if ( done$problem != "" )
+			Reporter::warning(fmt("IForest: %s", done$problem));
+
+		done = Done();
+		}
+
+	if ( __busy() )
+		Reporter::warning(fmt("IForest: what was learnt since it was last saved may be lost: a fit or a disk takes longer than %s",
+		                      last_wait));
 	}
 
 function follow_up()

@@ -339,10 +339,5 @@ event zeek_done()
 	if ( learns() )
 		save();
 
-	# What is half-written when Zeek ends is lost.
-	local done = Done();
-
-	while ( __finished(T, done) )
-		if ( done$problem != "" )
-			Reporter::warning(fmt("IForest: %s", done$problem));
+	wait_for_background();
 	}

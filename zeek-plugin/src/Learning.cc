@@ -101,7 +101,7 @@ std::string fit(bool recalibrate, double version, double alerts_per_day, std::st
     });
 }
 
-bool finished(bool wait, zeek::Val* record) {
+bool finished(double wait, zeek::Val* record) {
     tell_fault();
     const auto done = sensor().finished(wait);
     Filler filler(record);

@@ -22,8 +22,8 @@ bool fit_is_due(uint64_t after);
 // Starts a fit, or with `recalibrate` a calibration of the model at work.
 std::string fit(bool recalibrate, double version, double alerts_per_day, std::string_view file);
 
-// Fills a record of type IForest::Done. Returns whether anything has come to an end.
-bool finished(bool wait, zeek::Val* done);
+// Fills a record of type IForest::Done. Returns whether anything has come to an end within so many seconds.
+bool finished(double wait, zeek::Val* done);
 bool busy();
 
 std::string open_state(std::string_view directory);

@@ -122,7 +122,7 @@ impl Border {
         self.attempt(|sensor| sensor.recalibrate(version, alerts_per_day, file))
     }
 
-    pub(crate) fn finished(&mut self, wait: bool) -> Done {
+    pub(crate) fn finished(&mut self, wait: f64) -> Done {
         let nothing = Done { what: Finished::Nothing, problem: String::new(), took: 0.0, pause: 0.0 };
         self.run(nothing, |sensor| sensor.finished(wait))
     }
@@ -278,7 +278,7 @@ mod tests {
             fit_is_due(1) nothing;
             fit(1, 20.0, b"") Result::err;
             recalibrate(1, 20.0, b"") Result::err;
-            finished(false) nothing;
+            finished(0.0) nothing;
             busy() nothing;
             open_state(b"") Result::err;
             save_state(b"") Result::err;

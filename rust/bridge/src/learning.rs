@@ -178,9 +178,9 @@ impl Sensor {
         Ok(())
     }
 
-    pub(crate) fn finished(&mut self, wait: bool) -> Done {
+    pub(crate) fn finished(&mut self, wait: f64) -> Done {
         let nothing = || Done { what: Finished::Nothing, problem: String::new(), took: 0.0, pause: 0.0 };
-        let Some(report) = self.learning.background.take(wait) else { return nothing() };
+        let Some(report) = self.learning.background.take(Duration::try_from_secs_f64(wait).unwrap_or_default()) else { return nothing() };
         match report {
             Report::Fitted { model, bytes, written, took } => {
                 let began = Instant::now();

@@ -215,8 +215,8 @@ mod ffi {
         /// Like `fit`, but only calibrates the model at work on what was learnt since.
         fn recalibrate(self: &mut Border, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
 
-        /// What has come to an end in the background; with `wait`, what will next.
-        fn finished(self: &mut Border, wait: bool) -> Done;
+        /// What comes to an end next in the background, waited for so many seconds.
+        fn finished(self: &mut Border, wait: f64) -> Done;
 
         /// Whether anything is going on in the background that `finished` has not told of.
         fn busy(self: &Border) -> bool;

@@ -8,6 +8,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::ffi;
 
+/// Seconds; longer than any job takes.
+const LONG: f64 = 600.0;
+
 fn view(duration: f64, resp_port: u16) -> ConnectionView<'static> {
     let count = |value| ffi::Count { set: true, value };
     let side = |port| ffi::Endpoint {
@@ -242,7 +245,7 @@ fn it_learns_and_then_scores() {
     sensor.fit(7, 20.0, file.as_os_str().as_bytes()).unwrap();
     assert!(sensor.busy() && !sensor.fit_is_due(150));
     assert!(sensor.fit(8, 20.0, b"").unwrap_err().contains("under way"));
-    let done = sensor.finished(true);
+    let done = sensor.finished(LONG);
     assert!(done.what == ffi::Finished::Fitted && done.problem.is_empty() && done.pause > 0.0);
     assert!(sensor.score(&view(0.5, 80)).outcome == Outcome::Scored);
     assert_eq!(sensor.describe().version, 7);
@@ -255,7 +258,7 @@ fn it_learns_and_then_scores() {
     assert_eq!(other.adopt_model(&bytes, &checksum, b""), Ok(false), "it has that one");
     assert!(other.score(&view(0.5, 80)).outcome == Outcome::Scored);
     sensor.recalibrate(9, 20.0, b"").unwrap();
-    assert!(sensor.finished(true).what == ffi::Finished::Fitted);
+    assert!(sensor.finished(LONG).what == ffi::Finished::Fitted);
     assert_eq!(other.adopt_model(&sensor.model_bytes(), "", b""), Ok(true));
     assert!(other.adopt_model(&bytes, &checksum, b"").unwrap_err().contains("older"));
     let mut damaged = sensor.model_bytes();
@@ -277,7 +280,7 @@ fn a_restart_goes_on_with_what_is_remembered() {
     let score = |sensor: &mut Sensor, i: u32| sensor.score(&view(f64::from(i % 50) / 10.0, 80)).score;
     (0..1200).for_each(|i| _ = score(&mut sensor, i));
     sensor.save_memory(name).unwrap();
-    assert!(sensor.finished(true).problem.is_empty());
+    assert!(sensor.finished(LONG).problem.is_empty());
     let mut next = new_sensor();
     next.load_state(model_file.as_os_str().as_bytes()).unwrap();
     let mut cold = new_sensor();
@@ -295,7 +298,7 @@ fn a_restart_goes_on_with_what_is_remembered() {
     early.start_learning(1000, 86_400.0);
     early.score(&view(0.5, 80));
     early.save_memory(name).unwrap();
-    assert!(early.finished(true).problem.is_empty());
+    assert!(early.finished(LONG).problem.is_empty());
     early.load_memory(name).unwrap();
 }
 
@@ -310,7 +313,7 @@ fn other_figures_keep_what_was_learnt() {
         sensor.learn(1000);
     }
     sensor.save_sample(name).unwrap();
-    assert!(sensor.finished(true).problem.is_empty());
+    assert!(sensor.finished(LONG).problem.is_empty());
     sensor.start_learning(2000, 3600.0);
     assert_eq!((sensor.statistics().rows, sensor.statistics().seen), (12, 12));
     sensor.start_learning(5, 3600.0);
@@ -354,7 +357,7 @@ fn samples_go_from_node_to_node() {
     next.start_learning(1000, 86_400.0);
     next.load_sample(name).unwrap();
     manager.save_sample(name).unwrap();
-    assert!(manager.finished(true).problem.is_empty());
+    assert!(manager.finished(LONG).problem.is_empty());
     next.load_sample(name).unwrap();
     assert_eq!((next.statistics().rows, next.statistics().seen), (12, 12));
 }
