@@ -24,15 +24,26 @@ pub(crate) fn silence() {
     }));
 }
 
-/// A fault for the test of what becomes of one: the scoring of every tenth connection panics.
-#[cfg(feature = "planted-panic")]
+/// A fault for the tests of what becomes of one: the scoring of every tenth connection panics, and every fit; in tests of
+/// this crate, where they are told to.
+#[cfg(any(test, feature = "planted-panic"))]
 pub(crate) fn planted(connections_before: u64) {
-    assert!(connections_before % 10 != 9, "planted");
+    let planted = connections_before % 10 == 9;
+    #[cfg(test)]
+    let planted = planted && tests::PLANTED.get();
+    assert!(!planted, "planted");
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Whether faults are planted.
+        pub(crate) static PLANTED: Cell<bool> = const { Cell::new(false) };
+    }
 
     #[test]
     fn a_panic_becomes_a_sentence_with_its_place() {

@@ -228,6 +228,8 @@ impl Sensor {
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>) -> Verdict {
         self.took = None;
+        // After a fault the connection before is not to be learnt from in place of this one.
+        self.last = None;
         let none = |outcome| Verdict { outcome, anomalous: false, score: 0.0 };
         let AtWork { detector, drift, threshold, .. } = match &mut self.scoring {
             Scoring::On(at_work) => &mut **at_work,
@@ -240,10 +242,10 @@ impl Sensor {
         let connection = connection(view);
         self.reasons = Reasons::default();
         let threshold = self.threshold.or(*threshold);
-        #[cfg(feature = "planted-panic")]
+        #[cfg(any(test, feature = "planted-panic"))]
         let before = self.statistics.scored + self.statistics.faults;
         let scored = caught(|| {
-            #[cfg(feature = "planted-panic")]
+            #[cfg(any(test, feature = "planted-panic"))]
             crate::fault::planted(before);
             let verdict = detector.score(&connection);
             let anomalous = threshold.map_or(verdict.anomalous, |threshold| verdict.passes(threshold));
@@ -285,14 +287,19 @@ impl Sensor {
 
     /// Takes a connection in as context.
     fn observe(&mut self, view: &ConnectionView<'_>) -> Outcome {
+        self.last = None;
         let connection = connection(view);
         let scoring = &mut self.scoring;
-        let row = caught(|| match scoring {
-            Scoring::Off => None,
-            Scoring::Extracting(extractor) => Some(extractor.extract(&connection)),
-            Scoring::On(at_work) => {
-                at_work.detector.pass_by(&connection);
-                Some(*at_work.detector.row())
+        let row = caught(|| {
+            #[cfg(test)]
+            crate::fault::planted(9);
+            match scoring {
+                Scoring::Off => None,
+                Scoring::Extracting(extractor) => Some(extractor.extract(&connection)),
+                Scoring::On(at_work) => {
+                    at_work.detector.pass_by(&connection);
+                    Some(*at_work.detector.row())
+                }
             }
         });
         match row {

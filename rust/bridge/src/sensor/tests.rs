@@ -393,6 +393,29 @@ fn an_anomaly_has_reasons() {
 }
 
 #[test]
+fn after_a_fault_the_connection_before_is_not_learnt_from_again() {
+    use crate::fault::tests::PLANTED;
+    for mut sensor in [new_sensor(), with_model()] {
+        sensor.start_learning(1000, 86_400.0);
+        // One fault after scores, one after others.
+        for _ in 0..9 {
+            sensor.score(&view(0.5, 80));
+        }
+        PLANTED.set(true);
+        let scored = sensor.score(&view(0.5, 80)).outcome;
+        PLANTED.set(false);
+        sensor.learn(1);
+        sensor.pass_by(&view(0.5, 80));
+        PLANTED.set(true);
+        let passed = sensor.pass_by(&view(0.5, 80));
+        PLANTED.set(false);
+        sensor.learn(1);
+        assert!(scored == Outcome::Fault && passed == Outcome::Fault);
+        assert_eq!(sensor.statistics().learnt, 0);
+    }
+}
+
+#[test]
 fn a_fault_is_told_once() {
     let mut sensor = new_sensor();
     assert_eq!(sensor.take_fault(), "");
