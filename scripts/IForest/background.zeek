@@ -1,6 +1,8 @@
-##! What is done on a thread of its own, so that it holds no packets up: fits, and files that are written.
+##! What is done on a thread of its own, so that it holds no packets up: fits, files that are written, and looks at what may
+##! have changed on disk.
 
 @load base/frameworks/reporter
+@load ./warn
 
 module IForest;
 
@@ -9,6 +11,8 @@ export {
 	type Done: record {
 		## Which kind of thing.
 		what: string &default="";
+		## Which file or directory, if it was about one.
+		path: string &default="";
 		## What went wrong, if anything.
 		problem: string &default="";
 		## How long it took.
@@ -27,15 +31,19 @@ const for_good = 36500days;
 # A disk that hangs, or a long fit, holds a stop up for so long at most.
 const last_wait = 10sec;
 
-# Runs for each fit and file that came to an end.
+# Runs for whatever came to an end.
 global background_ended: hook(done: Done);
 
 function handle(done: Done)
 	{
 	if ( done$what == "not fitted" )
-		Reporter::warning(fmt("IForest: no model could be fitted: %s", done$problem));
-	else if ( done$problem != "" )
-		Reporter::warning(fmt("IForest: %s", done$problem));
+		warn("fit", fmt("no model could be fitted: %s", done$problem));
+
+	if ( done$what == "fitted" )
+		warn("fit", "");
+
+	if ( done$what == "fitted" || done$what == "saved" )
+		warn(done$path, done$problem);
 
 	hook background_ended(done);
 	}
@@ -68,9 +76,7 @@ function wait_for_background()
 
 	while ( __finished(until - current_time(), done) )
 		{
-		if ( done$problem != "" )
-			Reporter::warning(fmt("IForest: %s", done$problem));
-
+		warn(done$path, done$problem);
 		done = Done();
 		}
 

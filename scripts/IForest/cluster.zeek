@@ -75,7 +75,10 @@ event IForest::model(node: string, model_version: time, checksum: string, model:
 		return;
 
 	local before = version();
-	local problem = __adopt_model(model, checksum, state_file("model"));
+
+	# A manager holds no packets up: it has the model in its file before it is at work, and does not ask its workers to go
+	# back to an older one when it dies and comes back.
+	local problem = __adopt_model(model, checksum, state_file("model"), ! sees_connections());
 
 	if ( problem != "" )
 		{

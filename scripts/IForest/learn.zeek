@@ -114,7 +114,7 @@ hook background_ended(done: Done)
 function fit(recalibrate: bool)
 	{
 	# A model learnt from much is not given up for one learnt from little, as after what was learnt is lost.
-	if ( ! __has_learnt(learn_after) )
+	if ( ! __can_fit(learn_after) )
 		return;
 
 	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
@@ -217,11 +217,12 @@ function change_state_dir(id: string, value: string): string
 
 	if ( ! learns() )
 		{
-		close_state();
+		use_state("");
 		return value;
 		}
 
-	if ( ! is_new() )
+	# Where the old disk hangs, another copy is not to wait for it: all is written to the new one.
+	if ( ! is_new() && ! __busy() )
 		save();
 
 	open_state(value);

@@ -6,6 +6,7 @@
 
 @load base/frameworks/reporter
 @load base/protocols/conn
+@load ./background
 @load ./log
 @load ./node
 
@@ -83,39 +84,58 @@ function learns(): bool
 	return learn && model_file == "";
 	}
 
-# Reports a refusal and returns F, or loads the model and returns T.
-function load_model(path: string): bool
+function report_load(path: string, refusal: string)
 	{
-	local refusal = __load_model(path);
-
 	if ( refusal == "" )
 		{
 		log_loaded(path);
-		return T;
+		return;
 		}
 
 	log_refused(path, refusal);
 	Reporter::warning(fmt("IForest: %s", refusal));
-	return F;
 	}
 
-# Looks at the model file once in a while. A chain of these events ends when the interval it was started for no longer
-# is the one in force.
-event look_at_model(every: interval)
+function load_model(path: string)
 	{
-	if ( every != model_check_interval )
+	report_load(path, __load_model(path));
+	}
+
+hook background_ended(done: Done)
+	{
+	if ( done$what != "loaded" && done$what != "refused" )
 		return;
 
-	if ( __model_changed() && load_model(model_file) )
-		Reporter::info(fmt("IForest: %s has changed and was loaded", model_file));
+	report_load(done$path, done$problem);
 
-	schedule every { look_at_model(every) };
+	if ( done$what == "loaded" )
+		Reporter::info(fmt("IForest: %s has changed and was loaded", done$path));
+	}
+
+# Which chain of looks at the model file is the present one.
+global looks = 0;
+
+event look_at_model(chain: count)
+	{
+	if ( chain != looks || zeek_is_terminating() )
+		return;
+
+	# Where the disk hangs, one look waits for it and not one more each time.
+	if ( ! __busy() )
+		{
+		warn("look", __look_at_model());
+		follow_up();
+		}
+
+	schedule model_check_interval { look_at_model(chain) };
 	}
 
 function watch_model(every: interval)
 	{
+	++looks;
+
 	if ( every > 0sec )
-		schedule every { look_at_model(every) };
+		schedule every { look_at_model(looks) };
 	}
 
 function change_model_file(id: string, value: string): string

@@ -48,6 +48,11 @@ impl<T: Send + 'static> Background<T> {
         Ok(())
     }
 
+    /// Whether a job can be started, to be asked before anything is copied for it.
+    pub(crate) fn ready(&mut self) -> Result<(), String> {
+        self.worker().map(|_| ())
+    }
+
     fn worker(&mut self) -> Result<&ThreadPool, String> {
         let worker = match self.worker.take() {
             Some(worker) => worker,

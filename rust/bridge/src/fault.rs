@@ -1,7 +1,11 @@
 //! Panics as values: caught before they reach C++, and kept off standard error, which belongs to the sensor.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use detector::FileError;
 
 thread_local! {
     static LAST: RefCell<String> = const { RefCell::new(String::new()) };
@@ -12,6 +16,17 @@ thread_local! {
 /// What `work` changed before it panicked stays changed, which safe code can live with.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| LAST.take())
+}
+
+/// What a file holds; a fault in reading it is an error like any other.
+pub(crate) fn load<T, R: Display>(
+    path: &Path,
+    load: impl FnOnce(&Path) -> Result<T, FileError<R>>,
+) -> Result<T, String> {
+    match caught(|| load(path)) {
+        Ok(loaded) => loaded.map_err(|error| error.to_string()),
+        Err(fault) => Err(format!("{}: {fault}", path.display())),
+    }
 }
 
 /// From now on panics print nothing. The hook is that of the Rust runtime inside this library: no other code shares it.
