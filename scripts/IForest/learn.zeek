@@ -11,6 +11,7 @@
 @load ./main
 @load ./node
 @load ./state
+@load ./warn
 
 module IForest;
 
@@ -74,6 +75,9 @@ global fitting: Action;
 
 global last_fit = double_to_time(0.0);
 
+# Whether the last try to fit came to nothing: the next turn is another, and not the next connection.
+global failed = F;
+
 # Whether this node learns from the connections it sees: what learns() says, without a call for each of them.
 global learning = F;
 
@@ -100,6 +104,9 @@ function next_version(): time
 
 hook background_ended(done: Done)
 	{
+	if ( done$what == "not fitted" )
+		failed = T;
+
 	if ( done$what != "fitted" )
 		return;
 
@@ -114,7 +121,7 @@ hook background_ended(done: Done)
 function fit(recalibrate: bool)
 	{
 	# A model learnt from much is not given up for one learnt from little, as after what was learnt is lost.
-	if ( ! __can_fit(learn_after) )
+	if ( failed || ! __can_fit(learn_after) )
 		return;
 
 	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
@@ -122,7 +129,8 @@ function fit(recalibrate: bool)
 
 	if ( problem != "" )
 		{
-		Reporter::warning(fmt("IForest: no fit was started: %s", problem));
+		failed = T;
+		warn("fit", fmt("no fit was started: %s", problem));
 		return;
 		}
 
@@ -164,6 +172,7 @@ event take_turn(chain: count)
 		return;
 
 	last_turn = clock();
+	failed = F;
 	handle_done();
 
 	if ( learns() )
