@@ -10,6 +10,7 @@
 @load ./log
 @load ./node
 @load ./state
+@load ./warn
 
 module IForest;
 
@@ -57,6 +58,16 @@ export {
 	global want_model: event(node: string);
 }
 
+# Whether this cluster has such a node: what is known of nodes is kept, and told of, by their names.
+function is_known(node: string, sent: string): bool
+	{
+	if ( node in Cluster::nodes )
+		return T;
+
+	log_refused(node, fmt("%s of a node that this cluster does not have", sent));
+	return F;
+	}
+
 function send_model(topic: string, peer: string)
 	{
 	local info = about_model(PUBLISH);
@@ -71,7 +82,7 @@ function send_model(topic: string, peer: string)
 
 event IForest::model(node: string, model_version: time, checksum: string, model: string)
 	{
-	if ( ! learns() || ! takes_part() )
+	if ( ! learns() || ! takes_part() || ! is_known(node, "a model") )
 		return;
 
 	local before = version();
@@ -81,11 +92,12 @@ event IForest::model(node: string, model_version: time, checksum: string, model:
 	local problem = __adopt_model(model, checksum, state_file("model"), ! sees_connections());
 
 	if ( problem != "" )
-		{
 		log_refused(node, problem);
-		Reporter::warning(fmt("IForest: from %s: %s; the model before it stays at work", node, problem));
-		}
-	else if ( version() != before )
+
+	warn(fmt("a model of %s", node),
+	     problem == "" ? "" : fmt("from %s: %s; the model before it stays at work", node, problem));
+
+	if ( version() != before )
 		{
 		log_loaded(node);
 		last_fit = clock();
@@ -96,7 +108,8 @@ event IForest::model(node: string, model_version: time, checksum: string, model:
 
 event IForest::want_model(node: string)
 	{
-	send_model(Cluster::node_topic(node), node);
+	if ( is_known(node, "a request") )
+		send_model(Cluster::node_topic(node), node);
 	}
 
 @if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER )
@@ -195,15 +208,8 @@ function catch_up()
 
 event IForest::sample(node: string, run: string, number: count, has: time, sample: string)
 	{
-	if ( ! learns() )
+	if ( ! learns() || ! is_known(node, "a sample") )
 		return;
-
-	# What is known of nodes is kept by their names, of which there are as many as nodes.
-	if ( node !in Cluster::nodes )
-		{
-		log_refused(node, "a sample of a node that this cluster does not have");
-		return;
-		}
 
 	catch_up();
 	announced[node] = has;
@@ -215,10 +221,9 @@ event IForest::sample(node: string, run: string, number: count, has: time, sampl
 		merged[node] = this;
 
 		if ( problem != "" )
-			{
 			log_refused(node, problem);
-			Reporter::warning(fmt("IForest: from %s: %s", node, problem));
-			}
+
+		warn(fmt("a sample of %s", node), problem == "" ? "" : fmt("from %s: %s", node, problem));
 		}
 
 	Cluster::publish(Cluster::node_topic(node), IForest::sample_arrived, run, number, __sample_bound());
