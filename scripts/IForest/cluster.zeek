@@ -7,6 +7,7 @@
 
 @load base/frameworks/cluster
 @load ./learn
+@load ./limits
 @load ./log
 @load ./node
 @load ./state
@@ -117,6 +118,13 @@ event IForest::want_model(node: string)
 global run = unique_id("");
 global number = 0;
 
+global rows_per_message = sample_rows_per_message;
+
+event zeek_init()
+	{
+	rows_per_message = within("IForest::sample_rows_per_message", sample_rows_per_message, 1, 10000000);
+	}
+
 # The sample that was sent last and is not acknowledged yet.
 global pending = "";
 
@@ -124,7 +132,7 @@ function hand_over()
 	{
 	if ( pending == "" )
 		{
-		pending = __take_sample(sample_rows_per_message);
+		pending = __take_sample(rows_per_message);
 		++number;
 		}
 
@@ -147,7 +155,7 @@ event IForest::sample_arrived(run_: string, number_: count, bound: double)
 	__statistics(statistics);
 
 	# What did not fit in one message.
-	if ( statistics$rows >= sample_rows_per_message )
+	if ( statistics$rows >= rows_per_message )
 		hand_over();
 	}
 
@@ -202,7 +210,7 @@ function catch_up()
 	{
 	local late = clock() - last_turn;
 
-	if ( ! reading_traces() && (late > 3 * learning_interval || late < -1 * learning_interval) )
+	if ( ! reading_traces() && (late > 3 * turn_interval || late < -1 * turn_interval) )
 		event take_turn(++turns);
 	}
 

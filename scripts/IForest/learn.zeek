@@ -7,6 +7,7 @@
 
 @load base/frameworks/reporter
 @load ./background
+@load ./limits
 @load ./log
 @load ./main
 @load ./node
@@ -34,7 +35,8 @@ export {
 	option reservoir_half_life = 7days;
 
 	## How often it is looked whether a fit is due, and in a cluster, how
-	## often workers hand over what they have seen.
+	## often workers hand over what they have seen: 100 milliseconds at
+	## least.
 	const learning_interval = 1min &redef;
 
 	## Says which connections are learnt from: a handler that breaks exempts
@@ -84,7 +86,8 @@ global learning = F;
 # Whether the first model may be fitted: a handler that breaks has it wait.
 global ready: hook();
 
-# When the last turn was, and which chain of them is the present one.
+# How often there is a turn, when the last one was, and which chain of them is the present one.
+global turn_interval = learning_interval;
 global last_turn = double_to_time(0.0);
 global turns = 0;
 
@@ -192,7 +195,7 @@ event take_turn(chain: count)
 		hook each_turn();
 		}
 
-	schedule learning_interval { take_turn(chain) };
+	schedule turn_interval { take_turn(chain) };
 	}
 
 function start_learning(memory: bool)
@@ -262,18 +265,6 @@ function change_model_file_learning(id: string, value: string): string
 	return value;
 	}
 
-# What may be, nearest to what is asked for.
-function within(id: string, value: count, least: count, most: count): count
-	{
-	if ( value >= least && value <= most )
-		return value;
-
-	local nearest = value < least ? least : most;
-	Reporter::warning(fmt("IForest: %s is %d, which is too %s to learn from: %d is taken instead", id, value,
-	                      value < least ? "few" : "many", nearest));
-	return nearest;
-	}
-
 function change_learn_after(id: string, value: count): count
 	{
 	return within(id, value, 100, 1000000000);
@@ -291,14 +282,7 @@ function change_reservoir_rows(id: string, value: count): count
 
 function change_reservoir_half_life(id: string, value: interval): interval
 	{
-	local half_life = value;
-
-	if ( half_life < 1min )
-		{
-		half_life = 1min;
-		Reporter::warning(fmt("IForest: %s is %s, which leaves nothing to learn from: %s is taken instead", id, value,
-		                      half_life));
-		}
+	local half_life = at_least(id, value, 1min);
 
 	if ( learning )
 		__start_learning(reservoir_rows, half_life);
@@ -325,7 +309,7 @@ event zeek_init() &priority=-5
 	if ( reservoir_rows < 256 || reservoir_rows > 10000000 )
 		Option::set("IForest::reservoir_rows", reservoir_rows);
 
-	if ( reservoir_half_life < 1min )
+	if ( ! (reservoir_half_life >= 1min) )
 		Option::set("IForest::reservoir_half_life", reservoir_half_life);
 
 	if ( learns() )
@@ -337,8 +321,9 @@ event zeek_init() &priority=-5
 			                   learn_after));
 		}
 
+	turn_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
 	last_turn = clock();
-	schedule learning_interval { take_turn(turns) };
+	schedule turn_interval { take_turn(turns) };
 	}
 
 event zeek_done()
