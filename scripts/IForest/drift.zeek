@@ -83,6 +83,9 @@ event drift_slice(of_version: time, counts: index_vec)
 
 event turn_drift()
 	{
+	if ( zeek_is_terminating() )
+		return;
+
 	local statistics = Statistics();
 
 	if ( fits() )

@@ -171,7 +171,8 @@ function refit_if_due()
 
 event take_turn(chain: count)
 	{
-	if ( chain != turns )
+	# When Zeek ends, what is due later is due at once.
+	if ( chain != turns || zeek_is_terminating() )
 		return;
 
 	last_turn = clock();
