@@ -1,6 +1,8 @@
-##! What is done on a thread of its own, so that it holds no packets up: fits, and files that are written.
+##! What is done on a thread of its own, so that it holds no packets up: fits, files that are written, and looks at what may
+##! have changed on disk.
 
 @load base/frameworks/reporter
+@load ./warn
 
 module IForest;
 
@@ -9,6 +11,8 @@ export {
 	type Done: record {
 		## Which kind of thing.
 		what: string &default="";
+		## Which file or directory, if it was about one.
+		path: string &default="";
 		## What went wrong, if anything.
 		problem: string &default="";
 		## How long it took.
@@ -21,15 +25,25 @@ export {
 # Whether the background will be looked at without being asked.
 global looking = F;
 
-# Runs for each fit and file that came to an end.
+# Reading a trace there are no packets to hold up, and what is under way takes as long as it takes.
+const for_good = 36500days;
+
+# A disk that hangs, or a long fit, holds a stop up for so long at most.
+const last_wait = 10sec;
+
+# Runs for whatever came to an end.
 global background_ended: hook(done: Done);
 
 function handle(done: Done)
 	{
 	if ( done$what == "not fitted" )
-		Reporter::warning(fmt("IForest: no model could be fitted: %s", done$problem));
-	else if ( done$problem != "" )
-		Reporter::warning(fmt("IForest: %s", done$problem));
+		warn("fit", fmt("no model could be fitted: %s", done$problem));
+
+	if ( done$what == "fitted" )
+		warn("fit", "");
+
+	if ( done$what == "fitted" || done$what == "saved" )
+		warn(done$path, done$problem);
 
 	hook background_ended(done);
 	}
@@ -38,7 +52,7 @@ function handle_done()
 	{
 	local done = Done();
 
-	while ( __finished(reading_traces(), done) )
+	while ( __finished(reading_traces() ? for_good : 0sec, done) )
 		{
 		handle(done);
 		done = Done();
@@ -52,6 +66,23 @@ event look_at_background()
 
 	if ( looking )
 		schedule 100msec { look_at_background() };
+	}
+
+# What is half-written when Zeek ends is lost.
+function wait_for_background()
+	{
+	local until = current_time() + (reading_traces() ? for_good : last_wait);
+	local done = Done();
+
+	while ( __finished(until - current_time(), done) )
+		{
+		warn(done$path, done$problem);
+		done = Done();
+		}
+
+	if ( __busy() )
+		Reporter::warning(fmt("IForest: what was learnt since it was last saved may be lost: a fit or a disk takes longer than %s",
+		                      last_wait));
 	}
 
 function follow_up()

@@ -7,9 +7,11 @@
 
 @load base/frameworks/cluster
 @load ./learn
+@load ./limits
 @load ./log
 @load ./node
 @load ./state
+@load ./warn
 
 module IForest;
 
@@ -57,6 +59,16 @@ export {
 	global want_model: event(node: string);
 }
 
+# Whether this cluster has such a node: what is known of nodes is kept, and told of, by their names.
+function is_known(node: string, sent: string): bool
+	{
+	if ( node in Cluster::nodes )
+		return T;
+
+	log_refused(node, fmt("%s of a node that this cluster does not have", sent));
+	return F;
+	}
+
 function send_model(topic: string, peer: string)
 	{
 	local info = about_model(PUBLISH);
@@ -71,18 +83,22 @@ function send_model(topic: string, peer: string)
 
 event IForest::model(node: string, model_version: time, checksum: string, model: string)
 	{
-	if ( ! learns() || ! takes_part() )
+	if ( ! learns() || ! takes_part() || ! is_known(node, "a model") )
 		return;
 
 	local before = version();
-	local problem = __adopt_model(model, checksum, state_file("model"));
+
+	# A manager holds no packets up: it has the model in its file before it is at work, and does not ask its workers to go
+	# back to an older one when it dies and comes back.
+	local problem = __adopt_model(model, checksum, state_file("model"), ! sees_connections());
 
 	if ( problem != "" )
-		{
 		log_refused(node, problem);
-		Reporter::warning(fmt("IForest: from %s: %s; the model before it stays at work", node, problem));
-		}
-	else if ( version() != before )
+
+	warn(fmt("a model of %s", node),
+	     problem == "" ? "" : fmt("from %s: %s; the model before it stays at work", node, problem));
+
+	if ( version() != before )
 		{
 		log_loaded(node);
 		last_fit = clock();
@@ -93,13 +109,21 @@ event IForest::model(node: string, model_version: time, checksum: string, model:
 
 event IForest::want_model(node: string)
 	{
-	send_model(Cluster::node_topic(node), node);
+	if ( is_known(node, "a request") )
+		send_model(Cluster::node_topic(node), node);
 	}
 
 @if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER )
 
 global run = unique_id("");
 global number = 0;
+
+global rows_per_message = sample_rows_per_message;
+
+event zeek_init()
+	{
+	rows_per_message = within("IForest::sample_rows_per_message", sample_rows_per_message, 1, 10000000);
+	}
 
 # The sample that was sent last and is not acknowledged yet.
 global pending = "";
@@ -108,7 +132,7 @@ function hand_over()
 	{
 	if ( pending == "" )
 		{
-		pending = __take_sample(sample_rows_per_message);
+		pending = __take_sample(rows_per_message);
 		++number;
 		}
 
@@ -131,7 +155,7 @@ event IForest::sample_arrived(run_: string, number_: count, bound: double)
 	__statistics(statistics);
 
 	# What did not fit in one message.
-	if ( statistics$rows >= sample_rows_per_message )
+	if ( statistics$rows >= rows_per_message )
 		hand_over();
 	}
 
@@ -186,21 +210,14 @@ function catch_up()
 	{
 	local late = clock() - last_turn;
 
-	if ( ! reading_traces() && (late > 3 * learning_interval || late < -1 * learning_interval) )
+	if ( ! reading_traces() && (late > 3 * turn_interval || late < -1 * turn_interval) )
 		event take_turn(++turns);
 	}
 
 event IForest::sample(node: string, run: string, number: count, has: time, sample: string)
 	{
-	if ( ! learns() )
+	if ( ! learns() || ! is_known(node, "a sample") )
 		return;
-
-	# What is known of nodes is kept by their names, of which there are as many as nodes.
-	if ( node !in Cluster::nodes )
-		{
-		log_refused(node, "a sample of a node that this cluster does not have");
-		return;
-		}
 
 	catch_up();
 	announced[node] = has;
@@ -212,10 +229,9 @@ event IForest::sample(node: string, run: string, number: count, has: time, sampl
 		merged[node] = this;
 
 		if ( problem != "" )
-			{
 			log_refused(node, problem);
-			Reporter::warning(fmt("IForest: from %s: %s", node, problem));
-			}
+
+		warn(fmt("a sample of %s", node), problem == "" ? "" : fmt("from %s: %s", node, problem));
 		}
 
 	Cluster::publish(Cluster::node_topic(node), IForest::sample_arrived, run, number, __sample_bound());

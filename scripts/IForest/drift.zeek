@@ -4,6 +4,7 @@
 
 @load base/frameworks/notice
 @load ./learn
+@load ./limits
 
 module IForest;
 
@@ -14,8 +15,8 @@ export {
 		Model_Drift,
 	};
 
-	## The window of live scores that is compared. It slides by a
-	## twenty-fourth.
+	## The window of live scores that is compared, a minute at least. It
+	## slides by a twenty-fourth.
 	const drift_window = 1day &redef;
 
 	## The population stability index that counts as drift. By custom 0.1 is
@@ -26,6 +27,9 @@ export {
 	## once in a twenty-fourth of the window, before anything is done.
 	option drift_patience = 3;
 }
+
+# How long a slice of the window is.
+global drift_slice_length = drift_window / 24.0;
 
 # How often in a row the index was above the threshold, and whether the model was calibrated for it already.
 global above = 0;
@@ -42,7 +46,7 @@ function watch_drift(index: double)
 	{
 	above = index > drift_threshold ? above + 1 : 0;
 
-	if ( above < drift_patience )
+	if ( above == 0 || above < drift_patience )
 		return;
 
 	above = 0;
@@ -79,6 +83,9 @@ event drift_slice(of_version: time, counts: index_vec)
 
 event turn_drift()
 	{
+	if ( zeek_is_terminating() )
+		return;
+
 	local statistics = Statistics();
 
 	if ( fits() )
@@ -92,11 +99,14 @@ event turn_drift()
 	if ( ! fits() && |counts| > 0 )
 		Cluster::publish(Cluster::manager_topic, drift_slice, version(), counts);
 
-	schedule drift_window / 24.0 { turn_drift() };
+	schedule drift_slice_length { turn_drift() };
 	}
 
 event zeek_init() &priority=-5
 	{
-	if ( takes_part() )
-		schedule drift_window / 24.0 { turn_drift() };
+	if ( ! takes_part() )
+		return;
+
+	drift_slice_length = at_least("IForest::drift_window", drift_window, 1min) / 24.0;
+	schedule drift_slice_length { turn_drift() };
 	}

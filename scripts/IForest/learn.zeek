@@ -7,10 +7,12 @@
 
 @load base/frameworks/reporter
 @load ./background
+@load ./limits
 @load ./log
 @load ./main
 @load ./node
 @load ./state
+@load ./warn
 
 module IForest;
 
@@ -33,7 +35,8 @@ export {
 	option reservoir_half_life = 7days;
 
 	## How often it is looked whether a fit is due, and in a cluster, how
-	## often workers hand over what they have seen.
+	## often workers hand over what they have seen: 100 milliseconds at
+	## least.
 	const learning_interval = 1min &redef;
 
 	## Says which connections are learnt from: a handler that breaks exempts
@@ -74,13 +77,17 @@ global fitting: Action;
 
 global last_fit = double_to_time(0.0);
 
+# Whether the last try to fit came to nothing: the next turn is another, and not the next connection.
+global failed = F;
+
 # Whether this node learns from the connections it sees: what learns() says, without a call for each of them.
 global learning = F;
 
 # Whether the first model may be fitted: a handler that breaks has it wait.
 global ready: hook();
 
-# When the last turn was, and which chain of them is the present one.
+# How often there is a turn, when the last one was, and which chain of them is the present one.
+global turn_interval = learning_interval;
 global last_turn = double_to_time(0.0);
 global turns = 0;
 
@@ -100,6 +107,9 @@ function next_version(): time
 
 hook background_ended(done: Done)
 	{
+	if ( done$what == "not fitted" )
+		failed = T;
+
 	if ( done$what != "fitted" )
 		return;
 
@@ -114,7 +124,7 @@ hook background_ended(done: Done)
 function fit(recalibrate: bool)
 	{
 	# A model learnt from much is not given up for one learnt from little, as after what was learnt is lost.
-	if ( ! __has_learnt(learn_after) )
+	if ( failed || ! __can_fit(learn_after) )
 		return;
 
 	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
@@ -122,7 +132,8 @@ function fit(recalibrate: bool)
 
 	if ( problem != "" )
 		{
-		Reporter::warning(fmt("IForest: no fit was started: %s", problem));
+		failed = T;
+		warn("fit", fmt("no fit was started: %s", problem));
 		return;
 		}
 
@@ -160,10 +171,12 @@ function refit_if_due()
 
 event take_turn(chain: count)
 	{
-	if ( chain != turns )
+	# When Zeek ends, what is due later is due at once.
+	if ( chain != turns || zeek_is_terminating() )
 		return;
 
 	last_turn = clock();
+	failed = F;
 	handle_done();
 
 	if ( learns() )
@@ -183,7 +196,7 @@ event take_turn(chain: count)
 		hook each_turn();
 		}
 
-	schedule learning_interval { take_turn(chain) };
+	schedule turn_interval { take_turn(chain) };
 	}
 
 function start_learning(memory: bool)
@@ -217,11 +230,12 @@ function change_state_dir(id: string, value: string): string
 
 	if ( ! learns() )
 		{
-		close_state();
+		use_state("");
 		return value;
 		}
 
-	if ( ! is_new() )
+	# Where the old disk hangs, another copy is not to wait for it: all is written to the new one.
+	if ( ! is_new() && ! __busy() )
 		save();
 
 	open_state(value);
@@ -252,18 +266,6 @@ function change_model_file_learning(id: string, value: string): string
 	return value;
 	}
 
-# What may be, nearest to what is asked for.
-function within(id: string, value: count, least: count, most: count): count
-	{
-	if ( value >= least && value <= most )
-		return value;
-
-	local nearest = value < least ? least : most;
-	Reporter::warning(fmt("IForest: %s is %d, which is too %s to learn from: %d is taken instead", id, value,
-	                      value < least ? "few" : "many", nearest));
-	return nearest;
-	}
-
 function change_learn_after(id: string, value: count): count
 	{
 	return within(id, value, 100, 1000000000);
@@ -281,14 +283,7 @@ function change_reservoir_rows(id: string, value: count): count
 
 function change_reservoir_half_life(id: string, value: interval): interval
 	{
-	local half_life = value;
-
-	if ( half_life < 1min )
-		{
-		half_life = 1min;
-		Reporter::warning(fmt("IForest: %s is %s, which leaves nothing to learn from: %s is taken instead", id, value,
-		                      half_life));
-		}
+	local half_life = at_least(id, value, 1min);
 
 	if ( learning )
 		__start_learning(reservoir_rows, half_life);
@@ -315,7 +310,7 @@ event zeek_init() &priority=-5
 	if ( reservoir_rows < 256 || reservoir_rows > 10000000 )
 		Option::set("IForest::reservoir_rows", reservoir_rows);
 
-	if ( reservoir_half_life < 1min )
+	if ( ! (reservoir_half_life >= 1min) )
 		Option::set("IForest::reservoir_half_life", reservoir_half_life);
 
 	if ( learns() )
@@ -327,8 +322,9 @@ event zeek_init() &priority=-5
 			                   learn_after));
 		}
 
+	turn_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
 	last_turn = clock();
-	schedule learning_interval { take_turn(turns) };
+	schedule turn_interval { take_turn(turns) };
 	}
 
 event zeek_done()
@@ -339,10 +335,5 @@ event zeek_done()
 	if ( learns() )
 		save();
 
-	# What is half-written when Zeek ends is lost.
-	local done = Done();
-
-	while ( __finished(T, done) )
-		if ( done$problem != "" )
-			Reporter::warning(fmt("IForest: %s", done$problem));
+	wait_for_background();
 	}

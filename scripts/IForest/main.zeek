@@ -6,6 +6,8 @@
 
 @load base/frameworks/reporter
 @load base/protocols/conn
+@load ./background
+@load ./limits
 @load ./log
 @load ./node
 
@@ -44,7 +46,7 @@ export {
 
 	## How often the model file is looked at; when it has changed, or one
 	## that could not be trusted now can be, it is loaded again. 0 turns
-	## that off.
+	## that off; otherwise it is a second at least.
 	option model_check_interval = 1min;
 
 	## The score from which on a connection raises
@@ -83,39 +85,58 @@ function learns(): bool
 	return learn && model_file == "";
 	}
 
-# Reports a refusal and returns F, or loads the model and returns T.
-function load_model(path: string): bool
+function report_load(path: string, refusal: string)
 	{
-	local refusal = __load_model(path);
-
 	if ( refusal == "" )
 		{
 		log_loaded(path);
-		return T;
+		return;
 		}
 
 	log_refused(path, refusal);
 	Reporter::warning(fmt("IForest: %s", refusal));
-	return F;
 	}
 
-# Looks at the model file once in a while. A chain of these events ends when the interval it was started for no longer
-# is the one in force.
-event look_at_model(every: interval)
+function load_model(path: string)
 	{
-	if ( every != model_check_interval )
+	report_load(path, __load_model(path));
+	}
+
+hook background_ended(done: Done)
+	{
+	if ( done$what != "loaded" && done$what != "refused" )
 		return;
 
-	if ( __model_changed() && load_model(model_file) )
-		Reporter::info(fmt("IForest: %s has changed and was loaded", model_file));
+	report_load(done$path, done$problem);
 
-	schedule every { look_at_model(every) };
+	if ( done$what == "loaded" )
+		Reporter::info(fmt("IForest: %s has changed and was loaded", done$path));
+	}
+
+# Which chain of looks at the model file is the present one.
+global looks = 0;
+
+event look_at_model(chain: count)
+	{
+	if ( chain != looks || zeek_is_terminating() )
+		return;
+
+	# Where the disk hangs, one look waits for it and not one more each time.
+	if ( ! __busy() )
+		{
+		warn("look", __look_at_model());
+		follow_up();
+		}
+
+	schedule model_check_interval { look_at_model(chain) };
 	}
 
 function watch_model(every: interval)
 	{
+	++looks;
+
 	if ( every > 0sec )
-		schedule every { look_at_model(every) };
+		schedule every { look_at_model(looks) };
 	}
 
 function change_model_file(id: string, value: string): string
@@ -130,10 +151,12 @@ function change_model_file(id: string, value: string): string
 
 function change_model_check_interval(id: string, value: interval): interval
 	{
-	if ( value != model_check_interval )
-		watch_model(value);
+	local every = value <= 0sec ? value : at_least(id, value, 1sec);
 
-	return value;
+	if ( every != model_check_interval )
+		watch_model(every);
+
+	return every;
 	}
 
 function change_trusted_key(id: string, value: string): string
@@ -156,8 +179,16 @@ function change_threshold(id: string, value: double): double
 
 function change_alerts_per_day(id: string, value: double): double
 	{
-	__set_alerts_per_day(value);
-	return value;
+	local alerts = value;
+
+	if ( ! is_finite(value) )
+		{
+		alerts = 0.0;
+		Reporter::warning(fmt("IForest: %s is %s, which is no number of alerts: the model's own is taken instead", id, value));
+		}
+
+	__set_alerts_per_day(alerts);
+	return alerts;
 	}
 
 event zeek_init()
@@ -166,13 +197,21 @@ event zeek_init()
 	Option::set_change_handler("IForest::allow_writable", change_allow_writable);
 	__set_trust(trusted_key, allow_writable);
 
+	# A manager fits by it.
+	Option::set_change_handler("IForest::alerts_per_day", change_alerts_per_day);
+
+	if ( ! is_finite(alerts_per_day) )
+		Option::set("IForest::alerts_per_day", alerts_per_day);
+
 	if ( ! sees_connections() )
 		return;
 
 	Option::set_change_handler("IForest::model_file", change_model_file);
 	Option::set_change_handler("IForest::model_check_interval", change_model_check_interval);
 	Option::set_change_handler("IForest::threshold", change_threshold);
-	Option::set_change_handler("IForest::alerts_per_day", change_alerts_per_day);
+
+	if ( model_check_interval > 0sec && model_check_interval < 1sec )
+		Option::set("IForest::model_check_interval", model_check_interval);
 
 	__set_threshold(threshold);
 	__set_alerts_per_day(alerts_per_day);

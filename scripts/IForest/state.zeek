@@ -6,6 +6,7 @@
 @load ./log
 @load ./main
 @load ./node
+@load ./warn
 
 module IForest;
 
@@ -54,41 +55,38 @@ function state_base(directory: string): string
 	return Cluster::default_store_dir + "/iforest";
 	}
 
-function close_state()
+# Goes on in another directory; the empty string for none.
+function use_state(own: string)
 	{
-	state = "";
-	state_is_ours = F;
-	__open_state("");
+	state = own;
+	local problem = __open_state(own);
+	state_is_ours = own != "" && problem == "";
+
+	if ( problem != "" )
+		Reporter::warning(fmt("IForest: what is learnt is not saved: %s", problem));
+
+	follow_up();
 	}
 
 function open_state(directory: string)
 	{
-	close_state();
 	local base = state_base(directory);
-
-	if ( base == "" )
-		return;
-
-	local own = fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek");
-
-	if ( ! mkdir(base) || ! mkdir(own) )
-		{
-		Reporter::warning(fmt("IForest: what is learnt will not survive a restart: %s cannot be made", own));
-		return;
-		}
-
-	state = own;
-	local problem = __open_state(state);
-	state_is_ours = problem == "";
-
-	if ( problem != "" )
-		Reporter::warning(fmt("IForest: what is learnt is not saved: %s", problem));
+	use_state(base == "" ? "" : fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek"));
 	}
 
 # The one that kept the directory may have ended.
 function claim_state()
 	{
-	if ( state == "" || state_is_ours || __open_state(state) != "" )
+	if ( state == "" || state_is_ours || __busy() )
+		return;
+
+	warn("claim", __claim_state());
+	follow_up();
+	}
+
+hook background_ended(done: Done)
+	{
+	if ( done$what != "claimed" )
 		return;
 
 	state_is_ours = T;
@@ -102,11 +100,12 @@ function save()
 		return;
 
 	last_save = clock();
+	local problem = __save_memory(state_file("memory"));
 
-	for ( _, problem in vector(__save_memory(state_file("memory")), fits() ? __save_sample(state_file("sample")) : "") )
-		if ( problem != "" )
-			Reporter::warning(fmt("IForest: what was learnt is not saved: %s", problem));
+	if ( problem == "" && fits() )
+		problem = __save_sample(state_file("sample"));
 
+	warn("save", problem == "" ? "" : fmt("what was learnt is not saved: %s", problem));
 	follow_up();
 	}
 

@@ -87,7 +87,7 @@ void stop_learning() { sensor().stop_learning(); }
 
 bool learn(uint64_t after) { return sensor().learn(after); }
 
-bool has_learnt(uint64_t after) { return sensor().has_learnt(after); }
+bool can_fit(uint64_t after) { return sensor().can_fit(after); }
 
 bool fit_is_due(uint64_t after) { return sensor().fit_is_due(after); }
 
@@ -101,7 +101,7 @@ std::string fit(bool recalibrate, double version, double alerts_per_day, std::st
     });
 }
 
-bool finished(bool wait, zeek::Val* record) {
+bool finished(double wait, zeek::Val* record) {
     tell_fault();
     const auto done = sensor().finished(wait);
     Filler filler(record);
@@ -110,9 +110,14 @@ bool finished(bool wait, zeek::Val* record) {
         case iforest::Finished::Fitted: filler.String("what", "fitted"); break;
         case iforest::Finished::NotFitted: filler.String("what", "not fitted"); break;
         case iforest::Finished::Saved: filler.String("what", "saved"); break;
+        case iforest::Finished::Loaded: filler.String("what", "loaded"); break;
+        case iforest::Finished::Refused: filler.String("what", "refused"); break;
+        case iforest::Finished::Claimed: filler.String("what", "claimed"); break;
+        case iforest::Finished::Unchanged: break;
         default: return false;
     }
 
+    filler.String("path", std::string(done.file));
     filler.String("problem", std::string(done.problem));
     filler.Interval("took", done.took);
     filler.Interval("pause", done.pause);
@@ -121,8 +126,19 @@ bool finished(bool wait, zeek::Val* record) {
 
 bool busy() { return sensor().busy(); }
 
+std::string look_at_model() {
+    NoSignals no_signals;
+    return problem([&] { sensor().look_at_model(); });
+}
+
 std::string open_state(std::string_view directory) {
+    NoSignals no_signals;
     return problem([&] { sensor().open_state(bytes(directory)); });
+}
+
+std::string claim_state() {
+    NoSignals no_signals;
+    return problem([&] { sensor().claim_state(); });
 }
 
 std::string save_state(std::string_view file) {
@@ -164,10 +180,11 @@ void set_sample_bound(double bound) { sensor().set_sample_bound(bound); }
 
 zeek::StringValPtr model_bytes() { return string(sensor().model_bytes()); }
 
-std::string adopt_model(std::string_view model, std::string_view checksum, std::string_view file) {
+std::string adopt_model(std::string_view model, std::string_view checksum, std::string_view file, bool write_first) {
     NoSignals no_signals;
-    return problem(
-        [&] { sensor().adopt_model(bytes(model), rust::Str(checksum.data(), checksum.size()), bytes(file)); });
+    return problem([&] {
+        sensor().adopt_model(bytes(model), rust::Str(checksum.data(), checksum.size()), bytes(file), write_first);
+    });
 }
 
 bool describe(zeek::Val* record) {

@@ -54,8 +54,6 @@ std::string load_model(std::string_view path) {
     }
 }
 
-bool model_changed() { return sensor().model_changed(); }
-
 void set_trust(std::string_view key, bool allow_writable) {
     // A key that is no text is none, which is found when a model is loaded.
     try {

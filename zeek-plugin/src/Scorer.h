@@ -22,9 +22,6 @@ void tell_fault();
 // Puts the model of a file to work. Returns why not, or nothing.
 std::string load_model(std::string_view path);
 
-// Whether the file differs from the one that load_model() last tried.
-bool model_changed();
-
 // Sets which files are believed: those signed with the key, if there is one; those that others can write to, if allowed.
 void set_trust(std::string_view key, bool allow_writable);
 

@@ -7,6 +7,7 @@
 //! core, and every one of them keeps the 7 MB that a fit or a write has taken for a moment.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -47,6 +48,11 @@ impl<T: Send + 'static> Background<T> {
         Ok(())
     }
 
+    /// Whether a job can be started, to be asked before anything is copied for it.
+    pub(crate) fn ready(&mut self) -> Result<(), String> {
+        self.worker().map(|_| ())
+    }
+
     fn worker(&mut self) -> Result<&ThreadPool, String> {
         let worker = match self.worker.take() {
             Some(worker) => worker,
@@ -66,12 +72,12 @@ impl<T: Send + 'static> Background<T> {
         self.running += 1;
     }
 
-    /// The result of a job that is done; with `wait`, of the next to be done. `None` when there is none.
-    pub(crate) fn take(&mut self, wait: bool) -> Option<T> {
+    /// The result of the next job to be done, if it is by then. `None` also when there is none.
+    pub(crate) fn take(&mut self, wait: Duration) -> Option<T> {
         if self.running == 0 {
             return None;
         }
-        let result = if wait { self.receiver.recv().ok() } else { self.receiver.try_recv().ok() };
+        let result = self.receiver.recv_timeout(wait).ok();
         self.running -= usize::from(result.is_some());
         result
     }
@@ -87,18 +93,35 @@ mod tests {
     use super::*;
     use crate::fault::silence;
 
+    const LONG: Duration = Duration::MAX;
+
     #[test]
     fn results_come_when_asked_for() {
         silence();
         let mut background = Background::default();
-        assert_eq!(background.take(true), None);
+        assert_eq!(background.take(LONG), None);
         background.start(|| "done".to_owned(), |fault| fault).unwrap();
         background.start(|| panic!("no luck"), |fault| fault).unwrap();
         background.start(|| "done too".to_owned(), |fault| fault).unwrap();
         assert_eq!(background.running(), 3);
-        let results: Vec<String> = (0..3).filter_map(|_| background.take(true)).collect();
+        let results: Vec<String> = (0..3).filter_map(|_| background.take(LONG)).collect();
         assert!(results[0] == "done" && results[1].starts_with("no luck") && results[2] == "done too", "{results:?}");
-        assert_eq!((background.take(true), background.running()), (None, 0));
+        assert_eq!((background.take(LONG), background.running()), (None, 0));
+    }
+
+    #[test]
+    fn a_job_that_hangs_is_waited_for_no_longer_than_asked_and_not_at_the_end() {
+        let mut background = Background::default();
+        let (ends, end) = channel::<()>();
+        background.start(move || end.recv().is_ok(), |_| false).unwrap();
+        for wait in [Duration::ZERO, Duration::from_millis(10)] {
+            assert_eq!((background.take(wait), background.running()), (None, 1));
+        }
+        ends.send(()).unwrap();
+        assert_eq!(background.take(LONG), Some(true));
+        let (_ends, end) = channel::<()>();
+        background.start(move || end.recv().is_ok(), |_| false).unwrap();
+        drop(background);
     }
 
     #[test]
@@ -107,7 +130,7 @@ mod tests {
         let mut threads = std::collections::HashSet::new();
         for _ in 0..20 {
             background.start(|| Ok(std::thread::current().id()), Err).unwrap();
-            threads.insert(background.take(true).unwrap().unwrap());
+            threads.insert(background.take(LONG).unwrap().unwrap());
         }
         assert_eq!(threads.len(), 1);
     }

@@ -34,8 +34,16 @@ impl Border {
 
     /// What `work` returns; a panic is an error like any other.
     fn attempt<T>(&mut self, work: impl FnOnce(&mut Sensor) -> Result<T, String>) -> Result<T, String> {
-        guarded(|| work(&mut self.sensor)).unwrap_or_else(Err)
+        guarded(|| work(&mut self.sensor)).unwrap_or_else(Err).map_err(|error| match error.is_empty() {
+            true => "failed, and does not say why".to_owned(),
+            false => without_nul(&error),
+        })
     }
+}
+
+/// C++ takes an error as far as its first NUL, and nothing for success.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\\0")
 }
 
 fn keep<T>(fault: &RefCell<Option<String>>, cause: String, otherwise: T) -> T {
@@ -60,8 +68,8 @@ impl Border {
         self.run((), |sensor| sensor.set_trust(key, allow_writable));
     }
 
-    pub(crate) fn model_changed(&self) -> bool {
-        self.ask(false, Sensor::model_changed)
+    pub(crate) fn look_at_model(&mut self) -> Result<(), String> {
+        self.attempt(Sensor::look_at_model)
     }
 
     pub(crate) fn unload_model(&mut self) {
@@ -106,8 +114,8 @@ impl Border {
         self.run(false, |sensor| sensor.learn(after))
     }
 
-    pub(crate) fn has_learnt(&self, after: u64) -> bool {
-        self.ask(false, |sensor| sensor.has_learnt(after))
+    pub(crate) fn can_fit(&self, after: u64) -> bool {
+        self.ask(false, |sensor| sensor.can_fit(after))
     }
 
     pub(crate) fn fit_is_due(&self, after: u64) -> bool {
@@ -122,9 +130,11 @@ impl Border {
         self.attempt(|sensor| sensor.recalibrate(version, alerts_per_day, file))
     }
 
-    pub(crate) fn finished(&mut self, wait: bool) -> Done {
-        let nothing = Done { what: Finished::Nothing, problem: String::new(), took: 0.0, pause: 0.0 };
-        self.run(nothing, |sensor| sensor.finished(wait))
+    pub(crate) fn finished(&mut self, wait: f64) -> Done {
+        let nothing =
+            Done { what: Finished::Nothing, file: String::new(), problem: String::new(), took: 0.0, pause: 0.0 };
+        let done = self.run(nothing, |sensor| sensor.finished(wait));
+        Done { file: without_nul(&done.file), problem: without_nul(&done.problem), ..done }
     }
 
     pub(crate) fn busy(&self) -> bool {
@@ -133,6 +143,10 @@ impl Border {
 
     pub(crate) fn open_state(&mut self, directory: &[u8]) -> Result<(), String> {
         self.attempt(|sensor| sensor.open_state(directory))
+    }
+
+    pub(crate) fn claim_state(&mut self) -> Result<(), String> {
+        self.attempt(Sensor::claim_state)
     }
 
     pub(crate) fn save_state(&mut self, file: &[u8]) -> Result<(), String> {
@@ -179,8 +193,14 @@ impl Border {
         self.ask(Vec::new(), Sensor::model_bytes)
     }
 
-    pub(crate) fn adopt_model(&mut self, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool, String> {
-        self.attempt(|sensor| sensor.adopt_model(bytes, checksum, file))
+    pub(crate) fn adopt_model(
+        &mut self,
+        bytes: &[u8],
+        checksum: &str,
+        file: &[u8],
+        write_first: bool,
+    ) -> Result<bool, String> {
+        self.attempt(|sensor| sensor.adopt_model(bytes, checksum, file, write_first))
     }
 
     pub(crate) fn describe(&self) -> Description {
@@ -220,6 +240,28 @@ mod tests {
         pub(super) static PLANTED: Cell<bool> = const { Cell::new(false) };
     }
 
+    fn view() -> ConnectionView<'static> {
+        let side = || crate::ffi::Endpoint {
+            addr: [0; 16],
+            port: 0,
+            local: crate::ffi::Known::Unset,
+            bytes: crate::ffi::Count::default(),
+            pkts: crate::ffi::Count::default(),
+            ip_bytes: crate::ffi::Count::default(),
+        };
+        ConnectionView {
+            ts: 0.0,
+            duration: 0.0,
+            orig: side(),
+            resp: side(),
+            proto: crate::ffi::Proto::Tcp,
+            missed_bytes: 0,
+            conn_state: b"",
+            service: b"",
+            history: b"",
+        }
+    }
+
     /// The fault of one call, told of as an error or to be asked for.
     fn fault(call: impl FnOnce(&mut Border) -> Option<String>) -> String {
         let mut border = new_sensor();
@@ -235,26 +277,25 @@ mod tests {
     }
 
     #[test]
+    fn an_error_reaches_cpp_whole_whatever_is_in_it() {
+        let mut border = new_sensor();
+        for name in [&b"\0model"[..], b"a\0b"] {
+            let shown = String::from_utf8_lossy(name).replace('\0', "\\0");
+            let refusal = border.load_model(name).unwrap_err();
+            assert!(refusal.starts_with(&shown) && !refusal.contains('\0'), "{refusal:?}");
+            assert!(border.open_state(name).unwrap_err().starts_with(&shown));
+        }
+        assert!(!border.attempt::<()>(|_| Err(String::new())).unwrap_err().is_empty());
+        border.score(&view());
+        border.start_learning(1000, 60.0);
+        border.save_sample(b"\0sample").unwrap();
+        let done = border.finished(600.0);
+        assert!(done.file == "\\0sample" && done.problem.starts_with("\\0sample: "), "{:?}", done.problem);
+    }
+
+    #[test]
     fn no_panic_gets_out_of_any_function_and_each_is_told_of() {
-        let side = || crate::ffi::Endpoint {
-            addr: [0; 16],
-            port: 0,
-            local: crate::ffi::Known::Unset,
-            bytes: crate::ffi::Count::default(),
-            pkts: crate::ffi::Count::default(),
-            ip_bytes: crate::ffi::Count::default(),
-        };
-        let view = ConnectionView {
-            ts: 0.0,
-            duration: 0.0,
-            orig: side(),
-            resp: side(),
-            proto: crate::ffi::Proto::Tcp,
-            missed_bytes: 0,
-            conn_state: b"",
-            service: b"",
-            history: b"",
-        };
+        let view = view();
         type Call<'a> = (&'a str, Box<dyn FnOnce(&mut Border) -> Option<String> + 'a>);
         macro_rules! calls {
             ($($name:ident($($argument:expr),*) $told:expr;)*) => {
@@ -264,7 +305,7 @@ mod tests {
         let calls: Vec<Call<'_>> = calls! {
             load_model(b"") Result::err;
             set_trust("", false) nothing;
-            model_changed() nothing;
+            look_at_model() Result::err;
             unload_model() nothing;
             set_threshold(0.5) nothing;
             set_alerts_per_day(5.0) nothing;
@@ -274,13 +315,14 @@ mod tests {
             start_learning(1000, 60.0) nothing;
             stop_learning() nothing;
             learn(1) nothing;
-            has_learnt(1) nothing;
+            can_fit(1) nothing;
             fit_is_due(1) nothing;
             fit(1, 20.0, b"") Result::err;
             recalibrate(1, 20.0, b"") Result::err;
-            finished(false) nothing;
+            finished(0.0) nothing;
             busy() nothing;
             open_state(b"") Result::err;
+            claim_state() Result::err;
             save_state(b"") Result::err;
             load_state(b"") Result::err;
             save_sample(b"") Result::err;
@@ -292,7 +334,7 @@ mod tests {
             sample_bound() nothing;
             set_sample_bound(1.0) nothing;
             model_bytes() nothing;
-            adopt_model(b"", "", b"") Result::err;
+            adopt_model(b"", "", b"", false) Result::err;
             describe() nothing;
             statistics() nothing;
             scoring_time() nothing;

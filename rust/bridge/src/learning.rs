@@ -4,17 +4,15 @@
 //! When to learn, fit, save or send is decided by the scripts.
 
 use std::ffi::OsStr;
-use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detector::{FileError, Memory, Model, Params, Reservoir, Sampling, Snapshot, Trust, learner};
+use detector::{Memory, Model, Params, Reservoir, Sampling, Snapshot, Trust, learner};
 
-use crate::background::Background;
-use crate::fault::caught;
-use crate::ffi::{Done, Finished};
+use crate::ended::Report;
+use crate::fault::{caught, load};
 use crate::sensor::Sensor;
 use crate::state::{Claim, ModelFile};
 
@@ -28,41 +26,20 @@ const DAY: i64 = 86_400_000_000;
 pub(crate) struct Learning {
     /// None while nothing is learnt.
     pub(crate) reservoir: Option<Reservoir>,
-    background: Background<Report>,
-    fitting: bool,
+    pub(crate) fitting: bool,
     /// How long starting the present fit held the main thread up.
-    pause: Duration,
+    pub(crate) pause: Duration,
     /// What the clock said when it was asked last.
     pub(crate) latest: Latest,
-    /// Held while nobody else may write in the state directory.
-    claim: Option<Claim>,
+    /// Where state is to be written; none for nowhere.
+    pub(crate) directory: Option<PathBuf>,
+    /// Held while nobody else may write there.
+    pub(crate) claim: Option<Claim>,
     model_file: Arc<ModelFile>,
-}
-
-/// What became of a job.
-enum Report {
-    Fitted { model: Box<Model>, bytes: Vec<u8>, written: Result<(), String>, took: Duration },
-    NotFitted(String),
-    Saved(Result<(), String>),
 }
 
 fn path(bytes: &[u8]) -> Option<PathBuf> {
     (!bytes.is_empty()).then(|| Path::new(OsStr::from_bytes(bytes)).to_owned())
-}
-
-fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    detector::save_bytes(path, bytes).map_err(|cause| cause.to_string())
-}
-
-/// What a file holds; a fault in reading it is an error like any other.
-pub(crate) fn load<T, R: Display>(
-    path: &Path,
-    load: impl FnOnce(&Path) -> Result<T, FileError<R>>,
-) -> Result<T, String> {
-    match caught(|| load(path)) {
-        Ok(loaded) => loaded.map_err(|error| error.to_string()),
-        Err(fault) => Err(format!("{}: {fault}", path.display())),
-    }
 }
 
 /// A connection is not dated later than this, in microseconds since 1970: the clock and a day, by which the clocks of two
@@ -93,17 +70,39 @@ fn as_drawn_here(mut sample: Reservoir, sampling: Sampling) -> Reservoir {
 
 impl Sensor {
     pub(crate) fn open_state(&mut self, directory: &[u8]) -> Result<(), String> {
-        self.learning.claim = None;
-        let Some(directory) = path(directory) else { return Ok(()) };
-        // What is there would be refused: it is not to be replaced before somebody has seen to it.
-        let trusted = self.trust_in_state().check_directory(&directory);
-        trusted.map_err(|distrust| format!("{}: {distrust}", directory.display()))?;
-        self.learning.claim = Some(Claim::on(&directory)?);
+        self.learning.directory = path(directory);
+        let (claim, wanted) = (self.learning.claim.take(), self.learning.directory.clone());
+        self.learning.claim = match (wanted, claim) {
+            (Some(directory), Some(claim)) if claim.is_on(&directory) => Some(claim),
+            (wanted, claim) => {
+                self.release(claim);
+                wanted.map(|directory| Claim::on(&directory, &self.trust_in_state())).transpose()?
+            }
+        };
         Ok(())
     }
 
+    /// Gives a directory up when all that is being written there has been.
+    fn release(&mut self, claim: Option<Claim>) {
+        let Some(claim) = claim else { return };
+        let job = move || {
+            drop(claim);
+            Report::Released
+        };
+        // Where no thread can be started, none writes there.
+        let _ = self.background.start(job, |_| Report::Released);
+    }
+
+    pub(crate) fn claim_state(&mut self) -> Result<(), String> {
+        let Some(directory) = self.learning.directory.clone() else { return Ok(()) };
+        let (trust, unclaimed) = (self.trust_in_state(), directory.clone());
+        let job = move || Report::Claimed(directory.clone(), Claim::on(&directory, &trust).ok());
+        self.background.start(job, |_| Report::Claimed(unclaimed, None))
+    }
+
     pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
-        let sampling = learner::sampling(rows.max(2), ((half_life * 1e6) as i64).max(1));
+        // What is no number is not as much as a minute either.
+        let sampling = learner::sampling(rows.max(2), (half_life.max(60.0) * 1e6) as i64);
         let reservoir = match self.learning.reservoir.take() {
             Some(reservoir) => as_drawn_here(reservoir, sampling),
             None => Reservoir::new(sampling, SEED),
@@ -116,28 +115,30 @@ impl Sensor {
         self.learning.reservoir = None;
     }
 
-    pub(crate) fn has_learnt(&self, after: u64) -> bool {
+    pub(crate) fn can_fit(&self, after: u64) -> bool {
         let enough = |reservoir: &Reservoir| {
             // A reservoir that is too small for a tenth does with half of what it holds.
             let rows = after.div_ceil(10).min(reservoir.sampling().capacity as u64 / 2);
             reservoir.seen() >= after && reservoir.len() as u64 >= rows
         };
-        self.learning.reservoir.as_ref().is_some_and(enough)
+        !self.learning.fitting && self.learning.reservoir.as_ref().is_some_and(enough)
     }
 
     pub(crate) fn fit_is_due(&self, after: u64) -> bool {
-        !self.learning.fitting && self.model().is_none() && self.has_learnt(after)
+        self.model().is_none() && self.can_fit(after)
     }
 
     pub(crate) fn fit(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
         let mut params = Params::default();
         (params.seed, params.alerts_per_day) = (SEED, alerts_per_day);
-        self.start_fit(version, file, move |sample| detector::fit(sample, &params).map_err(|cause| cause.to_string()))
+        self.start_fit(version, alerts_per_day, file, move |sample| {
+            detector::fit(sample, &params).map_err(|cause| cause.to_string())
+        })
     }
 
     pub(crate) fn recalibrate(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
         let model = self.model().ok_or("no model is at work")?.clone();
-        self.start_fit(version, file, move |sample| {
+        self.start_fit(version, alerts_per_day, file, move |sample| {
             detector::recalibrate(&model, sample, alerts_per_day).map_err(|cause| cause.to_string())
         })
     }
@@ -145,20 +146,27 @@ impl Sensor {
     fn start_fit(
         &mut self,
         version: i64,
+        alerts_per_day: f64,
         file: &[u8],
         fit: impl FnOnce(Snapshot) -> Result<Model, String> + Send + 'static,
     ) -> Result<(), String> {
         let began = Instant::now();
+        if !alerts_per_day.is_finite() {
+            return Err(format!("{alerts_per_day} is no number of alerts a day"));
+        }
         let learning = &mut self.learning;
         if learning.fitting {
             return Err("a fit is under way".into());
         }
+        self.background.ready()?;
         let reservoir = learning.reservoir.as_mut().ok_or("nothing is learnt")?;
         reservoir.not_after(Latest::now().0);
         let sample = reservoir.snapshot();
-        let (file, model_file) = (path(file), learning.model_file.clone());
+        let (file, model_file) = (path(file).unwrap_or_default(), learning.model_file.clone());
         let job = move || {
             let began = Instant::now();
+            #[cfg(feature = "planted-panic")]
+            crate::fault::planted(9);
             let fitted = fit(sample).and_then(|mut model| {
                 model.set_origin(env!("CARGO_PKG_VERSION"), version, vec!["learnt by the sensor".into()]);
                 let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
@@ -166,53 +174,26 @@ impl Sensor {
             });
             match fitted {
                 Ok((model, bytes)) => {
-                    let written = file.map_or(Ok(()), |file| model_file.write(&file, version, &bytes));
-                    Report::Fitted { model, bytes, written, took: began.elapsed() }
+                    let nowhere = file.as_os_str().is_empty();
+                    let written = if nowhere { Ok(()) } else { model_file.write(&file, version, &bytes) };
+                    Report::Fitted { model, bytes, file, written, took: began.elapsed() }
                 }
                 Err(cause) => Report::NotFitted(cause),
             }
         };
-        learning.background.start(job, Report::NotFitted)?;
+        self.background.start(job, Report::NotFitted)?;
         learning.fitting = true;
         learning.pause = began.elapsed();
         Ok(())
     }
 
-    pub(crate) fn finished(&mut self, wait: bool) -> Done {
-        let nothing = || Done { what: Finished::Nothing, problem: String::new(), took: 0.0, pause: 0.0 };
-        let Some(report) = self.learning.background.take(wait) else { return nothing() };
-        match report {
-            Report::Fitted { model, bytes, written, took } => {
-                let began = Instant::now();
-                self.learning.fitting = false;
-                if model.provenance().trained_at <= self.version() {
-                    let problem = "a newer model has come from another node meanwhile".to_owned();
-                    return Done { what: Finished::NotFitted, problem, ..nothing() };
-                }
-                self.put_to_work(*model, bytes);
-                let pause = (self.learning.pause + began.elapsed()).as_secs_f64();
-                let problem = written.err().unwrap_or_default();
-                Done { what: Finished::Fitted, problem, took: took.as_secs_f64(), pause }
-            }
-            Report::NotFitted(problem) => {
-                self.learning.fitting = false;
-                Done { what: Finished::NotFitted, problem, ..nothing() }
-            }
-            Report::Saved(result) => {
-                Done { what: Finished::Saved, problem: result.err().unwrap_or_default(), ..nothing() }
-            }
-        }
-    }
-
-    pub(crate) fn busy(&self) -> bool {
-        self.learning.background.running() > 0
-    }
-
     pub(crate) fn save_sample(&mut self, file: &[u8]) -> Result<(), String> {
         let (Some(reservoir), Some(file)) = (&self.learning.reservoir, path(file)) else { return Ok(()) };
+        self.background.ready()?;
         let sample = reservoir.snapshot();
-        let job = move || Report::Saved(save(&file, &sample.to_bytes()));
-        self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
+        self.start_to_save(file, move |file| {
+            detector::save_bytes(file, &sample.to_bytes()).map_err(|cause| cause.to_string())
+        })
     }
 
     pub(crate) fn load_sample(&mut self, file: &[u8]) -> Result<(), String> {
@@ -227,9 +208,23 @@ impl Sensor {
     }
 
     pub(crate) fn save_memory(&mut self, file: &[u8]) -> Result<(), String> {
-        let (Some(memory), Some(file)) = (self.memory(), path(file)) else { return Ok(()) };
-        let job = move || Report::Saved(memory.save(&file).map_err(|cause| cause.to_string()));
-        self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
+        let Some(file) = path(file) else { return Ok(()) };
+        self.background.ready()?;
+        let Some(memory) = self.memory() else { return Ok(()) };
+        self.start_to_save(file, move |file| memory.save(file).map_err(|cause| cause.to_string()))
+    }
+
+    fn start_to_save(
+        &mut self,
+        file: PathBuf,
+        save: impl FnOnce(&Path) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), String> {
+        let unsaved = file.clone();
+        let job = move || {
+            let saved = save(&file);
+            Report::Saved(file, saved)
+        };
+        self.background.start(job, |fault| Report::Saved(unsaved, Err(fault)))
     }
 
     pub(crate) fn load_memory(&mut self, file: &[u8]) -> Result<(), String> {
@@ -287,20 +282,25 @@ impl Sensor {
         let (bytes, version) = (self.model_bytes(), self.version());
         let Some(file) = path(file).filter(|_| !bytes.is_empty()) else { return Ok(()) };
         let model_file = self.learning.model_file.clone();
-        let job = move || Report::Saved(model_file.write(&file, version, &bytes));
-        self.learning.background.start(job, |fault| Report::Saved(Err(fault)))
+        self.start_to_save(file, move |file| model_file.write(file, version, &bytes))
     }
 
     /// That of the model at work, and before the first one, less than that of any.
-    fn version(&self) -> i64 {
+    pub(crate) fn version(&self) -> i64 {
         self.model().map_or(i64::MIN, |model| model.provenance().trained_at)
     }
 
-    pub(crate) fn adopt_model(&mut self, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool, String> {
-        self.adopt(bytes, checksum, file).inspect_err(|_| self.count_refusal())
+    pub(crate) fn adopt_model(
+        &mut self,
+        bytes: &[u8],
+        checksum: &str,
+        file: &[u8],
+        write_first: bool,
+    ) -> Result<bool, String> {
+        self.adopt(bytes, checksum, file, write_first).inspect_err(|_| self.count_refusal())
     }
 
-    fn adopt(&mut self, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool, String> {
+    fn adopt(&mut self, bytes: &[u8], checksum: &str, file: &[u8], write_first: bool) -> Result<bool, String> {
         let model = caught(|| Model::from_bytes(bytes).map_err(|refusal| refusal.to_string()));
         let model = model.unwrap_or_else(Err).map_err(|cause| format!("the model {cause}"))?;
         if !checksum.is_empty() && checksum != crate::sensor::checksum(bytes) {
@@ -317,13 +317,11 @@ impl Sensor {
         }
         if let Some(file) = path(file) {
             let (model_file, bytes) = (self.learning.model_file.clone(), bytes.to_vec());
-            let job = move || Report::Saved(model_file.write(&file, version, &bytes));
-            if self.sees_connections() {
-                self.learning.background.start(job, |fault| Report::Saved(Err(fault)))?;
+            if write_first {
+                let written = model_file.write(&file, version, &bytes);
+                self.background.done(Report::Saved(file, written));
             } else {
-                // Nothing is held up: it is in the file before it is at work, and a manager that dies and comes back does
-                // not ask its workers to go back to an older one.
-                self.learning.background.done(job());
+                self.start_to_save(file, move |file| model_file.write(file, version, &bytes))?;
             }
         }
         self.put_to_work(model, bytes.to_vec());

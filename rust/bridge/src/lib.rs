@@ -6,8 +6,10 @@
 
 mod background;
 mod border;
+mod ended;
 mod fault;
 mod learning;
+mod look;
 mod sensor;
 mod state;
 mod view;
@@ -140,11 +142,20 @@ mod ffi {
         NotFitted,
         /// A file was written, or not.
         Saved,
+        /// A model file that had changed is at work, or was refused.
+        Loaded,
+        Refused,
+        /// The state directory was claimed.
+        Claimed,
+        /// Nothing that anybody is to be told of.
+        Unchanged,
     }
 
     /// The end of something in the background.
     struct Done {
         what: Finished,
+        /// The file or the directory, if it was about one.
+        file: String,
         /// What went wrong, if anything.
         problem: String,
         /// Seconds it took, on a thread of its own.
@@ -168,8 +179,9 @@ mod ffi {
         /// write to, if allowed.
         fn set_trust(self: &mut Border, key: &str, allow_writable: bool);
 
-        /// Whether the file differs from the one `load_model` last tried, in which case it is worth another try.
-        fn model_changed(self: &Border) -> bool;
+        /// Starts to look in the background whether the file, or what it was refused for, differs from what was last tried,
+        /// and to load it if so.
+        fn look_at_model(self: &mut Border) -> Result<()>;
 
         /// Stops scoring.
         fn unload_model(self: &mut Border);
@@ -192,8 +204,8 @@ mod ffi {
         /// Remembers a connection as context for those that follow.
         fn pass_by(self: &mut Border, connection: &ConnectionView) -> Outcome;
 
-        /// Learns in place from here on: so many rows, each counting half as much after `half_life` seconds. Under other
-        /// figures than before it goes on with what would have been kept by them.
+        /// Learns in place from here on: so many rows, each counting half as much after `half_life` seconds, a minute at
+        /// least. Under other figures than before it goes on with what would have been kept by them.
         fn start_learning(self: &mut Border, rows: usize, half_life: f64);
 
         /// Learns no more, and forgets what was not fitted yet.
@@ -202,10 +214,11 @@ mod ffi {
         /// Learns from the connection that was handed over last. Returns what `fit_is_due` does then.
         fn learn(self: &mut Border, after: u64) -> bool;
 
-        /// Whether enough was seen for a model: `after` connections, a tenth of them in the reservoir.
-        fn has_learnt(self: &Border, after: u64) -> bool;
+        /// Whether a model can be fitted: enough was seen, `after` connections, a tenth of them in the reservoir; and no fit
+        /// is under way.
+        fn can_fit(self: &Border, after: u64) -> bool;
 
-        /// Whether there is no model yet and enough was seen for one.
+        /// Whether there is no model yet and one can be fitted.
         fn fit_is_due(self: &Border, after: u64) -> bool;
 
         /// Starts to fit a model in the background, to be put to work by `finished` and written to `file` unless that is
@@ -215,15 +228,18 @@ mod ffi {
         /// Like `fit`, but only calibrates the model at work on what was learnt since.
         fn recalibrate(self: &mut Border, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
 
-        /// What has come to an end in the background; with `wait`, what will next.
-        fn finished(self: &mut Border, wait: bool) -> Done;
+        /// What comes to an end next in the background, waited for so many seconds.
+        fn finished(self: &mut Border, wait: f64) -> Done;
 
         /// Whether anything is going on in the background that `finished` has not told of.
         fn busy(self: &Border) -> bool;
 
-        /// Claims the directory of what is to survive a restart, and gives the one before it up; with an empty name, only
-        /// that. An error says who else writes there.
+        /// Claims the directory of what is to survive a restart, which is made where it is missing, and gives the one before
+        /// it up; with an empty name, only that. An error says who else writes there.
         fn open_state(self: &mut Border, directory: &[u8]) -> Result<()>;
+
+        /// Starts to claim that directory once more, where somebody else had it.
+        fn claim_state(self: &mut Border) -> Result<()>;
 
         /// Starts to write the model at work to a file.
         fn save_state(self: &mut Border, file: &[u8]) -> Result<()>;
@@ -260,8 +276,10 @@ mod ffi {
         fn model_bytes(self: &Border) -> Vec<u8>;
 
         /// Puts another node's model to work and writes it to `file` unless that is empty, if it is newer than the one at
-        /// work. Returns whether it was; an older one, or one that is damaged, is an error.
-        fn adopt_model(self: &mut Border, bytes: &[u8], checksum: &str, file: &[u8]) -> Result<bool>;
+        /// work. Returns whether it was; an older one, or one that is damaged, is an error. It is written in the background,
+        /// or with `write_first` before it is at work.
+        fn adopt_model(self: &mut Border, bytes: &[u8], checksum: &str, file: &[u8], write_first: bool)
+        -> Result<bool>;
 
         /// The model at work.
         fn describe(self: &Border) -> Description;

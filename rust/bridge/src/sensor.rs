@@ -1,20 +1,19 @@
 //! The sensor's handle: a detector that may be missing, the model file it came from, and what last went wrong.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{
-    Connection, Detector, Drift, Evidence, Extractor, Fault, Memory, Model, Row, Trust, in_words, learner, signature_of,
-};
+use detector::{Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Row, Trust, in_words, learner};
 
+use crate::background::Background;
+use crate::ended::Report;
 use crate::fault::{caught, silence};
 use crate::ffi::{ConnectionView, Description, Outcome, Reasons, Statistics, Verdict};
-use crate::learning::{Learning, load};
+use crate::learning::Learning;
+use crate::look::{Loaded, Tried};
 use crate::view::connection;
 
 /// One connection in so many has its scoring timed.
@@ -25,7 +24,10 @@ const TIMED: u64 = 16;
 pub struct Sensor {
     scoring: Scoring,
     pub(crate) learning: Learning,
-    tried: Option<Tried>,
+    pub(crate) background: Background<Report>,
+    tried: Option<Arc<Tried>>,
+    /// Counts what an answer to an earlier look says nothing of any more.
+    pub(crate) looks: u64,
     pub(crate) trust: Trust,
     threshold: Option<f64>,
     alerts_per_day: Option<f64>,
@@ -69,27 +71,6 @@ struct Last {
     flagged: bool,
 }
 
-/// The model file that was last tried, and which version of it, whether it was loaded or refused.
-struct Tried {
-    path: PathBuf,
-    version: Option<FileVersion>,
-    /// That of its signature, where it might be refused for it.
-    signature: Option<FileVersion>,
-    /// Whether it was not even read, as for who can write to it: that can change without the file, or with an option.
-    distrusted: bool,
-}
-
-/// What tells one version of a file from the next: inode, size, and time of modification. `None` stands for no file.
-#[derive(PartialEq)]
-struct FileVersion(u64, u64, i64, i64);
-
-impl FileVersion {
-    fn of(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
-        Some(Self(file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
-    }
-}
-
 pub(crate) fn new_sensor() -> Box<Sensor> {
     silence();
     Box::default()
@@ -97,16 +78,15 @@ pub(crate) fn new_sensor() -> Box<Sensor> {
 
 impl Sensor {
     pub(crate) fn load_model(&mut self, path: &[u8]) -> Result<(), String> {
-        let path = Path::new(OsStr::from_bytes(path));
-        // Taken before the file is read: if it changes meanwhile, the next look finds it changed.
-        let signature = FileVersion::of(&signature_of(path));
-        let version = FileVersion::of(path);
-        let mut distrusted = false;
-        let loaded = load(path, |path| {
-            Model::load(path, &self.trust).inspect_err(|error| distrusted = !matches!(error.fault, Fault::Refused(_)))
-        });
-        self.tried = Some(Tried { path: path.to_owned(), version, signature, distrusted });
-        let model = loaded.map_err(|refusal| {
+        let (tried, loaded) = Tried::load(Path::new(OsStr::from_bytes(path)), &self.trust);
+        self.take_over(tried, loaded)
+    }
+
+    /// Puts the model of a file to work, unless it was refused.
+    pub(crate) fn take_over(&mut self, tried: Tried, loaded: Loaded) -> Result<(), String> {
+        self.tried = Some(Arc::new(tried));
+        self.looks += 1;
+        let (model, bytes) = loaded.map_err(|refusal| {
             self.statistics.refused += 1;
             let state = match self.model() {
                 Some(_) => "the model before it stays at work",
@@ -114,9 +94,15 @@ impl Sensor {
             };
             format!("{refusal}; {state}")
         })?;
-        let bytes = model.to_bytes().map_err(|cause| cause.to_string())?;
-        self.put_to_work(model, bytes);
+        self.put_to_work(*model, bytes);
         Ok(())
+    }
+
+    pub(crate) fn look_at_model(&mut self) -> Result<(), String> {
+        let Some(tried) = self.tried.clone() else { return Ok(()) };
+        let (look, trust, path) = (self.looks, self.trust.clone(), tried.path.clone());
+        let job = move || Report::Looked(look, tried.is_outdated(&trust).then(|| Tried::load(&tried.path, &trust)));
+        self.background.start(job, |fault| Report::Saved(path, Err(fault)))
     }
 
     /// Puts a model to work; what was learnt of hosts stays.
@@ -187,15 +173,7 @@ impl Sensor {
 
     pub(crate) fn set_trust(&mut self, key: &str, allow_writable: bool) {
         self.trust = Trust { key: key.to_owned(), writable_by_others: allow_writable };
-    }
-
-    pub(crate) fn model_changed(&self) -> bool {
-        let changed = |path: &Path, version: &Option<FileVersion>| *version != FileVersion::of(path);
-        self.tried.as_ref().is_some_and(|tried| {
-            changed(&tried.path, &tried.version)
-                || (tried.distrusted && Model::is_believed(&tried.path, &self.trust))
-                || (!self.trust.key.is_empty() && changed(&signature_of(&tried.path), &tried.signature))
-        })
+        self.looks += 1;
     }
 
     pub(crate) fn unload_model(&mut self) {
@@ -207,6 +185,7 @@ impl Sensor {
             _ => Scoring::Off,
         };
         self.tried = None;
+        self.looks += 1;
     }
 
     pub(crate) fn set_threshold(&mut self, threshold: f64) {
@@ -214,7 +193,7 @@ impl Sensor {
     }
 
     pub(crate) fn set_alerts_per_day(&mut self, alerts_per_day: f64) {
-        self.alerts_per_day = (alerts_per_day > 0.0).then_some(alerts_per_day);
+        self.alerts_per_day = (alerts_per_day > 0.0 && alerts_per_day.is_finite()).then_some(alerts_per_day);
         if let Scoring::On(at_work) = &mut self.scoring {
             let model = at_work.detector.model();
             at_work.threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
@@ -228,6 +207,8 @@ impl Sensor {
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>) -> Verdict {
         self.took = None;
+        // After a fault the connection before is not to be learnt from in place of this one.
+        self.last = None;
         let none = |outcome| Verdict { outcome, anomalous: false, score: 0.0 };
         let AtWork { detector, drift, threshold, .. } = match &mut self.scoring {
             Scoring::On(at_work) => &mut **at_work,
@@ -240,10 +221,10 @@ impl Sensor {
         let connection = connection(view);
         self.reasons = Reasons::default();
         let threshold = self.threshold.or(*threshold);
-        #[cfg(feature = "planted-panic")]
+        #[cfg(any(test, feature = "planted-panic"))]
         let before = self.statistics.scored + self.statistics.faults;
         let scored = caught(|| {
-            #[cfg(feature = "planted-panic")]
+            #[cfg(any(test, feature = "planted-panic"))]
             crate::fault::planted(before);
             let verdict = detector.score(&connection);
             let anomalous = threshold.map_or(verdict.anomalous, |threshold| verdict.passes(threshold));
@@ -285,14 +266,19 @@ impl Sensor {
 
     /// Takes a connection in as context.
     fn observe(&mut self, view: &ConnectionView<'_>) -> Outcome {
+        self.last = None;
         let connection = connection(view);
         let scoring = &mut self.scoring;
-        let row = caught(|| match scoring {
-            Scoring::Off => None,
-            Scoring::Extracting(extractor) => Some(extractor.extract(&connection)),
-            Scoring::On(at_work) => {
-                at_work.detector.pass_by(&connection);
-                Some(*at_work.detector.row())
+        let row = caught(|| {
+            #[cfg(test)]
+            crate::fault::planted(9);
+            match scoring {
+                Scoring::Off => None,
+                Scoring::Extracting(extractor) => Some(extractor.extract(&connection)),
+                Scoring::On(at_work) => {
+                    at_work.detector.pass_by(&connection);
+                    Some(*at_work.detector.row())
+                }
             }
         });
         match row {
@@ -336,12 +322,6 @@ impl Sensor {
             drift: self.at_work().and_then(|at_work| at_work.drift.index()).unwrap_or(0.0),
             ..self.statistics
         }
-    }
-
-    /// Whether any connection was handed over.
-    pub(crate) fn sees_connections(&self) -> bool {
-        let Statistics { scored, without_model, exempt, faults, .. } = self.statistics;
-        scored + without_model + exempt + faults > 0
     }
 
     pub(crate) fn count_refusal(&mut self) {
