@@ -319,11 +319,6 @@ impl Model {
         Self::from_bytes(&bytes).map_err(|cause| Fault::Refused(cause).of(path))
     }
 
-    /// Whether what is in a file may be loaded, as far as trust in it goes.
-    pub fn is_believed(path: &Path, trust: &Trust) -> bool {
-        trust.read(path, SEAL.longest()).is_ok()
-    }
-
     /// Saves the model: written under a temporary name beside `path`, then renamed, so that a reader sees the old file
     /// or the new one and never a part.
     ///
