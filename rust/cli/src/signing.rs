@@ -1,7 +1,7 @@
 //! Signatures of models, as minisign makes them: `train` writes what a sensor with a trusted key asks for.
 
-use std::fs;
-use std::io::{Cursor, ErrorKind};
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow};
@@ -12,7 +12,10 @@ use minisign::{SecretKey, SecretKeyBox};
 /// Reads a secret key, and asks for its password if it has one.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
     let name = path.display();
-    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+    let mut text = String::new();
+    // A key has some 200 bytes; of what is none no more is read.
+    let read = File::open(path).and_then(|file| file.take(1 << 14).read_to_string(&mut text));
+    read.map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("{name}: there is no such key; make one with: minisign -G -s {name}"),
         _ => Error::from(error).context(format!("{name}: cannot be read")),
     })?;

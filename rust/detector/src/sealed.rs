@@ -157,6 +157,12 @@ impl Seal {
     }
 }
 
+/// How long the payload behind a header is, as that says; none where there is no whole header.
+pub(crate) fn announced(bytes: &[u8]) -> Option<u64> {
+    let length = bytes.get(16..24).filter(|_| bytes.len() >= HEADER)?;
+    Some(u64::from_le_bytes(length.try_into().ok()?))
+}
+
 /// The checksum that the header of a model, a sample or a state holds; 0 where there is no header.
 pub fn checksum(bytes: &[u8]) -> u64 {
     bytes.get(24..HEADER).and_then(<[u8]>::first_chunk).map_or(0, |sum| u64::from_le_bytes(*sum))

@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_that_begins_now_is_now() {
+        let mut span = Span::from_stretches(vec![Stretch { first: 10, last: 15, seen: 5 }]).unwrap();
+        span.not_after(10);
+        assert_eq!((span.ends(), span.seen()), (Some((10, 10)), 0));
+    }
+
+    #[test]
     fn stretches_that_no_times_give_are_refused_and_the_longest_goes_on() {
         let of = |first, last, seen| Span::from_stretches(vec![Stretch { first, last, seen }]);
         for (first, last, seen) in [

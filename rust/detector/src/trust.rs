@@ -13,6 +13,8 @@ use std::path::{Component, Path, PathBuf};
 use minisign_verify::{PublicKey, Signature};
 use thiserror::Error;
 
+use crate::sealed::{HEADER, announced};
+
 /// What is added to a file's name for the name of its signature, as minisign does.
 const SIGNATURE: &str = ".minisig";
 /// The longest signature that is read; its comments are its only part without a fixed length.
@@ -100,8 +102,11 @@ impl Trust {
             check(path, &metadata)?;
             check_way_to(path, &metadata)?;
         }
-        let mut bytes = Vec::new();
-        file.take(longest as u64 + 1).read_to_end(&mut bytes)?;
+        let (mut bytes, mut file) = (Vec::new(), file.take(longest as u64 + 1));
+        file.by_ref().take(HEADER as u64).read_to_end(&mut bytes)?;
+        // A sample may have a gigabyte; a file of that size that says it is a small one is not to take as much.
+        let rest = announced(&bytes).map_or(u64::MAX, |rest| rest.saturating_add(1));
+        file.take(rest).read_to_end(&mut bytes)?;
         self.check_signature(path, &bytes)?;
         Ok(bytes)
     }

@@ -3,12 +3,13 @@
 //! A graph holds trees only. What else makes a model comes from the logs that the matrix was written from, as `features`
 //! takes it: how rare each category is, from the given model or from the logs themselves.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow};
 use detector::{Params, RecordRange, Trainer, schema};
-use iforest_onnx::{Description, Raise};
+use iforest_onnx::{Description, MAX, Raise};
 use zeek_log::Sink;
 
 use super::load_model;
@@ -26,7 +27,10 @@ const OUTPUT: &str = "anomaly_score";
 /// Makes a model of a forest.
 pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result<()> {
     let name = args.forest.display();
-    let bytes = std::fs::read(&args.forest).map_err(|error| match error.kind() {
+    let mut bytes = Vec::new();
+    // One more than can be read tells that there are too many.
+    let read = File::open(&args.forest).and_then(|file| file.take(MAX as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("{name}: there is no such file; make it with skl2onnx, as the help shows"),
         ErrorKind::IsADirectory => anyhow!("{name}: is a directory; give the file in it that skl2onnx wrote"),
         _ => Error::from(error).context(format!("{name}: cannot be read")),

@@ -223,6 +223,24 @@ fn what_decompresses_to_a_thousandfold_takes_no_memory() {
 }
 
 #[test]
+fn a_file_without_an_end_that_is_no_log_takes_no_memory() {
+    let dir = trained();
+    dir.ok("sample conn.log -o part");
+    // Forty gigabytes, none of which is on the disk.
+    std::fs::File::options().write(true).open(dir.path("part")).unwrap().set_len(40 << 30).unwrap();
+    for (arguments, sentence) in [
+        ("inspect part", "part: is damaged: its payload has "),
+        ("import-onnx /dev/zero conn.log -o x", "/dev/zero: has more than 268435456 bytes"),
+        ("train conn.log -o x --sign-with /dev/zero", "/dev/zero: is no secret key of minisign"),
+    ] {
+        let outcome = quiet(&dir, arguments);
+        assert_eq!(outcome.status, Some(1), "{arguments}: {}", outcome.stderr);
+        let told = outcome.stdout + &outcome.stderr;
+        assert!(told.contains(sentence), "{arguments}: {told}");
+    }
+}
+
+#[test]
 fn a_million_columns_are_refused_and_thousands_are_not() {
     let dir = trained();
     let wide = |n: usize| {
