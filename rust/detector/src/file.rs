@@ -94,5 +94,7 @@ mod tests {
         assert!(error.to_string().contains("second: cannot be written: there is no directory"), "{error}");
         assert_eq!(fs::read(&first).unwrap(), b"one");
         assert_eq!(directory.path().read_dir().unwrap().count(), 2, "nothing is left over");
+        save_bytes(&second, b"five").unwrap();
+        assert_eq!(fs::read(&second).unwrap(), b"five");
     }
 }

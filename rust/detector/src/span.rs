@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_that_is_dated_back_was_seen_for_no_longer() {
+        let mut span = Span::from_stretches(vec![Stretch { first: 20, last: 40, seen: 7 }]).unwrap();
+        span.not_after(10);
+        assert_eq!((span.ends(), span.seen()), (Some((-10, 10)), 7));
+    }
+
+    #[test]
     fn a_stretch_that_begins_now_is_now() {
         let mut span = Span::from_stretches(vec![Stretch { first: 10, last: 15, seen: 5 }]).unwrap();
         span.not_after(10);

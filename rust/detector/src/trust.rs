@@ -281,8 +281,11 @@ mod tests {
         set(&path, 0o600);
         set(directory.path(), 0o2775);
         assert!(STRICT.read(&path, 10).is_ok());
+        assert!(STRICT.check_directory(directory.path()).is_ok());
         set(directory.path(), 0o777);
         assert!(refusal(&path).contains("(mode 0777)"), "{}", refusal(&path));
+        assert!(STRICT.check_directory(directory.path()).is_err());
+        assert!(allowed.check_directory(directory.path()).is_ok());
         // Others can add files there, but not touch those that are there.
         set(directory.path(), 0o1777);
         assert!(STRICT.read(&path, 10).is_ok());

@@ -280,6 +280,8 @@ mod tests {
             // At once after the pause, and on and on: the clock that goes round is not waited for.
             assert!(stays(&at(minutes(10, 1))) && stays(&at(minutes(255, 1))) && stays(&at(minutes(9, 2))));
             assert!(stays(&at(minutes(1, 11))) && stays(&at(minutes(1, 1000))), "from {start}");
+            // In the tenth minute of the clock, and not ten later.
+            assert!(!stays(&[start, start + 5 * MINUTE, start + 9 * MINUTE + 1]), "from {start}");
             // Out of order, it has not come back.
             assert!(!stays(&[start, start - 5 * MINUTE, start + 1]), "from {start}");
         }
