@@ -292,6 +292,18 @@ mod tests {
     }
 
     #[test]
+    fn as_many_links_are_followed_as_the_system_follows() {
+        let (directory, path) = private();
+        let link = |n: usize| directory.path().join(format!("link-{n}"));
+        for n in 0..=MOST_LINKS {
+            let target = if n == 0 { path.clone() } else { link(n - 1) };
+            std::os::unix::fs::symlink(target, link(n)).unwrap();
+        }
+        assert!(STRICT.read(&link(MOST_LINKS - 1), 10).is_ok());
+        assert!(STRICT.read(&link(MOST_LINKS), 10).is_err());
+    }
+
+    #[test]
     fn a_group_counts_as_others_unless_it_is_the_owners_own() {
         let (_directory, path) = private();
         set(&path, 0o664);
