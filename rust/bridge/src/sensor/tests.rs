@@ -1,8 +1,7 @@
 //! A sensor is driven as Zeek drives it: through what the border offers.
 
-use std::path::PathBuf;
-
 use std::fs;
+use std::path::PathBuf;
 
 use detector::{Connection, Params, Trainer};
 use tempfile::TempDir;
@@ -137,7 +136,7 @@ fn learning_takes_no_more_memory_once_the_reservoir_is_full() {
 fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
     use std::os::unix::fs::PermissionsExt;
     let (_directory, path) = saved_model();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let mut sensor = new_sensor();
     let name = path.as_os_str().as_bytes();
     for refusal in [sensor.load_model(name).unwrap_err(), sensor.load_state(name).unwrap_err()] {
@@ -154,7 +153,7 @@ fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
     // As the refusal says.
     sensor.set_trust("", false);
     sensor.load_model(name).unwrap_err();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(look(&mut sensor).what == Finished::Loaded);
 }
 
@@ -187,7 +186,7 @@ fn a_state_directory_that_others_can_write_to_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().as_os_str().as_bytes();
     let mut sensor = new_sensor();
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(sensor.open_state(name).unwrap_err().contains("others can write to"));
     sensor.set_trust("", true);
     sensor.open_state(name).unwrap();
