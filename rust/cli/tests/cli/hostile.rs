@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,13 +12,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::logs::{FIELDS, column, header, json, labelled, rows, tsv};
-use crate::run::{Dir, Outcome, command};
+use crate::run::{Dir, NOBODY, Outcome, command, is_roots, unprivileged};
 
 /// What a run may take of memory, in kilobytes, its libraries and the stacks of its threads included.
 const MEMORY: u64 = 800_000;
 /// How long a run may take: no bound on speed, but on hanging.
 const SECONDS: u64 = 600;
-const NOBODY: u32 = 65_534;
 
 fn trained() -> Dir {
     let dir = Dir::new();
@@ -337,7 +335,6 @@ fn output_goes_into_a_pipe_of_ones_own_and_into_no_strangers() {
     if is_roots(&dir.path("")) {
         // Root's is as good as one's own.
         let pipe = dir.path("pipe");
-        std::fs::set_permissions(dir.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::set_permissions(&pipe, std::fs::Permissions::from_mode(0o666)).unwrap();
         let reader = std::thread::spawn(move || std::fs::read_to_string(pipe));
         as_nobody(&dir.path(""), "score -m m conn.log -o pipe").success();
@@ -357,14 +354,8 @@ fn output_goes_into_a_pipe_of_ones_own_and_into_no_strangers() {
     assert!(dir.path("pipe").symlink_metadata().unwrap().is_file());
 }
 
-/// Runs as somebody who may not read everything.
 fn as_nobody(dir: &Path, arguments: &str) -> Outcome {
-    let mut command = command(dir, arguments);
-    // Only root can become another; anybody else is nobody enough.
-    if is_roots(dir) {
-        command.uid(NOBODY);
-    }
-    let output = command.output().unwrap();
+    let output = unprivileged(dir, arguments).output().unwrap();
     Outcome {
         status: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -372,15 +363,9 @@ fn as_nobody(dir: &Path, arguments: &str) -> Outcome {
     }
 }
 
-/// Whether a new file is root's.
-fn is_roots(dir: &Path) -> bool {
-    std::os::unix::fs::MetadataExt::uid(&dir.metadata().unwrap()) == 0
-}
-
 #[test]
 fn what_may_not_be_read_is_named() {
     let dir = trained();
-    std::fs::set_permissions(dir.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
     dir.write("secret.log", tsv(&rows(20)));
     dir.write("secret.model", dir.read_bytes("m"));
     for name in ["secret.log", "secret.model"] {

@@ -1,8 +1,15 @@
 //! Running the binary.
 
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+/// User id of `nobody`, on Debian and most other systems.
+pub const NOBODY: u32 = 65_534;
 
 /// A directory of its own for each test.
 pub struct Dir(tempfile::TempDir);
@@ -84,6 +91,48 @@ pub fn command(directory: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zeek-iforest"));
     command.current_dir(directory).args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Command that an ordinary user runs: `nobody` if the tests run as root, else the user of the tests.
+///
+/// The clone may lie where only root can enter, and a umask may hide the directory of the test. So `nobody` gets a copy
+/// of the binary, and read access to every file in `directory` that has any permission at all.
+pub fn unprivileged(directory: &Path, arguments: &str) -> Command {
+    static BINARY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let copy = tempfile::tempdir().unwrap();
+        let binary = copy.path().join("zeek-iforest");
+        fs::copy(env!("CARGO_BIN_EXE_zeek-iforest"), &binary).unwrap();
+        for path in [copy.path(), &binary] {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
+        copy
+    });
+    if !is_roots(directory) {
+        return command(directory, arguments);
+    }
+    make_readable(directory);
+    let mut command = Command::new(BINARY.path().join("zeek-iforest"));
+    command.current_dir(directory).args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.uid(NOBODY);
+    command
+}
+
+/// Whether the owner of a file is root.
+pub fn is_roots(path: &Path) -> bool {
+    path.metadata().unwrap().uid() == 0
+}
+
+/// Lets everyone read what its owner can read.
+fn make_readable(path: &Path) {
+    let metadata = path.symlink_metadata().unwrap();
+    let mode = metadata.permissions().mode();
+    if metadata.is_symlink() || mode & 0o700 == 0 {
+        return;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)).unwrap();
+    if metadata.is_dir() {
+        fs::read_dir(path).unwrap().for_each(|entry| make_readable(&entry.unwrap().path()));
+    }
 }
 
 /// What a run left behind.
