@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detector::{Memory, Model, Params, Reservoir, Sampling, Snapshot, Trust, learner};
+use detector::{Model, Params, Reservoir, Sampling, Snapshot, State, Trust};
 
 use crate::ended::Report;
 use crate::fault::{caught, load};
@@ -102,7 +102,7 @@ impl Sensor {
 
     pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
         // What is no number is not as much as a minute either.
-        let sampling = learner::sampling(rows.max(2), (half_life.max(60.0) * 1e6) as i64);
+        let sampling = Sampling::for_sensor(rows.max(2), (half_life.max(60.0) * 1e6) as i64);
         let reservoir = match self.learning.reservoir.take() {
             Some(reservoir) => as_drawn_here(reservoir, sampling),
             None => Reservoir::new(sampling, SEED),
@@ -230,7 +230,7 @@ impl Sensor {
     pub(crate) fn load_memory(&mut self, file: &[u8]) -> Result<(), String> {
         let Some(file) = path(file).filter(|file| file.exists()) else { return Ok(()) };
         let trust = self.trust_in_state();
-        let memory = load(&file, |file| Memory::load(file, &trust))?;
+        let memory = load(&file, |file| State::load(file, &trust))?;
         let sound = self.remember(memory);
         sound.then_some(()).ok_or_else(|| format!("{}: is damaged: it holds what no connection gives", file.display()))
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Row, Trust, in_words, learner};
+use detector::{Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, State, Trust, format_reasons};
 
 use crate::background::Background;
 use crate::ended::Report;
@@ -67,7 +67,7 @@ struct AtWork {
 #[derive(Clone, Copy)]
 struct Last {
     connection: Connection<'static>,
-    row: Row,
+    row: FeatureRow,
     flagged: bool,
 }
 
@@ -129,13 +129,13 @@ impl Sensor {
     }
 
     /// What is remembered of the traffic; nothing while connections are of no interest.
-    pub(crate) fn memory(&self) -> Option<Memory> {
+    pub(crate) fn memory(&self) -> Option<State> {
         match &self.scoring {
             Scoring::Off => None,
-            Scoring::Extracting(extractor) => Some(Memory::new(extractor, &Evidence::new())),
+            Scoring::Extracting(extractor) => Some(State::new(extractor, &Cusum::new())),
             Scoring::On(at_work) => {
                 let (extractor, evidence) = at_work.detector.memory();
-                let mut memory = Memory::new(extractor, evidence);
+                let mut memory = State::new(extractor, evidence);
                 memory.drift = at_work.drift.slices().copied().collect();
                 memory.version = at_work.detector.model().provenance().trained_at;
                 Some(memory)
@@ -144,7 +144,7 @@ impl Sensor {
     }
 
     /// Goes on with what was remembered, if it can be. The distribution of scores is that of one model.
-    pub(crate) fn remember(&mut self, memory: Memory) -> bool {
+    pub(crate) fn remember(&mut self, memory: State) -> bool {
         let (drift, version) = (memory.drift.clone(), memory.version);
         let Some((kept, evidence)) = memory.recall() else { return false };
         match &mut self.scoring {
@@ -235,7 +235,7 @@ impl Sensor {
         match scored {
             Ok((verdict, anomalous, reasons)) => {
                 if let Some(main) = reasons.first() {
-                    self.reasons = Reasons { text: in_words(&reasons), main: main.feature().to_owned() };
+                    self.reasons = Reasons { text: format_reasons(&reasons), main: main.feature().to_owned() };
                 }
                 self.took = began.map(|began| began.elapsed());
                 let score = verdict.score;
@@ -276,7 +276,7 @@ impl Sensor {
                 Scoring::Off => None,
                 Scoring::Extracting(extractor) => Some(extractor.extract(&connection)),
                 Scoring::On(at_work) => {
-                    at_work.detector.pass_by(&connection);
+                    at_work.detector.observe(&connection);
                     Some(*at_work.detector.row())
                 }
             }
@@ -299,7 +299,7 @@ impl Sensor {
         if let (Some(last), Some(reservoir)) = (self.last.take(), reservoir) {
             let Connection { ts, duration, .. } = last.connection;
             let latest = latest.not_before(ts.saturating_add(duration.unwrap_or(0)));
-            match caught(|| learner::learn(reservoir, &last.connection, &last.row, last.flagged, latest)) {
+            match caught(|| reservoir.learn(&last.connection, &last.row, last.flagged, latest)) {
                 Ok(()) => self.statistics.learnt += 1,
                 Err(cause) => {
                     self.statistics.faults += 1;
@@ -330,7 +330,7 @@ impl Sensor {
 
     pub(crate) fn turn_drift(&mut self) -> Vec<u64> {
         match &mut self.scoring {
-            Scoring::On(at_work) => at_work.drift.turn().to_vec(),
+            Scoring::On(at_work) => at_work.drift.rotate().to_vec(),
             _ => Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use detector::{Connection, Model, Reason, Row, Verdict};
+use detector::{Connection, FeatureRow, Model, Reason, Verdict};
 
 use crate::human;
 use crate::score_text::millionths;
@@ -28,7 +28,7 @@ pub struct Entry {
     /// What is to be said of it.
     pub verdict: Verdict,
     /// The features, to tell the reasons from.
-    row: Row,
+    row: FeatureRow,
     connection: Connection<'static>,
     uid: Option<Box<[u8]>>,
     service: Option<Box<[u8]>>,
@@ -62,7 +62,7 @@ impl Highest {
     }
 
     /// Keeps the connection if its score is among the highest.
-    pub fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) {
+    pub fn offer(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &FeatureRow, verdict: &Verdict) {
         let rank = (verdict.passes(self.threshold), millionths(verdict.rank()), Reverse(self.seen));
         self.seen += 1;
         if self.heap.len() == self.capacity {
@@ -82,11 +82,11 @@ impl Highest {
 
 impl Entry {
     /// A connection outside any ranking.
-    pub fn alone(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) -> Self {
+    pub fn alone(connection: &Connection<'_>, uid: Option<&[u8]>, row: &FeatureRow, verdict: &Verdict) -> Self {
         Self::new(connection, uid, row, verdict, (verdict.anomalous, millionths(verdict.rank()), Reverse(0)))
     }
 
-    fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict, rank: Rank) -> Self {
+    fn new(connection: &Connection<'_>, uid: Option<&[u8]>, row: &FeatureRow, verdict: &Verdict, rank: Rank) -> Self {
         let kept = |text: &[u8]| human::cut(text).into();
         Self {
             rank,

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Error, Result, anyhow, bail, ensure};
-use detector::{Connection, Evidence, Extractor, Model, Row as Features, Verdict};
+use detector::{Connection, Cusum, Extractor, FeatureRow as Features, Model, Verdict};
 use indicatif::ProgressBar;
 use zeek_log::{Binding, Block, ColumnSpec, Format, Input, Layout, LineKind, Parsed, Reader, Row, RowCause, RowError};
 
@@ -88,7 +88,7 @@ impl Batch {
     }
 
     /// Adds the scored connections to the evidence, in order.
-    pub fn weigh(&mut self, model: &Model, evidence: &mut Evidence) {
+    pub fn weigh(&mut self, model: &Model, evidence: &mut Cusum) {
         let Self { connections, scores, verdicts, .. } = self;
         verdicts.clear();
         verdicts.extend(connections.iter().zip(scores).map(|(c, &mut score)| evidence.add(model, &c, score)));

@@ -19,8 +19,8 @@ pub fn observe(run: &Run<'_>, params: &detector::Params) -> Result<(Trainer, Sum
             let mut malicious = batch.malicious.iter();
             for connection in batch.connections.iter() {
                 match malicious.next() {
-                    Some(Some(true)) => trainer.pass_by(&connection),
-                    _ => trainer.observe(&connection),
+                    Some(Some(true)) => trainer.observe(&connection),
+                    _ => trainer.learn(&connection),
                 }
             }
         },

@@ -56,7 +56,7 @@ fn traffic(hosts: usize) -> Vec<Connection<'static>> {
 
 fn model(traffic: &[Connection<'_>]) -> Model {
     let mut trainer = Trainer::new(Params::default());
-    traffic.iter().for_each(|connection| trainer.observe(connection));
+    traffic.iter().for_each(|connection| trainer.learn(connection));
     trainer.fit().expect("a model")
 }
 

@@ -16,7 +16,7 @@
 //! // Learn: one pass, a bounded sample of the rows, then the fit.
 //! let mut trainer = Trainer::new(Params::default());
 //! for connection in traffic() {
-//!     trainer.observe(&connection);
+//!     trainer.learn(&connection);
 //! }
 //! let model = trainer.fit()?;
 //!
@@ -31,43 +31,34 @@
 
 #![forbid(unsafe_code)]
 
-mod baseline;
-mod calibration;
-mod connection;
+mod alert;
+mod conn;
 mod context;
-mod drift;
-mod evidence;
-mod features;
-mod file;
-pub mod learner;
-mod memory;
+mod detector;
 mod model;
-mod rarity;
-mod reasons;
+mod quantize;
 mod reservoir;
-mod sample;
-mod scale;
-pub mod schema;
-mod scorer;
-mod sealed;
-mod span;
-mod trainer;
-mod trust;
+mod state;
+mod storage;
 pub mod units;
+mod verdict;
 
-pub use baseline::RecordRange;
-pub use calibration::Calibration;
-pub use connection::{Address, ConnState, Connection, Endpoint, Proto};
-pub use drift::{BINS, Counts, Drift, SLICES};
-pub use evidence::{Evidence, Verdict};
-pub use features::{Extractor, Row};
-pub use file::{Fault, FileError, save_bytes, save_together};
-pub use memory::{Memory, MemoryRefusal};
+pub use alert::cusum::Cusum;
+pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
+pub use alert::reasons::{Reason, format_reasons};
+pub use conn::connection::{Address, ConnState, Connection, Endpoint, Proto};
+pub use conn::features::{Extractor, FeatureRow};
+pub use conn::schema;
+pub use detector::Detector;
+pub use model::calibration::Calibration;
+pub use model::feature_stats::RecordRange;
+pub use model::train::{Params, TrainError, Trainer, fit, recalibrate};
 pub use model::{Model, Provenance, Refusal};
-pub use reasons::{Reason, in_words};
+pub use reservoir::codec::SampleRefusal;
 pub use reservoir::{Group, Mismatch, Reservoir, Sampling, Snapshot};
-pub use sample::SampleRefusal;
-pub use scorer::Detector;
-pub use sealed::{Broken, checksum, remove_leftovers};
-pub use trainer::{Params, TrainError, Trainer, fit, recalibrate};
-pub use trust::{Distrust, Trust, signature_of};
+pub use state::{State, StateRefusal};
+pub use storage::atomic_file::{remove_leftovers, save_bytes, save_together};
+pub use storage::envelope::{Broken, checksum};
+pub use storage::error::{Fault, FileError};
+pub use storage::trust::{Distrust, Trust, signature_of};
+pub use verdict::Verdict;

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use detector::schema::N_FEATURES;
-use detector::{Broken, ConnState, Connection, Drift, Fault, Model, Params, Proto, Refusal, Trainer, Trust, in_words};
+use detector::{
+    Broken, ConnState, Connection, Drift, Fault, Model, Params, Proto, Refusal, Trainer, Trust, format_reasons,
+};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {
@@ -19,7 +21,7 @@ fn model(trees: usize) -> Model {
     let mut params = Params::default();
     params.forest.n_trees = trees;
     let mut trainer = Trainer::new(params);
-    traffic(3000).for_each(|c| trainer.observe(&c));
+    traffic(3000).for_each(|c| trainer.learn(&c));
     trainer.fit().unwrap()
 }
 
@@ -74,7 +76,7 @@ fn of_all_groups() -> Vec<u8> {
     let mut params = Params::default();
     (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 4);
     let mut trainer = Trainer::new(params);
-    traffic(60).for_each(|c| trainer.observe(&c));
+    traffic(60).for_each(|c| trainer.learn(&c));
     trainer.fit().unwrap().to_bytes().unwrap()
 }
 
@@ -103,7 +105,7 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
     assert!(drift.index().is_none_or(f64::is_finite));
-    let words = in_words(&model.reasons(&Connection::default(), &rows[3], Some(u32::MAX)));
+    let words = format_reasons(&model.reasons(&Connection::default(), &rows[3], Some(u32::MAX)));
     assert!(!words.chars().any(char::is_control), "{words:?}");
     true
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::{Address, ConnState, Connection, Detector, Evidence, Extractor, Model, Params, Proto, Trainer};
+use detector::{Address, ConnState, Connection, Cusum, Detector, Extractor, Model, Params, Proto, Trainer};
 
 const MINUTE: i64 = 60_000_000;
 
@@ -49,7 +49,7 @@ fn ordinary(i: i64) -> Connection<'static> {
 
 fn model() -> Model {
     let mut trainer = Trainer::new(Params::default());
-    (0..20_000).for_each(|i| trainer.observe(&ordinary(i)));
+    (0..20_000).for_each(|i| trainer.learn(&ordinary(i)));
     trainer.fit().unwrap()
 }
 
@@ -104,7 +104,7 @@ fn reasons_have_words_and_values() {
     let row = extractor.extract(&c);
     let reasons = model.reasons(&c, &row, None);
     assert!((2..=3).contains(&reasons.len()), "{reasons:?}");
-    let text = detector::in_words(&reasons);
+    let text = detector::format_reasons(&reasons);
     assert!(text.contains("4.1 GB out, usually under "), "{text}");
     assert!(text.contains("port 4444/tcp, seen 0 times in 20,000"), "{text}");
     assert!(!text.contains('\x1b'), "what the log holds is not repeated");
@@ -151,19 +151,19 @@ fn beat(i: i64) -> Connection<'static> {
 #[test]
 fn a_beacon_is_told_of_once_and_ordinary_traffic_is_not() {
     let mut detector = Detector::new(model());
-    let mut told = Vec::new();
+    let mut alerted = Vec::new();
     let mut beats = (0..).map(beat).peekable();
     for i in 0..20_000 {
         let c = ordinary(i);
         while let Some(beat) = beats.next_if(|beat| beat.ts <= c.ts) {
             let verdict = detector.score(&beat);
             assert!(verdict.sustained.is_none() || verdict.anomalous && verdict.rank() > verdict.score);
-            told.extend(verdict.sustained);
+            alerted.extend(verdict.sustained);
         }
         assert_eq!(detector.score(&c).sustained, None, "connection {i}");
     }
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!((5..60).contains(&told[0]), "after {told:?} connections");
+    assert_eq!(alerted.len(), 1, "{alerted:?}");
+    assert!((5..60).contains(&alerted[0]), "after {alerted:?} connections");
 }
 
 #[test]
@@ -172,18 +172,18 @@ fn alerts_that_add_up_are_rationed() {
     let mut params = Params::default();
     params.alerts_per_day = 2.0;
     let mut trainer = Trainer::new(params);
-    (0..20_000).for_each(|i| trainer.observe(&ordinary(i)));
+    (0..20_000).for_each(|i| trainer.learn(&ordinary(i)));
     let model = trainer.fit().unwrap();
-    let mut evidence = Evidence::new();
+    let mut evidence = Cusum::new();
     (0..4_000).for_each(|i| _ = evidence.add(&model, &ordinary(i), 0.3));
     let unusual = model.threshold() - 1e-6;
-    let mut told = 0;
+    let mut alerted = 0;
     for i in 0..100 {
         for service in 0..10 {
             let mut c = beat(0);
             (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
-            told += usize::from(evidence.add(&model, &c, unusual).sustained.is_some());
+            alerted += usize::from(evidence.add(&model, &c, unusual).sustained.is_some());
         }
     }
-    assert_eq!(told, 1);
+    assert_eq!(alerted, 1);
 }

@@ -39,7 +39,7 @@ fn model() -> Model {
     let mut trainer = Trainer::new(Params::default());
     for i in 0..400 {
         let view = ConnectionView { ts: 1_700_000_000.0 + f64::from(i), ..view(f64::from(i % 50) / 10.0, 80) };
-        trainer.observe(&connection(&view));
+        trainer.learn(&connection(&view));
     }
     trainer.fit().unwrap()
 }

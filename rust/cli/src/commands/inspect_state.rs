@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, ensure};
-use detector::{Memory, Model, Reservoir, Trust};
+use detector::{Model, Reservoir, State, Trust};
 use serde::Serialize;
 
 use crate::samples::is_sample;
@@ -109,7 +109,7 @@ fn node(path: &Path, files: &Files, trust: &Trust) -> Node {
         Reservoir::load(file, 0, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()
     });
     let memory = files.memory.as_deref().and_then(|file| {
-        let memory = Memory::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
+        let memory = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
         let version = Some(memory.version).filter(|&version| version > 0);
         if memory.recall().is_none() {
             problems.push(format!("{}: is damaged: it holds what no connection gives", file.display()));

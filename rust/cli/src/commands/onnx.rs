@@ -44,7 +44,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     args.budget.set(&mut params);
     let mut trainer = Trainer::new(params);
     let summary = Run::new(&source, threads, console).stages(
-        |batch| batch.connections.iter().for_each(|connection| trainer.observe(&connection)),
+        |batch| batch.connections.iter().for_each(|connection| trainer.learn(&connection)),
         idle,
         |_| Ok(()),
     )?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use detector::{Evidence, Extractor};
+use detector::{Cusum, Extractor};
 use jiff::Timestamp;
 use zeek_log::Sink;
 
@@ -20,7 +20,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
     let model = model_for(&args.model, &source, threads, console)?;
     let mut sink = Sink::create(&args.output)?;
-    let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
+    let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
     let mut survey = Survey::new(model.threshold());
     let summary = Run::new(&source, threads, console).stages(
         |batch| batch.extract(&mut extractor),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use detector::{Evidence, Extractor, Model, in_words};
+use detector::{Cusum, Extractor, Model, format_reasons};
 use zeek_log::{Appender, Layout, NewField, NewValue, Sink};
 
 use super::model_for;
@@ -22,7 +22,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let model = model_for(&args.model, &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
 
-    let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
+    let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
     let mut rewriting = Appending::default();
     let mut sink = Sink::create(args.output.path())?;
     let to_terminal = sink.is_terminal();
@@ -54,7 +54,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
             }
             batch.weigh(&model, &mut evidence);
             anomalous += batch.verdicts.iter().filter(|verdict| verdict.passes(threshold)).count() as u64;
-            // Evidence that adds up is rare, and known only now that the lines are written.
+            // Cusum that adds up is rare, and known only now that the lines are written.
             if batch.verdicts.iter().any(|verdict| verdict.sustained.is_some()) {
                 rewriting.write(batch, &model, threshold);
             }
@@ -109,7 +109,7 @@ impl Appending {
             let reasons = at.and_then(|at| {
                 let sustained = verdicts.get(at).and_then(|verdict| verdict.sustained);
                 let passes = scores[at] >= threshold || sustained.is_some();
-                passes.then(|| in_words(&model.reasons(&connections.get(at), &features[at], sustained)))
+                passes.then(|| format_reasons(&model.reasons(&connections.get(at), &features[at], sustained)))
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
             let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();

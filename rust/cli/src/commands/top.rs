@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use detector::{Evidence, Extractor, Model, Reason, in_words};
+use detector::{Cusum, Extractor, Model, Reason, format_reasons};
 use serde::Serialize;
 
 use super::model_for;
@@ -34,7 +34,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
     let model = model_for(&args.model, &source, threads, console)?;
     let threshold = args.threshold.threshold(&model);
-    let (mut extractor, mut evidence) = (Extractor::new(), Evidence::new());
+    let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
     let mut top = Highest::new(args.number, threshold);
     let mut anomalous = 0u64;
     let mut range = None;
@@ -212,7 +212,7 @@ impl<'a> Object<'a> {
         Self {
             anomaly_score: entry.verdict.score,
             anomalous: entry.verdict.passes(threshold),
-            anomaly_reasons: in_words(&reasons),
+            anomaly_reasons: format_reasons(&reasons),
             reason_features: reasons.iter().map(Reason::feature).collect(),
             ts: connection.ts as f64 / 1e6,
             uid: text(entry.uid()),

@@ -291,7 +291,7 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
     let connection = entry.connection();
     let details = [
         entry.uid().map(human::printable_bytes),
-        connection.conn_state.map(|state| state.in_words(connection.proto).into()),
+        connection.conn_state.map(|state| state.describe(connection.proto).into()),
         connection.history.map(human::printable_bytes),
     ];
     let details: Vec<_> = details.into_iter().flatten().collect();
@@ -321,7 +321,7 @@ fn row(entry: &Entry, model: &Model, sparks: &mut Sparks<'_>) -> Row {
 }
 
 fn reasons(model: &Model, entry: &Entry) -> String {
-    detector::in_words(&entry.reasons(model))
+    detector::format_reasons(&entry.reasons(model))
 }
 
 fn score_text(score: f64) -> String {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use detector::{Address, Connection, Proto, Row, Verdict};
+use detector::{Address, Connection, FeatureRow, Proto, Verdict};
 
 use crate::highest::{Entry, Highest};
 use crate::human;
@@ -240,7 +240,7 @@ impl Survey {
         }
     }
 
-    fn add_one(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &Row, verdict: &Verdict) {
+    fn add_one(&mut self, connection: &Connection<'_>, uid: Option<&[u8]>, row: &FeatureRow, verdict: &Verdict) {
         let score = verdict.score;
         let (ts, units, anomalous) = (connection.ts, millionths(score), verdict.passes(self.threshold));
         self.anomalous += u64::from(anomalous);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use detector::{Evidence, Extractor, Memory};
+use detector::{Cusum, Extractor, State};
 
 use crate::logs::{rows, tsv};
 use crate::run::Dir;
@@ -109,7 +109,7 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(json[2]["path"], "state/worker-\u{fffd}");
     fs::remove_dir_all(&odd).unwrap();
-    let mut memory = Memory::new(&Extractor::new(), &Evidence::new());
+    let mut memory = State::new(&Extractor::new(), &Cusum::new());
     memory.version = 1_700_000_000_000_000;
     fs::create_dir_all(dir.path("state/worker-2")).unwrap();
     memory.save(&dir.path("state/worker-2/memory")).unwrap();

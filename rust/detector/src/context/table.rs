@@ -30,16 +30,16 @@ struct Bucket<T> {
     /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
     keys: [u64; WAYS],
     last: [i64; WAYS],
-    standing: [Standing; WAYS],
+    recurrence: [Recurrence; WAYS],
     values: [T; WAYS],
 }
 
 /// Whether a key came back a [`PAUSE`] after it was new: 0 if so, and until then the minute when it was new, on a clock
 /// that goes round from 1 to 255. One byte, of half a million entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Standing(u8);
+struct Recurrence(u8);
 
-impl Standing {
+impl Recurrence {
     const ROUND: i64 = 255;
 
     fn new(now: i64) -> Self {
@@ -68,7 +68,7 @@ impl Standing {
 struct Slot<T> {
     key: u64,
     last: i64,
-    standing: Standing,
+    recurrence: Recurrence,
     value: T,
 }
 
@@ -92,7 +92,7 @@ impl<T: Copy + Default> Table<T> {
             Some(way) => bucket.revisit(way, now),
             None => {
                 let way = bucket.least(now);
-                bucket.set(way, Slot { key, last: now, standing: Standing::new(now), value: T::default() });
+                bucket.set(way, Slot { key, last: now, recurrence: Recurrence::new(now), value: T::default() });
                 Visit { since: None, value: &mut bucket.values[way] }
             }
         }
@@ -116,8 +116,8 @@ impl<T> Table<T> {
 impl<T: Copy> Bucket<T> {
     fn slots(&self) -> impl Iterator<Item = Slot<T>> {
         let slot = |way| {
-            let (key, last, standing) = (self.keys[way], self.last[way], self.standing[way]);
-            Slot { key, last, standing, value: self.values[way] }
+            let (key, last, recurrence) = (self.keys[way], self.last[way], self.recurrence[way]);
+            Slot { key, last, recurrence, value: self.values[way] }
         };
         (0..WAYS).map(slot)
     }
@@ -132,7 +132,7 @@ impl<T> Bucket<T> {
     fn least(&self, now: i64) -> usize {
         let worth = |&way: &usize| {
             let since = now.saturating_sub(self.last[way]);
-            let regular = self.standing[way].came_back() && (-STALE..STALE).contains(&since);
+            let regular = self.recurrence[way].came_back() && (-STALE..STALE).contains(&since);
             // From a time that has not come by far: no guide to how lately it was seen.
             let last = if since < -STALE { i64::MIN } else { self.last[way] };
             (self.keys[way] != 0, regular, last)
@@ -141,7 +141,7 @@ impl<T> Bucket<T> {
     }
 
     fn set(&mut self, way: usize, slot: Slot<T>) {
-        Slot { key: self.keys[way], last: self.last[way], standing: self.standing[way], value: self.values[way] } =
+        Slot { key: self.keys[way], last: self.last[way], recurrence: self.recurrence[way], value: self.values[way] } =
             slot;
     }
 
@@ -150,28 +150,28 @@ impl<T> Bucket<T> {
         let since = now.saturating_sub(*last).max(0);
         // Further back than a day, the clock was wrong before: the entry must not stand still until that time has come.
         *last = if last.saturating_sub(now) > STALE { now } else { (*last).max(now) };
-        self.standing[way] = self.standing[way].visited(*last, since);
+        self.recurrence[way] = self.recurrence[way].visited(*last, since);
         Visit { since: Some(since), value: &mut self.values[way] }
     }
 }
 
 /// The entries of a table, to be kept in a file: copying them takes no longer than there are many.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept<T>(Vec<Slot<T>>);
+pub(crate) struct Snapshot<T>(Vec<Slot<T>>);
 
 impl<T: Copy + Default> Table<T> {
     /// Its entries.
-    pub(crate) fn keep(&self) -> Kept<T> {
+    pub(crate) fn snapshot(&self) -> Snapshot<T> {
         let slots = || self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0);
         // As much memory as it takes, and not twice as much for having grown.
         let mut kept = Vec::with_capacity(slots().count());
         kept.extend(slots());
-        Kept(kept)
+        Snapshot(kept)
     }
 
     /// A table of `1 << bits` entries with those of another of that size; none if there are more to a bucket than it
     /// holds, or one of them is not `sound`.
-    pub(crate) fn from_kept(kept: Kept<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
+    pub(crate) fn from_snapshot(kept: Snapshot<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
         let mut table = Self::new(bits);
         for slot in kept.0 {
             let bucket = table.bucket(slot.key);
@@ -233,13 +233,13 @@ mod tests {
     fn what_is_kept_comes_back() {
         let mut table: Table<u32> = Table::new(10);
         (0..3000).for_each(|i| *table.visit(hash(i % 500), i as i64).value += 1);
-        let mut again = Table::from_kept(table.keep(), 10, |_| true).unwrap();
+        let mut again = Table::from_snapshot(table.snapshot(), 10, |_| true).unwrap();
         for i in 0..600 {
             let (a, b) = (table.visit(hash(i), 4000), again.visit(hash(i), 4000));
             assert_eq!((a.since, *a.value), (b.since, *b.value));
         }
-        assert!(Table::from_kept(table.keep(), 10, |&n| n < 2).is_none());
-        assert!(Table::from_kept(table.keep(), 3, |_| true).is_none(), "a smaller table has no room");
+        assert!(Table::from_snapshot(table.snapshot(), 10, |&n| n < 2).is_none());
+        assert!(Table::from_snapshot(table.snapshot(), 3, |_| true).is_none(), "a smaller table has no room");
     }
 
     #[test]

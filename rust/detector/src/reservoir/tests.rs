@@ -5,7 +5,7 @@ use crate::schema;
 
 const DAY: i64 = 86_400_000_000;
 
-fn row(i: usize) -> Row {
+fn row(i: usize) -> FeatureRow {
     [i as f32; schema::N_FEATURES]
 }
 

@@ -1,7 +1,7 @@
 //! Scored connections: those of a log by models given, and those of a split by models learnt for it.
 
 use anyhow::{Context, Result};
-use detector::{Address, Connection, Evidence, Extractor, Model, Params, Row, Trainer, Verdict};
+use detector::{Address, Connection, Cusum, Extractor, FeatureRow, Model, Params, Trainer, Verdict};
 
 use rayon::prelude::*;
 
@@ -21,7 +21,7 @@ pub struct Subject {
 
 impl Subject {
     /// What a notice of this connection would be about.
-    pub fn of(connection: &Connection<'_>, row: &Row, verdict: &Verdict, model: &Model) -> Self {
+    pub fn of(connection: &Connection<'_>, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
         let reasons = model.reasons(connection, row, verdict.sustained);
         Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
     }
@@ -45,7 +45,7 @@ pub struct Scored {
 }
 
 impl Scored {
-    fn new(connection: &Connection<'_>, kind: Kind, row: &Row, verdict: &Verdict, model: &Model) -> Self {
+    fn new(connection: &Connection<'_>, kind: Kind, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
         Self {
             score: millionths(verdict.score),
             rank: millionths(verdict.rank()),
@@ -95,7 +95,7 @@ impl Split<'_> {
     pub fn run(&self, params: &Params) -> Result<Vec<Scored>> {
         let mut trainer = Trainer::new(params.clone());
         for (connection, _, wanted) in self.learn.iter() {
-            if wanted { trainer.observe(&connection) } else { trainer.pass_by(&connection) }
+            if wanted { trainer.learn(&connection) } else { trainer.observe(&connection) }
         }
         let learnt = trainer.observed();
         let model = trainer.fit().with_context(|| format!("learning from {learnt} connections of the logs"))?;
@@ -107,7 +107,7 @@ impl Split<'_> {
                 wanted.push((connection, kind));
             }
         }
-        let mut evidence = Evidence::new();
+        let mut evidence = Cusum::new();
         let verdicts: Vec<Verdict> = wanted
             .iter()
             .zip(model.score_rows(&rows))
@@ -123,7 +123,7 @@ impl Split<'_> {
 /// The connections of a run, scored by each of the models.
 pub fn score_by(models: &[Model], run: &Run<'_>, kinds: &mut Kinds) -> Result<(Vec<Vec<Scored>>, Summary)> {
     let mut extractor = Extractor::new();
-    let mut evidence = vec![Evidence::new(); models.len()];
+    let mut evidence = vec![Cusum::new(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let summary = run.stages(
         |batch| batch.extract(&mut extractor),

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Row;
-use crate::schema::{Column, FEATURES, Kind, N_FEATURES};
+use crate::conn::features::FeatureRow;
+use crate::conn::schema::{Column, FEATURES, Kind, N_FEATURES};
 
 /// How a feature was distributed in training, as the forest sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Usual {
+pub(crate) struct Quantiles {
     pub(crate) lowest: f32,
     /// The value that one in a hundred falls short of.
     pub(crate) low: f32,
@@ -35,7 +35,7 @@ const RECORDS: [Record; 5] = [
     Record { column: Column::OrigBytes, weight: 0.5, from: 0.0 },
     Record { column: Column::RespBytes, weight: 0.5, from: 0.0 },
     Record { column: Column::ServiceBytes, weight: 0.5, from: 0.0 },
-    Record { column: Column::Beat, weight: 0.5, from: 0.0 },
+    Record { column: Column::Periodicity, weight: 0.5, from: 0.0 },
 ];
 /// What a record in an amount is measured against.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,13 +71,13 @@ const NARROWEST: f64 = 8.0;
 
 /// What was usual in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Baseline {
-    columns: Vec<Usual>,
+pub(crate) struct FeatureStats {
+    columns: Vec<Quantiles>,
 }
 
-impl Baseline {
+impl FeatureStats {
     /// From the rows of a training as the forest sees them; there is at least one.
-    pub(crate) fn new(rows: &[Row]) -> Self {
+    pub(crate) fn new(rows: &[FeatureRow]) -> Self {
         let mut values: Vec<f32> = Vec::with_capacity(rows.len());
         let columns = (0..N_FEATURES).map(|column| {
             values.clear();
@@ -85,26 +85,26 @@ impl Baseline {
             values.sort_unstable_by(f32::total_cmp);
             let at = |share: f64| values.get((share * (values.len() - 1) as f64).round() as usize).copied();
             let at = |share| at(share).unwrap_or_default();
-            Usual { lowest: at(0.0), low: at(0.01), median: at(0.5), high: at(0.99), highest: at(1.0) }
+            Quantiles { lowest: at(0.0), low: at(0.01), median: at(0.5), high: at(0.99), highest: at(1.0) }
         });
         Self { columns: columns.collect() }
     }
 
     /// Whether it speaks of every feature, in finite numbers that rise.
     pub(crate) fn is_sound(&self) -> bool {
-        let rising = |usual: &Usual| {
+        let rising = |usual: &Quantiles| {
             let values = [usual.lowest, usual.low, usual.median, usual.high, usual.highest];
             values.iter().all(|value| value.is_finite()) && values.is_sorted()
         };
         self.columns.len() == N_FEATURES && self.columns.iter().all(rising)
     }
 
-    pub(crate) fn of(&self, column: Column) -> Usual {
+    pub(crate) fn of(&self, column: Column) -> Quantiles {
         self.columns[column as usize]
     }
 
     /// A row with nothing unusual in it: the median of every amount, the commonest of every category.
-    pub(crate) fn typical(&self) -> Row {
+    pub(crate) fn typical(&self) -> FeatureRow {
         let mut row = [0.0; N_FEATURES];
         for (feature, (value, usual)) in FEATURES.iter().zip(row.iter_mut().zip(&self.columns)) {
             *value = match feature.kind {
@@ -122,7 +122,7 @@ impl Baseline {
     }
 
     fn range(&self, &Record { column, weight, from }: &Record) -> RecordRange {
-        let Usual { lowest, highest, .. } = self.of(column);
+        let Quantiles { lowest, highest, .. } = self.of(column);
         let width = (f64::from(highest) - f64::from(lowest.max(from))).max(NARROWEST);
         RecordRange { column: column as usize, weight, highest, width }
     }
@@ -135,7 +135,7 @@ impl Baseline {
     /// A score raised towards 1 by the records a row breaks: a cut drawn over the range stretched to the record parts
     /// the row from all that was seen with the probability that the stretch is of the whole. Scores of rows within the
     /// range of training stay as they are.
-    pub(crate) fn raise(&self, score: f64, row: &Row) -> f64 {
+    pub(crate) fn raise(&self, score: f64, row: &FeatureRow) -> f64 {
         let mut within = 1.0;
         for range in self.records() {
             within *= 1.0 - range.weight * range.beyond(row[range.column]);
@@ -148,15 +148,15 @@ impl Baseline {
 mod tests {
     use super::*;
 
-    fn baseline() -> Baseline {
-        Baseline::new(&(0..=1000).map(|i| [i as f32 / 100.0; N_FEATURES]).collect::<Vec<_>>())
+    fn stats() -> FeatureStats {
+        FeatureStats::new(&(0..=1000).map(|i| [i as f32 / 100.0; N_FEATURES]).collect::<Vec<_>>())
     }
 
     #[test]
     fn it_tells_what_is_usual() {
-        let usual = baseline().of(Column::Duration);
-        assert_eq!(usual, Usual { lowest: 0.0, low: 0.1, median: 5.0, high: 9.9, highest: 10.0 });
-        let typical = baseline().typical();
+        let usual = stats().of(Column::Duration);
+        assert_eq!(usual, Quantiles { lowest: 0.0, low: 0.1, median: 5.0, high: 9.9, highest: 10.0 });
+        let typical = stats().typical();
         assert_eq!((typical[Column::Duration as usize], typical[Column::Port as usize]), (5.0, 0.0));
     }
 
@@ -164,33 +164,33 @@ mod tests {
     fn only_records_raise_a_score() {
         let mut row = [10.0; N_FEATURES];
         row[Column::OrigPkts as usize] = 99.0;
-        assert_eq!(baseline().raise(0.4, &row), 0.4);
+        assert_eq!(stats().raise(0.4, &row), 0.4);
         row[Column::OrigBytes as usize] = 20.0;
-        assert_eq!(baseline().raise(0.4, &row), 0.4 + 0.6 * (0.5 * 0.5));
+        assert_eq!(stats().raise(0.4, &row), 0.4 + 0.6 * (0.5 * 0.5));
         row[Column::Duration as usize] = f32::MAX;
-        let raised = baseline().raise(0.4, &row);
+        let raised = stats().raise(0.4, &row);
         assert!((0.999..=1.0).contains(&raised), "{raised}");
     }
 
     #[test]
     fn a_record_is_measured_against_the_range_of_training() {
-        let baseline = Baseline::new(&[[10.0; N_FEATURES], [20.0; N_FEATURES]]);
-        let beyond = |value| baseline.beyond(Column::Port, value);
+        let stats = FeatureStats::new(&[[10.0; N_FEATURES], [20.0; N_FEATURES]]);
+        let beyond = |value| stats.beyond(Column::Port, value);
         assert_eq!((beyond(20.0), beyond(30.0), beyond(f32::INFINITY)), (0.0, 0.5, 1.0));
     }
 
     #[test]
     fn only_finite_numbers_that_rise_for_every_feature_are_sound() {
-        assert!(baseline().is_sound());
-        let changed = |change: fn(&mut Vec<Usual>)| {
-            let mut baseline = baseline();
-            change(&mut baseline.columns);
-            baseline.is_sound()
+        assert!(stats().is_sound());
+        let changed = |change: fn(&mut Vec<Quantiles>)| {
+            let mut stats = stats();
+            change(&mut stats.columns);
+            stats.is_sound()
         };
         assert!(!changed(|columns| columns[3].highest = f32::INFINITY));
         assert!(!changed(|columns| columns[3].lowest = f32::NAN));
         assert!(!changed(|columns| columns[N_FEATURES - 1].median = 10.5));
         assert!(!changed(|columns| _ = columns.pop()));
-        assert!(!changed(|columns| columns.push(Usual::default())));
+        assert!(!changed(|columns| columns.push(Quantiles::default())));
     }
 }

@@ -11,23 +11,28 @@ use bincode::error::EncodeError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::context::{self, Context};
-use crate::file::Fault;
-use crate::sealed::{Broken, Seal};
-use crate::{Counts, Evidence, Extractor, FileError, Trust, evidence, schema};
+use crate::alert::cusum::{self, Cusum};
+use crate::alert::drift::BinCounts;
+use crate::conn::context::{self, Context};
+use crate::conn::features::Extractor;
+use crate::conn::schema;
+use crate::storage::envelope::{Broken, Envelope};
+use crate::storage::error::Fault;
+use crate::storage::error::FileError;
+use crate::storage::trust::Trust;
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Seal = Seal { magic: b"ZIFMEMOR", version: 2, max_payload: MAX_PAYLOAD };
+const SEAL: Envelope = Envelope { magic: b"ZIFMEMOR", version: 2, max_payload: MAX_PAYLOAD };
 
 /// What is remembered of hosts, of evidence against services, and of the latest scores: a copy, which another thread can
 /// write while the detector goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Memory {
-    context: context::Kept,
-    evidence: evidence::Kept,
+pub struct State {
+    context: context::Snapshot,
+    evidence: cusum::Snapshot,
     /// How live scores were distributed: the window of [`Drift`](crate::Drift).
-    pub drift: Vec<Counts>,
+    pub drift: Vec<BinCounts>,
     /// The version of the model that gave those scores.
     pub version: i64,
 }
@@ -35,7 +40,7 @@ pub struct Memory {
 /// Why a file's contents are not remembered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum MemoryRefusal {
+pub enum StateRefusal {
     /// Damaged, or something else.
     #[error(transparent)]
     Broken(#[from] Broken),
@@ -47,24 +52,24 @@ pub enum MemoryRefusal {
     OtherSchema,
 }
 
-impl Memory {
+impl State {
     /// Of hosts and services; no score yet.
-    pub fn new(extractor: &Extractor, evidence: &Evidence) -> Self {
-        let (context, evidence) = (extractor.context().keep(), evidence.keep());
+    pub fn new(extractor: &Extractor, evidence: &Cusum) -> Self {
+        let (context, evidence) = (extractor.context().snapshot(), evidence.snapshot());
         Self { context, evidence, drift: Vec::new(), version: 0 }
     }
 
     /// What an extractor and the evidence go on from; none if it is not such as connections give.
-    pub fn recall(self) -> Option<(Extractor, Evidence)> {
-        let extractor = Extractor::with_context(Context::from_kept(self.context)?);
-        Some((extractor, Evidence::from_kept(self.evidence)?))
+    pub fn recall(self) -> Option<(Extractor, Cusum)> {
+        let extractor = Extractor::with_context(Context::from_snapshot(self.context)?);
+        Some((extractor, Cusum::from_snapshot(self.evidence)?))
     }
 
     /// Writes its file: the old one or the new one is there at any time, never a part.
     ///
     /// # Errors
     /// [`Fault::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), FileError<MemoryRefusal>> {
+    pub fn save(&self, path: &Path) -> Result<(), FileError<StateRefusal>> {
         // Many megabytes, which are not held a second time.
         let saved = SEAL.write(path, |payload| {
             let config = bincode::config::standard();
@@ -81,20 +86,20 @@ impl Memory {
     /// What the bytes of a file say; [`Memory::recall`] checks whether it can be.
     ///
     /// # Errors
-    /// The [`MemoryRefusal`] that says what is wrong.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MemoryRefusal> {
+    /// The [`StateRefusal`] that says what is wrong.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateRefusal> {
         let payload = SEAL.open(bytes)?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
-        let invalid = |cause: bincode::error::DecodeError| MemoryRefusal::Invalid(cause.to_string());
+        let invalid = |cause: bincode::error::DecodeError| StateRefusal::Invalid(cause.to_string());
         // The fingerprint stands alone, so that what is of other features is told from what is damaged.
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(invalid)?;
         if fingerprint != schema::fingerprint() {
-            return Err(MemoryRefusal::OtherSchema);
+            return Err(StateRefusal::OtherSchema);
         }
         let payload = payload.get(head..).unwrap_or_default();
         let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
         if read != payload.len() {
-            return Err(MemoryRefusal::Invalid("bytes are left over behind what is remembered".into()));
+            return Err(StateRefusal::Invalid("bytes are left over behind what is remembered".into()));
         }
         Ok(memory)
     }
@@ -103,7 +108,7 @@ impl Memory {
     ///
     /// # Errors
     /// Why nothing is remembered, naming the file.
-    pub fn load(path: &Path, trust: &Trust) -> Result<Self, FileError<MemoryRefusal>> {
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, FileError<StateRefusal>> {
         let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
         Self::from_bytes(&bytes).map_err(|cause| Fault::Refused(cause).of(path))
     }
@@ -116,7 +121,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Connection, sealed};
+    use crate::Connection;
+    use crate::storage::atomic_file;
 
     fn connection(i: i64) -> Connection<'static> {
         let mut c = Connection { ts: i * 1_000_000, ..Connection::default() };
@@ -132,8 +138,8 @@ mod tests {
         extractor
     }
 
-    fn memory() -> Memory {
-        Memory { drift: vec![[3; _], [5; _]], version: 9, ..Memory::new(&extractor(), &Evidence::new()) }
+    fn memory() -> State {
+        State { drift: vec![[3; _], [5; _]], version: 9, ..State::new(&extractor(), &Cusum::new()) }
     }
 
     /// The file of it.
@@ -153,7 +159,7 @@ mod tests {
         let path = directory.path().join("memory");
         let memory = memory();
         memory.save(&path).unwrap();
-        let again = Memory::load(&path, &Trust::default()).unwrap();
+        let again = State::load(&path, &Trust::default()).unwrap();
         assert_eq!((&again.drift, again.version), (&memory.drift, 9));
         let (mut same, mut anew) = (extractor(), Extractor::new());
         let (mut again, _) = again.recall().unwrap();
@@ -169,8 +175,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory");
         let refusal = |bytes: &[u8]| {
-            sealed::write(&path, bytes).unwrap();
-            let text = Memory::load(&path, &Trust::default()).unwrap_err().to_string();
+            atomic_file::write(&path, bytes).unwrap();
+            let text = State::load(&path, &Trust::default()).unwrap_err().to_string();
             text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
         };
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
@@ -194,9 +200,9 @@ mod tests {
             payload[at % n] ^= change;
             // Behind a checksum that holds.
             for payload in [&bytes, &payload] {
-                sealed::write(&path, &SEAL.close(payload)).unwrap();
-                let loaded = Memory::load(&path, &Trust::default());
-                if let Some((mut extractor, _)) = loaded.ok().and_then(Memory::recall) {
+                atomic_file::write(&path, &SEAL.close(payload)).unwrap();
+                let loaded = State::load(&path, &Trust::default());
+                if let Some((mut extractor, _)) = loaded.ok().and_then(State::recall) {
                     let row = extractor.extract(&connection(1));
                     prop_assert!(row.iter().all(|value| value.is_finite()));
                 }

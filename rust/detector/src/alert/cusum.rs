@@ -1,4 +1,4 @@
-//! Evidence: many connections to one service, each a little unusual, tell as much as one that is very unusual. A beacon,
+//! Cusum: many connections to one service, each a little unusual, tell as much as one that is very unusual. A beacon,
 //! a tunnel, a patient guesser of passwords is found by their number.
 //!
 //! For every originator, responder, protocol and port the surprise of its connections (-ln of the share of training
@@ -11,8 +11,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Keys, Table, table};
-use crate::{Connection, Model};
+use crate::conn::connection::Connection;
+use crate::conn::context::Keys;
+use crate::context::table::{self, Table};
+use crate::model::Model;
+use crate::verdict::Verdict;
 
 /// What a connection may surprise by without adding to the sum, beyond what connections do on average. Of traffic like
 /// that of training the average is 1; where it is more, the model does not know this network well (any more), and what
@@ -25,8 +28,6 @@ const EXPECTED: f32 = 64.0;
 /// The sum at which a service is told of. Were connections independent, one in some hundred million would take a sum of
 /// usual ones here.
 const LIMIT: f32 = 25.0;
-/// How far towards 1 such a connection ranks among alerts.
-const WEIGHT: f64 = 0.5;
 /// Sums fade to 1/e in a day, in microseconds.
 const DAY: f64 = 86_400e6;
 /// The ration: this share of the alert budget, and not more than so many a day.
@@ -42,39 +43,15 @@ pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
     (alerts_per_day * SHARE).min(MOST_A_DAY)
 }
 
-/// What a detector says of one connection.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
-    /// Between 0 and 1, in whole millionths: about 0.5 for a connection like most, higher the more unusual.
-    pub score: f64,
-    /// Whether it is worth an alert: its score is not below the model's threshold, or it is `sustained`.
-    pub anomalous: bool,
-    /// Where the evidence against this service has added up: over how many connections.
-    pub sustained: Option<u32>,
-}
-
-impl Verdict {
-    /// Whether it is worth an alert under another threshold than the model's own.
-    pub fn passes(&self, threshold: f64) -> bool {
-        self.score >= threshold || self.sustained.is_some()
-    }
-
-    /// Where it ranks among alerts, between 0 and 1: by its score, or halfway from there to 1 where it stands for many
-    /// connections.
-    pub fn rank(&self) -> f64 {
-        self.sustained.map_or(self.score, |_| self.score + (1.0 - self.score) * WEIGHT)
-    }
-}
-
 /// The sums, in bounded memory: about 5 megabytes.
 #[derive(Clone, Debug)]
-pub struct Evidence {
+pub struct Cusum {
     services: Table<Sum>,
     /// The average surprise, and of how many connections, up to [`AVERAGED`].
     average: f32,
     averaged: f32,
     /// What is left of the ration, and the latest time it was given out for.
-    ration: f64,
+    tokens: f64,
     until: Option<i64>,
 }
 
@@ -82,26 +59,26 @@ pub struct Evidence {
 struct Sum {
     sum: f32,
     connections: u32,
-    told: bool,
+    alerted: bool,
 }
 
-/// Evidence in a file.
+/// Cusum in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
-    services: table::Kept<Sum>,
+pub(crate) struct Snapshot {
+    services: table::Snapshot<Sum>,
     pub(crate) average: f32,
     averaged: f32,
-    ration: f64,
+    tokens: f64,
     until: Option<i64>,
 }
 
-impl Default for Evidence {
+impl Default for Cusum {
     fn default() -> Self {
-        Self { services: Table::new(SERVICES), average: 1.0, averaged: 0.0, ration: 0.0, until: None }
+        Self { services: Table::new(SERVICES), average: 1.0, averaged: 0.0, tokens: 0.0, until: None }
     }
 }
 
-impl Evidence {
+impl Cusum {
     /// No evidence against anything yet.
     pub fn new() -> Self {
         Self::default()
@@ -119,7 +96,7 @@ impl Evidence {
             return own;
         }
         self.hand_out(per_day, ts);
-        let surplus = self.surplus(model.surprise(score));
+        let surplus = self.surplus(model.surprisal(score));
         let visit = match surplus > 0.0 {
             true => Some(self.services.visit(keys.service, ts)),
             false => self.services.revisit(keys.service, ts),
@@ -132,36 +109,36 @@ impl Evidence {
         if sum.sum <= 0.0 {
             *sum = Sum::default();
         }
-        let tells = sum.sum >= LIMIT && !sum.told && !own.anomalous && self.ration >= 1.0;
+        let tells = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0;
         if !tells {
             return own;
         }
-        sum.told = true;
-        self.ration -= 1.0;
+        sum.alerted = true;
+        self.tokens -= 1.0;
         Verdict { score, anomalous: true, sustained: Some(sum.connections) }
     }
 
     /// What a file is to keep of it.
-    pub(crate) fn keep(&self) -> Kept {
-        let Self { average, averaged, ration, until, .. } = *self;
-        Kept { services: self.services.keep(), average, averaged, ration, until }
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let Self { average, averaged, tokens, until, .. } = *self;
+        Snapshot { services: self.services.snapshot(), average, averaged, tokens, until }
     }
 
     /// The evidence that was kept; none if it is not such as connections give.
-    pub(crate) fn from_kept(kept: Kept) -> Option<Self> {
-        let Kept { services, average, averaged, ration, until } = kept;
-        let services = Table::from_kept(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
+    pub(crate) fn from_snapshot(kept: Snapshot) -> Option<Self> {
+        let Snapshot { services, average, averaged, tokens, until } = kept;
+        let services = Table::from_snapshot(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
         let sound = (0.0..=f32::MAX).contains(&average)
             && (0.0..=AVERAGED).contains(&averaged)
-            && (0.0..=MOST_A_DAY).contains(&ration);
-        sound.then_some(Self { services, average, averaged, ration, until })
+            && (0.0..=MOST_A_DAY).contains(&tokens);
+        sound.then_some(Self { services, average, averaged, tokens, until })
     }
 
     /// How much more than allowed a connection surprises.
-    fn surplus(&mut self, surprise: f32) -> f32 {
+    fn surplus(&mut self, surprisal: f32) -> f32 {
         self.averaged = (self.averaged + 1.0).min(AVERAGED);
-        self.average += (surprise - self.average) / (self.averaged + EXPECTED);
-        surprise - self.average.max(1.0) - ALLOWANCE
+        self.average += (surprisal - self.average) / (self.averaged + EXPECTED);
+        surprisal - self.average.max(1.0) - ALLOWANCE
     }
 
     /// The ration grows with the time of the connections, not of a clock, and only so far: what a quiet month saved is not
@@ -169,7 +146,7 @@ impl Evidence {
     fn hand_out(&mut self, per_day: f64, now: i64) {
         let most = (per_day * SAVED).clamp(1.0, MOST_A_DAY);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
-        self.ration = passed.map_or(most, |days| (self.ration + days * per_day).min(most));
+        self.tokens = passed.map_or(most, |days| (self.tokens + days * per_day).min(most));
         // Further back than a day, the clock was wrong before.
         let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY;
         self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
@@ -190,7 +167,7 @@ mod tests {
         let mut trainer = Trainer::new(params);
         for i in 0..2000 {
             let duration = Some(i * 7919 % 90_001);
-            trainer.observe(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
+            trainer.learn(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
         }
         trainer.fit().unwrap()
     }
@@ -199,7 +176,7 @@ mod tests {
         Keys { orig: 1, resp: 2, service }
     }
 
-    fn sum(evidence: &Evidence, service: u64) -> Sum {
+    fn sum(evidence: &Cusum, service: u64) -> Sum {
         // A visit leaves its time.
         evidence.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
     }
@@ -221,14 +198,14 @@ mod tests {
 
     #[test]
     fn what_surprises_on_average_adds_nothing() {
-        let mut evidence = Evidence::new();
+        let mut evidence = Cusum::new();
         assert_eq!(evidence.surplus(66.0), 66.0 - 2.0 - ALLOWANCE);
         assert_eq!((evidence.average, evidence.averaged), (2.0, 1.0));
         assert_eq!(evidence.surplus(2.0), -ALLOWANCE);
         // An average below that of training counts as that.
-        let mut evidence = Evidence::new();
+        let mut evidence = Cusum::new();
         assert_eq!(evidence.surplus(0.0), -1.0 - ALLOWANCE);
-        let mut evidence = Evidence { averaged: AVERAGED, ..Evidence::new() };
+        let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::new() };
         assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
         assert_eq!(evidence.averaged, AVERAGED);
     }
@@ -236,17 +213,17 @@ mod tests {
     #[test]
     fn the_ration_grows_with_the_time_of_connections_to_some_days_of_it() {
         for (per_day, most) in [(0.1, 1.0), (2.0, 5.0), (9.0, 10.0)] {
-            let mut evidence = Evidence::new();
+            let mut evidence = Cusum::new();
             evidence.hand_out(per_day, 0);
-            assert_eq!(evidence.ration, most);
-            evidence.ration = 0.0;
+            assert_eq!(evidence.tokens, most);
+            evidence.tokens = 0.0;
             evidence.hand_out(per_day, 1000 * DAY);
-            assert_eq!(evidence.ration, most);
+            assert_eq!(evidence.tokens, most);
         }
-        let mut evidence = Evidence { until: Some(0), ..Evidence::new() };
-        let mut after = |now, ration, until| {
+        let mut evidence = Cusum { until: Some(0), ..Cusum::new() };
+        let mut after = |now, tokens, until| {
             evidence.hand_out(2.0, now);
-            assert_eq!((evidence.ration, evidence.until), (ration, Some(until)));
+            assert_eq!((evidence.tokens, evidence.until), (tokens, Some(until)));
         };
         after(DAY, 2.0, DAY);
         after(DAY + DAY / 2, 3.0, DAY + DAY / 2);
@@ -260,93 +237,93 @@ mod tests {
     fn what_is_a_little_unusual_adds_up_and_is_told_of_once() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
-        let surprise = model.surprise(unusual);
-        assert!(surprise > 4.0, "{surprise}");
-        let (mut evidence, mut twin) = (Evidence::new(), Evidence::new());
+        let surprisal = model.surprisal(unusual);
+        assert!(surprisal > 4.0, "{surprisal}");
+        let (mut evidence, mut twin) = (Cusum::new(), Cusum::new());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
             let before = evidence.add_by(&model, 0, &keys(7), unusual);
-            expected += twin.surplus(surprise);
+            expected += twin.surplus(surprisal);
             connections += 1;
             assert_eq!(sum(&evidence, 7).sum, expected);
             let sustained = (expected >= LIMIT).then_some(connections);
             assert_eq!(before, Verdict { score: unusual, anomalous: sustained.is_some(), sustained });
         }
         assert!(connections > 4, "{connections}");
-        assert_eq!(evidence.ration, 4.0);
+        assert_eq!(evidence.tokens, 4.0);
         let own = Verdict { score: unusual, anomalous: false, sustained: None };
         assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual), own);
-        assert_eq!(evidence.ration, 4.0);
+        assert_eq!(evidence.tokens, 4.0);
     }
 
     #[test]
     fn sums_fade_in_a_day_and_fall_with_what_is_usual() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
-        let mut evidence = Evidence::new();
+        let mut evidence = Cusum::new();
         evidence.add_by(&model, DAY, &keys(7), unusual);
         evidence.add_by(&model, DAY, &keys(7), unusual);
         let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
         evidence.add_by(&model, 2 * DAY, &keys(7), unusual);
-        let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprise(unusual));
+        let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual));
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 3));
         // What is usual takes from a sum that there is, makes none, and ends it at nothing.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
         evidence.add_by(&model, 2 * DAY, &keys(7), 0.0);
-        assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprise(0.0)));
+        assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0)));
         evidence.add_by(&model, 2 * DAY, &keys(8), 0.0);
         assert!(evidence.services.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
             evidence.add_by(&model, 2 * DAY, &keys(7), 0.0);
         }
-        let Sum { sum, connections, told } = sum(&evidence, 7);
-        assert_eq!((sum, connections, told), (0.0, 0, false));
+        let Sum { sum, connections, alerted } = sum(&evidence, 7);
+        assert_eq!((sum, connections, alerted), (0.0, 0, false));
     }
 
     #[test]
     fn what_is_anomalous_itself_or_over_the_ration_waits() {
         let model = model(20.0);
         let (unusual, anomalous) = (model.threshold() - 1e-6, model.threshold());
-        let mut evidence = Evidence::new();
+        let mut evidence = Cusum::new();
         for _ in 0..100 {
             let own = Verdict { score: anomalous, anomalous: true, sustained: None };
             assert_eq!(evidence.add_by(&model, 0, &keys(7), anomalous), own);
         }
-        assert!(!sum(&evidence, 7).told && sum(&evidence, 7).sum > LIMIT);
-        evidence.ration = 0.99;
+        assert!(!sum(&evidence, 7).alerted && sum(&evidence, 7).sum > LIMIT);
+        evidence.tokens = 0.99;
         assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual).sustained, None);
-        evidence.ration = 1.0;
+        evidence.tokens = 1.0;
         assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual).sustained, Some(102));
-        assert_eq!(evidence.ration, 0.0);
+        assert_eq!(evidence.tokens, 0.0);
     }
 
     #[test]
     fn with_no_alerts_a_day_nothing_adds_up() {
-        let mut evidence = Evidence::new();
+        let mut evidence = Cusum::new();
         evidence.add_by(&model(0.0), DAY, &keys(7), 0.9);
         assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
     }
 
     #[test]
     fn what_is_kept_is_evidence_again_if_it_is_sound() {
-        let mut evidence = Evidence { average: 1.5, averaged: 9.0, ration: 3.0, until: Some(5), ..Evidence::new() };
+        let mut evidence = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::new() };
         evidence.services.visit(7, 5).value.sum = 12.0;
-        let again = Evidence::from_kept(evidence.keep()).unwrap();
-        assert_eq!((again.average, again.averaged, again.ration, again.until), (1.5, 9.0, 3.0, Some(5)));
+        let again = Cusum::from_snapshot(evidence.snapshot()).unwrap();
+        assert_eq!((again.average, again.averaged, again.tokens, again.until), (1.5, 9.0, 3.0, Some(5)));
         assert_eq!(sum(&again, 7).sum, 12.0);
-        let damaged = |damage: fn(&mut Evidence)| {
+        let damaged = |damage: fn(&mut Cusum)| {
             let mut evidence = evidence.clone();
             damage(&mut evidence);
-            Evidence::from_kept(evidence.keep()).is_none()
+            Cusum::from_snapshot(evidence.snapshot()).is_none()
         };
         assert!(damaged(|it| it.average = f32::NAN));
         assert!(damaged(|it| it.average = -1.0));
         // One that would be divided by zero for, and one that is out of reach.
         assert!(damaged(|it| it.averaged = -1.0 - EXPECTED) && damaged(|it| it.averaged = AVERAGED + 1.0));
         assert!(damaged(|it| it.averaged = f32::INFINITY));
-        assert!(damaged(|it| it.ration = f64::NAN) && damaged(|it| it.ration = -0.5));
-        assert!(damaged(|it| it.ration = MOST_A_DAY + 0.5) && !damaged(|it| it.ration = MOST_A_DAY));
+        assert!(damaged(|it| it.tokens = f64::NAN) && damaged(|it| it.tokens = -0.5));
+        assert!(damaged(|it| it.tokens = MOST_A_DAY + 0.5) && !damaged(|it| it.tokens = MOST_A_DAY));
         assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGED, 0.0)));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = f32::NAN));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = -1.0));

@@ -1,8 +1,13 @@
 //! The model and its file.
 //!
-//! A file is a [sealed](crate::sealed) payload in bincode (standard configuration, via serde), with the magic `ZIFOREST`.
+//! A file is a [sealed](crate::storage::envelope) payload in bincode (standard configuration, via serde), with the magic `ZIFOREST`.
 //!
 //! bincode stays behind this file: nothing else depends on how the payload is written.
+
+pub(crate) mod calibration;
+pub(crate) mod category_counts;
+pub(crate) mod feature_stats;
+pub(crate) mod train;
 
 use std::io;
 use std::path::Path;
@@ -12,17 +17,22 @@ use iforest::{Forest, Rows};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::baseline::{Baseline, RecordRange};
-use crate::calibration::{SCORE_UNITS, Surprise};
-use crate::file::Fault;
-use crate::rarity::Rarity;
-use crate::scale::nearest;
-use crate::sealed::{self, Broken, Seal};
-use crate::{Calibration, FileError, Row, Trust, evidence, schema};
+use crate::alert::cusum;
+use crate::conn::features::FeatureRow;
+use crate::conn::schema;
+use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
+use crate::model::category_counts::CategoryCounts;
+use crate::model::feature_stats::{FeatureStats, RecordRange};
+use crate::quantize::nearest;
+use crate::storage::atomic_file;
+use crate::storage::envelope::{self, Broken, Envelope};
+use crate::storage::error::Fault;
+use crate::storage::error::FileError;
+use crate::storage::trust::Trust;
 
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Seal = Seal { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
+const SEAL: Envelope = Envelope { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
 /// What a payload may come to with each number at its full size, as bincode counts it. A cut and a leaf, which take 8 bytes
 /// of a payload at least, come to 18.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
@@ -37,15 +47,15 @@ const LATEST: i64 = 1 << 53;
 pub struct Model {
     schema_version: u32,
     schema_fingerprint: u64,
-    rarity: Rarity,
-    baseline: Baseline,
+    categories: CategoryCounts,
+    stats: FeatureStats,
     forest: Forest,
     calibration: Calibration,
     provenance: Provenance,
     threshold: f64,
     /// What a score surprises by, made anew whenever a model is loaded.
     #[serde(skip)]
-    surprise: Surprise,
+    surprisal: Surprisal,
 }
 
 /// Where a model comes from.
@@ -107,24 +117,24 @@ pub enum Refusal {
 
 impl Model {
     pub(crate) fn new(
-        rarity: Rarity,
-        baseline: Baseline,
+        categories: CategoryCounts,
+        stats: FeatureStats,
         forest: Forest,
         calibration: Calibration,
         provenance: Provenance,
         contamination: Option<f64>,
     ) -> Self {
-        let surprise = Surprise::new(&calibration);
+        let surprisal = Surprisal::new(&calibration);
         let mut model = Self {
             schema_version: schema::VERSION,
             schema_fingerprint: schema::fingerprint(),
-            rarity,
-            baseline,
+            categories,
+            stats,
             forest,
             calibration,
             provenance,
             threshold: 0.0,
-            surprise,
+            surprisal,
         };
         model.threshold = match contamination {
             Some(share) => model.threshold_for_share(share),
@@ -135,31 +145,31 @@ impl Model {
 
     /// The same trees under another calibration.
     pub(crate) fn with_calibration(&self, calibration: Calibration, provenance: Provenance) -> Self {
-        let (rarity, baseline, forest) = (self.rarity.clone(), self.baseline.clone(), self.forest.clone());
-        Self::new(rarity, baseline, forest, calibration, provenance, None)
+        let (categories, stats, forest) = (self.categories.clone(), self.stats.clone(), self.forest.clone());
+        Self::new(categories, stats, forest, calibration, provenance, None)
     }
 
     /// The score of a row, between 0 and 1, in whole millionths: the forest's, raised by the records the row breaks.
-    pub fn score(&self, row: &Row) -> f64 {
+    pub fn score(&self, row: &FeatureRow) -> f64 {
         let row = self.encode(row);
         self.in_millionths(self.raise(self.forest.score(&row), &row))
     }
 
     /// The forest's score of an encoded row, raised by the records it breaks; a forest grown elsewhere has the last
     /// word.
-    pub(crate) fn raise(&self, score: f64, encoded: &Row) -> f64 {
-        if self.forest.is_imported() { score } else { self.baseline.raise(score, encoded) }
+    pub(crate) fn raise(&self, score: f64, encoded: &FeatureRow) -> f64 {
+        if self.forest.is_imported() { score } else { self.stats.raise(score, encoded) }
     }
 
     /// The amounts in which a record raises the forest's score, each by its weight times how far the value lies beyond the
     /// range, as the share of the stretch in the range stretched to it; none where the forest has the last word.
     pub fn records(&self) -> Vec<RecordRange> {
-        if self.forest.is_imported() { Vec::new() } else { self.baseline.records().collect() }
+        if self.forest.is_imported() { Vec::new() } else { self.stats.records().collect() }
     }
 
     /// The scores of many rows, in order, faster than one at a time.
-    pub fn score_rows(&self, rows: &[Row]) -> Vec<f64> {
-        let encoded: Vec<Row> = rows.iter().map(|row| self.encode(row)).collect();
+    pub fn score_rows(&self, rows: &[FeatureRow]) -> Vec<f64> {
+        let encoded: Vec<FeatureRow> = rows.iter().map(|row| self.encode(row)).collect();
         let mut scores = Vec::with_capacity(rows.len());
         if let Ok(rows) = Rows::new(encoded.as_flattened(), schema::N_FEATURES) {
             self.forest.score_rows(rows, &mut scores);
@@ -176,9 +186,9 @@ impl Model {
     }
 
     /// The row as the forest sees it: categories by how rare they were in training.
-    pub fn encode(&self, row: &Row) -> Row {
+    pub fn encode(&self, row: &FeatureRow) -> FeatureRow {
         let mut row = *row;
-        self.rarity.encode(&mut row);
+        self.categories.encode(&mut row);
         row
     }
 
@@ -192,7 +202,7 @@ impl Model {
     pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
         let single = match self.forest.is_imported() {
             true => alerts_per_day,
-            false => alerts_per_day - evidence::sustained_per_day(alerts_per_day),
+            false => alerts_per_day - cusum::sustained_per_day(alerts_per_day),
         };
         self.calibration.threshold(self.provenance.share_of_alerts(single))
     }
@@ -204,16 +214,16 @@ impl Model {
 
     /// How many alerts a day are set aside for evidence that adds up.
     pub(crate) fn sustained_per_day(&self) -> f64 {
-        if self.forest.is_imported() { 0.0 } else { evidence::sustained_per_day(self.provenance.alerts_per_day) }
+        if self.forest.is_imported() { 0.0 } else { cusum::sustained_per_day(self.provenance.alerts_per_day) }
     }
 
     /// How surprising a score is: -ln of the share of training that scored as high.
-    pub(crate) fn surprise(&self, score: f64) -> f32 {
-        self.surprise.of(score)
+    pub(crate) fn surprisal(&self, score: f64) -> f32 {
+        self.surprisal.of(score)
     }
 
-    pub(crate) fn baseline(&self) -> &Baseline {
-        &self.baseline
+    pub(crate) fn stats(&self) -> &FeatureStats {
+        &self.stats
     }
 
     /// The trees.
@@ -222,8 +232,8 @@ impl Model {
     }
 
     /// How often each category occurred in training.
-    pub(crate) fn rarity(&self) -> &Rarity {
-        &self.rarity
+    pub(crate) fn categories(&self) -> &CategoryCounts {
+        &self.categories
     }
 
     /// How scores were distributed on rows the trees had not seen.
@@ -238,7 +248,7 @@ impl Model {
 
     /// The checksum of the model's payload, as its file has it; 0 if it cannot be encoded.
     pub fn checksum(&self) -> u64 {
-        sealed::checksum(&self.to_bytes().unwrap_or_default())
+        envelope::checksum(&self.to_bytes().unwrap_or_default())
     }
 
     /// Records when and from what the model was trained.
@@ -288,11 +298,11 @@ impl Model {
         if model.forest.n_features() != schema::N_FEATURES {
             return Err(Refusal::OtherSchema { found: schema_version });
         }
-        if !model.rarity.is_sound() {
+        if !model.categories.is_sound() {
             return Err(Refusal::Invalid("its counts of categories are out of order".into()));
         }
-        if !model.baseline.is_sound() {
-            return Err(Refusal::Invalid("its baseline is not of these features".into()));
+        if !model.stats.is_sound() {
+            return Err(Refusal::Invalid("its stats is not of these features".into()));
         }
         if !model.calibration.is_sound() {
             return Err(Refusal::Invalid("its calibration has scores above 1".into()));
@@ -306,7 +316,7 @@ impl Model {
         if !(0.0..=f64::MAX).contains(&model.provenance.alerts_per_day) {
             return Err(Refusal::Invalid("its alerts a day are no number of alerts".into()));
         }
-        model.surprise = Surprise::new(&model.calibration);
+        model.surprisal = Surprisal::new(&model.calibration);
         Ok(model)
     }
 
@@ -325,7 +335,7 @@ impl Model {
     /// # Errors
     /// [`Fault::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), FileError<Refusal>> {
-        let saved = self.to_bytes().and_then(|bytes| sealed::write(path, &bytes));
+        let saved = self.to_bytes().and_then(|bytes| atomic_file::write(path, &bytes));
         saved.map_err(|cause| Fault::Write(cause).of(path))
     }
 }
@@ -342,7 +352,7 @@ impl From<Broken> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Column;
+    use crate::conn::schema::Column;
     use crate::{Connection, Extractor, Params, Trainer};
 
     const DAY: i64 = 86_400_000_000;
@@ -360,13 +370,13 @@ mod tests {
         let mut params = Params::default();
         params.forest.n_trees = 17;
         let mut trainer = Trainer::new(params);
-        day().for_each(|c| trainer.observe(&c));
+        day().for_each(|c| trainer.learn(&c));
         trainer
     }
 
-    fn rows() -> Vec<Row> {
+    fn rows() -> Vec<FeatureRow> {
         let mut extractor = Extractor::new();
-        let mut rows: Vec<Row> = day().map(|c| extractor.extract(&c)).collect();
+        let mut rows: Vec<FeatureRow> = day().map(|c| extractor.extract(&c)).collect();
         // One that breaks records, too.
         rows[1000][Column::Duration as usize] = 127.0;
         rows
@@ -422,10 +432,10 @@ mod tests {
         let model = trainer().fit().unwrap();
         assert_eq!(model.calibration().len(), 2000);
         let bytes = model.to_bytes().unwrap();
-        let (low, high) = (model.surprise(0.3), model.surprise(0.999));
+        let (low, high) = (model.surprisal(0.3), model.surprisal(0.999));
         assert!(low < 1.0 && (high - libm::logf(2001.0)).abs() < 1e-3, "{low} and {high}");
         let again = Model::from_bytes(&bytes).unwrap();
-        assert_eq!((again.surprise(0.3), again.surprise(0.999)), (low, high), "made anew");
+        assert_eq!((again.surprisal(0.3), again.surprisal(0.999)), (low, high), "made anew");
     }
 
     #[test]

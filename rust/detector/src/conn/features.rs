@@ -2,14 +2,14 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::context::{Context, Keys};
-use crate::scale::{log2, on_grid};
-use crate::schema::{Column, N_FEATURES};
-use crate::{ConnState, Connection, Endpoint};
+use crate::conn::connection::{ConnState, Connection, Endpoint};
+use crate::conn::context::{Context, Keys};
+use crate::conn::schema::{Column, N_FEATURES};
+use crate::quantize::{log2, on_grid};
 
 /// One value per feature of the [`schema`](crate::schema), in its order; a category by its identity, which the
 /// [`Model`](crate::Model) turns into how rare it is.
-pub type Row = [f32; N_FEATURES];
+pub type FeatureRow = [f32; N_FEATURES];
 
 /// Turns connections into rows, in the order in which they ended.
 ///
@@ -35,11 +35,11 @@ impl Extractor {
     }
 
     /// The connection's row. Call it once per connection, in order.
-    pub fn extract(&mut self, c: &Connection<'_>) -> Row {
+    pub fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
         self.extract_by(c, &Keys::of(c))
     }
 
-    pub(crate) fn extract_by(&mut self, c: &Connection<'_>, keys: &Keys) -> Row {
+    pub(crate) fn extract_by(&mut self, c: &Connection<'_>, keys: &Keys) -> FeatureRow {
         let context = self.context.observe(c, keys);
         let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));
@@ -69,7 +69,7 @@ impl Extractor {
         set(Column::ServiceFailures, context.service_failures);
         set(Column::ServiceCount, context.service_count);
         set(Column::ServiceBytes, context.service_bytes);
-        set(Column::Beat, context.beat);
+        set(Column::Periodicity, context.periodicity);
         row.map(on_grid)
     }
 }
@@ -164,7 +164,7 @@ mod tests {
             (Column::ServiceFailures, 0.0),
             (Column::ServiceCount, 1.0),
             (Column::ServiceBytes, log2(1000.0)),
-            (Column::Beat, 0.0),
+            (Column::Periodicity, 0.0),
         ] {
             assert_eq!(row[column as usize], on_grid(value), "{column:?}");
         }

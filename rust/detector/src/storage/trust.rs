@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use minisign_verify::{PublicKey, Signature};
 use thiserror::Error;
 
-use crate::sealed::{HEADER, announced};
+use crate::storage::envelope::{HEADER, announced};
 
 /// What is added to a file's name for the name of its signature, as minisign does.
 const SIGNATURE: &str = ".minisig";

@@ -13,19 +13,19 @@
 use std::fs::File;
 use std::hash::Hasher;
 use std::io::{BufWriter, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
 use thiserror::Error;
 use twox_hash::XxHash3_64;
+
+use crate::storage::atomic_file::replace;
 
 /// The size of the header.
 pub(crate) const HEADER: usize = 32;
 
 /// One kind of contents.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seal {
+pub(crate) struct Envelope {
     /// Its magic.
     pub(crate) magic: &'static [u8; 8],
     /// The version this software writes and reads.
@@ -90,7 +90,7 @@ impl Write for Payload<'_> {
     }
 }
 
-impl Seal {
+impl Envelope {
     /// The payload with its header before it.
     pub(crate) fn close(self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
@@ -168,70 +168,11 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     bytes.get(24..HEADER).and_then(<[u8]>::first_chunk).map_or(0, |sum| u64::from_le_bytes(*sum))
 }
 
-/// The temporary names of files that are being written. What bears one and is written by nobody was left by a process that
-/// was killed.
-const TEMPORARY: (&str, &str) = (".iforest-", ".tmp");
-
-/// Removes what was left in a directory by processes that were killed while they wrote. Nobody may be writing there.
-///
-/// # Errors
-/// What the system says, of the directory or of a file.
-pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
-    for entry in directory.read_dir()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1));
-        if ours && entry.file_type()?.is_file() {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one
-/// and never a part, whenever the machine stops. Errors do not tell the temporary name, which tells nobody anything.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    replace(path, |file| file.write_all(bytes))
-}
-
-fn replace(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
-    prepare(path, fill)?.persist(path)?;
-    Ok(())
-}
-
-/// The file that is to take the place of `path`, whole and on the disk.
-pub(crate) fn prepare(
-    path: &Path,
-    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
-) -> std::io::Result<NamedTempFile> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY.0)
-        .suffix(TEMPORARY.1)
-        .permissions(std::fs::Permissions::from_mode(0o644))
-        .tempfile_in(directory)
-        .map_err(|error| cannot_create(directory, error))?;
-    fill(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// Why no file can be made, without the temporary name, which tells nobody anything.
-pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io::Error {
-    use std::io::Error;
-    if !directory.is_dir() {
-        return Error::new(error.kind(), format!("there is no directory {}", directory.display()));
-    }
-    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<Error>());
-    cause.and_then(Error::raw_os_error).map_or(error.kind().into(), Error::from_raw_os_error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEAL: Seal = Seal { magic: b"TESTTEST", version: 3, max_payload: 10 };
+    const SEAL: Envelope = Envelope { magic: b"TESTTEST", version: 3, max_payload: 10 };
 
     #[test]
     fn what_went_in_comes_out() {
@@ -260,28 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_nothing_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let names = [".iforest-Xy12Ab.tmp", ".iforest-", ".tmpXy12Ab", "model", "model.tmp"];
-        names.iter().for_each(|name| std::fs::write(directory.path().join(name), "x").unwrap());
-        std::fs::create_dir(directory.path().join(".iforest-d.tmp")).unwrap();
-        write(&directory.path().join("sample"), b"x").unwrap();
-        remove_leftovers(directory.path()).unwrap();
-        let mut left: Vec<_> = directory
-            .path()
-            .read_dir()
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, [".iforest-", ".iforest-d.tmp", ".tmpXy12Ab", "model", "model.tmp", "sample"]);
-    }
-
-    #[test]
     fn older_newer_and_oversized_are_refused() {
-        let newer = Seal { version: 4, ..SEAL }.close(b"x");
+        let newer = Envelope { version: 4, ..SEAL }.close(b"x");
         assert_eq!(SEAL.open(&newer), Err(Broken::Newer { found: 4, known: 3 }));
-        let older = Seal { version: 2, ..SEAL }.close(b"x");
+        let older = Envelope { version: 2, ..SEAL }.close(b"x");
         assert_eq!(SEAL.open(&older), Err(Broken::Older { found: 2, known: 3 }));
         assert_eq!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { expected: 11, found: 11 }));
         let longest = SEAL.close(&[0; 10]);
@@ -289,22 +212,8 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_replaced_and_what_it_points_to_is_left() {
-        let directory = tempfile::tempdir().unwrap();
-        let (precious, link) = (directory.path().join("precious"), directory.path().join("link"));
-        std::fs::write(&precious, "precious").unwrap();
-        std::os::unix::fs::symlink(&precious, &link).unwrap();
-        write(&link, b"new").unwrap();
-        assert_eq!(
-            (std::fs::read(&precious).unwrap(), std::fs::read(&link).unwrap()),
-            (b"precious".into(), b"new".into())
-        );
-        assert!(link.symlink_metadata().unwrap().is_file());
-    }
-
-    #[test]
     fn no_version_and_what_should_be_zero_are_something_else() {
-        assert_eq!(SEAL.open(&Seal { version: 0, ..SEAL }.close(b"x")), Err(Broken::OtherKind));
+        assert_eq!(SEAL.open(&Envelope { version: 0, ..SEAL }.close(b"x")), Err(Broken::OtherKind));
         for at in 12..16 {
             let mut changed = SEAL.close(b"x");
             changed[at] = 1;
@@ -325,20 +234,5 @@ mod tests {
         payload.write_all(b"hello").unwrap();
         payload.flush().unwrap();
         assert_eq!(payload.file.get_ref().metadata().unwrap().len(), 5);
-    }
-
-    #[test]
-    fn a_file_is_made_in_its_own_directory_or_the_error_names_that() {
-        let directory = tempfile::tempdir().unwrap();
-        replace(&directory.path().join("file"), |_| {
-            assert_eq!(directory.path().read_dir()?.count(), 1);
-            Ok(())
-        })
-        .unwrap();
-        let nowhere = directory.path().join("nowhere");
-        let missing = write(&nowhere.join("file"), b"x").unwrap_err();
-        assert_eq!(missing.to_string(), format!("there is no directory {}", nowhere.display()));
-        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        assert_eq!(cannot_create(directory.path(), denied).to_string(), "permission denied");
     }
 }

@@ -10,7 +10,9 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::{Connection, Group, Reservoir, Row, Sampling};
+use crate::conn::connection::Connection;
+use crate::conn::features::FeatureRow;
+use crate::reservoir::{Group, Reservoir, Sampling};
 
 /// Shares of a reservoir that one group may fill.
 const GROUPS_TO_FILL: usize = 256;
@@ -19,21 +21,25 @@ const FEWEST: usize = 16;
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 
-/// How a sensor draws: `capacity` rows, each counting half as much after `half_life` microseconds.
-pub fn sampling(capacity: usize, half_life: i64) -> Sampling {
-    Sampling { capacity, half_life: Some(half_life), quota: Some((capacity / GROUPS_TO_FILL).max(FEWEST)) }
+impl Sampling {
+    /// Sampling of a sensor: `capacity` rows, each counting half as much after `half_life` microseconds.
+    pub fn for_sensor(capacity: usize, half_life: i64) -> Self {
+        Self { capacity, half_life: Some(half_life), quota: Some((capacity / GROUPS_TO_FILL).max(FEWEST)) }
+    }
 }
 
-/// Offers the row of a connection to a reservoir that draws by [`sampling`]. `flagged` says whether the model at work, if
-/// there is one, finds it anomalous. No connection ends later than `now`, whatever its packets say.
-pub fn learn(reservoir: &mut Reservoir, connection: &Connection<'_>, row: &Row, flagged: bool, now: i64) {
-    // It is learnt when it ends; one that was open for days is news all the same.
-    let end = connection.ts.saturating_add(connection.duration.unwrap_or(0).max(0)).min(now);
-    let group = match flagged {
-        true => hash(&[], end.div_euclid(DAY)),
-        false => hash(&connection.orig.addr.0, end.div_euclid(HOUR)),
-    };
-    reservoir.offer(row, end, Group::new(group, flagged));
+impl Reservoir {
+    /// Offers the row of a connection to a reservoir that samples by [`Sampling::for_sensor`]. `flagged` tells
+    /// whether the active model alerts on it. No connection ends later than `now`, whatever its packets say.
+    pub fn learn(&mut self, connection: &Connection<'_>, row: &FeatureRow, flagged: bool, now: i64) {
+        // It is learnt when it ends; one that was open for days is news all the same.
+        let end = connection.ts.saturating_add(connection.duration.unwrap_or(0).max(0)).min(now);
+        let group = match flagged {
+            true => hash(&[], end.div_euclid(DAY)),
+            false => hash(&connection.orig.addr.0, end.div_euclid(HOUR)),
+        };
+        self.offer(row, end, Group::new(group, flagged));
+    }
 }
 
 fn hash(whose: &[u8], when: i64) -> u64 {
@@ -43,7 +49,7 @@ fn hash(whose: &[u8], when: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Address, ConnState, Detector, Extractor, Model, Params, Proto, trainer};
+    use crate::{Address, ConnState, Detector, Extractor, Model, Params, Proto, fit};
 
     /// Connection `i` of a day of `n` on a small network: twenty desks, five servers, web and names.
     fn ordinary(i: i64, n: i64, day: i64) -> Connection<'static> {
@@ -68,21 +74,21 @@ mod tests {
         c
     }
 
-    fn fit(reservoir: &Reservoir) -> Model {
-        trainer::fit(reservoir.snapshot(), &Params::default()).unwrap()
+    fn fitted(reservoir: &Reservoir) -> Model {
+        fit(reservoir.snapshot(), &Params::default()).unwrap()
     }
 
     #[test]
     fn a_day_with_a_million_connection_scan_leaves_the_next_days_scan_unusual() {
         const A_DAY: i64 = 20_000;
         const SCAN: i64 = 1_000_000;
-        let mut reservoir = Reservoir::new(sampling(8192, 7 * DAY), 1);
+        let mut reservoir = Reservoir::new(Sampling::for_sensor(8192, 7 * DAY), 1);
         let mut extractor = Extractor::new();
         for i in 0..A_DAY {
             let c = ordinary(i, A_DAY, 1);
-            learn(&mut reservoir, &c, &extractor.extract(&c), false, i64::MAX);
+            reservoir.learn(&c, &extractor.extract(&c), false, i64::MAX);
         }
-        let mut detector = Detector::resume(fit(&reservoir), extractor);
+        let mut detector = Detector::resume(fitted(&reservoir), extractor);
         let scores_of = |detector: &mut Detector, day: i64, every: i64, learning: Option<&mut Reservoir>| {
             let mut learning = learning;
             let (mut scanned, mut usual) = (Vec::new(), Vec::new());
@@ -91,7 +97,7 @@ mod tests {
                     let verdict = detector.score(&c);
                     scores.push(verdict.score);
                     if let Some(reservoir) = &mut learning {
-                        learn(reservoir, &c, detector.row(), verdict.anomalous, i64::MAX);
+                        reservoir.learn(&c, detector.row(), verdict.anomalous, i64::MAX);
                     }
                 };
                 if i % (SCAN / A_DAY) == 0 {
@@ -106,7 +112,7 @@ mod tests {
             (median(&mut scanned), median(&mut usual))
         };
         let (before, _) = scores_of(&mut detector, 2, 1, Some(&mut reservoir));
-        detector.replace_model(fit(&reservoir));
+        detector.replace_model(fitted(&reservoir));
         let (after, usual) = scores_of(&mut detector, 3, 10, None);
         let threshold = detector.model().threshold();
         assert!(after > threshold, "{after} after, {before} before, threshold {threshold}, ordinary {usual}");
@@ -115,16 +121,16 @@ mod tests {
 
     #[test]
     fn one_originator_gets_a_share_an_hour() {
-        let mut reservoir = Reservoir::new(sampling(8192, DAY), 1);
+        let mut reservoir = Reservoir::new(Sampling::for_sensor(8192, DAY), 1);
         for i in 0..10_000 {
             let mut c = ordinary(i, 10_000, 1);
             c.orig.addr = Address::default();
-            learn(&mut reservoir, &c, &[0.0; _], false, i64::MAX);
+            reservoir.learn(&c, &[0.0; _], false, i64::MAX);
         }
         // A day has 24 hours; the last connections end in the next.
         assert!((24 * 32..=25 * 32).contains(&reservoir.len()), "{}", reservoir.len());
         for i in 0..10_000 {
-            learn(&mut reservoir, &ordinary(i, 10_000, 2), &[1.0; _], true, i64::MAX);
+            reservoir.learn(&ordinary(i, 10_000, 2), &[1.0; _], true, i64::MAX);
         }
         assert_eq!(reservoir.rows().filter(|row| row[0] == 1.0).count(), 32);
     }

@@ -2,24 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scale::log2;
+use crate::quantize::log2;
 
 /// The weight of a new pause never falls below one in so many, so that a beacon whose interval changes is followed.
 const MEMORY: f32 = 16.0;
-/// Evidence stops growing after so many pauses.
+/// Cusum stops growing after so many pauses.
 const ENOUGH: f32 = 256.0;
-/// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a rhythm.
+/// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a periodicity.
 const RANDOM: f32 = 0.7;
 
 /// The running mean of the pauses and of their deviation from it, in seconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Rhythm {
+pub(crate) struct Periodicity {
     pauses: f32,
     mean: f32,
     deviation: f32,
 }
 
-impl Rhythm {
+impl Periodicity {
     /// Whether one that was kept in a file is such as pauses give.
     pub(crate) fn is_sound(&self) -> bool {
         [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
@@ -55,9 +55,9 @@ mod tests {
     use super::*;
 
     fn evidence(pauses: impl IntoIterator<Item = f32>) -> f32 {
-        let mut rhythm = Rhythm::default();
-        pauses.into_iter().for_each(|pause| rhythm.add(pause));
-        rhythm.evidence()
+        let mut periodicity = Periodicity::default();
+        pauses.into_iter().for_each(|pause| periodicity.add(pause));
+        periodicity.evidence()
     }
 
     #[test]
@@ -78,41 +78,41 @@ mod tests {
 
     #[test]
     fn evidence_is_as_computed_by_hand() {
-        let mut rhythm = Rhythm::default();
+        let mut periodicity = Periodicity::default();
         for (pause, mean, deviation) in [(10.0, 10.0, 0.0), (20.0, 15.0, 2.5), (40.0, 70.0 / 3.0, 65.0 / 9.0)] {
-            rhythm.add(pause);
-            close(rhythm.mean, mean);
-            close(rhythm.deviation, deviation);
+            periodicity.add(pause);
+            close(periodicity.mean, mean);
+            close(periodicity.deviation, deviation);
         }
         // (65/9 · 3 + 3 · 70/3) / (70/3 · 6) = 55/84
-        close(rhythm.evidence(), log2(3.0 * (0.7f32 * 84.0 / 55.0).ln()));
+        close(periodicity.evidence(), log2(3.0 * (0.7f32 * 84.0 / 55.0).ln()));
     }
 
     #[test]
     fn a_beat_is_counted_so_far_and_its_change_is_followed() {
-        let mut rhythm = Rhythm::default();
-        (0..300).for_each(|_| rhythm.add(10.0));
-        assert_eq!((rhythm.pauses, rhythm.mean, rhythm.deviation), (256.0, 10.0, 0.0));
+        let mut periodicity = Periodicity::default();
+        (0..300).for_each(|_| periodicity.add(10.0));
+        assert_eq!((periodicity.pauses, periodicity.mean, periodicity.deviation), (256.0, 10.0, 0.0));
         // As steady as can be, beside three imagined pauses of 64.
-        close(rhythm.evidence(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
-        rhythm.add(26.0);
-        assert_eq!((rhythm.pauses, rhythm.mean, rhythm.deviation), (256.0, 11.0, 15.0 / 16.0));
+        close(periodicity.evidence(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
+        periodicity.add(26.0);
+        assert_eq!((periodicity.pauses, periodicity.mean, periodicity.deviation), (256.0, 11.0, 15.0 / 16.0));
     }
 
     #[test]
     fn amounts_too_large_to_compare_are_no_beat() {
-        let largest = Rhythm { pauses: 256.0, mean: f32::MAX, deviation: f32::MAX };
+        let largest = Periodicity { pauses: 256.0, mean: f32::MAX, deviation: f32::MAX };
         assert_eq!(largest.evidence(), 0.0);
     }
 
     #[test]
     fn pauses_shorter_than_a_clock_tells_are_no_beat() {
-        assert_eq!(Rhythm { pauses: 256.0, mean: 1e-10, deviation: 0.0 }.evidence(), 0.0);
+        assert_eq!(Periodicity { pauses: 256.0, mean: 1e-10, deviation: 0.0 }.evidence(), 0.0);
     }
 
     #[test]
     fn only_finite_amounts_are_sound() {
-        let sound = |pauses, mean, deviation| Rhythm { pauses, mean, deviation }.is_sound();
+        let sound = |pauses, mean, deviation| Periodicity { pauses, mean, deviation }.is_sound();
         assert!(sound(0.0, 0.0, 0.0) && sound(256.0, f32::MAX, 1.0));
         for bad in [-1.0, f32::INFINITY, f32::NAN] {
             assert!(!sound(bad, 1.0, 1.0) && !sound(1.0, bad, 1.0) && !sound(1.0, 1.0, bad), "{bad}");

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::Calibration;
+use crate::model::calibration::Calibration;
 
 /// How many bins.
 pub const BINS: usize = 10;
@@ -17,15 +17,15 @@ pub const SLICES: usize = 24;
 const FEWEST: u64 = 1000;
 
 /// How many scores fell in each bin.
-pub type Counts = [u64; BINS];
+pub type BinCounts = [u64; BINS];
 
 /// Compares live scores with a calibration.
 #[derive(Clone, Debug)]
 pub struct Drift {
     /// A score belongs to the bin of the last edge that is not above it.
     edges: [f64; BINS],
-    expected: Counts,
-    slices: VecDeque<Counts>,
+    expected: BinCounts,
+    slices: VecDeque<BinCounts>,
 }
 
 impl Drift {
@@ -58,14 +58,14 @@ impl Drift {
     }
 
     /// Counts live scores of another node that runs the same model.
-    pub fn add(&mut self, counts: &Counts) {
+    pub fn add(&mut self, counts: &BinCounts) {
         if let Some(slice) = self.slices.back_mut() {
             slice.iter_mut().zip(counts).for_each(|(sum, &n)| *sum = sum.saturating_add(n));
         }
     }
 
     /// Begins another slice and forgets the oldest. Returns what the slice now over had counted.
-    pub fn turn(&mut self) -> Counts {
+    pub fn rotate(&mut self) -> BinCounts {
         let over = self.slices.back().copied().unwrap_or_default();
         if self.slices.len() >= SLICES {
             self.slices.pop_front();
@@ -75,12 +75,12 @@ impl Drift {
     }
 
     /// The slices of the window, the oldest first.
-    pub fn slices(&self) -> impl Iterator<Item = &Counts> {
+    pub fn slices(&self) -> impl Iterator<Item = &BinCounts> {
         self.slices.iter()
     }
 
     /// Goes on with the slices of a window in which the same model was at work.
-    pub fn resume(&mut self, slices: &[Counts]) {
+    pub fn resume(&mut self, slices: &[BinCounts]) {
         if !slices.is_empty() {
             self.slices = slices[slices.len().saturating_sub(SLICES)..].iter().copied().collect();
         }
@@ -116,10 +116,10 @@ mod tests {
         let mut drift = Drift::new(&calibration());
         drift.add(&[u64::MAX; BINS]);
         drift.observe(0.4);
-        drift.turn();
+        drift.rotate();
         drift.resume(&[[u64::MAX; BINS]]);
         drift.observe(0.4);
-        drift.turn();
+        drift.rotate();
         drift.add(&[u64::MAX; BINS]);
         assert!(drift.index().is_some_and(f64::is_finite));
     }
@@ -142,9 +142,9 @@ mod tests {
         });
         let index = drift.index().unwrap();
         assert!((0.4..0.6).contains(&index), "{index}");
-        assert_eq!(drift.turn().iter().sum::<u64>(), 3000);
+        assert_eq!(drift.rotate().iter().sum::<u64>(), 3000);
         for _ in 0..SLICES - 1 {
-            drift.turn();
+            drift.rotate();
         }
         assert_eq!(drift.index(), None, "out of the window");
     }
@@ -155,16 +155,16 @@ mod tests {
         for i in 0..3000 {
             drift.observe(0.35 + f64::from(i % 1000) / 4000.0);
             if i % 100 == 0 {
-                drift.turn();
+                drift.rotate();
             }
         }
-        let slices: Vec<Counts> = drift.slices().copied().collect();
+        let slices: Vec<BinCounts> = drift.slices().copied().collect();
         let mut next = Drift::new(&calibration());
         next.resume(&slices);
         assert_eq!(next.index(), drift.index());
         assert!(next.slices().eq(drift.slices()));
         next.resume(&[]);
-        next.turn();
+        next.rotate();
         assert_eq!(next.slices().count(), SLICES);
     }
 
@@ -178,8 +178,8 @@ mod tests {
             if i % 5 == 0 { a.observe(score) } else { b.observe(score) }
         }
         let mut sum = Drift::new(&calibration());
-        sum.add(&a.turn());
-        sum.add(&b.turn());
+        sum.add(&a.rotate());
+        sum.add(&b.rotate());
         assert_eq!(sum.index(), one.index());
     }
 

@@ -75,9 +75,9 @@ impl Calibration {
 
 /// How surprising each score is: -ln of the share of calibration's scores that are not lower, in steps of 1/4096.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Surprise(Vec<f32>);
+pub(crate) struct Surprisal(Vec<f32>);
 
-impl Surprise {
+impl Surprisal {
     const STEPS: f64 = 4096.0;
 
     pub(crate) fn new(calibration: &Calibration) -> Self {
@@ -258,10 +258,10 @@ mod tests {
 
     #[test]
     fn the_surprise_of_a_score_is_how_few_score_as_high() {
-        let surprise = Surprise::new(&even(1000));
+        let surprisal = Surprisal::new(&even(1000));
         for (score, not_lower) in [(0.0, 1000.0), (0.5, 500.0), (0.75, 250.0), (1.0, 0.0)] {
             let expected = -libm::log((not_lower + 1.0) / 1001.0) as f32;
-            assert!((surprise.of(score) - expected).abs() < 1e-6, "{} for {expected}", surprise.of(score));
+            assert!((surprisal.of(score) - expected).abs() < 1e-6, "{} for {expected}", surprisal.of(score));
         }
     }
 }

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Row;
-use crate::scale::{log2, on_grid};
-use crate::schema::{Column, FEATURES, Kind};
+use crate::conn::features::FeatureRow;
+use crate::conn::schema::{Column, FEATURES, Kind};
+use crate::quantize::{log2, on_grid};
 
 /// The commonest categories of a column that are kept; what is rarer than these counts as never seen.
 const KEPT: usize = 4096;
 
 /// For every column that holds a category, how often each was seen in how many rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Rarity {
+pub(crate) struct CategoryCounts {
     rows: u32,
     columns: Vec<Counts>,
 }
@@ -25,9 +25,9 @@ struct Counts {
     counts: Vec<(u32, u32)>,
 }
 
-impl Rarity {
+impl CategoryCounts {
     /// Counts the categories of rows.
-    pub(crate) fn count(rows: &[Row]) -> Self {
+    pub(crate) fn count(rows: &[FeatureRow]) -> Self {
         let categories = FEATURES.iter().filter(|feature| feature.kind == Kind::Category);
         let columns = categories
             .map(|feature| {
@@ -60,7 +60,7 @@ impl Rarity {
     }
 
     /// Replaces the identities in a row by their rarities: log2 of (rows + 2) / (times seen + 1).
-    pub(crate) fn encode(&self, row: &mut Row) {
+    pub(crate) fn encode(&self, row: &mut FeatureRow) {
         for column in &self.columns {
             let value = &mut row[usize::from(column.column)];
             let count = column.count(*value);
@@ -80,32 +80,32 @@ impl Counts {
 mod tests {
     use super::*;
 
-    use crate::schema::N_FEATURES;
+    use crate::conn::schema::N_FEATURES;
 
     const PORT: usize = Column::Port as usize;
 
-    fn with_ports(ports: impl IntoIterator<Item = u32>) -> Rarity {
+    fn with_ports(ports: impl IntoIterator<Item = u32>) -> CategoryCounts {
         let row = |port: u32| std::array::from_fn(|at| if at == PORT { port as f32 } else { 1.0 });
-        Rarity::count(&ports.into_iter().map(row).collect::<Vec<Row>>())
+        CategoryCounts::count(&ports.into_iter().map(row).collect::<Vec<FeatureRow>>())
     }
 
-    fn encoded(rarity: &Rarity, port: f32) -> Row {
+    fn encoded(categories: &CategoryCounts, port: f32) -> FeatureRow {
         let mut row = [1.0; N_FEATURES];
         row[PORT] = port;
-        rarity.encode(&mut row);
+        categories.encode(&mut row);
         row
     }
 
     #[test]
     fn a_category_is_as_rare_as_it_was_seen() {
-        let rarity = with_ports([80, 443, 80, 80]);
-        assert!(rarity.is_sound());
+        let categories = with_ports([80, 443, 80, 80]);
+        assert!(categories.is_sound());
         for (port, seen, encoding) in [(80.0, 3, 6.0 / 4.0), (443.0, 1, 6.0 / 2.0), (22.0, 0, 6.0), (90.0, 0, 6.0)] {
-            assert_eq!(rarity.seen(Column::Port, port), (seen, 4), "{port}");
-            assert_eq!(encoded(&rarity, port)[PORT], on_grid(log2(encoding - 1.0)), "{port}");
+            assert_eq!(categories.seen(Column::Port, port), (seen, 4), "{port}");
+            assert_eq!(encoded(&categories, port)[PORT], on_grid(log2(encoding - 1.0)), "{port}");
         }
-        assert_eq!(rarity.seen(Column::Duration, 80.0), (0, 4), "no category");
-        let row = encoded(&rarity, 80.0);
+        assert_eq!(categories.seen(Column::Duration, 80.0), (0, 4), "no category");
+        let row = encoded(&categories, 80.0);
         let (service, duration) = (row[Column::Service as usize], row[Column::Duration as usize]);
         assert_eq!((service, duration), (on_grid(log2(6.0 / 5.0 - 1.0)), 1.0), "numbers stay as they are");
     }
@@ -113,18 +113,18 @@ mod tests {
     #[test]
     fn the_commonest_categories_are_kept() {
         let most = KEPT as u32;
-        let rarity = with_ports((0..=most).chain([most]));
-        assert_eq!(rarity.seen(Column::Port, most as f32).0, 2);
-        assert_eq!([most - 2, most - 1].map(|port| rarity.seen(Column::Port, port as f32).0), [1, 0]);
-        assert!(rarity.is_sound());
+        let categories = with_ports((0..=most).chain([most]));
+        assert_eq!(categories.seen(Column::Port, most as f32).0, 2);
+        assert_eq!([most - 2, most - 1].map(|port| categories.seen(Column::Port, port as f32).0), [1, 0]);
+        assert!(categories.is_sound());
     }
 
     #[test]
     fn counts_that_cannot_be_searched_are_unsound() {
         let changed = |change: fn(&mut Vec<Counts>)| {
-            let mut rarity = with_ports([80, 443]);
-            change(&mut rarity.columns);
-            rarity.is_sound()
+            let mut categories = with_ports([80, 443]);
+            change(&mut categories.columns);
+            categories.is_sound()
         };
         assert!(changed(|_| ()));
         assert!(changed(|columns| columns[1].counts.clear()));

@@ -2,7 +2,11 @@
 //!
 //! Every row draws a key; the rows with the smallest keys stay. Reservoirs of parts of the traffic therefore merge into
 //! the one a single pass over all of it would have drawn, each part counting by how much traffic it saw. What a
-//! reservoir looks like in a file or a message is in [`sample`](crate::sample).
+//! reservoir looks like in a file or a message is in [`sample`](codec).
+
+pub(crate) mod codec;
+mod learn;
+pub(crate) mod observed_time;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -12,9 +16,9 @@ use rand::{Rng, SeedableRng};
 use thiserror::Error;
 use twox_hash::XxHash3_64;
 
-use crate::Row;
-use crate::schema::N_FEATURES;
-use crate::span::Span;
+use crate::conn::features::FeatureRow;
+use crate::conn::schema::N_FEATURES;
+use crate::reservoir::observed_time::ObservedTime;
 
 /// How a reservoir draws. Only reservoirs that draw alike can be merged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +82,7 @@ pub struct Reservoir {
     /// Rows whose keys are not below this are not kept.
     bound: Option<Key>,
     seen: u64,
-    span: Span,
+    span: ObservedTime,
 }
 
 /// A row that stayed.
@@ -88,7 +92,7 @@ pub(crate) struct Entry {
     pub(crate) group: Group,
     /// When the connection ended, in microseconds since 1970.
     pub(crate) ts: i64,
-    pub(crate) row: Row,
+    pub(crate) row: FeatureRow,
 }
 
 impl Entry {
@@ -146,7 +150,7 @@ pub struct Snapshot {
     pub(crate) entries: Vec<Entry>,
     pub(crate) bound: Option<Key>,
     pub(crate) seen: u64,
-    pub(crate) span: Span,
+    pub(crate) span: ObservedTime,
 }
 
 impl Snapshot {
@@ -170,13 +174,13 @@ impl Reservoir {
             group_sizes: HashMap::new(),
             bound: None,
             seen: 0,
-            span: Span::default(),
+            span: ObservedTime::default(),
         }
     }
 
     /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts as
     /// seen only if it is kept: what there is too much of says nothing about how much traffic there is.
-    pub fn offer(&mut self, row: &Row, ts: i64, group: Group) {
+    pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: Group) {
         self.span.include(ts);
         let seed = self.seed;
         let random = self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed ^ identity(row, ts)));
@@ -279,7 +283,7 @@ impl Reservoir {
         taken.seen = self.seen - left;
         self.seen = left;
         if left == 0 {
-            self.span = Span::default();
+            self.span = ObservedTime::default();
         }
         taken
     }
@@ -362,12 +366,12 @@ impl Reservoir {
     }
 
     /// The rows kept, in no particular but a reproducible order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
         self.entries.iter().map(|entry| &entry.row)
     }
 
     /// The rows kept, in the order of their keys: a random order that depends on which rows they are alone.
-    pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &Row> {
+    pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
         self.by_key.iter().map(|&(_, place)| &self.entries[place as usize].row)
     }
 
@@ -415,7 +419,7 @@ impl Reservoir {
         self.keep_to_bound();
     }
 
-    pub(crate) fn set_seen(&mut self, seen: u64, span: Span) {
+    pub(crate) fn set_seen(&mut self, seen: u64, span: ObservedTime) {
         (self.seen, self.span) = (seen, span);
     }
 }
@@ -425,7 +429,7 @@ fn log_weight(ts: i64, half_life: i64) -> f64 {
     ts as f64 / half_life.max(1) as f64 * std::f64::consts::LN_2
 }
 
-fn identity(row: &Row, ts: i64) -> u64 {
+fn identity(row: &FeatureRow, ts: i64) -> u64 {
     let mut bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
     bytes.extend(ts.to_le_bytes());
     XxHash3_64::oneshot(&bytes)

@@ -1,7 +1,7 @@
 //! The features, in the order of a row: their names, what each is for, and which of them a tree may see together.
 
 /// Rises whenever a feature is added, removed, reordered or computed differently: a model is bound to one version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How many values a row has.
 pub const N_FEATURES: usize = FEATURES.len();
@@ -33,7 +33,7 @@ pub enum Column {
     ServiceFailures,
     ServiceCount,
     ServiceBytes,
-    Beat,
+    Periodicity,
 }
 
 /// What a column of a [`Row`](crate::Row) holds.
@@ -125,8 +125,8 @@ pub const FEATURES: &[Feature] = &[
         "payload bytes the originator sent the responder on this port lately: tunnels, slow exfiltration",
     ),
     number(
-        Column::Beat,
-        "beat",
+        Column::Periodicity,
+        "periodicity",
         "pauses between these two hosts on this port times how much steadier than random they are: beacons",
     ),
 ];
@@ -144,8 +144,8 @@ pub const GROUPS: &[&[Column]] = &[
     &[Column::Port],
     &[Column::History],
     &[Column::RespOriginators],
-    &[Column::Beat],
-    &[Column::Beat, Column::RespOriginators],
+    &[Column::Periodicity],
+    &[Column::Periodicity, Column::RespOriginators],
     &[Column::ServiceBytes],
     &[Column::Port, Column::ServiceCount],
     &[Column::OrigBytes],
@@ -192,6 +192,6 @@ mod tests {
     /// Fails when features change. A model made before then fits no longer: raise [`VERSION`] as well.
     #[test]
     fn the_schema_is_that_of_its_version() {
-        assert_eq!((VERSION, fingerprint()), (1, 499_553_951_689_500_934));
+        assert_eq!((VERSION, fingerprint()), (2, 11_693_249_955_934_832_207));
     }
 }

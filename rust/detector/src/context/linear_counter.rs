@@ -18,13 +18,13 @@ static ESTIMATES: LazyLock<[f32; BITS as usize + 1]> = LazyLock::new(|| {
 
 /// An estimate of up to about 600 different items, in 40 bytes.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Distinct {
+pub(crate) struct LinearCounter {
     hour: i64,
     current: [u64; WORDS],
     previous: [u64; WORDS],
 }
 
-impl Distinct {
+impl LinearCounter {
     /// Whether one that was kept in a file is of an hour that a time can be in.
     pub(crate) fn is_sound(&self) -> bool {
         (i64::MIN.div_euclid(HOUR)..=i64::MAX.div_euclid(HOUR)).contains(&self.hour)
@@ -51,20 +51,20 @@ impl Distinct {
 mod tests {
     use super::*;
 
-    impl Distinct {
+    impl LinearCounter {
         /// Of an hour that is none.
         pub(crate) fn of_no_time() -> Self {
             Self { hour: i64::MAX, ..Self::default() }
         }
     }
 
-    fn count(items: std::ops::Range<u64>, now: i64, distinct: &mut Distinct) -> f32 {
+    fn count(items: std::ops::Range<u64>, now: i64, distinct: &mut LinearCounter) -> f32 {
         items.map(|i| distinct.add(twox_hash::XxHash3_64::oneshot(&i.to_le_bytes()), now)).last().unwrap()
     }
 
     #[test]
     fn it_counts_what_is_different() {
-        let mut distinct = Distinct::default();
+        let mut distinct = LinearCounter::default();
         assert!((count(0..1, 5, &mut distinct) - 1.0).abs() < 0.1);
         assert!((count(0..1, 5, &mut distinct) - 1.0).abs() < 0.1);
         assert!((count(0..50, 5, &mut distinct) - 50.0).abs() < 10.0);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn it_forgets_after_an_hour_or_two() {
-        let mut distinct = Distinct::default();
+        let mut distinct = LinearCounter::default();
         count(0..50, HOUR, &mut distinct);
         assert!(count(0..1, 2 * HOUR, &mut distinct) > 40.0);
         assert!(count(0..1, HOUR, &mut distinct) > 40.0, "time that goes back changes nothing");
@@ -88,14 +88,14 @@ mod tests {
 
     #[test]
     fn what_both_hours_saw_counts_once() {
-        let mut distinct = Distinct::default();
+        let mut distinct = LinearCounter::default();
         let once = count(0..50, HOUR, &mut distinct);
         assert_eq!(count(0..50, 2 * HOUR, &mut distinct), once);
     }
 
     #[test]
     fn a_clock_that_ran_ahead_by_a_day_is_believed_and_no_more() {
-        let mut distinct = Distinct::default();
+        let mut distinct = LinearCounter::default();
         count(0..50, 100 * HOUR, &mut distinct);
         assert!(count(0..1, 76 * HOUR, &mut distinct) > 40.0);
         assert!(count(0..1, 75 * HOUR, &mut distinct) < 2.0);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn only_the_hour_of_a_time_is_sound() {
-        let of = |hour| Distinct { hour, ..Distinct::default() };
+        let of = |hour| LinearCounter { hour, ..LinearCounter::default() };
         for now in [i64::MIN, -1, 0, i64::MAX] {
             let mut distinct = of(now.div_euclid(HOUR));
             assert!(distinct.is_sound());
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn estimates_are_those_of_linear_counting() {
-        let mut distinct = Distinct::default();
+        let mut distinct = LinearCounter::default();
         for item in 0..128 {
             let left = (127 - item).max(1) as f32;
             let (found, expected) = (distinct.add(item, 5), 128.0 * (128.0 / left).ln());

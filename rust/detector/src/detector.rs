@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::context::Keys;
-use crate::{Connection, Evidence, Extractor, Model, Reason, Row, Verdict};
+use crate::alert::cusum::Cusum;
+use crate::alert::reasons::Reason;
+use crate::conn::connection::Connection;
+use crate::conn::context::Keys;
+use crate::conn::features::{Extractor, FeatureRow};
+use crate::model::Model;
+use crate::verdict::Verdict;
 
 /// Scores connections in the order in which they end.
 #[derive(Clone, Debug)]
 pub struct Detector {
     model: Arc<Model>,
     extractor: Extractor,
-    evidence: Evidence,
-    last: Row,
+    evidence: Cusum,
+    last: FeatureRow,
 }
 
 impl Detector {
@@ -22,16 +27,16 @@ impl Detector {
 
     /// A detector that goes on with what an extractor has learnt of hosts.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
-        Self { model: Arc::new(model), extractor, evidence: Evidence::new(), last: [0.0; _] }
+        Self { model: Arc::new(model), extractor, evidence: Cusum::new(), last: [0.0; _] }
     }
 
     /// What is remembered of hosts and of evidence against services.
-    pub fn memory(&self) -> (&Extractor, &Evidence) {
+    pub fn memory(&self) -> (&Extractor, &Cusum) {
         (&self.extractor, &self.evidence)
     }
 
     /// Goes on with what was remembered.
-    pub fn remember(&mut self, extractor: Extractor, evidence: Evidence) {
+    pub fn remember(&mut self, extractor: Extractor, evidence: Cusum) {
         (self.extractor, self.evidence) = (extractor, evidence);
     }
 
@@ -64,12 +69,12 @@ impl Detector {
     }
 
     /// Lets a connection pass by unscored: it is context for those that follow.
-    pub fn pass_by(&mut self, connection: &Connection<'_>) {
+    pub fn observe(&mut self, connection: &Connection<'_>) {
         self.last = self.extractor.extract(connection);
     }
 
     /// The row of the connection seen last.
-    pub fn row(&self) -> &Row {
+    pub fn row(&self) -> &FeatureRow {
         &self.last
     }
 }
@@ -90,7 +95,7 @@ mod tests {
         let mut params = Params { alerts_per_day, ..Params::default() };
         params.forest.n_trees = 17;
         let mut trainer = Trainer::new(params);
-        (0..500).for_each(|i| trainer.observe(&connection(i)));
+        (0..500).for_each(|i| trainer.learn(&connection(i)));
         trainer.fit().unwrap()
     }
 
@@ -115,7 +120,7 @@ mod tests {
         let (mut scoring, mut passing) = (Detector::new(model(20.0)), Detector::new(model(20.0)));
         for i in 0..50 {
             _ = scoring.score(&connection(i));
-            passing.pass_by(&connection(i));
+            passing.observe(&connection(i));
             assert_eq!(passing.row(), scoring.row());
         }
         assert_ne!(passing.row(), Detector::new(model(20.0)).row());

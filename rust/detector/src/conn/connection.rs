@@ -1,6 +1,6 @@
 //! A connection as Zeek's conn.log describes it, borrowed from wherever it came.
 
-use crate::scale::nearest;
+use crate::quantize::nearest;
 
 /// An IP address, 16 bytes in network order; an IPv4 address is mapped (`::ffff:a.b.c.d`), as Zeek holds it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -198,7 +198,7 @@ impl ConnState {
 
     /// Its name and what it means for a protocol, after Zeek's documentation of conn.log: `REJ (refused)`. Only the name
     /// where Zeek gives it to whatever the protocol is.
-    pub fn in_words(self, proto: Proto) -> String {
+    pub fn describe(self, proto: Proto) -> String {
         let meaning = match (proto, self) {
             (Proto::Tcp, Self::S0) | (Proto::Udp, Self::S0) => "no answer",
             (Proto::Tcp, Self::S1) => "not closed",
@@ -241,10 +241,10 @@ mod tests {
 
     #[test]
     fn states_mean_what_the_protocol_has() {
-        assert!(ConnState::ALL.iter().all(|state| state.in_words(Proto::Tcp).contains(" (")));
-        assert_eq!(ConnState::SF.in_words(Proto::Tcp), "SF (closed in order)");
-        assert_eq!(ConnState::SF.in_words(Proto::Udp), "SF (answered)");
-        assert_eq!(ConnState::OTH.in_words(Proto::Icmp), "OTH");
+        assert!(ConnState::ALL.iter().all(|state| state.describe(Proto::Tcp).contains(" (")));
+        assert_eq!(ConnState::SF.describe(Proto::Tcp), "SF (closed in order)");
+        assert_eq!(ConnState::SF.describe(Proto::Udp), "SF (answered)");
+        assert_eq!(ConnState::OTH.describe(Proto::Icmp), "OTH");
     }
 
     #[test]

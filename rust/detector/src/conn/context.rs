@@ -3,18 +3,14 @@
 //! Everything is keyed by hashes of addresses and kept in tables of fixed size; nothing here grows with the traffic.
 //! Times are those of the connections, not of a clock: a log replayed gives what the sensor saw.
 
-mod distinct;
-mod rhythm;
-pub(crate) mod table;
-
-use distinct::Distinct;
-use rhythm::Rhythm;
 use serde::{Deserialize, Serialize};
-pub(crate) use table::Table;
 use twox_hash::XxHash3_64;
 
-use crate::scale::log2;
-use crate::{Connection, Proto};
+use crate::conn::connection::{Connection, Proto};
+use crate::context::linear_counter::LinearCounter;
+use crate::context::periodicity::Periodicity;
+use crate::context::table::{self, Table};
+use crate::quantize::log2;
 
 /// Counts decay to 1/e in an hour.
 const HOUR: f32 = 3600.0;
@@ -35,10 +31,10 @@ pub(crate) struct Context {
 
 /// A context in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
-    originators: table::Kept<Originator>,
-    responders: table::Kept<Responder>,
-    services: table::Kept<Service>,
+pub(crate) struct Snapshot {
+    originators: table::Snapshot<Originator>,
+    responders: table::Snapshot<Responder>,
+    services: table::Snapshot<Service>,
 }
 
 /// A host as originator.
@@ -54,7 +50,7 @@ struct Responder {
     /// Decayed counts of connections to it, and of those that failed.
     connections: f32,
     failed: f32,
-    originators: Distinct,
+    originators: LinearCounter,
 }
 
 /// An originator, a responder, and the protocol and port it was contacted on.
@@ -63,12 +59,12 @@ struct Service {
     count: f32,
     bytes: f32,
     failures_in_a_row: u32,
-    rhythm: Rhythm,
+    periodicity: Periodicity,
 }
 
 /// What the context says of one connection, itself included. Counts are as log2 of 1 + count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Circumstances {
+pub(crate) struct ContextFeatures {
     pub(crate) resp_failed_share: f32,
     pub(crate) resp_originators: f32,
     pub(crate) orig_new_services: f32,
@@ -76,7 +72,7 @@ pub(crate) struct Circumstances {
     pub(crate) service_failures: f32,
     pub(crate) service_count: f32,
     pub(crate) service_bytes: f32,
-    pub(crate) beat: f32,
+    pub(crate) periodicity: f32,
 }
 
 /// What a connection's hosts, and its service of one for the other, are known by.
@@ -105,29 +101,31 @@ impl Default for Context {
 
 impl Context {
     /// What a file is to keep of it.
-    pub(crate) fn keep(&self) -> Kept {
-        Kept {
-            originators: self.originators.keep(),
-            responders: self.responders.keep(),
-            services: self.services.keep(),
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            originators: self.originators.snapshot(),
+            responders: self.responders.snapshot(),
+            services: self.services.snapshot(),
         }
     }
 
     /// The context that was kept; none if it is not such as connections give.
-    pub(crate) fn from_kept(kept: Kept) -> Option<Self> {
+    pub(crate) fn from_snapshot(kept: Snapshot) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
-        let Kept { originators, responders, services } = kept;
+        let Snapshot { originators, responders, services } = kept;
         Some(Self {
-            originators: Table::from_kept(originators, HOSTS, |it| counts(&[it.new_services]))?,
-            responders: Table::from_kept(responders, HOSTS, |it| {
+            originators: Table::from_snapshot(originators, HOSTS, |it| counts(&[it.new_services]))?,
+            responders: Table::from_snapshot(responders, HOSTS, |it| {
                 counts(&[it.connections, it.failed]) && it.originators.is_sound()
             })?,
-            services: Table::from_kept(services, SERVICES, |it| counts(&[it.count, it.bytes]) && it.rhythm.is_sound())?,
+            services: Table::from_snapshot(services, SERVICES, |it| {
+                counts(&[it.count, it.bytes]) && it.periodicity.is_sound()
+            })?,
         })
     }
 
     /// Takes a connection in and says what the context makes of it.
-    pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &Keys) -> Circumstances {
+    pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &Keys) -> ContextFeatures {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
         let Keys { orig, resp, service } = *keys;
 
@@ -135,13 +133,13 @@ impl Context {
         let new_service = visit.since.is_none();
         let service_failures = count_in_a_row(&mut visit.value.failures_in_a_row, failed);
         if let Some(since) = visit.since {
-            visit.value.rhythm.add(seconds(since));
+            visit.value.periodicity.add(seconds(since));
         }
         let kept = visit.since.map_or(0.0, decay);
         visit.value.count = visit.value.count * kept + 1.0;
         visit.value.bytes = visit.value.bytes * kept + c.orig.bytes.unwrap_or(0) as f32;
         let (service_count, service_bytes) = (log2(visit.value.count), log2(visit.value.bytes));
-        let beat = visit.value.rhythm.evidence();
+        let periodicity = visit.value.periodicity.evidence();
 
         let visit = self.originators.visit(orig, c.ts);
         let pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
@@ -155,7 +153,7 @@ impl Context {
         responder.connections = responder.connections * kept + 1.0;
         responder.failed = responder.failed * kept + f32::from(failed);
 
-        Circumstances {
+        ContextFeatures {
             resp_failed_share: (responder.failed + 0.5) / (responder.connections + 1.0),
             resp_originators: log2(responder.originators.add(orig, c.ts)),
             orig_new_services: log2(originator.new_services),
@@ -163,7 +161,7 @@ impl Context {
             service_failures: log2(service_failures),
             service_count,
             service_bytes,
-            beat,
+            periodicity,
         }
     }
 }
@@ -218,7 +216,7 @@ mod tests {
             it.service_failures,
             it.service_count,
             it.service_bytes,
-            it.beat,
+            it.periodicity,
         ]
     }
 
@@ -256,8 +254,8 @@ mod tests {
         let bytes = log2((1000.0 * hour + 3000.0) * half + 3000.0);
         let count = log2((hour + 1.0) * half + 1.0);
         // Of the two pauses the mean is 2700 s, the deviation 450 s.
-        let beat = log2(2.0 * (0.7f32 * 3.0 / 2.0).ln());
-        alike(observe(&mut context, &c), [share, log2(one), services, 0.0, 1.0, count, bytes, beat]);
+        let periodicity = log2(2.0 * (0.7f32 * 3.0 / 2.0).ln());
+        alike(observe(&mut context, &c), [share, log2(one), services, 0.0, 1.0, count, bytes, periodicity]);
 
         // Another originator, whom the responder has failed as well.
         (c.orig.addr, c.orig.bytes) = (host(3), None);
@@ -308,18 +306,18 @@ mod tests {
             let mut context = Context::default();
             _ = observe(&mut context, &refused());
             change(&mut context);
-            Context::from_kept(context.keep()).is_some()
+            Context::from_snapshot(context.snapshot()).is_some()
         };
         assert!(kept(|_| ()));
         assert!(kept(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
         let unsound: [fn(&mut Context); 7] = [
-            |it| it.responders.visit(7, 0).value.originators = Distinct::of_no_time(),
+            |it| it.responders.visit(7, 0).value.originators = LinearCounter::of_no_time(),
             |it| it.originators.visit(7, 0).value.new_services = -1.0,
             |it| it.responders.visit(7, 0).value.connections = f32::INFINITY,
             |it| it.responders.visit(7, 0).value.failed = f32::NAN,
             |it| it.services.visit(7, 0).value.count = -1.0,
             |it| it.services.visit(7, 0).value.bytes = f32::INFINITY,
-            |it| it.services.visit(7, 0).value.rhythm.add(-1.0),
+            |it| it.services.visit(7, 0).value.periodicity.add(-1.0),
         ];
         for (i, change) in unsound.into_iter().enumerate() {
             assert!(!kept(change), "change {i}");

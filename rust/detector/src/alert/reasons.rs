@@ -6,10 +6,12 @@
 
 use std::fmt;
 
-use crate::baseline::Usual;
-use crate::schema::{Column, FEATURES, Kind, N_FEATURES};
+use crate::conn::connection::{Connection, Proto};
+use crate::conn::features::FeatureRow;
+use crate::conn::schema::{Column, FEATURES, Kind, N_FEATURES};
+use crate::model::Model;
+use crate::model::feature_stats::Quantiles;
 use crate::units::{bytes, count, duration};
-use crate::{Connection, Model, Proto, Row};
 
 /// More would be read by nobody.
 const MOST: usize = 3;
@@ -38,7 +40,7 @@ const TOPICS: &[&[Column]] = &[
     &[Column::Direction],
     &[Column::OrigNewServices],
     &[Column::ServiceCount],
-    &[Column::Beat],
+    &[Column::Periodicity],
     &[Column::RespOriginators],
     &[Column::OrigPause],
 ];
@@ -65,14 +67,14 @@ impl fmt::Display for Reason {
 }
 
 /// Reasons as one text, the strongest first: the value of `anomaly_reasons`.
-pub fn in_words(reasons: &[Reason]) -> String {
+pub fn format_reasons(reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 impl Model {
     /// The two or three features that made the score of a connection and its row, the strongest first; fewer, or none,
     /// where nothing but their combination is unusual. `sustained` is that of the [`Verdict`](crate::Verdict).
-    pub fn reasons(&self, connection: &Connection<'_>, row: &Row, sustained: Option<u32>) -> Vec<Reason> {
+    pub fn reasons(&self, connection: &Connection<'_>, row: &FeatureRow, sustained: Option<u32>) -> Vec<Reason> {
         let sustained = sustained.map(|connections| {
             let text = format!("{} connections to this service, each a little unusual", count(connections.into()));
             Reason { feature: "sustained", text }
@@ -80,7 +82,7 @@ impl Model {
         sustained.into_iter().chain(self.reasons_of_features(connection, row)).take(MOST).collect()
     }
 
-    fn reasons_of_features(&self, connection: &Connection<'_>, row: &Row) -> Vec<Reason> {
+    fn reasons_of_features(&self, connection: &Connection<'_>, row: &FeatureRow) -> Vec<Reason> {
         let weights = self.weights(row);
         let mut topics: Vec<(f64, Column)> = Vec::with_capacity(TOPICS.len());
         for topic in TOPICS {
@@ -95,15 +97,15 @@ impl Model {
         let topics = topics.into_iter().take(MOST).take_while(|(weight, _)| *weight >= least);
         topics
             .map(|(_, column)| {
-                let text = self.in_words(column, connection, row);
+                let text = self.describe(column, connection, row);
                 Reason { feature: FEATURES[column as usize].name, text }
             })
             .collect()
     }
 
     /// By how much the score of a row would fall if each feature had its typical value, and more for the unseen.
-    fn weights(&self, row: &Row) -> [f64; N_FEATURES] {
-        let (score, typical) = (self.score(row), self.baseline().typical());
+    fn weights(&self, row: &FeatureRow) -> [f64; N_FEATURES] {
+        let (score, typical) = (self.score(row), self.stats().typical());
         let encoded = self.encode(row);
         let without = self.forest().scores_without(&encoded, &typical);
         let mut weights = [0.0; N_FEATURES];
@@ -114,9 +116,9 @@ impl Model {
         }
         for (feature, weight) in FEATURES.iter().zip(&mut weights) {
             let unseen = match feature.kind {
-                Kind::Number => self.baseline().beyond(feature.column, encoded[feature.column as usize]),
+                Kind::Number => self.stats().beyond(feature.column, encoded[feature.column as usize]),
                 Kind::Category => {
-                    f64::from(u8::from(self.rarity().seen(feature.column, row[feature.column as usize]).0 == 0))
+                    f64::from(u8::from(self.categories().seen(feature.column, row[feature.column as usize]).0 == 0))
                 }
             };
             *weight += UNSEEN * unseen;
@@ -124,16 +126,16 @@ impl Model {
         weights
     }
 
-    fn in_words(&self, column: Column, connection: &Connection<'_>, row: &Row) -> String {
+    fn describe(&self, column: Column, connection: &Connection<'_>, row: &FeatureRow) -> String {
         let value = row[column as usize];
         let subject = subject(column, value, connection);
         if FEATURES[column as usize].kind == Kind::Category {
-            let (seen, of) = self.rarity().seen(column, value);
+            let (seen, of) = self.categories().seen(column, value);
             let times = if seen == 1 { "time" } else { "times" };
             return format!("{subject}, seen {} {times} in {}", count(seen.into()), count(of.into()));
         }
         let Some(amount) = amount(column) else { return subject };
-        let Usual { low, median, high, .. } = self.baseline().of(column);
+        let Quantiles { low, median, high, .. } = self.stats().of(column);
         let (how, usual) = match () {
             () if value > high => ("under", high),
             () if value < low => ("over", low),
@@ -184,7 +186,12 @@ fn amount(column: Column) -> Option<fn(f32) -> String> {
             |v| count(whole(v))
         }
         Column::RespFailedShare => |v| format!("{:.0} %", 100.0 * v),
-        Column::Progress | Column::Direction | Column::Beat | Column::Service | Column::Port | Column::History => {
+        Column::Progress
+        | Column::Direction
+        | Column::Periodicity
+        | Column::Service
+        | Column::Port
+        | Column::History => {
             return None;
         }
     })
@@ -213,7 +220,7 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
             None => "no state".to_owned(),
             // Zeek has one state for all of it.
             Some(_) if connection.proto == Proto::Icmp => "protocol icmp".to_owned(),
-            Some(state) => format!("state {}", state.in_words(connection.proto)),
+            Some(state) => format!("state {}", state.describe(connection.proto)),
         },
         Column::Direction => match value {
             v if v > 0.0 => "from inside to outside".to_owned(),
@@ -250,7 +257,7 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         Column::ServiceFailures => format!("{amount} {} in a row", noun("failure", "failures")),
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
         Column::ServiceBytes => format!("{amount} out to this service in an hour"),
-        Column::Beat => "connections to this service at steady intervals".to_owned(),
+        Column::Periodicity => "connections to this service at steady intervals".to_owned(),
     }
 }
 

@@ -19,12 +19,16 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::file::Fault;
+use crate::conn::features::FeatureRow;
+use crate::conn::schema::{self, FEATURES, Kind, N_FEATURES};
+use crate::reservoir::observed_time::{self as span, Interval, ObservedTime};
 use crate::reservoir::{Entry, Key, Snapshot};
-use crate::schema::{self, FEATURES, Kind, N_FEATURES};
-use crate::sealed::{self, Broken, Seal};
-use crate::span::{self, Span, Stretch};
-use crate::{FileError, Group, Reservoir, Row, Sampling, Trust};
+use crate::reservoir::{Group, Reservoir, Sampling};
+use crate::storage::atomic_file;
+use crate::storage::envelope::{Broken, Envelope};
+use crate::storage::error::Fault;
+use crate::storage::error::FileError;
+use crate::storage::trust::Trust;
 
 const HEAD: usize = 48;
 const STRETCH: usize = 24;
@@ -32,7 +36,7 @@ const ENTRY: usize = 24 + 4 * N_FEATURES;
 /// A reservoir holds no more than this.
 const MAX_ROWS: usize = 10_000_000;
 const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + MAX_ROWS * ENTRY;
-const SEAL: Seal = Seal { magic: b"ZIFSAMPL", version: 2, max_payload: MAX_PAYLOAD };
+const SEAL: Envelope = Envelope { magic: b"ZIFSAMPL", version: 2, max_payload: MAX_PAYLOAD };
 
 /// What is wrong with a sample.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -89,14 +93,14 @@ impl Reservoir {
         let seen = u64::from_le_bytes(head.next());
         let bound = f64::from_le_bytes(head.next());
         let n_stretches = u32::from_le_bytes(head.next()) as usize;
-        let stretches = n_stretches.checked_mul(STRETCH).and_then(|size| rest.split_at_checked(size));
-        let (stretches, rows) = stretches.ok_or_else(cut_short)?;
-        let (mut stretches, mut rows) = (Numbers(stretches), Numbers(rows));
-        let stretches = (0..n_stretches).map(|_| {
-            let [first, last, seen] = std::array::from_fn(|_| i64::from_le_bytes(stretches.next()));
-            Stretch { first, last, seen }
+        let intervals = n_stretches.checked_mul(STRETCH).and_then(|size| rest.split_at_checked(size));
+        let (intervals, rows) = intervals.ok_or_else(cut_short)?;
+        let (mut intervals, mut rows) = (Numbers(intervals), Numbers(rows));
+        let intervals = (0..n_stretches).map(|_| {
+            let [first, last, seen] = std::array::from_fn(|_| i64::from_le_bytes(intervals.next()));
+            Interval { first, last, seen }
         });
-        let span = Span::from_stretches(stretches.collect());
+        let span = ObservedTime::from_intervals(intervals.collect());
         let n = rows.0.len() / ENTRY;
         if rows.0.len() % ENTRY != 0 || n > capacity || capacity > MAX_ROWS {
             return Err(invalid("its number of rows is not that of its size"));
@@ -120,7 +124,7 @@ impl Reservoir {
             let key = f64::from_le_bytes(rows.next());
             let group = Group(u64::from_le_bytes(rows.next()));
             let ts = i64::from_le_bytes(rows.next());
-            let row: Row = std::array::from_fn(|_| f32::from_le_bytes(rows.next()));
+            let row: FeatureRow = std::array::from_fn(|_| f32::from_le_bytes(rows.next()));
             if !sampling.is_key(key) || !span.holds(ts) || !is_sound(&row) {
                 return Err(invalid("it holds a row that no connection gives"));
             }
@@ -150,7 +154,7 @@ impl Reservoir {
     /// # Errors
     /// [`Fault::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), FileError<SampleRefusal>> {
-        sealed::write(path, &self.to_bytes()).map_err(|cause| Fault::Write(cause).of(path))
+        atomic_file::write(path, &self.to_bytes()).map_err(|cause| Fault::Write(cause).of(path))
     }
 }
 
@@ -158,7 +162,7 @@ impl Snapshot {
     /// The bytes of a sample.
     pub fn to_bytes(self) -> Vec<u8> {
         let Self { sampling: Sampling { capacity, half_life, quota }, entries, bound, seen, span } = self.by_key();
-        let size = HEAD + span.stretches().len() * STRETCH + entries.len() * ENTRY;
+        let size = HEAD + span.intervals().len() * STRETCH + entries.len() * ENTRY;
         let mut payload = Vec::with_capacity(size);
         payload.extend(schema::VERSION.to_le_bytes());
         payload.extend(schema::fingerprint().to_le_bytes());
@@ -167,8 +171,8 @@ impl Snapshot {
         payload.extend((capacity.min(MAX_ROWS) as u32).to_le_bytes());
         payload.extend(seen.to_le_bytes());
         payload.extend(bound.map_or(f64::INFINITY, |Key(bound)| bound).to_le_bytes());
-        payload.extend((span.stretches().len() as u32).to_le_bytes());
-        for Stretch { first, last, seen } in span.stretches() {
+        payload.extend((span.intervals().len() as u32).to_le_bytes());
+        for Interval { first, last, seen } in span.intervals() {
             [first, last, seen].into_iter().for_each(|number| payload.extend(number.to_le_bytes()));
         }
         for Entry { key, group, ts, row } in entries {
@@ -182,7 +186,7 @@ impl Snapshot {
 }
 
 /// Whether an extractor could have made the row: finite numbers, and identities where a category is.
-fn is_sound(row: &Row) -> bool {
+fn is_sound(row: &FeatureRow) -> bool {
     FEATURES.iter().zip(row).all(|(feature, &value)| match feature.kind {
         Kind::Number => value.is_finite(),
         Kind::Category => (0.0..=(1 << 24) as f32).contains(&value) && value.fract() == 0.0,
@@ -205,7 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sealed::HEADER;
+    use crate::storage::envelope::HEADER;
 
     fn reservoir() -> Reservoir {
         let sampling = Sampling { capacity: 60, half_life: Some(7), quota: Some(20) };

@@ -3,11 +3,16 @@
 use iforest::{Forest, Rows};
 use thiserror::Error;
 
-use crate::baseline::Baseline;
+use crate::conn::connection::Connection;
+use crate::conn::features::{Extractor, FeatureRow};
+use crate::conn::schema;
+use crate::model::Model;
 use crate::model::Provenance;
-use crate::rarity::Rarity;
+use crate::model::calibration::Calibration;
+use crate::model::category_counts::CategoryCounts;
+use crate::model::feature_stats::FeatureStats;
 use crate::reservoir::Entry;
-use crate::{Calibration, Connection, Extractor, Group, Model, Reservoir, Row, Sampling, Snapshot, schema};
+use crate::reservoir::{Group, Reservoir, Sampling, Snapshot};
 
 /// Scores settle from about 100 trees on.
 const TREES_PER_GROUP: usize = 8;
@@ -78,13 +83,13 @@ impl Trainer {
     }
 
     /// Learns from a connection.
-    pub fn observe(&mut self, connection: &Connection<'_>) {
+    pub fn learn(&mut self, connection: &Connection<'_>) {
         let row = self.extractor.extract(connection);
         self.reservoir.offer(&row, connection.ts, Group::default());
     }
 
     /// Lets a connection pass by without learning from it: it is context for those that follow, not an example.
-    pub fn pass_by(&mut self, connection: &Connection<'_>) {
+    pub fn observe(&mut self, connection: &Connection<'_>) {
         self.extractor.extract(connection);
     }
 
@@ -117,14 +122,14 @@ impl Trainer {
         }
         let sample = self.reservoir.snapshot();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
-        let mut rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
-        let rarity = categories.map_or_else(|| Rarity::count(&rows), |model| model.rarity().clone());
-        rows.iter_mut().for_each(|row| rarity.encode(row));
-        let baseline = Baseline::new(&rows);
+        let mut rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
+        let categories = categories.map_or_else(|| CategoryCounts::count(&rows), |model| model.categories().clone());
+        rows.iter_mut().for_each(|row| categories.encode(row));
+        let stats = FeatureStats::new(&rows);
         let mut scores = Vec::with_capacity(rows.len());
         forest.score_rows(Rows::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
         let calibration = calibrate(&provenance, &sample.entries, &scores);
-        Ok(Model::new(rarity, baseline, forest, calibration, provenance, self.params.contamination))
+        Ok(Model::new(categories, stats, forest, calibration, provenance, self.params.contamination))
     }
 }
 
@@ -143,7 +148,7 @@ pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, TrainError> {
 /// [`TrainError`] when the sample has too few rows.
 pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Result<Model, TrainError> {
     let sample = sample.by_key();
-    let rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
+    let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
     let calibration = calibrate(&provenance, &sample.entries, &model.score_rows(&rows));
     Ok(model.with_calibration(calibration, provenance))
@@ -174,10 +179,10 @@ fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Cali
 
 fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
-    let mut rows: Vec<Row> = sample.entries.iter().map(|entry| entry.row).collect();
-    let rarity = Rarity::count(&rows);
-    rows.iter_mut().for_each(|row| rarity.encode(row));
-    let baseline = Baseline::new(&rows);
+    let mut rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
+    let categories = CategoryCounts::count(&rows);
+    rows.iter_mut().for_each(|row| categories.encode(row));
+    let stats = FeatureStats::new(&rows);
     let rows = Rows::new(rows.as_flattened(), schema::N_FEATURES)?;
     let mut forest = params.forest.clone();
     if forest.n_trees < forest.groups.len() {
@@ -190,7 +195,7 @@ fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
         provenance.alerts_per_day = if one_alert > 0.0 { share / one_alert } else { 0.0 };
     }
     let calibration = calibrate(&provenance, &sample.entries, &fit.out_of_bag_scores);
-    Ok(Model::new(rarity, baseline, fit.forest, calibration, provenance, params.contamination))
+    Ok(Model::new(categories, stats, fit.forest, calibration, provenance, params.contamination))
 }
 
 #[cfg(test)]
@@ -204,7 +209,7 @@ mod tests {
         let mut trainer = Trainer::new(Params::default());
         for i in 0..5000 {
             let duration = Some(1000 + i * i % 77_777);
-            trainer.observe(&Connection { ts: dated(i), duration, ..Connection::default() });
+            trainer.learn(&Connection { ts: dated(i), duration, ..Connection::default() });
         }
         trainer.fit().unwrap()
     }

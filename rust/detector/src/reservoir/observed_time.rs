@@ -15,21 +15,21 @@ const FARTHEST: i64 = 1 << 61;
 
 /// The times of some rows, in microseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct ObservedTime {
     /// In the order of time, each more than a [`SILENCE`] after the one before it.
-    stretches: Vec<Stretch>,
+    intervals: Vec<Interval>,
 }
 
 /// Times with no long silence between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct Interval {
     pub(crate) first: i64,
     pub(crate) last: i64,
     /// How much of it was seen: all, but where stretches were taken together.
     pub(crate) seen: i64,
 }
 
-impl Stretch {
+impl Interval {
     fn of(first: i64, last: i64) -> Self {
         Self { first, last, seen: last.saturating_sub(first) }
     }
@@ -56,27 +56,27 @@ impl Stretch {
     }
 }
 
-impl Span {
+impl ObservedTime {
     /// From what a file says; none if no times give it.
-    pub(crate) fn from_stretches(stretches: Vec<Stretch>) -> Option<Self> {
-        let sound = |it: &Stretch| {
+    pub(crate) fn from_intervals(intervals: Vec<Interval>) -> Option<Self> {
+        let sound = |it: &Interval| {
             -FARTHEST <= it.first
                 && it.first <= it.last
                 && it.last <= FARTHEST
                 && (0..=it.last - it.first).contains(&it.seen)
         };
-        let apart = stretches.windows(2).all(|pair| !pair[0].reaches(&pair[1]));
-        (stretches.len() <= MOST && apart && stretches.iter().all(sound)).then_some(Self { stretches })
+        let apart = intervals.windows(2).all(|pair| !pair[0].reaches(&pair[1]));
+        (intervals.len() <= MOST && apart && intervals.iter().all(sound)).then_some(Self { intervals })
     }
 
     /// What a file says.
-    pub(crate) fn stretches(&self) -> &[Stretch] {
-        &self.stretches
+    pub(crate) fn intervals(&self) -> &[Interval] {
+        &self.intervals
     }
 
     /// The earliest and the latest time.
     pub(crate) fn ends(&self) -> Option<(i64, i64)> {
-        Some((self.stretches.first()?.first, self.stretches.last()?.last))
+        Some((self.intervals.first()?.first, self.intervals.last()?.last))
     }
 
     /// Whether a row of this time may have been taken in.
@@ -86,13 +86,13 @@ impl Span {
 
     /// How long that is without the silences, in microseconds.
     pub(crate) fn seen(&self) -> i64 {
-        self.stretches.iter().fold(0, |sum: i64, stretch| sum.saturating_add(stretch.seen))
+        self.intervals.iter().fold(0, |sum: i64, stretch| sum.saturating_add(stretch.seen))
     }
 
     /// Takes a time in.
     pub(crate) fn include(&mut self, ts: i64) {
-        let now = Stretch::of(within_reach(ts), within_reach(ts));
-        match self.stretches.last_mut() {
+        let now = Interval::of(within_reach(ts), within_reach(ts));
+        match self.intervals.last_mut() {
             // Nearly always.
             Some(latest) if latest.first <= now.first && latest.reaches(&now) => *latest = latest.and(now),
             _ => self.unite([now]),
@@ -101,37 +101,37 @@ impl Span {
 
     /// Takes in the times of another.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.unite(other.stretches.iter().copied());
+        self.unite(other.intervals.iter().copied());
     }
 
     /// Without what is later than `now`: a stretch that was dated by a clock that ran ahead ended now.
     pub(crate) fn not_after(&mut self, now: i64) {
         let now = within_reach(now);
-        let dated_back = std::mem::take(&mut self.stretches).into_iter().map(|it| {
+        let dated_back = std::mem::take(&mut self.intervals).into_iter().map(|it| {
             let (first, last) = match it.first > now {
                 true => (within_reach(now.saturating_sub(it.last - it.first)), now),
                 false => (it.first, it.last.min(now)),
             };
-            Stretch { seen: it.seen.min(last.saturating_sub(first)), ..Stretch::of(first, last) }
+            Interval { seen: it.seen.min(last.saturating_sub(first)), ..Interval::of(first, last) }
         });
         self.unite(dated_back.collect::<Vec<_>>());
     }
 
-    fn unite(&mut self, others: impl IntoIterator<Item = Stretch>) {
-        let mut all = std::mem::take(&mut self.stretches);
+    fn unite(&mut self, others: impl IntoIterator<Item = Interval>) {
+        let mut all = std::mem::take(&mut self.intervals);
         all.extend(others);
         all.sort_by_key(|stretch| (stretch.first, stretch.last));
         for stretch in all {
-            match self.stretches.last_mut() {
+            match self.intervals.last_mut() {
                 Some(before) if before.reaches(&stretch) => *before = before.and(stretch),
-                _ => self.stretches.push(stretch),
+                _ => self.intervals.push(stretch),
             }
         }
-        while self.stretches.len() > MOST {
-            let silence = |at: &usize| self.stretches[at + 1].first.saturating_sub(self.stretches[*at].last);
-            let Some(shortest) = (0..self.stretches.len() - 1).min_by_key(silence) else { return };
-            let later = self.stretches.remove(shortest + 1);
-            self.stretches[shortest] = self.stretches[shortest].joined(later);
+        while self.intervals.len() > MOST {
+            let silence = |at: &usize| self.intervals[at + 1].first.saturating_sub(self.intervals[*at].last);
+            let Some(shortest) = (0..self.intervals.len() - 1).min_by_key(silence) else { return };
+            let later = self.intervals.remove(shortest + 1);
+            self.intervals[shortest] = self.intervals[shortest].joined(later);
         }
     }
 }
@@ -148,8 +148,8 @@ mod tests {
 
     const DAY: i64 = SILENCE;
 
-    fn of(times: impl IntoIterator<Item = i64>) -> Span {
-        let mut span = Span::default();
+    fn of(times: impl IntoIterator<Item = i64>) -> ObservedTime {
+        let mut span = ObservedTime::default();
         times.into_iter().for_each(|ts| span.include(ts));
         span
     }
@@ -185,8 +185,8 @@ mod tests {
         // Sensors that are off at the weekend, for ten years.
         let weeks = (0..520).flat_map(|week| [week * 7 * DAY, week * 7 * DAY + DAY, week * 7 * DAY + 2 * DAY]);
         let mut span = of(weeks);
-        assert_eq!((span.stretches.len(), span.seen()), (MOST, 520 * 2 * DAY));
-        assert_eq!(Span::from_stretches(span.stretches.clone()), Some(span.clone()));
+        assert_eq!((span.intervals.len(), span.seen()), (MOST, 520 * 2 * DAY));
+        assert_eq!(ObservedTime::from_intervals(span.intervals.clone()), Some(span.clone()));
         // Once more changes nothing.
         let same = span.clone();
         span.merge(&same);
@@ -195,21 +195,21 @@ mod tests {
 
     #[test]
     fn a_stretch_that_is_dated_back_was_seen_for_no_longer() {
-        let mut span = Span::from_stretches(vec![Stretch { first: 20, last: 40, seen: 7 }]).unwrap();
+        let mut span = ObservedTime::from_intervals(vec![Interval { first: 20, last: 40, seen: 7 }]).unwrap();
         span.not_after(10);
         assert_eq!((span.ends(), span.seen()), (Some((-10, 10)), 7));
     }
 
     #[test]
     fn a_stretch_that_begins_now_is_now() {
-        let mut span = Span::from_stretches(vec![Stretch { first: 10, last: 15, seen: 5 }]).unwrap();
+        let mut span = ObservedTime::from_intervals(vec![Interval { first: 10, last: 15, seen: 5 }]).unwrap();
         span.not_after(10);
         assert_eq!((span.ends(), span.seen()), (Some((10, 10)), 0));
     }
 
     #[test]
     fn stretches_that_no_times_give_are_refused_and_the_longest_goes_on() {
-        let of = |first, last, seen| Span::from_stretches(vec![Stretch { first, last, seen }]);
+        let of = |first, last, seen| ObservedTime::from_intervals(vec![Interval { first, last, seen }]);
         for (first, last, seen) in [
             (i64::MIN, 0, i64::MAX),
             (i64::MIN, i64::MIN, 0),
@@ -228,7 +228,7 @@ mod tests {
         [i64::MAX, i64::MIN].into_iter().for_each(|ts| span.include(ts));
         assert_eq!((span.ends(), span.seen()), (Some((-FARTHEST, FARTHEST)), FARTHEST + 4 * DAY));
         assert!(span.holds(i64::MIN) && span.holds(i64::MAX));
-        assert!(Span::from_stretches(span.stretches.clone()).is_some());
+        assert!(ObservedTime::from_intervals(span.intervals.clone()).is_some());
         let mut one_more = of(-FARTHEST, FARTHEST, 2 * FARTHEST - 1).unwrap();
         (0..3).for_each(|_| one_more.include(0));
         one_more.merge(&span);
@@ -258,9 +258,9 @@ mod tests {
         fn any_time_at_all_is_a_time(times: Vec<i64>, now: i64) {
             let mut span = of(times.iter().copied());
             prop_assert!(span.seen() >= 0);
-            prop_assert!(Span::from_stretches(span.stretches.clone()).is_some());
+            prop_assert!(ObservedTime::from_intervals(span.intervals.clone()).is_some());
             span.not_after(now);
-            prop_assert!(Span::from_stretches(span.stretches.clone()).is_some());
+            prop_assert!(ObservedTime::from_intervals(span.intervals.clone()).is_some());
             prop_assert!(span.ends().is_none_or(|(_, last)| last <= within_reach(now)));
         }
     }

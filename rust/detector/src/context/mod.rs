@@ -1,0 +1,5 @@
+//! Bounded tables of recent behaviour, shared by every kind of log.
+
+pub(crate) mod linear_counter;
+pub(crate) mod periodicity;
+pub(crate) mod table;

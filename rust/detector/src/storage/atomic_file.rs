@@ -1,0 +1,165 @@
+//! Atomic file replacement: write to a temporary name, fsync, rename.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::storage::error::{Fault, FileError};
+
+/// The temporary names of files that are being written. What bears one and is written by nobody was left by a process that
+/// was killed.
+const TEMPORARY: (&str, &str) = (".iforest-", ".tmp");
+
+/// Removes what was left in a directory by processes that were killed while they wrote. Nobody may be writing there.
+///
+/// # Errors
+/// What the system says, of the directory or of a file.
+pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1));
+        if ours && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one
+/// and never a part, whenever the machine stops. Errors do not tell the temporary name, which tells nobody anything.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace(path, |file| file.write_all(bytes))
+}
+
+pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
+    prepare(path, fill)?.persist(path)?;
+    Ok(())
+}
+
+/// The file that is to take the place of `path`, whole and on the disk.
+pub(crate) fn prepare(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> std::io::Result<NamedTempFile> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY.0)
+        .suffix(TEMPORARY.1)
+        .permissions(std::fs::Permissions::from_mode(0o644))
+        .tempfile_in(directory)
+        .map_err(|error| cannot_create(directory, error))?;
+    fill(file.as_file_mut())?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Why no file can be made, without the temporary name, which tells nobody anything.
+pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io::Error {
+    use std::io::Error;
+    if !directory.is_dir() {
+        return Error::new(error.kind(), format!("there is no directory {}", directory.display()));
+    }
+    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<Error>());
+    cause.and_then(Error::raw_os_error).map_or(error.kind().into(), Error::from_raw_os_error)
+}
+
+/// Writes bytes as a file: the old one or the new one is there at any time, never a part.
+///
+/// # Errors
+/// [`Fault::Write`], naming the file.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError<Infallible>> {
+    save_together(&[(path, bytes)])
+}
+
+/// Writes files that belong together, in this order: all are whole on the disk before the first is there under its name.
+/// Where one cannot be written, those that were there before stay.
+///
+/// # Errors
+/// [`Fault::Write`], naming the file.
+pub fn save_together(files: &[(&Path, &[u8])]) -> Result<(), FileError<Infallible>> {
+    let failed = |path: &Path, cause| Fault::Write(cause).of(path);
+    let mut whole = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let file = prepare(path, |file| file.write_all(bytes)).map_err(|cause| failed(path, cause))?;
+        whole.push((path, file));
+    }
+    for (path, file) in whole {
+        file.persist(path).map_err(|error| failed(path, error.error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn files_that_belong_together_are_all_written_or_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+        save_together(&[(&first, b"one"), (&second, b"two")]).unwrap();
+        assert_eq!((fs::read(&first).unwrap(), fs::read(&second).unwrap()), (b"one".into(), b"two".into()));
+        let nowhere = directory.path().join("nowhere/second");
+        let error = save_together(&[(&first, b"three"), (&nowhere, b"four")]).unwrap_err();
+        assert!(error.to_string().contains("second: cannot be written: there is no directory"), "{error}");
+        assert_eq!(fs::read(&first).unwrap(), b"one");
+        assert_eq!(directory.path().read_dir().unwrap().count(), 2, "nothing is left over");
+        save_bytes(&second, b"five").unwrap();
+        assert_eq!(fs::read(&second).unwrap(), b"five");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = [".iforest-Xy12Ab.tmp", ".iforest-", ".tmpXy12Ab", "model", "model.tmp"];
+        names.iter().for_each(|name| std::fs::write(directory.path().join(name), "x").unwrap());
+        std::fs::create_dir(directory.path().join(".iforest-d.tmp")).unwrap();
+        write(&directory.path().join("sample"), b"x").unwrap();
+        remove_leftovers(directory.path()).unwrap();
+        let mut left: Vec<_> = directory
+            .path()
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".iforest-", ".iforest-d.tmp", ".tmpXy12Ab", "model", "model.tmp", "sample"]);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_what_it_points_to_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let (precious, link) = (directory.path().join("precious"), directory.path().join("link"));
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert_eq!(
+            (std::fs::read(&precious).unwrap(), std::fs::read(&link).unwrap()),
+            (b"precious".into(), b"new".into())
+        );
+        assert!(link.symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn a_file_is_made_in_its_own_directory_or_the_error_names_that() {
+        let directory = tempfile::tempdir().unwrap();
+        replace(&directory.path().join("file"), |_| {
+            assert_eq!(directory.path().read_dir()?.count(), 1);
+            Ok(())
+        })
+        .unwrap();
+        let nowhere = directory.path().join("nowhere");
+        let missing = write(&nowhere.join("file"), b"x").unwrap_err();
+        assert_eq!(missing.to_string(), format!("there is no directory {}", nowhere.display()));
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(cannot_create(directory.path(), denied).to_string(), "permission denied");
+    }
+}
