@@ -1,2 +1,2 @@
-##! Loaded with the plugin and left empty: the package's scripts are in scripts/IForest, to be loaded once and on
-##! request, as ``IForest`` or, where the package manager installed them, with ``packages``.
+##! Loaded with the plugin, and empty on purpose. Load the package's scripts as ``IForest`` or, after an installation by
+##! zkg, with ``packages``.

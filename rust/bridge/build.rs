@@ -1,6 +1,9 @@
-//! Generates and compiles the C++ side of the border.
+//! Generates and compiles the C++ side of the FFI layer.
 
 fn main() {
-    cxx_build::bridge("src/lib.rs").std("c++20").compile("iforest_bridge_cxx");
-    println!("cargo:rerun-if-changed=src/lib.rs");
+    let sources = ["src/lib.rs", "src/types.rs"];
+    cxx_build::bridges(sources).std("c++20").compile("iforest_bridge_cxx");
+    for source in sources {
+        println!("cargo:rerun-if-changed={source}");
+    }
 }

@@ -1,10 +1,9 @@
-# The package manager installs two copies of this directory, one in packages/ and one beside the plugin. Whoever loads
-# both gets one.
+# zkg installs this directory twice, in packages/ and beside the plugin. The guard loads only one copy.
 @ifndef ( IForest::model_file )
 @load ./main
 @load ./notice
 @load ./learn
-@load ./connection
+@load ./conn
 @load ./cluster
 @load ./drift
 @load ./telemetry

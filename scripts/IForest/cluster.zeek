@@ -1,110 +1,114 @@
-##! Learning in a cluster: one model on all nodes, fitted on what all of them see.
+##! Learning in a cluster: one model on all nodes, fitted on the traffic of all workers.
 ##!
-##! Workers hand samples of their traffic to the manager, which merges and fits them and sends the model back. A message
-##! that gets lost is made good within an :zeek:see:`IForest::learning_interval`: a worker sends its sample again until it
-##! is acknowledged, and says with it which model it has; whoever has the newer one of two sends it. So neither a lost
-##! message nor the restart of any node leaves one behind.
+##! Workers send samples to the manager, which merges them, fits a model and sends it back. A lost message is repaired
+##! within an :zeek:see:`IForest::learning_interval`: a worker repeats its sample until it is acknowledged, and announces
+##! the version of its model; of two nodes, the one with the newer model sends it. A restarted node catches up likewise.
 
 @load base/frameworks/cluster
+@load ./cluster_role
 @load ./learn
-@load ./limits
 @load ./log
-@load ./node
 @load ./state
-@load ./warn
+@load ./validate
+@load ./warn_once
 
 module IForest;
 
 export {
-	## How many rows a worker sends in a message, of about 100 bytes each.
+	## The largest number of rows in a worker's message, of about 100 bytes
+	## each.
 	const sample_rows_per_message = 4096 &redef;
 
-	## Worker to manager: a sample of what it has seen since the last one.
+	## Worker to manager: rows since the last sample.
 	##
 	## node: The worker.
 	##
-	## run: Its present run, so that a restart is noticed.
+	## run: An identifier of the worker's present run.
 	##
-	## number: Which sample of that run.
+	## number: The number of this sample within the run.
 	##
 	## has: The version of the worker's model.
 	##
-	## sample: The sample.
-	global sample: event(node: string, run: string, number: count, has: time, sample: string);
+	## sample: The rows.
+	global sample: event(node: string, run: string, number: count, has: count, sample: string);
 
-	## Manager to worker: the sample arrived.
+	## Manager to worker: a sample has arrived.
 	##
-	## run: The run it came from.
+	## run: The run that it came from.
 	##
-	## number: Which one it was.
+	## number: The number of the sample.
 	##
-	## bound: The key from which on rows need not be sent.
+	## bound: The sampling key above which the manager takes no rows.
 	global sample_arrived: event(run: string, number: count, bound: double);
 
-	## Manager to workers, or in reply to :zeek:see:`IForest::want_model`: a
+	## Manager to workers, or an answer to :zeek:see:`IForest::want_model`: a
 	## model.
 	##
 	## node: The sender.
 	##
-	## model_version: Its version.
+	## model_version: The model's version, in microseconds since 1970. A
+	##                ``time`` would lose microseconds on the way.
 	##
-	## checksum: Its checksum.
+	## checksum: The checksum of the model's file.
 	##
-	## model: Its file.
-	global model: event(node: string, model_version: time, checksum: string, model: string);
+	## model: The contents of the model's file.
+	global model: event(node: string, model_version: count, checksum: string, model: string);
 
-	## Asks for a newer model than one's own.
+	## Requests a newer model.
 	##
-	## node: Who asks.
+	## node: The requesting node.
 	global want_model: event(node: string);
 }
 
-# Whether this cluster has such a node: what is known of nodes is kept, and told of, by their names.
+# Checks the name of a sender; names of unknown nodes would fill the tables.
 function is_known(node: string, sent: string): bool
 	{
 	if ( node in Cluster::nodes )
 		return T;
 
-	log_refused(node, fmt("%s of a node that this cluster does not have", sent));
+	log_refused(node, fmt("%s from an unknown node", sent));
 	return F;
+	}
+
+function node_type_of(name: string): Cluster::NodeType
+	{
+	return name in Cluster::nodes ? Cluster::nodes[name]$node_type : Cluster::NONE;
 	}
 
 function send_model(topic: string, peer: string)
 	{
-	local info = about_model(PUBLISH);
-
-	if ( ! info?$version )
+	if ( ! has_model() )
 		return;
 
+	local info = about_model(PUBLISH);
 	info$peer = peer;
 	write_model(info);
-	Cluster::publish(topic, IForest::model, Cluster::node, info$version, info$checksum, __model_bytes());
+	Cluster::publish(topic, IForest::model, Cluster::node, __model_version(), info$checksum, __model_bytes());
 	}
 
-event IForest::model(node: string, model_version: time, checksum: string, model: string)
+event IForest::model(node: string, model_version: count, checksum: string, model: string)
 	{
-	if ( ! learns() || ! takes_part() || ! is_known(node, "a model") )
+	if ( ! learns() || ! is_learning_node() || ! is_known(node, "a model") )
 		return;
 
-	local before = version();
+	local before = __model_version();
 
-	# A manager holds no packets up: it has the model in its file before it is at work, and does not ask its workers to go
-	# back to an older one when it dies and comes back.
-	local problem = __adopt_model(model, checksum, state_file("model"), ! sees_connections());
+	# The manager writes the model before loading it, so that it does not send an older one after a crash.
+	local problem = __adopt_model(model, model_version, checksum, state_file("model"), ! sees_connections());
 
 	if ( problem != "" )
 		log_refused(node, problem);
 
-	warn(fmt("a model of %s", node),
-	     problem == "" ? "" : fmt("from %s: %s; the model before it stays at work", node, problem));
+	warn_once(fmt("a model of %s", node),
+	          problem == "" ? "" : fmt("from %s: %s; the previous model stays loaded", node, problem));
 
-	if ( version() != before )
+	if ( __model_version() != before )
 		{
 		log_loaded(node);
 		last_fit = clock();
 		}
 
-	follow_up();
+	poll_jobs();
 	}
 
 event IForest::want_model(node: string)
@@ -122,13 +126,13 @@ global rows_per_message = sample_rows_per_message;
 
 event zeek_init()
 	{
-	rows_per_message = within("IForest::sample_rows_per_message", sample_rows_per_message, 1, 10000000);
+	rows_per_message = clamp_count("IForest::sample_rows_per_message", sample_rows_per_message, 1, 10000000);
 	}
 
-# The sample that was sent last and is not acknowledged yet.
+# The last sample, until it is acknowledged.
 global pending = "";
 
-function hand_over()
+function send_sample()
 	{
 	if ( pending == "" )
 		{
@@ -136,12 +140,12 @@ function hand_over()
 		++number;
 		}
 
-	Cluster::publish(Cluster::manager_topic, IForest::sample, Cluster::node, run, number, version(), pending);
+	Cluster::publish(Cluster::manager_topic, IForest::sample, Cluster::node, run, number, __model_version(), pending);
 	}
 
 hook each_turn()
 	{
-	hand_over();
+	send_sample();
 	}
 
 event IForest::sample_arrived(run_: string, number_: count, bound: double)
@@ -154,39 +158,58 @@ event IForest::sample_arrived(run_: string, number_: count, bound: double)
 	local statistics = Statistics();
 	__statistics(statistics);
 
-	# What did not fit in one message.
+	# Send rows that did not fit in one message.
 	if ( statistics$rows >= rows_per_message )
-		hand_over();
+		send_sample();
 	}
 
 event Cluster::node_up(name: string, id: string)
 	{
-	if ( learns() && name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::MANAGER )
-		hand_over();
+	if ( node_type_of(name) != Cluster::MANAGER )
+		return;
+
+	manager_connected = T;
+
+	for ( _, refusal in early_refusals )
+		Cluster::publish(Cluster::manager_topic, early_refusal, refusal);
+
+	early_refusals = vector();
+
+	if ( learns() )
+		send_sample();
 	}
 
 @endif
 
 @if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::MANAGER )
 
-# Of each worker, its run and the last sample that was merged.
+event IForest::early_refusal(rec: Info)
+	{
+	if ( ! rec?$node || ! is_known(rec$node, "a refusal") )
+		return;
+
+	write_model(rec);
+	Reporter::warning(fmt("IForest: %s: %s", rec$node, rec?$message ? rec$message : ""));
+	}
+
+# The run and number of each worker's last merged sample.
 global merged: table[string] of string;
 
-# How long a manager without a model waits for the workers' before it fits one of its own.
+# The time that a manager without a model waits for the workers' models before it fits its own.
 const patience = 5min;
 global started = current_time();
 
-# The version of each worker's model, as it has said since.
-global announced: table[string] of time;
+# The version of each worker's model, as announced by its last sample.
+global announced: table[string] of count;
 
-# After what was here is lost, the workers have a model learnt from much, and perhaps a backlog that is just enough for
-# one learnt from little. Theirs is asked for whenever they say they have one.
+# After a loss of its state, the manager must not replace the workers' model by one of few rows: it defers the first fit
+# and requests their model when they announce it.
 hook ready()
 	{
 	local waiting = F;
 
 	for ( name, node in Cluster::nodes )
-		if ( node$node_type == Cluster::WORKER && (name !in announced || announced[name] > version()) )
+		if ( node$node_type == Cluster::WORKER && (name !in announced || announced[name] > __model_version()) )
 			waiting = T;
 
 	if ( waiting && current_time() - started < patience )
@@ -200,21 +223,21 @@ hook new_model()
 
 event Cluster::node_up(name: string, id: string)
 	{
-	if ( learns() && name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::WORKER )
+	if ( learns() && node_type_of(name) == Cluster::WORKER )
 		send_model(Cluster::node_topic(name), name);
 	}
 
-# Where the network's time was ahead and came back, it stands still until the clock is there again, and with it all that is
-# scheduled. The manager has its workers' messages to go by.
+# Network time that ran ahead stands still, and scheduled events with it, until the clock catches up. Messages of workers
+# then trigger the turns.
 function catch_up()
 	{
 	local late = clock() - last_turn;
 
 	if ( ! reading_traces() && (late > 3 * turn_interval || late < -1 * turn_interval) )
-		event take_turn(++turns);
+		event take_turn(++turn_generation);
 	}
 
-event IForest::sample(node: string, run: string, number: count, has: time, sample: string)
+event IForest::sample(node: string, run: string, number: count, has: count, sample: string)
 	{
 	if ( ! learns() || ! is_known(node, "a sample") )
 		return;
@@ -231,14 +254,14 @@ event IForest::sample(node: string, run: string, number: count, has: time, sampl
 		if ( problem != "" )
 			log_refused(node, problem);
 
-		warn(fmt("a sample of %s", node), problem == "" ? "" : fmt("from %s: %s", node, problem));
+		warn_once(fmt("a sample of %s", node), problem == "" ? "" : fmt("from %s: %s", node, problem));
 		}
 
 	Cluster::publish(Cluster::node_topic(node), IForest::sample_arrived, run, number, __sample_bound());
 
-	if ( has < version() )
+	if ( has < __model_version() )
 		send_model(Cluster::node_topic(node), node);
-	else if ( has > version() )
+	else if ( has > __model_version() )
 		Cluster::publish(Cluster::node_topic(node), IForest::want_model, Cluster::node);
 
 	fit_if_due();

@@ -1,41 +1,41 @@
-##! Drift: watches whether live scores are still distributed as the model's calibration says, by the population stability
-##! index. When the index stays high the threshold is set anew on recent traffic; when that does not help, there is a
-##! notice and the model is fitted anew.
+##! Drift detection: compares live scores with the model's calibration by the population stability index. While the index
+##! stays high, the model is recalibrated on recent traffic; if that does not help, a notice is raised and a new model is
+##! fitted.
 
 @load base/frameworks/notice
 @load ./learn
-@load ./limits
+@load ./validate
 
 module IForest;
 
 export {
 	redef enum Notice::Type += {
-		## Live scores have been distributed differently from the model's
+		## The distribution of live scores has differed from the model's
 		## calibration for long: the traffic has changed.
 		Model_Drift,
 	};
 
-	## The window of live scores that is compared, a minute at least. It
-	## slides by a twenty-fourth.
+	## The window of live scores that is compared, at least a minute. It
+	## moves in steps of a twenty-fourth.
 	const drift_window = 1day &redef;
 
-	## The population stability index that counts as drift. By custom 0.1 is
-	## a moderate shift and 0.25 a large one.
+	## The population stability index that counts as drift. By convention,
+	## 0.1 is a moderate shift and 0.25 a large one.
 	option drift_threshold = 0.25;
 
-	## How many times in a row the index has to pass the threshold, looked at
-	## once in a twenty-fourth of the window, before anything is done.
+	## The number of successive steps with an index above the threshold
+	## before the model is recalibrated.
 	option drift_patience = 3;
 }
 
-# How long a slice of the window is.
 global drift_slice_length = drift_window / 24.0;
 
-# How often in a row the index was above the threshold, and whether the model was calibrated for it already.
-global above = 0;
+# The number of successive steps above the threshold.
+global steps_above = 0;
+
+# True after a recalibration, until the next fit.
 global recalibrated = F;
 
-# What was learnt anew has been calibrated for nothing yet.
 hook new_model()
 	{
 	if ( fitting == FIT )
@@ -44,23 +44,23 @@ hook new_model()
 
 function watch_drift(index: double)
 	{
-	above = index > drift_threshold ? above + 1 : 0;
+	steps_above = index > drift_threshold ? steps_above + 1 : 0;
 
-	if ( above == 0 || above < drift_patience )
+	if ( steps_above == 0 || steps_above < drift_patience )
 		return;
 
-	above = 0;
+	steps_above = 0;
 
 	if ( ! recalibrated && learns() )
 		{
-		recalibrated = T;
-		fit(T);
+		# A recalibration that could not start is tried again.
+		recalibrated = fit(T);
 		return;
 		}
 
 	recalibrated = F;
 	NOTICE(Notice::Info($note=Model_Drift,
-	                    $msg=fmt("live scores have drifted from the model's calibration: population stability index %.2f, threshold %.2f",
+	                    $msg=fmt("drift: population stability index %.2f, threshold %.2f; live scores differ from the model's calibration",
 	                             index, drift_threshold),
 	                    $identifier="IForest"));
 
@@ -68,45 +68,44 @@ function watch_drift(index: double)
 		fit(F);
 	}
 
-# Worker to manager: how the scores of a slice were distributed.
+# Worker to manager: the score histogram of a slice.
 #
-# of_version: The model that gave them.
+# of_version: The version of the model that gave the scores.
 #
-# counts: How many fell in each tenth of its calibration.
-global drift_slice: event(of_version: time, counts: index_vec);
+# counts: The number of scores in each tenth of its calibration.
+global drift_slice: event(of_version: count, counts: index_vec);
 
-event drift_slice(of_version: time, counts: index_vec)
+event drift_slice(of_version: count, counts: index_vec)
 	{
-	if ( of_version == version() )
-		__add_drift(counts);
+	if ( of_version == __model_version() )
+		__add_drift_counts(counts);
 	}
 
-event turn_drift()
+event next_drift_slice()
 	{
 	if ( zeek_is_terminating() )
 		return;
 
-	local statistics = Statistics();
-
 	if ( fits() )
 		{
+		local statistics = Statistics();
 		__statistics(statistics);
 		watch_drift(statistics$drift);
 		}
 
-	local counts = __turn_drift();
+	local counts = __start_drift_slice();
 
 	if ( ! fits() && |counts| > 0 )
-		Cluster::publish(Cluster::manager_topic, drift_slice, version(), counts);
+		Cluster::publish(Cluster::manager_topic, drift_slice, __model_version(), counts);
 
-	schedule drift_slice_length { turn_drift() };
+	schedule drift_slice_length { next_drift_slice() };
 	}
 
 event zeek_init() &priority=-5
 	{
-	if ( ! takes_part() )
+	if ( ! is_learning_node() )
 		return;
 
 	drift_slice_length = at_least("IForest::drift_window", drift_window, 1min) / 24.0;
-	schedule drift_slice_length { turn_drift() };
+	schedule drift_slice_length { next_drift_slice() };
 	}

@@ -1,131 +1,133 @@
-##! Learns in place what is usual, and puts a model of it to work, where :zeek:see:`IForest::model_file` is not set.
+##! Learning: fits a model on the sensor's own traffic while :zeek:see:`IForest::model_file` is not set.
 ##!
-##! A standalone Zeek does all of it. In a cluster the workers collect and the manager fits; see ``cluster.zeek``.
+##! A standalone Zeek learns and fits by itself. In a cluster the workers sample and the manager fits; see
+##! ``cluster.zeek``.
 ##!
-##! Fits run on a thread of their own. Where packets come from a trace file there are none to hold up, and the fit is
-##! waited for: the same trace gives the same scores.
+##! Fits run on a background thread. With a trace file Zeek waits for them, so that the same trace gives the same scores.
 
 @load base/frameworks/reporter
-@load ./background
-@load ./limits
+@load ./cluster_role
+@load ./jobs
 @load ./log
 @load ./main
-@load ./node
 @load ./state
-@load ./warn
+@load ./validate
+@load ./warn_once
 
 module IForest;
 
 export {
-	## The number of connections from which on there is a first model. A
-	## tenth of them has to be in the reservoir, which takes longer where
-	## they are one host's. 100 at least.
+	## The number of connections before the first fit, at least 100. A tenth
+	## of them must be in the reservoir, which takes longer if most come from
+	## one host.
 	option learn_after = 10000;
 
-	## How often the model is fitted anew. 0 turns that off.
+	## The interval between fits. 0 turns them off after the first one.
 	option refit_interval = 1day;
 
-	## How many rows are kept to learn from, of about 200 bytes each: 256
-	## to 10,000,000. What was learnt before a change is kept, as far as
-	## there is room.
+	## The capacity of the reservoir, 256 to 10,000,000 rows of about 200
+	## bytes. A change resamples the rows learnt before.
 	option reservoir_rows = 32768;
 
-	## After which time a connection counts half as much: a minute at
-	## least. What was learnt before a change is weighed anew.
+	## The age at which a connection's weight has halved, at least a minute.
+	## A change resamples the rows learnt before.
 	option reservoir_half_life = 7days;
 
-	## How often it is looked whether a fit is due, and in a cluster, how
-	## often workers hand over what they have seen: 100 milliseconds at
-	## least.
+	## Learn from connections that :zeek:see:`IForest::score_policy` exempts.
+	## Off by default: an exempted scanner would otherwise make scans usual.
+	option learn_exempt = F;
+
+	## The interval between checks for a due fit, and in a cluster, between
+	## samples sent by workers: at least 100 milliseconds.
 	const learning_interval = 1min &redef;
 
-	## Says which connections are learnt from: a handler that breaks exempts
-	## the connection. It is scored all the same.
+	## Selects the connections to learn from. A handler that breaks excludes
+	## the connection; it is scored all the same.
 	##
-	## c: A connection that has ended, *c$conn* filled in.
+	## c: A finished connection with *c$conn* filled in.
 	global learn_policy: hook(c: connection);
 
-	## What was done so far.
+	## Counters since start, and gauges.
 	type Statistics: record {
 		## Connections with a score.
 		scored: count &default=0;
-		## Connections without one, by the reason.
+		## Connections without a score because there was no model.
 		without_model: count &default=0;
-		## Connections without one, by the reason.
+		## Connections exempted from scoring.
 		exempt: count &default=0;
-		## Connections without one, by the reason.
-		faults: count &default=0;
-		## Connections whose score passed the threshold.
-		flagged: count &default=0;
+		## Connections without a score because of an internal error.
+		failed: count &default=0;
+		## Connections that alerted.
+		alerted: count &default=0;
 		## Connections learnt from.
 		learnt: count &default=0;
-		## Models put to work.
+		## Models loaded.
 		loaded: count &default=0;
 		## Models refused.
 		refused: count &default=0;
 		## Rows in the reservoir.
 		rows: count &default=0;
-		## Connections they stand for.
+		## Connections that the rows represent.
 		seen: count &default=0;
-		## How far live scores are from the calibration.
+		## The population stability index of live scores.
 		drift: double &default=0.0;
 	};
 }
 
-# What the fit under way will be logged as.
+# The kind of the running fit.
 global fitting: Action;
 
 global last_fit = double_to_time(0.0);
 
-# Whether the last try to fit came to nothing: the next turn is another, and not the next connection.
+# True after a failed fit, until the next turn: it is not retried on every connection.
 global failed = F;
 
-# Whether this node learns from the connections it sees: what learns() says, without a call for each of them.
+# The value of learns(), without a call per connection.
 global learning = F;
 
-# Whether the first model may be fitted: a handler that breaks has it wait.
+# Allows the first fit. A handler that breaks defers it.
 global ready: hook();
 
-# How often there is a turn, when the last one was, and which chain of them is the present one.
+# The interval and time of turns, and the generation of their chain.
 global turn_interval = learning_interval;
 global last_turn = double_to_time(0.0);
-global turns = 0;
+global turn_generation = 0;
 
-# Runs when this node has fitted a model and put it to work.
+# Runs after this node has fitted and loaded a model.
 global new_model: hook();
 
-# Runs every learning_interval on the nodes that take part.
+# Runs every learning_interval on learning nodes.
 global each_turn: hook();
 
-# The version of a model to come: later than the one before, whatever became of the clock.
-function next_version(): time
+# Returns the version of the next model: the current time, but later than the loaded model's.
+function next_version(): count
 	{
-	local this = current_time();
-	local later = version() + 1usec;
+	local this = double_to_count(time_to_double(current_time()) * 1e6);
+	local later = __model_version() + 1;
 	return this > later ? this : later;
 	}
 
-hook background_ended(done: Done)
+hook job_finished(job: Job)
 	{
-	if ( done$what == "not fitted" )
+	if ( job$kind == JOB_FIT_FAILED )
 		failed = T;
 
-	if ( done$what != "fitted" )
+	if ( job$kind != JOB_FITTED )
 		return;
 
 	local info = about_model(fitting);
-	info$took = done$took;
-	info$pause = done$pause;
+	info$took = job$took;
+	info$pause = job$pause;
 	write_model(info);
 	hook new_model();
 	}
 
-# Fits a model, or with *recalibrate* only sets the threshold of the one at work anew.
-function fit(recalibrate: bool)
+# Starts a fit, or with *recalibrate* a recalibration of the loaded model. Returns false if it could not start.
+function fit(recalibrate: bool): bool
 	{
-	# A model learnt from much is not given up for one learnt from little, as after what was learnt is lost.
+	# After a loss of the reservoir, a few rows must not replace a model of many.
 	if ( failed || ! __can_fit(learn_after) )
-		return;
+		return F;
 
 	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
 	                      state_file("model"));
@@ -133,17 +135,18 @@ function fit(recalibrate: bool)
 	if ( problem != "" )
 		{
 		failed = T;
-		warn("fit", fmt("no fit was started: %s", problem));
-		return;
+		warn_once("fit", fmt("cannot start a fit: %s", problem));
+		return F;
 		}
 
 	fitting = recalibrate ? RECALIBRATE : FIT;
 
-	# The same trees under another threshold are as old as they were.
+	# A recalibration does not make the trees younger.
 	if ( ! recalibrate )
 		last_fit = clock();
 
-	follow_up();
+	poll_jobs();
+	return T;
 	}
 
 function fit_if_due()
@@ -157,11 +160,11 @@ function refit_if_due()
 	if ( ! has_model() )
 		return;
 
-	# After a restart the clock goes on from when the model was fitted.
+	# After a restart the interval starts at the time of the loaded model's fit.
 	if ( last_fit == double_to_time(0.0) )
-		last_fit = reading_traces() ? clock() : version();
+		last_fit = reading_traces() ? clock() : version_time(__model_version());
 
-	# Dated by a clock that ran ahead.
+	# The fit was dated by a clock that ran ahead.
 	if ( last_fit > clock() )
 		last_fit = clock();
 
@@ -169,15 +172,15 @@ function refit_if_due()
 		fit(F);
 	}
 
-event take_turn(chain: count)
+event take_turn(generation: count)
 	{
-	# When Zeek ends, what is due later is due at once.
-	if ( chain != turns || zeek_is_terminating() )
+	# At shutdown Zeek runs all scheduled events.
+	if ( generation != turn_generation || zeek_is_terminating() )
 		return;
 
 	last_turn = clock();
 	failed = F;
-	handle_done();
+	apply_finished_jobs();
 
 	if ( learns() )
 		{
@@ -187,19 +190,20 @@ event take_turn(chain: count)
 			refit_if_due();
 			}
 
-		claim_state();
+		lock_state();
 
-		# A disk that hangs is to hold up one copy of what is saved, not one more each time.
+		# On a disk that hangs, only one save waits.
 		if ( ! __busy() && (clock() - last_save >= save_interval || last_save > clock()) )
 			save();
 
 		hook each_turn();
 		}
 
-	schedule turn_interval { take_turn(chain) };
+	schedule turn_interval { take_turn(generation) };
 	}
 
-function start_learning(memory: bool)
+# Starts learning. With *context*, saved host context replaces the present one.
+function start_learning(context: bool)
 	{
 	learning = T;
 	__start_learning(reservoir_rows, reservoir_half_life);
@@ -207,14 +211,13 @@ function start_learning(memory: bool)
 	if ( state == "" )
 		open_state(state_dir);
 
-	load_state(memory);
+	load_state(context);
 	}
 
-# Changes of the options that say whether to learn.
-function change_learning(on: bool, memory: bool)
+function change_learning(on: bool, context: bool)
 	{
 	if ( on )
-		start_learning(memory);
+		start_learning(context);
 	else
 		{
 		save();
@@ -234,14 +237,14 @@ function change_state_dir(id: string, value: string): string
 		return value;
 		}
 
-	# Where the old disk hangs, another copy is not to wait for it: all is written to the new one.
+	# If the old disk hangs, this save is skipped; the one below writes to the new directory.
 	if ( ! is_new() && ! __busy() )
 		save();
 
 	open_state(value);
 	load_state(is_new());
 
-	local problem = __save_state(state_file("model"));
+	local problem = __save_model(state_file("model"));
 
 	if ( problem != "" )
 		Reporter::warning(fmt("IForest: %s", problem));
@@ -261,19 +264,24 @@ function change_learn(id: string, value: bool): bool
 function change_model_file_learning(id: string, value: string): string
 	{
 	if ( learn && (value == "") != (model_file == "") )
-		change_learning(value == "", T);
+		{
+		# Context that belongs to scored connections is newer than the saved one.
+		local statistics = Statistics();
+		__statistics(statistics);
+		change_learning(value == "", is_new() && statistics$scored == 0);
+		}
 
 	return value;
 	}
 
 function change_learn_after(id: string, value: count): count
 	{
-	return within(id, value, 100, 1000000000);
+	return clamp_count(id, value, 100, 1000000000);
 	}
 
 function change_reservoir_rows(id: string, value: count): count
 	{
-	local rows = within(id, value, 256, 10000000);
+	local rows = clamp_count(id, value, 256, 10000000);
 
 	if ( learning )
 		__start_learning(rows, reservoir_half_life);
@@ -293,7 +301,7 @@ function change_reservoir_half_life(id: string, value: interval): interval
 
 event zeek_init() &priority=-5
 	{
-	if ( ! takes_part() )
+	if ( ! is_learning_node() )
 		return;
 
 	Option::set_change_handler("IForest::learn", change_learn);
@@ -303,8 +311,8 @@ event zeek_init() &priority=-5
 	Option::set_change_handler("IForest::learn_after", change_learn_after);
 	Option::set_change_handler("IForest::state_dir", change_state_dir);
 
-	# What is out of range from the start changes like what is set so later.
-	if ( learn_after < 100 )
+	# An option that is invalid from the start is corrected by its handler.
+	if ( learn_after < 100 || learn_after > 1000000000 )
 		Option::set("IForest::learn_after", learn_after);
 
 	if ( reservoir_rows < 256 || reservoir_rows > 10000000 )
@@ -318,22 +326,21 @@ event zeek_init() &priority=-5
 		start_learning(T);
 
 		if ( fits() && ! reading_traces() && ! has_model() )
-			Reporter::info(fmt("IForest: learning what is usual here; connections are scored once %d were seen",
-			                   learn_after));
+			Reporter::info(fmt("IForest: learning; connections are scored after the first %d", learn_after));
 		}
 
 	turn_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
 	last_turn = clock();
-	schedule turn_interval { take_turn(turns) };
+	schedule turn_interval { take_turn(turn_generation) };
 	}
 
 event zeek_done()
 	{
-	if ( ! takes_part() )
+	if ( ! is_learning_node() )
 		return;
 
 	if ( learns() )
 		save();
 
-	wait_for_background();
+	wait_for_jobs();
 	}

@@ -1,5 +1,6 @@
-##! The log of the models: each that was fitted, calibrated, loaded, published or refused, in iforest_model.log.
+##! The log of models, iforest_model.log: a line for each model that is fitted, recalibrated, loaded, published or refused.
 
+@load base/frameworks/cluster
 @load base/frameworks/logging
 
 module IForest;
@@ -10,64 +11,84 @@ export {
 	## A default logging policy hook for the stream.
 	global log_policy_model: Log::PolicyHook;
 
-	## What became of a model.
+	## An event in the life of a model.
 	type Action: enum {
-		## It was fitted on what was learnt here.
+		## It was fitted on rows learnt here.
 		FIT,
-		## Its trees were kept, its threshold was set anew.
+		## Its threshold was derived anew; its trees stayed.
 		RECALIBRATE,
-		## It was loaded from a file or taken over from another node.
+		## It was loaded from a file or from another node.
 		LOAD,
 		## It was sent to other nodes.
 		PUBLISH,
-		## A model or a sample was refused; what was there before stays.
+		## A model or a sample was refused; the previous model stays loaded.
 		REFUSE,
 	};
 
 	## A line of iforest_model.log.
 	type Info: record {
-		## When it happened.
+		## The time of the event.
 		ts: time &log;
-		## What happened.
+		## The event.
 		action: Action &log;
-		## Which model: the time it was fitted at. The later, the newer.
+		## The model's version: the time of its fit.
 		version: time &log &optional;
-		## The checksum of its file.
+		## The checksum of the model's file.
 		checksum: string &log &optional;
-		## How many connections it was learnt from.
+		## The number of connections it was learnt from.
 		connections: count &log &optional;
-		## How many rows of them its trees were grown from.
+		## The number of rows it was fitted on.
 		rows: count &log &optional;
-		## How many trees it has.
+		## The number of its trees.
 		trees: count &log &optional;
-		## How many rows each tree was grown from.
+		## The number of rows per tree.
 		sample_size: count &log &optional;
-		## Scores from here on are anomalous.
+		## The model's own alert threshold.
 		threshold: double &log &optional;
-		## How long the fit took, on a thread of its own.
+		## The duration of the fit on the background thread.
 		took: interval &log &optional;
-		## How long it held packets up.
+		## The time during which the fit held up packet processing.
 		pause: interval &log &optional;
-		## The node or the file it came from or went to.
+		## The node or file that the model came from or went to.
 		peer: string &log &optional;
-		## Why it was refused, or what else there is to say.
+		## The reason for a refusal.
 		message: string &log &optional;
+		## The cluster node that this happened on.
+		node: string &log &optional;
 	};
 
 	## Raised for each line.
 	global log_model: event(rec: Info);
+
+	## Worker to manager: a refusal from before the two were connected, when
+	## the worker's log lines are lost.
+	global early_refusal: event(rec: Info);
 }
 
-# The time for a line: before the first packet of a trace the network has none.
+# Refusals on a worker before it is connected to the manager.
+global early_refusals: vector of Info;
+global manager_connected = F;
+
+# The time for a line; before the first packet of a trace there is no network time.
 function now(): time
 	{
 	return network_time() > double_to_time(1.0) ? network_time() : current_time();
 	}
 
-# A line about the model at work.
-function about_model(action: Action): Info
+function new_info(action: Action): Info
 	{
 	local info = Info($ts=now(), $action=action);
+
+	if ( Cluster::is_enabled() )
+		info$node = Cluster::node;
+
+	return info;
+	}
+
+# Returns a line about the loaded model.
+function about_model(action: Action): Info
+	{
+	local info = new_info(action);
 	__describe(info);
 	return info;
 	}
@@ -86,7 +107,13 @@ function log_loaded(peer: string)
 
 function log_refused(peer: string, message: string)
 	{
-	write_model(Info($ts=now(), $action=REFUSE, $peer=peer, $message=message));
+	local info = new_info(REFUSE);
+	info$peer = peer;
+	info$message = message;
+	write_model(info);
+
+	if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER && ! manager_connected )
+		early_refusals += info;
 	}
 
 event zeek_init() &priority=5

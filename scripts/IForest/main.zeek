@@ -1,69 +1,66 @@
-##! Scores every connection with an isolation forest as it ends: ``anomaly_score`` in conn.log, a notice when the score
-##! passes the threshold.
+##! Scores every finished connection with an isolation forest: ``anomaly_score`` in conn.log, and a notice for each alert.
 ##!
-##! The model is learnt in place (see ``learn.zeek``), or comes from ``zeek-iforest train``, run on conn.log of the network
-##! to be watched. Until there is a model, or with one that is refused, Zeek runs on as if this package were not there.
+##! The model is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from conn.log of the same
+##! network. Without a model, and with a refused one, Zeek runs as if the package were not installed.
 
 @load base/frameworks/reporter
 @load base/protocols/conn
-@load ./background
-@load ./limits
+@load ./cluster_role
+@load ./jobs
 @load ./log
-@load ./node
+@load ./validate
 
 module IForest;
 
 export {
 	redef record Conn::Info += {
-		## How unusual the connection is, between 0 and 1: about 0.5 for
-		## one like most, higher the more unusual. Unset while there is
-		## no model, and for connections that a
+		## How unusual the connection is, between 0 and 1: about 0.5 for a
+		## typical connection, higher for an unusual one. Unset without a
+		## model, and for connections that
 		## :zeek:see:`IForest::score_policy` exempts.
 		anomaly_score: double &log &optional;
 
-		## What makes an anomalous connection so, in words and values,
-		## the strongest reason first. Unset for any other.
+		## The reasons of an alert with their values, strongest first.
 		anomaly_reasons: string &log &optional;
 	};
 
-	## The model file. The empty string stands for a model learnt in place.
-	## When another model is refused, the one before it stays at work.
+	## The model file. The empty string selects a model learnt by the
+	## sensor. If a model is refused, the previous one stays loaded.
 	option model_file = "";
 
-	## The public key whose signature a model file has to have, as the
-	## second line of what ``minisign -G`` writes; the signature is the
-	## file of the same name with ``.minisig`` behind it. A model without,
-	## or with another's, is refused when it is loaded. The empty string
-	## asks for none.
+	## The minisign public key that model files must be signed with: the
+	## second line of the file that ``minisign -G`` writes. The signature is
+	## in the file of the same name with ``.minisig`` appended. The empty
+	## string accepts unsigned files.
 	option trusted_key = "";
 
-	## Whether a model file, or state, is taken although others can write
-	## to it or to a directory above it.
+	## Accept model and state files that other users can write to, directly
+	## or through a directory.
 	option allow_writable = F;
 
-	## Whether a model is learnt in place where no model file is set.
+	## Learn a model from the sensor's traffic if no model file is set.
 	option learn = T;
 
-	## How often the model file is looked at; when it has changed, or one
-	## that could not be trusted now can be, it is loaded again. 0 turns
-	## that off; otherwise it is a second at least.
+	## The interval between checks of the model file, at least a second. A
+	## file that has changed, or that was not trusted before, is loaded
+	## again. 0 turns the checks off.
 	option model_check_interval = 1min;
 
-	## The score from which on a connection raises
-	## :zeek:see:`IForest::Anomalous_Connection`. 0 takes the model's own,
-	## which follows from the number of alerts a day it was trained for.
+	## The score, up to 1, from which a connection alerts. 0 selects the
+	## threshold for the alert budget.
 	option threshold = 0.0;
 
-	## About how many connections a day raise
-	## :zeek:see:`IForest::Anomalous_Connection`, at the rate of connections
-	## that the model was trained on. 0 takes the model's own number.
-	## A :zeek:see:`IForest::threshold` overrules it.
+	## The alert budget: the approximate number of alerts per day, at the
+	## connection rate that the model was trained on. 0 selects the model's
+	## own budget. :zeek:see:`IForest::threshold` overrides it.
 	option alerts_per_day = 0.0;
 
-	## Says which connections are scored: a handler that breaks exempts the
-	## connection. It still counts for what is usual of its hosts.
+	## Selects the connections to score. A handler that breaks exempts the
+	## connection: it has no score, raises no notice, and is not learnt
+	## unless :zeek:see:`IForest::learn_exempt` is set. It still counts as
+	## context for its hosts.
 	##
-	## c: A connection that has ended, *c$conn* filled in.
+	## c: A finished connection with *c$conn* filled in.
 	global score_policy: hook(c: connection);
 }
 
@@ -72,14 +69,14 @@ function has_model(): bool
 	return __describe(Info($ts=now(), $action=LOAD));
 	}
 
-# The version of the model at work; 0 without one.
-function version(): time
+# Converts a model version, in microseconds since 1970. Versions themselves stay counts: a time loses microseconds when it
+# is sent to another node.
+function version_time(version: count): time
 	{
-	local info = about_model(LOAD);
-	return info?$version ? info$version : double_to_time(0.0);
+	return double_to_time(version / 1e6);
 	}
 
-# Whether this node's cluster, or this node alone, learns in place.
+# Returns true if this node, or its cluster, learns its model.
 function learns(): bool
 	{
 	return learn && model_file == "";
@@ -102,41 +99,41 @@ function load_model(path: string)
 	report_load(path, __load_model(path));
 	}
 
-hook background_ended(done: Done)
+hook job_finished(job: Job)
 	{
-	if ( done$what != "loaded" && done$what != "refused" )
+	if ( job$kind != JOB_LOADED && job$kind != JOB_REFUSED )
 		return;
 
-	report_load(done$path, done$problem);
+	report_load(job$path, job$problem);
 
-	if ( done$what == "loaded" )
-		Reporter::info(fmt("IForest: %s has changed and was loaded", done$path));
+	if ( job$kind == JOB_LOADED )
+		Reporter::info(fmt("IForest: %s: loaded the changed model", job$path));
 	}
 
-# Which chain of looks at the model file is the present one.
-global looks = 0;
+# The generation of the scheduled check; events of earlier ones are ignored.
+global check_generation = 0;
 
-event look_at_model(chain: count)
+event check_model_file(generation: count)
 	{
-	if ( chain != looks || zeek_is_terminating() )
+	if ( generation != check_generation || zeek_is_terminating() )
 		return;
 
-	# Where the disk hangs, one look waits for it and not one more each time.
+	# On a disk that hangs, only one check waits.
 	if ( ! __busy() )
 		{
-		warn("look", __look_at_model());
-		follow_up();
+		warn_once("check", __check_model_file());
+		poll_jobs();
 		}
 
-	schedule model_check_interval { look_at_model(chain) };
+	schedule model_check_interval { check_model_file(generation) };
 	}
 
-function watch_model(every: interval)
+function schedule_checks(every: interval)
 	{
-	++looks;
+	++check_generation;
 
 	if ( every > 0sec )
-		schedule every { look_at_model(looks) };
+		schedule every { check_model_file(check_generation) };
 	}
 
 function change_model_file(id: string, value: string): string
@@ -154,7 +151,7 @@ function change_model_check_interval(id: string, value: interval): interval
 	local every = value <= 0sec ? value : at_least(id, value, 1sec);
 
 	if ( every != model_check_interval )
-		watch_model(every);
+		schedule_checks(every);
 
 	return every;
 	}
@@ -173,22 +170,16 @@ function change_allow_writable(id: string, value: bool): bool
 
 function change_threshold(id: string, value: double): double
 	{
-	__set_threshold(value);
-	return value;
+	local clamped = clamp_double(id, value, 0.0, 1.0);
+	__set_threshold(clamped);
+	return clamped;
 	}
 
 function change_alerts_per_day(id: string, value: double): double
 	{
-	local alerts = value;
-
-	if ( ! is_finite(value) )
-		{
-		alerts = 0.0;
-		Reporter::warning(fmt("IForest: %s is %s, which is no number of alerts: the model's own is taken instead", id, value));
-		}
-
-	__set_alerts_per_day(alerts);
-	return alerts;
+	local clamped = clamp_double(id, value, 0.0, 1e9);
+	__set_alerts_per_day(clamped);
+	return clamped;
 	}
 
 event zeek_init()
@@ -197,10 +188,11 @@ event zeek_init()
 	Option::set_change_handler("IForest::allow_writable", change_allow_writable);
 	__set_trust(trusted_key, allow_writable);
 
-	# A manager fits by it.
+	# The manager needs it for its fits.
 	Option::set_change_handler("IForest::alerts_per_day", change_alerts_per_day);
 
-	if ( ! is_finite(alerts_per_day) )
+	# An option that is invalid from the start is corrected by its handler.
+	if ( ! (alerts_per_day >= 0.0 && alerts_per_day <= 1e9) )
 		Option::set("IForest::alerts_per_day", alerts_per_day);
 
 	if ( ! sees_connections() )
@@ -210,15 +202,18 @@ event zeek_init()
 	Option::set_change_handler("IForest::model_check_interval", change_model_check_interval);
 	Option::set_change_handler("IForest::threshold", change_threshold);
 
+	if ( ! (threshold >= 0.0 && threshold <= 1.0) )
+		Option::set("IForest::threshold", threshold);
+
 	if ( model_check_interval > 0sec && model_check_interval < 1sec )
 		Option::set("IForest::model_check_interval", model_check_interval);
 
 	__set_threshold(threshold);
 	__set_alerts_per_day(alerts_per_day);
-	watch_model(model_check_interval);
+	schedule_checks(model_check_interval);
 
 	if ( model_file == "" && ! learn )
-		Reporter::warning("IForest: connections are not scored: IForest::model_file is not set, and IForest::learn is off");
+		Reporter::warning("IForest: connections are not scored: set IForest::model_file, or IForest::learn to T");
 	else if ( model_file != "" )
 		load_model(model_file);
 	}

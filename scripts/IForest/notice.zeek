@@ -7,68 +7,64 @@ module IForest;
 
 export {
 	redef enum Notice::Type += {
-		## A connection is anomalous: its score passed the threshold, or
-		## it is one of many to its service that are each a little
-		## unusual. It is suppressed per originator and main reason, so
-		## that a scan is one notice.
+		## A connection is anomalous. Notices are suppressed per originator
+		## and main reason, so that a scan is one notice.
 		Anomalous_Connection,
 	};
 }
 
-# What the connection is, from whom, to whom.
+# Describes the connection: protocol, originator and responder.
 function describe(c: connection): string
 	{
-	local what = c$conn?$service ? c$conn$service : cat(c$conn$proto);
+	local protocol = c$conn?$service ? c$conn$service : cat(c$conn$proto);
 	local has_port = c$conn$proto == tcp || c$conn$proto == udp;
 
-	return fmt("%s connection from %s to %s%s", what, c$id$orig_h, c$id$resp_h,
+	return fmt("%s connection from %s to %s%s", protocol, c$id$orig_h, c$id$resp_h,
 	           has_port ? fmt(" port %s", c$id$resp_p) : "");
 	}
 
-# A flood can come from a million addresses. Where so many notices an hour are used up, there is one that says so.
-const notices_an_hour = 1000.0;
+# The size of a token bucket that refills in an hour: a flood can come from a million addresses.
+const notices_per_hour = 1000.0;
 
-global notices_left = notices_an_hour;
-global notices_left_at = double_to_time(0.0);
-global told_of_more = F;
+global tokens = notices_per_hour;
+global refilled_at = double_to_time(0.0);
+global cap_reported = F;
 
-function tell_of_more()
+function report_cap()
 	{
-	if ( told_of_more )
+	if ( cap_reported )
 		return;
 
-	told_of_more = T;
+	cap_reported = T;
 	NOTICE(Notice::Info($note=Anomalous_Connection,
-	                    $msg=fmt("more connections are anomalous than the %.0f an hour that have a notice; conn.log has them all",
-	                             notices_an_hour),
+	                    $msg=fmt("more than %.0f notices an hour; further anomalous connections are in conn.log only",
+	                             notices_per_hour),
 	                    $identifier="more"));
 	}
 
 function report(c: connection)
 	{
-	local hours = (network_time() - notices_left_at) / 1hr;
-	notices_left = hours < 1.0 ? notices_left + hours * (notices_an_hour - notices_left) : notices_an_hour;
-	notices_left_at = network_time();
+	local hours = (network_time() - refilled_at) / 1hr;
+	tokens = hours < 1.0 ? tokens + hours * (notices_per_hour - tokens) : notices_per_hour;
+	refilled_at = network_time();
 
-	if ( notices_left < 1.0 )
+	if ( tokens < 1.0 )
 		{
-		tell_of_more();
+		report_cap();
 		return;
 		}
 
 	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
-	local passes = c$conn$anomaly_score >= __threshold();
 	local notice = Notice::Info($note=Anomalous_Connection,
-	                            $msg=fmt("%s: anomaly score %.3f, %s %.3f%s%s", describe(c), c$conn$anomaly_score,
-	                                     passes ? "threshold" : "below the threshold", __threshold(),
-	                                     passes ? "" : ", but one of many", reasons),
+	                            $msg=fmt("%s: score %.3f, threshold %.3f%s", describe(c),
+	                                     c$conn$anomaly_score, __threshold(), reasons),
 	                            $conn=c,
 	                            $identifier=cat(c$id$orig_h, __main_reason()));
 
 	if ( Notice::is_being_suppressed(notice) )
 		return;
 
-	notices_left -= 1.0;
-	told_of_more = F;
+	tokens -= 1.0;
+	cap_reported = F;
 	NOTICE(notice);
 	}

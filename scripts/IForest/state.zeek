@@ -1,47 +1,49 @@
-##! What a node keeps in its state directory, to go on with after a restart.
+##! The state directory, which lets a restarted node continue with its model, its reservoir and its host context.
 
 @load base/frameworks/cluster
 @load base/frameworks/reporter
-@load ./background
+@load ./cluster_role
+@load ./jobs
 @load ./log
 @load ./main
-@load ./node
-@load ./warn
+@load ./warn_once
 
 module IForest;
 
 export {
-	## The directory of what is to survive a restart: the model, the
-	## reservoir, and what is remembered of hosts, in a directory for each
-	## node. The empty string stands for
-	## ``iforest`` in :zeek:see:`Cluster::default_store_dir`, which ZeekControl
-	## sets to its ``spool/stores``; without that, for ``iforest`` in the
-	## current directory; and for none when reading a trace file. Of two
-	## Zeeks that share one, the second does not write there. After a
-	## change at run time it goes on in the new one, with the newer model
-	## of the two.
+	## The directory for the model, the reservoir and the host context, with
+	## a subdirectory per node. The empty string selects ``iforest`` in
+	## :zeek:see:`Cluster::default_store_dir`, which ZeekControl sets to
+	## ``spool/stores``; if that is not set, ``iforest`` in the current
+	## directory; and none when reading a trace file. A second Zeek on the
+	## same directory does not write there. After a change at run time, the
+	## newer model of the two directories is loaded.
 	option state_dir = "";
 
-	## How often what was learnt is written to the state directory.
+	## The interval between two saves of what was learnt.
 	const save_interval = 10min &redef;
 }
 
-# Where this node has its state; the empty string for nowhere.
+# This node's directory, or the empty string.
 global state = "";
 
-# Whether this node may write there.
-global state_is_ours = F;
+# True while this node has the directory locked and may write there.
+global state_locked = F;
 
 global last_save = double_to_time(0.0);
 
-# Where to write; the empty string for nowhere.
+# Returns the path to write to, or the empty string.
 function state_file(name: string): string
 	{
-	return state_is_ours ? state + "/" + name : "";
+	return state_locked ? state + "/" + name : "";
 	}
 
 function state_base(directory: string): string
 	{
+	# ``zeekctl check`` must not open, lock or create state.
+	if ( getenv("ZEEKCTL_CHECK_CONFIG") != "" )
+		return "";
+
 	if ( directory != "" )
 		return directory;
 
@@ -55,17 +57,17 @@ function state_base(directory: string): string
 	return Cluster::default_store_dir + "/iforest";
 	}
 
-# Goes on in another directory; the empty string for none.
+# Switches to a directory; the empty string selects none.
 function use_state(own: string)
 	{
 	state = own;
 	local problem = __open_state(own);
-	state_is_ours = own != "" && problem == "";
+	state_locked = own != "" && problem == "";
 
 	if ( problem != "" )
-		Reporter::warning(fmt("IForest: what is learnt is not saved: %s", problem));
+		Reporter::warning(fmt("IForest: state is not saved: %s", problem));
 
-	follow_up();
+	poll_jobs();
 	}
 
 function open_state(directory: string)
@@ -74,39 +76,47 @@ function open_state(directory: string)
 	use_state(base == "" ? "" : fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek"));
 	}
 
-# The one that kept the directory may have ended.
-function claim_state()
+# Locks the directory if another process has released it, or if it was removed.
+function lock_state()
 	{
-	if ( state == "" || state_is_ours || __busy() )
+	if ( state == "" || __busy() )
 		return;
 
-	warn("claim", __claim_state());
-	follow_up();
+	warn_once("lock", __lock_state());
+	poll_jobs();
 	}
 
-hook background_ended(done: Done)
-	{
-	if ( done$what != "claimed" )
-		return;
-
-	state_is_ours = T;
-	Reporter::info(fmt("IForest: %s is free: what is learnt is saved there from now on", state));
-	}
-
-# Writes what this node is to go on with: what it remembers, and on the node that fits, what it has learnt.
+# Saves the host context, and on the node that fits, the reservoir.
 function save()
 	{
-	if ( ! state_is_ours )
+	if ( ! state_locked )
 		return;
 
 	last_save = clock();
-	local problem = __save_memory(state_file("memory"));
+	local problem = __save_context(state_file("memory"));
 
 	if ( problem == "" && fits() )
 		problem = __save_sample(state_file("sample"));
 
-	warn("save", problem == "" ? "" : fmt("what was learnt is not saved: %s", problem));
-	follow_up();
+	warn_once("save", problem == "" ? "" : fmt("state is not saved: %s", problem));
+	poll_jobs();
+	}
+
+hook job_finished(job: Job)
+	{
+	if ( job$kind != JOB_LOCKED )
+		return;
+
+	if ( ! state_locked )
+		{
+		state_locked = T;
+		Reporter::info(fmt("IForest: %s is free now; saving state there", state));
+		return;
+		}
+
+	Reporter::warning(fmt("IForest: %s was removed; created it again", state));
+	warn_once("save", __save_model(state_file("model")));
+	save();
 	}
 
 function report_refusal(path: string, problem: string)
@@ -118,23 +128,23 @@ function report_refusal(path: string, problem: string)
 	Reporter::warning(fmt("IForest: %s", problem));
 	}
 
-# Goes on with what is in the state directory. What this run remembers of hosts is kept if it has anything worth it.
-function load_state(memory: bool)
+# Loads the saved model and reservoir, and with *context* replaces the host context.
+function load_state(context: bool)
 	{
 	if ( state == "" )
 		return;
 
-	local before = version();
+	local before = __model_version();
 	local path = state + "/model";
-	report_refusal(path, __load_state(path));
+	report_refusal(path, __load_saved_model(path));
 
-	if ( version() != before )
+	if ( __model_version() != before )
 		log_loaded(path);
 
 	path = state + "/memory";
 
-	if ( memory )
-		report_refusal(path, __load_memory(path));
+	if ( context )
+		report_refusal(path, __load_context(path));
 
 	path = state + "/sample";
 
@@ -142,7 +152,7 @@ function load_state(memory: bool)
 		report_refusal(path, __load_sample(path));
 	}
 
-# Whether this run has nothing on disk yet, as before the first change of an option that a configuration file asks for.
+# Returns true before the first save: a configuration file may change options right after the start.
 function is_new(): bool
 	{
 	return last_save == double_to_time(0.0);

@@ -22,11 +22,11 @@ iforest::Count count(const zeek::RecordVal& record, const Field& field) {
     return {true, record.GetFieldAs<zeek_uint_t>(field.Offset())};
 }
 
-iforest::Known known(const zeek::RecordVal& record, const Field& field) {
+iforest::Tristate tristate(const zeek::RecordVal& record, const Field& field) {
     if ( ! field.IsSet(&record) )
-        return iforest::Known::Unset;
+        return iforest::Tristate::Unset;
 
-    return record.GetFieldAs<zeek_int_t>(field.Offset()) ? iforest::Known::Yes : iforest::Known::No;
+    return record.GetFieldAs<zeek_int_t>(field.Offset()) ? iforest::Tristate::Yes : iforest::Tristate::No;
 }
 
 rust::Slice<const uint8_t> text(const zeek::RecordVal& record, const Field& field) {
@@ -111,7 +111,7 @@ iforest::Endpoint ConnInfo::Endpoint(const zeek::RecordVal& info, const zeek::Re
     iforest::Endpoint end{
         .addr = {},
         .port = 0,
-        .local = known(info, side.local),
+        .local = tristate(info, side.local),
         .bytes = count(info, side.bytes),
         .pkts = count(info, side.pkts),
         .ip_bytes = count(info, side.ip_bytes),
@@ -124,7 +124,7 @@ iforest::Endpoint ConnInfo::Endpoint(const zeek::RecordVal& info, const zeek::Re
     }
 
     if ( side.port.IsSet(id) )
-        // The bits above the mask name the transport protocol.
+        // The upper bits encode the transport protocol.
         end.port = static_cast<uint16_t>(id->GetFieldAs<zeek_uint_t>(side.port.Offset()) & ~PORT_SPACE_MASK);
 
     return end;

@@ -1,6 +1,6 @@
-// Where the fields of Conn::Info are: looked up by name once, read by offset from then on.
+// Field offsets of Conn::Info: looked up by name once, then used for every record.
 //
-// A field that this Zeek does not have, or has with another type, reads as unset. Nothing in here allocates.
+// Fields that this Zeek lacks, or has with another type, read as unset. Nothing here allocates.
 
 #pragma once
 
@@ -9,11 +9,11 @@
 
 #include <string>
 
-#include "iforest-bridge/src/lib.rs.h"
+#include "iforest-bridge/src/types.rs.h"
 
 namespace plugin::IForest_Scorer {
 
-// A field of a record type. Either of its accessors takes a null pointer for a record that is not there.
+// A field of a record type. `IsSet` accepts a null record.
 class Field {
 public:
     Field(const zeek::RecordType* type, const char* name, zeek::TypeTag tag);
@@ -30,10 +30,10 @@ class ConnInfo {
 public:
     explicit ConnInfo(zeek::RecordTypePtr type);
 
-    // Whether the record is of the type that the offsets are for.
+    // Returns true if the offsets are those of this record's type.
     bool Fits(const zeek::RecordVal& record) const { return record.GetType() == type; }
 
-    // The connection that a record describes, borrowed from it.
+    // Returns the connection of a record, borrowed from it.
     iforest::ConnectionView View(const zeek::RecordVal& info) const;
 
     void SetScore(zeek::RecordVal& info, double score) const;

@@ -1,4 +1,4 @@
-// The plugin as Zeek sees it: its name and its version.
+// Plugin registration: name, description and version.
 
 #pragma once
 

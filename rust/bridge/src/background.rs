@@ -1,24 +1,22 @@
-//! Work that takes longer than packets can wait: fits and writes to disk, one after the other on a thread beside Zeek's.
+//! Background thread for fits and disk writes, one job after the other.
 //!
-//! Results are asked for, never pushed: the main thread takes them when it likes. A disk that hangs holds up the jobs
-//! after it, and no packet.
+//! The main thread polls for results. A disk that hangs delays later jobs but no packets.
 //!
-//! The thread is the same for all jobs: glibc gives each of the threads that come and go an arena of its own, up to eight a
-//! core, and every one of them keeps the 7 MB that a fit or a write has taken for a moment.
+//! All jobs share one thread, because glibc gives each new thread an arena that retains up to 7 MB per fit.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::fault::caught;
+use crate::panic::catch;
 
-/// Jobs under way, and what became of those that are done.
+/// Queue of jobs and of their results.
 pub(crate) struct Background<T> {
     sender: Sender<T>,
     receiver: Receiver<T>,
     running: usize,
-    /// Of one thread, there since the first job.
+    /// A pool of one thread, started by the first job.
     worker: Option<ThreadPool>,
 }
 
@@ -30,8 +28,8 @@ impl<T> Default for Background<T> {
 }
 
 impl<T: Send + 'static> Background<T> {
-    /// Starts a job when those before it are done. Whatever it does with rayon it does on one thread, so that no more than
-    /// one core is taken from the packets; a panic in it becomes what `failed` makes of the sentence.
+    /// Queues a job. Its rayon calls use the same single thread, so that packets lose at most one core. `failed` converts a
+    /// panic message to a result.
     pub(crate) fn start(
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -39,16 +37,15 @@ impl<T: Send + 'static> Background<T> {
     ) -> Result<(), String> {
         let sender = self.sender.clone();
         self.worker()?.spawn_fifo(move || {
-            // Caught on the thread that panics: the sentence is kept there.
-            let result = caught(job).unwrap_or_else(failed);
-            // Nobody listens any more when the sensor is gone.
+            let result = catch(job).unwrap_or_else(failed);
+            // Sending fails only after the sensor is dropped.
             let _ = sender.send(result);
         });
         self.running += 1;
         Ok(())
     }
 
-    /// Whether a job can be started, to be asked before anything is copied for it.
+    /// Starts the thread if necessary. Call it before copying data for a job.
     pub(crate) fn ready(&mut self) -> Result<(), String> {
         self.worker().map(|_| ())
     }
@@ -60,19 +57,19 @@ impl<T: Send + 'static> Background<T> {
                 .num_threads(1)
                 .thread_name(|_| "iforest".into())
                 .build()
-                .map_err(|cause| format!("no thread can be started: {cause}"))?,
+                .map_err(|error| format!("cannot start the background thread: {error}"))?,
         };
         Ok(self.worker.insert(worker))
     }
 
-    /// A job that was done at once, to be told of like the others.
+    /// Queues the result of work that was done on the main thread.
     pub(crate) fn done(&mut self, result: T) {
-        // The receiver is held here.
+        // Sending cannot fail: the receiver is in `self`.
         let _ = self.sender.send(result);
         self.running += 1;
     }
 
-    /// The result of the next job to be done, if it is by then. `None` also when there is none.
+    /// Returns the next result, or `None` if there are no jobs or none finishes within `wait`.
     pub(crate) fn take(&mut self, wait: Duration) -> Option<T> {
         if self.running == 0 {
             return None;
@@ -82,7 +79,7 @@ impl<T: Send + 'static> Background<T> {
         result
     }
 
-    /// How many jobs have not been asked for yet.
+    /// Number of jobs whose results have not been taken.
     pub(crate) fn running(&self) -> usize {
         self.running
     }
@@ -91,18 +88,18 @@ impl<T: Send + 'static> Background<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::silence;
+    use crate::panic::print_nothing;
 
     const LONG: Duration = Duration::MAX;
 
     #[test]
-    fn results_come_when_asked_for() {
-        silence();
+    fn returns_results_in_order() {
+        print_nothing();
         let mut background = Background::default();
         assert_eq!(background.take(LONG), None);
-        background.start(|| "done".to_owned(), |fault| fault).unwrap();
-        background.start(|| panic!("no luck"), |fault| fault).unwrap();
-        background.start(|| "done too".to_owned(), |fault| fault).unwrap();
+        background.start(|| "done".to_owned(), |panic| panic).unwrap();
+        background.start(|| panic!("no luck"), |panic| panic).unwrap();
+        background.start(|| "done too".to_owned(), |panic| panic).unwrap();
         assert_eq!(background.running(), 3);
         let results: Vec<String> = (0..3).filter_map(|_| background.take(LONG)).collect();
         assert!(results[0] == "done" && results[1].starts_with("no luck") && results[2] == "done too", "{results:?}");
@@ -110,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_hangs_is_waited_for_no_longer_than_asked_and_not_at_the_end() {
+    fn a_hanging_job_delays_neither_polling_nor_shutdown() {
         let mut background = Background::default();
         let (ends, end) = channel::<()>();
         background.start(move || end.recv().is_ok(), |_| false).unwrap();
@@ -125,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn all_jobs_are_done_on_one_thread() {
+    fn all_jobs_share_one_thread() {
         let mut background = Background::default();
         let mut threads = std::collections::HashSet::new();
         for _ in 0..20 {

@@ -1,20 +1,20 @@
-//! From the view that C++ hands over to the detector's connection. Borrows, copies numbers, allocates nothing.
+//! Conversion of C++ views to the detector's borrowed connection. It allocates nothing.
 
 use detector::{Address, ConnState, Connection, Endpoint, Proto};
 
-use crate::ffi;
+use crate::types;
 
-/// The connection that a view shows.
-pub(crate) fn connection<'a>(view: &ffi::ConnectionView<'a>) -> Connection<'a> {
+/// Borrows the connection behind a view.
+pub(crate) fn connection<'a>(view: &types::ConnectionView<'a>) -> Connection<'a> {
     Connection {
         ts: Connection::micros(view.ts),
         duration: (view.duration >= 0.0).then(|| Connection::micros(view.duration)),
         orig: endpoint(&view.orig),
         resp: endpoint(&view.resp),
         proto: match view.proto {
-            ffi::Proto::Icmp => Proto::Icmp,
-            ffi::Proto::Tcp => Proto::Tcp,
-            ffi::Proto::Udp => Proto::Udp,
+            types::Proto::Icmp => Proto::Icmp,
+            types::Proto::Tcp => Proto::Tcp,
+            types::Proto::Udp => Proto::Udp,
             _ => Proto::Unknown,
         },
         conn_state: ConnState::parse(view.conn_state),
@@ -24,7 +24,7 @@ pub(crate) fn connection<'a>(view: &ffi::ConnectionView<'a>) -> Connection<'a> {
     }
 }
 
-fn endpoint(side: &ffi::Endpoint) -> Endpoint {
+fn endpoint(side: &types::Endpoint) -> Endpoint {
     Endpoint {
         addr: Address(side.addr),
         port: side.port,
@@ -32,14 +32,14 @@ fn endpoint(side: &ffi::Endpoint) -> Endpoint {
         pkts: number(side.pkts),
         ip_bytes: number(side.ip_bytes),
         local: match side.local {
-            ffi::Known::No => Some(false),
-            ffi::Known::Yes => Some(true),
+            types::Tristate::No => Some(false),
+            types::Tristate::Yes => Some(true),
             _ => None,
         },
     }
 }
 
-fn number(count: ffi::Count) -> Option<u64> {
+fn number(count: types::Count) -> Option<u64> {
     count.set.then_some(count.value)
 }
 

@@ -1,0 +1,553 @@
+//! The sensor: a detector that may lack a model, its settings, and its counters.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use detector::{Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, State, Trust, format_reasons};
+
+use crate::background::Background;
+use crate::convert::connection;
+use crate::job::{Fitted, JobResult};
+use crate::learning::{self, Fit, Learning, PendingExample, start_saving};
+use crate::model_file::{LoadAttempt, Loaded};
+use crate::panic::{catch, load};
+use crate::types::{ConnectionView, Description, FinishedJob, JobKind, Outcome, Statistics, Verdict};
+
+/// One scoring call in this many is timed.
+const TIMED: u64 = 16;
+
+/// A detector that may lack a model.
+#[derive(Default)]
+pub(crate) struct Sensor {
+    scoring: Scoring,
+    learning: Learning,
+    background: Background<JobResult>,
+    model_file: Option<Arc<LoadAttempt>>,
+    /// Generation counter; results of an earlier check are discarded.
+    generation: u64,
+    trust: Trust,
+    threshold: Option<f64>,
+    alerts_per_day: Option<f64>,
+    statistics: Statistics,
+    /// Connections handed over, failed ones included.
+    offered: u64,
+    pending: Option<PendingExample>,
+}
+
+/// Processing of connections.
+#[derive(Default)]
+enum Scoring {
+    #[default]
+    Off,
+    /// Features are extracted for learning and context; there is no model.
+    Extracting(Box<Extractor>),
+    On(Box<ActiveModel>),
+}
+
+/// The loaded model.
+struct ActiveModel {
+    detector: Detector,
+    drift: Drift,
+    /// Threshold for the configured alert budget; none for the model's own.
+    threshold: Option<f64>,
+    /// Contents of the model file.
+    bytes: Vec<u8>,
+}
+
+/// Returns `None` for an empty name.
+fn path(bytes: &[u8]) -> Option<PathBuf> {
+    (!bytes.is_empty()).then(|| Path::new(OsStr::from_bytes(bytes)).to_owned())
+}
+
+/// Returns `None` for an empty name and for a file that does not exist.
+fn existing(bytes: &[u8]) -> Option<PathBuf> {
+    path(bytes).filter(|file| file.exists())
+}
+
+// Loading and unloading.
+impl Sensor {
+    pub(crate) fn load_model(&mut self, path: &[u8]) -> Result<(), String> {
+        let (attempt, loaded) = LoadAttempt::load(Path::new(OsStr::from_bytes(path)), &self.trust);
+        self.apply_attempt(attempt, loaded)
+    }
+
+    fn apply_attempt(&mut self, attempt: LoadAttempt, loaded: Loaded) -> Result<(), String> {
+        self.model_file = Some(Arc::new(attempt));
+        self.generation += 1;
+        let (model, bytes) = loaded.map_err(|refusal| {
+            self.statistics.refused += 1;
+            let consequence = match self.model() {
+                Some(_) => "the previous model stays loaded",
+                None => "connections are not scored",
+            };
+            format!("{refusal}; {consequence}")
+        })?;
+        self.activate(*model, bytes);
+        Ok(())
+    }
+
+    pub(crate) fn check_model_file(&mut self) -> Result<(), String> {
+        let Some(attempt) = self.model_file.clone() else { return Ok(()) };
+        let (generation, trust, path) = (self.generation, self.trust.clone(), attempt.path.clone());
+        let job = move || {
+            let outdated = attempt.is_outdated(&trust);
+            JobResult::Checked(generation, outdated.then(|| LoadAttempt::load(&attempt.path, &trust)))
+        };
+        self.background.start(job, |panic| JobResult::Saved(path, Err(panic)))
+    }
+
+    /// Starts scoring with a model; host context stays.
+    fn activate(&mut self, model: Model, bytes: Vec<u8>) {
+        self.statistics.loaded += 1;
+        let drift = Drift::new(model.calibration());
+        let threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
+        let detector = match std::mem::take(&mut self.scoring) {
+            Scoring::Off => Detector::new(model),
+            Scoring::Extracting(extractor) => Detector::resume(model, *extractor),
+            Scoring::On(mut active) => {
+                active.detector.replace_model(model);
+                active.detector
+            }
+        };
+        self.scoring = Scoring::On(Box::new(ActiveModel { detector, drift, threshold, bytes }));
+    }
+
+    pub(crate) fn unload_model(&mut self) {
+        self.scoring = match std::mem::take(&mut self.scoring) {
+            Scoring::On(active) => Scoring::Extracting(Box::new(active.detector.into_extractor())),
+            without_model => without_model,
+        };
+        self.model_file = None;
+        self.generation += 1;
+    }
+
+    fn active(&self) -> Option<&ActiveModel> {
+        match &self.scoring {
+            Scoring::On(active) => Some(active),
+            _ => None,
+        }
+    }
+
+    fn model(&self) -> Option<&Arc<Model>> {
+        self.active().map(|active| active.detector.model())
+    }
+
+    /// Version of the loaded model; without one, lower than any.
+    fn version(&self) -> i64 {
+        self.model().map_or(i64::MIN, |model| model.provenance().trained_at)
+    }
+
+    pub(crate) fn set_trust(&mut self, key: &[u8], allow_writable: bool) {
+        // Invalid UTF-8 is not a key either way; loading then says so.
+        self.trust = Trust { key: String::from_utf8_lossy(key).into_owned(), writable_by_others: allow_writable };
+        self.generation += 1;
+    }
+
+    /// Trust in the sensor's own files, which are not signed.
+    fn trust_in_state(&self) -> Trust {
+        Trust { key: String::new(), ..self.trust }
+    }
+}
+
+// Thresholds and scores.
+impl Sensor {
+    pub(crate) fn set_threshold(&mut self, threshold: f64) {
+        self.threshold = (threshold > 0.0).then_some(threshold);
+    }
+
+    pub(crate) fn set_alerts_per_day(&mut self, alerts_per_day: f64) {
+        self.alerts_per_day = (alerts_per_day > 0.0 && alerts_per_day.is_finite()).then_some(alerts_per_day);
+        if let Scoring::On(active) = &mut self.scoring {
+            let model = active.detector.model();
+            active.threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
+        }
+    }
+
+    pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {
+        // After a panic the previous connection must not be learnt in place of this one.
+        self.pending = None;
+        self.offered += 1;
+        let connection = connection(view);
+        let mut verdict = Verdict {
+            outcome: Outcome::NoModel,
+            score: 0.0,
+            threshold: 0.0,
+            seconds: -1.0,
+            reasons: String::new(),
+            main_reason: String::new(),
+        };
+        let Scoring::On(active) = &mut self.scoring else {
+            self.extract(&connection);
+            self.statistics.without_model += 1;
+            verdict.outcome = self.learnt(verdict.outcome, learn, learn_after);
+            return verdict;
+        };
+        let began = (self.statistics.scored % TIMED == 0).then(Instant::now);
+        #[cfg(any(test, feature = "injected-panic"))]
+        crate::panic::injected(self.offered - 1);
+        let detector = &mut active.detector;
+        let threshold = self.threshold.or(active.threshold);
+        let scored = detector.score(&connection);
+        let alert = threshold.map_or(scored.anomalous, |threshold| scored.passes(threshold));
+        active.drift.observe(scored.score);
+        if alert {
+            let reasons = detector.reasons(&connection, &scored);
+            verdict.reasons = format_reasons(&reasons);
+            verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
+        }
+        verdict.score = scored.score;
+        verdict.threshold = threshold.unwrap_or(detector.model().threshold());
+        verdict.seconds = began.map_or(-1.0, |began| began.elapsed().as_secs_f64());
+        self.statistics.scored += 1;
+        self.statistics.alerted += u64::from(alert);
+        if self.learning.is_on() {
+            // By the model's own threshold: the configured one selects alerts, not the usual traffic.
+            self.pending = Some(PendingExample::new(&connection, *detector.row(), scored.anomalous));
+        }
+        verdict.outcome = self.learnt(if alert { Outcome::Alert } else { Outcome::Normal }, learn, learn_after);
+        verdict
+    }
+
+    pub(crate) fn observe(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Outcome {
+        self.pending = None;
+        self.offered += 1;
+        #[cfg(test)]
+        crate::panic::injected(self.offered - 1);
+        self.extract(&connection(view));
+        self.statistics.exempt += 1;
+        let outcome = if self.model().is_some() { Outcome::Normal } else { Outcome::NoModel };
+        self.learnt(outcome, learn, learn_after)
+    }
+
+    /// Adds a connection to the host context without a score.
+    fn extract(&mut self, connection: &Connection<'_>) {
+        let row: FeatureRow = match &mut self.scoring {
+            Scoring::Off => return,
+            Scoring::Extracting(extractor) => extractor.extract(connection),
+            Scoring::On(active) => {
+                active.detector.observe(connection);
+                *active.detector.row()
+            }
+        };
+        self.pending = self.learning.is_on().then(|| PendingExample::new(connection, row, false));
+    }
+
+    /// Learns the last connection if asked to, and adds to its outcome that a fit is due.
+    fn learnt(&mut self, outcome: Outcome, learn: bool, learn_after: u64) -> Outcome {
+        if learn && self.learn(learn_after) { Outcome::FitDue } else { outcome }
+    }
+}
+
+// Learning.
+impl Sensor {
+    pub(crate) fn learn(&mut self, learn_after: u64) -> bool {
+        if self.pending.take().is_some_and(|example| self.learning.learn(&example)) {
+            self.statistics.learnt += 1;
+        }
+        self.fit_is_due(learn_after)
+    }
+
+    pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
+        self.learning.start(rows, half_life);
+        if matches!(self.scoring, Scoring::Off) {
+            self.scoring = Scoring::Extracting(Box::default());
+        }
+    }
+
+    pub(crate) fn stop_learning(&mut self) {
+        self.learning.reservoir = None;
+    }
+
+    pub(crate) fn can_fit(&self, learn_after: u64) -> bool {
+        self.learning.can_fit(learn_after)
+    }
+
+    pub(crate) fn fit_is_due(&self, learn_after: u64) -> bool {
+        self.model().is_none() && self.can_fit(learn_after)
+    }
+
+    pub(crate) fn fit(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
+        self.start_fit(learning::new_fit(alerts_per_day), version, alerts_per_day, file)
+    }
+
+    pub(crate) fn recalibrate(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
+        let model = self.model().ok_or("no model is loaded")?.clone();
+        self.start_fit(learning::new_recalibration(model, alerts_per_day), version, alerts_per_day, file)
+    }
+
+    fn start_fit(&mut self, fit: Fit, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
+        if !alerts_per_day.is_finite() {
+            return Err(format!("{alerts_per_day} is not a number of alerts per day"));
+        }
+        self.learning.start_fit(&mut self.background, fit, version, path(file).unwrap_or_default())
+    }
+
+    pub(crate) fn take_sample(&mut self, max_rows: usize) -> Vec<u8> {
+        self.learning.reservoir.as_mut().map(|reservoir| reservoir.take(max_rows).to_bytes()).unwrap_or_default()
+    }
+
+    pub(crate) fn merge_sample(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.learning.merge_sample(bytes)
+    }
+
+    pub(crate) fn sample_bound(&self) -> f64 {
+        self.learning.reservoir.as_ref().and_then(|reservoir| reservoir.bound()).unwrap_or(f64::INFINITY)
+    }
+
+    pub(crate) fn set_sample_bound(&mut self, bound: f64) {
+        if let Some(reservoir) = &mut self.learning.reservoir {
+            reservoir.set_bound(Some(bound));
+        }
+    }
+
+    pub(crate) fn adopt_model(
+        &mut self,
+        bytes: &[u8],
+        version: i64,
+        checksum: &[u8],
+        file: &[u8],
+        write_first: bool,
+    ) -> Result<bool, String> {
+        self.adopt(bytes, version, checksum, file, write_first).inspect_err(|_| self.statistics.refused += 1)
+    }
+
+    fn adopt(
+        &mut self,
+        bytes: &[u8],
+        version: i64,
+        checksum: &[u8],
+        file: &[u8],
+        write_first: bool,
+    ) -> Result<bool, String> {
+        let loaded = self.version();
+        if version < loaded {
+            let behind = Duration::from_micros(loaded.abs_diff(version)).as_secs_f64();
+            return Err(format!("the model is {behind:.6} seconds older than the loaded one"));
+        }
+        if version == loaded {
+            return Ok(false);
+        }
+        let model = catch(|| Model::from_bytes(bytes).map_err(|refusal| refusal.to_string()));
+        let model = model.unwrap_or_else(Err).map_err(|error| format!("the model {error}"))?;
+        if version != model.provenance().trained_at {
+            return Err("the model's version differs from the announced one".into());
+        }
+        if !checksum.is_empty() && checksum != checksum_of(bytes).as_bytes() {
+            return Err("the model's checksum differs from the announced one; it was damaged on the way".into());
+        }
+        if let Some(file) = path(file) {
+            if write_first {
+                self.learning.write_model(&mut self.background, file, version, bytes);
+            } else {
+                self.learning.save_model(&mut self.background, file, version, bytes.to_vec())?;
+            }
+        }
+        self.activate(model, bytes.to_vec());
+        Ok(true)
+    }
+}
+
+// Background jobs.
+impl Sensor {
+    pub(crate) fn busy(&self) -> bool {
+        self.background.running() > 0
+    }
+
+    pub(crate) fn finished_job(&mut self, wait: f64) -> FinishedJob {
+        let wait = Duration::try_from_secs_f64(wait).unwrap_or_default();
+        self.background.take(wait).map_or_else(|| finished(JobKind::Pending), |result| self.apply(result))
+    }
+
+    fn apply(&mut self, result: JobResult) -> FinishedJob {
+        match result {
+            JobResult::Fitted(fitted) => self.apply_fit(*fitted),
+            JobResult::FitFailed(problem) => {
+                self.learning.fitting = false;
+                FinishedJob { problem, ..finished(JobKind::FitFailed) }
+            }
+            JobResult::Saved(file, result) => with_file(JobKind::Saved, &file, result),
+            JobResult::Checked(generation, Some((attempt, loaded))) if generation == self.generation => {
+                let file = attempt.path.clone();
+                let result = self.apply_attempt(attempt, loaded);
+                with_file(if result.is_ok() { JobKind::Loaded } else { JobKind::Refused }, &file, result)
+            }
+            JobResult::Locked(directory, Some(lock)) if self.learning.directory.as_ref() == Some(&directory) => {
+                self.learning.lock = Some(Arc::new(lock));
+                with_file(JobKind::Locked, &directory, Ok(()))
+            }
+            JobResult::Checked(..) | JobResult::Locked(..) | JobResult::Released => finished(JobKind::NoChange),
+        }
+    }
+
+    fn apply_fit(&mut self, fitted: Fitted) -> FinishedJob {
+        let Fitted { model, bytes, file, written, took } = fitted;
+        let began = Instant::now();
+        self.learning.fitting = false;
+        if model.provenance().trained_at <= self.version() {
+            let problem = "a newer model has arrived from another node".to_owned();
+            return FinishedJob { problem, ..finished(JobKind::FitFailed) };
+        }
+        self.activate(model, bytes);
+        let pause = (self.learning.pause + began.elapsed()).as_secs_f64();
+        FinishedJob { took: took.as_secs_f64(), pause, ..with_file(JobKind::Fitted, &file, written) }
+    }
+}
+
+// The state directory.
+impl Sensor {
+    pub(crate) fn open_state(&mut self, directory: &[u8]) -> Result<(), String> {
+        let trust = self.trust_in_state();
+        self.learning.open_directory(&mut self.background, path(directory), &trust)
+    }
+
+    pub(crate) fn lock_state(&mut self) -> Result<(), String> {
+        let trust = self.trust_in_state();
+        self.learning.lock_directory(&mut self.background, trust)
+    }
+
+    pub(crate) fn save_model(&mut self, file: &[u8]) -> Result<(), String> {
+        let (Some(file), Some(active)) = (path(file), self.active()) else { return Ok(()) };
+        let (version, bytes) = (self.version(), active.bytes.clone());
+        self.learning.save_model(&mut self.background, file, version, bytes)
+    }
+
+    pub(crate) fn load_saved_model(&mut self, file: &[u8]) -> Result<bool, String> {
+        let Some(file) = existing(file) else { return Ok(false) };
+        let trust = self.trust_in_state();
+        let model = load(&file, |file| Model::load(file, &trust))?;
+        if model.provenance().trained_at <= self.version() {
+            return Ok(false);
+        }
+        let bytes = model.to_bytes().map_err(|error| error.to_string())?;
+        self.activate(model, bytes);
+        Ok(true)
+    }
+
+    pub(crate) fn save_sample(&mut self, file: &[u8]) -> Result<(), String> {
+        path(file).map_or(Ok(()), |file| self.learning.save_sample(&mut self.background, file))
+    }
+
+    pub(crate) fn load_sample(&mut self, file: &[u8]) -> Result<(), String> {
+        let trust = self.trust_in_state();
+        existing(file).map_or(Ok(()), |file| self.learning.load_sample(&file, &trust))
+    }
+
+    pub(crate) fn save_context(&mut self, file: &[u8]) -> Result<(), String> {
+        let Some(file) = path(file) else { return Ok(()) };
+        self.background.ready()?;
+        let Some(state) = self.snapshot() else { return Ok(()) };
+        start_saving(&mut self.background, file, move |file| state.save(file).map_err(|error| error.to_string()))
+    }
+
+    pub(crate) fn load_context(&mut self, file: &[u8]) -> Result<(), String> {
+        let Some(file) = existing(file) else { return Ok(()) };
+        let trust = self.trust_in_state();
+        let state = load(&file, |file| State::load(file, &trust))?;
+        let restored = self.restore(state);
+        restored.ok_or_else(|| format!("{}: is corrupt: it contains values no connection can have", file.display()))
+    }
+
+    fn snapshot(&self) -> Option<State> {
+        match &self.scoring {
+            Scoring::Off => None,
+            Scoring::Extracting(extractor) => Some(State::new(extractor, &Cusum::new())),
+            Scoring::On(active) => {
+                let (extractor, evidence) = active.detector.memory();
+                let mut state = State::new(extractor, evidence);
+                state.drift = active.drift.slices().copied().collect();
+                state.version = active.detector.model().provenance().trained_at;
+                Some(state)
+            }
+        }
+    }
+
+    /// Restores a snapshot; returns `None` if it is invalid. Scores of another model do not count for drift.
+    fn restore(&mut self, state: State) -> Option<()> {
+        let (drift, version) = (state.drift.clone(), state.version);
+        let (restored, evidence) = state.recall()?;
+        match &mut self.scoring {
+            Scoring::Off => {}
+            Scoring::Extracting(extractor) => **extractor = restored,
+            Scoring::On(active) => {
+                active.detector.remember(restored, evidence);
+                if active.detector.model().provenance().trained_at == version {
+                    active.drift.resume(&drift);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+// Drift, metrics and the description of the model.
+impl Sensor {
+    pub(crate) fn start_drift_slice(&mut self) -> Vec<u64> {
+        match &mut self.scoring {
+            Scoring::On(active) => active.drift.rotate().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn add_drift_counts(&mut self, counts: &[u64]) -> bool {
+        match (&mut self.scoring, counts.try_into()) {
+            (Scoring::On(active), Ok(counts)) => {
+                active.drift.add(counts);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let reservoir = self.learning.reservoir.as_ref();
+        let Statistics { scored, without_model, exempt, .. } = self.statistics;
+        Statistics {
+            failed: self.offered - scored - without_model - exempt,
+            rows: reservoir.map_or(0, |reservoir| reservoir.len() as u64),
+            seen: reservoir.map_or(0, |reservoir| reservoir.seen()),
+            drift: self.active().and_then(|active| active.drift.index()).unwrap_or(0.0),
+            ..self.statistics
+        }
+    }
+
+    pub(crate) fn describe(&self) -> Description {
+        let Some(active) = self.active() else { return Description::default() };
+        let model = active.detector.model();
+        let provenance = model.provenance();
+        Description {
+            version: provenance.trained_at,
+            checksum: checksum_of(&active.bytes),
+            connections: provenance.connections,
+            rows: provenance.rows,
+            trees: model.forest().n_trees() as u64,
+            sample_size: model.forest().sample_size() as u64,
+            threshold: model.threshold(),
+        }
+    }
+
+    pub(crate) fn model_bytes(&self) -> Vec<u8> {
+        self.active().map(|active| active.bytes.clone()).unwrap_or_default()
+    }
+}
+
+/// Checksum in the header of a model file, in hexadecimal digits.
+fn checksum_of(bytes: &[u8]) -> String {
+    format!("{:016x}", detector::checksum(bytes))
+}
+
+fn finished(kind: JobKind) -> FinishedJob {
+    FinishedJob { kind, file: String::new(), problem: String::new(), took: 0.0, pause: 0.0 }
+}
+
+fn with_file(kind: JobKind, file: &Path, result: Result<(), String>) -> FinishedJob {
+    // C++ reads both up to the first NUL.
+    let text = |text: String| text.replace('\0', "\\0");
+    let (file, problem) = (text(file.display().to_string()), text(result.err().unwrap_or_default()));
+    FinishedJob { file, problem, ..finished(kind) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Values passed between C++ and Rust.
+
+pub(crate) use ffi::*;
+
+#[cxx::bridge(namespace = "iforest")]
+mod ffi {
+    /// Transport protocol.
+    enum Proto {
+        Unknown,
+        Icmp,
+        Tcp,
+        Udp,
+    }
+
+    /// Optional boolean.
+    enum Tristate {
+        Unset,
+        No,
+        Yes,
+    }
+
+    /// Optional number.
+    #[derive(Clone, Copy, Default)]
+    struct Count {
+        set: bool,
+        value: u64,
+    }
+
+    /// One side of a connection.
+    struct Endpoint {
+        /// 16 bytes in network order; IPv4 addresses are mapped.
+        addr: [u8; 16],
+        port: u16,
+        local: Tristate,
+        bytes: Count,
+        pkts: Count,
+        ip_bytes: Count,
+    }
+
+    /// A finished connection, borrowed from Zeek for one call: the fields of conn.log in Zeek's units.
+    struct ConnectionView<'a> {
+        /// Seconds since 1970.
+        ts: f64,
+        /// Seconds; negative if unset.
+        duration: f64,
+        orig: Endpoint,
+        resp: Endpoint,
+        proto: Proto,
+        missed_bytes: u64,
+        /// Empty if unset, like the two fields that follow.
+        conn_state: &'a [u8],
+        service: &'a [u8],
+        history: &'a [u8],
+    }
+
+    /// Result of handing over a connection.
+    #[derive(Debug)]
+    enum Outcome {
+        /// A panic was caught; the connection has no score.
+        Failed,
+        /// No model is loaded.
+        NoModel,
+        /// No model is loaded, and the first one can be fitted.
+        FitDue,
+        /// A model is loaded; the connection does not alert.
+        Normal,
+        /// The score is at or above the threshold.
+        Alert,
+    }
+
+    /// Everything the scripts need about a scored connection.
+    struct Verdict {
+        outcome: Outcome,
+        /// Between 0 and 1, in whole millionths; 0 without a score.
+        score: f64,
+        threshold: f64,
+        /// Scoring time in seconds; negative if this call was not timed.
+        seconds: f64,
+        /// The reasons of an alert in words, strongest first.
+        reasons: String,
+        /// The feature behind the strongest reason.
+        main_reason: String,
+    }
+
+    /// Counters since start, and gauges.
+    #[derive(Clone, Copy, Default)]
+    struct Statistics {
+        /// Connections with a score.
+        scored: u64,
+        /// Connections without a score, by cause.
+        without_model: u64,
+        exempt: u64,
+        failed: u64,
+        /// Connections that alerted.
+        alerted: u64,
+        /// Connections offered to the reservoir.
+        learnt: u64,
+        /// Models loaded, and models refused.
+        loaded: u64,
+        refused: u64,
+        /// Rows in the reservoir, and the number of connections they represent.
+        rows: u64,
+        seen: u64,
+        /// Population stability index of the live scores; 0 while there are too few.
+        drift: f64,
+    }
+
+    /// Description of the loaded model. All fields are zero or empty without one.
+    #[derive(Default)]
+    struct Description {
+        /// Time of the fit in microseconds since 1970. The newer model has the higher version.
+        version: i64,
+        /// Checksum of the model file in hexadecimal digits.
+        checksum: String,
+        connections: u64,
+        rows: u64,
+        trees: u64,
+        sample_size: u64,
+        threshold: f64,
+    }
+
+    /// Kind of a finished background job.
+    #[derive(Debug)]
+    enum JobKind {
+        /// No job has finished.
+        Pending,
+        /// A model was fitted or recalibrated, and is now loaded.
+        Fitted,
+        /// A fit failed; the previous model stays loaded.
+        FitFailed,
+        /// A file was written, or writing it failed.
+        Saved,
+        /// A changed model file was loaded.
+        Loaded,
+        /// A changed model file was refused.
+        Refused,
+        /// The state directory was locked.
+        Locked,
+        /// The job had no effect.
+        NoChange,
+    }
+
+    /// A finished background job.
+    struct FinishedJob {
+        kind: JobKind,
+        /// The file or directory of the job, if any.
+        file: String,
+        /// The error, if any.
+        problem: String,
+        /// Seconds on the background thread.
+        took: f64,
+        /// Seconds during which packet processing was held up.
+        pause: f64,
+    }
+}

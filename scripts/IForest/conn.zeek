@@ -1,0 +1,36 @@
+##! Processing of finished connections: scores them, raises notices, and learns from them.
+
+@load ./learn
+@load ./main
+@load ./notice
+
+module IForest;
+
+# Running a hook without handlers costs more than half of a score.
+global score_policy_set = F;
+global learn_policy_set = F;
+
+event zeek_init() &priority=100
+	{
+	score_policy_set = __has_handlers(score_policy);
+	learn_policy_set = __has_handlers(learn_policy);
+	}
+
+# After Conn::Info is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score. A
+# single handler, because each one costs time on every connection.
+event connection_state_remove(c: connection) &priority=3
+	{
+	local exempt = score_policy_set && ! hook score_policy(c);
+	local learn_this = learning && (! exempt || learn_exempt);
+	local learn_now = learn_this && ! learn_policy_set;
+	local outcome = exempt ? __observe(c$conn, learn_now, learn_after) : __score(c$conn, learn_now, learn_after);
+
+	if ( outcome == ALERT )
+		report(c);
+
+	if ( learn_this && learn_policy_set && hook learn_policy(c) && __learn(learn_after) )
+		outcome = FIT_DUE;
+
+	if ( outcome == FIT_DUE && fits() )
+		fit(F);
+	}

@@ -1,0 +1,98 @@
+##! Background jobs: fits, disk writes and checks of files run on a thread of their own and hold up no packets.
+
+@load base/frameworks/reporter
+@load ./warn_once
+
+module IForest;
+
+export {
+	## A finished background job.
+	type Job: record {
+		## The kind of job.
+		kind: JobKind &default=JOB_PENDING;
+		## Its file or directory, if any.
+		path: string &default="";
+		## Its error, if any.
+		problem: string &default="";
+		## Time on the background thread.
+		took: interval &default=0sec;
+		## Time during which packet processing was held up.
+		pause: interval &default=0sec;
+	};
+}
+
+# True while a poll is scheduled.
+global polling = F;
+
+# With a trace file there are no packets to hold up, so results are waited for.
+const no_limit = 36500days;
+
+# The longest time that a shutdown waits for a fit or a disk.
+const shutdown_wait = 10sec;
+
+# Runs for each finished job.
+global job_finished: hook(job: Job);
+
+function apply_finished_jobs()
+	{
+	local job = Job();
+
+	while ( __finished_job(reading_traces() ? no_limit : 0sec, job) )
+		{
+		switch ( job$kind )
+			{
+			case JOB_FIT_FAILED:
+				warn_once("fit", fmt("fitting a model failed: %s", job$problem));
+				break;
+			case JOB_FITTED:
+				warn_once("fit", "");
+				warn_once(job$path, job$problem);
+				break;
+			case JOB_SAVED:
+				warn_once(job$path, job$problem);
+				break;
+			}
+
+		hook job_finished(job);
+		job = Job();
+		}
+	}
+
+event poll_finished_jobs()
+	{
+	apply_finished_jobs();
+	polling = __busy();
+
+	if ( polling )
+		schedule 100msec { poll_finished_jobs() };
+	}
+
+# Files that are incomplete when Zeek ends are lost.
+function wait_for_jobs()
+	{
+	local deadline = current_time() + (reading_traces() ? no_limit : shutdown_wait);
+	local job = Job();
+
+	while ( __finished_job(deadline - current_time(), job) )
+		{
+		warn_once(job$path, job$problem);
+		job = Job();
+		}
+
+	if ( __busy() )
+		Reporter::warning(fmt("IForest: shutting down before a fit or a disk write finished within %s; rows learnt since the last save may be lost",
+		                      shutdown_wait));
+	}
+
+# Handles finished jobs now, or on live traffic as they finish.
+function poll_jobs()
+	{
+	if ( reading_traces() )
+		apply_finished_jobs();
+
+	else if ( ! polling )
+		{
+		polling = T;
+		schedule 100msec { poll_finished_jobs() };
+		}
+	}

@@ -1,0 +1,133 @@
+#include "Bridge.h"
+
+#include <pthread.h>
+#include <zeek/Reporter.h>
+#include <zeek/ZeekString.h>
+
+#include <optional>
+#include <utility>
+
+#include "ConnInfo.h"
+#include "Histograms.h"
+
+namespace plugin::IForest_Scorer {
+
+namespace {
+
+// Returns the field offsets for the type of this record.
+const ConnInfo& fields(const zeek::RecordVal& info) {
+    static std::optional<ConnInfo> fields;
+
+    if ( ! fields || ! fields->Fits(info) )
+        fields.emplace(info.GetType<zeek::RecordType>());
+
+    return *fields;
+}
+
+zeek::RecordVal* as_record(zeek::Val* val) {
+    return val && val->GetType()->Tag() == zeek::TYPE_RECORD ? val->AsRecordVal() : nullptr;
+}
+
+iforest::Verdict& verdict() {
+    static iforest::Verdict verdict{};
+    return verdict;
+}
+
+} // namespace
+
+iforest::Sensor& sensor() {
+    static rust::Box<iforest::Sensor> sensor = iforest::new_sensor();
+    return *sensor;
+}
+
+void report_panic() {
+    if ( const auto panic = std::string(sensor().take_panic()); ! panic.empty() )
+        zeek::reporter->Warning("IForest: internal error, connections may lack anomaly_score; please report it: %s",
+                                panic.c_str());
+}
+
+iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
+    auto* info = as_record(val);
+
+    if ( ! info )
+        return iforest::Outcome::NoModel;
+
+    const auto& conn_info = fields(*info);
+    auto& last = verdict();
+    last = sensor().score(conn_info.View(*info), learn, learn_after);
+
+    switch ( last.outcome ) {
+        case iforest::Outcome::Failed: report_panic(); break;
+        case iforest::Outcome::Alert: conn_info.SetReasons(*info, std::string(last.reasons)); [[fallthrough]];
+        case iforest::Outcome::Normal: conn_info.SetScore(*info, last.score); break;
+        default: break;
+    }
+
+    if ( last.seconds >= 0.0 )
+        observe_metrics(last.score, last.seconds);
+
+    return last.outcome;
+}
+
+iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
+    auto* info = as_record(val);
+
+    if ( ! info )
+        return iforest::Outcome::NoModel;
+
+    const auto outcome = sensor().observe(fields(*info).View(*info), learn, learn_after);
+
+    if ( outcome == iforest::Outcome::Failed )
+        report_panic();
+
+    return outcome;
+}
+
+const iforest::Verdict& last_verdict() { return verdict(); }
+
+BlockSignals::BlockSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+}
+
+BlockSignals::~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+
+zeek::StringValPtr to_string_val(const rust::Vec<uint8_t>& bytes) {
+    return zeek::make_intrusive<zeek::StringVal>(
+        new zeek::String(reinterpret_cast<const u_char*>(bytes.data()), static_cast<int>(bytes.size()), true));
+}
+
+RecordFiller::RecordFiller(zeek::Val* val) : record(as_record(val)) {}
+
+template<typename T>
+void RecordFiller::Set(const char* name, zeek::TypeTag tag, T value) {
+    const int offset = record ? record->GetType<zeek::RecordType>()->FieldOffset(name) : -1;
+
+    if ( offset >= 0 && record->GetType<zeek::RecordType>()->GetFieldType(offset)->Tag() == tag )
+        record->Assign(offset, std::move(value));
+}
+
+void RecordFiller::Count(const char* name, uint64_t value) {
+    Set(name, zeek::TYPE_COUNT, zeek::val_mgr->Count(value));
+}
+
+void RecordFiller::Double(const char* name, double value) {
+    Set(name, zeek::TYPE_DOUBLE, zeek::make_intrusive<zeek::DoubleVal>(value));
+}
+
+void RecordFiller::Interval(const char* name, double seconds) {
+    Set(name, zeek::TYPE_INTERVAL, zeek::make_intrusive<zeek::IntervalVal>(seconds));
+}
+
+void RecordFiller::Time(const char* name, double seconds) {
+    Set(name, zeek::TYPE_TIME, zeek::make_intrusive<zeek::TimeVal>(seconds));
+}
+
+void RecordFiller::String(const char* name, const rust::String& value) {
+    Set(name, zeek::TYPE_STRING, zeek::make_intrusive<zeek::StringVal>(std::string(value)));
+}
+
+void RecordFiller::Enum(const char* name, zeek::EnumValPtr value) { Set(name, zeek::TYPE_ENUM, std::move(value)); }
+
+} // namespace plugin::IForest_Scorer

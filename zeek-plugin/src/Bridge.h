@@ -1,0 +1,83 @@
+// Helpers of the built-in functions: the sensor, error handling, and conversion of values. Nothing here throws.
+
+#pragma once
+
+#include <zeek/Val.h>
+
+#include <csignal>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "iforest-bridge/src/lib.rs.h"
+
+namespace plugin::IForest_Scorer {
+
+// Returns the sensor of this process.
+iforest::Sensor& sensor();
+
+// Warns about a caught panic, once.
+void report_panic();
+
+// Scores the connection of a Conn::Info and sets `anomaly_score`, and `anomaly_reasons` on an alert.
+iforest::Outcome score(zeek::Val* info, bool learn, uint64_t learn_after);
+
+// Adds the connection of a Conn::Info to the host context without scoring it.
+iforest::Outcome observe(zeek::Val* info, bool learn, uint64_t learn_after);
+
+// Returns the verdict on the last scored connection.
+const iforest::Verdict& last_verdict();
+
+// Blocks signals in its scope. Threads started there inherit that, so signals reach the main thread only.
+class BlockSignals {
+public:
+    BlockSignals();
+    ~BlockSignals();
+
+    BlockSignals(const BlockSignals&) = delete;
+    BlockSignals& operator=(const BlockSignals&) = delete;
+
+private:
+    sigset_t before;
+};
+
+// Calls `action(sensor)` and returns its error, or an empty string.
+template<typename Action>
+zeek::StringValPtr error_of(Action action) {
+    BlockSignals block_signals;
+
+    try {
+        action(sensor());
+        return zeek::val_mgr->EmptyString();
+    } catch ( const std::exception& error ) {
+        return zeek::make_intrusive<zeek::StringVal>(error.what());
+    }
+}
+
+inline rust::Slice<const uint8_t> bytes(const zeek::StringVal* text) {
+    return {text->Bytes(), static_cast<size_t>(text->Len())};
+}
+
+zeek::StringValPtr to_string_val(const rust::Vec<uint8_t>& bytes);
+
+// Sets fields of a record by name. Fields that the record lacks, or has with another type, are skipped.
+class RecordFiller {
+public:
+    explicit RecordFiller(zeek::Val* val);
+
+    void Count(const char* name, uint64_t value);
+    void Double(const char* name, double value);
+    void Interval(const char* name, double seconds);
+    void Time(const char* name, double seconds);
+    void String(const char* name, const rust::String& value);
+    void Enum(const char* name, zeek::EnumValPtr value);
+
+private:
+    template<typename T>
+    void Set(const char* name, zeek::TypeTag tag, T value);
+
+    zeek::RecordVal* record;
+};
+
+} // namespace plugin::IForest_Scorer
