@@ -129,10 +129,10 @@ impl Forest {
         }
         // Many at a time first: the search for the first one stops the compiler from using vectors.
         let any = |values: &[f32]| values.iter().fold(false, |any, value| any | value.is_infinite());
-        if rows.values().chunks(1024).any(any)
-            && let Some(at) = rows.values().iter().position(|value| value.is_infinite())
-        {
-            return Err(FitError::Infinite { row: at / rows.n_features(), column: at % rows.n_features() });
+        if rows.values().chunks(1024).any(any) {
+            if let Some(at) = rows.values().iter().position(|value| value.is_infinite()) {
+                return Err(FitError::Infinite { row: at / rows.n_features(), column: at % rows.n_features() });
+            }
         }
         let sample_size = params.sample_size.min(rows.len());
         let mut random = Random::new(seed);
@@ -217,10 +217,11 @@ impl Forest {
     pub fn from_parts(parts: &ForestParts) -> Result<Self, InvalidForest> {
         for (tree, nodes) in parts.trees.iter().enumerate() {
             for (node, part) in nodes.iter().enumerate() {
-                if let Part::Leaf { path_length } = part
-                    && !(0.0..=LONGEST_PATH).contains(path_length)
-                {
-                    return Err(InvalidForest::PathLength { tree, node });
+                match part {
+                    Part::Leaf { path_length } if !(0.0..=LONGEST_PATH).contains(path_length) => {
+                        return Err(InvalidForest::PathLength { tree, node });
+                    }
+                    _ => {}
                 }
             }
         }

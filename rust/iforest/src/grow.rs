@@ -91,7 +91,7 @@ impl Growth<'_> {
             // In f64, where the difference of two f32 can neither overflow nor lose the cut.
             let (low, high) = (f64::from(min), f64::from(max));
             let drawn = (low + (high - low) * self.random.unit()) as f32;
-            Some(shorten(if drawn > min { drawn } else { min.next_up() }, min, max))
+            Some(shorten(if drawn > min { drawn } else { next_up(min) }, min, max))
         } else {
             // Any threshold up to the one value there is cuts off what is missing.
             (missing && min.is_finite()).then(|| shorten(min, f32::NEG_INFINITY, min))
@@ -109,6 +109,17 @@ fn partition(members: &mut [u32], is_left: impl Fn(&u32) -> bool) -> usize {
         }
     }
     split
+}
+
+/// The least number greater than `value`; NaN and infinity map to themselves. The standard method needs Rust 1.86.
+pub fn next_up(value: f32) -> f32 {
+    let bits = value.to_bits();
+    f32::from_bits(match value {
+        0.0 => 1,
+        _ if value.is_nan() || value == f32::INFINITY => bits,
+        _ if value > 0.0 => bits + 1,
+        _ => bits - 1,
+    })
 }
 
 #[cfg(test)]
@@ -149,7 +160,7 @@ mod tests {
 
     #[test]
     fn neighbouring_and_extreme_values_are_told_apart() {
-        for (a, b) in [(1.0, 1.0f32.next_up()), (f32::MIN, f32::MAX), (0.0, f32::from_bits(1)), (-1.0, -0.0)] {
+        for (a, b) in [(1.0, next_up(1.0)), (f32::MIN, f32::MAX), (0.0, f32::from_bits(1)), (-1.0, -0.0)] {
             for seed in 0..20 {
                 let tree = grow_all(&[a, b], 1, seed);
                 assert_eq!(tree.0.len(), 3, "{a} and {b}, seed {seed}");

@@ -43,6 +43,7 @@ mod steps;
 mod tree;
 mod walk;
 
+pub use grow::next_up;
 pub use error::{FitError, InvalidForest};
 pub use extent::Extent;
 pub use forest::{Fit, Forest};

@@ -15,7 +15,7 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// [`FitError::Shape`] when `n_features` is 0 or does not divide the number of values.
     pub fn new(values: &'a [f32], n_features: usize) -> Result<Self, FitError> {
-        if n_features == 0 || !values.len().is_multiple_of(n_features) {
+        if n_features == 0 || values.len() % n_features != 0 {
             return Err(FitError::Shape { values: values.len(), n_features });
         }
         Ok(Self { values, n_features })

@@ -153,6 +153,7 @@ fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grow::next_up;
     use crate::walk::Walk;
     use proptest::prelude::*;
 
@@ -193,8 +194,8 @@ mod tests {
             let steps = Steps::of(trees.iter(), &[extent]).unwrap();
             let walk = Walk::new(&trees.iter().collect::<Vec<_>>(), 2);
             let beyond = |x: f32| x < extent.min || x > extent.max;
-            let edges = [extent.min, extent.max].into_iter().flat_map(|x| [x.next_down(), x, x.next_up()]);
-            let edges = edges.chain(thresholds.iter().flatten().flat_map(|x| [x.next_down(), *x]));
+            let edges = [extent.min, extent.max].into_iter().flat_map(|x| [-next_up(-x), x, next_up(x)]);
+            let edges = edges.chain(thresholds.iter().flatten().flat_map(|x| [-next_up(-x), *x]));
             let mut seen = vec![None; steps.iter().count()];
             for x in probes.into_iter().chain(edges).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
                 let step = steps.step(&[0.0, x]);

@@ -5,6 +5,7 @@ mod complete;
 mod general;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "the instructions have no other way in")]
+#[allow(unused_unsafe, reason = "their functions are unsafe before Rust 1.87 only")]
 mod x86;
 
 use crate::Rows;
@@ -30,9 +31,7 @@ pub(crate) enum Walk {
 impl Walk {
     pub(crate) fn new(trees: &[&Tree], n_features: usize) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(complete) = Complete::new(trees, n_features, MAX_HEIGHT)
-            && let Some(blocks) = x86::Blocks::new(&complete)
-        {
+        if let Some(blocks) = Complete::new(trees, n_features, MAX_HEIGHT).and_then(|it| x86::Blocks::new(&it)) {
             return Self::Blocks(blocks);
         }
         let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
@@ -86,7 +85,7 @@ mod tests {
         let cut = |feature| Tree(vec![Node::Split { feature, threshold: 1.0 }, leaf, leaf]);
         let trees: Vec<Tree> = (0..32).map(cut).collect();
         let walk = |width| Walk::new(&trees[..width].iter().collect::<Vec<_>>(), width);
-        let (avx2, avx512) = (is_x86_feature_detected!("avx2"), is_x86_feature_detected!("avx512f"));
+        let (avx2, avx512) = (is_x86_feature_detected!("avx2"), cfg!(avx512) && is_x86_feature_detected!("avx512f"));
         for (width, blocks) in [(1, avx2 || avx512), (8, avx2 || avx512), (9, avx512), (32, avx512)] {
             assert_eq!(matches!(walk(width), Walk::Blocks(_)), blocks, "{width}");
             assert_eq!(matches!(walk(width), Walk::Compact(_)), !blocks, "{width}");

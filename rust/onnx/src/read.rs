@@ -180,7 +180,7 @@ fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f
             let column = usize::try_from(tree.features[at]).ok().and_then(|at| columns.get(at).copied());
             let feature = column.ok_or_else(|| format!("a tree cuts column {}", tree.features[at]))?;
             // value <= t if and only if value < the next number above t.
-            Ok(Part::Split { feature, threshold: tree.thresholds[at].next_up() })
+            Ok(Part::Split { feature, threshold: iforest::next_up(tree.thresholds[at]) })
         }
     };
     order.iter().map(part).collect()

@@ -37,7 +37,9 @@ impl Compact {
         let mut keys = Keys::NONE;
         self.columns.set_keys(row, &mut keys);
         let mut sum = 0;
-        for trees in self.trees.as_chunks::<TREES>().0 {
+        let mut rest = self.trees.as_slice();
+        while let Some((trees, tail)) = rest.split_first_chunk::<TREES>() {
+            rest = tail;
             let mut at = [1; TREES];
             for _ in 0..self.height {
                 for (at, tree) in at.iter_mut().zip(trees) {

@@ -118,7 +118,12 @@ pub(super) fn twice_and(at: u32, right: bool) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {
         let mut sum = 0;
-        core::arch::x86_64::_addcarry_u32(right.into(), at, at, &mut sum);
+        // SAFETY: every x86-64 processor has it.
+        #[expect(unsafe_code, reason = "the instruction is unsafe before Rust 1.87")]
+        #[allow(unused_unsafe, reason = "and safe since")]
+        unsafe {
+            core::arch::x86_64::_addcarry_u32(right.into(), at, at, &mut sum);
+        }
         sum
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -136,7 +141,7 @@ mod tests {
         #[test]
         fn a_shortened_threshold_still_cuts(a in any::<f32>(), b in any::<f32>(), at in 0f64..1.0) {
             prop_assume!(a.is_finite() && b.is_finite() && a < b);
-            let drawn = ((f64::from(a) + (f64::from(b) - f64::from(a)) * at) as f32).max(a.next_up());
+            let drawn = ((f64::from(a) + (f64::from(b) - f64::from(a)) * at) as f32).max(crate::grow::next_up(a));
             let short = shorten(drawn, a, b);
             prop_assert!(a < short && short <= b);
             prop_assert!(short == drawn || key(short) & COLUMN_MASK == 0);

@@ -6,17 +6,24 @@
 //! for the choice of the second. A row's keys stay in registers, from which a permutation brings each node the key of its
 //! column: no gather, which is slow where its data are protected.
 
+#[cfg(avx512)]
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256, _mm256_movemask_ps,
-    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_xor_si256, _mm512_cmpgt_epi32_mask, _mm512_loadu_si512,
-    _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_xor_si512,
+    __m256i, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256, _mm256_movemask_ps,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_xor_si256,
+};
+#[cfg(avx512)]
+use std::arch::x86_64::{
+    __m512i, _mm512_cmpgt_epi32_mask, _mm512_loadu_si512, _mm512_permutex2var_epi32, _mm512_set1_epi32,
+    _mm512_xor_si512,
 };
 use std::array::{from_fn, from_ref};
 use std::iter::{self, zip};
 use std::slice;
 
-use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_COLUMNS, MAX_HEIGHT, twice_and};
+#[cfg(avx512)]
+use super::complete::MAX_COLUMNS;
+use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_HEIGHT, twice_and};
 use crate::Rows;
 
 /// How many trees a row walks at a time, to hide the latency of each step behind the others; of a hundred trees none is
@@ -60,16 +67,22 @@ pub(crate) struct Blocks {
 #[derive(Clone, Copy, Debug)]
 enum Kernel {
     Avx2,
+    #[cfg(avx512)]
     Avx512,
 }
 
 impl Kernel {
     /// The cheapest first.
-    const ALL: [Self; 2] = [Self::Avx2, Self::Avx512];
+    const ALL: &[Self] = &[
+        Self::Avx2,
+        #[cfg(avx512)]
+        Self::Avx512,
+    ];
 
     fn is_there(self) -> bool {
         match self {
             Self::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(avx512)]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
         }
     }
@@ -78,6 +91,7 @@ impl Kernel {
     fn columns(self) -> usize {
         match self {
             Self::Avx2 => AVX2_COLUMNS,
+            #[cfg(avx512)]
             Self::Avx512 => MAX_COLUMNS,
         }
     }
@@ -109,6 +123,7 @@ const fn exits(first: u8) -> [u8; 256] {
 }
 
 static FROM_0: [u8; 256] = exits(0);
+#[cfg(avx512)]
 static FROM_8: [u8; 256] = exits(8);
 
 impl Passed {
@@ -157,6 +172,7 @@ impl Blocks {
                 // SAFETY: this kernel was chosen because the processor has AVX2.
                 unsafe { avx2::add_units(&self.trees, keys, units) }
             }),
+            #[cfg(avx512)]
             Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, units, |keys, units| {
                 // SAFETY: this kernel was chosen because the processor has AVX-512F.
                 unsafe { avx512::add_units(&self.trees, keys, units) }
@@ -211,35 +227,46 @@ macro_rules! kernel {
             use super::*;
 
             /// Adds each row's path lengths.
+            ///
+            /// # Safety
+            /// The processor has the instructions.
             #[target_feature(enable = $instructions)]
-            pub(super) fn add_units(trees: &[BlockTree], keys: &[$keys], units: &mut [u64]) {
-                let (chunks, rest) = trees.as_chunks::<TREES>();
-                for trees in chunks {
+            pub(super) unsafe fn add_units(mut trees: &[BlockTree], keys: &[$keys], units: &mut [u64]) {
+                while let Some((chunk, rest)) = trees.split_first_chunk::<TREES>() {
                     for (keys, units) in zip(keys, &mut *units) {
-                        *units += path_lengths(trees, &$load(keys));
+                        // SAFETY: as of this function.
+                        *units += unsafe { path_lengths(chunk, &$load(keys)) };
                     }
+                    trees = rest;
                 }
                 for (keys, units) in zip(keys, units) {
-                    let row = $load(keys);
-                    for tree in rest {
-                        *units += path_lengths(from_ref(tree), &row);
+                    // SAFETY: as of this function.
+                    let row = unsafe { $load(keys) };
+                    for tree in trees {
+                        // SAFETY: as of this function.
+                        *units += unsafe { path_lengths(from_ref(tree), &row) };
                     }
                 }
             }
 
             /// The sum over trees that are walked side by side.
+            ///
+            /// # Safety
+            /// The processor has the instructions.
             #[inline]
             #[target_feature(enable = $instructions)]
-            fn path_lengths<const N: usize>(trees: &[BlockTree; N], row: &$registers) -> u64 {
+            unsafe fn path_lengths<const N: usize>(trees: &[BlockTree; N], row: &$registers) -> u64 {
                 let (mut passed, mut upper) = ([Passed::NOTHING; N], [0; N]);
                 for (passed, tree) in zip(&mut passed, trees) {
-                    *passed = $pass(row, &tree.root);
+                    // SAFETY: as of this function.
+                    *passed = unsafe { $pass(row, &tree.root) };
                 }
                 for (upper, passed) in zip(&mut upper, passed) {
                     *upper = passed.exit();
                 }
                 for ((passed, tree), upper) in zip(zip(&mut passed, trees), upper) {
-                    *passed = $pass(row, &tree.below[upper]);
+                    // SAFETY: as of this function.
+                    *passed = unsafe { $pass(row, &tree.below[upper]) };
                 }
                 let mut sum = 0;
                 for ((passed, tree), upper) in zip(zip(passed, trees), upper) {
@@ -252,40 +279,52 @@ macro_rules! kernel {
 }
 
 kernel!(avx2, "avx2", Keys<AVX2_COLUMNS>, __m256i, load_8, pass_8);
+#[cfg(avx512)]
 kernel!(avx512, "avx512f", Keys, [__m512i; 2], load_32, pass_16);
 
+/// # Safety
+/// The processor has AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_8(keys: &Keys<AVX2_COLUMNS>) -> __m256i {
-    // SAFETY: what is read are the eight keys.
-    let keys = unsafe { _mm256_loadu_si256(keys.0.as_ptr().cast()) };
-    _mm256_xor_si256(keys, _mm256_set1_epi32(SIGN as i32))
+unsafe fn load_8(keys: &Keys<AVX2_COLUMNS>) -> __m256i {
+    // SAFETY: the eight keys are read, by instructions that the processor has.
+    unsafe { _mm256_xor_si256(_mm256_loadu_si256(keys.0.as_ptr().cast()), _mm256_set1_epi32(SIGN as i32)) }
 }
 
+/// # Safety
+/// The processor has AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn pass_8(row: &__m256i, block: &Block) -> Passed {
+unsafe fn pass_8(row: &__m256i, block: &Block) -> Passed {
     let mut passed = [0; 2];
     for (passed, words) in zip(&mut passed, &block.0) {
-        // SAFETY: what is read are the eight words.
-        let nodes = unsafe { _mm256_loadu_si256(words.as_ptr().cast()) };
-        let keys = _mm256_permutevar8x32_epi32(*row, nodes);
-        *passed = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(keys, nodes))) as u32;
+        // SAFETY: the eight words are read, by instructions that the processor has.
+        *passed = unsafe {
+            let nodes = _mm256_loadu_si256(words.as_ptr().cast());
+            let keys = _mm256_permutevar8x32_epi32(*row, nodes);
+            _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(keys, nodes))) as u32
+        };
     }
     Passed { upper: passed[0] as u8, fourth: passed[1], exits: &FROM_0 }
 }
 
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(avx512)]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_32(keys: &Keys) -> [__m512i; 2] {
+unsafe fn load_32(keys: &Keys) -> [__m512i; 2] {
     let sign = _mm512_set1_epi32(SIGN as i32);
-    // SAFETY: what is read is the first half of the 32 keys, and the second.
+    // SAFETY: the first half of the 32 keys is read, then the second.
     [0, 16].map(|from| _mm512_xor_si512(unsafe { _mm512_loadu_si512(keys.0[from..].as_ptr().cast()) }, sign))
 }
 
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(avx512)]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn pass_16(row: &[__m512i; 2], block: &Block) -> Passed {
+unsafe fn pass_16(row: &[__m512i; 2], block: &Block) -> Passed {
     // SAFETY: what is read are the sixteen words.
     let nodes = unsafe { _mm512_loadu_si512(block.0.as_ptr().cast()) };
     let keys = _mm512_permutex2var_epi32(row[0], nodes, row[1]);
