@@ -87,9 +87,7 @@ pub(crate) fn new_fit(alerts_per_day: f64) -> Fit {
 }
 
 pub(crate) fn new_recalibration(model: Arc<Model>, alerts_per_day: f64) -> Fit {
-    Box::new(move |sample| {
-        detector::recalibrate(&model, sample, alerts_per_day).map_err(|error| error.to_string())
-    })
+    Box::new(move |sample| detector::recalibrate(&model, sample, alerts_per_day).map_err(|error| error.to_string()))
 }
 
 impl Learning {

@@ -43,10 +43,10 @@ mod steps;
 mod tree;
 mod walk;
 
-pub use grow::next_up;
 pub use error::{FitError, InvalidForest};
 pub use extent::Extent;
 pub use forest::{Fit, Forest};
+pub use grow::next_up;
 pub use params::{MAX_FEATURES, MAX_TREES, Params};
 pub use parts::{ForestParts, Part};
 pub use path_length::average_path_length;

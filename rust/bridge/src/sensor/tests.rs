@@ -309,7 +309,10 @@ fn learns_fits_scores_and_passes_the_model_on() {
     sensor.recalibrate(11, 20.0, b"").unwrap();
     assert!(sensor.finished_job(LONG).kind == JobKind::Fitted);
     assert!(
-        other.adopt_model(&sensor.model_bytes(), 11, b"0123456789abcdef", b"", false).unwrap_err().contains("announced")
+        other
+            .adopt_model(&sensor.model_bytes(), 11, b"0123456789abcdef", b"", false)
+            .unwrap_err()
+            .contains("announced")
     );
     assert_eq!((other.describe().version, other.statistics().refused), (9, 3));
 }
