@@ -1,5 +1,5 @@
-##! Hosts that are meant to be odd get no score and raise no notice. Their connections still count for what is usual of
-##! the hosts they talk to.
+##! Exempts scanners and monitoring systems: their connections have no score, raise no notice and are not learnt, but still
+##! count as context for the hosts they talk to.
 
 @load IForest
 

@@ -1,5 +1,4 @@
-# @TEST-DOC: When live scores stay away from the calibration, the model is calibrated anew; when that does not help, there
-# @TEST-DOC: is a notice and it is fitted anew.
+# @TEST-DOC: Persistent drift recalibrates the model; if that does not help, a notice is raised and the model is fitted again.
 #
 # @TEST-EXEC: zeek -C -r $DATA/lab-day2.pcap %INPUT
 # @TEST-EXEC: column iforest_model.log action >output

@@ -1,4 +1,4 @@
-# @TEST-DOC: A site can keep connections out of training; they are scored all the same.
+# @TEST-DOC: learn_policy excludes connections from learning; they are still scored.
 #
 # @TEST-EXEC: zeek -C -r $DATA/lab-day2.pcap %INPUT
 # @TEST-EXEC: column conn.log proto anomaly_score | grep -c 'tcp.-' >output

@@ -1,5 +1,4 @@
-# @TEST-DOC: Without a model, and told not to learn one, there is one message, no score, and a hundred connections later
-# @TEST-DOC: still one message.
+# @TEST-DOC: Without a model and with learning off there is one message and no score.
 #
 # @TEST-EXEC: plain-zeek plain -r $DATA/lab-day1.pcap
 # @TEST-EXEC: zeek -C -r $DATA/lab-day1.pcap %INPUT

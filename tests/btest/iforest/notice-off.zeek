@@ -1,4 +1,4 @@
-# @TEST-DOC: Notices are turned off as any other's: by Notice::ignored_types.
+# @TEST-DOC: Notice::ignored_types turns the notices off.
 #
 # @TEST-EXEC: iforest-zeek scored -r $DATA/lab-day1.pcap %INPUT
 # @TEST-EXEC: ! grep Anomalous_Connection scored/notice.log

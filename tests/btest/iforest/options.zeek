@@ -1,4 +1,4 @@
-# @TEST-DOC: The model and the threshold can be changed at run time.
+# @TEST-DOC: Model and threshold change at run time.
 #
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log -o lab.model
 # @TEST-EXEC: zeek -C -r $DATA/lab-day1.pcap %INPUT 2>stderr

@@ -1,4 +1,4 @@
-# @TEST-DOC: The model is fitted anew at an interval, on what was seen until then.
+# @TEST-DOC: The model is fitted again after each refit_interval.
 #
 # @TEST-EXEC: zeek -C -r $DATA/lab-day2.pcap %INPUT
 # @TEST-EXEC: column iforest_model.log action | uniq -c | awk '{ print $2, ($1 >= 4) }' >output

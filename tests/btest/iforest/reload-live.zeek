@@ -1,4 +1,4 @@
-# @TEST-DOC: Where packets could come, a model file that has changed is looked at and loaded in the background.
+# @TEST-DOC: On live traffic a changed model file is loaded in the background.
 #
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 1 -o model
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 2 -o second.model

@@ -1,4 +1,4 @@
-# @TEST-DOC: A changed model file is loaded while Zeek runs, a refused one is not, and the one before it stays at work.
+# @TEST-DOC: A changed model file is loaded at run time; a refused one leaves the previous model loaded.
 #
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 1 -o first.model
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 2 -o second.model
@@ -9,7 +9,7 @@
 # @TEST-EXEC: column reporter.log level message | sed 's/[0-9]\{4,\}/N/g' >output
 # @TEST-EXEC: btest-diff output
 #
-# At work are, in turn, the first model, the second (a damaged one and none at all being refused), and the first again.
+# The loaded models are the first, the second (while a damaged and a missing one are refused), and the first again.
 # @TEST-EXEC: for run in first second .; do column $run/conn.log anomaly_score >$run/scores; done
 # @TEST-EXEC: paste first/scores second/scores scores | awk '{ now = $3 == $1 ? "first" : $3 == $2 ? "second" : "neither" } now != last && $1 != $2 { print now; last = now }' >turns
 # @TEST-EXEC: btest-diff turns

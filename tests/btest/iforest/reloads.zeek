@@ -1,4 +1,4 @@
-# @TEST-DOC: Two hundred models loaded in one run lose no row and leave no memory behind.
+# @TEST-DOC: Two hundred model loads lose no log line and leak no memory.
 #
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 1 -o 1.model
 # @TEST-EXEC: zeek-iforest --quiet train $DATA/lab-day1.conn.log --seed 2 -o 2.model

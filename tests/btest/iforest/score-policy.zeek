@@ -1,4 +1,4 @@
-# @TEST-DOC: A site can exempt connections from scoring; for the others they still count as context.
+# @TEST-DOC: score_policy exempts connections from scoring; they still count as context.
 #
 # @TEST-EXEC: iforest-zeek all -r $DATA/lab-day1.pcap
 # @TEST-EXEC: iforest-zeek some -r $DATA/lab-day1.pcap %INPUT

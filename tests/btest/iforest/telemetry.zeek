@@ -1,4 +1,4 @@
-# @TEST-DOC: The figures for Prometheus are those of the logs.
+# @TEST-DOC: Prometheus metrics agree with the logs.
 #
 # @TEST-EXEC: iforest-zeek scored -r $DATA/lab-day2.pcap %INPUT IForest::threshold=0.6 Notice::default_suppression_interval=0sec >metrics
 # @TEST-EXEC: column scored/conn.log proto anomaly_score anomaly_reasons >rows
