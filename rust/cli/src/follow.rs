@@ -188,7 +188,7 @@ impl Read for Follow {
             let is_cut = !self.at_line_start;
             self.lines += u64::from(is_cut);
             self.start();
-            if is_cut && let Some(first) = into.first_mut() {
+            if let (true, Some(first)) = (is_cut, into.first_mut()) {
                 *first = b'\n';
                 self.at_line_start = true;
                 return Ok(1);

@@ -7,6 +7,7 @@ use crate::alert::reasons::Reason;
 use crate::conn::connection::Connection;
 use crate::conn::context::Keys;
 use crate::conn::features::{Extractor, FeatureRow};
+use crate::conn::schema::N_FEATURES;
 use crate::model::Model;
 use crate::verdict::Verdict;
 
@@ -27,7 +28,7 @@ impl Detector {
 
     /// A detector that goes on with what an extractor has learnt of hosts.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
-        Self { model: Arc::new(model), extractor, evidence: Cusum::new(), last: [0.0; _] }
+        Self { model: Arc::new(model), extractor, evidence: Cusum::new(), last: [0.0; N_FEATURES] }
     }
 
     /// What is remembered of hosts and of evidence against services.

@@ -5,7 +5,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
             out.push(',');
         }
         out.push(digit);
@@ -23,9 +23,8 @@ pub fn bytes(n: u64) -> String {
     let mut units = UNITS.iter();
     let mut unit = units.next();
     // What would be shown as 1000 of a unit is 1.0 of the next.
-    while value >= 999.5
-        && let Some(next) = units.next()
-    {
+    while value >= 999.5 {
+        let Some(next) = units.next() else { break };
         value /= 1e3;
         unit = Some(next);
     }

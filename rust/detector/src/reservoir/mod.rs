@@ -258,7 +258,7 @@ impl Reservoir {
         let latest = self.span.ends().map_or(0, |(_, last)| last);
         let again = |key: Key, ts: i64| sampling.key(self.sampling.drawn(key, ts), ts);
         // The largest key itself is kept.
-        let bound = self.bound().map(|bound| Key(again(Key(bound), latest).0.next_up()));
+        let bound = self.bound().map(|bound| Key(next_up(again(Key(bound), latest).0)));
         let entries: Vec<Entry> =
             self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
         let below = |bound: Key| entries.iter().filter(|entry| entry.key < bound).count();
@@ -274,9 +274,8 @@ impl Reservoir {
     pub fn take(&mut self, most: usize) -> Self {
         let mut taken = Self::new(self.sampling, self.seed);
         taken.span = self.span.clone();
-        while taken.len() < most
-            && let Some(&(_, place)) = self.by_key.first()
-        {
+        while taken.len() < most {
+            let Some(&(_, place)) = self.by_key.first() else { break };
             taken.insert(self.remove(place));
         }
         let left = (self.len() as u64).min(self.seen);
@@ -358,9 +357,10 @@ impl Reservoir {
     }
 
     fn keep_to_bound(&mut self) {
-        while let (Some(bound), Some(&(key, place))) = (self.bound, self.by_key.last())
-            && key >= bound
-        {
+        while let (Some(bound), Some(&(key, place))) = (self.bound, self.by_key.last()) {
+            if key < bound {
+                break;
+            }
             self.remove(place);
         }
     }
@@ -433,6 +433,17 @@ fn identity(row: &FeatureRow, ts: i64) -> u64 {
     let mut bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
     bytes.extend(ts.to_le_bytes());
     XxHash3_64::oneshot(&bytes)
+}
+
+/// The least number greater than `value`; NaN and infinity map to themselves. The standard method needs Rust 1.86.
+fn next_up(value: f64) -> f64 {
+    let bits = value.to_bits();
+    f64::from_bits(match value {
+        0.0 => 1,
+        _ if value.is_nan() || value == f64::INFINITY => bits,
+        _ if value > 0.0 => bits + 1,
+        _ => bits - 1,
+    })
 }
 
 #[cfg(test)]
