@@ -52,9 +52,9 @@ fn main() -> io::Result<()> {
     log::connections(LOG, |connection| {
         let row = extractor.extract(connection);
         learner::learn(&mut uniform, connection, &row, false, i64::MAX);
-        learner::learn(&mut recent, connection, &row, n.is_multiple_of(50), i64::MAX);
+        learner::learn(&mut recent, connection, &row, n % 50 == 0, i64::MAX);
         let bytes = from_connection(connection);
-        if n.is_multiple_of(40) {
+        if n % 40 == 0 {
             // Corpora are for the fuzzer: a file that is missing from one shows nowhere else.
             let _ = put("features", &format!("{n}"), &bytes);
             let _ = put("detector", &format!("{n}"), &sequence);
