@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use detector::{Address, ConnState, Connection, Endpoint, Proto};
-use zeek_log::{ColumnSpec, Row, RowCause, RowError, ValueError, value};
+use zeek_log::{ColumnSpec, Error, ErrorKind, Row, value};
 
 /// In microseconds since 1970: later times are in another unit, or of a broken clock, and would be as far from all others
 /// on every axis of time.
@@ -60,13 +60,13 @@ pub fn essential() -> impl Iterator<Item = (usize, &'static str)> {
 ///
 /// # Errors
 /// When an essential column is unset, or a value is not of its column's type.
-pub fn connection(row: &Row) -> Result<Connection<'_>, RowError> {
-    let set = |column: Column| move || row.error(column as usize, RowCause::Unset);
+pub fn connection(row: &Row) -> Result<Connection<'_>, Error> {
+    let set = |column: Column| move || row.error(column as usize, ErrorKind::Unset);
     let addr = |column: Column| Ok(Address(row.addr(column as usize)?.ok_or_else(set(column))?));
     let port = |column: Column| row.port(column as usize)?.ok_or_else(set(column));
     let count = |column: Column| row.count(column as usize);
     let within = |column: Column, micros: Option<i64>, range: Range<i64>, wanted: &'static str| match micros {
-        Some(micros) if !range.contains(&micros) => row.value(column as usize, |_| Err(ValueError { wanted })),
+        Some(micros) if !range.contains(&micros) => row.value(column as usize, wanted, |_| None),
         micros => Ok(micros),
     };
     let text = |column: Column| row.get(column as usize).filter(|text| !text.is_empty());
@@ -75,7 +75,7 @@ pub fn connection(row: &Row) -> Result<Connection<'_>, RowError> {
             .ok_or_else(set(Column::Ts))?,
         duration: match row.micros(Column::Duration as usize)? {
             Some(micros) => within(Column::Duration, Some(micros), 0..i64::MAX, "a duration of 0 or more")?,
-            None => row.value(Column::DurationNanos as usize, micros_of_nanos)?,
+            None => row.value(Column::DurationNanos as usize, "a number of nanoseconds", micros_of_nanos)?,
         },
         orig: Endpoint {
             addr: addr(Column::OrigH)?,
@@ -94,20 +94,15 @@ pub fn connection(row: &Row) -> Result<Connection<'_>, RowError> {
             local: row.bool(Column::LocalResp as usize)?,
         },
         proto: Proto::parse(row.get(Column::Proto as usize).ok_or_else(set(Column::Proto))?),
-        conn_state: row.value(Column::ConnState as usize, conn_state)?,
+        conn_state: row.value(Column::ConnState as usize, "a connection state such as SF", ConnState::parse)?,
         service: text(Column::Service),
         history: text(Column::History),
         missed_bytes: count(Column::MissedBytes)?.unwrap_or(0),
     })
 }
 
-fn conn_state(text: &[u8]) -> Result<ConnState, ValueError> {
-    ConnState::parse(text).ok_or(ValueError { wanted: "a connection state such as SF" })
-}
-
-fn micros_of_nanos(text: &[u8]) -> Result<i64, ValueError> {
-    let micros = value::parse_count(text)? / 1000;
-    i64::try_from(micros).map_err(|_| ValueError { wanted: "a duration" })
+fn micros_of_nanos(text: &[u8]) -> Option<i64> {
+    i64::try_from(value::parse_count(text)? / 1000).ok()
 }
 
 /// The `uid` of a row that was parsed with [`COLUMNS`].

@@ -152,6 +152,6 @@ fn without_numbers(text: &str) -> String {
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(cause.downcast_ref(), Some(zeek_log::Error::BrokenPipe { .. }))
+    cause.downcast_ref().is_some_and(|error: &zeek_log::Error| matches!(error.kind(), zeek_log::ErrorKind::BrokenPipe))
         || cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

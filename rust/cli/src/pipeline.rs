@@ -19,7 +19,7 @@ use std::thread;
 use anyhow::{Error, Result, anyhow, bail, ensure};
 use detector::{Connection, Cusum, Extractor, FeatureRow as Features, Model, Verdict};
 use indicatif::ProgressBar;
-use zeek_log::{Binding, Block, ColumnSpec, Format, Input, Layout, LineKind, Parsed, Reader, Row, RowCause, RowError};
+use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Input, Layout, LineKind, Parsed, Reader, Row};
 
 use crate::conn_log::{self, COLUMNS, Connections, Labels};
 use crate::console::{Console, Reported};
@@ -69,7 +69,7 @@ pub struct Batch {
     pub out: Vec<u8>,
     /// Whether rows without the column of the label are unusable, because their log began with one.
     labelled: bool,
-    errors: Vec<RowError>,
+    errors: Vec<zeek_log::Error>,
     /// Why the input cannot be read beyond this point.
     failure: Option<anyhow::Error>,
 }
@@ -451,7 +451,7 @@ impl<'a> Parser<'a> {
                     Ok(Parsed::OtherStream) => LineIs::OtherStream,
                     Ok(Parsed::Row) => match conn_log::connection(&self.row) {
                         Ok(_) if lacks_label => {
-                            errors.push(self.row.error(Labels::COLUMN, RowCause::Unset));
+                            errors.push(self.row.error(Labels::COLUMN, ErrorKind::Unset));
                             LineIs::Unusable
                         }
                         Ok(connection) => {
@@ -501,13 +501,13 @@ impl Report<'_> {
             }
             self.summary.skipped += 1;
             let seen = match &mut self.input {
-                Some((name, seen)) if *name == error.name => {
+                Some((name, seen)) if name == error.name() => {
                     *seen += 1;
                     *seen
                 }
                 _ => {
                     self.rest();
-                    self.input = Some((error.name.clone(), 1));
+                    self.input = Some((error.name().clone(), 1));
                     1
                 }
             };

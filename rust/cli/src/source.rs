@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow, bail};
-use zeek_log::{Input, Inputs, ReadOptions, find_inputs};
+use zeek_log::{ErrorKind, Input, Inputs, ReadOptions, find_inputs};
 
 use crate::args::LogArgs;
 use crate::conn_log;
@@ -40,18 +40,17 @@ impl Source {
     pub fn of(logs: &[PathBuf], args: &LogArgs) -> Result<Self> {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
-        let Inputs { found: inputs, left_out } = find_inputs(logs, conn_log::STREAM)?;
+        let Inputs { found: inputs, ignored: left_out } = find_inputs(logs, conn_log::STREAM)?;
         if inputs.contains(&Input::Stdin) && std::io::stdin().is_terminal() {
             bail!(
                 "no log given, and standard input is a terminal; name a conn.log or a directory of them, or pipe one \
                  in, as in: zcat conn.*.log.gz | zeek-iforest ..."
             );
         }
-        let options = ReadOptions {
-            path: Some(conn_log::STREAM.to_owned()),
-            fields: args.fields.clone(),
-            ..ReadOptions::default()
-        };
+        let mut options = ReadOptions::new().stream(conn_log::STREAM);
+        if let Some(fields) = &args.fields {
+            options = options.fields(fields);
+        }
         let names = logs.iter().map(|path| path.display().to_string()).collect();
         Ok(Self { inputs, left_out, options, strict: args.strict, names })
     }
@@ -69,8 +68,8 @@ impl Source {
 
 /// An error of reading, with what the input is where it is no log.
 pub fn explained(input: &Input, error: zeek_log::Error) -> Error {
-    match (&error, taken_for_a_log(input)) {
-        (zeek_log::Error::NotZeek { .. }, Some(what)) => anyhow!("{input}: {what}"),
+    match (error.kind(), taken_for_a_log(input)) {
+        (ErrorKind::NotZeek { .. }, Some(what)) => anyhow!("{input}: {what}"),
         _ => error.into(),
     }
 }

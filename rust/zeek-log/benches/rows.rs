@@ -11,7 +11,7 @@ use std::io::Cursor;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use zeek_log::{
-    Appender, Binding, Block, ColumnSpec, Format, LineKind, NewField, Parsed, ReadOptions, Reader, Row, RowError,
+    Appender, Binding, Block, ColumnSpec, Error, Format, LineKind, NewField, Parsed, ReadOptions, Reader, Row,
 };
 
 fn main() {
@@ -129,7 +129,7 @@ fn log(format: Format) -> Vec<u8> {
 }
 
 fn reader(log: &[u8]) -> Reader {
-    let options = ReadOptions { path: Some("conn".to_owned()), ..ReadOptions::default() };
+    let options = ReadOptions::new().stream("conn");
     Reader::from_read("bench.log", Cursor::new(log.to_vec()), &options).expect("bytes in memory")
 }
 
@@ -147,10 +147,10 @@ fn blocks(log: &[u8]) -> (Vec<Block>, Binding) {
     (blocks, binding)
 }
 
-fn each_row(blocks: &[Block], binding: &Binding, mut use_row: impl FnMut(&Row) -> Result<(), RowError>) {
+fn each_row(blocks: &[Block], binding: &Binding, mut use_row: impl FnMut(&Row) -> Result<(), Error>) {
     let mut row = Row::new();
     for line in blocks.iter().flat_map(Block::lines).filter(|line| line.kind() == LineKind::Row) {
-        assert_eq!(binding.parse(&line, &mut row), Ok(Parsed::Row));
+        assert_eq!(binding.parse(&line, &mut row).ok(), Some(Parsed::Row));
         use_row(&row).expect("every value is well formed");
     }
 }

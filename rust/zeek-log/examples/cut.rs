@@ -9,7 +9,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use zeek_log::{Binding, Block, ColumnSpec, Layout, LineKind, Parsed, ReadOptions, Reader, Row, Sink, find_inputs};
+use zeek_log::{Binding, Block, ColumnSpec, Layout, LineKind, Output, Parsed, ReadOptions, Reader, Row, find_inputs};
 
 fn main() -> ExitCode {
     match run() {
@@ -27,16 +27,16 @@ fn run() -> Result<(), Box<dyn Error>> {
         return Err("usage: cut COLUMN,COLUMN,... STREAM LOG...".into());
     };
     let columns: Vec<ColumnSpec<'_>> = columns.split(',').map(ColumnSpec::new).collect();
-    let options = ReadOptions { path: Some(stream.clone()), ..ReadOptions::default() };
-    let mut sink = Sink::stdout();
+    let options = ReadOptions::new().stream(stream);
+    let mut output = Output::stdout();
     let mut cutter = Cutter { columns, binding: None, row: Row::new(), out: Vec::new(), rows: 0, other: 0, bad: 0 };
     for input in find_inputs(logs, stream)?.found {
-        if let Err(error) = cutter.cut(Reader::open(&input, &options)?, &mut sink) {
+        if let Err(error) = cutter.cut(Reader::open(&input, &options)?, &mut output) {
             eprintln!("cut: {error}");
         }
     }
     eprintln!("{} rows, {} of other streams, {} bad", cutter.rows, cutter.other, cutter.bad);
-    Ok(sink.finish()?)
+    Ok(output.finish()?)
 }
 
 struct Cutter<'a> {
@@ -50,7 +50,7 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    fn cut(&mut self, mut reader: Reader, sink: &mut Sink) -> Result<(), zeek_log::Error> {
+    fn cut(&mut self, mut reader: Reader, output: &mut Output) -> Result<(), zeek_log::Error> {
         let mut block = Block::new();
         while reader.next_block(&mut block)? {
             let binding = match self.binding.take() {
@@ -68,7 +68,7 @@ impl Cutter<'_> {
                 }
             }
             self.binding = Some((block.layout().clone(), binding));
-            sink.write(&self.out)?;
+            output.write(&self.out)?;
             self.out.clear();
         }
         Ok(())

@@ -1,67 +1,65 @@
-//! From the wanted columns and a layout to a parser of rows.
-//!
-//! Where columns are in a TSV row is found in [`tsv`], what a JSON row holds in [`json`](crate::json) and
-//! [`keys`](crate::keys).
+//! Binding of wanted columns to a layout: parses lines to rows.
 
 use std::sync::Arc;
 
 use memchr::memchr;
 
-use crate::json::{Fault, Scanner, Value, ValueKind, next_element};
-use crate::keys::{Keys, MemberId, ROOT, Target};
+use crate::block::{Line, LineKind};
+use crate::error::{Error, ErrorKind};
+use crate::json::fields::{JsonFields, MemberId, ROOT, Target};
+use crate::json::{self, Scanner, SyntaxError, Value, ValueKind, next_element};
 use crate::layout::{Format, Layout};
 use crate::row::{Cell, CellKind, Row, Shape};
-use crate::tsv::{self, Place};
-use crate::{Line, LineKind, RowCause, RowError, escape, json};
+use crate::tsv::{self, Place, escape};
 
-/// A column the caller wants: its name in Zeek's logs, and other names it may go by.
+/// A wanted column: its name in Zeek's logs, and aliases.
 ///
-/// In TSV the names are looked up in `#fields`. In JSON a dot in a name stands for itself or for nesting: `id.orig_h`
-/// finds `{"id.orig_h":…}` and `{"id":{"orig_h":…}}`. Where a row has several of the names, the first in order counts.
+/// In JSON a dot is literal or nesting: `id.orig_h` finds `{"id.orig_h":…}` and `{"id":{"orig_h":…}}`. Of several names
+/// in a row, the first in this order counts.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnSpec<'a> {
-    /// Zeek's own name.
+    /// Zeek's name.
     pub name: &'a str,
-    /// Other names.
+    /// Other names, in order of precedence.
     pub aliases: &'a [&'a str],
 }
 
 impl<'a> ColumnSpec<'a> {
-    /// A column that goes by one name.
+    /// A column with one name.
     pub const fn new(name: &'a str) -> Self {
         Self { name, aliases: &[] }
     }
 
-    /// A column that goes by several names.
+    /// A column with several names.
     pub const fn with_aliases(name: &'a str, aliases: &'a [&'a str]) -> Self {
         Self { name, aliases }
     }
 
-    fn spellings(&self) -> impl Iterator<Item = &'a str> {
+    fn names(&self) -> impl Iterator<Item = &'a str> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
     }
 }
 
-/// What [`Binding::parse`] made of a line.
+/// Result of [`Binding::parse`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The row is filled.
+    /// The row holds the line's values.
     Row,
-    /// A JSON row whose `_path` or `@stream` names another stream than [`ReadOptions::path`](crate::ReadOptions::path), or
-    /// a TSV row under another `#path` further on in a log; the row is not to be used.
+    /// The line is of another stream than [`ReadOptions::stream`](crate::ReadOptions::stream), according to `_path` or
+    /// `@stream` in JSON or a later `#path` in TSV. The row has no values.
     OtherStream,
 }
 
-/// Finds the wanted columns in the lines of one layout. Made by [`Layout::bind`]; shared between threads as it is.
+/// Parser of lines of one layout, made by [`Layout::bind`]. Threads can share it.
 #[derive(Clone, Debug)]
 pub struct Binding {
     shape: Arc<Shape>,
     bound: Vec<bool>,
-    kind: Kind,
+    format: Bound,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum Bound {
     Tsv(Tsv),
     Json(Json),
 }
@@ -73,98 +71,95 @@ struct Tsv {
     unset_field: Vec<u8>,
     columns: usize,
     wanted: Vec<Option<Place>>,
-    /// Nothing is wanted of its rows.
-    of_other_stream: bool,
+    is_other_stream: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Json {
-    keys: Keys,
+    fields: JsonFields,
     stream: Option<Vec<u8>>,
 }
 
-/// The keys under which JSON logs of several streams name the stream of a row.
+/// Keys that name the stream of a JSON row.
 const STREAM_KEYS: [&str; 2] = ["_path", "@stream"];
 
 impl Layout {
-    /// Prepares to read these columns. Their order gives the column numbers of [`Row`].
+    /// Binds columns, in the order in which [`Row`] numbers them.
     pub fn bind(&self, columns: &[ColumnSpec<'_>]) -> Binding {
         let shape = Shape {
             names: columns.iter().map(|column| Arc::from(column.name)).collect(),
             format: self.format,
             set_separator: self.set_separator.as_slice().into(),
         };
-        let (bound, kind) = match self.format {
+        let (bound, format) = match self.format {
             Format::Tsv => {
                 let tsv = Tsv::new(self, columns);
-                (tsv.wanted.iter().map(Option::is_some).collect(), Kind::Tsv(tsv))
+                (tsv.wanted.iter().map(Option::is_some).collect(), Bound::Tsv(tsv))
             }
-            Format::Json => (vec![true; columns.len()], Kind::Json(Json::new(self, columns))),
+            Format::Json => (vec![true; columns.len()], Bound::Json(Json::new(self, columns))),
         };
-        Binding { shape: Arc::new(shape), bound, kind }
+        Binding { shape: Arc::new(shape), bound, format }
     }
 }
 
 impl Binding {
-    /// Whether the log has the column at all: false for a TSV log without it, always true for JSON, where each row may
-    /// have it or not.
+    /// Whether the log has the column. Always true for JSON, where every row may have it.
     pub fn is_bound(&self, column: usize) -> bool {
         self.bound.get(column).copied().unwrap_or(false)
     }
 
-    /// Reads one line of kind [`Row`](LineKind::Row) or [`TooLong`](LineKind::TooLong).
+    /// Parses one line of kind [`Row`](LineKind::Row) or [`TooLong`](LineKind::TooLong) into `row`.
     ///
     /// # Errors
-    /// When the row has too few or too many columns, is not one JSON object, or is too long. `row` is not to be used
-    /// then.
+    /// When the line has too few or too many columns, is not one JSON object, or is too long. `row` is unspecified then.
     #[inline]
-    pub fn parse(&self, line: &Line<'_>, row: &mut Row) -> Result<Parsed, RowError> {
+    pub fn parse(&self, line: &Line<'_>, row: &mut Row) -> Result<Parsed, Error> {
         row.begin(line, &self.shape);
-        let result = match (&self.kind, line.kind()) {
-            (_, LineKind::TooLong) => Err((None, RowCause::TooLong { limit: line.limit() })),
-            (Kind::Tsv(tsv), _) => tsv.parse(line.bytes(), row),
-            (Kind::Json(json), _) => json.parse(line.bytes(), row).map_err(|fault| (None, fault.cause())),
+        let result = match (&self.format, line.kind()) {
+            (_, LineKind::TooLong) => Err((None, ErrorKind::TooLong { limit: line.limit() })),
+            (Bound::Tsv(tsv), _) => tsv.parse(line.bytes(), row),
+            (Bound::Json(json), _) => json.parse(line.bytes(), row).map_err(|error| (None, error.kind())),
         };
-        result.map_err(|(column, cause)| self.error(line, column, cause))
+        result.map_err(|(column, kind)| self.error(line, column, kind))
     }
 
     #[cold]
-    fn error(&self, line: &Line<'_>, column: Option<usize>, cause: RowCause) -> RowError {
+    fn error(&self, line: &Line<'_>, column: Option<usize>, kind: ErrorKind) -> Error {
         let unfinished = line.ending().is_empty();
-        let cause = match cause {
-            RowCause::Columns { found, wanted } if unfinished && found < wanted => RowCause::CutShort,
-            RowCause::Json { at, .. } if unfinished && at == line.bytes().len() => RowCause::CutShort,
-            cause => cause,
+        let kind = match kind {
+            ErrorKind::Columns { found, wanted } if unfinished && found < wanted => ErrorKind::Truncated,
+            ErrorKind::Json { at, .. } if unfinished && at == line.bytes().len() => ErrorKind::Truncated,
+            kind => kind,
         };
-        line.error(column.and_then(|column| self.shape.names.get(column).cloned()), cause)
+        line.error(kind).with_field(column.and_then(|column| self.shape.names.get(column).cloned()))
     }
 }
 
 impl Tsv {
     fn new(layout: &Layout, columns: &[ColumnSpec<'_>]) -> Self {
         let place = |column: &ColumnSpec<'_>| {
-            let position = column.spellings().find_map(|name| layout.position(name))?;
+            let position = column.names().find_map(|name| layout.position(name))?;
             Place::of(layout, position)
         };
         Self {
             separator: layout.separator.clone(),
             empty_field: layout.empty_field.clone(),
             unset_field: layout.unset_field.clone(),
-            columns: layout.packs.len(),
+            columns: layout.widths.len(),
             wanted: columns.iter().map(place).collect(),
-            of_other_stream: layout.is_of_other_stream(),
+            is_other_stream: layout.is_of_other_stream(),
         }
     }
 
     #[inline]
-    fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, (Option<usize>, RowCause)> {
-        if self.of_other_stream {
+    fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, (Option<usize>, ErrorKind)> {
+        if self.is_other_stream {
             return Ok(Parsed::OtherStream);
         }
         tsv::split(line, &self.separator, &mut row.bounds);
         let found = row.bounds.len() - 1;
         if found != self.columns {
-            return Err((None, RowCause::Columns { found, wanted: self.columns }));
+            return Err((None, ErrorKind::Columns { found, wanted: self.columns }));
         }
         let may_have_escapes = memchr(b'\\', line).is_some();
         for (column, place) in self.wanted.iter().enumerate() {
@@ -174,10 +169,10 @@ impl Tsv {
             };
             let mut start = row.bounds[place.column] as usize;
             let mut end = row.bounds[place.column + 1] as usize - self.separator.len();
-            if place.parts > 1 {
-                let wanted = place.parts;
-                let (from, to) = tsv::part(&line[start..end], place.part, wanted)
-                    .map_err(|found| (Some(column), RowCause::Packed { found, wanted }))?;
+            if place.width > 1 {
+                let wanted = place.width;
+                let (from, to) = tsv::packed(&line[start..end], place.index, wanted)
+                    .map_err(|found| (Some(column), ErrorKind::Packed { found, wanted }))?;
                 (start, end) = (start + from, start + to);
             }
             let text = &line[start..end];
@@ -200,23 +195,23 @@ impl Tsv {
 
 impl Json {
     fn new(layout: &Layout, columns: &[ColumnSpec<'_>]) -> Self {
-        let mut keys = Keys::default();
+        let mut fields = JsonFields::default();
         for (index, column) in columns.iter().enumerate() {
-            for (rank, spelling) in column.spellings().enumerate() {
-                keys.add(spelling, index as u16, rank.min(usize::from(u8::MAX) - 1) as u8);
+            for (rank, name) in column.names().enumerate() {
+                fields.add(name, index as u16, rank.min(usize::from(u8::MAX) - 1) as u8);
             }
         }
         let stream = layout.wanted_path.as_ref().map(|path| path.clone().into_bytes());
         if stream.is_some() {
-            STREAM_KEYS.iter().for_each(|key| keys.add_stream(key));
+            STREAM_KEYS.iter().for_each(|key| fields.add_stream(key));
         }
-        Self { keys, stream }
+        Self { fields, stream }
     }
 
     #[inline]
-    fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, Fault> {
+    fn parse(&self, line: &[u8], row: &mut Row) -> Result<Parsed, SyntaxError> {
         row.cells.resize(row.shape.names.len(), Cell::UNSET);
-        row.hints.rewind();
+        row.key_cache.rewind();
         let mut scanner = Scanner::new(line);
         scanner.enter()?;
         let mut parsed = Parsed::Row;
@@ -233,10 +228,10 @@ impl Json {
         object: MemberId,
         depth: usize,
         parsed: &mut Parsed,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SyntaxError> {
         let mut first = true;
         while !scanner.leave() {
-            let target = match row.hints.guess(object, first, scanner.rest()) {
+            let target = match row.key_cache.predict(object, first, scanner.rest()) {
                 Some((target, length)) => {
                     scanner.skip(length);
                     target
@@ -258,7 +253,7 @@ impl Json {
         Ok(())
     }
 
-    /// A value that more is wanted of than one column, and where it begins.
+    /// Handles a value that fills several columns, has wanted members or names the stream; it begins at `here`.
     #[cold]
     #[expect(clippy::too_many_arguments, reason = "the state of `members`, taken out of its loop")]
     fn member(
@@ -270,8 +265,8 @@ impl Json {
         depth: usize,
         value: Value,
         parsed: &mut Parsed,
-    ) -> Result<(), Fault> {
-        let Some(member) = self.keys.get(id) else {
+    ) -> Result<(), SyntaxError> {
+        let Some(member) = self.fields.get(id) else {
             return Ok(());
         };
         if member.nested && here.enter_nested() {
@@ -286,7 +281,7 @@ impl Json {
         Ok(())
     }
 
-    /// The next member, found without a hint; `None` at the end of the object.
+    /// Looks up the next key, which the cache did not predict; `None` at the end of the object.
     #[cold]
     fn look_up(
         &self,
@@ -294,7 +289,7 @@ impl Json {
         row: &mut Row,
         object: MemberId,
         first: bool,
-    ) -> Result<Option<Target>, Fault> {
+    ) -> Result<Option<Target>, SyntaxError> {
         let before = scanner.clone();
         if scanner.next_key(first)?.is_none() {
             return Ok(None);
@@ -304,10 +299,10 @@ impl Json {
         if escaped {
             let mut text = Vec::with_capacity(key.len());
             json::unescape_into(key, &mut text);
-            return Ok(Some(self.keys.target(self.keys.find(object, &text))));
+            return Ok(Some(self.fields.target(self.fields.find(object, &text))));
         }
-        let target = self.keys.target(self.keys.find(object, key));
-        row.hints.learn(object, first, before.up_to(scanner), target);
+        let target = self.fields.target(self.fields.find(object, key));
+        row.key_cache.insert(object, first, before.up_to(scanner), target);
         Ok(Some(target))
     }
 
@@ -328,12 +323,12 @@ impl Json {
 }
 
 impl Row {
-    /// Takes over the line; no cell is set yet.
+    /// Copies the line, and clears the cells.
     #[inline]
     fn begin(&mut self, line: &Line<'_>, shape: &Arc<Shape>) {
         if !Arc::ptr_eq(&self.shape, shape) {
             self.shape = shape.clone();
-            self.hints.clear();
+            self.key_cache.clear();
         }
         if !Arc::ptr_eq(&self.name, line.name()) {
             self.name = line.name().clone();
@@ -344,7 +339,7 @@ impl Row {
         self.bytes.extend_from_slice(line.bytes());
     }
 
-    /// Takes a JSON value for a column, unless it has one under a better spelling.
+    /// Sets a column to a JSON value, unless a name of higher precedence has set it.
     #[inline]
     fn put(&mut self, column: usize, rank: u8, value: Value, line: &[u8]) {
         let Some(cell) = self.cells.get_mut(column) else {
@@ -353,23 +348,23 @@ impl Row {
         if rank > cell.rank {
             return;
         }
-        let span = value.span();
+        let bounds = value.bounds();
         let kind = match value.kind {
-            ValueKind::String if span.0 == span.1 => CellKind::Empty,
+            ValueKind::String if bounds.0 == bounds.1 => CellKind::Empty,
             ValueKind::String | ValueKind::Bare => CellKind::Text,
             _ => {
-                let new = Cell { kind: CellKind::Text, rank, raw: span, text: span };
+                let new = Cell { kind: CellKind::Text, rank, raw: bounds, text: bounds };
                 if let Some(new) = unusual_cell(value, new, *cell, line, &mut self.bytes) {
                     *cell = new;
                 }
                 return;
             }
         };
-        *cell = Cell { kind, rank, raw: span, text: span };
+        *cell = Cell { kind, rank, raw: bounds, text: bounds };
     }
 }
 
-/// A cell for a value that is not text as it stands; `None` for a null, which leaves the cell to another spelling.
+/// The cell for a null, escaped or structured value; `None` leaves the column to another name.
 #[cold]
 fn unusual_cell(value: Value, new: Cell, old: Cell, line: &[u8], bytes: &mut Vec<u8>) -> Option<Cell> {
     let raw = value.of(line);
@@ -386,7 +381,7 @@ fn unusual_cell(value: Value, new: Cell, old: Cell, line: &[u8], bytes: &mut Vec
     })
 }
 
-/// Where the text lies that `write` adds to the bytes of a row.
+/// Appends text to the bytes of a row; returns its position.
 #[cold]
 fn add_text(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> (u32, u32) {
     let start = bytes.len() as u32;

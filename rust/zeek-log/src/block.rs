@@ -1,43 +1,41 @@
-//! A block: a run of complete lines under one layout, the unit that a reader hands to threads.
-//!
-//! A block says which lines are rows; what is in them is for a [`Binding`](crate::Binding) to say.
+//! Block: complete lines under one layout, the unit of work for threads. A [`Binding`](crate::Binding) parses its rows.
 
 use std::sync::Arc;
 
-use crate::{Layout, RowCause, RowError};
+use crate::error::{Error, ErrorKind};
+use crate::layout::Layout;
 
-/// Complete lines that all fall under one [`Layout`]. Reuse it: [`Reader::next_block`](crate::Reader::next_block) fills
-/// it again without allocating.
+/// Complete lines under one [`Layout`]. [`Reader::next_block`](crate::Reader::next_block) refills it without allocating.
 #[derive(Debug, Default)]
 pub struct Block {
     pub(crate) name: Arc<str>,
     pub(crate) layout: Arc<Layout>,
     pub(crate) first_line: u64,
-    /// Only `data[base..end]` belongs to the block; the rest is room for the next.
+    /// The block is `data[base..end]`; the rest is spare capacity.
     pub(crate) data: Vec<u8>,
     pub(crate) base: usize,
     pub(crate) end: usize,
-    pub(crate) spans: Vec<Span>,
+    pub(crate) spans: Vec<LineSpan>,
     pub(crate) max_line: usize,
 }
 
-/// Where a line lies, counted from the base of its block. The end of its line ending is the next line's start.
+/// Position of a line, relative to `base`. Its line ending extends to the start of the next line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
+pub(crate) struct LineSpan {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) kind: LineKind,
 }
 
-/// What a line is.
+/// Kind of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
-    /// A row of the log: a TSV row or a JSON object, as the layout's format says.
+    /// A row: TSV or a JSON object, according to the layout's format.
     Row,
-    /// A header line, `#close`, another comment or a blank line: carried over to an output.
+    /// A header line, `#close`, another comment or a blank line.
     Meta,
-    /// A row longer than [`ReadOptions::max_line`](crate::ReadOptions::max_line), whose bytes were not kept. Parsing it
-    /// gives the error that says so.
+    /// A row longer than [`ReadOptions::max_line`](crate::ReadOptions::max_line), without its bytes. Parsing it is an
+    /// error.
     TooLong,
 }
 
@@ -52,18 +50,17 @@ pub struct Line<'b> {
 }
 
 impl Block {
-    /// A block to be filled.
+    /// Creates an empty block.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The name of the input the lines come from.
+    /// The name of the input.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// What the lines look like. Blocks under the same header share it, so that `Arc::ptr_eq` tells whether a binding
-    /// made for the block before still holds.
+    /// The layout of the lines. Blocks under the same header share it: compare with `Arc::ptr_eq` to reuse a binding.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
@@ -78,12 +75,12 @@ impl Block {
         &self.data[self.base..self.end]
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Whether there is no line.
+    /// Whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
@@ -109,7 +106,7 @@ impl<'b> Line<'b> {
         &self.block.name
     }
 
-    /// The longest line that is read, in bytes.
+    /// The maximum length of a line in bytes.
     pub(crate) fn limit(&self) -> usize {
         self.block.max_line
     }
@@ -119,7 +116,7 @@ impl<'b> Line<'b> {
         self.number
     }
 
-    /// What the line is.
+    /// The kind of the line.
     pub fn kind(&self) -> LineKind {
         self.kind
     }
@@ -129,18 +126,18 @@ impl<'b> Line<'b> {
         &self.raw[..self.len]
     }
 
-    /// The line's ending: `\n`, `\r\n`, or nothing where the input ends without one.
+    /// The line ending: `\n`, `\r\n`, or empty at the end of an input without one.
     pub fn ending(&self) -> &'b [u8] {
         &self.raw[self.len..]
     }
 
-    /// The line with its ending, as it is in the input but for a byte order mark before the first.
+    /// The line with its ending, without the input's byte order mark.
     pub fn raw(&self) -> &'b [u8] {
         self.raw
     }
 
-    /// An error about this line.
-    pub fn error(&self, field: Option<Arc<str>>, cause: RowCause) -> RowError {
-        RowError { name: self.name().clone(), line: self.number, field, cause }
+    /// Creates an error about this line.
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
+        Error::at(self.name(), self.number, kind)
     }
 }

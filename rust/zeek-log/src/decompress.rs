@@ -1,50 +1,49 @@
-//! Plain bytes out of a plain, gzip or zstd stream, told apart by their first bytes and never by a name.
+//! Decompression of gzip and zstd streams, detected by their first bytes.
 
 use std::io::{self, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-/// A source of plain bytes, and how it was compressed, if it was.
+/// A source of plain bytes, and the name of its compression.
 pub(crate) struct Plain {
     pub(crate) bytes: Box<dyn Read + Send>,
     pub(crate) compression: Option<&'static str>,
 }
 
-/// Compressed bytes read at a time.
+/// Compressed bytes per read.
 const CHUNK: usize = 128 * 1024;
 
-/// Looks at the first bytes of a stream and puts the right decompressor, or none, in front of it. Gzip members and
-/// zstd frames that follow one another are one stream.
+/// Detects the compression of a stream. Concatenated gzip members or zstd frames are one stream.
 pub(crate) fn decompress(mut source: impl Read + Send + 'static) -> io::Result<Plain> {
     let mut magic = Vec::with_capacity(4);
     source.by_ref().take(4).read_to_end(&mut magic)?;
-    let kind = Kind::of(&magic);
+    let compression = Compression::of(&magic);
     let whole = Cursor::new(magic).chain(source);
-    Ok(match kind {
-        Kind::Plain => Plain { bytes: Box::new(whole), compression: None },
-        Kind::Gzip => {
+    Ok(match compression {
+        Compression::Plain => Plain { bytes: Box::new(whole), compression: None },
+        Compression::Gzip => {
             let bytes = Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, whole)));
             Plain { bytes, compression: Some("gzip") }
         }
-        Kind::Zstd => {
+        Compression::Zstd => {
             let bytes = Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(CHUNK, whole))?);
             Plain { bytes, compression: Some("zstd") }
         }
     })
 }
 
-enum Kind {
+enum Compression {
     Plain,
     Gzip,
     Zstd,
 }
 
-impl Kind {
+impl Compression {
     fn of(magic: &[u8]) -> Self {
         match magic {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd,
-            // A skippable frame, which a seekable zstd file or pzstd begins with.
+            // Seekable zstd files and those of pzstd begin with a skippable frame.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
             _ => Self::Plain,
         }
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_gives_the_same_bytes() {
+    fn every_compression_gives_the_same_bytes() {
         let text = b"one\ntwo\n".to_vec();
         let zstd = zstd::encode_all(&text[..], 3).unwrap();
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3], &zstd[..]].concat();
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_frames_follow_one_another() {
+    fn reads_concatenated_members_and_frames() {
         let (a, b) = (&b"one\n"[..], &b"two\n"[..]);
         assert_eq!(read([gzip(a), gzip(b)].concat()).0, b"one\ntwo\n");
         let frames = [zstd::encode_all(a, 3).unwrap(), zstd::encode_all(b, 3).unwrap()].concat();
@@ -89,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn shorter_than_any_magic() {
+    fn reads_input_shorter_than_any_magic() {
         for bytes in [&b""[..], b"a", b"\x1f", b"\x28\xb5\x2f"] {
             assert_eq!(read(bytes.to_vec()).0, bytes);
         }
     }
 
     #[test]
-    fn what_comes_before_a_cut_is_read() {
+    fn reads_up_to_truncation() {
         let text: Vec<u8> =
             (0..20_000u32).flat_map(|i| format!("{}\n", i.wrapping_mul(2654435761)).into_bytes()).collect();
         for whole in [gzip(&text), zstd::encode_all(&text[..], 3).unwrap()] {

@@ -1,229 +1,214 @@
-//! What can go wrong, as values: `Error` ends the reading of one input or the writing of one output, `RowError`
-//! concerns a single row and leaves the rest readable.
-//!
-//! Nothing here decides whether a bad row is skipped, counted or fatal: that is the caller's policy.
+//! The error of this crate. Skipping, counting or stopping at a bad row is the caller's decision.
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why an input cannot be read (further) or an output cannot be written. Every message is one sentence that names the
-/// file, the line where there is one, and what to do where something can be done.
+/// Error of an input, an output or a single row. An error of a row leaves the rows after it readable.
+///
+/// `Display` is one sentence that names the file, and the line and field where there are any:
+/// `conn.log:17: field orig_bytes: "12x" is not a count`.
+#[derive(Debug)]
+pub struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    name: Arc<str>,
+    line: Option<u64>,
+    field: Option<Arc<str>>,
+    kind: ErrorKind,
+}
+
+impl Error {
+    /// An error of a whole input or output.
+    pub(crate) fn new(name: &Arc<str>, kind: ErrorKind) -> Self {
+        Self(Box::new(Details { name: name.clone(), line: None, field: None, kind }))
+    }
+
+    /// An error at a line, counted from 1.
+    pub(crate) fn at(name: &Arc<str>, line: u64, kind: ErrorKind) -> Self {
+        Self(Box::new(Details { name: name.clone(), line: Some(line), field: None, kind }))
+    }
+
+    pub(crate) fn with_field(mut self, field: Option<Arc<str>>) -> Self {
+        self.0.field = field;
+        self
+    }
+
+    /// The same error at another line: for inputs that are several files.
+    #[must_use]
+    pub fn with_line(mut self, line: u64) -> Self {
+        self.0.line = Some(line);
+        self
+    }
+
+    /// The name of the input or output.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// The line, counted from 1.
+    pub fn line(&self) -> Option<u64> {
+        self.0.line
+    }
+
+    /// The kind of error.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { name, line, field, kind } = &*self.0;
+        name.fmt(f)?;
+        if let Some(line) = line {
+            write!(f, ":{line}")?;
+        }
+        f.write_str(": ")?;
+        if let Some(field) = field {
+            write!(f, "field {field}: ")?;
+        }
+        kind.fmt(f)
+    }
+}
+
+/// Kind of an [`Error`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// The file or directory is not there, or may not be opened.
-    #[error("{name}: {}", told(.cause))]
-    Open {
-        /// The input's name.
-        name: Arc<str>,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// A directory holds no log of the wanted stream.
+pub enum ErrorKind {
+    /// Input: the file or directory does not exist or cannot be opened.
+    #[error("{}", open_message(.0))]
+    Open(io::Error),
+    /// Input: a directory holds no log of the wanted stream.
     #[error(
-        "{}: none of the {others} files in this directory and below it is named like a {stream} log ({stream}.log, \
-         {stream}.07:00:00-08:00:00.log.gz, {stream}_20240101_07:00:00-08:00:00.log.gz); a file of any other name has \
-         to be given itself",
-        .directory.display()
+        "none of the {others} files in this directory and below it is named like a {stream} log ({stream}.log, \
+         {stream}.07:00:00-08:00:00.log.gz, {stream}_20240101_07:00:00-08:00:00.log.gz); name a file directly to read \
+         it whatever its name"
     )]
     NoLogs {
-        /// The directory that was searched.
-        directory: PathBuf,
-        /// The stream that was looked for, such as `conn`.
+        /// The wanted stream, such as `conn`.
         stream: String,
-        /// How many files of other names it holds.
+        /// Number of files with other names.
         others: u64,
     },
-    /// Reading failed part of the way; everything before it has been delivered.
-    #[error("{name}: cannot be read beyond line {line}: {cause}")]
+    /// Input: reading failed. All complete lines before have been delivered.
+    #[error("cannot be read beyond line {line}: {cause}")]
     Read {
-        /// The input's name.
-        name: Arc<str>,
         /// The last complete line.
         line: u64,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A compressed input is truncated or corrupt; every complete line before the damage has been delivered.
-    #[error("{name}: the {compression} data is {} after line {line} ({cause}); the lines before that are read",
+    /// Input: compressed data is truncated or corrupt. All complete lines before have been delivered.
+    #[error("the {compression} data is {} after line {line} ({cause}); the lines before that are read",
         if .cause.kind() == io::ErrorKind::UnexpectedEof { "cut short" } else { "damaged" })]
     Damaged {
-        /// The input's name.
-        name: Arc<str>,
         /// The last complete line.
         line: u64,
         /// `gzip` or `zstd`.
         compression: &'static str,
-        /// What the decompressor said.
+        /// The decompressor's error.
         cause: io::Error,
     },
-    /// Not a single line.
-    #[error("{name}: is empty, without even a header")]
-    Empty {
-        /// The input's name.
-        name: Arc<str>,
-    },
-    /// Neither Zeek's TSV nor JSON lines.
-    #[error("{name}:{line}: is not a Zeek log: {reason}, but {found:?}")]
+    /// Input: no lines.
+    #[error("the log is empty; even a log without rows has a header")]
+    Empty,
+    /// Input: neither Zeek's TSV nor lines of JSON.
+    #[error("is not a Zeek log: {expected}, found {found:?}")]
     NotZeek {
-        /// The input's name.
-        name: Arc<str>,
-        /// The line that gave it away.
-        line: u64,
-        /// What was expected.
-        reason: &'static str,
-        /// The beginning of what is there instead.
+        /// The expected content.
+        expected: &'static str,
+        /// The beginning of the line.
         found: String,
     },
-    /// Tab-separated rows, but nothing that names their columns.
+    /// Input: tab-separated rows without column names.
     #[error(
-        "{name}:{line}: {columns} tab-separated columns without a #fields header; name them with --fields, \
-         for example --fields ts,uid,id.orig_h,..."
+        "{columns} tab-separated columns without a #fields header; name them with --fields, for example --fields \
+         ts,uid,id.orig_h,..."
     )]
     NoHeader {
-        /// The input's name.
-        name: Arc<str>,
-        /// The first such row.
-        line: u64,
-        /// How many columns it has.
+        /// Number of columns in the first row.
         columns: usize,
     },
-    /// A header line that contradicts itself or another.
-    #[error("{name}:{line}: the header cannot be used: {reason}")]
-    Header {
-        /// The input's name.
-        name: Arc<str>,
-        /// The header line.
-        line: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A log of another stream than the one asked for.
-    #[error("{name}:{line}: is the log of {found}, not of {wanted}")]
-    OtherPath {
-        /// The input's name.
-        name: Arc<str>,
-        /// The `#path` line.
-        line: u64,
-        /// What `#path` says.
+    /// Input: an unusable header line.
+    #[error("invalid header: {0}")]
+    Header(String),
+    /// Input: a log of another stream than the wanted one.
+    #[error("this is a {found} log, not a {wanted} log")]
+    OtherStream {
+        /// The stream that `#path` names.
         found: String,
-        /// What was asked for.
+        /// The wanted stream.
         wanted: String,
     },
-    /// The output could not be written; nothing was left under its final name.
-    #[error("{name}: cannot be written: {cause}")]
-    Write {
-        /// The output's name.
-        name: Arc<str>,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Whoever read the output has closed it, as `head` does. Usually a reason to stop in silence.
-    #[error("{name}: the reader of this output has closed it")]
-    BrokenPipe {
-        /// The output's name.
-        name: Arc<str>,
-    },
-}
-
-/// Why one row could not be used. Its `Display` reads
-/// `conn.log:17: field orig_bytes: "12x" is not a count`; what becomes of the row is for the caller to add.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct RowError {
-    /// The input's name.
-    pub name: Arc<str>,
-    /// The line, counted from 1.
-    pub line: u64,
-    /// The column at fault, where one is.
-    pub field: Option<Arc<str>>,
-    /// What is wrong.
-    pub cause: RowCause,
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.name, self.line)?;
-        if let Some(field) = &self.field {
-            write!(f, "field {field}: ")?;
-        }
-        self.cause.fmt(f)
-    }
-}
-
-/// What is wrong with a row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RowCause {
-    /// More or fewer columns than the header names.
-    #[error("{found} columns where the header names {wanted}")]
+    /// Output: writing failed. No file exists under the output's name that did not exist before.
+    #[error("cannot be written: {0}")]
+    Write(io::Error),
+    /// Output: the reading end of a pipe was closed, as by `head`. Usually a reason to stop silently.
+    #[error("the reader of this output has closed it")]
+    BrokenPipe,
+    /// Row: more or fewer columns than the header names.
+    #[error("{found} columns, but the header names {wanted}")]
     Columns {
         /// Columns in the row.
         found: usize,
         /// Columns in the header.
         wanted: usize,
     },
-    /// The last line of the input ends in mid-row: too few columns, or broken JSON, and no line end.
+    /// Row: the last line has too few columns, or invalid JSON, and no line end.
     #[error("the last line is cut short")]
-    CutShort,
-    /// A column that holds several values (a packed label) does not hold as many as its header names.
-    #[error("{found} values, separated by three spaces, where the header names {wanted}")]
+    Truncated,
+    /// Row: a column of several packed values has more or fewer than its header names.
+    #[error("{found} values, separated by three spaces, but the header names {wanted}")]
     Packed {
         /// Values in the row.
         found: usize,
         /// Values in the header.
         wanted: usize,
     },
-    /// Not one well-formed JSON object.
-    #[error("the JSON is broken at byte {at}: {expected}")]
+    /// Row: not exactly one JSON object.
+    #[error("invalid JSON at byte {at}: expected {expected}")]
     Json {
-        /// Offset within the line, counted from 0.
+        /// Offset in the line, counted from 0.
         at: usize,
-        /// What should be there.
+        /// The expected text.
         expected: &'static str,
     },
-    /// The line is longer than `ReadOptions::max_line`.
+    /// Row: longer than [`ReadOptions::max_line`](crate::ReadOptions::max_line).
     #[error("the line is longer than {limit} bytes")]
     TooLong {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The text of a field is not a value of the wanted type.
-    #[error("{text:?} {error}")]
+    /// Row: a field is not a value of the wanted type.
+    #[error("{text:?} is not {wanted}")]
     Value {
-        /// The text, cut to a readable length.
-        text: Box<str>,
-        /// What it should have been.
-        error: ValueError,
+        /// The field's text, shortened.
+        text: String,
+        /// The wanted type with its article, such as `a count`.
+        wanted: &'static str,
     },
-    /// A field that the caller needs is unset.
+    /// Row: a required field is unset.
     #[error("is unset")]
     Unset,
 }
 
-/// A text that is not a value of the wanted type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not {wanted}")]
-pub struct ValueError {
-    /// The type with its article, such as `a count`.
-    pub wanted: &'static str,
-}
-
-/// Why a file or directory cannot be opened.
-fn told(cause: &io::Error) -> String {
+fn open_message(cause: &io::Error) -> String {
     match cause.kind() {
         io::ErrorKind::NotFound => "there is no such file or directory; check the name".to_owned(),
         _ => format!("cannot be opened: {cause}"),
     }
 }
 
-/// The beginning of some bytes from a file, fit to be shown in a message.
+/// The beginning of a line or field, for a message.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
-    const SHOWN: usize = 48;
-    let cut = bytes.len().min(SHOWN);
-    let mut text = String::from_utf8_lossy(&bytes[..cut]).into_owned();
-    if cut < bytes.len() {
+    const MAX_BYTES: usize = 48;
+    let length = bytes.len().min(MAX_BYTES);
+    let mut text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+    if length < bytes.len() {
         text.push('…');
     }
     text

@@ -1,18 +1,20 @@
-//! The header of a TSV log, line by line, until it makes a layout.
+//! Header of a TSV log: collects its lines and makes a layout of them.
 
 use std::sync::Arc;
 
-use crate::escape::unescape;
+use crate::error::{Error, ErrorKind};
 use crate::layout::{Field, Format, Layout, PACKING};
-use crate::{Error, ReadOptions};
+use crate::options::ReadOptions;
+use crate::tsv::escape::unescape;
 
-/// More columns than this are no log: the names alone would take gigabytes.
-const MOST_COLUMNS: usize = 1 << 16;
+/// Limits the memory that the column names take.
+const MAX_COLUMNS: usize = 1 << 16;
 
-/// What the lines that begin with `#` have said so far.
+/// Values of the header lines read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
-    seen: [Option<u64>; Key::ALL.len()],
+    /// Line number of each key.
+    seen: [Option<u64>; HeaderKey::ALL.len()],
     separator: Option<Vec<u8>>,
     set_separator: Option<Vec<u8>>,
     empty_field: Option<Vec<u8>>,
@@ -22,9 +24,9 @@ pub(crate) struct Header {
     types: Vec<String>,
 }
 
-/// The lines that make a header. `#close` is none of them.
+/// Keys of header lines; `#close` is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(crate) enum HeaderKey {
     Separator,
     SetSeparator,
     EmptyField,
@@ -35,7 +37,7 @@ pub(crate) enum Key {
     Types,
 }
 
-impl Key {
+impl HeaderKey {
     const ALL: [(&'static [u8], Self); 8] = [
         (b"#separator", Self::Separator),
         (b"#set_separator", Self::SetSeparator),
@@ -47,11 +49,11 @@ impl Key {
         (b"#types", Self::Types),
     ];
 
-    /// The key of a header line under this separator, and what follows it.
+    /// Splits a header line into its key and the rest, under this separator.
     pub(crate) fn of<'l>(line: &'l [u8], separator: &[u8]) -> Option<(Self, &'l [u8])> {
         Self::ALL.iter().find_map(|&(text, key)| {
             let rest = line.strip_prefix(text)?;
-            // #separator itself is always followed by a space, and a lenient writer may use one elsewhere.
+            // A space always follows #separator, and other writers use one elsewhere, too.
             let rest = match rest.strip_prefix(separator) {
                 Some(rest) => rest,
                 None if rest.is_empty() => rest,
@@ -63,123 +65,127 @@ impl Key {
 }
 
 impl Header {
-    /// The key of a header line, and what follows it.
-    pub(crate) fn key<'l>(&self, line: &'l [u8]) -> Option<(Key, &'l [u8])> {
-        Key::of(line, self.separator.as_deref().unwrap_or(b"\t"))
+    /// Splits a header line into its key and the rest.
+    pub(crate) fn key<'l>(&self, line: &'l [u8]) -> Option<(HeaderKey, &'l [u8])> {
+        HeaderKey::of(line, self.separator.as_deref().unwrap_or(b"\t"))
     }
 
-    /// Whether this line was already there, so that another begins another header.
-    pub(crate) fn has(&self, key: Key) -> bool {
+    /// Whether a line with this key was read.
+    pub(crate) fn has(&self, key: HeaderKey) -> bool {
         self.seen[key as usize].is_some()
     }
 
-    /// Whether the columns are named.
+    /// Whether `#fields` was read.
     pub(crate) fn is_complete(&self) -> bool {
-        self.has(Key::Fields)
+        self.has(HeaderKey::Fields)
     }
 
-    /// Whether there was any header line.
+    /// Whether any header line was read.
     pub(crate) fn is_begun(&self) -> bool {
         self.seen.iter().any(Option::is_some)
     }
 
-    /// Takes in one header line.
-    pub(crate) fn feed(&mut self, key: Key, rest: &[u8], number: u64) {
+    /// Adds one header line.
+    pub(crate) fn feed(&mut self, key: HeaderKey, rest: &[u8], number: u64) {
         self.seen[key as usize] = Some(number);
         let value = || unescape(rest).into_owned();
         match key {
-            Key::Separator => self.separator = Some(value()),
-            Key::SetSeparator => self.set_separator = Some(value()),
-            Key::EmptyField => self.empty_field = Some(value()),
-            Key::UnsetField => self.unset_field = Some(value()),
-            Key::Path => self.path = Some(String::from_utf8_lossy(&value()).into_owned()),
-            Key::Open => {}
-            Key::Fields => self.fields = self.columns(rest),
-            Key::Types => self.types = self.columns(rest),
+            HeaderKey::Separator => self.separator = Some(value()),
+            HeaderKey::SetSeparator => self.set_separator = Some(value()),
+            HeaderKey::EmptyField => self.empty_field = Some(value()),
+            HeaderKey::UnsetField => self.unset_field = Some(value()),
+            HeaderKey::Path => self.path = Some(String::from_utf8_lossy(&value()).into_owned()),
+            HeaderKey::Open => {}
+            HeaderKey::Fields => self.fields = self.columns(rest),
+            HeaderKey::Types => self.types = self.columns(rest),
         }
     }
 
-    /// The header to begin with after this one: a log whose next header names only new columns keeps the separators.
-    pub(crate) fn next(&self) -> Self {
+    /// An empty header that inherits the separators and markers of the segment before.
+    pub(crate) fn after(layout: &Layout) -> Self {
         Self {
-            separator: self.separator.clone(),
-            set_separator: self.set_separator.clone(),
-            empty_field: self.empty_field.clone(),
-            unset_field: self.unset_field.clone(),
+            separator: Some(layout.separator.clone()),
+            set_separator: Some(layout.set_separator.clone()),
+            empty_field: Some(layout.empty_field.clone()),
+            unset_field: Some(layout.unset_field.clone()),
             ..Self::default()
         }
     }
 
-    /// The layout this header describes. Without `#fields` the names are those of the options.
+    /// Makes the layout. Without `#fields` the options name the columns.
     pub(crate) fn layout(&self, name: &Arc<str>, options: &ReadOptions, crlf: bool) -> Result<Layout, Error> {
-        let header_error = |key: Key, reason: &str| Error::Header {
-            name: name.clone(),
-            line: self.seen[key as usize].unwrap_or(1),
-            reason: reason.to_owned(),
-        };
+        let header_error = |key: HeaderKey, reason: &str| self.error(name, key, ErrorKind::Header(reason.to_owned()));
         let separator = self.separator.clone().unwrap_or_else(|| b"\t".to_vec());
         if separator.is_empty() {
-            return Err(header_error(Key::Separator, "#separator is empty"));
+            return Err(header_error(HeaderKey::Separator, "#separator is empty"));
         }
         let supplied = options.fields.as_deref().unwrap_or_default();
         let names = if self.is_complete() { &self.fields[..] } else { supplied };
         if names.iter().all(String::is_empty) {
-            return Err(header_error(Key::Fields, "#fields names no column"));
+            return Err(header_error(HeaderKey::Fields, "#fields names no column"));
         }
-        let (fields, packs) = unpack(names, &self.types, &separator);
-        if fields.len() > MOST_COLUMNS {
-            return Err(header_error(Key::Fields, &format!("#fields names more than {MOST_COLUMNS} columns")));
+        let (fields, widths) = unpack(names, &self.types, &separator);
+        if fields.len() > MAX_COLUMNS {
+            return Err(header_error(HeaderKey::Fields, &format!("#fields names more than {MAX_COLUMNS} columns")));
         }
         let or = |value: &Option<Vec<u8>>, default: &[u8]| value.clone().unwrap_or_else(|| default.to_vec());
         Ok(Layout {
             format: Format::Tsv,
             path: self.path.clone(),
-            wanted_path: options.path.clone(),
+            wanted_path: options.stream.clone(),
             separator,
             set_separator: or(&self.set_separator, b","),
             empty_field: or(&self.empty_field, b"(empty)"),
             unset_field: or(&self.unset_field, b"-"),
             fields,
-            packs,
+            widths,
             crlf,
         })
     }
 
-    /// Why a log of this header is refused, if it is of another stream than the wanted.
-    pub(crate) fn refusal(&self, name: &Arc<str>, options: &ReadOptions) -> Option<Error> {
-        let (wanted, found) = (options.path.clone()?, self.path.clone()?);
-        let line = self.seen[Key::Path as usize].unwrap_or(1);
-        (wanted != found).then(|| Error::OtherPath { name: name.clone(), line, found, wanted })
+    /// Refuses a log of another stream than the wanted one.
+    pub(crate) fn check_stream(&self, name: &Arc<str>, options: &ReadOptions) -> Result<(), Error> {
+        match (&options.stream, &self.path) {
+            (Some(wanted), Some(found)) if wanted != found => {
+                let kind = ErrorKind::OtherStream { found: found.clone(), wanted: wanted.clone() };
+                Err(self.error(name, HeaderKey::Path, kind))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn error(&self, name: &Arc<str>, key: HeaderKey, kind: ErrorKind) -> Error {
+        Error::at(name, self.seen[key as usize].unwrap_or(1), kind)
     }
 
     fn columns(&self, rest: &[u8]) -> Vec<String> {
         let separator = self.separator.as_deref().filter(|s| !s.is_empty()).unwrap_or(b"\t");
-        let names = split(rest, separator).take(MOST_COLUMNS + 1);
+        let names = split(rest, separator).take(MAX_COLUMNS + 1);
         names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 }
 
-/// Fields and how many of them each column holds.
+/// Splits packed columns; returns the fields and the number of them in each column.
 fn unpack(names: &[String], types: &[String], separator: &[u8]) -> (Vec<Field>, Vec<usize>) {
-    let (mut fields, mut packs) = (Vec::new(), Vec::new());
+    let (mut fields, mut widths) = (Vec::new(), Vec::new());
     let packing = if separator == b"\t" { PACKING } else { b"" };
     for (column, name) in names.iter().enumerate() {
         let mut zeek_types = split(types.get(column).map_or(b"", String::as_bytes), packing);
         let before = fields.len();
-        for name in split(name.as_bytes(), packing).take(MOST_COLUMNS + 1 - before) {
+        for name in split(name.as_bytes(), packing).take(MAX_COLUMNS + 1 - before) {
             let zeek_type = zeek_types.next().filter(|t| !t.is_empty()).unwrap_or(b"string");
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             fields.push(Field { name: text(name), zeek_type: text(zeek_type) });
         }
-        packs.push(fields.len() - before);
-        if fields.len() > MOST_COLUMNS {
+        widths.push(fields.len() - before);
+        if fields.len() > MAX_COLUMNS {
             break;
         }
     }
-    (fields, packs)
+    (fields, widths)
 }
 
-/// The parts of `text` between separators; the whole of it where the separator is empty.
+/// Splits at a separator; an empty separator splits nothing.
 pub(crate) fn split<'t, 's>(text: &'t [u8], separator: &'s [u8]) -> impl Iterator<Item = &'t [u8]> + use<'t, 's> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_honoured() {
+    fn header_sets_separators_and_markers() {
         let layout = layout(&[
             r"#separator \x7c",
             r"#set_separator|\x3b",
@@ -225,27 +231,27 @@ mod tests {
     }
 
     #[test]
-    fn names_alone_are_enough() {
+    fn fields_line_alone_makes_a_layout() {
         let layout = layout(&["#fields\tts\tuid"]);
         assert_eq!((layout.separator.as_slice(), layout.unset_field.as_slice()), (&b"\t"[..], &b"-"[..]));
         assert_eq!(layout.fields()[1], Field { name: "uid".into(), zeek_type: "string".into() });
     }
 
     #[test]
-    fn packed_names_and_types_come_apart() {
+    fn splits_packed_names_and_types() {
         let layout = layout(&[
             "#fields\tts\ttunnel_parents   label   detailed-label",
             "#types\ttime\tset[string]   string   string",
         ]);
         let names: Vec<_> = layout.fields().iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["ts", "tunnel_parents", "label", "detailed-label"]);
-        assert_eq!(layout.packs, [1, 3]);
+        assert_eq!(layout.widths, [1, 3]);
         assert_eq!(layout.fields()[1].zeek_type, "set[string]");
         assert_eq!(layout.fields()[3].zeek_type, "string");
     }
 
     #[test]
-    fn a_line_is_a_header_line_only_with_a_known_key() {
+    fn ignores_unknown_keys() {
         let header = Header::default();
         for line in ["#close\t2024-01-01-00-00-00", "#close", "# a remark", "#pathological\tconn", "#fieldsx\ta"] {
             assert_eq!(header.key(line.as_bytes()), None, "{line}");

@@ -1,22 +1,19 @@
-//! From command-line arguments to an ordered list of inputs: files, directories of rotated logs, standard input.
-//!
-//! Nothing is opened here; whether a file is a log at all is for the reader to say.
+//! Inputs: resolves command-line arguments to files, rotated logs in directories, and standard input.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::Error;
+use crate::error::{Error, ErrorKind};
 
-/// One thing to read.
+/// A log to read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Standard input, which an argument `-` stands for.
+    /// Standard input, argument `-`.
     Stdin,
     /// A file, a named pipe or a device.
     File(PathBuf),
@@ -31,23 +28,22 @@ impl fmt::Display for Input {
     }
 }
 
-/// What arguments stand for.
+/// Result of [`find_inputs`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
     /// The inputs, in the order of the arguments.
     pub found: Vec<Input>,
-    /// How many other files the directories hold: logs of other streams, or whatever else has another name.
-    pub left_out: u64,
+    /// Number of files of other names in the directories.
+    pub ignored: u64,
 }
 
-/// Turns arguments into inputs, in the order given.
+/// Resolves arguments to inputs, in the order given.
 ///
-/// A file is taken whatever its name. A directory stands for all logs of `stream` (such as `conn`) in it and below it,
-/// ordered by path, so that dated directories and times of day come out in order of time; see [`is_log_of`]. A log that
-/// can be reached by several paths, through symbolic links, is taken once per directory argument.
+/// A file may have any name. A directory contributes all logs of `stream` (such as `conn`) in it and below it, see
+/// [`is_log_of`], ordered by path and therefore by time. A log that symbolic links reach by several paths counts once.
 ///
 /// # Errors
-/// When an argument does not exist or cannot be listed, and when a directory holds no log of `stream`.
+/// [`ErrorKind::Open`] and [`ErrorKind::NoLogs`].
 pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stream: &str) -> Result<Inputs, Error> {
     let mut inputs = Inputs::default();
     for argument in arguments {
@@ -61,7 +57,7 @@ pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stre
         if metadata.is_dir() {
             let (logs, others) = logs_below(path, stream)?;
             inputs.found.extend(logs.into_iter().map(Input::File));
-            inputs.left_out += others;
+            inputs.ignored += others;
         } else {
             inputs.found.push(Input::File(path.to_owned()));
         }
@@ -69,8 +65,8 @@ pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stre
     Ok(inputs)
 }
 
-/// Whether a file of this name is a log of `stream`: the name begins with the stream, then comes a dot, or a date after
-/// an underscore or hyphen, and it ends in `.log` or `.json`, before a number or compression there may be.
+/// Whether a file name is that of a log of `stream`: the stream, then a dot, or an underscore or hyphen and a date, and
+/// `.log` or `.json` at the end, possibly followed by a number or the suffix of a compression.
 ///
 /// ```
 /// use zeek_log::is_log_of;
@@ -98,11 +94,11 @@ pub fn is_log_of(file_name: &str, stream: &str) -> bool {
     stem_ends && matches!(kind, Some("log" | "json" | "ndjson" | "jsonl"))
 }
 
-/// The logs of the stream, and how many files there are beside them.
+/// The logs of the stream, and the number of other files.
 fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Error> {
     let mut found = Vec::new();
     let mut others = Vec::new();
-    // A directory that several links lead to is entered once: links that fork at each level would be paths without number.
+    // Each directory is entered once: links that fork at each level would make exponentially many paths.
     let mut entered = HashSet::new();
     let mut is_new = |entry: &DirEntry| {
         !entry.file_type().is_dir() || entry.path().canonicalize().map_or(true, |real| entered.insert(real))
@@ -110,10 +106,10 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
     for entry in WalkDir::new(directory).follow_links(true).sort_by_file_name().into_iter().filter_entry(&mut is_new) {
         let entry = match entry {
             Ok(entry) => entry,
-            // A link to a directory above, to nothing or to itself hides no log.
+            // Loops and broken links hide no log.
             Err(error) if error.loop_ancestor().is_some() => continue,
-            Err(error) if error.io_error().is_some_and(leads_nowhere) => continue,
-            // What cannot be looked into is said when it is its turn to be read, and keeps nothing else from it.
+            Err(error) if error.io_error().is_some_and(is_broken_link) => continue,
+            // An unreadable directory becomes an input, which fails when it is opened.
             Err(error) if error.depth() > 0 && error.path().is_some() => {
                 found.extend(error.path().map(Path::to_owned));
                 continue;
@@ -136,18 +132,19 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
     }
     let others = others.len() as u64;
     if found.is_empty() {
-        return Err(Error::NoLogs { directory: directory.to_owned(), stream: stream.to_owned(), others });
+        let kind = ErrorKind::NoLogs { stream: stream.to_owned(), others };
+        return Err(Error::new(&directory.to_string_lossy().into(), kind));
     }
     Ok((found, others))
 }
 
-/// Whether this is what a link to nothing gives, or one to itself.
-fn leads_nowhere(error: &io::Error) -> bool {
-    // The kind of the latter has no stable name yet.
+/// Whether the error is that of a link to nothing or to itself.
+fn is_broken_link(error: &io::Error) -> bool {
+    // `ErrorKind::FilesystemLoop` is unstable.
     const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(LOOP)
 }
 
 fn open_error(path: &Path, cause: io::Error) -> Error {
-    Error::Open { name: Arc::from(path.to_string_lossy()), cause }
+    Error::new(&path.to_string_lossy().into(), ErrorKind::Open(cause))
 }

@@ -1,49 +1,46 @@
-//! What the lines of a log look like: TSV with the settings and names of its header, or JSON.
-//!
-//! How rows are read and written under a layout is in [`Binding`](crate::Binding) and [`Appender`](crate::Appender).
+//! Layout of a log's lines: TSV with the separators and columns of its header, or JSON.
 
-/// The two formats Zeek writes.
+/// Format of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Columns separated by tabs (or what `#separator` says), under a header.
+    /// Columns separated by tabs, or by `#separator`, under a header.
     Tsv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// One column of a TSV log.
+/// Column of a TSV log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name in `#fields`, such as `id.orig_h`.
+    /// Name in `#fields`, such as `id.orig_h`.
     pub name: String,
-    /// Its type in `#types`, such as `addr`; `string` where there is no `#types`.
+    /// Type in `#types`, such as `addr`; `string` without `#types`.
     pub zeek_type: String,
 }
 
-/// The layout of a log, or of that part of it which is under one header.
+/// Layout of a log, or of a segment of it under one header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub(crate) format: Format,
     pub(crate) path: Option<String>,
-    /// The stream the caller asked for: rows of another are told apart.
+    /// The stream of [`ReadOptions::stream`](crate::ReadOptions::stream).
     pub(crate) wanted_path: Option<String>,
     pub(crate) separator: Vec<u8>,
     pub(crate) set_separator: Vec<u8>,
     pub(crate) empty_field: Vec<u8>,
     pub(crate) unset_field: Vec<u8>,
     pub(crate) fields: Vec<Field>,
-    /// How many fields each column holds: 1, or more where names and values are packed with [`PACKING`].
-    pub(crate) packs: Vec<usize>,
+    /// Number of fields in each column: more than 1 where they are packed with [`PACKING`].
+    pub(crate) widths: Vec<usize>,
     /// Whether lines end in `\r\n`.
     pub(crate) crlf: bool,
 }
 
-/// What separates several fields packed into one column, as in the IoT-23 data sets
-/// (`tunnel_parents   label   detailed-label`).
+/// Separator of fields packed into one column, as in the IoT-23 data sets (`tunnel_parents   label   detailed-label`).
 pub(crate) const PACKING: &[u8] = b"   ";
 
 impl Layout {
-    /// A layout of JSON lines.
+    /// The layout of JSON lines.
     pub(crate) fn json() -> Self {
         Self {
             format: Format::Json,
@@ -54,32 +51,32 @@ impl Layout {
             empty_field: b"(empty)".to_vec(),
             unset_field: b"-".to_vec(),
             fields: Vec::new(),
-            packs: Vec::new(),
+            widths: Vec::new(),
             crlf: false,
         }
     }
 
-    /// TSV or JSON.
+    /// The format.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// The stream, such as `conn`, where `#path` names it.
+    /// The stream in `#path`, such as `conn`.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
-    /// The fields in the order of the rows, packed ones apart; none for JSON, whose rows each name their own.
+    /// The fields in the order of the rows, packed ones separated; empty for JSON.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The position of a field by its name.
+    /// The position of a field.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// Whether its rows are of another stream than the one asked for.
+    /// Whether rows are of another stream than the wanted one.
     pub(crate) fn is_of_other_stream(&self) -> bool {
         matches!((&self.path, &self.wanted_path), (Some(path), Some(wanted)) if path != wanted)
     }

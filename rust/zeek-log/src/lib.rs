@@ -1,10 +1,9 @@
-//! Zeek logs: rows in, rows out. Reads and writes any Zeek log, TSV or JSON, plain, gzip or zstd; knows nothing of
-//! connections or any other stream.
+//! Reads and writes Zeek logs of any stream: TSV or JSON, plain, gzip or zstd.
 //!
 //! # Reading
 //!
-//! A [`Reader`] gives [`Block`]s of lines, a [`Binding`] finds the wanted columns of each, and a [`Row`] turns them
-//! into values. All three are reused, so that memory stays the same however long the log.
+//! A [`Reader`] fills [`Block`]s of lines, a [`Binding`] finds the wanted columns of a line, and a [`Row`] converts them
+//! to values. Blocks and rows are reused, so memory is constant.
 //!
 //! ```
 //! use zeek_log::{Block, ColumnSpec, LineKind, Parsed, ReadOptions, Reader, Row};
@@ -23,10 +22,10 @@
 //! 1700000002.000000\t192.0.2.7
 //! #close\t2023-11-14-23-00-00
 //! ";
-//! let options = ReadOptions { path: Some("conn".into()), ..ReadOptions::default() };
+//! let options = ReadOptions::new().stream("conn");
 //! let mut reader = Reader::from_read("conn.log", log.as_bytes(), &options)?;
 //!
-//! // The columns, numbered in this order, and what else they are called in JSON.
+//! // The columns, numbered in this order, and their aliases in JSON.
 //! let columns = [
 //!     ColumnSpec::new("ts"),
 //!     ColumnSpec::with_aliases("id.orig_h", &["id_orig_h", "source.ip"]),
@@ -43,7 +42,7 @@
 //!                 bytes += row.count(2)?.unwrap_or(0);
 //!                 services.extend(row.elements(3).into_iter().flatten().map(|name| name.into_owned()));
 //!             }
-//!             // A JSON row that says it is of another stream than `conn`.
+//!             // The row is of another stream than `conn`.
 //!             Ok(Parsed::OtherStream) => {}
 //!             Err(error) => bad.push(format!("{error}; the row is skipped")),
 //!         }
@@ -51,12 +50,12 @@
 //! }
 //! assert_eq!(bytes, 1460);
 //! assert_eq!(services, [b"ssl".to_vec(), b"http".to_vec()]);
-//! assert_eq!(bad, ["conn.log:10: 2 columns where the header names 4; the row is skipped"]);
+//! assert_eq!(bad, ["conn.log:10: 2 columns, but the header names 4; the row is skipped"]);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The same code reads JSON, whatever its spelling:
+//! The same code reads JSON in its different forms:
 //!
 //! ```
 //! # use zeek_log::{Block, ColumnSpec, ReadOptions, Reader, Row};
@@ -84,17 +83,16 @@
 //!
 //! # Files and directories
 //!
-//! [`find_inputs`] turns command-line arguments into a list of [`Input`]s: files, directories of rotated logs, standard
-//! input. Compression is told by the first bytes of a file. A file that is no Zeek log, or of another stream, is refused
-//! with an [`Error`] that says so in a sentence.
+//! [`find_inputs`] resolves command-line arguments to [`Input`]s: files, directories of rotated logs, standard input. The
+//! first bytes of a file decide whether it is decompressed. A file that is not a Zeek log, or of another stream, gives an
+//! [`Error`].
 //!
 //! # Adding columns
 //!
-//! An [`Appender`] copies each line and adds columns; every other byte stays as it is. A [`Sink`] puts the output under
-//! its final name only when it is complete.
+//! An [`Appender`] copies each line and adds columns. An [`Output`] renames the file to its final name when it is complete.
 //!
 //! ```
-//! use zeek_log::{Appender, Block, Input, LineKind, NewField, ReadOptions, Reader, Sink};
+//! use zeek_log::{Appender, Block, Input, LineKind, NewField, ReadOptions, Reader, Output};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
@@ -103,7 +101,7 @@
 //! let mut reader = Reader::from_read("conn.log", log.as_bytes(), &ReadOptions::default())?;
 //! let field = NewField { name: "anomaly_score".into(), zeek_type: "double".into() };
 //!
-//! let mut sink = Sink::create(&path)?;
+//! let mut output = Output::create(&path)?;
 //! let (mut block, mut out) = (Block::new(), Vec::new());
 //! while reader.next_block(&mut block)? {
 //!     let appender = Appender::new(block.layout(), &[field.clone()]);
@@ -113,10 +111,10 @@
 //!             _ => appender.append(&line, &[Some("0.51")], &mut out)?,
 //!         }
 //!     }
-//!     sink.write(&out)?;
+//!     output.write(&out)?;
 //!     out.clear();
 //! }
-//! sink.finish()?;
+//! output.finish()?;
 //!
 //! let mut reader = Reader::open(&Input::File(path), &ReadOptions::default())?;
 //! assert!(reader.next_block(&mut block)?);
@@ -127,37 +125,34 @@
 //!
 //! # Threads
 //!
-//! Blocks are made in one thread, since a header applies to all that follows. Parsing and appending need only a block,
-//! its layout and a row for each thread, and their results go together in the order of the blocks.
+//! One thread reads blocks, because a header applies to all blocks after it. Any number of threads can parse them and
+//! append columns, each with its own row.
 
-mod append;
 mod binding;
 mod block;
 mod decompress;
 mod error;
-mod escape;
 mod header;
 mod inputs;
 mod json;
-mod keys;
 mod layout;
-mod parts;
+mod options;
+mod output;
 mod reader;
 mod row;
-mod sink;
-#[cfg(unix)]
-mod stream;
+mod segments;
 mod tsv;
 pub mod value;
 
-pub use append::{Appender, NewField, NewValue};
 pub use binding::{Binding, ColumnSpec, Parsed};
 pub use block::{Block, Line, LineKind};
-pub use error::{Error, RowCause, RowError, ValueError};
+pub use error::{Error, ErrorKind};
 pub use inputs::{Input, Inputs, find_inputs, is_log_of};
 pub use layout::{Field, Format, Layout};
-pub use reader::{ReadOptions, Reader};
-pub use row::{Elements, Row};
-pub use sink::Sink;
+pub use options::ReadOptions;
+pub use output::Output;
+pub use output::append::{Appender, NewField, NewValue};
 #[cfg(unix)]
-pub use stream::is_descriptor;
+pub use output::device::is_descriptor;
+pub use reader::Reader;
+pub use row::{Elements, Row};

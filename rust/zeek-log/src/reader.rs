@@ -1,6 +1,4 @@
-//! From an input to blocks of lines, in constant memory.
-//!
-//! The reader splits bytes into lines; what the lines are is followed by [`Parts`].
+//! Reader: splits an input into blocks of lines, in constant memory. [`Segments`] classifies the lines.
 
 use std::fmt;
 use std::fs::File;
@@ -11,30 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memchr;
 
-use crate::block::Span;
+use crate::block::{Block, LineKind, LineSpan};
 use crate::decompress::decompress;
-use crate::parts::{Parts, Step};
-use crate::{Block, Error, Input, LineKind};
-
-/// How to read.
-#[derive(Clone, Debug)]
-pub struct ReadOptions {
-    /// The stream that is wanted, such as `conn`: a TSV log that begins with another is an error, a JSON row, or a further
-    /// part of a TSV log, of another is told apart ([`Parsed::OtherStream`](crate::Parsed::OtherStream)). `None` takes any.
-    pub path: Option<String>,
-    /// Names of the columns of TSV rows that come without a header. A log's own header has precedence.
-    pub fields: Option<Vec<String>>,
-    /// About how many bytes a block has. A block is longer where a single line is.
-    pub block_size: usize,
-    /// The longest line that is read, in bytes, at most 2^30; a longer one is a bad row.
-    pub max_line: usize,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self { path: None, fields: None, block_size: 256 << 10, max_line: 1 << 20 }
-    }
-}
+use crate::error::{Error, ErrorKind};
+use crate::inputs::Input;
+use crate::options::ReadOptions;
+use crate::segments::{Segments, Step};
 
 /// Reads one input block by block.
 pub struct Reader {
@@ -44,22 +24,22 @@ pub struct Reader {
     bytes_read: Arc<AtomicU64>,
     block_size: usize,
     max_line: usize,
-    /// Whether to hand on all complete lines that one read brought, without waiting for a whole block.
+    /// Whether to return complete lines at once instead of filling a block.
     eager: bool,
-    /// `buffer[start..filled]` has been read and not been handed on; its first `scanned` bytes are whole lines.
+    /// `buffer[start..filled]` has been read but not delivered; its first `scanned` bytes are complete lines.
     buffer: Vec<u8>,
     start: usize,
     filled: usize,
     scanned: usize,
-    /// How many bytes behind them hold no line end.
+    /// Number of bytes after these without a line end.
     searched: usize,
-    /// Whether the rest of a line that is too long is still to be skipped.
+    /// Whether the rest of a line that is too long must be skipped.
     skipping: bool,
     at_end: bool,
     failure: Option<Error>,
     finished: bool,
     next_line: u64,
-    parts: Parts,
+    segments: Segments,
 }
 
 impl fmt::Debug for Reader {
@@ -73,49 +53,48 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// Bytes asked for at a time. Little enough that corrupt gzip data, of which a whole request is lost, loses little.
-const REQUEST: usize = 64 << 10;
+/// Bytes per read. Corrupt gzip data loses a whole read, so this is small.
+const READ_SIZE: usize = 64 << 10;
 
-/// How long a header, or blank lines, may go on before a row, in bytes and lines: they are held until one comes.
-const MOST_WITHOUT_ROWS: (usize, usize) = (8 << 20, 1 << 16);
+/// Limits in bytes and lines of what is buffered before the first row of a segment.
+const MAX_WITHOUT_ROWS: (usize, usize) = (8 << 20, 1 << 16);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Reader {
-    /// Opens an input; compression is told by its first bytes.
+    /// Opens an input. Its first bytes decide whether it is decompressed.
     ///
     /// # Errors
-    /// When it cannot be opened or read.
+    /// [`ErrorKind::Open`].
     pub fn open(input: &Input, options: &ReadOptions) -> Result<Self, Error> {
         let name = input.to_string();
         match input {
             Input::Stdin => Ok(Self::from_read(&name, io::stdin(), options)?.eager()),
             Input::File(path) => {
-                let file = File::open(path).map_err(|cause| Error::Open { name: name.as_str().into(), cause })?;
+                let file =
+                    File::open(path).map_err(|cause| Error::new(&name.as_str().into(), ErrorKind::Open(cause)))?;
                 Self::from_read(&name, file, options)
             }
         }
     }
 
-    /// Reads from any source of bytes; `name` stands for it in messages.
+    /// Reads from any source of bytes; `name` identifies it in messages.
     ///
     /// # Errors
-    /// When its first bytes cannot be read.
+    /// [`ErrorKind::Open`] if its first bytes cannot be read.
     pub fn from_read(name: &str, source: impl Read + Send + 'static, options: &ReadOptions) -> Result<Self, Error> {
-        // Places within a block are counted in 32 bits.
-        const MOST: usize = 1 << 30;
         let name: Arc<str> = name.into();
         let bytes_read = Arc::new(AtomicU64::new(0));
         let counted = Counted { source, count: bytes_read.clone() };
-        let plain = decompress(counted).map_err(|cause| Error::Open { name: name.clone(), cause })?;
+        let plain = decompress(counted).map_err(|cause| Error::new(&name, ErrorKind::Open(cause)))?;
         Ok(Self {
-            parts: Parts::new(name.clone(), options.clone()),
+            segments: Segments::new(name.clone(), options.clone()),
             name,
             source: plain.bytes,
             compression: plain.compression,
             bytes_read,
-            block_size: options.block_size.clamp(1, MOST),
-            max_line: options.max_line.clamp(1, MOST),
+            block_size: options.block_size,
+            max_line: options.max_line,
             eager: false,
             buffer: Vec::new(),
             start: 0,
@@ -130,19 +109,18 @@ impl Reader {
         })
     }
 
-    /// Hands on all complete lines that one read brought, without waiting for a whole block: for a source that is still
-    /// being written.
+    /// Returns complete lines as soon as they are read, instead of filling a block: for a log still being written.
     #[must_use]
     pub fn eager(mut self) -> Self {
         self.eager = true;
         self
     }
 
-    /// Fills `block` with the next lines; `false` when there are no more.
+    /// Fills `block` with the next lines; returns `false` at the end.
     ///
     /// # Errors
-    /// When the input is no Zeek log, of another stream, damaged or unreadable from here on. All lines before that have
-    /// been delivered, and there are none after it.
+    /// When the input is not a Zeek log, of another stream, damaged or unreadable from here on. All lines before have
+    /// been delivered; later calls return `false`.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, Error> {
         block.spans.clear();
         block.first_line = self.next_line;
@@ -151,19 +129,19 @@ impl Reader {
             return Ok(false);
         }
         while !self.scan(&mut block.spans) && !self.at_end {
-            if self.eager && self.scanned > 0 && self.parts.is_settled() {
+            if self.eager && self.scanned > 0 && self.segments.is_settled() {
                 break;
             }
             self.read();
         }
-        if !self.parts.is_settled() {
-            // Only the end leaves a part unsettled here.
+        if !self.segments.is_settled() {
+            // Only the end of the input leaves a segment unsettled here.
             self.settle(true);
-            if !self.parts.is_settled() {
+            if !self.segments.is_settled() {
                 block.spans.clear();
             }
         }
-        self.hand_over(block);
+        self.deliver(block);
         if !block.is_empty() {
             return Ok(true);
         }
@@ -171,20 +149,20 @@ impl Reader {
         self.failure.take().map_or(Ok(false), Err)
     }
 
-    /// Bytes taken from the input so far, before decompression: what a progress bar compares to the file's size.
+    /// Bytes read so far, before decompression: compare with the file size for progress.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Adds complete lines to `spans` until they make a block, or there are no more for now; whether they make a block.
-    fn scan(&mut self, spans: &mut Vec<Span>) -> bool {
+    /// Adds complete lines to `spans`; returns whether they make a block, rather than more must be read.
+    fn scan(&mut self, spans: &mut Vec<LineSpan>) -> bool {
         loop {
-            let (bytes, lines) = MOST_WITHOUT_ROWS;
-            if !self.parts.is_settled() && (self.scanned > bytes || spans.len() > lines) {
+            let (bytes, lines) = MAX_WITHOUT_ROWS;
+            if !self.segments.is_settled() && (self.scanned > bytes || spans.len() > lines) {
                 self.settle(false);
                 return true;
             }
-            if self.scanned >= self.block_size && self.parts.is_settled() {
+            if self.scanned >= self.block_size && self.segments.is_settled() {
                 return true;
             }
             let from = self.start + self.scanned;
@@ -207,15 +185,15 @@ impl Reader {
             let crlf = newline == 1 && mark + line.len() < length;
             let start = self.scanned + mark;
             let (start, end) = (start as u32, (start + line.len()) as u32);
-            let step = if too_long && self.parts.has_shown_rows() {
+            let step = if too_long && self.segments.has_layout() {
                 Ok(Step::Take(LineKind::TooLong))
             } else {
-                self.parts.next(line, self.next_line, crlf)
+                self.segments.next(line, self.next_line, crlf)
             };
             match step {
                 Ok(Step::Take(LineKind::Meta)) if too_long => {
                     let reason = format!("the line is longer than {} bytes", self.max_line);
-                    self.fail(Error::Header { name: self.name.clone(), line: self.next_line, reason });
+                    self.fail(Error::at(&self.name, self.next_line, ErrorKind::Header(reason)));
                     return true;
                 }
                 Ok(Step::Take(_)) if too_long => {
@@ -223,16 +201,20 @@ impl Reader {
                     self.filled -= length + newline;
                     self.skipping = newline == 0;
                     let at = self.scanned as u32;
-                    spans.push(Span { start: at, end: at, kind: LineKind::TooLong });
+                    spans.push(LineSpan { start: at, end: at, kind: LineKind::TooLong });
                 }
                 Ok(Step::Take(kind)) => {
-                    spans.push(Span { start, end, kind });
+                    spans.push(LineSpan { start, end, kind });
                     self.scanned += length + newline;
                 }
-                // The block ends here; the line comes again, and begins the next.
-                Ok(Step::Cut) if !spans.is_empty() => return true,
-                Ok(Step::Cut) => {
-                    self.parts.begin();
+                // The block ends here; the line is classified again as the first of the next block.
+                Ok(Step::Begin | Step::Resume) if !spans.is_empty() => return true,
+                Ok(step) => {
+                    if step == Step::Begin {
+                        self.segments.begin()
+                    } else {
+                        self.segments.resume()
+                    }
                     continue;
                 }
                 Err(error) => {
@@ -244,14 +226,14 @@ impl Reader {
         }
     }
 
-    /// Settles what a part without rows is, at the end or when it has become too long.
+    /// Settles a segment without rows.
     fn settle(&mut self, ended: bool) {
-        if let Err(error) = self.parts.finish(self.next_line.saturating_sub(1), ended) {
+        if let Err(error) = self.segments.finish(self.next_line.saturating_sub(1), ended) {
             self.fail(error);
         }
     }
 
-    /// Reads once, or notes that there is no more to read.
+    /// Reads once and detects the end.
     fn read(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.filled, 0);
@@ -259,11 +241,11 @@ impl Reader {
             self.start = 0;
         }
         if self.filled == self.buffer.len() {
-            let mut larger = vec![0; (self.block_size + REQUEST).max(2 * self.buffer.len())];
+            let mut larger = vec![0; (self.block_size + READ_SIZE).max(2 * self.buffer.len())];
             larger[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
             self.buffer = larger;
         }
-        let end = self.buffer.len().min(self.filled + REQUEST.min(self.block_size));
+        let end = self.buffer.len().min(self.filled + READ_SIZE.min(self.block_size));
         let into = &mut self.buffer[self.filled..end];
         let count = match self.source.read(into) {
             Ok(0) => {
@@ -273,11 +255,12 @@ impl Reader {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             Err(cause) => {
-                let (name, line) = (self.name.clone(), self.next_line - 1);
-                self.fail(match self.compression {
-                    Some(compression) => Error::Damaged { name, line, compression, cause },
-                    None => Error::Read { name, line, cause },
-                });
+                let line = self.next_line - 1;
+                let kind = match self.compression {
+                    Some(compression) => ErrorKind::Damaged { line, compression, cause },
+                    None => ErrorKind::Read { line, cause },
+                };
+                self.fail(Error::new(&self.name, kind));
                 return;
             }
         };
@@ -290,32 +273,32 @@ impl Reader {
         }
     }
 
-    /// Ends the reading; the lines before are kept. The first failure counts.
+    /// Ends the input after the lines scanned so far. The first error is the one returned.
     fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
         (self.filled, self.searched) = (self.start + self.scanned, 0);
         self.at_end = true;
     }
 
-    /// Gives the lines that were scanned to the block. Whichever is less is copied, they or what is left.
-    fn hand_over(&mut self, block: &mut Block) {
+    /// Moves the scanned lines to the block. Copies either these or the rest of the buffer, the shorter of the two.
+    fn deliver(&mut self, block: &mut Block) {
         if !Arc::ptr_eq(&block.name, &self.name) {
             block.name = self.name.clone();
         }
-        if !Arc::ptr_eq(&block.layout, self.parts.layout()) {
-            block.layout = self.parts.layout().clone();
+        if !Arc::ptr_eq(&block.layout, self.segments.layout()) {
+            block.layout = self.segments.layout().clone();
         }
         block.max_line = self.max_line;
         let end = self.start + self.scanned;
         let left = self.filled - end;
         if left <= self.scanned {
-            fit(&mut block.data, left.max(self.block_size + REQUEST));
+            resize(&mut block.data, left.max(self.block_size + READ_SIZE));
             block.data[..left].copy_from_slice(&self.buffer[end..self.filled]);
             mem::swap(&mut block.data, &mut self.buffer);
             (block.base, block.end) = (self.start, end);
             (self.start, self.filled) = (0, left);
         } else {
-            fit(&mut block.data, self.scanned.max(self.block_size + REQUEST));
+            resize(&mut block.data, self.scanned.max(self.block_size + READ_SIZE));
             block.data[..self.scanned].copy_from_slice(&self.buffer[self.start..end]);
             (block.base, block.end) = (0, self.scanned);
             self.start = end;
@@ -324,16 +307,16 @@ impl Reader {
     }
 }
 
-/// Gives a buffer at least this length, whatever is in it, and gives back memory that one long line once took.
-fn fit(buffer: &mut Vec<u8>, length: usize) {
+/// Resizes a buffer, whose content is lost, to at least this length; shrinks it after a very long line.
+fn resize(buffer: &mut Vec<u8>, length: usize) {
     const SLACK: usize = 8;
     if buffer.len() < length || buffer.len() / SLACK > length {
-        // Zeros from the allocator cost less than writing them.
+        // Memory zeroed by the allocator is cheaper than `resize`.
         *buffer = vec![0; length];
     }
 }
 
-/// Counts what is read.
+/// Counts the bytes read.
 struct Counted<R> {
     source: R,
     count: Arc<AtomicU64>,
@@ -351,7 +334,7 @@ impl<R: Read> Read for Counted<R> {
 mod tests {
     use super::*;
 
-    /// Gives one piece at each read.
+    /// Source that returns one piece per read.
     struct Pieces(std::vec::IntoIter<String>);
 
     impl Read for Pieces {
@@ -363,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eager_reader_hands_on_the_lines_of_each_read_together() {
+    fn eager_reader_returns_the_lines_of_each_read() {
         let row = "{\"ts\":1.0}\n";
         let pieces =
             vec![row[..4].to_owned(), format!("{}{}{}", &row[4..], row.repeat(2), &row[..5]), row[5..].to_owned()];

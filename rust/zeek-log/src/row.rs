@@ -1,35 +1,31 @@
-//! A row: the wanted columns of one line, as bytes and as values.
-//!
-//! A row keeps its own copy of the line, so that it can be reused for any line of any block, and allocates only while
-//! it grows to the longest of them.
+//! Row: the wanted columns of one line, as bytes and as values. It owns a copy of the line, so that it can be reused.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::error::excerpt;
-use crate::escape::unescape;
-use crate::keys::Hints;
+use crate::error::{Error, ErrorKind, excerpt};
+use crate::json::{self, key_cache::KeyCache};
 use crate::layout::Format;
+use crate::tsv::escape::unescape;
 use crate::value;
-use crate::{RowCause, RowError, ValueError, json};
 
-/// The wanted columns of one line. [`Binding::parse`](crate::Binding::parse) fills it; columns are numbered as in the
-/// list that the binding was made from.
+/// The wanted columns of one line, numbered as in [`Layout::bind`](crate::Layout::bind).
+///
+/// [`Binding::parse`](crate::Binding::parse) fills it.
 #[derive(Debug, Default)]
 pub struct Row {
-    /// The line's bytes, then the text of those fields that had to be unescaped.
+    /// The line's bytes, followed by unescaped text.
     pub(crate) bytes: Vec<u8>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) shape: Arc<Shape>,
     pub(crate) name: Arc<str>,
     pub(crate) line: u64,
-    /// Which keys came in which order in the JSON rows before.
-    pub(crate) hints: Hints,
-    /// Where the columns of a TSV row begin.
+    pub(crate) key_cache: KeyCache,
+    /// Start of each column of a TSV row.
     pub(crate) bounds: Vec<u32>,
 }
 
-/// What all rows of one binding have in common.
+/// Properties common to all rows of a binding.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) names: Box<[Arc<str>]>,
@@ -43,13 +39,13 @@ impl Default for Shape {
     }
 }
 
-/// Where one column lies in the bytes of its row.
+/// Position of a column in the bytes of its row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     pub(crate) kind: CellKind,
-    /// JSON: which of the column's spellings it was found under, 0 the first.
+    /// JSON: rank of the name it was found by, 0 the first.
     pub(crate) rank: u8,
-    /// As it is in the file.
+    /// As in the file.
     pub(crate) raw: (u32, u32),
     /// Unescaped.
     pub(crate) text: (u32, u32),
@@ -67,7 +63,7 @@ pub(crate) enum CellKind {
 impl Cell {
     pub(crate) const UNSET: Self = Self { kind: CellKind::Unset, rank: u8::MAX, raw: (0, 0), text: (0, 0) };
 
-    /// A cell whose text needs no unescaping. Lines are shorter than 2^32 bytes.
+    /// A cell without escapes. Lines are shorter than 2^32 bytes.
     #[inline]
     pub(crate) fn at(kind: CellKind, start: usize, end: usize) -> Self {
         let span = (start as u32, end as u32);
@@ -76,13 +72,13 @@ impl Cell {
 }
 
 impl Row {
-    /// A row to be filled.
+    /// Creates an empty row.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The text of a column, unescaped; `None` if it is unset or the log has no such column, `Some(b"")` if it is empty.
-    /// A JSON array comes as its elements joined by commas, as TSV has it; a JSON object as its JSON.
+    /// The unescaped text of a column: `None` if it is unset or missing, `Some(b"")` if it is empty. Elements of a JSON
+    /// array are joined by commas, as in TSV; a JSON object is its JSON.
     #[inline]
     pub fn get(&self, column: usize) -> Option<&[u8]> {
         let cell = self.cells.get(column)?;
@@ -93,26 +89,26 @@ impl Row {
         }
     }
 
-    /// The elements of a set or vector column, unescaped, in the order of the file; `None` if it is unset. A column
-    /// that is not a set gives its text as the one element.
+    /// The unescaped elements of a set or vector in the order of the file; `None` if it is unset. Any other column has
+    /// its text as the only element.
     pub fn elements(&self, column: usize) -> Option<Elements<'_>> {
         let cell = self.cells.get(column)?;
         Some(match (cell.kind, self.shape.format) {
             (CellKind::Unset, _) => return None,
-            (CellKind::Empty, _) => Elements(Kind::Done),
-            (CellKind::Array, _) => Elements(Kind::Json(self.slice(cell.raw))),
-            (CellKind::Text, Format::Tsv) => Elements(Kind::Tsv(self.slice(cell.raw), &self.shape.set_separator)),
-            (CellKind::Text, Format::Json) => Elements(Kind::Text(self.slice(cell.text))),
+            (CellKind::Empty, _) => Elements(Rest::Done),
+            (CellKind::Array, _) => Elements(Rest::Json(self.slice(cell.raw))),
+            (CellKind::Text, Format::Tsv) => Elements(Rest::Tsv(self.slice(cell.raw), &self.shape.set_separator)),
+            (CellKind::Text, Format::Json) => Elements(Rest::Text(self.slice(cell.text))),
         })
     }
 
-    /// A column of type `count` or `int` that is not negative.
+    /// A column of type `count`, or a non-negative `int`.
     ///
     /// # Errors
     /// When the text is not a whole number from 0 to 2^64 - 1.
     #[inline]
-    pub fn count(&self, column: usize) -> Result<Option<u64>, RowError> {
-        self.value(column, value::parse_count)
+    pub fn count(&self, column: usize) -> Result<Option<u64>, Error> {
+        self.value(column, "a count", value::parse_count)
     }
 
     /// A column of type `double`, or `interval` in seconds.
@@ -120,8 +116,8 @@ impl Row {
     /// # Errors
     /// When the text is not a finite decimal number.
     #[inline]
-    pub fn double(&self, column: usize) -> Result<Option<f64>, RowError> {
-        self.value(column, value::parse_double)
+    pub fn double(&self, column: usize) -> Result<Option<f64>, Error> {
+        self.value(column, "a number", value::parse_double)
     }
 
     /// A column of type `interval` in microseconds, exact.
@@ -129,8 +125,8 @@ impl Row {
     /// # Errors
     /// When the text is not a decimal number, or out of range.
     #[inline]
-    pub fn micros(&self, column: usize) -> Result<Option<i64>, RowError> {
-        self.value(column, value::parse_micros)
+    pub fn micros(&self, column: usize) -> Result<Option<i64>, Error> {
+        self.value(column, "a number of seconds", value::parse_micros)
     }
 
     /// A column of type `time`, seconds since 1970 or ISO 8601, in microseconds since 1970, exact.
@@ -138,8 +134,8 @@ impl Row {
     /// # Errors
     /// When the text is neither.
     #[inline]
-    pub fn time(&self, column: usize) -> Result<Option<i64>, RowError> {
-        self.value(column, value::parse_time)
+    pub fn time(&self, column: usize) -> Result<Option<i64>, Error> {
+        self.value(column, "a time", value::parse_time)
     }
 
     /// A column of type `port`.
@@ -147,55 +143,55 @@ impl Row {
     /// # Errors
     /// When the text is not a whole number from 0 to 65535.
     #[inline]
-    pub fn port(&self, column: usize) -> Result<Option<u16>, RowError> {
-        self.value(column, value::parse_port)
+    pub fn port(&self, column: usize) -> Result<Option<u16>, Error> {
+        self.value(column, "a port", value::parse_port)
     }
 
     /// A column of type `addr`: IPv6, or IPv4 mapped into it (`::ffff:192.0.2.1`).
     ///
     /// # Errors
-    /// When the text is no address.
+    /// When the text is not an address.
     #[inline]
-    pub fn addr(&self, column: usize) -> Result<Option<[u8; 16]>, RowError> {
-        self.value(column, value::parse_addr)
+    pub fn addr(&self, column: usize) -> Result<Option<[u8; 16]>, Error> {
+        self.value(column, "an address", value::parse_addr)
     }
 
     /// A column of type `bool`.
     ///
     /// # Errors
-    /// When the text is neither of `T`, `F`, `true`, `false`.
+    /// When the text is not `T`, `F`, `true` or `false`.
     #[inline]
-    pub fn bool(&self, column: usize) -> Result<Option<bool>, RowError> {
-        self.value(column, value::parse_bool)
+    pub fn bool(&self, column: usize) -> Result<Option<bool>, Error> {
+        self.value(column, "a bool", value::parse_bool)
     }
 
-    /// A column through a parser of the caller's, such as those in [`value`].
+    /// A column parsed by a function, such as those in [`value`]; `wanted` names the type, as in `a count`.
     ///
     /// # Errors
-    /// The parser's, with file, line and field.
+    /// [`ErrorKind::Value`] when `parse` returns `None`.
     #[inline]
     pub fn value<T>(
         &self,
         column: usize,
-        parse: impl FnOnce(&[u8]) -> Result<T, ValueError>,
-    ) -> Result<Option<T>, RowError> {
+        wanted: &'static str,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
         let Some(text) = self.get(column) else {
             return Ok(None);
         };
         match parse(text) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(self.error(column, RowCause::Value { text: excerpt(text).into(), error })),
+            Some(value) => Ok(Some(value)),
+            None => Err(self.error(column, ErrorKind::Value { text: excerpt(text), wanted })),
         }
     }
 
-    /// An error about a column of this row.
+    /// Creates an error about a column of this row.
     #[cold]
-    pub fn error(&self, column: usize, cause: RowCause) -> RowError {
-        let field = self.shape.names.get(column).cloned();
-        RowError { name: self.name.clone(), line: self.line, field, cause }
+    pub fn error(&self, column: usize, kind: ErrorKind) -> Error {
+        Error::at(&self.name, self.line, kind).with_field(self.shape.names.get(column).cloned())
     }
 
-    /// The line this row was parsed from, counted from 1.
+    /// The line number, counted from 1.
     pub fn line(&self) -> u64 {
         self.line
     }
@@ -206,18 +202,18 @@ impl Row {
     }
 }
 
-/// The elements of a set or vector. Made by [`Row::elements`].
+/// Iterator over the elements of a set or vector, made by [`Row::elements`].
 #[derive(Clone, Debug)]
-pub struct Elements<'r>(Kind<'r>);
+pub struct Elements<'r>(Rest<'r>);
 
 #[derive(Clone, Debug)]
-enum Kind<'r> {
+enum Rest<'r> {
     Done,
-    /// Raw text and the separator of elements; each element is still escaped.
+    /// Raw text and the separator; elements are still escaped.
     Tsv(&'r [u8], &'r [u8]),
-    /// Text of a JSON string, which lists elements as TSV does.
+    /// Text of a JSON string, with elements separated by commas.
     Text(&'r [u8]),
-    /// An array, valid JSON from bracket to bracket.
+    /// The rest of a valid JSON array.
     Json(&'r [u8]),
 }
 
@@ -226,20 +222,20 @@ impl<'r> Iterator for Elements<'r> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.0 {
-            Kind::Done => None,
-            Kind::Tsv(rest, separator) => {
+            Rest::Done => None,
+            Rest::Tsv(rest, separator) => {
                 let (element, rest) = split_once(rest, separator);
-                self.0 = rest.map_or(Kind::Done, |rest| Kind::Tsv(rest, separator));
+                self.0 = rest.map_or(Rest::Done, |rest| Rest::Tsv(rest, separator));
                 Some(unescape(element))
             }
-            Kind::Text(rest) => {
+            Rest::Text(rest) => {
                 let (element, rest) = split_once(rest, b",");
-                self.0 = rest.map_or(Kind::Done, Kind::Text);
+                self.0 = rest.map_or(Rest::Done, Rest::Text);
                 Some(Cow::Borrowed(element))
             }
-            Kind::Json(array) => {
+            Rest::Json(array) => {
                 let (element, rest) = json::next_element(array)?;
-                self.0 = Kind::Json(rest);
+                self.0 = Rest::Json(rest);
                 Some(element)
             }
         }

@@ -10,7 +10,7 @@ use common::{Outcome, conn, read, read_with};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
-use zeek_log::{Block, ColumnSpec, Error, Input, ReadOptions, Reader, Row, find_inputs};
+use zeek_log::{Block, ColumnSpec, ErrorKind, Input, ReadOptions, Reader, Row, find_inputs};
 
 const HEADER: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n\
                       #open\t2024-01-01-00-00-00\n#fields\tts\tid.orig_h\tservice\torig_bytes\n\
@@ -119,16 +119,16 @@ fn bad_rows_are_told_with_their_place() {
     assert_eq!(outcome.rows, [["2.5"]]);
     assert_eq!(
         outcome.bad,
-        ["conn.log:9: 3 columns where the header names 4", "conn.log:11: 5 columns where the header names 4"]
+        ["conn.log:9: 3 columns, but the header names 4", "conn.log:11: 5 columns, but the header names 4"]
     );
     let outcome = read("{\"ts\":1.5}\n{\"ts\":01}\nnull\n{\"ts\":2.5} {}\n", &["ts"]);
     assert_eq!(outcome.rows, [["1.5"]]);
     assert_eq!(
         outcome.bad,
         [
-            "conn.log:2: the JSON is broken at byte 7: a comma or the end of the object should be here",
-            "conn.log:3: the JSON is broken at byte 0: a JSON object should begin here",
-            "conn.log:4: the JSON is broken at byte 11: the line should end after the object",
+            "conn.log:2: invalid JSON at byte 7: expected a comma or the end of the object",
+            "conn.log:3: invalid JSON at byte 0: expected an object",
+            "conn.log:4: invalid JSON at byte 11: expected the end of the line",
         ]
     );
 }
@@ -146,7 +146,7 @@ fn bad_values_are_told_with_their_field() {
     assert_eq!(row.addr(1).unwrap_err().to_string(), "conn.log:9: field id.orig_h: \"10.0.0\" is not an address");
     assert_eq!(row.count(2).unwrap_err().to_string(), "conn.log:9: field orig_bytes: \"12x\" is not a count");
     binding.parse(&rows.next().unwrap(), &mut row).unwrap();
-    assert_eq!((row.time(0), row.count(2)), (Ok(Some(1_500_000)), Ok(None)));
+    assert_eq!((row.time(0).unwrap(), row.count(2).unwrap()), (Some(1_500_000), None));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn rows_without_a_header_are_refused_or_named() {
          for example --fields ts,uid,id.orig_h,..."
     );
     let fields = ["ts", "id.orig_h", "service", "orig_bytes"].map(str::to_owned).to_vec();
-    let options = ReadOptions { fields: Some(fields), ..conn() };
+    let options = conn().fields(fields);
     let columns = ["service", "orig_bytes"].map(ColumnSpec::new);
     assert_eq!(read_with(rows, &columns, &options).rows, [["∅", "1"], ["dns", "2"]]);
     let own = "#fields\torig_bytes\tservice\n1\tssl\n";
@@ -179,7 +179,7 @@ fn packed_labels_come_apart() {
     assert_eq!(outcome.rows, [["", "Malicious", "PartOfAHorizontalPortScan"], ["∅", "Benign", "∅"]]);
     assert_eq!(
         outcome.bad,
-        ["conn.log:6: field tunnel_parents: 2 values, separated by three spaces, where the header names 3"]
+        ["conn.log:6: field tunnel_parents: 2 values, separated by three spaces, but the header names 3"]
     );
 }
 
@@ -259,7 +259,7 @@ fn other_streams_are_told_apart() {
                {\"ts\":4.5,\"@stream\":\"conn\"}\n{\"ts\":5.5}\n{\"ts\":6.5,\"_path\":\"c\\u006fnn\"}\n";
     let outcome = read(log, &["ts"]);
     assert_eq!((outcome.rows.concat(), outcome.other), (["2.5", "4.5", "5.5", "6.5"].map(str::to_owned).to_vec(), 2));
-    let any = read_with(log, &[ColumnSpec::new("ts")], &ReadOptions::default());
+    let any = read_with(log, &[ColumnSpec::new("ts")], &ReadOptions::new());
     assert_eq!((any.rows.len(), any.other), (6, 0));
 }
 
@@ -396,9 +396,9 @@ impl Read for Again {
 fn what_goes_on_for_ever_without_a_row_is_not_held() {
     let mut block = Block::new();
     for (begin, again, sentence) in [
-        ("", &b"\n"[..], "conn.log:65537: is not a Zeek log: blank lines should be followed by rows, but \"\\n\""),
-        ("", b"#\n", "conn.log:1: is not a Zeek log: comments should be followed by rows, but \"#\""),
-        ("#path\tconn\n", b"\n", "conn.log:65537: the header cannot be used: there is no #fields line in it"),
+        ("", &b"\n"[..], "conn.log:65537: is not a Zeek log: expected rows after blank lines, found \"\\n\""),
+        ("", b"#\n", "conn.log:1: is not a Zeek log: expected rows after comments, found \"#\""),
+        ("#path\tconn\n", b"\n", "conn.log:65537: invalid header: there is no #fields line"),
     ] {
         let error = endless(begin, again).next_block(&mut block).unwrap_err();
         assert_eq!(error.to_string(), sentence);
@@ -415,7 +415,7 @@ fn what_goes_on_for_ever_without_a_row_is_not_held() {
 fn a_json_log_that_begins_within_a_row_is_read_from_the_next() {
     let outcome = read("_bytes\":7}\n{\"ts\":1.5}\n{\"ts\":2.5}\n", &["ts"]);
     assert_eq!((outcome.rows, outcome.error), (vec![vec!["1.5".to_owned()], vec!["2.5".to_owned()]], None));
-    assert_eq!(outcome.bad, ["conn.log:1: the JSON is broken at byte 0: a JSON object should begin here"]);
+    assert_eq!(outcome.bad, ["conn.log:1: invalid JSON at byte 0: expected an object"]);
     for source in ["}\n", "if x {\n}\n", "x}\ny}\n"] {
         let outcome = read(source, &["ts"]);
         assert!(outcome.error.unwrap().starts_with("conn.log:1: is not a Zeek log: "), "{source}");
@@ -427,13 +427,12 @@ fn a_json_log_that_begins_within_a_row_is_read_from_the_next() {
 fn so_many_damaged_lines_that_none_of_them_is_tried_any_more_cost_no_other_row() {
     let outcome = read(tsv(&"{\"\0\"}\n1.5\ta\t-\t1\n".repeat(1500)), &["ts"]);
     assert_eq!((outcome.rows.len(), outcome.bad.len(), outcome.error), (1500, 1500, None));
-    assert!(outcome.bad[998].contains("JSON") && !outcome.bad[1001].contains("JSON"), "{:?}", &outcome.bad[998..1002]);
 }
 
 #[test]
 fn a_line_that_is_too_long_is_skipped_without_being_held() {
     let long = "x".repeat(1 << 20);
-    let options = ReadOptions { max_line: 1000, block_size: 4096, ..conn() };
+    let options = conn().max_line(1000).block_size(4096);
     let log = tsv(&format!("1.5\ta\t-\t1\n2.5\t{long}\t-\t2\n3.5\tb\t-\t3\n4.5\t{long}"));
     let columns = [ColumnSpec::new("ts")];
     let outcome = read_with(log.clone(), &columns, &options);
@@ -471,30 +470,27 @@ fn what_is_no_log_is_refused_in_a_sentence() {
     for (log, sentence) in [
         (
             &b"Lorem ipsum dolor sit amet\n"[..],
-            "conn.log:1: is not a Zeek log: its lines should begin with a #fields header, or each be a JSON object, but \"Lorem ipsum dolor sit amet\"",
+            "conn.log:1: is not a Zeek log: expected a #fields header or one JSON object per line, found \"Lorem ipsum dolor sit amet\"",
         ),
         (
             b"[\n{\"ts\":1.5}\n]\n",
-            "conn.log:1: is not a Zeek log: Zeek writes one JSON object a line, and this is an array (`jq -c '.[]'` takes it apart), but \"[\"",
+            "conn.log:1: is not a Zeek log: expected one JSON object per line, not an array (split it with `jq -c '.[]'`), found \"[\"",
         ),
         (
             &utf_16,
-            "conn.log:1: is not a Zeek log: it is UTF-16 text, which must be converted to UTF-8 first, but \"\u{fffd}\u{fffd}#\\0\"",
+            "conn.log:1: is not a Zeek log: UTF-16 text must be converted to UTF-8 first, found \"\u{fffd}\u{fffd}#\\0\"",
         ),
         (
             b"# notes\nto myself\n",
-            "conn.log:2: is not a Zeek log: its lines should begin with a #fields header, or each be a JSON object, but \"to myself\"",
+            "conn.log:2: is not a Zeek log: expected a #fields header or one JSON object per line, found \"to myself\"",
         ),
-        (b"# notes\n", "conn.log:1: is not a Zeek log: comments should be followed by rows, but \"# notes\""),
-        (b"", "conn.log: is empty, without even a header"),
-        (b"\n\n", "conn.log: is empty, without even a header"),
-        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: is the log of dns, not of conn"),
-        (
-            b"#separator \\x09\n#path\tconn\n",
-            "conn.log:2: the header cannot be used: the log ends before any #fields line",
-        ),
-        (b"#fields\n1.5\n", "conn.log:1: the header cannot be used: #fields names no column"),
-        (b"#separator \n#fields\tts\n1.5\n", "conn.log:1: the header cannot be used: #separator is empty"),
+        (b"# notes\n", "conn.log:1: is not a Zeek log: expected rows after comments, found \"# notes\""),
+        (b"", "conn.log: the log is empty; even a log without rows has a header"),
+        (b"\n\n", "conn.log: the log is empty; even a log without rows has a header"),
+        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: this is a dns log, not a conn log"),
+        (b"#separator \\x09\n#path\tconn\n", "conn.log:2: invalid header: the log ends before a #fields line"),
+        (b"#fields\n1.5\n", "conn.log:1: invalid header: #fields names no column"),
+        (b"#separator \n#fields\tts\n1.5\n", "conn.log:1: invalid header: #separator is empty"),
     ] {
         let outcome = read(log, &["ts"]);
         assert_eq!(outcome, Outcome { error: Some(sentence.to_owned()), ..Outcome::default() });
@@ -568,7 +564,7 @@ fn directories_of_rotated_logs_are_read_in_order() {
     }
     let (mut block, mut row, mut origins) = (Block::new(), Row::new(), Vec::new());
     let inputs = find_inputs([directory.path()], "conn").unwrap();
-    assert_eq!(inputs.left_out, 10);
+    assert_eq!(inputs.ignored, 10);
     for input in inputs.found {
         let mut reader = Reader::open(&input, &conn()).unwrap();
         while reader.next_block(&mut block).unwrap() {
@@ -608,7 +604,7 @@ fn links_that_fork_at_each_directory_are_followed_once() {
     fs::create_dir(level(35)).unwrap();
     fs::write(level(35).join("conn.log"), tsv("")).unwrap();
     let inputs = find_inputs([level(0)], "conn").unwrap();
-    assert_eq!((inputs.found.len(), inputs.left_out), (1, 0));
+    assert_eq!((inputs.found.len(), inputs.ignored), (1, 0));
 }
 
 #[test]
@@ -619,7 +615,7 @@ fn arguments_become_inputs() {
     let inputs = find_inputs(["-".as_ref(), odd.as_os_str()], "conn").unwrap().found;
     assert_eq!(inputs, [Input::Stdin, Input::File(odd.clone())]);
     let error = find_inputs([directory.path()], "conn").unwrap_err();
-    assert!(matches!(error, Error::NoLogs { .. }));
+    assert!(matches!(error.kind(), ErrorKind::NoLogs { .. }));
     assert!(error.to_string().contains("none of the 1 files in this directory and below it is named like a conn log"));
     let error = find_inputs([directory.path().join("missing.log")], "conn").unwrap_err();
     assert!(error.to_string().ends_with("missing.log: there is no such file or directory; check the name"));
@@ -634,7 +630,7 @@ proptest! {
         let columns = ["ts", "service", "orig_bytes"].map(ColumnSpec::new);
         let whole = read_with(log.clone(), &columns, &conn());
         prop_assert_eq!((whole.rows.len(), whole.bad.len(), &whole.error), (6, 2, &None));
-        let options = ReadOptions { block_size, ..conn() };
+        let options = conn().block_size(block_size);
         prop_assert_eq!(read_with(log, &columns, &options), whole);
     }
 
@@ -648,7 +644,7 @@ proptest! {
         let log = if header { [HEADER.as_bytes(), &log].concat() } else { log };
         let lines = log.iter().filter(|b| **b == b'\n').count() + usize::from(log.last().is_some_and(|b| *b != b'\n'));
         let columns = ["ts", "service", "path", "1"].map(ColumnSpec::new);
-        let options = ReadOptions { block_size, max_line, path: None, ..conn() };
+        let options = ReadOptions::new().block_size(block_size).max_line(max_line);
         let outcome = read_with(log, &columns, &options);
         let told = outcome.rows.len() + outcome.bad.len() + outcome.other + outcome.meta;
         prop_assert!(told == lines || outcome.error.is_some() && told < lines, "{told} of {lines} lines");
@@ -657,7 +653,7 @@ proptest! {
     #[test]
     fn lines_put_together_are_the_input(text in "[a-z\t\r\n{}]{0,200}", block_size in 1usize..300) {
         let log = tsv(&text);
-        let mut reader = Reader::from_read("x", std::io::Cursor::new(log.clone()), &ReadOptions { block_size, ..conn() }).unwrap();
+        let mut reader = Reader::from_read("x", std::io::Cursor::new(log.clone()), &conn().block_size(block_size)).unwrap();
         let (mut block, mut together) = (Block::new(), Vec::new());
         while reader.next_block(&mut block).unwrap() {
             block.lines().for_each(|line| together.extend_from_slice(line.raw()));

@@ -28,7 +28,7 @@ struct Outcome {
 
 /// Reads a log with blocks of about `block_size` bytes and appends a column to it.
 fn read(log: Vec<u8>, block_size: usize, outcome: &mut Outcome, mut each: impl FnMut(&Connection<'_>)) {
-    let options = ReadOptions { path: Some("conn".into()), block_size, max_line: MAX_LINE, ..ReadOptions::default() };
+    let options = ReadOptions::new().stream("conn").block_size(block_size).max_line(MAX_LINE);
     let mut reader = match Reader::from_read("conn.log", Cursor::new(log), &options) {
         Ok(reader) => reader,
         Err(error) => {
@@ -100,7 +100,7 @@ pub fn is_compressed(data: &[u8]) -> bool {
 
 /// Reads a log, compressed or not, to its end, or to 64 MB: no more than a block at a time is in memory.
 pub fn skim(log: &[u8]) {
-    let options = ReadOptions { max_line: MAX_LINE, ..ReadOptions::default() };
+    let options = ReadOptions::new().max_line(MAX_LINE);
     let Ok(mut reader) = Reader::from_read("conn.log", Cursor::new(log.to_vec()), &options) else { return };
     let (mut block, mut read) = (Block::new(), 0);
     while let Ok(true) = reader.next_block(&mut block) {

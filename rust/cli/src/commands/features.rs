@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
 use detector::{Extractor, Model, schema};
-use zeek_log::{Format, Sink};
+use zeek_log::{Format, Output};
 
 use super::model_for;
 use crate::args::FeaturesArgs;
@@ -22,7 +22,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
     let model = model_for(&args.model, &source, threads, console)?;
     let labels = args.labels.optional();
     let mut extractor = Extractor::new();
-    let mut sink = Sink::create(args.output.path())?;
+    let mut sink = Output::create(args.output.path())?;
     // Whether there is a column for the label: known from the first connections, and the same for all that follow.
     let labelled = OnceLock::new();
     let run = Run { labels: Some(&labels), mute_progress: sink.is_terminal(), ..Run::new(&source, threads, console) };

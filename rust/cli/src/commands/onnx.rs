@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, anyhow};
 use detector::{Params, RecordRange, Trainer, schema};
 use iforest_onnx::{Description, MAX, Raise};
-use zeek_log::Sink;
+use zeek_log::Output;
 
 use super::load_model;
 use crate::args::{ExportOnnxArgs, ImportOnnxArgs};
@@ -93,7 +93,7 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
             metadata: &metadata,
         },
     );
-    let mut sink = Sink::create(args.output.as_deref().unwrap_or(Path::new("-")))?;
+    let mut sink = Output::create(args.output.as_deref().unwrap_or(Path::new("-")))?;
     sink.write(&graph)?;
     sink.finish()?;
     console.note(&format!(

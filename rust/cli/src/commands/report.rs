@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use detector::{Cusum, Extractor};
 use jiff::Timestamp;
-use zeek_log::Sink;
+use zeek_log::Output;
 
 use super::model_for;
 use crate::args::ReportArgs;
@@ -19,7 +19,7 @@ use crate::source::Source;
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let source = Source::new(&args.logs)?;
     let model = model_for(&args.model, &source, threads, console)?;
-    let mut sink = Sink::create(&args.output)?;
+    let mut sink = Output::create(&args.output)?;
     let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
     let mut survey = Survey::new(model.threshold());
     let summary = Run::new(&source, threads, console).stages(

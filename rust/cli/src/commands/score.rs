@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use detector::{Cusum, Extractor, Model, format_reasons};
-use zeek_log::{Appender, Layout, NewField, NewValue, Sink};
+use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 
 use super::model_for;
 use crate::args::ScoreArgs;
@@ -24,7 +24,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
 
     let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
     let mut rewriting = Appending::default();
-    let mut sink = Sink::create(args.output.path())?;
+    let mut sink = Output::create(args.output.path())?;
     let to_terminal = sink.is_terminal();
     let mut anomalous = 0u64;
     let mut format = None;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail, ensure};
 use detector::{Connection, Detector};
-use zeek_log::{Binding, Block, Input, Layout, LineKind, Parsed, ReadOptions, Reader, Row, RowError};
+use zeek_log::{Binding, Block, Input, Layout, LineKind, Parsed, ReadOptions, Reader, Row};
 
 use super::{load_model, top};
 use crate::args::WatchArgs;
@@ -22,7 +22,7 @@ const SCORE: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let mut detector = Detector::new(load_model(&args.model, &args.trust.trust())?);
-    let options = ReadOptions { path: Some(conn_log::STREAM.to_owned()), ..ReadOptions::default() };
+    let options = ReadOptions::new().stream(conn_log::STREAM);
     let is_stdin = args.log == Path::new("-");
     let input = if is_stdin { Input::Stdin } else { Input::File(args.log.clone()) };
     let name = input.to_string();
@@ -49,8 +49,9 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let (mut block, mut row) = (Block::default(), Row::new());
     let mut bound: Option<(Arc<Layout>, Binding)> = None;
     let mut is_conn_log = false;
-    let skipped = |mut error: RowError| {
-        error.line = starts.line_in_log(error.line);
+    let skipped = |error: zeek_log::Error| {
+        let line = error.line().map_or(0, |line| starts.line_in_log(line));
+        let error = error.with_line(line);
         console.warning(&format!("{error}; the row is skipped"));
     };
     while reader.next_block(&mut block).map_err(|error| source::explained(&input, error))? {

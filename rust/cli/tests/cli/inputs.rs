@@ -21,7 +21,7 @@ fn what_is_no_conn_log_is_refused() {
     dir.write("empty.log", "");
     dir.run("top -m m empty.log").fails(1, &["empty.log: is empty"]);
     dir.write("dns.log", header(&[]).replace("#path\tconn", "#path\tdns"));
-    dir.run("top -m m dns.log").fails(1, &["dns.log:5: is the log of dns, not of conn"]);
+    dir.run("top -m m dns.log").fails(1, &["dns.log:5: this is a dns log, not a conn log"]);
     dir.write("part.log", "#fields\tts\tuid\tid.orig_h\tproto\n1.0\tC1\t10.0.0.1\ttcp\n");
     dir.run("top -m m part.log").fails(1, &["part.log: is no conn log", "id.orig_p, id.resp_h, id.resp_p"]);
     std::fs::create_dir(dir.path("none")).unwrap();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// The top-level members, unescaped, or the fault.
-fn members(text: &[u8]) -> Result<Vec<(Vec<u8>, Value)>, Fault> {
+fn members(text: &[u8]) -> Result<Vec<(Vec<u8>, Value)>, SyntaxError> {
     let mut scanner = Scanner::new(text);
     let mut members = Vec::new();
     scanner.enter()?;
@@ -30,7 +30,7 @@ fn agrees_with_serde_json(text: &[u8]) {
         assert!(ours.is_err(), "{:?}", String::from_utf8_lossy(text));
         return;
     };
-    let ours = ours.unwrap_or_else(|fault| panic!("{fault:?} in {:?}", String::from_utf8_lossy(text)));
+    let ours = ours.unwrap_or_else(|error| panic!("{error:?} in {:?}", String::from_utf8_lossy(text)));
     let mut last: Vec<&Vec<u8>> = ours.iter().map(|(key, _)| key).collect();
     last.sort();
     last.dedup();

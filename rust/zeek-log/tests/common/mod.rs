@@ -20,7 +20,7 @@ pub struct Outcome {
 }
 
 pub fn conn() -> ReadOptions {
-    ReadOptions { path: Some("conn".to_owned()), ..ReadOptions::default() }
+    ReadOptions::new().stream("conn")
 }
 
 /// Reads `log` under the name `conn.log` for these columns.

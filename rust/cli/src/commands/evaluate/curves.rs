@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
-use zeek_log::Sink;
+use zeek_log::Output;
 
 use super::figures::{Trials, ranking};
 use crate::human;
@@ -36,7 +36,7 @@ impl Curve {
     /// Draws the curve of all settings.
     pub fn draw(self, settings: &[Trials], path: &Path) -> Result<()> {
         let text = self.svg(settings).map_err(|cause| anyhow!("the curve cannot be drawn: {cause}"))?;
-        let mut sink = Sink::create(path)?;
+        let mut sink = Output::create(path)?;
         sink.write(text.as_bytes())?;
         Ok(sink.finish()?)
     }

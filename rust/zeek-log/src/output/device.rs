@@ -1,7 +1,6 @@
-//! Outputs that are written to as they are, rather than renamed into their place: the descriptors that this process was
-//! started with, devices and pipes.
+//! Outputs written to directly instead of by renaming a file: inherited descriptors, devices and pipes.
 //!
-//! What a path leads to decides, not where it lies: below `/dev/shm` anybody can make a file, a link or a pipe.
+//! The file type decides, not the directory: below `/dev/shm` any user can create a file, a link or a pipe.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,16 +8,15 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// Whether a name stands for a descriptor of this process: `/dev/stdout`, `/dev/stderr`, `/dev/fd/3`.
+/// Whether a path is that of a descriptor of this process: `/dev/stdout`, `/dev/stderr`, `/dev/fd/3`.
 pub fn is_descriptor(path: &Path) -> bool {
     descriptor(path).is_some()
 }
 
-/// What is written to as it is under this name; `None` where a file is to be made or replaced.
+/// Opens a descriptor, device or pipe; `None` for a regular file or a new one.
 ///
 /// # Errors
-/// When it cannot be opened, or should not be written to: another user's named pipe, whose reader nobody knows, a block
-/// device, a socket.
+/// When it cannot be opened, and for a block device, a socket, or a named pipe of another user, who could read it.
 pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     if let Some(number) = descriptor(path) {
         return open_descriptor(number).map(Some);
@@ -36,19 +34,19 @@ pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     }
     if kind.is_fifo() && !is_trusted(there.uid()) {
         return Err(io::Error::other(format!(
-            "it is a named pipe of user {}, who would read what is written; write to a file, or to a pipe of your own",
+            "it is a named pipe of user {}, who could read the output; write to a file or to your own pipe",
             there.uid()
         )));
     }
     let file = OpenOptions::new().write(true).open(path)?;
     let opened = file.metadata()?;
     if (opened.dev(), opened.ino()) != (there.dev(), there.ino()) {
-        return Err(io::Error::other("something else took its place while it was opened"));
+        return Err(io::Error::other("it was replaced while it was opened; try again"));
     }
     Ok(Some(file))
 }
 
-/// The number of the descriptor that a name stands for, by whatever way it leads to where descriptors have names.
+/// The descriptor number of a path whose directory resolves to that of descriptors.
 fn descriptor(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?;
     let directory = path.parent()?.canonicalize().ok()?;
@@ -60,19 +58,19 @@ fn descriptor(path: &Path) -> Option<u32> {
 }
 
 fn open_descriptor(number: u32) -> io::Result<File> {
-    // The same open file, with its place and whatever was asked for when it was opened.
+    // A duplicate shares the position and the flags of the original.
     match number {
         1 => return Ok(io::stdout().as_fd().try_clone_to_owned()?.into()),
         2 => return Ok(io::stderr().as_fd().try_clone_to_owned()?.into()),
         _ => {}
     }
     let path = format!("/dev/fd/{number}");
-    // Opened anew where this system does so, a file would be written to from its start.
+    // Linux opens a file anew here, with the position at its start.
     let is_file = fs::metadata(&path)?.is_file();
     OpenOptions::new().write(true).append(is_file).open(path)
 }
 
-/// Whether what belongs to this user was made by root, or by whoever runs this.
+/// Whether the owner is root or the current user.
 fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }

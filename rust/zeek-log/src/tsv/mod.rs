@@ -1,24 +1,26 @@
-//! Where the columns of a TSV row begin and end.
+//! TSV rows: positions of columns and of fields packed into one column.
+
+pub(crate) mod escape;
 
 use crate::layout::{Layout, PACKING};
 
-/// Where a field is found in a row: its column, and its place within the column where several are packed into one.
+/// Position of a field in a row: its column, and its index among the fields packed into that column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) column: usize,
-    pub(crate) part: usize,
-    pub(crate) parts: usize,
+    pub(crate) index: usize,
+    pub(crate) width: usize,
 }
 
 impl Place {
-    /// The place of a field by its position in [`Layout::fields`].
+    /// The place of the field at this position in [`Layout::fields`].
     pub(crate) fn of(layout: &Layout, position: usize) -> Option<Self> {
         let mut first = 0;
-        for (column, &parts) in layout.packs.iter().enumerate() {
-            if position < first + parts {
-                return Some(Self { column, part: position - first, parts });
+        for (column, &width) in layout.widths.iter().enumerate() {
+            if position < first + width {
+                return Some(Self { column, index: position - first, width });
             }
-            first += parts;
+            first += width;
         }
         None
     }
@@ -37,15 +39,15 @@ pub(crate) fn split(line: &[u8], separator: &[u8], bounds: &mut Vec<u32>) {
     bounds.push((line.len() + separator.len()) as u32);
 }
 
-/// Fields are short, a handful of bytes: looking for one separator after the other costs more in calls than in search.
-/// So 64 bytes at a time become one bit each.
+/// Finds separators 64 bytes at a time: fields have a few bytes, so a call per separator would cost more than the search.
 #[inline]
 fn split_at_byte(line: &[u8], separator: u8, bounds: &mut Vec<u32>) {
     let mut base = 0;
-    let (chunks, rest) = line.as_chunks::<64>();
-    for chunk in chunks {
+    let mut rest = line;
+    while let Some((chunk, after)) = rest.split_first_chunk::<64>() {
         push_ones(matches(chunk, separator), base, bounds);
         base += 64;
+        rest = after;
     }
     if !rest.is_empty() {
         let mut last = [0; 64];
@@ -59,11 +61,11 @@ fn split_at_byte(line: &[u8], separator: u8, bounds: &mut Vec<u32>) {
 #[inline]
 fn matches(chunk: &[u8; 64], wanted: u8) -> u64 {
     let equal: [u8; 64] = std::array::from_fn(|i| u8::from(chunk[i] == wanted));
-    let (words, _) = equal.as_chunks::<8>();
     let mut mask = 0;
-    for (i, word) in words.iter().enumerate() {
-        // Moves the low bit of each of eight bytes side by side into the top byte.
-        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    for i in 0..8 {
+        let word = std::array::from_fn(|j| equal[8 * i + j]);
+        // The product collects the low bits of eight bytes in the top byte.
+        let bits = u64::from_le_bytes(word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         mask |= bits << (8 * i);
     }
     mask
@@ -77,18 +79,18 @@ fn push_ones(mut mask: u64, base: u32, bounds: &mut Vec<u32>) {
     }
 }
 
-/// The part of a packed column, or how many parts there are instead of `parts`.
-pub(crate) fn part(column: &[u8], part: usize, parts: usize) -> Result<(usize, usize), usize> {
+/// The bounds of one field of a packed column; the number of fields found if it is not `width`.
+pub(crate) fn packed(column: &[u8], index: usize, width: usize) -> Result<(usize, usize), usize> {
     let (mut found, mut start, mut wanted) = (0, 0, (0, 0));
     let ends = memchr::memmem::find_iter(column, PACKING).chain([column.len()]);
     for end in ends {
-        if found == part {
+        if found == index {
             wanted = (start, end);
         }
         found += 1;
         start = end + PACKING.len();
     }
-    if found == parts { Ok(wanted) } else { Err(found) }
+    if found == width { Ok(wanted) } else { Err(found) }
 }
 
 #[cfg(test)]
@@ -104,25 +106,25 @@ mod tests {
     }
 
     #[test]
-    fn separators_of_any_length() {
+    fn splits_at_separators_of_any_length() {
         assert_eq!(columns(b"", b"\t"), [b""]);
         assert_eq!(columns(b"a\t\tb\t", b"\t"), [&b"a"[..], b"", b"b", b""]);
         assert_eq!(columns(b"a||b|c||", b"||"), [&b"a"[..], b"b|c", b""]);
     }
 
     #[test]
-    fn parts_of_a_packed_column() {
+    fn finds_fields_of_a_packed_column() {
         let column = b"(empty)   Malicious   Part Of A Scan";
-        let at = |n| part(column, n, 3).map(|(start, end)| &column[start..end]);
+        let at = |n| packed(column, n, 3).map(|(start, end)| &column[start..end]);
         assert_eq!(at(0), Ok(&b"(empty)"[..]));
         assert_eq!(at(1), Ok(&b"Malicious"[..]));
         assert_eq!(at(2), Ok(&b"Part Of A Scan"[..]));
-        assert_eq!(part(column, 0, 2), Err(3));
+        assert_eq!(packed(column, 0, 2), Err(3));
     }
 
     proptest! {
         #[test]
-        fn agrees_with_the_standard_library(line in prop::collection::vec(prop::sample::select(&b"ab\t\0\xff"[..]), 0..300)) {
+        fn split_agrees_with_the_standard_library(line in prop::collection::vec(prop::sample::select(&b"ab\t\0\xff"[..]), 0..300)) {
             let expected: Vec<&[u8]> = line.split(|b| *b == b'\t').collect();
             prop_assert_eq!(columns(&line, b"\t"), expected);
         }

@@ -1,6 +1,8 @@
-//! Where output goes: standard output, or a file that appears under its name only when it is complete.
-//!
-//! What is written is the caller's business; only compression is added, by the ending of the file's name.
+//! Output: standard output, or a file that gets its name only when it is complete.
+
+pub(crate) mod append;
+#[cfg(unix)]
+pub(crate) mod device;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -11,22 +13,20 @@ use std::sync::Arc;
 use flate2::write::GzEncoder;
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::Error;
+use crate::error::{Error, ErrorKind};
 
-/// An output. Dropped before [`finish`](Self::finish), it leaves no file.
-pub struct Sink {
+/// Destination of output. Dropped before [`finish`](Self::finish), it leaves no file.
+pub struct Output {
     name: Arc<str>,
     writer: Writer,
     is_terminal: bool,
-    /// Of a file that does not have its name yet.
-    unnamed: Option<Unnamed>,
+    temporary: Option<Temporary>,
 }
 
 /// A file under a temporary name.
-struct Unnamed {
-    /// The file itself, for what is only known when all of it is on the disk.
+struct Temporary {
     file: File,
-    temporary: TempPath,
+    path: TempPath,
     name: PathBuf,
 }
 
@@ -38,35 +38,34 @@ enum Writer {
     Zstd(zstd::Encoder<'static, Plain>),
 }
 
-impl fmt::Debug for Sink {
+impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sink").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Output").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Sink {
+impl Output {
     /// Standard output.
     pub fn stdout() -> Self {
         let writer = Writer::Plain(Box::new(io::stdout()));
         let is_terminal = io::stdout().is_terminal();
-        Self { name: Arc::from("(standard output)"), writer, is_terminal, unnamed: None }
+        Self { name: Arc::from("(standard output)"), writer, is_terminal, temporary: None }
     }
 
-    /// A file; `-` is standard output. A name that ends in `.gz` or `.zst` is compressed.
+    /// A file, or standard output for `-`. The suffixes `.gz` and `.zst` add compression.
     ///
-    /// The file is written under a temporary name in the same directory. [`finish`](Self::finish) then renames it, which
-    /// replaces a file of that name in one step and keeps its permissions; a symbolic link of that name is itself
-    /// replaced, and what it points to is left alone. A device, a named pipe and a descriptor of this process
-    /// (`/dev/stdout`, `/dev/fd/3`) are written to directly.
+    /// The file is written under a temporary name in the same directory. [`finish`](Self::finish) renames it, which
+    /// atomically replaces a file, preserving its permissions, or a symbolic link, but not its target. Devices, named
+    /// pipes and descriptors of this process (`/dev/stdout`, `/dev/fd/3`) are written to directly.
     ///
     /// # Errors
-    /// When no file can be made in its directory, and for another user's named pipe, unless that is root.
+    /// When no file can be created in the directory, and for a named pipe of another user than root.
     pub fn create(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
             return Ok(Self::stdout());
         }
         let name: Arc<str> = path.to_string_lossy().into();
-        let (file, unnamed) = open(path).map_err(|cause| write_error(&name, cause))?;
+        let (file, temporary) = open(path).map_err(|cause| write_error(&name, cause))?;
         let is_terminal = file.is_terminal();
         let plain = buffered(file);
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -78,10 +77,10 @@ impl Sink {
             }
             _ => Writer::Plain(plain),
         };
-        Ok(Self { name, writer, is_terminal, unnamed })
+        Ok(Self { name, writer, is_terminal, temporary })
     }
 
-    /// Whether it is written to a terminal, which acts on some of what it is sent.
+    /// Whether it is a terminal, which interprets control characters.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }
@@ -89,7 +88,7 @@ impl Sink {
     /// Writes bytes.
     ///
     /// # Errors
-    /// [`Error::BrokenPipe`] when the reading end has gone, [`Error::Write`] otherwise.
+    /// [`ErrorKind::BrokenPipe`] when the reader has closed it, [`ErrorKind::Write`] otherwise.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let writer: &mut dyn Write = match &mut self.writer {
             Writer::Plain(writer) => writer,
@@ -99,12 +98,12 @@ impl Sink {
         writer.write_all(bytes).map_err(|cause| write_error(&self.name, cause))
     }
 
-    /// Completes the output and gives it its name.
+    /// Completes the output and renames it to its final name.
     ///
     /// # Errors
-    /// As for [`write`](Self::write); nothing is left under the final name then that was not there before.
+    /// As for [`write`](Self::write); the final name then still has its old file, if any.
     pub fn finish(self) -> Result<(), Error> {
-        let Self { name, writer, unnamed, .. } = self;
+        let Self { name, writer, temporary, .. } = self;
         let complete = || {
             let mut plain = match writer {
                 Writer::Plain(writer) => writer,
@@ -113,22 +112,22 @@ impl Sink {
             };
             plain.flush()?;
             drop(plain);
-            let Some(Unnamed { file, temporary, name }) = unnamed else { return Ok(()) };
-            // A full quota or a remote disk may only tell now.
+            let Some(Temporary { file, path, name }) = temporary else { return Ok(()) };
+            // A full quota or a remote disk may report its error only here.
             file.sync_all()?;
-            temporary.persist(name).map_err(|error| error.error)
+            path.persist(name).map_err(|error| error.error)
         };
         complete().map_err(|cause| write_error(&name, cause))
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, Option<Unnamed>)> {
+fn open(path: &Path) -> io::Result<(File, Option<Temporary>)> {
     if fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // Renaming onto /dev/null or /dev/stdout would take it away from everybody.
+    // Renaming onto /dev/null would replace the device.
     #[cfg(unix)]
-    if let Some(file) = crate::stream::open(path)? {
+    if let Some(file) = device::open(path)? {
         return Ok((file, None));
     }
     let directory = match path.parent() {
@@ -141,14 +140,14 @@ fn open(path: &Path) -> io::Result<(File, Option<Unnamed>)> {
     if let Some(permissions) = &permissions {
         builder.permissions(permissions.clone());
     }
-    let file = builder.tempfile_in(directory).map_err(|error| cannot_create(directory, error))?;
+    let file = builder.tempfile_in(directory).map_err(|error| create_error(directory, error))?;
     let (file, temporary) = NamedTempFile::into_parts(file);
-    let unnamed = Unnamed { file: file.try_clone()?, temporary, name: path.to_owned() };
-    Ok((file, Some(unnamed)))
+    let temporary = Temporary { file: file.try_clone()?, path: temporary, name: path.to_owned() };
+    Ok((file, Some(temporary)))
 }
 
-/// Why no file can be made, without the temporary name, which tells nobody anything.
-fn cannot_create(directory: &Path, error: io::Error) -> io::Error {
+/// The cause without the temporary name, which would mean nothing to the user.
+fn create_error(directory: &Path, error: io::Error) -> io::Error {
     if !directory.is_dir() {
         return io::Error::new(error.kind(), format!("there is no directory {}", directory.display()));
     }
@@ -160,7 +159,7 @@ fn buffered(file: File) -> Plain {
     Box::new(BufWriter::with_capacity(128 << 10, file))
 }
 
-/// Those of the file that is replaced, or what a new file ordinarily has.
+/// The permissions of the replaced file, or the default of a new one.
 #[cfg(unix)]
 fn permissions(path: &Path) -> Option<fs::Permissions> {
     use std::os::unix::fs::PermissionsExt;
@@ -175,9 +174,9 @@ fn permissions(_: &Path) -> Option<fs::Permissions> {
 }
 
 fn write_error(name: &Arc<str>, cause: io::Error) -> Error {
-    let name = name.clone();
-    match cause.kind() {
-        io::ErrorKind::BrokenPipe => Error::BrokenPipe { name },
-        _ => Error::Write { name, cause },
-    }
+    let kind = match cause.kind() {
+        io::ErrorKind::BrokenPipe => ErrorKind::BrokenPipe,
+        _ => ErrorKind::Write(cause),
+    };
+    Error::new(name, kind)
 }

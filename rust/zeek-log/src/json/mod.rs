@@ -1,14 +1,16 @@
-//! A strict scanner of JSON on bytes: finds where keys and values begin and end, and refuses what is not JSON.
+//! Strict JSON scanner on bytes: finds the bounds of keys and values without building a tree.
 //!
-//! Unlike a general parser it builds nothing, and it takes strings that are not UTF-8, which logs contain. A lone
-//! surrogate escape is taken, too, and stands for U+FFFD.
+//! It accepts strings that are not UTF-8, which logs contain, and reads a lone surrogate escape as U+FFFD.
+
+pub(crate) mod fields;
+pub(crate) mod key_cache;
 
 use std::borrow::Cow;
 
-use crate::RowCause;
-use crate::escape::{hex, push_hex};
+use crate::error::ErrorKind;
+use crate::tsv::escape::{hex, push_hex};
 
-/// How deep arrays and objects may nest: as deep as serde_json allows.
+/// Nesting limit of arrays and objects, the same as in serde_json.
 const MAX_DEPTH: usize = 127;
 
 /// A position in a JSON text.
@@ -18,8 +20,7 @@ pub(crate) struct Scanner<'j> {
     at: usize,
 }
 
-/// What a value is, and from where to where: strings without their quotes, arrays and objects with their brackets.
-/// Small enough to be returned in registers.
+/// Kind and bounds of a value: strings without quotes, arrays and objects with brackets. It fits in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
     start: u32,
@@ -32,7 +33,7 @@ pub(crate) enum ValueKind {
     Null,
     /// `true`, `false` or a number.
     Bare,
-    /// A string that stands for itself.
+    /// A string without escape sequences.
     String,
     /// A string with escape sequences.
     EscapedString,
@@ -46,22 +47,22 @@ impl Value {
         Self { start: start as u32, end: end as u32, kind }
     }
 
-    /// Where it lies in the text. Lines are shorter than 2^32 bytes.
+    /// Its bounds in the text. Lines are shorter than 2^32 bytes.
     #[inline]
-    pub(crate) fn span(self) -> (u32, u32) {
+    pub(crate) fn bounds(self) -> (u32, u32) {
         (self.start, self.end)
     }
 
-    /// Its bytes, of the text that was scanned.
+    /// Its bytes in the scanned text.
     #[inline]
     pub(crate) fn of(self, text: &[u8]) -> &[u8] {
         &text[self.start as usize..self.end as usize]
     }
 }
 
-/// What was expected where. Small, since every step may return one.
+/// Position and kind of a syntax error; small, because every step may return one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct SyntaxError {
     at: u32,
     expected: Expected,
 }
@@ -82,28 +83,28 @@ enum Expected {
     LineEnd,
 }
 
-impl Fault {
-    /// That the object has no end.
-    pub(crate) fn no_end(row: &[u8]) -> Self {
+impl SyntaxError {
+    /// The error of an object without its end.
+    pub(crate) fn missing_end(row: &[u8]) -> Self {
         Self { at: row.len() as u32, expected: Expected::CommaOrEnd }
     }
 
-    pub(crate) fn cause(self) -> RowCause {
+    pub(crate) fn kind(self) -> ErrorKind {
         let expected = match self.expected {
-            Expected::Object => "a JSON object should begin here",
-            Expected::Key => "a key in quotes should be here",
-            Expected::Colon => "a colon should be here",
-            Expected::Value => "a value should be here",
-            Expected::CommaOrEnd => "a comma or the end of the object should be here",
-            Expected::CommaOrEndOfArray => "a comma or the end of the array should be here",
-            Expected::ClosingQuote => "a closing quote should come first (a control character must be escaped)",
-            Expected::Escape => "an escape sequence should be here",
-            Expected::HexDigits => "four hexadecimal digits should be here",
-            Expected::Digit => "a digit should be here",
-            Expected::LessDepth => "arrays and objects should not nest so deep",
-            Expected::LineEnd => "the line should end after the object",
+            Expected::Object => "an object",
+            Expected::Key => "a key in quotes",
+            Expected::Colon => "a colon",
+            Expected::Value => "a value",
+            Expected::CommaOrEnd => "a comma or the end of the object",
+            Expected::CommaOrEndOfArray => "a comma or the end of the array",
+            Expected::ClosingQuote => "a closing quote (control characters must be escaped)",
+            Expected::Escape => "an escape sequence",
+            Expected::HexDigits => "four hexadecimal digits",
+            Expected::Digit => "a digit",
+            Expected::LessDepth => "at most 127 nested arrays and objects",
+            Expected::LineEnd => "the end of the line",
         };
-        RowCause::Json { at: self.at as usize, expected }
+        ErrorKind::Json { at: self.at as usize, expected }
     }
 }
 
@@ -116,16 +117,16 @@ impl<'j> Scanner<'j> {
         self.at
     }
 
-    /// Enters the object that the text should begin with.
+    /// Moves into the object at the beginning of the text.
     #[inline]
-    pub(crate) fn enter(&mut self) -> Result<(), Fault> {
+    pub(crate) fn enter(&mut self) -> Result<(), SyntaxError> {
         self.skip_space();
         self.take(b'{', Expected::Object)
     }
 
-    /// Moves behind the opening quote of the first or next key; `None` at the end of the object, which is left.
+    /// Moves past the opening quote of the first or next key; `None` past the end of the object.
     #[inline]
-    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<()>, Fault> {
+    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<()>, SyntaxError> {
         self.skip_space();
         if self.peek() == b'}' {
             self.at += 1;
@@ -138,7 +139,7 @@ impl<'j> Scanner<'j> {
         self.take(b'"', Expected::Key).map(Some)
     }
 
-    /// Leaves the object if its end comes next, without space before it.
+    /// Moves past the end of the object if that comes next, without space.
     #[inline]
     pub(crate) fn leave(&mut self) -> bool {
         let end = self.peek() == b'}';
@@ -146,42 +147,42 @@ impl<'j> Scanner<'j> {
         end
     }
 
-    /// All that is left.
+    /// The unscanned text.
     #[inline]
     pub(crate) fn rest(&self) -> &'j [u8] {
         &self.text[self.at..]
     }
 
-    /// Moves over text that is known to be there, and over the space behind it.
+    /// Moves past text of known length and the space after it.
     #[inline]
     pub(crate) fn skip(&mut self, length: usize) {
         self.at += length;
         self.skip_space();
     }
 
-    /// What lies between here and a later position in the same text.
+    /// The text between this and a later position.
     pub(crate) fn up_to(&self, later: &Self) -> &'j [u8] {
         &self.text[self.at..later.at]
     }
 
-    /// Moves behind the closing quote of a key; gives the key, still escaped, and whether it has escapes.
+    /// Moves past the closing quote of a key; returns the raw key and whether it has escapes.
     #[inline]
-    pub(crate) fn key(&mut self) -> Result<(&'j [u8], bool), Fault> {
+    pub(crate) fn key(&mut self) -> Result<(&'j [u8], bool), SyntaxError> {
         let start = self.at;
         let escaped = self.string()?;
         Ok((&self.text[start..self.at - 1], escaped))
     }
 
-    /// Moves over the colon to the value.
+    /// Moves past the colon to the value.
     #[inline]
-    pub(crate) fn colon(&mut self) -> Result<(), Fault> {
+    pub(crate) fn colon(&mut self) -> Result<(), SyntaxError> {
         self.skip_space();
         self.take(b':', Expected::Colon)?;
         self.skip_space();
         Ok(())
     }
 
-    /// Whether an object comes next, which is then entered.
+    /// Moves into an object if that comes next; returns whether it does.
     #[inline]
     pub(crate) fn enter_nested(&mut self) -> bool {
         let nested = self.peek() == b'{';
@@ -189,11 +190,11 @@ impl<'j> Scanner<'j> {
         nested
     }
 
-    /// Moves behind a value.
+    /// Moves past a value.
     #[inline]
-    pub(crate) fn value(&mut self, depth: usize) -> Result<Value, Fault> {
+    pub(crate) fn value(&mut self, depth: usize) -> Result<Value, SyntaxError> {
         let start = self.at;
-        // Strings and numbers are nearly all there is, and told apart by branches that repeat from row to row.
+        // Strings and numbers come first, because nearly all values are.
         let first = self.peek();
         if first == b'"' {
             self.at += 1;
@@ -209,7 +210,7 @@ impl<'j> Scanner<'j> {
         Ok(Value::new(kind, start, self.at))
     }
 
-    fn other_value(&mut self, first: u8, depth: usize) -> Result<ValueKind, Fault> {
+    fn other_value(&mut self, first: u8, depth: usize) -> Result<ValueKind, SyntaxError> {
         match first {
             b't' => self.word(b"true").map(|()| ValueKind::Bare),
             b'f' => self.word(b"false").map(|()| ValueKind::Bare),
@@ -220,14 +221,14 @@ impl<'j> Scanner<'j> {
         }
     }
 
-    /// That nothing but space is left.
+    /// Checks that only space is left.
     #[inline]
-    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
+    pub(crate) fn finish(&mut self) -> Result<(), SyntaxError> {
         self.skip_space();
         if self.at == self.text.len() { Ok(()) } else { self.fault(Expected::LineEnd) }
     }
 
-    /// The byte here; NUL, which JSON never has where this is asked, at the end.
+    /// The byte at this position; NUL, which is never valid here, at the end.
     #[inline]
     fn peek(&self) -> u8 {
         self.text.get(self.at).copied().unwrap_or(0)
@@ -241,7 +242,7 @@ impl<'j> Scanner<'j> {
     }
 
     #[inline]
-    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), Fault> {
+    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), SyntaxError> {
         if self.peek() == byte {
             self.at += 1;
             Ok(())
@@ -251,13 +252,13 @@ impl<'j> Scanner<'j> {
     }
 
     #[cold]
-    fn fault<T>(&self, expected: Expected) -> Result<T, Fault> {
-        Err(Fault { at: self.at as u32, expected })
+    fn fault<T>(&self, expected: Expected) -> Result<T, SyntaxError> {
+        Err(SyntaxError { at: self.at as u32, expected })
     }
 
-    /// From behind the opening quote to behind the closing one; whether there are escapes.
+    /// Moves past the closing quote; returns whether the string has escapes.
     #[inline]
-    fn string(&mut self) -> Result<bool, Fault> {
+    fn string(&mut self) -> Result<bool, SyntaxError> {
         if let Some(word) = self.rest().first_chunk() {
             let special = specials(*word);
             let length = special.trailing_zeros() as usize / 8;
@@ -270,7 +271,7 @@ impl<'j> Scanner<'j> {
         self.rest_of_string()
     }
 
-    fn rest_of_string(&mut self) -> Result<bool, Fault> {
+    fn rest_of_string(&mut self) -> Result<bool, SyntaxError> {
         let mut escaped = false;
         loop {
             self.at += ordinary(&self.text[self.at..]);
@@ -288,7 +289,7 @@ impl<'j> Scanner<'j> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), SyntaxError> {
         self.at += 1;
         match self.peek() {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
@@ -307,7 +308,7 @@ impl<'j> Scanner<'j> {
     }
 
     #[inline]
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), SyntaxError> {
         self.at += usize::from(self.peek() == b'-');
         let zero = self.peek() == b'0';
         let whole = self.at;
@@ -330,12 +331,12 @@ impl<'j> Scanner<'j> {
         Ok(())
     }
 
-    /// Moves over digits, of which there should be one at least.
+    /// Moves past one or more digits.
     #[inline]
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.at;
         while let Some(word) = self.rest().first_chunk() {
-            // Bytes that are not digits get their high bit; a carry out of one disturbs only those above it.
+            // Sets the high bit of bytes that are not digits; a carry affects only later bytes.
             let differ = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'0'));
             let others = (differ.wrapping_add(ONES * 0x76) | differ) & HIGHS;
             self.at += others.trailing_zeros() as usize / 8;
@@ -350,7 +351,7 @@ impl<'j> Scanner<'j> {
     }
 
     #[inline]
-    fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
+    fn word(&mut self, word: &[u8]) -> Result<(), SyntaxError> {
         if !self.rest().starts_with(word) {
             return self.fault(Expected::Value);
         }
@@ -358,7 +359,7 @@ impl<'j> Scanner<'j> {
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+    fn array(&mut self, depth: usize) -> Result<(), SyntaxError> {
         self.check(depth)?;
         self.at += 1;
         self.skip_space();
@@ -381,7 +382,7 @@ impl<'j> Scanner<'j> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), Fault> {
+    fn object(&mut self, depth: usize) -> Result<(), SyntaxError> {
         self.check(depth)?;
         self.at += 1;
         let mut first = true;
@@ -394,20 +395,20 @@ impl<'j> Scanner<'j> {
         Ok(())
     }
 
-    /// Keeps a line of nothing but brackets from exhausting the stack.
-    pub(crate) fn check(&self, depth: usize) -> Result<(), Fault> {
+    /// Limits the recursion, so that a line of brackets cannot exhaust the stack.
+    fn check(&self, depth: usize) -> Result<(), SyntaxError> {
         if depth < MAX_DEPTH { Ok(()) } else { self.fault(Expected::LessDepth) }
     }
 }
 
-/// A one in every byte of a word.
+/// 0x01 in every byte of a word.
 const ONES: u64 = u64::MAX / 255;
 
-/// The high bit of every byte of a word.
+/// 0x80 in every byte of a word.
 const HIGHS: u64 = ONES << 7;
 
-/// Marks the high bit of bytes that are a quote, a backslash or a control character. Those above the first may be marked
-/// in error, by a borrow, but never those below it.
+/// Sets the high bit of quotes, backslashes and control characters. A borrow may set it in bytes after the first of
+/// these, too.
 #[inline]
 fn specials(word: [u8; 8]) -> u64 {
     let word = u64::from_le_bytes(word);
@@ -418,21 +419,22 @@ fn specials(word: [u8; 8]) -> u64 {
     (quote | backslash | control) & HIGHS
 }
 
-/// How many bytes from the start are neither a quote, a backslash nor a control character.
+/// The number of bytes before the first quote, backslash or control character.
 #[inline]
 fn ordinary(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
         let special = specials(*word);
         if special != 0 {
-            return index * 8 + special.trailing_zeros() as usize / 8;
+            return text.len() - rest.len() + special.trailing_zeros() as usize / 8;
         }
+        rest = after;
     }
     let tail = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(rest.len());
-    words.len() * 8 + tail
+    text.len() - rest.len() + tail
 }
 
-/// Appends the text of a string, given without its quotes and known to be well formed, to `out`.
+/// Unescapes a valid string, given without quotes, to `out`.
 pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr::memchr(b'\\', raw) {
         out.extend_from_slice(&raw[..at]);
@@ -453,7 +455,7 @@ pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(raw);
 }
 
-/// The character of `uXXXX` or a surrogate pair `uXXXX\uXXXX`, and the length of either.
+/// The length and character of `uXXXX` or a surrogate pair `uXXXX\uXXXX`.
 fn unicode(raw: &[u8]) -> (usize, char) {
     let unit = |from: usize| {
         let digits = raw.get(from..from + 4)?;
@@ -470,7 +472,7 @@ fn unicode(raw: &[u8]) -> (usize, char) {
     }
 }
 
-/// Appends a string with its quotes. A byte that is not UTF-8 becomes the text `\xHH`, as in Zeek's JSON logs.
+/// Appends a quoted string. A byte that is not UTF-8 becomes the text `\xHH`, as in Zeek's JSON logs.
 pub(crate) fn push_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for chunk in text.utf8_chunks() {
@@ -497,14 +499,13 @@ pub(crate) fn push_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether this text is a JSON number.
+/// Whether the text is a JSON number.
 pub(crate) fn is_number(text: &[u8]) -> bool {
     let mut scanner = Scanner::new(text);
     scanner.number().is_ok() && scanner.at == text.len()
 }
 
-/// The first element of a well-formed array and the rest of the array behind it: strings unescaped, anything else as
-/// its JSON.
+/// Splits off the first element of a valid array: an unescaped string, or the JSON of any other value.
 pub(crate) fn next_element(array: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let mut scanner = Scanner::new(array);
     if matches!(scanner.peek(), b'[' | b',') {
@@ -526,7 +527,7 @@ pub(crate) fn next_element(array: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     Some((element, rest))
 }
 
-/// Appends the elements of a well-formed array to `out`, with a separator between them.
+/// Appends the elements of a valid array to `out`, separated.
 pub(crate) fn join(mut array: &[u8], separator: &[u8], out: &mut Vec<u8>) {
     let mut first = true;
     while let Some((element, rest)) = next_element(array) {

@@ -1,12 +1,10 @@
 //! Zeek's escapes in TSV: `\xHH` for a byte, `\\` for a backslash.
-//!
-//! Which texts stand for "unset" and "empty" is the layout's business, not this module's.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// The text behind Zeek's escapes. A backslash that begins none stands for itself.
+/// Undoes Zeek's escapes. A backslash that begins no escape is literal.
 pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\\', raw).is_none() {
         return Cow::Borrowed(raw);
@@ -16,7 +14,7 @@ pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// Appends the text behind Zeek's escapes to `out`.
+/// Undoes Zeek's escapes, appending to `out`.
 pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr(b'\\', raw) {
         out.extend_from_slice(&raw[..at]);
@@ -34,10 +32,10 @@ pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(raw);
 }
 
-/// Appends `text` to `out` as Zeek writes it: backslashes doubled; control characters, bytes that are not UTF-8 and
-/// every occurrence of one of the `reserved` strings as `\xHH`.
+/// Appends `text` as Zeek writes it: doubles backslashes; writes control characters, bytes that are not UTF-8 and every
+/// occurrence of a `reserved` string as `\xHH`.
 pub(crate) fn escape_into(text: &[u8], reserved: &[&[u8]], out: &mut Vec<u8>) {
-    // Numbers and names, which most values are, need no escape and no decoding.
+    // Numbers and names need no escapes; most values are either.
     let begins_reserved = |byte: &u8| reserved.iter().any(|r| r.first() == Some(byte));
     if text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\' && !begins_reserved(byte)) {
         out.extend_from_slice(text);
@@ -90,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn zeeks_escapes() {
+    fn undoes_escapes() {
         assert_eq!(&*unescape(br"a\x09b\\c\x2Cd"), b"a\tb\\c,d");
         assert_eq!(&*unescape(br"\xzz \x4 \q \"), br"\xzz \x4 \q \");
         assert_eq!(&*unescape(br"\\x41"), br"\x41");
     }
 
     #[test]
-    fn escapes_as_zeek_does() {
+    fn writes_escapes_as_zeek_does() {
         assert_eq!(escaped(b"a\tb\\c\n\x7f\xff\xc3\xa9", &[b"\t"]), b"a\\x09b\\\\c\\x0a\\x7f\\xff\xc3\xa9");
         assert_eq!(escaped(b"a,b", &[b"\t", b","]), br"a\x2cb");
         assert_eq!(escaped(b"a||b|", &[b"||"]), br"a\x7c\x7cb|");
@@ -112,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn unescape_undoes_escape_where_escapes_are_dense(text in r"[\\x0-3,\t]{0,24}") {
+        fn unescape_undoes_escape_in_dense_escapes(text in r"[\\x0-3,\t]{0,24}") {
             let raw = escaped(text.as_bytes(), &[b"\t", b","]);
             prop_assert_eq!(&*unescape(&raw), text.as_bytes());
         }

@@ -1,24 +1,25 @@
-//! Adds columns to the lines of a log and leaves every other byte as it is.
+//! Appender: adds columns to the lines of a log and copies every other byte.
 
 use memchr::memmem::{self, Finder};
 
-use crate::escape::{escape_into, push_hex};
-use crate::header::{Key, split};
-use crate::json::{self, Fault, Scanner};
+use crate::block::Line;
+use crate::error::{Error, ErrorKind};
+use crate::header::{HeaderKey, split};
+use crate::json::{self, Scanner, SyntaxError};
 use crate::layout::{Format, Layout, PACKING};
 use crate::tsv::Place;
-use crate::{Line, RowCause, RowError};
+use crate::tsv::escape::{escape_into, push_hex};
 
 /// A column to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewField {
-    /// Its name, such as `anomaly_score`.
+    /// Name, such as `anomaly_score`.
     pub name: String,
-    /// Its Zeek type, such as `double`; it decides how values look in JSON.
+    /// Zeek type, such as `double`, which decides the JSON type.
     pub zeek_type: String,
 }
 
-/// The value of a new column in one row.
+/// Value of a new column in one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewValue<'a> {
     /// No value: `-` in TSV, no key in JSON.
@@ -41,7 +42,7 @@ impl<'a, T: Into<NewValue<'a>>> From<Option<T>> for NewValue<'a> {
     }
 }
 
-/// Adds columns to the lines of one layout. A column the log already has is replaced where it is.
+/// Adds columns to the lines of one layout. An existing column is replaced in its place.
 #[derive(Clone, Debug)]
 pub struct Appender {
     layout: Layout,
@@ -51,7 +52,7 @@ pub struct Appender {
 #[derive(Clone, Debug)]
 struct Column {
     field: NewField,
-    /// TSV: where the log has this column already.
+    /// TSV: the place of an existing column.
     place: Option<Place>,
     /// JSON: the key in its quotes.
     key: Finder<'static>,
@@ -72,8 +73,9 @@ impl Appender {
         Self { layout: layout.clone(), columns: fields.iter().map(column).collect() }
     }
 
-    /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`: `#fields` and `#types` with the new columns, any other, and
-    /// those of another stream, as it is. A line at the end of the input that has no line end is given one.
+    /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`, `#fields` and `#types` with the new columns.
+    ///
+    /// Lines of another stream are copied. A last line without a line end gets one.
     pub fn header(&self, line: &Line<'_>, out: &mut Vec<u8>) {
         let bytes = line.bytes();
         let start = out.len();
@@ -89,10 +91,10 @@ impl Appender {
         if self.layout.format != Format::Tsv || self.layout.is_of_other_stream() {
             return None;
         }
-        let (key, row) = Key::of(line, &self.layout.separator)?;
+        let (key, row) = HeaderKey::of(line, &self.layout.separator)?;
         let word: fn(&NewField) -> &str = match key {
-            Key::Fields => |field| &field.name,
-            Key::Types => |field| &field.zeek_type,
+            HeaderKey::Fields => |field| &field.name,
+            HeaderKey::Types => |field| &field.zeek_type,
             _ => return None,
         };
         out.extend_from_slice(&line[..line.len() - row.len()]);
@@ -100,13 +102,14 @@ impl Appender {
         self.tsv(row, write, out).ok()
     }
 
-    /// Writes a row to `out` with one value for each new column, in their order (a missing value is unset). A row at the
-    /// end of the input that has no line end is given one.
+    /// Writes a row to `out` with the values of the new columns in their order; missing values are unset.
+    ///
+    /// A last row without a line end gets one.
     ///
     /// # Errors
-    /// When a JSON row is not an object, or a TSV row has no such column to be replaced; nothing is written then.
-    /// Rows that [`Binding::parse`](crate::Binding::parse) took are never refused.
-    pub fn append<'v, V>(&self, line: &Line<'_>, values: &[V], out: &mut Vec<u8>) -> Result<(), RowError>
+    /// When a JSON row is not an object, or a TSV row lacks a column to replace; nothing is written then. Rows accepted
+    /// by [`Binding::parse`](crate::Binding::parse) never fail.
+    pub fn append<'v, V>(&self, line: &Line<'_>, values: &[V], out: &mut Vec<u8>) -> Result<(), Error>
     where
         V: Into<NewValue<'v>> + Copy,
     {
@@ -114,16 +117,16 @@ impl Appender {
         let value = |index: usize| values.get(index).map_or(NewValue::Unset, |value| (*value).into());
         let result = match self.layout.format {
             Format::Tsv => self.tsv(line.bytes(), |column, index, out| self.tsv_value(column, value(index), out), out),
-            Format::Json => self.json(line.bytes(), value, out).map_err(Fault::cause),
+            Format::Json => self.json(line.bytes(), value, out).map_err(SyntaxError::kind),
         };
         match result {
             Ok(()) => {
                 self.end(line, out);
                 Ok(())
             }
-            Err(cause) => {
+            Err(kind) => {
                 out.truncate(start);
-                Err(line.error(None, cause))
+                Err(line.error(kind))
             }
         }
     }
@@ -133,8 +136,13 @@ impl Appender {
         out.extend_from_slice(ending);
     }
 
-    /// Writes a row, or a header line without its key; `write` writes what stands in one of the new columns.
-    fn tsv(&self, row: &[u8], write: impl Fn(&Column, usize, &mut Vec<u8>), out: &mut Vec<u8>) -> Result<(), RowCause> {
+    /// Writes a row, or a header line without its key; `write` writes the text of a new column.
+    fn tsv(
+        &self,
+        row: &[u8],
+        write: impl Fn(&Column, usize, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> Result<(), ErrorKind> {
         let columns = || self.columns.iter().enumerate();
         if columns().all(|(_, column)| column.place.is_none()) {
             out.extend_from_slice(row);
@@ -146,21 +154,21 @@ impl Appender {
                 }
                 found += 1;
                 let packing =
-                    if self.layout.packs.get(position).is_some_and(|parts| *parts > 1) { PACKING } else { b"" };
-                for (part, old) in split(old, packing).enumerate() {
-                    if part > 0 {
+                    if self.layout.widths.get(position).is_some_and(|width| *width > 1) { PACKING } else { b"" };
+                for (index, old) in split(old, packing).enumerate() {
+                    if index > 0 {
                         out.extend_from_slice(packing);
                     }
-                    let here = |place: Place| (place.column, place.part) == (position, part);
+                    let here = |place: Place| (place.column, place.index) == (position, index);
                     match columns().find(|(_, column)| column.place.is_some_and(here)) {
                         Some((index, column)) => write(column, index, out),
                         None => out.extend_from_slice(old),
                     }
                 }
             }
-            let wanted = self.layout.packs.len();
+            let wanted = self.layout.widths.len();
             if found != wanted {
-                return Err(RowCause::Columns { found, wanted });
+                return Err(ErrorKind::Columns { found, wanted });
             }
         }
         for (index, column) in columns().filter(|(_, column)| column.place.is_none()) {
@@ -172,11 +180,11 @@ impl Appender {
 
     fn tsv_value(&self, column: &Column, value: NewValue<'_>, out: &mut Vec<u8>) {
         let layout = &self.layout;
-        let packing = if column.place.is_some_and(|place| place.parts > 1) { PACKING } else { b"" };
-        let begins_row = column.place.is_some_and(|place| (place.column, place.part) == (0, 0));
+        let packing = if column.place.is_some_and(|place| place.width > 1) { PACKING } else { b"" };
+        let begins_row = column.place.is_some_and(|place| (place.column, place.index) == (0, 0));
         let text = |text: &[u8], reserved: &[&[u8]], out: &mut Vec<u8>| match text {
             [] => out.extend_from_slice(&layout.empty_field),
-            // Would read as unset, as empty, or, at the start of a row, as a comment.
+            // Escapes text that would read as unset, empty or a comment.
             [first, rest @ ..]
                 if text == layout.unset_field || text == layout.empty_field || begins_row && *first == b'#' =>
             {
@@ -200,14 +208,19 @@ impl Appender {
         }
     }
 
-    fn json<'v>(&self, row: &[u8], value: impl Fn(usize) -> NewValue<'v>, out: &mut Vec<u8>) -> Result<(), Fault> {
-        // An escape may spell one of the keys.
+    fn json<'v>(
+        &self,
+        row: &[u8],
+        value: impl Fn(usize) -> NewValue<'v>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SyntaxError> {
+        // An escaped key may equal a new one.
         if memmem::find(row, b"\\u").is_some() || self.columns.iter().any(|column| column.key.find(row).is_some()) {
             return self.json_replacing(row, value, out);
         }
         let close = row.trim_ascii_end().len().saturating_sub(1);
         if row.get(close) != Some(&b'}') {
-            return Err(Fault::no_end(row));
+            return Err(SyntaxError::missing_end(row));
         }
         out.extend_from_slice(&row[..close]);
         let mut empty = row[..close].trim_ascii_end().ends_with(b"{");
@@ -218,13 +231,13 @@ impl Appender {
         Ok(())
     }
 
-    /// As above, where the row may have some of the new keys already.
+    /// Writes a row that may have some of the new keys.
     fn json_replacing<'v>(
         &self,
         row: &[u8],
         value: impl Fn(usize) -> NewValue<'v>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SyntaxError> {
         let mut scanner = Scanner::new(row);
         scanner.enter()?;
         out.extend_from_slice(&row[..scanner.at()]);
@@ -253,7 +266,7 @@ impl Appender {
                 replaced[index] = true;
             }
             if !matches!(new, Some((_, NewValue::Unset))) {
-                // The comma before a member goes with it, and the first that stays has none.
+                // Drops the comma of the first remaining member.
                 let comma = usize::from(empty && !first);
                 out.extend_from_slice(row[gap..start].trim_ascii_start().get(comma..).unwrap_or_default());
                 match new {
@@ -280,7 +293,7 @@ impl Column {
         key == self.field.name.as_bytes()
     }
 
-    /// Appends a comma where there is a member before, the key and the value; nothing for no value.
+    /// Appends a comma unless the object is empty, the key and the value; nothing if the value is unset.
     fn push_member(&self, value: NewValue<'_>, empty: &mut bool, out: &mut Vec<u8>) {
         if value == NewValue::Unset {
             return;
