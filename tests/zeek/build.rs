@@ -1,4 +1,4 @@
-//! Builds the plugin and the command line as a sensor would, with CMake, where there is a Zeek to build against.
+//! Builds the plugin and the command line with CMake, as a sensor does, if Zeek is installed.
 
 use std::path::Path;
 
@@ -27,11 +27,11 @@ fn main() {
         println!("cargo:rustc-env=ZEEK_TESTS_MISSING={program} is not on PATH");
         return;
     }
-    // Installing is what the default target does; this is not to touch the Zeek it finds.
+    // The default target would install into the Zeek that was found.
     let out = cmake::Config::new("../..")
         .profile("Release")
         .build_target("all")
-        // The scores are the same without it, and a third of the build is saved.
+        // Without LTO the scores are the same, and the build takes a third less time.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .build();
     println!("cargo:rustc-env=ZEEK_TESTS_BUILD={}", out.join("build").display());

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A standalone Zeek on an interface, with nothing configured: it learns from real connections, scores, is restarted, scores
-# at once; is killed, and scores at once again. The interface is the loopback of a network namespace of its own. Needs Zeek
-# with the package and Python on PATH, and a kernel that lets users make namespaces (or root).
+# Test of an unconfigured standalone Zeek on a network interface: it learns from real connections and scores; after a
+# restart and after a crash it scores at once. The interface is the loopback of a private network namespace. Needs Zeek with
+# the package, Python, and permission to create namespaces.
 set -euo pipefail
 
 [ "${1-}" = inside ] || exec unshare --user --map-root-user --net "$0" inside
@@ -12,7 +12,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$directory"' EXIT
 cd "$directory"
 ip link set lo up
 
-# One server, and clients at twenty addresses: `visits N` makes as many connections.
+# `visits N` makes N connections from twenty client addresses to one server.
 mkdir www && head -c 5000 /dev/urandom >www/page
 cat >visits.py <<'END'
 import http.server, os, random, socket, sys, threading
@@ -35,7 +35,7 @@ visits() { python3 visits.py "$1"; }
 
 start() {
 	mkdir -p "$1"
-	# The state directory is in the directory it is started in, as is each run's log.
+	# State and logs are in the directory that Zeek is started in; the runs share the state.
 	ln -sfn ../iforest "$1/iforest"
 	mkdir -p iforest
 	(cd "$1" && exec zeek -C -i lo ${PACKAGE-packages} >stdout 2>stderr) &
@@ -46,7 +46,7 @@ start() {
 	done
 	fail "zeek did not start: $(cat "$1/stderr")"
 }
-# Waits until a run's conn.log has so many lines.
+# `logged RUN N` waits until the run's conn.log has N lines.
 logged() {
 	for _ in $(seq 600); do
 		if [ -e "$1/conn.log" ] && [ "$(grep -vc "^#" "$1/conn.log")" -ge "$2" ]; then return; fi
@@ -68,7 +68,7 @@ logged first 10600
 kill -TERM "$zeek"
 wait "$zeek" || fail "zeek ended with status $?"
 scores first | tail -n 50 | { ! grep -q -- -; } || fail "there are no scores after the first model"
-[ "$(ls iforest/zeek | tr '\n' ' ')" = "memory model sample " ] || fail "the state is not whole: $(ls iforest/zeek)"
+[ "$(ls iforest/zeek | tr '\n' ' ')" = "memory model sample " ] || fail "the state is incomplete: $(ls iforest/zeek)"
 
 start second
 visits 50

@@ -1,5 +1,5 @@
-//! Runs each test of tests/btest on real Zeek, as a test of its own. Without a Zeek they are listed as ignored, with the
-//! reason in brackets.
+//! Runs each btest of tests/btest on a real Zeek as a separate test. Without Zeek they are ignored, with the reason in
+//! brackets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Tests run side by side, each with ports of its own to listen on: above the well-known ones, below those that systems
-/// give to clients.
+/// Listening ports per test, because tests run in parallel.
 const PORTS_EACH: u16 = 10;
+/// Port block of the first test: above the well-known ports, below the ephemeral ones.
 const FIRST_PORT: u16 = 2000;
 
 const MISSING: Option<&str> = option_env!("ZEEK_TESTS_MISSING");
@@ -19,15 +19,15 @@ fn main() -> ExitCode {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../btest");
     let trials = match names(&suite.join("iforest")) {
         Ok(names) => names.into_iter().zip(FIRST_PORT..).map(|(name, n)| trial(suite.clone(), name, n)).collect(),
-        Err(cause) => {
-            eprintln!("{}: {cause}", suite.display());
+        Err(error) => {
+            eprintln!("{}: {error}", suite.display());
             return ExitCode::FAILURE;
         }
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The tests of a directory: its files without their extensions.
+/// Returns the names of a directory's tests: its files without extensions.
 fn names(directory: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -46,7 +46,7 @@ fn trial(suite: PathBuf, name: String, ports: u16) -> Trial {
     }
 }
 
-/// Runs one test in a directory of its own, so that several can run at a time.
+/// Runs one test in a directory of its own.
 fn btest(suite: &Path, name: &str, ports: u16) -> Result<(), Failed> {
     let first = ports * PORTS_EACH;
     let Some(build) = option_env!("ZEEK_TESTS_BUILD") else { return Err(MISSING.unwrap_or("not built").into()) };

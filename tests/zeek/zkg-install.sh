@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the package with zkg from a clone of this repository and uses what is installed, all in a scratch directory.
-# zkg builds twice, once to run some of the tests: count on ten minutes of a processor. Needs zkg, zeek and btest on PATH.
+# Installs the package with zkg from a clone of this repository into a scratch directory, and uses it. zkg builds twice,
+# once for its tests, which takes ten minutes of a processor. Needs zkg, zeek and btest on PATH.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -8,7 +8,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 fail() { echo "zkg-install: $*" >&2 && exit 1; }
 
-# A version of its own for the clone, above all others: zkg installs tags.
+# zkg installs tags, so the clone has one above all versions.
 git clone -q "$repository" "$scratch/zeek-iforest"
 git -C "$scratch/zeek-iforest" tag v999.0.0
 
@@ -36,7 +36,7 @@ zeek -N IForest | grep -q '^IForest::Scorer' || fail "zeek -N IForest does not l
 zeek-iforest --quiet train "$repository/tests/data/lab-day1.conn.log" -o lab.model
 zeek -C -r "$repository/tests/data/lab-day1.pcap" packages misc/loaded-scripts IForest::model_file=lab.model
 zeek-cut anomaly_score <conn.log | awk '!/^0\./ { exit 1 }' || fail "a connection has no score"
-# As the README shows it.
+# The notice that the README shows.
 (
 	mkdir shown && cd shown
 	zeek -C -r "$repository/tests/data/lab-day2.pcap" packages IForest::model_file=../lab.model
@@ -45,17 +45,17 @@ zeek-cut anomaly_score <conn.log | awk '!/^0\./ { exit 1 }' || fail "a connectio
 )
 scripts=$(grep -c 'IForest/main\|zeek-iforest/main\|zeek-iforest/./main' loaded_scripts.log) || true
 [ "$scripts" = 1 ] || fail "the script was loaded $scripts times"
-# With nothing set it learns, and then scores.
+# Without any option it learns, then scores.
 (
 	mkdir learnt && cd learnt
 	"$repository/tests/btest/Scripts/repeat-pcap" "$repository/tests/data/lab-day1.pcap" long.pcap 8 6
 	zeek -C -r long.pcap packages
 	zeek-cut anomaly_score <conn.log | tail -n 1 | grep -q '^0\.' || fail "nothing was learnt"
 )
-# Whoever loads both copies gets one.
+# Loading both copies of the scripts loads one.
 zeek -C -r "$repository/tests/data/lab-day1.pcap" packages IForest IForest::model_file=lab.model
 
-# And on an interface, through restarts.
+# A network interface and restarts.
 "$repository/tests/zeek/live.sh"
 
 echo "zkg-install: ok"

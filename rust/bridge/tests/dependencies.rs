@@ -1,11 +1,11 @@
-//! What reaches the sensor is what docs/dependencies.md says.
+//! Checks docs/dependencies.md against the crates linked into the plugin.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// The page speaks of this system.
+/// The platform that the page documents.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 

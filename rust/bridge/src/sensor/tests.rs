@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::types;
 
-/// Seconds; longer than any job takes.
+/// Seconds; longer than any job.
 const LONG: f64 = 600.0;
 
 fn view(duration: f64, resp_port: u16) -> ConnectionView<'static> {
@@ -44,7 +44,7 @@ fn model() -> Model {
     trainer.fit().unwrap()
 }
 
-/// A model in a file, in a directory that lasts as long as it is held.
+/// Saves a model in a temporary directory.
 fn saved_model() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model");
@@ -52,7 +52,7 @@ fn saved_model() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// A sensor that scores.
+/// Returns a sensor with a model.
 fn with_model() -> Sensor {
     let (_directory, path) = saved_model();
     let mut sensor = Sensor::default();
@@ -103,7 +103,7 @@ fn converts_unset_and_empty_fields_to_none() {
     assert_eq!(connection.ts, Connection::micros(1_700_000_000.25));
 }
 
-/// A million connections, each from an originator of its own.
+/// Returns a million connections, each from another originator.
 fn from_everywhere() -> impl Iterator<Item = ConnectionView<'static>> {
     (0..1_000_000u32).map(|i| {
         let mut view = view(f64::from(i % 50) / 10.0, 80);
@@ -124,7 +124,11 @@ fn scoring_allocates_only_for_alerts() {
         });
         allocating += usize::from(allocated.count_total > 0);
     }
-    assert_eq!(allocating as u64, sensor.statistics().alerted, "only evidence that adds up passes a threshold of 2");
+    assert_eq!(
+        allocating as u64,
+        sensor.statistics().alerted,
+        "only accumulated evidence alerts above a threshold of 2"
+    );
 }
 
 #[test]
@@ -159,7 +163,7 @@ fn refuses_a_model_others_can_write_to_unless_allowed() {
     other.set_trust(b"", true);
     assert_eq!(other.load_saved_model(name), Ok(true));
 
-    // As the refusal says.
+    // Following the advice of the refusal.
     sensor.set_trust(b"", false);
     sensor.load_model(name).unwrap_err();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -213,7 +217,7 @@ fn retries_a_model_when_its_signature_changes() {
     let refused = check(&mut sensor);
     assert!(refused.kind == JobKind::Refused && refused.problem.contains("not its signature"), "{}", refused.problem);
     assert_eq!(refused.file, path.to_str().unwrap());
-    // What a sensor wrote itself has none.
+    // The sensor's own files are not signed.
     assert_eq!(sensor.load_saved_model(path.as_os_str().as_bytes()), Ok(true));
 }
 
@@ -224,7 +228,7 @@ fn a_refused_model_does_not_replace_the_loaded_one() {
     let name = path.as_os_str().as_bytes();
     let mut sensor = Sensor::default();
     sensor.check_model_file().unwrap();
-    assert!(!sensor.busy(), "nothing was tried");
+    assert!(!sensor.busy(), "no attempt was made");
 
     let refusal = sensor.load_model(name).unwrap_err();
     assert!(refusal.starts_with(path.to_str().unwrap()), "{refusal}");
@@ -239,7 +243,7 @@ fn a_refused_model_does_not_replace_the_loaded_one() {
     fs::write(&path, "damaged").unwrap();
     let FinishedJob { kind, problem, .. } = check(&mut sensor);
     assert!(kind == JobKind::Refused && problem.ends_with("; the previous model stays loaded"), "{problem}");
-    assert!(check(&mut sensor).kind == JobKind::NoChange, "one try per version of the file");
+    assert!(check(&mut sensor).kind == JobKind::NoChange, "one attempt per version of the file");
     assert!(score(&mut sensor, &view(0.5, 80)).outcome != Outcome::NoModel);
 
     sensor.unload_model();
@@ -256,7 +260,7 @@ fn a_configured_threshold_overrides_the_models() {
     sensor.load_model(path.as_os_str().as_bytes()).unwrap();
     assert_eq!(threshold(&mut sensor), model().threshold());
 
-    // The same connection again is another score: context has moved on.
+    // The score of the same connection changes with its context.
     for threshold in [0.001, 0.999] {
         sensor.set_threshold(threshold);
         let verdict = score(&mut sensor, &view(0.5, 80));
@@ -276,11 +280,11 @@ fn learns_fits_scores_and_passes_the_model_on() {
     for i in 0..400 {
         assert!(score(&mut sensor, &view(f64::from(i % 50) / 10.0, 80)).outcome == Outcome::NoModel);
         sensor.learn(400);
-        // What was learnt from once is not learnt from again.
+        // A connection is learnt only once.
         assert!(!sensor.learn(400));
     }
     assert_eq!((sensor.statistics().seen, sensor.statistics().without_model), (400, 400));
-    // Of one originator no more than a quota is kept: not a tenth of what there was.
+    // The quota of the single originator limits the rows to less than a tenth.
     assert!(!sensor.fit_is_due(400) && sensor.fit_is_due(150));
     assert!(!sensor.can_fit(400) && sensor.can_fit(150));
     assert!(sensor.fit(7, f64::INFINITY, b"").unwrap_err().contains("inf is not a number of alerts"));
@@ -293,11 +297,11 @@ fn learns_fits_scores_and_passes_the_model_on() {
     assert_eq!(sensor.describe().version, 7);
     assert_eq!((fs::read(&file).unwrap(), done.file.as_str()), (sensor.model_bytes(), file.to_str().unwrap()));
 
-    // Another node takes it over; an older or a damaged one it does not.
+    // Another node adopts the model, but not an older or damaged one.
     let mut other = Sensor::default();
     let (bytes, checksum) = (sensor.model_bytes(), sensor.describe().checksum);
     assert_eq!(other.adopt_model(&bytes, 7, checksum.as_bytes(), b"", false), Ok(true));
-    assert_eq!(other.adopt_model(&bytes, 7, checksum.as_bytes(), b"", false), Ok(false), "it has that one");
+    assert_eq!(other.adopt_model(&bytes, 7, checksum.as_bytes(), b"", false), Ok(false), "already loaded");
     assert!(score(&mut other, &view(0.5, 80)).outcome != Outcome::NoModel);
     sensor.recalibrate(9, 20.0, b"").unwrap();
     assert!(sensor.finished_job(LONG).kind == JobKind::Fitted);
@@ -342,7 +346,7 @@ fn restores_host_context_after_a_restart() {
     assert_ne!(score_nth(&mut cold, 7), scored);
     fs::write(&context_file, "damaged").unwrap();
     assert!(next.load_context(name).unwrap_err().contains("memory: is something else"));
-    // Without a model it is the hosts alone.
+    // Without a model only host context is saved.
     let mut early = Sensor::default();
     early.start_learning(1000, 86_400.0);
     score(&mut early, &view(0.5, 80));
@@ -371,7 +375,7 @@ fn changed_reservoir_settings_keep_learnt_rows() {
         sensor.start_learning(5, senseless);
         assert_eq!(sensor.learning.reservoir.as_ref().unwrap().sampling().half_life, Some(60_000_000));
     }
-    // And over a restart.
+    // Also after a restart.
     let mut next = Sensor::default();
     next.start_learning(7, 7200.0);
     next.load_sample(name).unwrap();
@@ -398,11 +402,11 @@ fn merges_samples_of_other_nodes_and_runs() {
     assert!(manager.merge_sample(&damaged).unwrap_err().contains("damaged"));
     let mut other = Sensor::default();
     other.start_learning(1000, 3600.0);
-    // From a node that has other figures, as while they are being changed.
+    // From a node with other settings, as during a change.
     other.merge_sample(&first).unwrap();
     assert_eq!((other.statistics().rows, other.statistics().seen), (10, 10));
 
-    // And to the next run.
+    // The next run loads the saved sample.
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("sample");
     let name = file.as_os_str().as_bytes();
@@ -426,7 +430,7 @@ fn an_alert_budget_sets_the_threshold() {
     assert_eq!(threshold(&mut sensor), model().threshold_for_alerts(5000.0));
     assert_ne!(threshold(&mut sensor), model().threshold());
     sensor.set_threshold(0.75);
-    assert_eq!(threshold(&mut sensor), 0.75, "a threshold overrules a budget");
+    assert_eq!(threshold(&mut sensor), 0.75, "a threshold overrides a budget");
     sensor.set_threshold(0.0);
     for none in [0.0, f64::INFINITY, f64::NAN] {
         sensor.set_alerts_per_day(5000.0);
@@ -520,7 +524,7 @@ fn adopts_a_version_only_once_and_unparsed_if_it_is_loaded() {
     assert!(sensor.adopt_model(&bytes, version + 1, b"", b"", false).unwrap_err().contains("announced"));
 }
 
-/// Keeps the background waiting until what is returned is dropped.
+/// Blocks the background thread until the returned sender is dropped.
 fn hang(sensor: &mut Sensor) -> std::sync::mpsc::Sender<()> {
     let (ends, end) = std::sync::mpsc::channel();
     let waiting = move || {
@@ -531,7 +535,7 @@ fn hang(sensor: &mut Sensor) -> std::sync::mpsc::Sender<()> {
     ends
 }
 
-/// Waits for what is under way, of which nobody is to be told.
+/// Waits for jobs that have no effect.
 fn until_idle(sensor: &mut Sensor) {
     while sensor.busy() {
         assert!(sensor.finished_job(LONG).kind == JobKind::NoChange);
@@ -564,7 +568,7 @@ fn releases_a_directory_after_pending_writes() {
     let (mut sensor, mut next) = (Sensor::default(), Sensor::default());
     sensor.open_state(&at("first/zeek")).unwrap();
     let ends = hang(&mut sensor);
-    // The same by another name is not given up.
+    // The same directory by another name stays locked.
     sensor.open_state(&at("first/../first/zeek")).unwrap();
     sensor.open_state(&at("second/zeek")).unwrap();
     assert!(next.open_state(&at("first/zeek")).unwrap_err().contains("is in use by another Zeek"));
@@ -575,7 +579,7 @@ fn releases_a_directory_after_pending_writes() {
     next.lock_state().unwrap();
     assert!(next.finished_job(LONG).kind == JobKind::Locked);
     assert!(sensor.open_state(&at("first/zeek")).unwrap_err().contains("is in use by another Zeek"));
-    // What was not asked for any more is given back.
+    // A lock that is no longer wanted is released.
     next.open_state(b"").unwrap();
     until_idle(&mut next);
     sensor.lock_state().unwrap();
