@@ -54,7 +54,7 @@ impl PendingExample {
 
 /// Latest plausible time in microseconds since 1970: the clock plus a day of tolerance for clocks that run ahead.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Latest(i64);
+pub(crate) struct Latest(pub(crate) i64);
 
 impl Latest {
     /// Returns the limit for a connection at `ts`. It reads the clock only if `ts` is past the previous limit.
@@ -65,7 +65,7 @@ impl Latest {
         self.0
     }
 
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |clock| clock.as_micros() as i64);
         Self(clock.saturating_add(DAY))
     }

@@ -11,7 +11,7 @@ use detector::{Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model,
 use crate::background::Background;
 use crate::convert::connection;
 use crate::job::{Fitted, JobResult};
-use crate::learning::{self, Fit, Learning, PendingExample, start_saving};
+use crate::learning::{self, Fit, Latest, Learning, PendingExample, start_saving};
 use crate::model_file::{LoadAttempt, Loaded};
 use crate::panic::{catch, load};
 use crate::types::{ConnectionView, Description, FinishedJob, JobKind, Outcome, Statistics, Verdict};
@@ -329,6 +329,10 @@ impl Sensor {
         }
         if version == loaded {
             return Ok(false);
+        }
+        // No later fit could replace such a model.
+        if version > Latest::now().0 {
+            return Err("the model is dated more than a day in the future; check the clocks of the nodes".into());
         }
         let model = catch(|| Model::from_bytes(bytes).map_err(|refusal| refusal.to_string()));
         let model = model.unwrap_or_else(Err).map_err(|error| format!("the model {error}"))?;

@@ -522,6 +522,7 @@ fn adopts_a_version_only_once_and_unparsed_if_it_is_loaded() {
     let (bytes, version) = (sensor.model_bytes(), sensor.describe().version);
     assert_eq!(sensor.adopt_model(b"unparsed", version, b"", b"", false), Ok(false));
     assert!(sensor.adopt_model(&bytes, version + 1, b"", b"", false).unwrap_err().contains("announced"));
+    assert!(sensor.adopt_model(&bytes, 1 << 53, b"", b"", false).unwrap_err().contains("in the future"));
 }
 
 /// Blocks the background thread until the returned sender is dropped.
