@@ -61,7 +61,7 @@ impl Detector {
         let keys = Keys::of(connection);
         self.last = self.extractor.extract_by(connection, &keys);
         let score = self.model.score(&self.last);
-        self.evidence.add_by(&self.model, connection.ts, &keys, score)
+        self.evidence.add_by(&self.model, connection.end(), &keys, score)
     }
 
     /// What made the verdict of the connection scored last, the strongest reason first.

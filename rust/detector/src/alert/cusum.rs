@@ -86,7 +86,7 @@ impl Cusum {
 
     /// Adds a connection, with the score the model gives its row. Call it once per connection, in order.
     pub fn add(&mut self, model: &Model, connection: &Connection<'_>, score: f64) -> Verdict {
-        self.add_by(model, connection.ts, &Keys::of(connection), score)
+        self.add_by(model, connection.end(), &Keys::of(connection), score)
     }
 
     pub(crate) fn add_by(&mut self, model: &Model, ts: i64, keys: &Keys, score: f64) -> Verdict {

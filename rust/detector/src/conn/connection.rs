@@ -85,6 +85,11 @@ pub struct Connection<'a> {
 }
 
 impl Connection<'_> {
+    /// Time of the last packet, in microseconds since 1970: records arrive in about this order.
+    pub fn end(&self) -> i64 {
+        self.ts.saturating_add(self.duration.unwrap_or(0).max(0))
+    }
+
     /// Seconds as the sensor holds them to the microseconds its log would show, rounded as `printf("%.6f")` rounds:
     /// to the nearest, exact halves to even. Not-a-number becomes 0; what does not fit, the nearest that does.
     pub fn micros(seconds: f64) -> i64 {

@@ -14,6 +14,8 @@ use crate::quantize::log2;
 
 /// Counts decay to 1/e in an hour.
 const HOUR: f32 = 3600.0;
+/// One day, in microseconds.
+const DAY: i64 = 86_400_000_000;
 /// A host never seen before counts as silent for this long, in seconds; so does one silent for longer.
 const LONG_AGO: f32 = 1e5;
 
@@ -27,6 +29,8 @@ pub(crate) struct Context {
     originators: Table<Originator>,
     responders: Table<Responder>,
     services: Table<Service>,
+    /// Time of the latest record.
+    clock: Option<i64>,
 }
 
 /// A context in a file.
@@ -95,7 +99,8 @@ impl Keys {
 impl Default for Context {
     /// About 17 megabytes: 65,536 hosts on either side, and 262,144 services one host uses of another.
     fn default() -> Self {
-        Self { originators: Table::new(HOSTS), responders: Table::new(HOSTS), services: Table::new(SERVICES) }
+        let (originators, responders) = (Table::new(HOSTS), Table::new(HOSTS));
+        Self { originators, responders, services: Table::new(SERVICES), clock: None }
     }
 }
 
@@ -121,15 +126,29 @@ impl Context {
             services: Table::from_snapshot(services, SERVICES, |it| {
                 counts(&[it.count, it.bytes]) && it.periodicity.is_sound()
             })?,
+            clock: None,
         })
+    }
+
+    /// Time of a record: the end of its connection.
+    ///
+    /// A log sorted by start holds a long connection before the records that ended while it was open. Its end would put
+    /// its hosts days ahead of them, so such a record counts at its start.
+    fn time(&mut self, c: &Connection<'_>) -> i64 {
+        let clock = self.clock.unwrap_or(c.end());
+        let now = if c.end() > clock.saturating_add(DAY) { c.ts.max(clock) } else { c.end() };
+        // A jump back by more than a day is a corrected clock.
+        self.clock = Some(if now < clock.saturating_sub(DAY) { now } else { now.max(clock) });
+        now
     }
 
     /// Takes a connection in and says what the context makes of it.
     pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &Keys) -> ContextFeatures {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
         let Keys { orig, resp, service } = *keys;
+        let now = self.time(c);
 
-        let visit = self.services.visit(service, c.ts);
+        let visit = self.services.visit(service, now);
         let new_service = visit.since.is_none();
         let service_failures = count_in_a_row(&mut visit.value.failures_in_a_row, failed);
         if let Some(since) = visit.since {
@@ -141,13 +160,13 @@ impl Context {
         let (service_count, service_bytes) = (log2(visit.value.count), log2(visit.value.bytes));
         let periodicity = visit.value.periodicity.evidence();
 
-        let visit = self.originators.visit(orig, c.ts);
+        let visit = self.originators.visit(orig, now);
         let pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
         let kept = visit.since.map_or(0.0, decay);
         let originator = visit.value;
         originator.new_services = originator.new_services * kept + f32::from(new_service);
 
-        let visit = self.responders.visit(resp, c.ts);
+        let visit = self.responders.visit(resp, now);
         let kept = visit.since.map_or(0.0, decay);
         let responder = visit.value;
         responder.connections = responder.connections * kept + 1.0;
@@ -155,7 +174,7 @@ impl Context {
 
         ContextFeatures {
             resp_failed_share: (responder.failed + 0.5) / (responder.connections + 1.0),
-            resp_originators: log2(responder.originators.add(orig, c.ts)),
+            resp_originators: log2(responder.originators.add(orig, now)),
             orig_new_services: log2(originator.new_services),
             orig_pause: log2(pause),
             service_failures: log2(service_failures),
@@ -322,5 +341,59 @@ mod tests {
         for (i, change) in unsound.into_iter().enumerate() {
             assert!(!kept(change), "change {i}");
         }
+    }
+
+    /// Records of `clients` that use one server, one a second from `start`, in seconds.
+    fn clients(start: i64) -> impl Iterator<Item = Connection<'static>> {
+        (0..300).map(move |i| {
+            let mut c = Connection { ts: (start + i) * 1_000_000, duration: Some(1000), ..Connection::default() };
+            (c.orig.addr.0[14], c.orig.addr.0[15]) = ((i / 256) as u8, i as u8);
+            (c.resp.addr.0[0], c.resp.port, c.conn_state) = (9, 445, Some(ConnState::SF));
+            c
+        })
+    }
+
+    /// Connection between the first client and the server that lasts 25 hours and ends at `end`, in seconds.
+    fn long(end: i64) -> Connection<'static> {
+        let duration = 25 * 3_600_000_000;
+        let ts = end * 1_000_000 - duration;
+        clients(0).next().map(|c| Connection { ts, duration: Some(duration), ..c }).unwrap()
+    }
+
+    fn features(records: impl IntoIterator<Item = Connection<'static>>) -> Vec<ContextFeatures> {
+        let mut context = Context::default();
+        records.into_iter().map(|c| context.observe(&c, &Keys::of(&c))).collect()
+    }
+
+    #[test]
+    fn a_long_connection_leaves_the_context_of_its_hosts() {
+        let start = 100 * 24 * 3600;
+        let days = || clients(start - 400).chain(clients(start));
+        let without = features(days());
+        let with = features(clients(start - 400).chain([long(start)]).chain(clients(start)));
+        // The first client has one connection more; the others see no difference.
+        assert_eq!(with[302..].len(), without[301..].len());
+        for (with, without) in with[302..].iter().zip(&without[301..]) {
+            assert_eq!(with.resp_originators, without.resp_originators);
+            assert_eq!((with.orig_pause, with.service_count), (without.orig_pause, without.service_count));
+        }
+        assert!(with[400].resp_originators > 7.0, "{}", with[400].resp_originators);
+    }
+
+    #[test]
+    fn a_long_connection_in_a_log_sorted_by_start_leaves_the_context_too() {
+        let start = 100 * 24 * 3600;
+        let first = Connection { ts: (start - 50) * 1_000_000, ..long(start) };
+        let with = features(clients(start - 400).chain([first]).chain(clients(start)));
+        let without = features(clients(start - 400).chain(clients(start)));
+        assert_eq!(with[400].resp_originators, without[399].resp_originators);
+    }
+
+    #[test]
+    fn a_corrected_clock_starts_the_context_anew() {
+        let start = 100 * 24 * 3600;
+        let after = features(clients(start + 30 * 24 * 3600).chain(clients(start)));
+        let anew = features(clients(start));
+        assert_eq!(after[300].resp_originators, anew[0].resp_originators);
     }
 }

@@ -33,7 +33,7 @@ impl Reservoir {
     /// whether the active model alerts on it. No connection ends later than `now`, whatever its packets say.
     pub fn learn(&mut self, connection: &Connection<'_>, row: &FeatureRow, flagged: bool, now: i64) {
         // It is learnt when it ends; one that was open for days is news all the same.
-        let end = connection.ts.saturating_add(connection.duration.unwrap_or(0).max(0)).min(now);
+        let end = connection.end().min(now);
         let group = match flagged {
             true => hash(&[], end.div_euclid(DAY)),
             false => hash(&connection.orig.addr.0, end.div_euclid(HOUR)),
