@@ -10,6 +10,7 @@ mod console;
 mod follow;
 mod highest;
 mod human;
+mod merge;
 mod overwrite;
 mod pipeline;
 mod ranking;

@@ -19,11 +19,12 @@ use std::thread;
 use anyhow::{Error, Result, anyhow, bail, ensure};
 use detector::{Connection, Cusum, Extractor, FeatureRow as Features, Model, Verdict};
 use indicatif::ProgressBar;
-use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Input, Layout, LineKind, Parsed, Reader, Row};
+use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Input, Layout, LineKind, Parsed, Row};
 
 use crate::conn_log::{self, COLUMNS, Connections, Labels};
 use crate::console::{Console, Reported};
 use crate::human;
+use crate::merge;
 use crate::source::{self, Source};
 
 /// Bytes of texts, and of output, that a batch keeps room for: several times those of an ordinary one.
@@ -343,8 +344,8 @@ struct ReadStage {
 impl ReadStage {
     fn read(mut self, source: &Source, bar: &ProgressBar) {
         let mut done = 0;
-        for input in &source.inputs {
-            match self.read_one(input, source, |bytes| bar.set_position(done + bytes)) {
+        for inputs in merge::by_interval(&source.inputs) {
+            match self.read_one(inputs, source, |bytes| bar.set_position(done + bytes)) {
                 Some(bytes) => done += bytes,
                 None => break,
             }
@@ -352,9 +353,9 @@ impl ReadStage {
     }
 
     /// Returns how many bytes the input had; `None` when nobody is listening any more.
-    fn read_one(&mut self, input: &Input, source: &Source, progress: impl Fn(u64)) -> Option<u64> {
+    fn read_one(&mut self, inputs: &[Input], source: &Source, progress: impl Fn(u64)) -> Option<u64> {
         let mut batch = self.empty()?;
-        let mut reader = match Reader::open(input, &source.options) {
+        let mut reader = match merge::open(inputs, &source.options) {
             Ok(reader) => reader,
             Err(error) => {
                 batch.failure = Some(error.into());
@@ -370,7 +371,7 @@ impl ReadStage {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
-                Err(error) => Some(source::explained(input, error)),
+                Err(error) => Some(source::explained(&inputs[0], error)),
             };
             batch.labelled = labelled.unwrap_or(false);
             progress(reader.bytes_read());

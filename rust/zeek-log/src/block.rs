@@ -90,6 +90,11 @@ impl Block {
         (0..self.spans.len()).map(|index| self.line(index))
     }
 
+    /// The line at this index, counted from 0.
+    pub fn get(&self, index: usize) -> Option<Line<'_>> {
+        (index < self.spans.len()).then(|| self.line(index))
+    }
+
     fn line(&self, index: usize) -> Line<'_> {
         let bytes = self.bytes();
         let span = self.spans[index];

@@ -114,7 +114,7 @@ pub enum ErrorKind {
         cause: io::Error,
     },
     /// Input: no lines.
-    #[error("the log is empty; even a log without rows has a header")]
+    #[error("is empty; even a log without rows has a header")]
     Empty,
     /// Input: neither Zeek's TSV nor lines of JSON.
     #[error("is not a Zeek log: {expected}, found {found:?}")]

@@ -291,3 +291,34 @@ fn times_and_durations_that_cannot_be_are_reported() {
         assert_eq!(outcome.success().lines().count(), 27);
     }
 }
+
+#[test]
+fn merges_the_rotated_logs_of_several_loggers() {
+    let dir = trained();
+    let end_time = |row: &[String]| {
+        let columns: Vec<_> = header(&[])
+            .lines()
+            .find(|l| l.starts_with("#fields"))
+            .unwrap()
+            .split('\t')
+            .skip(1)
+            .map(str::to_owned)
+            .collect();
+        let value =
+            |name: &str| columns.iter().position(|c| c == name).map_or(0.0, |at| row[at].parse().unwrap_or(0.0));
+        let micros = |seconds: f64| (seconds * 1e6).round() as i64;
+        micros(value("ts")) + micros(value("duration"))
+    };
+    let mut all = rows(3_000);
+    all.sort_by_key(|row| end_time(row));
+    all.dedup_by_key(|row| end_time(row));
+    dir.write("one/conn.log", tsv(&all));
+    for logger in 0..3 {
+        let part: Vec<_> = all.iter().skip(logger).step_by(3).cloned().collect();
+        dir.write(&format!("three/conn.09:00:00-10:00:00-logger-{logger}.log"), tsv(&part));
+    }
+    let scores = |logs: &str| column(&dir.ok(&format!("score -m m {logs}")), "anomaly_score");
+    let one = scores("one");
+    assert!(one.len() > 1_000);
+    assert!(one == scores("three"), "scores differ");
+}
