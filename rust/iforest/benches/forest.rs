@@ -4,7 +4,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use iforest::{Forest, Params, Rows};
+use iforest::{Forest, Matrix, Params};
 
 const COLUMNS: usize = 24;
 const ROWS: usize = 4096;
@@ -31,7 +31,7 @@ fn params(change: impl FnOnce(&mut Params)) -> Params {
 
 fn forest(columns: usize, params: &Params) -> Forest {
     let values = values(25_600, columns);
-    Rows::new(&values, columns).and_then(|rows| Forest::fit(rows, params, 1)).expect("a forest")
+    Matrix::new(&values, columns).and_then(|rows| Forest::fit(rows, params, 1)).expect("a forest")
 }
 
 fn one_at_a_time(bencher: Bencher, columns: usize, params: &Params) {
@@ -44,7 +44,7 @@ fn in_batch(bencher: Bencher, columns: usize, params: &Params) {
     let (forest, values) = (forest(columns, params), values(ROWS, columns));
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         let mut scores = Vec::with_capacity(ROWS);
-        forest.score_rows(Rows::new(black_box(&values), columns).expect("rows"), &mut scores);
+        forest.score_rows(Matrix::new(black_box(&values), columns).expect("rows"), &mut scores);
         scores
     });
 }
@@ -93,5 +93,5 @@ fn one_row_by_features(bencher: Bencher, columns: usize) {
 #[divan::bench(args = [1000, 25_600, 100_000])]
 fn fit_by_rows(bencher: Bencher, rows: usize) {
     let values = values(rows, COLUMNS);
-    bencher.bench_local(|| Rows::new(&values, COLUMNS).and_then(|rows| Forest::fit(rows, &Params::default(), 1)));
+    bencher.bench_local(|| Matrix::new(&values, COLUMNS).and_then(|rows| Forest::fit(rows, &Params::default(), 1)));
 }

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 
-use iforest::{Forest, Params, Rows};
+use iforest::{Forest, Matrix, Params};
 
 const SEEDS: u64 = 10;
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:20}{:>9}{:>10}{:>9}{:>9}  of each seed", "table", "rows", "columns", "AUC", "s.d.");
     for path in std::env::args().skip(1) {
         let Table { values, n_features, anomalous } = read(&path).map_err(|cause| format!("{path}: {cause}"))?;
-        let rows = Rows::new(&values, n_features)?;
+        let rows = Matrix::new(&values, n_features)?;
         let (mut aucs, mut scores) = (Vec::new(), Vec::new());
         for seed in 0..SEEDS {
             scores.clear();

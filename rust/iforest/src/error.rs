@@ -1,8 +1,8 @@
-//! What can be wrong with parameters, rows, and stored forests.
+//! Errors in parameters, training rows and stored forests.
 
 use thiserror::Error;
 
-/// Why no forest was grown.
+/// Error of a fit.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FitError {
@@ -11,7 +11,7 @@ pub enum FitError {
     Parameter {
         /// The field of [`Params`](crate::Params).
         name: &'static str,
-        /// What was given.
+        /// The given value.
         value: usize,
         /// The smallest value allowed.
         min: usize,
@@ -35,14 +35,14 @@ pub enum FitError {
         n_features: usize,
     },
     /// There are fewer rows than a tree needs.
-    #[error("{rows} rows are too few to grow a forest from; at least {min} are needed")]
+    #[error("{rows} rows are too few to build a forest; at least {min} are needed")]
     TooFewRows {
         /// How many rows were given.
         rows: usize,
         /// How many are needed.
         min: usize,
     },
-    /// A value is infinite, so no cut can be drawn from its column's range.
+    /// A value is infinite, so no split can be drawn from its column's range.
     #[error("row {row}, column {column} is infinite; give a finite number, or NaN where the value is missing")]
     Infinite {
         /// Index of the row, from 0.
@@ -52,16 +52,16 @@ pub enum FitError {
     },
 }
 
-/// Why stored bytes are not a forest that can be walked.
+/// Error of a stored or imported forest.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidForest {
     /// A number that bounds the forest lies outside its range.
     #[error("the forest's {name} is {value}; it must lie between {min} and {max}")]
     Bound {
-        /// What the number is.
+        /// Name of the number.
         name: &'static str,
-        /// What it was.
+        /// Its value.
         value: usize,
         /// The smallest value allowed.
         min: usize,
@@ -69,7 +69,7 @@ pub enum InvalidForest {
         max: usize,
     },
     /// A split names a column that rows do not have.
-    #[error("tree {tree}, node {node} cuts column {feature}, but rows have {n_features}")]
+    #[error("tree {tree}, node {node} splits column {feature}, but rows have {n_features}")]
     Feature {
         /// Index of the tree.
         tree: usize,
@@ -95,7 +95,7 @@ pub enum InvalidForest {
         column: usize,
     },
     /// A split's threshold is not a finite number.
-    #[error("tree {tree}, node {node} cuts at a threshold that is not finite")]
+    #[error("tree {tree}, node {node} splits at a threshold that is not finite")]
     Threshold {
         /// Index of the tree.
         tree: usize,
@@ -125,7 +125,7 @@ pub enum InvalidForest {
     LeafSizes {
         /// Index of the tree.
         tree: usize,
-        /// How many rows a tree was grown from.
+        /// How many rows a tree was built from.
         sample_size: usize,
     },
 }

@@ -1,23 +1,23 @@
-//! The forest: trees, what they were grown from, and the score of a row.
+//! The forest: trees, what they were built from, and the score of a row.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::extent::{Extent, extents};
-use crate::grow::grow;
-use crate::params::{MAX_EMPHASIS, MAX_FEATURES, MAX_GROUPS, MAX_SAMPLE_SIZE, MAX_TREES, repeated};
-use crate::parts::{ForestParts, Part, parts_of, tree_of};
+use crate::build::build;
+use crate::feature_range::{FeatureRange, feature_ranges};
+use crate::params::{MAX_FEATURES, MAX_GROUPS, MAX_MEAN_EXPONENT, MAX_SAMPLE_SIZE, MAX_TREES, repeated};
 use crate::path_length::LONGEST_PATH;
-use crate::random::Random;
+use crate::raw::{RawForest, RawNode, raw_nodes, tree_from_raw};
+use crate::rng::ForestRng;
 use crate::score::Scorer;
+use crate::traverse::Traversal;
 use crate::tree::{Node, Tree};
-use crate::walk::Walk;
-use crate::{FitError, InvalidForest, Params, Rows};
+use crate::{FitError, InvalidForest, Matrix, Params};
 
 /// Enough rows to a task that handing them out costs nothing.
 const ROWS_PER_TASK: usize = 1024;
 
-/// Isolation trees grown from one set of rows. Immutable; scoring needs no lock.
+/// Isolation trees built from one set of rows. Immutable; scoring needs no lock.
 ///
 /// Serialises to its trees; deserialising checks them and fails on anything that could not be walked safely.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Forest {
     imported: bool,
 }
 
-/// A forest, and how unusual each of the rows it was grown from looks to the trees that have not seen it.
+/// A forest and the out-of-bag scores of its training rows.
 #[derive(Clone, Debug)]
 pub struct Fit {
     /// The forest.
@@ -38,11 +38,11 @@ pub struct Fit {
     pub out_of_bag_scores: Vec<f64>,
 }
 
-/// A row that a tree of this group was grown from, and its path length there in units.
+/// A row that a tree of this group was built from, and its path length there in fixed point.
 struct Seen {
     row: usize,
     group: usize,
-    units: u64,
+    fixed_point: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,20 +50,20 @@ struct Stored {
     n_features: u32,
     sample_size: u32,
     n_groups: u32,
-    emphasis: u8,
-    /// What each group's columns ranged over; empty where values beyond that make no difference.
-    extents: Vec<Vec<Extent>>,
+    mean_exponent: u8,
+    /// Ranges of each group's columns; empty without extrapolation.
+    feature_ranges: Vec<Vec<FeatureRange>>,
     trees: Vec<Tree>,
 }
 
 impl Forest {
-    /// Grows a forest from `rows`. The result depends on `rows`, `params` and `seed` alone, not on the number of
+    /// Builds a forest from `rows`. The result depends on `rows`, `params` and `seed` alone, not on the number of
     /// threads; `NaN` stands for a missing value.
     ///
     /// # Errors
     /// [`FitError`] when a parameter is out of range, there are fewer than two rows, or a value is infinite.
-    pub fn fit(rows: Rows<'_>, params: &Params, seed: u64) -> Result<Self, FitError> {
-        Ok(Self::grow_all(rows, params, seed)?.0)
+    pub fn fit(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Self, FitError> {
+        Ok(Self::build_all(rows, params, seed)?.0)
     }
 
     /// Like [`Forest::fit`], with a score for each row from the trees that have not seen it: the honest sample of
@@ -71,18 +71,18 @@ impl Forest {
     ///
     /// # Errors
     /// Those of [`Forest::fit`].
-    pub fn fit_out_of_bag(rows: Rows<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
-        let (forest, samples) = Self::grow_all(rows, params, seed)?;
+    pub fn fit_out_of_bag(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
+        let (forest, samples) = Self::build_all(rows, params, seed)?;
         let n_groups = forest.n_groups();
         let mut seen: Vec<Seen> = (samples.par_iter().zip(&forest.stored.trees).enumerate())
             .flat_map_iter(|(i, (sample, tree))| {
                 let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
-                let mut units = vec![0; sample.len()];
-                if let Ok(rows) = Rows::new(&values, rows.n_features()) {
-                    Walk::new(&[tree], rows.n_features()).units_of_rows(rows, &mut units);
+                let mut fixed_point = vec![0; sample.len()];
+                if let Ok(rows) = Matrix::new(&values, rows.n_features()) {
+                    Traversal::new(&[tree], rows.n_features()).fixed_point_of_rows(rows, &mut fixed_point);
                 }
-                let seen = move |(&row, units)| Seen { row, group: i % n_groups, units };
-                sample.iter().zip(units).map(seen).collect::<Vec<_>>()
+                let seen = move |(&row, fixed_point)| Seen { row, group: i % n_groups, fixed_point };
+                sample.iter().zip(fixed_point).map(seen).collect::<Vec<_>>()
             })
             .collect();
         seen.sort_unstable_by_key(|seen| seen.row);
@@ -98,10 +98,10 @@ impl Forest {
     }
 
     /// Scores rows from row `first` on, leaving out of each the trees that have `seen` it.
-    fn score_unseen(&self, rows: Rows<'_>, first: usize, seen: &[Seen], scores: &mut [f64]) {
+    fn score_unseen(&self, rows: Matrix<'_>, first: usize, seen: &[Seen], scores: &mut [f64]) {
         let n_features = rows.n_features();
         let values = &rows.values()[first * n_features..][..scores.len() * n_features];
-        if let Ok(rows) = Rows::new(values, n_features) {
+        if let Ok(rows) = Matrix::new(values, n_features) {
             let mut by_all = Vec::with_capacity(scores.len());
             self.scorer.score_rows(rows, &mut by_all);
             scores.copy_from_slice(&by_all);
@@ -111,9 +111,9 @@ impl Forest {
         for seen in seen.chunk_by(|a, b| a.row == b.row) {
             let row = rows.row(seen[0].row);
             trees.copy_from_slice(&trees_by_group);
-            self.scorer.sum_path_units(row, &mut sums);
+            self.scorer.sum_fixed_point(row, &mut sums);
             for seen in seen {
-                sums[seen.group] -= seen.units;
+                sums[seen.group] -= seen.fixed_point;
                 trees[seen.group] -= 1;
             }
             if !trees.contains(&0) {
@@ -122,7 +122,7 @@ impl Forest {
         }
     }
 
-    fn grow_all(rows: Rows<'_>, params: &Params, seed: u64) -> Result<(Self, Vec<Vec<usize>>), FitError> {
+    fn build_all(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<(Self, Vec<Vec<usize>>), FitError> {
         params.check(rows.n_features())?;
         if rows.len() < 2 {
             return Err(FitError::TooFewRows { rows: rows.len(), min: 2 });
@@ -135,32 +135,33 @@ impl Forest {
             }
         }
         let sample_size = params.sample_size.min(rows.len());
-        let mut random = Random::new(seed);
-        let samples = random.deal(rows.len(), sample_size, params.n_trees);
-        let seeds: Vec<u64> = samples.iter().map(|_| random.seed()).collect();
+        let mut rng = ForestRng::new(seed);
+        let samples = rng.deal(rows.len(), sample_size, params.n_trees);
+        let seeds: Vec<u64> = samples.iter().map(|_| rng.seed()).collect();
         let trees = (samples.par_iter().zip(seeds).enumerate())
             .map(|(tree, (sample, seed))| {
-                grow(rows, sample, params.columns(tree, rows.n_features()), &mut Random::new(seed))
+                build(rows, sample, params.columns(tree, rows.n_features()), &mut ForestRng::new(seed))
             })
             .collect();
         let n_features = rows.n_features() as u32;
         let n_groups = params.groups.len().max(1) as u32;
         let groups = (0..n_groups as usize).map(|group| params.columns(group, rows.n_features()));
-        let extents = if params.cut_beyond { groups.map(|group| extents(rows, &group)).collect() } else { Vec::new() };
-        let (sample_size, emphasis) = (sample_size as u32, params.emphasis);
-        Ok((Self::ready(Stored { n_features, sample_size, n_groups, emphasis, extents, trees }), samples))
+        let feature_ranges =
+            if params.extrapolate { groups.map(|group| feature_ranges(rows, &group)).collect() } else { Vec::new() };
+        let (sample_size, mean_exponent) = (sample_size as u32, params.mean_exponent);
+        Ok((Self::ready(Stored { n_features, sample_size, n_groups, mean_exponent, feature_ranges, trees }), samples))
     }
 
     fn ready(stored: Stored) -> Self {
-        let Stored { n_features, sample_size, n_groups, emphasis, ref extents, ref trees } = stored;
+        let Stored { n_features, sample_size, n_groups, mean_exponent, ref feature_ranges, ref trees } = stored;
         let (n_features, n_groups, sample_size) = (n_features as usize, n_groups as usize, sample_size as usize);
-        let scorer = Scorer::new(trees, n_features, n_groups, extents, sample_size, emphasis);
+        let scorer = Scorer::new(trees, n_features, n_groups, feature_ranges, sample_size, mean_exponent);
         let imported = trees.iter().flat_map(|tree| &tree.0).any(|node| matches!(node, Node::End { .. }));
         Self { stored, scorer, imported }
     }
 
     /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer to
-    /// 1, the fewer cuts set it apart. With groups, the generalised mean of their scores (see [`Params::emphasis`]).
+    /// 1, the fewer splits set it apart. With groups, the generalised mean of their scores (see [`Params::mean_exponent`]).
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
@@ -172,7 +173,7 @@ impl Forest {
     ///
     /// # Panics
     /// If the rows are shorter than [`Forest::n_features`].
-    pub fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
+    pub fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
         assert!(rows.n_features() >= self.n_features());
         self.scorer.score_rows(rows, scores);
     }
@@ -185,7 +186,7 @@ impl Forest {
         self.scorer.group_scores(&row[..self.n_features()])
     }
 
-    /// What the row would score if it had, in one column after the other, the value of `usual`: the columns whose
+    /// Scores of the row with one column at a time replaced by the value in `usual`: the columns whose
     /// replacement lowers the score are those that make the row anomalous.
     ///
     /// # Panics
@@ -198,27 +199,27 @@ impl Forest {
         self.stored.n_groups as usize
     }
 
-    /// The forest in the open.
-    pub fn to_parts(&self) -> ForestParts {
-        ForestParts {
+    /// Returns the trees and parameters as plain data.
+    pub fn to_raw(&self) -> RawForest {
+        RawForest {
             n_features: self.n_features(),
             sample_size: self.sample_size(),
             n_groups: self.n_groups(),
-            emphasis: self.stored.emphasis,
-            extents: self.stored.extents.clone(),
-            trees: self.stored.trees.iter().map(parts_of).collect(),
+            mean_exponent: self.stored.mean_exponent,
+            feature_ranges: self.stored.feature_ranges.clone(),
+            trees: self.stored.trees.iter().map(raw_nodes).collect(),
         }
     }
 
-    /// A forest of these parts, with all checks that one read from a file passes.
+    /// Builds a forest from plain data, with the checks made when a file is loaded.
     ///
     /// # Errors
     /// [`InvalidForest`] when the parts are not a forest that can be walked.
-    pub fn from_parts(parts: &ForestParts) -> Result<Self, InvalidForest> {
-        for (tree, nodes) in parts.trees.iter().enumerate() {
-            for (node, part) in nodes.iter().enumerate() {
-                match part {
-                    Part::Leaf { path_length } if !(0.0..=LONGEST_PATH).contains(path_length) => {
+    pub fn from_raw(raw: &RawForest) -> Result<Self, InvalidForest> {
+        for (tree, nodes) in raw.trees.iter().enumerate() {
+            for (node, raw_node) in nodes.iter().enumerate() {
+                match raw_node {
+                    RawNode::Leaf { path_length } if !(0.0..=LONGEST_PATH).contains(path_length) => {
                         return Err(InvalidForest::PathLength { tree, node });
                     }
                     _ => {}
@@ -226,17 +227,17 @@ impl Forest {
             }
         }
         let stored = Stored {
-            n_features: u32::try_from(parts.n_features).unwrap_or(u32::MAX),
-            sample_size: u32::try_from(parts.sample_size).unwrap_or(u32::MAX),
-            n_groups: u32::try_from(parts.n_groups).unwrap_or(u32::MAX),
-            emphasis: parts.emphasis,
-            extents: parts.extents.clone(),
-            trees: parts.trees.iter().map(|tree| tree_of(tree)).collect(),
+            n_features: u32::try_from(raw.n_features).unwrap_or(u32::MAX),
+            sample_size: u32::try_from(raw.sample_size).unwrap_or(u32::MAX),
+            n_groups: u32::try_from(raw.n_groups).unwrap_or(u32::MAX),
+            mean_exponent: raw.mean_exponent,
+            feature_ranges: raw.feature_ranges.clone(),
+            trees: raw.trees.iter().map(|tree| tree_from_raw(tree)).collect(),
         };
         Self::try_from(stored)
     }
 
-    /// Whether it was grown elsewhere and came in parts.
+    /// Returns true for a forest built by other software and imported.
     pub fn is_imported(&self) -> bool {
         self.imported
     }
@@ -251,7 +252,7 @@ impl Forest {
         self.stored.trees.len()
     }
 
-    /// ψ: how many rows each tree was grown from.
+    /// ψ: how many rows each tree was built from.
     pub fn sample_size(&self) -> usize {
         self.stored.sample_size as usize
     }
@@ -269,19 +270,19 @@ impl TryFrom<Stored> for Forest {
         within("sample size", sample_size, 2, MAX_SAMPLE_SIZE)?;
         within("number of trees", stored.trees.len(), 1, MAX_TREES)?;
         within("number of groups", stored.n_groups as usize, 1, stored.trees.len().min(MAX_GROUPS))?;
-        within("emphasis", usize::from(stored.emphasis), 1, MAX_EMPHASIS)?;
-        let groups = stored.extents.len();
+        within("mean_exponent", usize::from(stored.mean_exponent), 1, MAX_MEAN_EXPONENT)?;
+        let groups = stored.feature_ranges.len();
         if groups != 0 {
             within("number of groups with a range", groups, stored.n_groups as usize, stored.n_groups as usize)?;
         }
-        for extent in stored.extents.iter().flatten() {
-            within("column with a range", usize::from(extent.column), 0, n_features - 1)?;
-            if !(extent.min <= extent.max && extent.min.is_finite() && extent.max.is_finite()) {
-                return Err(InvalidForest::Range { column: extent.column.into() });
+        for range in stored.feature_ranges.iter().flatten() {
+            within("column with a range", usize::from(range.column), 0, n_features - 1)?;
+            if !(range.min <= range.max && range.min.is_finite() && range.max.is_finite()) {
+                return Err(InvalidForest::Range { column: range.column.into() });
             }
         }
-        for (group, extents) in stored.extents.iter().enumerate() {
-            if let Some(column) = repeated(extents.iter().map(|extent| extent.column)) {
+        for (group, feature_ranges) in stored.feature_ranges.iter().enumerate() {
+            if let Some(column) = repeated(feature_ranges.iter().map(|range| range.column)) {
                 return Err(InvalidForest::RepeatedRange { group, column });
             }
         }
@@ -302,12 +303,14 @@ impl From<Forest> for Stored {
 mod tests {
     use super::*;
     use crate::average_path_length;
-    use crate::path_length::UNITS_PER_EDGE;
+    use crate::path_length::FIXED_POINT_PER_EDGE;
 
     fn path_length(tree: &Tree, row: &[f32]) -> f64 {
         fn subtree(nodes: &mut std::slice::Iter<'_, Node>, row: &[f32], depth: usize) -> f64 {
             let node = *nodes.next().unwrap();
-            let Node::Split { feature, threshold } = node else { return f64::from(node.units(depth)) / UNITS_PER_EDGE };
+            let Node::Split { feature, threshold } = node else {
+                return f64::from(node.fixed_point(depth)) / FIXED_POINT_PER_EDGE;
+            };
             let (left, right) = (subtree(nodes, row, depth + 1), subtree(nodes, row, depth + 1));
             if row[usize::from(feature)] >= threshold { right } else { left }
         }
@@ -320,11 +323,11 @@ mod tests {
         // Rows of several tasks, the last one short, and as few as each group's trees have all seen.
         for (n_rows, n_trees, sample_size) in [(2 * ROWS_PER_TASK + 100, 40, 64), (700, 5, 256), (40, 9, 64)] {
             let values: Vec<f32> = (0..3 * n_rows as u64).map(|i| (i * i % 1009) as f32).collect();
-            let rows = Rows::new(&values, 3).unwrap();
+            let rows = Matrix::new(&values, 3).unwrap();
             let groups = vec![vec![0], vec![1, 2]];
-            let params = Params { n_trees, sample_size, groups, emphasis: 3, ..Params::default() };
+            let params = Params { n_trees, sample_size, groups, mean_exponent: 3, ..Params::default() };
             let fit = Forest::fit_out_of_bag(rows, &params, 11).unwrap();
-            let (forest, samples) = Forest::grow_all(rows, &params, 11).unwrap();
+            let (forest, samples) = Forest::build_all(rows, &params, 11).unwrap();
             assert_eq!(fit.out_of_bag_scores.len(), n_rows);
             for (i, score) in fit.out_of_bag_scores.into_iter().enumerate() {
                 let powers = (0..2).map(|group| {

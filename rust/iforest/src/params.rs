@@ -9,37 +9,37 @@ pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
 /// The most trees a forest has.
 pub const MAX_TREES: usize = 10_000;
 pub(crate) const MAX_GROUPS: usize = 64;
-pub(crate) const MAX_EMPHASIS: usize = 64;
+pub(crate) const MAX_MEAN_EXPONENT: usize = 64;
 /// The most columns a row has.
 pub const MAX_FEATURES: usize = 1 << 10;
 
-/// How a forest is grown. The defaults are the paper's.
+/// How a forest is built. The defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Params {
-    /// How many trees are grown: 1 to 10,000, and one to a group at least. Scores settle well before 100.
+    /// How many trees are built: 1 to 10,000, and one to a group at least. Scores settle well before 100.
     pub n_trees: usize,
-    /// ψ: how many rows, drawn without replacement, each tree is grown from: 2 to 2^20. With fewer rows than that,
+    /// ψ: how many rows, drawn without replacement, each tree is built from: 2 to 2^20. With fewer rows than that,
     /// all are used.
     pub sample_size: usize,
-    /// Groups of columns: tree `i` cuts only the columns of group `i` modulo the number of groups. No group: every tree
-    /// cuts all columns, as in the paper. Where columns speak of different things, groups keep those that say nothing
+    /// Groups of columns: tree `i` splits only the columns of group `i` modulo the number of groups. No group: every tree
+    /// splits all columns, as in the paper. Where columns speak of different things, groups keep those that say nothing
     /// about an anomaly from diluting those that do, and keep a large family of columns from outvoting a single one.
     pub groups: Vec<Vec<u16>>,
     /// How far the score follows the groups that find a row most anomalous: 1 to 64. Each group scores the row by its own
     /// trees; the score is their generalised mean of this exponent. 1 is the plain mean, in which a row that only one
     /// group finds unusual drowns; with a high one it stands out.
-    pub emphasis: u8,
-    /// Whether a value outside the range of all rows of the fit shortens the row's path. A tree is blind beyond the values
-    /// it was grown from: far outside looks to it like barely outside. With this, a group's path length is 1 with the
-    /// probability that a cut drawn over the range stretched to the value would part it from everything seen, and the
+    pub mean_exponent: u8,
+    /// Shortens the path of a row with a value outside the range of the training rows. A tree is blind beyond the values
+    /// it was built from: far outside looks to it like barely outside. With this, a group's path length is 1 with the
+    /// probability that a split drawn over the range stretched to the value would part it from everything seen, and the
     /// trees' own otherwise. Rows within the range score the same either way.
-    pub cut_beyond: bool,
+    pub extrapolate: bool,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { n_trees: 100, sample_size: 256, groups: Vec::new(), emphasis: 1, cut_beyond: false }
+        Self { n_trees: 100, sample_size: 256, groups: Vec::new(), mean_exponent: 1, extrapolate: false }
     }
 }
 
@@ -51,7 +51,7 @@ impl Params {
         within("number of columns", n_features, 1, MAX_FEATURES)?;
         within("n_trees", self.n_trees, self.groups.len().max(1), MAX_TREES)?;
         within("sample_size", self.sample_size, 2, MAX_SAMPLE_SIZE)?;
-        within("emphasis", usize::from(self.emphasis), 1, MAX_EMPHASIS)?;
+        within("mean_exponent", usize::from(self.mean_exponent), 1, MAX_MEAN_EXPONENT)?;
         within("number of groups", self.groups.len(), 0, MAX_GROUPS)?;
         for (i, group) in self.groups.iter().enumerate() {
             within("number of columns in a group", group.len(), 1, n_features)?;
@@ -65,7 +65,7 @@ impl Params {
         Ok(())
     }
 
-    /// The columns tree `tree` may cut, the one to cut first in front. Trees take turns at that, so that each column
+    /// The columns tree `tree` may split, the one to split first in front. Trees take turns at that, so that each column
     /// heads as many as any other: a draw in which chance has no say is one that cannot make two forests differ.
     pub(crate) fn columns(&self, tree: usize, n_features: usize) -> Vec<u16> {
         let (mut columns, turn) = match self.groups.len() {
@@ -122,7 +122,7 @@ mod tests {
     fn parameters_reach_as_far_as_they_are_said_to() {
         let groups = |n: usize| vec![vec![0]; n];
         let farthest =
-            Params { n_trees: 10_000, sample_size: 1 << 20, groups: groups(64), emphasis: 64, cut_beyond: true };
+            Params { n_trees: 10_000, sample_size: 1 << 20, groups: groups(64), mean_exponent: 64, extrapolate: true };
         assert_eq!(farthest.check(1024), Ok(()));
         assert!(farthest.check(1025).is_err() && farthest.check(0).is_err());
         for beyond in [
@@ -130,12 +130,12 @@ mod tests {
             Params { n_trees: 63, ..farthest.clone() },
             Params { sample_size: (1 << 20) + 1, ..farthest.clone() },
             Params { groups: groups(65), ..farthest.clone() },
-            Params { emphasis: 65, ..farthest.clone() },
-            Params { emphasis: 0, ..farthest.clone() },
+            Params { mean_exponent: 65, ..farthest.clone() },
+            Params { mean_exponent: 0, ..farthest.clone() },
         ] {
             assert!(beyond.check(1024).is_err(), "{beyond:?}");
         }
-        let nearest = Params { n_trees: 1, sample_size: 2, groups: groups(1), emphasis: 1, cut_beyond: false };
+        let nearest = Params { n_trees: 1, sample_size: 2, groups: groups(1), mean_exponent: 1, extrapolate: false };
         assert_eq!(nearest.check(1), Ok(()));
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-/// Path lengths are summed in units of 2^-24 of an edge, as integers, so that every order of summation gives the same
+/// Path lengths are summed in fixed point of 2^-24 of an edge, as integers, so that every order of summation gives the same
 /// bits. A length of up to 255 edges fits a `u32`; rounding moves a score by less than 1e-8.
-pub(crate) const UNITS_PER_EDGE: f64 = (1u64 << 24) as f64;
+pub(crate) const FIXED_POINT_PER_EDGE: f64 = (1u64 << 24) as f64;
 
 /// The longest path, in edges.
 pub(crate) const LONGEST_PATH: f64 = 255.0;
@@ -44,14 +44,14 @@ fn average_path_length_at_once(n: usize) -> f64 {
     2.0 * harmonic - 2.0 * last / n as f64
 }
 
-/// The path length of a row that ends at `depth` in a leaf of `size` training rows, in units of 2^-24 edge.
+/// The path length of a row that ends at `depth` in a leaf of `size` training rows, in fixed point of 2^-24 edge.
 pub(crate) fn leaf_units(depth: usize, size: usize) -> u32 {
-    units(depth as f64 + average_path_length_at_once(size))
+    fixed_point(depth as f64 + average_path_length_at_once(size))
 }
 
-/// A path length in units of 2^-24 edge.
-pub(crate) fn units(path_length: f64) -> u32 {
-    (path_length * UNITS_PER_EDGE) as u32
+/// A path length in fixed point of 2^-24 edge.
+pub(crate) fn fixed_point(path_length: f64) -> u32 {
+    (path_length * FIXED_POINT_PER_EDGE) as u32
 }
 
 #[cfg(test)]
@@ -68,10 +68,10 @@ mod tests {
         assert!((average_path_length(256) - 10.248_689_925_634_562).abs() < 1e-12);
     }
 
-    /// The same units, at every depth a leaf can be at.
+    /// The same fixed point, at every depth a leaf can be at.
     fn assert_alike(n: usize, summed: f64) {
         for depth in 0..=20 {
-            assert_eq!(leaf_units(depth, n), units(depth as f64 + summed), "{n} rows at depth {depth}");
+            assert_eq!(leaf_units(depth, n), fixed_point(depth as f64 + summed), "{n} rows at depth {depth}");
         }
     }
 
@@ -121,6 +121,6 @@ mod tests {
     #[test]
     fn the_longest_path_fits() {
         let longest = 32.0 + average_path_length(crate::params::MAX_SAMPLE_SIZE);
-        assert!(longest * UNITS_PER_EDGE < f64::from(u32::MAX));
+        assert!(longest * FIXED_POINT_PER_EDGE < f64::from(u32::MAX));
     }
 }

@@ -11,19 +11,19 @@ use crate::path_length::leaf_units;
 pub(crate) enum Node {
     /// Rows with `value < threshold`, and rows where the value is missing, go left; the others right.
     Split { feature: u16, threshold: f32 },
-    /// Where `size` rows of the sample ended.
+    /// Leaf with `size` rows of the sample.
     Leaf { size: u32 },
-    /// Where a row's path ends in a forest grown elsewhere: its whole length, in units of 2^-24 edge.
-    End { units: u32 },
+    /// Leaf of an imported forest with its path length, in fixed point of 2^-24 edge.
+    End { fixed_point: u32 },
 }
 
 impl Node {
-    /// The length of a path that ends here at `depth`, in units of 2^-24 edge; 0 for a split.
-    pub(crate) fn units(self, depth: usize) -> u32 {
+    /// The length of a path that ends here at `depth`, in fixed point of 2^-24 edge; 0 for a split.
+    pub(crate) fn fixed_point(self, depth: usize) -> u32 {
         match self {
             Self::Split { .. } => 0,
             Self::Leaf { size } => leaf_units(depth, size as usize),
-            Self::End { units } => units,
+            Self::End { fixed_point } => fixed_point,
         }
     }
 }
@@ -46,7 +46,7 @@ impl Tree {
         height
     }
 
-    /// The column of every cut, in preorder.
+    /// The column of every split, in preorder.
     pub(crate) fn columns(&self) -> impl Iterator<Item = u16> {
         self.0.iter().filter_map(|node| match *node {
             Node::Split { feature, .. } => Some(feature),
@@ -54,7 +54,7 @@ impl Tree {
         })
     }
 
-    /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, cutting columns that rows
+    /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, splitting columns that rows
     /// have at finite thresholds, with leaves that together hold the sample, where they say how many rows they hold.
     pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), InvalidForest> {
         let height_limit = height_limit(sample_size);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use iforest::{Extent, FitError, Forest, ForestParts, InvalidForest, Params, Part, Rows};
+use iforest::{FeatureRange, FitError, Forest, InvalidForest, Matrix, Params, RawForest, RawNode};
 use proptest::prelude::*;
 
 fn config() -> bincode::config::Configuration {
@@ -32,23 +32,23 @@ fn value() -> impl Strategy<Value = f32> {
 
 proptest! {
     #[test]
-    fn a_forest_taken_apart_and_put_together_gives_the_same_scores(
+    fn raw_round_trip_preserves_scores(
         values in prop::collection::vec(value(), 3 * 2..3 * 200),
         n_trees in 2..20usize,
         grouped: bool,
         seed: u64,
     ) {
-        let rows = Rows::new(&values[..values.len() / 3 * 3], 3).unwrap();
+        let rows = Matrix::new(&values[..values.len() / 3 * 3], 3).unwrap();
         let mut params = params(n_trees, 64);
         if grouped {
             params.groups = vec![vec![0], vec![1, 2]];
-            (params.emphasis, params.cut_beyond) = (3, true);
+            (params.mean_exponent, params.extrapolate) = (3, true);
         }
         let forest = Forest::fit(rows, &params, seed).unwrap();
-        let again = Forest::from_parts(&forest.to_parts()).unwrap();
-        prop_assert_eq!(again.to_parts(), forest.to_parts());
+        let again = Forest::from_raw(&forest.to_raw()).unwrap();
+        prop_assert_eq!(again.to_raw(), forest.to_raw());
         prop_assert!(again.is_imported() && !forest.is_imported());
-        prop_assert_eq!(forest.to_parts().average_path_length(), iforest::average_path_length(forest.sample_size()));
+        prop_assert_eq!(forest.to_raw().average_path_length(), iforest::average_path_length(forest.sample_size()));
         let (again, _): (Forest, _) = bincode::serde::decode_from_slice(&stored(&again), config()).unwrap();
         for row in rows.iter().chain([&[f32::INFINITY, 1e9, f32::NAN][..]]) {
             prop_assert_eq!(forest.score(row).to_bits(), again.score(row).to_bits());
@@ -60,13 +60,13 @@ proptest! {
         values in prop::collection::vec(value(), 3 * 2..3 * 200),
         row in prop::collection::vec(value(), 3),
         usual in prop::collection::vec(value(), 3),
-        cut_beyond: bool,
+        extrapolate: bool,
         seed: u64,
     ) {
-        let rows = Rows::new(&values[..values.len() / 3 * 3], 3).unwrap();
+        let rows = Matrix::new(&values[..values.len() / 3 * 3], 3).unwrap();
         let mut params = params(9, 64);
         params.groups = vec![vec![0], vec![1, 2], vec![2]];
-        (params.emphasis, params.cut_beyond) = (2, cut_beyond);
+        (params.mean_exponent, params.extrapolate) = (2, extrapolate);
         let forest = Forest::fit(rows, &params, seed).unwrap();
         let scores = forest.scores_without(&row, &usual);
         prop_assert_eq!(scores.len(), 3);
@@ -85,7 +85,7 @@ proptest! {
         sample_size in 2..300usize,
         seed: u64,
     ) {
-        let rows = Rows::new(&values[..values.len() / 3 * 3], 3).unwrap();
+        let rows = Matrix::new(&values[..values.len() / 3 * 3], 3).unwrap();
         let forest = Forest::fit(rows, &params(n_trees, sample_size), seed).unwrap();
         let (again, _): (Forest, _) = bincode::serde::decode_from_slice(&stored(&forest), config()).unwrap();
         for row in rows.iter().chain([&probe[..]]) {
@@ -101,7 +101,7 @@ proptest! {
         seed: u64,
     ) {
         let values = &values[..values.len() / 2 * 2];
-        let forest = Forest::fit(Rows::new(values, 2).unwrap(), &params(10, 64), seed).unwrap();
+        let forest = Forest::fit(Matrix::new(values, 2).unwrap(), &params(10, 64), seed).unwrap();
         for x in [0.0, 4.5, 9.0] {
             prop_assert_eq!(forest.score(&[f32::NAN, x]), forest.score(&[f32::NEG_INFINITY, x]));
         }
@@ -112,7 +112,7 @@ proptest! {
         at in any::<prop::sample::Index>(), flip in 1..=255u8, probe in prop::collection::vec(value(), 4),
     ) {
         let values: Vec<f32> = (0..400).map(|i| (i * 37 % 101) as f32).collect();
-        let mut bytes = stored(&Forest::fit(Rows::new(&values, 4).unwrap(), &params(5, 32), 1).unwrap());
+        let mut bytes = stored(&Forest::fit(Matrix::new(&values, 4).unwrap(), &params(5, 32), 1).unwrap());
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
         let limited = config().with_limit::<1_000_000>();
@@ -138,7 +138,7 @@ fn sample_rows() -> Vec<f32> {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let values = sample_rows();
-    let fit = || Forest::fit_out_of_bag(Rows::new(&values, 5).unwrap(), &Params::default(), 9).unwrap();
+    let fit = || Forest::fit_out_of_bag(Matrix::new(&values, 5).unwrap(), &Params::default(), 9).unwrap();
     let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(fit);
     let (one, three) = (with(1), with(3));
     assert_eq!(stored(&one.forest), stored(&three.forest));
@@ -151,7 +151,7 @@ fn a_tree_cuts_only_the_columns_of_its_group() {
     let values = sample_rows();
     let mut params = params(20, 64);
     params.groups = vec![vec![4], vec![2, 3]];
-    let forest = Forest::fit(Rows::new(&values, 5).unwrap(), &params, 1).unwrap();
+    let forest = Forest::fit(Matrix::new(&values, 5).unwrap(), &params, 1).unwrap();
     let score = |row: [f32; 5]| forest.score(&row);
     let ordinary = score([2.5, 1.0, 0.5, 0.0, 32.0]);
     assert_eq!(score([1e6, -1e6, 0.5, 0.0, 32.0]), ordinary);
@@ -160,33 +160,33 @@ fn a_tree_cuts_only_the_columns_of_its_group() {
 }
 
 #[test]
-fn emphasis_lets_the_group_that_finds_a_row_odd_decide() {
+fn mean_exponent_favours_the_most_anomalous_group() {
     let values = sample_rows();
-    let score = |emphasis, row: [f32; 5]| {
+    let score = |mean_exponent, row: [f32; 5]| {
         let mut params = params(60, 64);
         params.groups = vec![vec![0], vec![2], vec![4]];
-        params.emphasis = emphasis;
-        let forest = Forest::fit(Rows::new(&values, 5).unwrap(), &params, 1).unwrap();
+        params.mean_exponent = mean_exponent;
+        let forest = Forest::fit(Matrix::new(&values, 5).unwrap(), &params, 1).unwrap();
         let mut batch = Vec::new();
-        forest.score_rows(Rows::new(&row, 5).unwrap(), &mut batch);
+        forest.score_rows(Matrix::new(&row, 5).unwrap(), &mut batch);
         assert_eq!(batch, [forest.score(&row)]);
         let groups = forest.group_scores(&row);
-        let mean = groups.iter().map(|score| score.powi(emphasis.into())).sum::<f64>() / 3.0;
-        assert!((forest.score(&row) - mean.powf(1.0 / f64::from(emphasis))).abs() < 1e-12);
+        let mean = groups.iter().map(|score| score.powi(mean_exponent.into())).sum::<f64>() / 3.0;
+        assert!((forest.score(&row) - mean.powf(1.0 / f64::from(mean_exponent))).abs() < 1e-12);
         forest.score(&row)
     };
     let (ordinary, odd) = ([2.5, 1.0, 0.5, 0.0, 32.0], [2.5, 1.0, 0.5, 0.0, 3200.0]);
-    let gap = |emphasis| score(emphasis, odd) - score(emphasis, ordinary);
+    let gap = |mean_exponent| score(mean_exponent, odd) - score(mean_exponent, ordinary);
     assert!(gap(1) > 0.0 && gap(16) > 1.5 * gap(1), "{} {}", gap(1), gap(16));
 }
 
 #[test]
-fn cutting_beyond_tells_far_outside_from_barely_outside() {
+fn extrapolation_separates_far_outside_from_barely_outside() {
     let values = sample_rows();
-    let fit = |cut_beyond| {
+    let fit = |extrapolate| {
         let mut params = params(60, 64);
-        (params.groups, params.cut_beyond) = (vec![vec![0], vec![2, 3], vec![4]], cut_beyond);
-        Forest::fit(Rows::new(&values, 5).unwrap(), &params, 1).unwrap()
+        (params.groups, params.extrapolate) = (vec![vec![0], vec![2, 3], vec![4]], extrapolate);
+        Forest::fit(Matrix::new(&values, 5).unwrap(), &params, 1).unwrap()
     };
     let (blind, seeing) = (fit(false), fit(true));
     for row in values.chunks_exact(5) {
@@ -201,9 +201,9 @@ fn cutting_beyond_tells_far_outside_from_barely_outside() {
 }
 
 #[test]
-fn another_seed_is_another_forest() {
+fn different_seeds_give_different_forests() {
     let values = sample_rows();
-    let fit = |seed| stored(&Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), seed).unwrap());
+    let fit = |seed| stored(&Forest::fit(Matrix::new(&values, 5).unwrap(), &Params::default(), seed).unwrap());
     assert_eq!(fit(1), fit(1));
     assert_ne!(fit(1), fit(2));
 }
@@ -212,7 +212,7 @@ fn another_seed_is_another_forest() {
 #[test]
 fn scores_are_pinned_to_the_bit() {
     let values = sample_rows();
-    let forest = Forest::fit(Rows::new(&values, 5).unwrap(), &Params::default(), 42).unwrap();
+    let forest = Forest::fit(Matrix::new(&values, 5).unwrap(), &Params::default(), 42).unwrap();
     let score = |row: [f32; 5]| forest.score(&row).to_bits();
     assert_eq!(score([2.5, 1.0, 0.5, 0.0, 32.0]), 4602122249218431297);
     assert_eq!(score([90.0, 1.0, f32::NAN, 3.0, -1.0]), 4603849235247687372);
@@ -222,7 +222,7 @@ fn scores_are_pinned_to_the_bit() {
 fn out_of_bag_scores_of_unseen_rows_are_like_those_of_new_ones() {
     // Far more rows than any tree sees: leaving the few trees out that saw a row can hardly matter.
     let values = sample_rows();
-    let rows = Rows::new(&values, 5).unwrap();
+    let rows = Matrix::new(&values, 5).unwrap();
     let fit = Forest::fit_out_of_bag(rows, &params(200, 16), 3).unwrap();
     assert_eq!(fit.out_of_bag_scores.len(), rows.len());
     for (row, out_of_bag) in rows.iter().zip(fit.out_of_bag_scores) {
@@ -231,8 +231,8 @@ fn out_of_bag_scores_of_unseen_rows_are_like_those_of_new_ones() {
 }
 
 #[test]
-fn bad_input_is_refused_with_its_place() {
-    let fit = |values: &[f32], n| Rows::new(values, n).and_then(|rows| Forest::fit(rows, &Params::default(), 0));
+fn rejects_invalid_input_with_its_position() {
+    let fit = |values: &[f32], n| Matrix::new(values, n).and_then(|rows| Forest::fit(rows, &Params::default(), 0));
     assert_eq!(fit(&[1.0; 5], 2).unwrap_err(), FitError::Shape { values: 5, n_features: 2 });
     assert_eq!(fit(&[1.0; 4], 0).unwrap_err(), FitError::Shape { values: 4, n_features: 0 });
     assert_eq!(fit(&[1.0, 2.0], 2).unwrap_err(), FitError::TooFewRows { rows: 1, min: 2 });
@@ -249,43 +249,43 @@ fn bad_input_is_refused_with_its_place() {
 
 #[test]
 fn rows_know_how_many_they_are() {
-    let (none, two) = (Rows::new(&[], 3).unwrap(), Rows::new(&[1.0; 6], 3).unwrap());
+    let (none, two) = (Matrix::new(&[], 3).unwrap(), Matrix::new(&[1.0; 6], 3).unwrap());
     assert_eq!((none.len(), none.is_empty(), two.len(), two.is_empty()), (0, true, 2, false));
-    assert_eq!(Rows::new(&[], 0).unwrap_err(), FitError::Shape { values: 0, n_features: 0 });
+    assert_eq!(Matrix::new(&[], 0).unwrap_err(), FitError::Shape { values: 0, n_features: 0 });
 }
 
 #[test]
 fn parts_are_checked() {
     let values: Vec<f32> = (0..40).map(|i| (i * i % 17) as f32).collect();
-    let good = Forest::fit(Rows::new(&values, 2).unwrap(), &params(3, 16), 7).unwrap().to_parts();
-    let broken = |change: fn(&mut ForestParts)| {
-        let mut parts = good.clone();
-        change(&mut parts);
-        Forest::from_parts(&parts).unwrap_err()
+    let good = Forest::fit(Matrix::new(&values, 2).unwrap(), &params(3, 16), 7).unwrap().to_raw();
+    let broken = |change: fn(&mut RawForest)| {
+        let mut raw = good.clone();
+        change(&mut raw);
+        Forest::from_raw(&raw).unwrap_err()
     };
-    let length = broken(|parts| *parts.trees[1].last_mut().unwrap() = Part::Leaf { path_length: f64::NAN });
+    let length = broken(|raw| *raw.trees[1].last_mut().unwrap() = RawNode::Leaf { path_length: f64::NAN });
     assert!(matches!(length, InvalidForest::PathLength { tree: 1, .. }), "{length}");
-    let structure = broken(|parts| parts.trees[2].truncate(2));
+    let structure = broken(|raw| raw.trees[2].truncate(2));
     assert!(matches!(structure, InvalidForest::Structure { tree: 2, .. }), "{structure}");
-    let bound = broken(|parts| parts.n_features = usize::MAX);
+    let bound = broken(|raw| raw.n_features = usize::MAX);
     assert!(matches!(bound, InvalidForest::Bound { .. }), "{bound}");
 }
 
 #[test]
 fn every_bound_of_a_forest_is_within_it() {
-    let checked = |n_features, sample_size, n_trees, n_groups, emphasis| {
-        let trees = vec![vec![Part::Leaf { path_length: 255.0 }]; n_trees];
-        let parts = ForestParts { n_features, sample_size, n_groups, emphasis, extents: Vec::new(), trees };
-        Forest::from_parts(&parts)
+    let checked = |n_features, sample_size, n_trees, n_groups, mean_exponent| {
+        let trees = vec![vec![RawNode::Leaf { path_length: 255.0 }]; n_trees];
+        let raw = RawForest { n_features, sample_size, n_groups, mean_exponent, feature_ranges: Vec::new(), trees };
+        Forest::from_raw(&raw)
     };
-    for (n_features, sample_size, n_trees, n_groups, emphasis) in
+    for (n_features, sample_size, n_trees, n_groups, mean_exponent) in
         [(1, 2, 1, 1, 1), (1024, 1 << 20, 10_000, 64, 64), (3, 5, 7, 7, 9)]
     {
-        let forest = checked(n_features, sample_size, n_trees, n_groups, emphasis).unwrap();
+        let forest = checked(n_features, sample_size, n_trees, n_groups, mean_exponent).unwrap();
         assert_eq!((forest.n_features(), forest.sample_size(), forest.n_trees()), (n_features, sample_size, n_trees));
     }
-    let refused = |n_features, sample_size, n_trees, n_groups, emphasis, what: &str| {
-        let error = checked(n_features, sample_size, n_trees, n_groups, emphasis).unwrap_err();
+    let refused = |n_features, sample_size, n_trees, n_groups, mean_exponent, what: &str| {
+        let error = checked(n_features, sample_size, n_trees, n_groups, mean_exponent).unwrap_err();
         assert!(error.to_string().starts_with(&format!("the forest's {what} is ")), "{error}");
     };
     refused(0, 2, 1, 1, 1, "number of columns");
@@ -297,17 +297,24 @@ fn every_bound_of_a_forest_is_within_it() {
     refused(1, 2, 1, 0, 1, "number of groups");
     refused(1, 2, 2, 3, 1, "number of groups");
     refused(1, 2, 65, 65, 1, "number of groups");
-    refused(1, 2, 1, 1, 0, "emphasis");
-    refused(1, 2, 1, 1, 65, "emphasis");
+    refused(1, 2, 1, 1, 0, "mean_exponent");
+    refused(1, 2, 1, 1, 65, "mean_exponent");
 }
 
 #[test]
 fn ranges_are_those_of_columns_that_rows_have() {
-    let checked = |extents: Vec<Vec<(u16, f32, f32)>>| {
-        let extent = |(column, min, max)| Extent { column, min, max };
-        let extents = extents.into_iter().map(|group| group.into_iter().map(extent).collect()).collect();
-        let trees = vec![vec![Part::Leaf { path_length: 0.0 }]; 2];
-        Forest::from_parts(&ForestParts { n_features: 3, sample_size: 2, n_groups: 2, emphasis: 1, extents, trees })
+    let checked = |feature_ranges: Vec<Vec<(u16, f32, f32)>>| {
+        let range = |(column, min, max)| FeatureRange { column, min, max };
+        let feature_ranges = feature_ranges.into_iter().map(|group| group.into_iter().map(range).collect()).collect();
+        let trees = vec![vec![RawNode::Leaf { path_length: 0.0 }]; 2];
+        Forest::from_raw(&RawForest {
+            n_features: 3,
+            sample_size: 2,
+            n_groups: 2,
+            mean_exponent: 1,
+            feature_ranges,
+            trees,
+        })
     };
     let good = (2, -1.0, -1.0);
     assert!(checked(vec![]).is_ok() && checked(vec![vec![good], vec![]]).is_ok());
@@ -325,25 +332,33 @@ fn ranges_are_those_of_columns_that_rows_have() {
 /// Each step of a group was compared with each of its ranges: of both there can be as many as a file has room for.
 #[test]
 fn a_group_has_one_range_of_a_column() {
-    let extent = |column| Extent { column, min: -1.0, max: 1.0 };
-    let checked = |extents: Vec<Extent>| {
-        let trees = vec![vec![Part::Leaf { path_length: 0.0 }]];
-        let extents = vec![extents];
-        Forest::from_parts(&ForestParts { n_features: 3, sample_size: 2, n_groups: 1, emphasis: 1, extents, trees })
+    let range = |column| FeatureRange { column, min: -1.0, max: 1.0 };
+    let checked = |feature_ranges: Vec<FeatureRange>| {
+        let trees = vec![vec![RawNode::Leaf { path_length: 0.0 }]];
+        let feature_ranges = vec![feature_ranges];
+        Forest::from_raw(&RawForest {
+            n_features: 3,
+            sample_size: 2,
+            n_groups: 1,
+            mean_exponent: 1,
+            feature_ranges,
+            trees,
+        })
     };
-    assert!(checked(vec![extent(2), extent(0), extent(1)]).is_ok());
+    assert!(checked(vec![range(2), range(0), range(1)]).is_ok());
     for repeats in [1, 10_000, 20_000] {
-        let extents = (0..=repeats).map(|_| extent(2)).collect();
-        assert_eq!(checked(extents).unwrap_err(), InvalidForest::RepeatedRange { group: 0, column: 2 });
+        let feature_ranges = (0..=repeats).map(|_| range(2)).collect();
+        assert_eq!(checked(feature_ranges).unwrap_err(), InvalidForest::RepeatedRange { group: 0, column: 2 });
     }
 }
 
 #[test]
 fn parts_name_the_path_that_is_no_number_of_edges() {
-    let split = Part::Split { feature: 0, threshold: 1.0 };
+    let split = RawNode::Split { feature: 0, threshold: 1.0 };
     for path_length in [-1.0, 255.000_001, f64::NAN, f64::INFINITY] {
-        let trees = vec![vec![split, Part::Leaf { path_length: 1.0 }, Part::Leaf { path_length }]];
-        let parts = ForestParts { n_features: 1, sample_size: 2, n_groups: 1, emphasis: 1, extents: vec![], trees };
-        assert_eq!(Forest::from_parts(&parts).unwrap_err(), InvalidForest::PathLength { tree: 0, node: 2 });
+        let trees = vec![vec![split, RawNode::Leaf { path_length: 1.0 }, RawNode::Leaf { path_length }]];
+        let raw =
+            RawForest { n_features: 1, sample_size: 2, n_groups: 1, mean_exponent: 1, feature_ranges: vec![], trees };
+        assert_eq!(Forest::from_raw(&raw).unwrap_err(), InvalidForest::PathLength { tree: 0, node: 2 });
     }
 }

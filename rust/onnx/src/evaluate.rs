@@ -1,4 +1,4 @@
-//! What a graph makes of the leaves of one of its trees.
+//! Evaluation of a graph on all leaves of one of its trees.
 //!
 //! skl2onnx has each tree return the number of the leaf a row ends in, and works out the row's path length from that
 //! number by a dozen elementwise operators. Applied to all leaves of the tree at once, in 64 bits, these give the path
@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use crate::messages::{Graph, Node, data_type};
 
-/// What makes a graph none of the kind, as the end of a sentence.
+/// Reason why a graph is unsupported, as the end of a sentence.
 pub(crate) type Reason = String;
 
 /// One value for each leaf of a tree, or one for all.
@@ -57,12 +57,12 @@ impl<'g> Index<'g> {
         Ok(())
     }
 
-    /// Whether a constant has this name.
+    /// Returns true for the name of a constant.
     pub(crate) fn is_constant(&self, name: Option<&str>) -> bool {
         self.initializers.contains(&name)
     }
 
-    /// Whether an input of the graph has this name.
+    /// Returns true for the name of a graph input.
     pub(crate) fn is_input(&self, name: &str) -> bool {
         self.inputs.contains(&Some(name))
     }
@@ -95,7 +95,7 @@ impl<'g> Index<'g> {
         tree.ok_or_else(|| format!("{name:?} depends on no {TREES}"))
     }
 
-    /// What becomes of a value when `tree` returns `leaves`.
+    /// Computes a value for the given `leaves` of `tree`.
     pub(crate) fn evaluate(&self, name: &'g str, tree: &'g Node, leaves: &Values) -> Result<Values, Reason> {
         let known = tree.output.first().map(|output| (output.as_str(), leaves.clone()));
         Evaluation { index: self, known: known.into_iter().collect(), lengths: leaves.len() }.value(name, 0)
@@ -127,8 +127,8 @@ impl<'g> Evaluation<'_, 'g> {
             inputs.push(self.value(input, depth + 1)?);
         }
         let longest = inputs.iter().map(|values| values.len()).max().unwrap_or(0);
-        let told = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
-        self.index.take_steps(1 + inputs.len().saturating_mul(longest) + told.sum::<usize>())?;
+        let attributes = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
+        self.index.take_steps(1 + inputs.len().saturating_mul(longest) + attributes.sum::<usize>())?;
         let values = Rc::new(self.apply(node, &inputs)?);
         self.known.insert(name, values.clone());
         Ok(values)

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use iforest::{Forest, ForestParts, InvalidForest, MAX_FEATURES, MAX_TREES, Part, average_path_length};
+use iforest::{Forest, InvalidForest, MAX_FEATURES, MAX_TREES, RawForest, RawNode, average_path_length};
 use prost::Message;
 use thiserror::Error;
 
@@ -22,7 +22,7 @@ pub const MAX: usize = 256 << 20;
 /// Operators between the matrix and a tree, in a row; skl2onnx needs two.
 const DEEPEST: usize = 16;
 
-/// A forest grown by scikit-learn.
+/// A forest built by scikit-learn.
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The trees; its scores are the opposite of what `score_samples` returns for the same rows.
@@ -59,11 +59,11 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ReadError> {
     }
     let model = Model::decode(bytes).map_err(|_| ReadError::NotOnnx)?;
     let graph = model.graph.filter(|_| !model.opset_import.is_empty()).ok_or(ReadError::NotOnnx)?;
-    let (parts, offset) = forest_in(&graph, bytes.len()).map_err(ReadError::NotAForest)?;
-    Ok(Imported { forest: Forest::from_parts(&parts)?, offset })
+    let (raw, offset) = forest_in(&graph, bytes.len()).map_err(ReadError::NotAForest)?;
+    Ok(Imported { forest: Forest::from_raw(&raw)?, offset })
 }
 
-fn forest_in(graph: &Graph, file_size: usize) -> Result<(ForestParts, f64), Reason> {
+fn forest_in(graph: &Graph, file_size: usize) -> Result<(RawForest, f64), Reason> {
     let trees = graph.node.iter().filter(|node| node.op_type == TREES).count();
     if trees == 0 {
         return Err(format!("there is no {TREES} in it"));
@@ -81,8 +81,8 @@ fn forest_in(graph: &Graph, file_size: usize) -> Result<(ForestParts, f64), Reas
     // A forest is normalised by the exact c(ψ), scikit-learn by its approximation.
     let scale = average_path_length(sample_size) / approximate_average_path_length(sample_size);
     let trees = end.path_lengths.iter().map(|name| tree(&index, name, n_features, scale)).collect::<Result<_, _>>()?;
-    let parts = ForestParts { n_features, sample_size, n_groups: 1, emphasis: 1, extents: Vec::new(), trees };
-    Ok((parts, end.offset))
+    let raw = RawForest { n_features, sample_size, n_groups: 1, mean_exponent: 1, feature_ranges: Vec::new(), trees };
+    Ok((raw, end.offset))
 }
 
 /// How many columns the graph's one input has.
@@ -160,7 +160,7 @@ fn sample_size(c: f64) -> Result<usize, Reason> {
 }
 
 /// The nodes of the tree whose path lengths go by this name, in preorder.
-fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f64) -> Result<Vec<Part>, Reason> {
+fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f64) -> Result<Vec<RawNode>, Reason> {
     let node = index.tree_behind(path_length)?;
     let told = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
     index.take_steps(told.sum())?;
@@ -175,12 +175,12 @@ fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f
     }
     let mut lengths = lengths.iter().cycle();
     let part = |&at: &usize| match tree.modes[at].as_slice() {
-        LEAF => Ok(Part::Leaf { path_length: lengths.next().map_or(f64::NAN, |length| length * scale) }),
+        LEAF => Ok(RawNode::Leaf { path_length: lengths.next().map_or(f64::NAN, |length| length * scale) }),
         _ => {
             let column = usize::try_from(tree.features[at]).ok().and_then(|at| columns.get(at).copied());
             let feature = column.ok_or_else(|| format!("a tree cuts column {}", tree.features[at]))?;
             // value <= t if and only if value < the next number above t.
-            Ok(Part::Split { feature, threshold: iforest::next_up(tree.thresholds[at]) })
+            Ok(RawNode::Split { feature, threshold: iforest::next_up(tree.thresholds[at]) })
         }
     };
     order.iter().map(part).collect()
@@ -236,7 +236,7 @@ struct Tree<'g> {
     right: &'g [i64],
     /// The index of the node of an id.
     places: HashMap<i64, usize>,
-    /// What the tree returns for the leaf of an id.
+    /// Value returned for the leaf with this id.
     returns: HashMap<i64, f32>,
     ids: &'g [i64],
 }
@@ -289,7 +289,7 @@ impl<'g> Tree<'g> {
         Ok(order)
     }
 
-    /// What the tree returns at a leaf; none for a split.
+    /// Value of a leaf; none for a split.
     fn leaf(&self, at: usize) -> Option<Result<f64, Reason>> {
         let id = self.ids[at];
         let returned =

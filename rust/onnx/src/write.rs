@@ -2,10 +2,10 @@
 //!
 //! One `TreeEnsembleRegressor` holds all trees, each with a column of the output to itself, so that nothing is summed in 32
 //! bits. What follows is done in 64: the mean of each group, the chance that a value beyond a group's ranges parts the row,
-//! and the generalised mean of the groups' scores, as [`ForestParts`] says. Operators are those of opset 13 and of version 3
+//! and the generalised mean of the groups' scores, as [`RawForest`] says. Operators are those of opset 13 and of version 3
 //! of `ai.onnx.ml`, which runtimes have had since 2021.
 
-use iforest::{Forest, ForestParts, Part};
+use iforest::{Forest, RawForest, RawNode};
 use prost::Message;
 
 use crate::evaluate::TREES;
@@ -19,12 +19,12 @@ const OPSET: i64 = 13;
 const ML_DOMAIN: &str = "ai.onnx.ml";
 const ML_OPSET: i64 = 3;
 
-/// What a graph is called and says of itself.
+/// Name and metadata of a graph.
 #[derive(Clone, Copy, Debug)]
 pub struct Description<'a> {
     /// The software it comes from, and its version.
     pub producer: (&'a str, &'a str),
-    /// What it is for, for a person.
+    /// Human-readable description.
     pub doc: &'a str,
     /// The name of the input: a matrix of floats, one row per row to score.
     pub input: &'a str,
@@ -50,12 +50,12 @@ pub struct Raise {
 /// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`. Towards 1 the score is raised
 /// so that what is left to it is multiplied, for each of `raises`, by 1 - weight · beyond / (beyond + width).
 pub fn write(forest: &Forest, raises: &[Raise], description: &Description<'_>) -> Vec<u8> {
-    let parts = forest.to_parts();
+    let raw = forest.to_raw();
     let mut graph = Builder { x: description.input, graph: Graph::default() };
     graph.graph.name = Some("isolation_forest".into());
-    graph.graph.input.push(matrix(description.input, parts.n_features as i64));
+    graph.graph.input.push(matrix(description.input, raw.n_features as i64));
     graph.graph.output.push(matrix(description.output, 1));
-    graph.scores(&parts, raises, description.output);
+    graph.scores(&raw, raises, description.output);
 
     let text = |text: &str| Some(text.to_owned());
     let opset = |domain, version| OperatorSet { domain: text(domain), version: Some(version) };
@@ -88,19 +88,19 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn scores(&mut self, parts: &ForestParts, raises: &[Raise], output: &str) {
-        let trees_in = |group: usize| (parts.trees.len() - group).div_ceil(parts.n_groups) as f64;
-        let share = |tree: usize, group| if tree % parts.n_groups == group { 1.0 / trees_in(group) } else { 0.0 };
-        let shares = self.matrix_of("tree_shares", parts.trees.len(), parts.n_groups, share);
-        self.trees(&parts.trees, "path_lengths_by_tree");
+    fn scores(&mut self, raw: &RawForest, raises: &[Raise], output: &str) {
+        let trees_in = |group: usize| (raw.trees.len() - group).div_ceil(raw.n_groups) as f64;
+        let share = |tree: usize, group| if tree % raw.n_groups == group { 1.0 / trees_in(group) } else { 0.0 };
+        let shares = self.matrix_of("tree_shares", raw.trees.len(), raw.n_groups, share);
+        self.trees(&raw.trees, "path_lengths_by_tree");
         self.cast("path_lengths_by_tree", data_type::DOUBLE, "path_lengths_of_trees");
         self.node("MatMul", &["path_lengths_of_trees", &shares], "path_lengths");
-        let path_lengths = if parts.extents.iter().all(Vec::is_empty) { "path_lengths" } else { self.part(parts) };
+        let path_lengths = if raw.feature_ranges.iter().all(Vec::is_empty) { "path_lengths" } else { self.part(raw) };
 
-        // Scores of groups to the power of the emphasis, their mean, and the root of that.
-        let emphasis = f64::from(parts.emphasis);
-        let factor = self.number("minus_emphasis_per_edge", -emphasis / parts.average_path_length());
-        let (two, root) = (self.number("two", 2.0), self.number("root", 1.0 / emphasis));
+        // Scores of groups to the power of the mean exponent, their mean, and the root of that.
+        let mean_exponent = f64::from(raw.mean_exponent);
+        let factor = self.number("minus_emphasis_per_edge", -mean_exponent / raw.average_path_length());
+        let (two, root) = (self.number("two", 2.0), self.number("root", 1.0 / mean_exponent));
         self.node("Mul", &[path_lengths, &factor], "exponents");
         self.node("Pow", &[&two, "exponents"], "powers");
         let attributes = [ints("axes", vec![1]), int("keepdims", 1)];
@@ -140,24 +140,24 @@ impl Builder<'_> {
     }
 
     /// Path lengths of groups, where values lie outside the ranges of their columns.
-    fn part(&mut self, parts: &ForestParts) -> &'static str {
-        let extents: Vec<_> =
-            (0..).zip(&parts.extents).flat_map(|(group, of)| of.iter().map(move |x| (group, x))).collect();
+    fn part(&mut self, raw: &RawForest) -> &'static str {
+        let feature_ranges: Vec<_> =
+            (0..).zip(&raw.feature_ranges).flat_map(|(group, of)| of.iter().map(move |x| (group, x))).collect();
         let column = |value: fn(f64, f64) -> f64| {
-            extents.iter().map(|(_, x)| value(f64::from(x.min), f64::from(x.max))).collect::<Vec<_>>()
+            feature_ranges.iter().map(|(_, x)| value(f64::from(x.min), f64::from(x.max))).collect::<Vec<_>>()
         };
-        let n = extents.len() as i64;
-        let columns: Vec<i64> = extents.iter().map(|(_, x)| i64::from(x.column)).collect();
+        let n = feature_ranges.len() as i64;
+        let columns: Vec<i64> = feature_ranges.iter().map(|(_, x)| i64::from(x.column)).collect();
         let columns = self.constant("range_columns", &[n], columns);
         let min = self.constant("range_min", &[n], column(|min, _| min));
         let max = self.constant("range_max", &[n], column(|_, max| max));
         let width = self.constant("range_width", &[n], column(|min, max| max - min));
         let (zero, one) = (self.number("zero", 0.0), self.number("one", 1.0));
         let share = |i: usize, group: usize| {
-            let (of, _): (usize, _) = extents[i];
-            if of == group { 1.0 / parts.extents[group].len() as f64 } else { 0.0 }
+            let (of, _): (usize, _) = feature_ranges[i];
+            if of == group { 1.0 / raw.feature_ranges[group].len() as f64 } else { 0.0 }
         };
-        let shares = self.matrix_of("range_shares", extents.len(), parts.n_groups, share);
+        let shares = self.matrix_of("range_shares", feature_ranges.len(), raw.n_groups, share);
 
         self.node_with("Gather", "", &[self.x, &columns], "ranged", vec![int("axis", 1)]);
         self.cast("ranged", data_type::DOUBLE, "values");
@@ -181,7 +181,7 @@ impl Builder<'_> {
     }
 
     /// One column of path lengths for each tree.
-    fn trees(&mut self, trees: &[Vec<Part>], output: &str) {
+    fn trees(&mut self, trees: &[Vec<RawNode>], output: &str) {
         let mut columns = TreeColumns::default();
         trees.iter().enumerate().for_each(|(tree, nodes)| columns.push(tree as i64, nodes));
         let n = columns.tree.len();
@@ -278,7 +278,7 @@ struct TreeColumns {
 }
 
 impl TreeColumns {
-    fn push(&mut self, tree: i64, nodes: &[Part]) {
+    fn push(&mut self, tree: i64, nodes: &[RawNode]) {
         let start = self.right.len();
         // Splits whose right child has not come yet; the next node after a leaf is that of the last of them.
         let mut pending = Vec::new();
@@ -286,8 +286,8 @@ impl TreeColumns {
             self.tree.push(tree);
             self.node.push(id);
             let (mode, feature, threshold, left) = match *node {
-                Part::Split { feature, threshold } => ("BRANCH_LT", feature, threshold, id + 1),
-                Part::Leaf { .. } => ("LEAF", 0, 0.0, 0),
+                RawNode::Split { feature, threshold } => ("BRANCH_LT", feature, threshold, id + 1),
+                RawNode::Leaf { .. } => ("LEAF", 0, 0.0, 0),
             };
             self.mode.push(mode.into());
             self.feature.push(feature.into());
@@ -295,8 +295,8 @@ impl TreeColumns {
             self.left.push(left);
             self.right.push(0);
             match *node {
-                Part::Split { .. } => pending.push(start + id as usize),
-                Part::Leaf { path_length } => {
+                RawNode::Split { .. } => pending.push(start + id as usize),
+                RawNode::Leaf { path_length } => {
                     self.leaf_tree.push(tree);
                     self.leaf.push(id);
                     self.path_length.push(path_length as f32);

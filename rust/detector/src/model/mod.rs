@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 
 use bincode::enc::write::SizeWriter;
-use iforest::{Forest, Rows};
+use iforest::{Forest, Matrix};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -171,7 +171,7 @@ impl Model {
     pub fn score_rows(&self, rows: &[FeatureRow]) -> Vec<f64> {
         let encoded: Vec<FeatureRow> = rows.iter().map(|row| self.encode(row)).collect();
         let mut scores = Vec::with_capacity(rows.len());
-        if let Ok(rows) = Rows::new(encoded.as_flattened(), schema::N_FEATURES) {
+        if let Ok(rows) = Matrix::new(encoded.as_flattened(), schema::N_FEATURES) {
             self.forest.score_rows(rows, &mut scores);
         }
         for (score, row) in scores.iter_mut().zip(&encoded) {
@@ -418,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_forest_grown_elsewhere_has_the_last_word() {
-        let forest = Forest::from_parts(&trainer().fit().unwrap().forest().to_parts()).unwrap();
+        let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
         let model = trainer().adopt(forest, None).unwrap();
         assert_eq!((model.records().len(), model.sustained_per_day()), (0, 0.0));
         let record = model.encode(&rows()[1000]);

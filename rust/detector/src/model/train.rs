@@ -1,6 +1,6 @@
 //! Training: connections in, a model out.
 
-use iforest::{Forest, Rows};
+use iforest::{Forest, Matrix};
 use thiserror::Error;
 
 use crate::conn::connection::Connection;
@@ -39,8 +39,8 @@ impl Default for Params {
         let mut forest = iforest::Params::default();
         forest.groups = groups.collect();
         forest.n_trees = TREES_PER_GROUP * schema::GROUPS.len();
-        forest.emphasis = 2;
-        forest.cut_beyond = true;
+        forest.mean_exponent = 2;
+        forest.extrapolate = true;
         Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, contamination: None, seed: 1 }
     }
 }
@@ -127,7 +127,7 @@ impl Trainer {
         rows.iter_mut().for_each(|row| categories.encode(row));
         let stats = FeatureStats::new(&rows);
         let mut scores = Vec::with_capacity(rows.len());
-        forest.score_rows(Rows::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
+        forest.score_rows(Matrix::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
         let calibration = calibrate(&provenance, &sample.entries, &scores);
         Ok(Model::new(categories, stats, forest, calibration, provenance, self.params.contamination))
     }
@@ -183,7 +183,7 @@ fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
     let categories = CategoryCounts::count(&rows);
     rows.iter_mut().for_each(|row| categories.encode(row));
     let stats = FeatureStats::new(&rows);
-    let rows = Rows::new(rows.as_flattened(), schema::N_FEATURES)?;
+    let rows = Matrix::new(rows.as_flattened(), schema::N_FEATURES)?;
     let mut forest = params.forest.clone();
     if forest.n_trees < forest.groups.len() {
         // Too few for a tree to each group: every tree cuts what it likes.

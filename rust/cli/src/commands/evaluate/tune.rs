@@ -62,7 +62,7 @@ pub fn tune(protocol: &Protocol, log: &Log, params: &Params, seeds: &[u64], bar:
                 setting.forest.n_trees = trees;
                 setting.forest.sample_size = sample_size;
                 setting.forest.groups = if variant.grouped { groups.clone() } else { Vec::new() };
-                setting.forest.emphasis = variant.emphasis;
+                setting.forest.mean_exponent = variant.emphasis;
                 settings.push((variant, setting));
             }
         }

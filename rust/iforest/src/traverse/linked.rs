@@ -16,55 +16,55 @@ struct Step {
 
 /// All trees, ready to be walked.
 #[derive(Clone, Debug)]
-pub(crate) struct General {
+pub(crate) struct Linked {
     steps: Vec<Step>,
-    /// Path length in units for a row that ends at the step of the same index; 0 for splits.
-    units: Vec<u32>,
+    /// Path length in fixed point for a row that ends at the step of the same index; 0 for splits.
+    fixed_point: Vec<u32>,
     roots: Vec<u32>,
     height: usize,
 }
 
-impl General {
+impl Linked {
     pub(crate) fn new(trees: &[&Tree]) -> Self {
         let n = trees.iter().map(|tree| tree.0.len()).sum();
-        let mut walk = Self {
+        let mut traversal = Self {
             steps: Vec::with_capacity(n),
-            units: Vec::with_capacity(n),
+            fixed_point: Vec::with_capacity(n),
             roots: Vec::with_capacity(trees.len()),
             height: 0,
         };
         for tree in trees {
-            let root = walk.push();
-            walk.roots.push(root);
+            let root = traversal.push();
+            traversal.roots.push(root);
             // Preorder: the next node always belongs to the place that was reserved last.
             let mut places = vec![(root, 0)];
             for node in &tree.0 {
                 let Some((place, depth)) = places.pop() else { break };
                 match *node {
                     Node::Split { feature, threshold } => {
-                        let left = walk.push();
-                        let right = walk.push();
-                        walk.steps[place as usize] = Step { threshold, feature: u32::from(feature), left };
+                        let left = traversal.push();
+                        let right = traversal.push();
+                        traversal.steps[place as usize] = Step { threshold, feature: u32::from(feature), left };
                         places.extend([(right, depth + 1), (left, depth + 1)]);
                     }
                     leaf => {
-                        walk.steps[place as usize] = Step { threshold: f32::NAN, feature: 0, left: place };
-                        walk.units[place as usize] = leaf.units(depth);
-                        walk.height = walk.height.max(depth);
+                        traversal.steps[place as usize] = Step { threshold: f32::NAN, feature: 0, left: place };
+                        traversal.fixed_point[place as usize] = leaf.fixed_point(depth);
+                        traversal.height = traversal.height.max(depth);
                     }
                 }
             }
         }
-        walk
+        traversal
     }
 
     fn push(&mut self) -> u32 {
         self.steps.push(Step { threshold: f32::NAN, feature: 0, left: 0 });
-        self.units.push(0);
+        self.fixed_point.push(0);
         self.steps.len() as u32 - 1
     }
 
-    pub(crate) fn units(&self, row: &[f32]) -> u64 {
+    pub(crate) fn fixed_point(&self, row: &[f32]) -> u64 {
         let mut sum = 0;
         for roots in self.roots.chunks(LANES) {
             let mut at = [0; LANES];
@@ -74,7 +74,7 @@ impl General {
                     *at = self.step(*at, row);
                 }
             }
-            sum += at[..roots.len()].iter().map(|&at| u64::from(self.units[at as usize])).sum::<u64>();
+            sum += at[..roots.len()].iter().map(|&at| u64::from(self.fixed_point[at as usize])).sum::<u64>();
         }
         sum
     }

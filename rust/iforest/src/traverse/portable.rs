@@ -2,8 +2,8 @@
 //!
 //! The arrays have 256 entries and are indexed by the low byte: no step can leave them, and the leaves begin again at 0.
 
-use super::complete::{COLUMN_MASK, Columns, Complete, CompleteTree, Keys, twice_and};
-use crate::Rows;
+use super::complete_tree::{COLUMN_MASK, Columns, CompleteForest, CompleteTree, Keys, twice_and};
+use crate::Matrix;
 
 /// How many walks go on side by side, to hide the latency of each step behind the others: one row down so many trees, and
 /// so many rows down one tree, as many as registers hold.
@@ -14,7 +14,7 @@ const ROWS: usize = 8;
 const ROUNDS: usize = 4;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Compact {
+pub(crate) struct Portable {
     /// Followed by as many empty ones as [`TREES`] divides.
     trees: Vec<CompleteTree>,
     n_trees: usize,
@@ -24,16 +24,16 @@ pub(crate) struct Compact {
     height: usize,
 }
 
-impl Compact {
-    pub(super) fn new(complete: Complete) -> Self {
-        let Complete { mut trees, columns, height } = complete;
+impl Portable {
+    pub(super) fn new(complete: CompleteForest) -> Self {
+        let CompleteForest { mut trees, columns, height } = complete;
         let n_trees = trees.len();
         // Every path in these has length 0.
         trees.resize_with(n_trees.next_multiple_of(TREES), CompleteTree::empty);
         Self { trees, n_trees, columns, height }
     }
 
-    pub(crate) fn units(&self, row: &[f32]) -> u64 {
+    pub(crate) fn fixed_point(&self, row: &[f32]) -> u64 {
         let mut keys = Keys::NONE;
         self.columns.set_keys(row, &mut keys);
         let mut sum = 0;
@@ -51,24 +51,24 @@ impl Compact {
         sum
     }
 
-    pub(crate) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
+    pub(crate) fn fixed_point_of_rows(&self, rows: Matrix<'_>, fixed_point: &mut [u64]) {
         let mut keys_of = [[Keys::NONE; ROWS]; ROUNDS];
         let blocks = rows.blocks(ROUNDS * ROWS);
-        for (block, units) in blocks.zip(units.chunks_mut(ROUNDS * ROWS)) {
+        for (block, fixed_point) in blocks.zip(fixed_point.chunks_mut(ROUNDS * ROWS)) {
             for (keys, row) in keys_of.as_flattened_mut().iter_mut().zip(block.iter()) {
                 self.columns.set_keys(row, keys);
             }
-            units.fill(0);
+            fixed_point.fill(0);
             for tree in &self.trees[..self.n_trees] {
-                for (keys_of, units) in keys_of.iter().zip(units.chunks_mut(ROWS)) {
+                for (keys_of, fixed_point) in keys_of.iter().zip(fixed_point.chunks_mut(ROWS)) {
                     let mut at = [1; ROWS];
                     for _ in 0..self.height {
                         for (at, keys) in at.iter_mut().zip(keys_of) {
                             *at = tree.step(*at, keys);
                         }
                     }
-                    for (units, at) in units.iter_mut().zip(at) {
-                        *units += tree.leaf(at);
+                    for (fixed_point, at) in fixed_point.iter_mut().zip(at) {
+                        *fixed_point += tree.leaf(at);
                     }
                 }
             }

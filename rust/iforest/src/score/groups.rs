@@ -1,15 +1,15 @@
-//! From a row to its score: the path lengths of each group of trees, what a group makes of them, and the mean of all.
+//! Score of a row: path lengths per group of trees, and the generalised mean over the groups.
 //!
-//! How path lengths are found is for [`Walk`] and [`Steps`] to say.
+//! Path lengths come from [`Traversal`] and [`StepFunction`].
 
 use std::collections::BTreeSet;
 
-use crate::extent::{Extent, chance_of_parting};
-use crate::path_length::UNITS_PER_EDGE;
-use crate::steps::Steps;
+use super::step_function::StepFunction;
+use crate::feature_range::{FeatureRange, separation_probability};
+use crate::path_length::FIXED_POINT_PER_EDGE;
+use crate::traverse::Traversal;
 use crate::tree::Tree;
-use crate::walk::Walk;
-use crate::{Rows, average_path_length};
+use crate::{Matrix, average_path_length};
 
 /// Rows scored together: enough to share what each group's trees bring into the cache, few enough to stay there.
 const ROWS_PER_BLOCK: usize = 128;
@@ -26,61 +26,61 @@ struct Group {
     n_trees: u32,
     /// The columns its score depends on.
     columns: Vec<u16>,
-    extents: Vec<Extent>,
+    feature_ranges: Vec<FeatureRange>,
     paths: Paths,
 }
 
-/// Where the path lengths of a group come from.
+/// Source of a group's path lengths.
 #[derive(Clone, Debug)]
 enum Paths {
-    /// The trees cut one column. On each step the group has one power; `NaN` beyond the column's range, where the power
+    /// The trees split one column. On each step the group has one power; `NaN` beyond the column's range, where the power
     /// depends on more than the step.
     Stepped {
-        steps: Steps,
+        steps: StepFunction,
         powers: Vec<f64>,
     },
-    Walked(Walk),
+    Traversed(Traversal),
 }
 
 /// The generalised mean of the groups' scores 2^(-E\[h\] / c(ψ)): the root of the mean of their powers.
 #[derive(Clone, Copy, Debug)]
 struct Mean {
     /// The power and the root.
-    emphasis: f64,
+    mean_exponent: f64,
     /// -1 / c(ψ).
     exponent_per_edge: f64,
 }
 
 impl Scorer {
-    /// Tree `i` belongs to group `i` modulo `n_groups`; `extents` are those of every group, or none.
+    /// Tree `i` belongs to group `i` modulo `n_groups`; `feature_ranges` are those of every group, or none.
     pub(crate) fn new(
         trees: &[Tree],
         n_features: usize,
         n_groups: usize,
-        extents: &[Vec<Extent>],
+        feature_ranges: &[Vec<FeatureRange>],
         sample_size: usize,
-        emphasis: u8,
+        mean_exponent: u8,
     ) -> Self {
-        // The mean over one group is its score, whatever the emphasis.
-        let emphasis = if n_groups == 1 { 1.0 } else { f64::from(emphasis) };
-        let mean = Mean { emphasis, exponent_per_edge: -1.0 / average_path_length(sample_size) };
+        // The mean over one group is its score, whatever the mean exponent.
+        let mean_exponent = if n_groups == 1 { 1.0 } else { f64::from(mean_exponent) };
+        let mean = Mean { mean_exponent, exponent_per_edge: -1.0 / average_path_length(sample_size) };
         let groups = (0..n_groups).map(|group| {
             let trees = trees.iter().skip(group).step_by(n_groups);
-            let extents = extents.get(group).cloned().unwrap_or_default();
-            let cut = trees.clone().flat_map(Tree::columns);
-            let columns: BTreeSet<u16> = cut.chain(extents.iter().map(|extent| extent.column)).collect();
+            let feature_ranges = feature_ranges.get(group).cloned().unwrap_or_default();
+            let split = trees.clone().flat_map(Tree::columns);
+            let columns: BTreeSet<u16> = split.chain(feature_ranges.iter().map(|range| range.column)).collect();
             let n_trees = trees.len() as u32;
-            let paths = match Steps::of(trees.clone(), &extents) {
+            let paths = match StepFunction::of(trees.clone(), &feature_ranges) {
                 Some(steps) => {
-                    let powers = steps.iter().map(|(value, units)| {
-                        let beyond = extents.iter().any(|extent| extent.is_beyond(value));
-                        if beyond { f64::NAN } else { mean.power(mean.exponent(units, n_trees, 0.0)) }
+                    let powers = steps.iter().map(|(value, fixed_point)| {
+                        let beyond = feature_ranges.iter().any(|range| range.is_beyond(value));
+                        if beyond { f64::NAN } else { mean.power(mean.exponent(fixed_point, n_trees, 0.0)) }
                     });
                     Paths::Stepped { powers: powers.collect(), steps }
                 }
-                None => Paths::Walked(Walk::new(&trees.collect::<Vec<_>>(), n_features)),
+                None => Paths::Traversed(Traversal::new(&trees.collect::<Vec<_>>(), n_features)),
             };
-            Group { n_trees, columns: columns.into_iter().collect(), extents, paths }
+            Group { n_trees, columns: columns.into_iter().collect(), feature_ranges, paths }
         });
         Self { groups: groups.collect(), mean }
     }
@@ -96,9 +96,9 @@ impl Scorer {
     }
 
     /// The scores of many rows, in order; `scores` is appended to.
-    pub(crate) fn score_rows(&self, rows: Rows<'_>, scores: &mut Vec<f64>) {
+    pub(crate) fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
         let n_groups = self.groups.len();
-        let mut units = [0; ROWS_PER_BLOCK];
+        let mut fixed_point = [0; ROWS_PER_BLOCK];
         let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
@@ -109,10 +109,10 @@ impl Scorer {
                     Paths::Stepped { .. } => {
                         powers.zip(rows.iter()).for_each(|(power, row)| *power = self.power(group, row));
                     }
-                    Paths::Walked(walk) => {
-                        walk.units_of_rows(rows, &mut units[..rows.len()]);
-                        for ((power, row), &units) in powers.zip(rows.iter()).zip(&units) {
-                            *power = self.mean.power(self.exponent(group, row, units, group.n_trees));
+                    Paths::Traversed(traversal) => {
+                        traversal.fixed_point_of_rows(rows, &mut fixed_point[..rows.len()]);
+                        for ((power, row), &fixed_point) in powers.zip(rows.iter()).zip(&fixed_point) {
+                            *power = self.mean.power(self.exponent(group, row, fixed_point, group.n_trees));
                         }
                     }
                 }
@@ -141,22 +141,23 @@ impl Scorer {
     /// The score each group gives a row.
     pub(crate) fn group_scores(&self, row: &[f32]) -> Vec<f64> {
         let score = |group: &Group| {
-            let units = group.paths.units(row);
-            libm::exp2(self.exponent(group, row, units, group.n_trees))
+            let fixed_point = group.paths.fixed_point(row);
+            libm::exp2(self.exponent(group, row, fixed_point, group.n_trees))
         };
         self.groups.iter().map(score).collect()
     }
 
-    /// The score of a row over as many trees of each group, with path lengths that sum up to this many units.
+    /// The score of a row over as many trees of each group, with path lengths that sum up to this many fixed point.
     pub(crate) fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
         let powers = self.groups.iter().zip(sums).zip(trees);
-        self.mean.of(powers.map(|((group, &units), &trees)| self.mean.power(self.exponent(group, row, units, trees))))
+        self.mean.of(powers
+            .map(|((group, &fixed_point), &trees)| self.mean.power(self.exponent(group, row, fixed_point, trees))))
     }
 
-    /// The path lengths of a row, in units, by group.
-    pub(crate) fn sum_path_units(&self, row: &[f32], sums: &mut [u64]) {
+    /// The path lengths of a row, in fixed point, by group.
+    pub(crate) fn sum_fixed_point(&self, row: &[f32], sums: &mut [u64]) {
         for (sum, group) in sums.iter_mut().zip(&self.groups) {
-            *sum = group.paths.units(row);
+            *sum = group.paths.fixed_point(row);
         }
     }
 
@@ -165,38 +166,38 @@ impl Scorer {
         self.groups.iter().map(|group| group.n_trees).collect()
     }
 
-    /// What a group adds to the mean of powers.
+    /// Contribution of a group to the mean of powers.
     #[inline(always)]
     fn power(&self, group: &Group, row: &[f32]) -> f64 {
-        let units = match &group.paths {
+        let fixed_point = match &group.paths {
             Paths::Stepped { steps, powers } => {
                 let step = steps.step(row);
                 if !powers[step].is_nan() {
                     return powers[step];
                 }
-                steps.units_of(step)
+                steps.fixed_point_of(step)
             }
-            Paths::Walked(walk) => walk.units(row),
+            Paths::Traversed(traversal) => traversal.fixed_point(row),
         };
-        self.power_worked_out(group, row, units)
+        self.power_worked_out(group, row, fixed_point)
     }
 
     #[inline(never)]
-    fn power_worked_out(&self, group: &Group, row: &[f32], units: u64) -> f64 {
-        self.mean.power(self.exponent(group, row, units, group.n_trees))
+    fn power_worked_out(&self, group: &Group, row: &[f32], fixed_point: u64) -> f64 {
+        self.mean.power(self.exponent(group, row, fixed_point, group.n_trees))
     }
 
-    fn exponent(&self, group: &Group, row: &[f32], units: u64, trees: u32) -> f64 {
-        self.mean.exponent(units, trees, chance_of_parting(&group.extents, row))
+    fn exponent(&self, group: &Group, row: &[f32], fixed_point: u64, trees: u32) -> f64 {
+        self.mean.exponent(fixed_point, trees, separation_probability(&group.feature_ranges, row))
     }
 }
 
 impl Paths {
-    /// The summed path lengths of a row, in units.
-    fn units(&self, row: &[f32]) -> u64 {
+    /// The summed path lengths of a row, in fixed point.
+    fn fixed_point(&self, row: &[f32]) -> u64 {
         match self {
-            Self::Stepped { steps, .. } => steps.units(row),
-            Self::Walked(walk) => walk.units(row),
+            Self::Stepped { steps, .. } => steps.fixed_point(row),
+            Self::Traversed(traversal) => traversal.fixed_point(row),
         }
     }
 }
@@ -204,13 +205,13 @@ impl Paths {
 impl Mean {
     /// -E\[h\] / c(ψ) of a group: h is 1 with the probability that the row is parted from everything seen, and the
     /// trees' path length otherwise.
-    fn exponent(self, units: u64, trees: u32, parted: f64) -> f64 {
-        let path_length = units as f64 / (UNITS_PER_EDGE * f64::from(trees));
+    fn exponent(self, fixed_point: u64, trees: u32, parted: f64) -> f64 {
+        let path_length = fixed_point as f64 / (FIXED_POINT_PER_EDGE * f64::from(trees));
         (parted + (1.0 - parted) * path_length) * self.exponent_per_edge
     }
 
     fn power(self, exponent: f64) -> f64 {
-        libm::exp2(self.emphasis * exponent)
+        libm::exp2(self.mean_exponent * exponent)
     }
 
     fn of(self, powers: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -219,11 +220,11 @@ impl Mean {
     }
 
     fn of_sum(self, sum: f64, n: usize) -> f64 {
-        match self.emphasis {
+        match self.mean_exponent {
             _ if n == 1 => sum,
             // As exact on every machine, and a tenth of the work.
             2.0 => (sum / n as f64).sqrt(),
-            emphasis => libm::exp2(libm::log2(sum / n as f64) / emphasis),
+            mean_exponent => libm::exp2(libm::log2(sum / n as f64) / mean_exponent),
         }
     }
 }
@@ -231,9 +232,9 @@ impl Mean {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extent::extents;
-    use crate::grow::grow;
-    use crate::random::Random;
+    use crate::build::build;
+    use crate::feature_range::feature_ranges;
+    use crate::rng::ForestRng;
     use crate::tree::Node;
     use proptest::prelude::*;
 
@@ -242,22 +243,22 @@ mod tests {
         let n_groups = scorer.groups.len();
         let groups = scorer.groups.iter().cloned().enumerate().map(|(i, group)| {
             let trees: Vec<&Tree> = trees.iter().skip(i).step_by(n_groups).collect();
-            Group { paths: Paths::Walked(Walk::new(&trees, n_features)), ..group }
+            Group { paths: Paths::Traversed(Traversal::new(&trees, n_features)), ..group }
         });
         Scorer { groups: groups.collect(), ..*scorer }
     }
 
     #[test]
     fn a_row_that_is_parted_with_some_probability_has_a_path_of_one_edge_with_it() {
-        let mean = Mean { emphasis: 1.0, exponent_per_edge: -0.5 };
-        let four_edges = 2 * 4 * UNITS_PER_EDGE as u64;
+        let mean = Mean { mean_exponent: 1.0, exponent_per_edge: -0.5 };
+        let four_edges = 2 * 4 * FIXED_POINT_PER_EDGE as u64;
         let exponents = [0.0, 0.25, 1.0].map(|parted| mean.exponent(four_edges, 2, parted));
         assert_eq!(exponents, [-2.0, -1.625, -0.5]);
     }
 
     #[test]
     fn an_emphasis_of_2_is_the_root_mean_square() {
-        let mean = Mean { emphasis: 2.0, exponent_per_edge: -1.0 };
+        let mean = Mean { mean_exponent: 2.0, exponent_per_edge: -1.0 };
         for i in 1..100 {
             let powers = [f64::from(i) / 100.0, 0.3, 0.7];
             let root = (powers.iter().sum::<f64>() / 3.0).sqrt();
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_mean_of_one_power_is_itself_to_the_last_bit() {
-        let mean = Mean { emphasis: 1.0, exponent_per_edge: -1.0 };
+        let mean = Mean { mean_exponent: 1.0, exponent_per_edge: -1.0 };
         for power in (1..1000).map(|i| f64::from(i) / 1000.0) {
             assert_eq!(mean.of(std::iter::once(power)).to_bits(), power.to_bits());
         }
@@ -276,11 +277,11 @@ mod tests {
     #[test]
     fn the_score_of_one_group_is_its_own_to_the_last_bit_whatever_the_emphasis() {
         for i in 1..100 {
-            let units = i * 40_000_001;
-            let tree = Tree(vec![Node::End { units }]);
-            let score = libm::exp2(f64::from(units) / UNITS_PER_EDGE / -average_path_length(256));
-            for emphasis in [1, 2, 7] {
-                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], 256, emphasis);
+            let fixed_point = i * 40_000_001;
+            let tree = Tree(vec![Node::End { fixed_point }]);
+            let score = libm::exp2(f64::from(fixed_point) / FIXED_POINT_PER_EDGE / -average_path_length(256));
+            for mean_exponent in [1, 2, 7] {
+                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], 256, mean_exponent);
                 assert!((scorer.score(&[0.0]) - score).abs() < 1e-15);
                 assert_eq!(scorer.score(&[0.0]).to_bits(), scorer.group_scores(&[0.0])[0].to_bits());
             }
@@ -298,19 +299,19 @@ mod tests {
             probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 4 * 40),
             groups in prop::collection::vec(prop::sample::subsequence(vec![0u16, 1, 2, 3], 1..=2), 1..6),
             trees_over in 0..9usize,
-            emphasis in 1..5u8,
+            mean_exponent in 1..5u8,
             seed: u64,
         ) {
-            let rows = Rows::new(&values[..values.len() / 4 * 4], 4).unwrap();
-            let mut random = Random::new(seed);
+            let rows = Matrix::new(&values[..values.len() / 4 * 4], 4).unwrap();
+            let mut rng = ForestRng::new(seed);
             let trees: Vec<Tree> = (0..groups.len() + trees_over)
-                .map(|i| grow(rows, &random.subset(rows.len(), 64), groups[i % groups.len()].clone(), &mut random))
+                .map(|i| build(rows, &rng.subset(rows.len(), 64), groups[i % groups.len()].clone(), &mut rng))
                 .collect();
-            let extents: Vec<Vec<Extent>> = groups.iter().map(|columns| extents(rows, columns)).collect();
-            for extents in [&extents[..], &[]] {
-                let scorer = Scorer::new(&trees, 4, groups.len(), extents, 64, emphasis);
+            let feature_ranges: Vec<Vec<FeatureRange>> = groups.iter().map(|columns| feature_ranges(rows, columns)).collect();
+            for feature_ranges in [&feature_ranges[..], &[]] {
+                let scorer = Scorer::new(&trees, 4, groups.len(), feature_ranges, 64, mean_exponent);
                 let walked = walked(&scorer, &trees, 4);
-                let probes = Rows::new(&probes, 4).unwrap();
+                let probes = Matrix::new(&probes, 4).unwrap();
                 let mut batch = Vec::new();
                 scorer.score_rows(probes, &mut batch);
                 for (row, batch) in probes.iter().zip(batch) {
@@ -319,7 +320,7 @@ mod tests {
                     prop_assert_eq!(score.to_bits(), batch.to_bits());
                     prop_assert_eq!(scorer.group_scores(row), walked.group_scores(row));
                     let mut sums = vec![0; groups.len()];
-                    scorer.sum_path_units(row, &mut sums);
+                    scorer.sum_fixed_point(row, &mut sums);
                     prop_assert_eq!(score, scorer.score_of(row, &sums, &scorer.trees_by_group()));
                 }
             }

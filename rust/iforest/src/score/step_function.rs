@@ -1,26 +1,26 @@
-//! Trees that all cut the same column: together they are a step function of it, and one search takes the place of a walk
+//! Trees that all split the same column: together they are a step function of it, and one search takes the place of a walk
 //! down every tree.
 //!
 //! Nothing is approximated: path lengths are summed as integers, so that summing them once, here, and summing them for
 //! each row give the same number.
 
-use crate::extent::Extent;
-use crate::key::{from_key, key};
+use crate::feature_range::FeatureRange;
+use crate::float_key::{float_key, from_float_key};
 use crate::tree::{Node, Tree};
 
-/// The summed path lengths of some trees for every value of the one column they cut.
+/// The summed path lengths of some trees for every value of the one column they split.
 #[derive(Clone, Debug)]
-pub(crate) struct Steps {
+pub(crate) struct StepFunction {
     column: u16,
     /// The values at which the steps begin, ascending; the first is `NaN`, and another behind the last ends a search.
     begins: Vec<f32>,
-    /// The path length on each step, in units of 2^-24 edge.
-    units: Vec<u64>,
-    /// Where to begin to look; none where the steps crowd together.
+    /// The path length on each step, in fixed point of 2^-24 edge.
+    fixed_point: Vec<u64>,
+    /// Search index; none when the steps crowd together.
     grid: Option<Grid>,
 }
 
-/// The values from the first threshold to the last cut into equal cells, of which each knows its first step.
+/// The values from the first threshold to the last split into equal cells, of which each knows its first step.
 #[derive(Clone, Debug)]
 struct Grid {
     low: f32,
@@ -32,27 +32,30 @@ struct Grid {
 
 const TWO_TO_23: f32 = 8_388_608.0;
 
-impl Steps {
-    /// None where the trees cut several columns. No step reaches across the ends of an extent.
-    pub(crate) fn of<'t>(trees: impl Iterator<Item = &'t Tree> + Clone, extents: &[Extent]) -> Option<Self> {
-        let cut = trees.clone().flat_map(Tree::columns);
-        let mut columns = cut.chain(extents.iter().map(|extent| extent.column));
+impl StepFunction {
+    /// None where the trees split several columns. No step reaches across the ends of an range.
+    pub(crate) fn of<'t>(
+        trees: impl Iterator<Item = &'t Tree> + Clone,
+        feature_ranges: &[FeatureRange],
+    ) -> Option<Self> {
+        let split = trees.clone().flat_map(Tree::columns);
+        let mut columns = split.chain(feature_ranges.iter().map(|range| range.column));
         let column = columns.next()?;
         if columns.any(|other| other != column) {
             return None;
         }
-        let mut changes: Vec<(u32, i64)> = extents.iter().flat_map(ends).map(|end| (end, 0)).collect();
+        let mut changes: Vec<(u32, i64)> = feature_ranges.iter().flat_map(ends).map(|end| (end, 0)).collect();
         trees.for_each(|tree| push_changes(tree, &mut changes));
         changes.sort_unstable();
-        let (mut begins, mut units, mut sum) = (Vec::new(), Vec::new(), 0);
+        let (mut begins, mut fixed_point, mut sum) = (Vec::new(), Vec::new(), 0);
         for at_one_key in changes.chunk_by(|a, b| a.0 == b.0) {
             sum += at_one_key.iter().map(|change| change.1).sum::<i64>();
-            begins.push(from_key(at_one_key[0].0));
-            units.push(sum as u64);
+            begins.push(from_float_key(at_one_key[0].0));
+            fixed_point.push(sum as u64);
         }
         let grid = Grid::new(&begins);
         begins.push(f32::NAN);
-        Some(Self { column, begins, units, grid })
+        Some(Self { column, begins, fixed_point, grid })
     }
 
     /// The step of a row. A missing value is on the first: no comparison with it is true.
@@ -60,7 +63,7 @@ impl Steps {
     pub(crate) fn step(&self, row: &[f32]) -> usize {
         let value = row[usize::from(self.column)];
         let Some(grid) = &self.grid else {
-            return self.begins[1..self.units.len()].partition_point(|&begin| value >= begin);
+            return self.begins[1..self.fixed_point.len()].partition_point(|&begin| value >= begin);
         };
         let mut step = grid.first[grid.cell(value)] as usize;
         while value >= self.begins[step + 1] {
@@ -69,19 +72,19 @@ impl Steps {
         step
     }
 
-    /// The path length of a row, in units.
-    pub(crate) fn units(&self, row: &[f32]) -> u64 {
-        self.units_of(self.step(row))
+    /// The path length of a row, in fixed point.
+    pub(crate) fn fixed_point(&self, row: &[f32]) -> u64 {
+        self.fixed_point_of(self.step(row))
     }
 
-    /// The path length on a step, in units.
-    pub(crate) fn units_of(&self, step: usize) -> u64 {
-        self.units[step]
+    /// The path length on a step, in fixed point.
+    pub(crate) fn fixed_point_of(&self, step: usize) -> u64 {
+        self.fixed_point[step]
     }
 
-    /// The steps: the lowest value, and the path length in units.
+    /// The steps: the lowest value, and the path length in fixed point.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (f32, u64)> {
-        self.begins.iter().copied().zip(self.units.iter().copied())
+        self.begins.iter().copied().zip(self.fixed_point.iter().copied())
     }
 }
 
@@ -111,7 +114,7 @@ impl Grid {
         (begins.len() - before <= Self::MOST_IN_A_CELL).then_some(grid)
     }
 
-    /// What is too small, or missing, is in the first cell, what is too large in the last.
+    /// Values below the grid and missing values map to the first cell, values above it to the last.
     fn cell(&self, value: f32) -> usize {
         let at = (value - self.low) * self.cells_per_unit;
         let at = if at > 0.0 { at } else { 0.0 };
@@ -122,9 +125,9 @@ impl Grid {
     }
 }
 
-/// Where what is beyond an extent begins and ends: a missing value, 0, lies within every extent.
-fn ends(extent: &Extent) -> [u32; 4] {
-    [0, key(f32::NEG_INFINITY), key(extent.min), key(extent.max) + 1]
+/// Keys at which the outside of a range begins and ends: a missing value, 0, lies within every range.
+fn ends(range: &FeatureRange) -> [u32; 4] {
+    [0, float_key(f32::NEG_INFINITY), float_key(range.min), float_key(range.max) + 1]
 }
 
 /// Adds the keys at which the path length in a tree changes, ascending, and by how much; the first is 0.
@@ -137,14 +140,14 @@ fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
         let Some((depth, from, to)) = places.pop() else { break };
         match *node {
             Node::Split { threshold, .. } => {
-                let cut = key(threshold).clamp(from, to);
-                places.extend([(depth + 1, cut, to), (depth + 1, from, cut)]);
+                let split = float_key(threshold).clamp(from, to);
+                places.extend([(depth + 1, split, to), (depth + 1, from, split)]);
             }
             leaf => {
-                // Where no key gets, the next leaf begins at the same one and takes the change back.
-                let units = i64::from(leaf.units(depth));
-                changes.push((from, units - before));
-                before = units;
+                // An unreachable leaf starts at the key of the next leaf, which cancels its change.
+                let fixed_point = i64::from(leaf.fixed_point(depth));
+                changes.push((from, fixed_point - before));
+                before = fixed_point;
             }
         }
     }
@@ -153,26 +156,26 @@ fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grow::next_up;
-    use crate::walk::Walk;
+    use crate::build::next_up;
+    use crate::traverse::Traversal;
     use proptest::prelude::*;
 
     /// A tree of column 1 from anything: thresholds in any order, so that some leaves are out of reach.
     fn tree(thresholds: &[f32], mut shape: u64) -> Tree {
-        fn grow(thresholds: &mut std::slice::Iter<'_, f32>, shape: &mut u64, depth: usize, nodes: &mut Vec<Node>) {
+        fn build(thresholds: &mut std::slice::Iter<'_, f32>, shape: &mut u64, depth: usize, nodes: &mut Vec<Node>) {
             let split = depth < 8 && *shape & 3 != 0;
             *shape = shape.rotate_right(1);
             match thresholds.next().filter(|_| split) {
                 Some(&threshold) => {
                     nodes.push(Node::Split { feature: 1, threshold });
-                    grow(thresholds, shape, depth + 1, nodes);
-                    grow(thresholds, shape, depth + 1, nodes);
+                    build(thresholds, shape, depth + 1, nodes);
+                    build(thresholds, shape, depth + 1, nodes);
                 }
                 None => nodes.push(Node::Leaf { size: 1 + nodes.len() as u32 }),
             }
         }
         let mut nodes = Vec::new();
-        grow(&mut thresholds.iter(), &mut shape, 0, &mut nodes);
+        build(&mut thresholds.iter(), &mut shape, 0, &mut nodes);
         Tree(nodes)
     }
 
@@ -190,16 +193,16 @@ mod tests {
             probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 40),
         ) {
             let trees: Vec<Tree> = thresholds.iter().map(|thresholds| tree(thresholds, shape)).collect();
-            let extent = Extent { column: 1, min: a.min(b), max: a.max(b) };
-            let steps = Steps::of(trees.iter(), &[extent]).unwrap();
-            let walk = Walk::new(&trees.iter().collect::<Vec<_>>(), 2);
-            let beyond = |x: f32| x < extent.min || x > extent.max;
-            let edges = [extent.min, extent.max].into_iter().flat_map(|x| [-next_up(-x), x, next_up(x)]);
+            let range = FeatureRange { column: 1, min: a.min(b), max: a.max(b) };
+            let steps = StepFunction::of(trees.iter(), &[range]).unwrap();
+            let traversal = Traversal::new(&trees.iter().collect::<Vec<_>>(), 2);
+            let beyond = |x: f32| x < range.min || x > range.max;
+            let edges = [range.min, range.max].into_iter().flat_map(|x| [-next_up(-x), x, next_up(x)]);
             let edges = edges.chain(thresholds.iter().flatten().flat_map(|x| [-next_up(-x), *x]));
             let mut seen = vec![None; steps.iter().count()];
             for x in probes.into_iter().chain(edges).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
                 let step = steps.step(&[0.0, x]);
-                prop_assert_eq!(steps.units(&[0.0, x]), walk.units(&[0.0, x]), "{}", x);
+                prop_assert_eq!(steps.fixed_point(&[0.0, x]), traversal.fixed_point(&[0.0, x]), "{}", x);
                 let all_beyond = *seen[step].get_or_insert(beyond(x));
                 prop_assert_eq!(all_beyond, beyond(x), "{}", x);
             }
@@ -227,11 +230,11 @@ mod tests {
     #[test]
     fn trees_of_several_columns_have_no_steps() {
         let leaf = Node::Leaf { size: 1 };
-        let cut = |feature| Tree(vec![Node::Split { feature, threshold: 0.5 }, leaf, leaf]);
-        let extent = |column| Extent { column, min: 0.0, max: 1.0 };
-        assert!(Steps::of([cut(0), cut(0)].iter(), &[extent(0)]).is_some());
-        assert!(Steps::of([cut(0), cut(1)].iter(), &[]).is_none());
-        assert!(Steps::of([cut(0)].iter(), &[extent(1)]).is_none());
-        assert!(Steps::of([Tree(vec![leaf])].iter(), &[]).is_none());
+        let split = |feature| Tree(vec![Node::Split { feature, threshold: 0.5 }, leaf, leaf]);
+        let range = |column| FeatureRange { column, min: 0.0, max: 1.0 };
+        assert!(StepFunction::of([split(0), split(0)].iter(), &[range(0)]).is_some());
+        assert!(StepFunction::of([split(0), split(1)].iter(), &[]).is_none());
+        assert!(StepFunction::of([split(0)].iter(), &[range(1)]).is_none());
+        assert!(StepFunction::of([Tree(vec![leaf])].iter(), &[]).is_none());
     }
 }

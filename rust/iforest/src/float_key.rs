@@ -1,7 +1,7 @@
 //! A float as an integer that sorts as it does, so that rows and thresholds can be compared as words.
 
 /// An integer that sorts as the value does; 0 for a missing value, and the same for both zeros.
-pub(crate) fn key(value: f32) -> u32 {
+pub(crate) fn float_key(value: f32) -> u32 {
     if value.is_nan() {
         return 0;
     }
@@ -11,7 +11,7 @@ pub(crate) fn key(value: f32) -> u32 {
 }
 
 /// The value of a key.
-pub(crate) fn from_key(key: u32) -> f32 {
+pub(crate) fn from_float_key(key: u32) -> f32 {
     f32::from_bits(if key & 0x8000_0000 != 0 { key ^ 0x8000_0000 } else { !key })
 }
 
@@ -24,16 +24,16 @@ mod tests {
         #[test]
         fn keys_sort_as_values_do(a in any::<f32>(), b in any::<f32>()) {
             prop_assume!(!a.is_nan() && !b.is_nan());
-            prop_assert_eq!(key(a) < key(b), a < b);
-            prop_assert_eq!(key(a) == key(b), a == b);
-            prop_assert!(key(a) > key(f32::NAN));
-            prop_assert_eq!(from_key(key(a)), a);
+            prop_assert_eq!(float_key(a) < float_key(b), a < b);
+            prop_assert_eq!(float_key(a) == float_key(b), a == b);
+            prop_assert!(float_key(a) > float_key(f32::NAN));
+            prop_assert_eq!(from_float_key(float_key(a)), a);
         }
     }
 
     #[test]
     fn both_zeros_have_one_key() {
-        assert_eq!(key(-0.0), key(0.0));
-        assert!(key(-f32::from_bits(1)) < key(0.0) && key(0.0) < key(f32::from_bits(1)));
+        assert_eq!(float_key(-0.0), float_key(0.0));
+        assert!(float_key(-f32::from_bits(1)) < float_key(0.0) && float_key(0.0) < float_key(f32::from_bits(1)));
     }
 }

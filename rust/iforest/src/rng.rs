@@ -3,13 +3,13 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-/// Where more than one number in so many is drawn, shuffling them all is cheaper than keeping track of some.
+/// Draws of more than 1 in this many numbers shuffle a full deck, which is cheaper than a map of moves.
 const DENSE: usize = 64;
 
 /// A stream of draws. The same seed gives the same stream on every platform.
-pub(crate) struct Random(ChaCha8Rng);
+pub(crate) struct ForestRng(ChaCha8Rng);
 
-impl Random {
+impl ForestRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
@@ -51,7 +51,7 @@ impl Random {
             deck.truncate(k);
             return deck;
         }
-        // The same without the deck: only what was moved is kept.
+        // The same shuffle, storing only the moved entries.
         let mut moved = std::collections::HashMap::with_capacity(2 * k);
         (0..k)
             .map(|i| {
@@ -70,8 +70,8 @@ mod tests {
     /// A changed stream would change every forest: these figures may never change.
     #[test]
     fn the_stream_is_pinned() {
-        let mut random = Random::new(7);
-        let drawn: Vec<_> = (0..4).map(|_| random.below(1000)).collect();
+        let mut rng = ForestRng::new(7);
+        let drawn: Vec<_> = (0..4).map(|_| rng.below(1000)).collect();
         assert_eq!(drawn, PINNED);
     }
 
@@ -81,7 +81,7 @@ mod tests {
     fn subsets_have_no_repeats_and_cover_everything() {
         let mut seen = [0; 20];
         for seed in 0..200 {
-            let mut drawn = Random::new(seed).subset(20, 5);
+            let mut drawn = ForestRng::new(seed).subset(20, 5);
             for &i in &drawn {
                 seen[i] += 1;
             }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn samples_are_dealt_evenly() {
-        let samples = Random::new(3).deal(10, 4, 7);
+        let samples = ForestRng::new(3).deal(10, 4, 7);
         assert!(samples.len() == 7 && samples.iter().all(|sample| sample.len() == 4));
         // Two samples to a deck: none of its numbers in both.
         for deck in samples.chunks(2) {
@@ -105,20 +105,20 @@ mod tests {
             numbers.dedup();
             assert_eq!(numbers.len(), n);
         }
-        assert_eq!(Random::new(3).deal(3, 256, 2).iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+        assert_eq!(ForestRng::new(3).deal(3, 256, 2).iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
     }
 
     #[test]
     fn few_are_drawn_as_many_are() {
         for seed in 0..20 {
-            let few = Random::new(seed).subset(1000, 1000 / DENSE);
-            assert_eq!(few, Random::new(seed).subset(1000, 500)[..few.len()]);
+            let few = ForestRng::new(seed).subset(1000, 1000 / DENSE);
+            assert_eq!(few, ForestRng::new(seed).subset(1000, 500)[..few.len()]);
         }
     }
 
     #[test]
     fn a_subset_of_everything_is_a_permutation() {
-        let mut drawn = Random::new(1).subset(9, 100);
+        let mut drawn = ForestRng::new(1).subset(9, 100);
         drawn.sort_unstable();
         assert_eq!(drawn, (0..9).collect::<Vec<_>>());
     }

@@ -22,9 +22,9 @@ use std::iter::{self, zip};
 use std::slice;
 
 #[cfg(avx512)]
-use super::complete::MAX_COLUMNS;
-use super::complete::{Columns, Complete, CompleteTree, Keys, MAX_HEIGHT, twice_and};
-use crate::Rows;
+use super::complete_tree::MAX_COLUMNS;
+use super::complete_tree::{Columns, CompleteForest, CompleteTree, Keys, MAX_HEIGHT, twice_and};
+use crate::Matrix;
 
 /// How many trees a row walks at a time, to hide the latency of each step behind the others; of a hundred trees none is
 /// left over.
@@ -52,7 +52,7 @@ struct Block([[i32; 8]; 2]);
 struct BlockTree {
     root: Block,
     below: [Block; BELOW],
-    /// Path lengths in units.
+    /// Path lengths in fixed point.
     leaves: [[u32; BELOW]; BELOW],
 }
 
@@ -97,7 +97,7 @@ impl Kernel {
     }
 }
 
-/// Which nodes of a block a row passes to the right.
+/// Bit mask of the nodes of a block at which the row goes right.
 #[derive(Clone, Copy)]
 struct Passed {
     /// Of the upper three levels, a bit each.
@@ -129,7 +129,7 @@ static FROM_8: [u8; 256] = exits(8);
 impl Passed {
     const NOTHING: Self = Self { upper: 0, fourth: 0, exits: &FROM_0 };
 
-    /// Where the way leaves the block.
+    /// Index of the exit through which the path leaves the block.
     #[inline]
     fn exit(self) -> usize {
         let node = u32::from(self.exits[usize::from(self.upper)]);
@@ -139,43 +139,43 @@ impl Passed {
 
 impl Blocks {
     /// Trees of [`MAX_HEIGHT`], by the first kernel that can walk them; none where no kernel can.
-    pub(super) fn new(complete: &Complete) -> Option<Self> {
+    pub(super) fn new(complete: &CompleteForest) -> Option<Self> {
         Kernel::ALL.iter().find_map(|&kernel| Self::by(kernel, complete))
     }
 
     /// By every kernel that can.
     #[cfg(test)]
-    pub(super) fn all(complete: &Complete) -> impl Iterator<Item = Self> {
+    pub(super) fn all(complete: &CompleteForest) -> impl Iterator<Item = Self> {
         Kernel::ALL.iter().filter_map(|&kernel| Self::by(kernel, complete))
     }
 
-    fn by(kernel: Kernel, complete: &Complete) -> Option<Self> {
+    fn by(kernel: Kernel, complete: &CompleteForest) -> Option<Self> {
         let can = kernel.is_there() && complete.columns.0.len() <= kernel.columns() && complete.height == MAX_HEIGHT;
         let trees = || complete.trees.iter().map(BlockTree::new).collect();
         can.then(|| Self { trees: trees(), columns: complete.columns.clone(), kernel })
     }
 
-    pub(super) fn units(&self, row: &[f32]) -> u64 {
-        let mut units = 0;
-        self.add_units::<1>(iter::once(row), slice::from_mut(&mut units));
-        units
+    pub(super) fn fixed_point(&self, row: &[f32]) -> u64 {
+        let mut fixed_point = 0;
+        self.add_units::<1>(iter::once(row), slice::from_mut(&mut fixed_point));
+        fixed_point
     }
 
-    pub(super) fn units_of_rows(&self, rows: Rows<'_>, units: &mut [u64]) {
-        units.fill(0);
-        self.add_units::<ROWS>(rows.iter(), units);
+    pub(super) fn fixed_point_of_rows(&self, rows: Matrix<'_>, fixed_point: &mut [u64]) {
+        fixed_point.fill(0);
+        self.add_units::<ROWS>(rows.iter(), fixed_point);
     }
 
-    fn add_units<'r, const ROWS: usize>(&self, rows: impl Iterator<Item = &'r [f32]>, units: &mut [u64]) {
+    fn add_units<'r, const ROWS: usize>(&self, rows: impl Iterator<Item = &'r [f32]>, fixed_point: &mut [u64]) {
         match self.kernel {
-            Kernel::Avx2 => self.add_by_keys::<AVX2_COLUMNS, ROWS>(rows, units, |keys, units| {
+            Kernel::Avx2 => self.add_by_keys::<AVX2_COLUMNS, ROWS>(rows, fixed_point, |keys, fixed_point| {
                 // SAFETY: this kernel was chosen because the processor has AVX2.
-                unsafe { avx2::add_units(&self.trees, keys, units) }
+                unsafe { avx2::add_units(&self.trees, keys, fixed_point) }
             }),
             #[cfg(avx512)]
-            Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, units, |keys, units| {
+            Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, fixed_point, |keys, fixed_point| {
                 // SAFETY: this kernel was chosen because the processor has AVX-512F.
-                unsafe { avx512::add_units(&self.trees, keys, units) }
+                unsafe { avx512::add_units(&self.trees, keys, fixed_point) }
             }),
         }
     }
@@ -183,15 +183,15 @@ impl Blocks {
     fn add_by_keys<'r, const N: usize, const ROWS: usize>(
         &self,
         mut rows: impl Iterator<Item = &'r [f32]>,
-        units: &mut [u64],
+        fixed_point: &mut [u64],
         add: impl Fn(&[Keys<N>], &mut [u64]),
     ) {
         let mut keys_of = [Keys::NONE; ROWS];
-        for units in units.chunks_mut(ROWS) {
+        for fixed_point in fixed_point.chunks_mut(ROWS) {
             for (keys, row) in zip(&mut keys_of, &mut rows) {
                 self.columns.set_keys(row, keys);
             }
-            add(&keys_of[..units.len()], units);
+            add(&keys_of[..fixed_point.len()], fixed_point);
         }
     }
 }
@@ -231,20 +231,20 @@ macro_rules! kernel {
             /// # Safety
             /// The processor has the instructions.
             #[target_feature(enable = $instructions)]
-            pub(super) unsafe fn add_units(mut trees: &[BlockTree], keys: &[$keys], units: &mut [u64]) {
+            pub(super) unsafe fn add_units(mut trees: &[BlockTree], keys: &[$keys], fixed_point: &mut [u64]) {
                 while let Some((chunk, rest)) = trees.split_first_chunk::<TREES>() {
-                    for (keys, units) in zip(keys, &mut *units) {
+                    for (keys, fixed_point) in zip(keys, &mut *fixed_point) {
                         // SAFETY: as of this function.
-                        *units += unsafe { path_lengths(chunk, &$load(keys)) };
+                        *fixed_point += unsafe { path_lengths(chunk, &$load(keys)) };
                     }
                     trees = rest;
                 }
-                for (keys, units) in zip(keys, units) {
+                for (keys, fixed_point) in zip(keys, fixed_point) {
                     // SAFETY: as of this function.
                     let row = unsafe { $load(keys) };
                     for tree in trees {
                         // SAFETY: as of this function.
-                        *units += unsafe { path_lengths(from_ref(tree), &row) };
+                        *fixed_point += unsafe { path_lengths(from_ref(tree), &row) };
                     }
                 }
             }

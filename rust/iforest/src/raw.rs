@@ -1,38 +1,38 @@
 //! A forest in the open: what another program that can walk trees has to know to give the same scores, and what a forest
-//! grown by another program comes as.
+//! built by another program comes as.
 //!
-//! Nothing is grown or walked here.
+//! Nothing is built or walked here.
 
 use crate::average_path_length;
-use crate::extent::Extent;
-use crate::path_length::{UNITS_PER_EDGE, units};
+use crate::feature_range::FeatureRange;
+use crate::path_length::{FIXED_POINT_PER_EDGE, fixed_point};
 use crate::tree::{Node, Tree};
 
 /// All that decides a forest's scores.
 ///
 /// The path length of a row in a group is the mean over the group's trees, and the group's score
 /// 2^(-path length / c(ψ)), with c as in [`average_path_length`]; a value outside the range of
-/// [`extents`](Self::extents) shortens the path first, as [`Params::cut_beyond`](crate::Params::cut_beyond) says. The
-/// score of the row is the generalised mean of the groups' scores with the exponent [`emphasis`](Self::emphasis).
+/// [`feature_ranges`](Self::feature_ranges) shortens the path first, as [`Params::extrapolate`](crate::Params::extrapolate) says. The
+/// score of the row is the generalised mean of the groups' scores with the exponent [`mean_exponent`](Self::mean_exponent).
 #[derive(Clone, Debug, PartialEq)]
-pub struct ForestParts {
+pub struct RawForest {
     /// How many values a row has.
     pub n_features: usize,
-    /// ψ: how many rows each tree was grown from.
+    /// ψ: how many rows each tree was built from.
     pub sample_size: usize,
     /// How many groups the trees belong to: tree `i` to group `i` modulo this.
     pub n_groups: usize,
     /// How far the score follows the groups that find a row most anomalous; 1 is the plain mean.
-    pub emphasis: u8,
+    pub mean_exponent: u8,
     /// For each group the ranges of its columns; none at all where values beyond make no difference.
-    pub extents: Vec<Vec<Extent>>,
+    pub feature_ranges: Vec<Vec<FeatureRange>>,
     /// The trees, each as its nodes in preorder: the left subtree of a split follows it, then the right one.
-    pub trees: Vec<Vec<Part>>,
+    pub trees: Vec<Vec<RawNode>>,
 }
 
 /// A node of a tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Part {
+pub enum RawNode {
     /// Rows with `value < threshold`, and rows where the value is missing (`NaN`), go left; the others right.
     Split {
         /// The column.
@@ -40,14 +40,14 @@ pub enum Part {
         /// Finite.
         threshold: f32,
     },
-    /// Where a row's path ends.
+    /// A leaf.
     Leaf {
         /// Its length in edges, 0 to 255, with what the training rows that ended here add to it.
         path_length: f64,
     },
 }
 
-impl ForestParts {
+impl RawForest {
     /// c(ψ), by which path lengths are normalised.
     pub fn average_path_length(&self) -> f64 {
         average_path_length(self.sample_size)
@@ -55,27 +55,27 @@ impl ForestParts {
 }
 
 /// The nodes of a tree as parts.
-pub(crate) fn parts_of(tree: &Tree) -> Vec<Part> {
+pub(crate) fn raw_nodes(tree: &Tree) -> Vec<RawNode> {
     let mut depths = vec![0];
-    let mut parts = Vec::with_capacity(tree.0.len());
+    let mut raw = Vec::with_capacity(tree.0.len());
     for node in &tree.0 {
         let Some(depth) = depths.pop() else { break };
-        parts.push(match *node {
+        raw.push(match *node {
             Node::Split { feature, threshold } => {
                 depths.extend([depth + 1, depth + 1]);
-                Part::Split { feature, threshold }
+                RawNode::Split { feature, threshold }
             }
-            leaf => Part::Leaf { path_length: f64::from(leaf.units(depth)) / UNITS_PER_EDGE },
+            leaf => RawNode::Leaf { path_length: f64::from(leaf.fixed_point(depth)) / FIXED_POINT_PER_EDGE },
         });
     }
-    parts
+    raw
 }
 
 /// A tree of parts; what is wrong with it, checking it will find.
-pub(crate) fn tree_of(parts: &[Part]) -> Tree {
-    let node = |part: &Part| match *part {
-        Part::Split { feature, threshold } => Node::Split { feature, threshold },
-        Part::Leaf { path_length } => Node::End { units: units(path_length) },
+pub(crate) fn tree_from_raw(raw: &[RawNode]) -> Tree {
+    let node = |raw_node: &RawNode| match *raw_node {
+        RawNode::Split { feature, threshold } => Node::Split { feature, threshold },
+        RawNode::Leaf { path_length } => Node::End { fixed_point: fixed_point(path_length) },
     };
-    Tree(parts.iter().map(node).collect())
+    Tree(raw.iter().map(node).collect())
 }

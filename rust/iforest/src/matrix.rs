@@ -1,15 +1,15 @@
-//! A borrowed matrix: rows of equal length, one after the other.
+//! Borrowed row-major matrix of `f32`.
 
 use crate::FitError;
 
 /// Rows of `n_features` values each, row after row.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
+pub struct Matrix<'a> {
     values: &'a [f32],
     n_features: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> Matrix<'a> {
     /// Views `values` as rows of `n_features` columns.
     ///
     /// # Errors
@@ -21,17 +21,17 @@ impl<'a> Rows<'a> {
         Ok(Self { values, n_features })
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.values.len() / self.n_features
     }
 
-    /// Whether there is no row.
+    /// Returns true without rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// How many values a row has.
+    /// Number of columns.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
@@ -41,10 +41,10 @@ impl<'a> Rows<'a> {
         self.values.chunks_exact(self.n_features)
     }
 
-    /// The rows in order, so many at a time.
-    pub(crate) fn blocks(&self, rows: usize) -> impl Iterator<Item = Rows<'a>> {
+    /// The rows in order, in blocks of at most `rows`.
+    pub(crate) fn blocks(&self, rows: usize) -> impl Iterator<Item = Matrix<'a>> {
         let n_features = self.n_features;
-        self.values.chunks(rows * n_features).map(move |values| Rows { values, n_features })
+        self.values.chunks(rows * n_features).map(move |values| Matrix { values, n_features })
     }
 
     /// All values, row after row.

@@ -1,17 +1,17 @@
-//! Growing one tree from a sample of rows.
+//! Building one tree from a sample of rows.
 
-use crate::Rows;
+use crate::Matrix;
 use crate::params::height_limit;
-use crate::random::Random;
+use crate::rng::ForestRng;
+use crate::traverse::quantize_threshold;
 use crate::tree::{Node, Tree};
-use crate::walk::shorten;
 
 /// Rows are copied so many at a time, as many as a cache line holds of a column.
 const BLOCK: usize = 16;
 
-/// Grows a tree from the rows `sample` names, cutting the columns `features` names; the first of them that is not
-/// constant is the first to be cut.
-pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], mut features: Vec<u16>, random: &mut Random) -> Tree {
+/// Builds a tree from the rows `sample` names, splitting the columns `features` names; the first of them that is not
+/// constant is the first to be split.
+pub(crate) fn build(rows: Matrix<'_>, sample: &[usize], mut features: Vec<u16>, rng: &mut ForestRng) -> Tree {
     let n = sample.len();
     // The sample is copied to columns: a node then scans contiguous values of the one column it draws.
     let mut columns = vec![0.0; n * rows.n_features()];
@@ -24,21 +24,21 @@ pub(crate) fn grow(rows: Rows<'_>, sample: &[usize], mut features: Vec<u16>, ran
             }
         }
     }
-    let mut growth = Growth { columns, n, height_limit: height_limit(n), nodes: Vec::with_capacity(2 * n), random };
+    let mut builder = TreeBuilder { columns, n, height_limit: height_limit(n), nodes: Vec::with_capacity(2 * n), rng };
     let mut members: Vec<u32> = (0..n as u32).collect();
-    growth.node(&mut members, &mut features, 0);
-    Tree(growth.nodes)
+    builder.node(&mut members, &mut features, 0);
+    Tree(builder.nodes)
 }
 
-struct Growth<'r> {
+struct TreeBuilder<'r> {
     columns: Vec<f32>,
     n: usize,
     height_limit: usize,
     nodes: Vec<Node>,
-    random: &'r mut Random,
+    rng: &'r mut ForestRng,
 }
 
-impl Growth<'_> {
+impl TreeBuilder<'_> {
     /// Appends the subtree of `members`. `features` are the columns that may vary among them: one that is constant
     /// here is constant in every node below, so it is handed on no further.
     fn node(&mut self, members: &mut [u32], features: &mut [u16], depth: usize) {
@@ -50,9 +50,9 @@ impl Growth<'_> {
             if candidates == 0 {
                 return self.leaf(members.len());
             }
-            let drawn = if depth == 0 { 0 } else { self.random.below(candidates) };
+            let drawn = if depth == 0 { 0 } else { self.rng.below(candidates) };
             let feature = features[drawn];
-            if let Some(threshold) = self.cut(members, feature) {
+            if let Some(threshold) = self.split(members, feature) {
                 break (feature, threshold);
             }
             candidates -= 1;
@@ -77,7 +77,7 @@ impl Growth<'_> {
 
     /// A threshold drawn evenly from (min, max] of the column, so that both sides get a row; the smallest value itself
     /// where all present values are equal and others are missing; none where the column is constant.
-    fn cut(&mut self, members: &[u32], feature: u16) -> Option<f32> {
+    fn split(&mut self, members: &[u32], feature: u16) -> Option<f32> {
         let column = self.column(feature);
         let (mut min, mut max, mut missing) = (f32::INFINITY, f32::NEG_INFINITY, false);
         for &member in members {
@@ -88,18 +88,18 @@ impl Growth<'_> {
             max = if value > max { value } else { max };
         }
         if min < max {
-            // In f64, where the difference of two f32 can neither overflow nor lose the cut.
+            // In f64, where the difference of two f32 can neither overflow nor lose the split.
             let (low, high) = (f64::from(min), f64::from(max));
-            let drawn = (low + (high - low) * self.random.unit()) as f32;
-            Some(shorten(if drawn > min { drawn } else { next_up(min) }, min, max))
+            let drawn = (low + (high - low) * self.rng.unit()) as f32;
+            Some(quantize_threshold(if drawn > min { drawn } else { next_up(min) }, min, max))
         } else {
-            // Any threshold up to the one value there is cuts off what is missing.
-            (missing && min.is_finite()).then(|| shorten(min, f32::NEG_INFINITY, min))
+            // Any threshold up to the one value there is splits off what is missing.
+            (missing && min.is_finite()).then(|| quantize_threshold(min, f32::NEG_INFINITY, min))
         }
     }
 }
 
-/// Moves the members that satisfy `is_left` to the front and says how many they are.
+/// Moves the members that satisfy `is_left` to the front and returns their number.
 fn partition(members: &mut [u32], is_left: impl Fn(&u32) -> bool) -> usize {
     let mut split = 0;
     for i in 0..members.len() {
@@ -126,43 +126,43 @@ pub fn next_up(value: f32) -> f32 {
 mod tests {
     use super::*;
 
-    fn grow_all(values: &[f32], n_features: usize, seed: u64) -> Tree {
-        let rows = Rows::new(values, n_features).unwrap();
+    fn build_all(values: &[f32], n_features: usize, seed: u64) -> Tree {
+        let rows = Matrix::new(values, n_features).unwrap();
         let sample: Vec<usize> = (0..rows.len()).collect();
-        let tree = grow(rows, &sample, (0..n_features as u16).collect(), &mut Random::new(seed));
+        let tree = build(rows, &sample, (0..n_features as u16).collect(), &mut ForestRng::new(seed));
         tree.check(0, n_features, rows.len()).unwrap();
         tree
     }
 
     #[test]
     fn a_constant_column_is_never_cut() {
-        // Column 0 is constant: although it comes first, the only cut goes through column 1.
+        // Column 0 is constant: although it comes first, the only split goes through column 1.
         for seed in 0..50 {
-            let tree = grow_all(&[7.0, 1.0, 7.0, 2.0], 2, seed);
-            let Node::Split { feature, threshold } = tree.0[0] else { panic!("no cut with seed {seed}") };
+            let tree = build_all(&[7.0, 1.0, 7.0, 2.0], 2, seed);
+            let Node::Split { feature, threshold } = tree.0[0] else { panic!("no split with seed {seed}") };
             assert_eq!(feature, 1);
             assert!(threshold > 1.0 && threshold <= 2.0);
         }
     }
 
     #[test]
-    fn rows_that_are_all_alike_end_in_one_leaf() {
-        assert_eq!(grow_all(&[3.0; 8], 2, 0).0, [Node::Leaf { size: 4 }]);
-        assert_eq!(grow_all(&[f32::NAN; 4], 1, 0).0, [Node::Leaf { size: 4 }]);
+    fn identical_rows_end_in_one_leaf() {
+        assert_eq!(build_all(&[3.0; 8], 2, 0).0, [Node::Leaf { size: 4 }]);
+        assert_eq!(build_all(&[f32::NAN; 4], 1, 0).0, [Node::Leaf { size: 4 }]);
     }
 
     #[test]
     fn missing_values_are_cut_off_from_equal_ones() {
-        let tree = grow_all(&[f32::NAN, 5.0, 5.0, 5.0], 1, 0);
+        let tree = build_all(&[f32::NAN, 5.0, 5.0, 5.0], 1, 0);
         let expected = [Node::Split { feature: 0, threshold: 5.0 }, Node::Leaf { size: 1 }, Node::Leaf { size: 3 }];
         assert_eq!(tree.0, expected);
     }
 
     #[test]
-    fn neighbouring_and_extreme_values_are_told_apart() {
+    fn separates_neighbouring_and_extreme_values() {
         for (a, b) in [(1.0, next_up(1.0)), (f32::MIN, f32::MAX), (0.0, f32::from_bits(1)), (-1.0, -0.0)] {
             for seed in 0..20 {
-                let tree = grow_all(&[a, b], 1, seed);
+                let tree = build_all(&[a, b], 1, seed);
                 assert_eq!(tree.0.len(), 3, "{a} and {b}, seed {seed}");
                 assert_eq!(tree.0[1..], [Node::Leaf { size: 1 }; 2]);
             }

@@ -1,0 +1,79 @@
+//! The range of a column in the rows of a fit, and what lies beyond it.
+//!
+//! Trees split between the values they were built from; everything beyond is alike to them. A split drawn over the range
+//! stretched to a new value parts it from all that was seen with the probability that the stretch is of the whole, as
+//! when a point is inserted into a robust random split tree (Guha, Mishra, Roy and Schrijvers, ICML 2016).
+
+use serde::{Deserialize, Serialize};
+
+use crate::Matrix;
+
+/// The range of a column in the training rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureRange {
+    /// The column.
+    pub column: u16,
+    /// The smallest value.
+    pub min: f32,
+    /// The largest value, not below `min`.
+    pub max: f32,
+}
+
+impl FeatureRange {
+    /// Returns true for a value outside the range; a missing value is inside.
+    pub(crate) fn is_beyond(&self, value: f32) -> bool {
+        value < self.min || value > self.max
+    }
+}
+
+/// The feature_ranges of those of the columns that hold a number at all.
+pub(crate) fn feature_ranges(rows: Matrix<'_>, columns: &[u16]) -> Vec<FeatureRange> {
+    let range = |&column: &u16| {
+        let values = rows.iter().map(|row| row[usize::from(column)]);
+        let (min, max) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), x| (min.min(x), max.max(x)));
+        (min <= max).then_some(FeatureRange { column, min, max })
+    };
+    columns.iter().filter_map(range).collect()
+}
+
+/// The probability that a split, of a column drawn evenly and of its range stretched to the row's value, parts the row
+/// from everything seen. 0 for a row within all ranges; a missing value is within.
+pub(crate) fn separation_probability(feature_ranges: &[FeatureRange], row: &[f32]) -> f64 {
+    let mut sum = 0.0;
+    for range in feature_ranges {
+        let value = row[usize::from(range.column)];
+        if range.is_beyond(value) {
+            let (min, max, value) = (f64::from(range.min), f64::from(range.max), f64::from(value));
+            let beyond = f64::max(min - value, value - max);
+            sum += if beyond.is_finite() { beyond / (beyond + (max - min)) } else { 1.0 };
+        }
+    }
+    if sum == 0.0 { 0.0 } else { sum / feature_ranges.len() as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extents_pass_over_what_is_missing() {
+        let values = [1.0, f32::NAN, f32::NAN, 4.0, f32::NAN, -2.0];
+        let found = feature_ranges(Matrix::new(&values, 3).unwrap(), &[0, 1, 2]);
+        let expected =
+            [FeatureRange { column: 0, min: 1.0, max: 4.0 }, FeatureRange { column: 2, min: -2.0, max: -2.0 }];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_chance_is_the_share_of_the_stretch() {
+        let feature_ranges =
+            [FeatureRange { column: 0, min: 0.0, max: 3.0 }, FeatureRange { column: 1, min: 5.0, max: 5.0 }];
+        let chance = |a, b| separation_probability(&feature_ranges, &[a, b]);
+        assert_eq!(chance(0.0, 5.0), 0.0);
+        assert_eq!(chance(f32::NAN, 5.0), 0.0);
+        assert_eq!(chance(4.0, 5.0), 0.125);
+        assert_eq!(chance(-9.0, 5.0), 0.375);
+        assert_eq!(chance(0.0, 6.0), 0.5);
+        assert_eq!(chance(f32::INFINITY, f32::NEG_INFINITY), 1.0);
+    }
+}
