@@ -109,12 +109,11 @@ pub fn exit_with(error: &clap::Error) -> ! {
     let is_safe = |argument: OsString| human::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
     if !std::env::args_os().all(is_safe) {
         print(format_args!("{}", human::printable_lines(error.render().to_string().as_bytes())));
-    } else if let Err(cause) = error.print()
-        && !error.use_stderr()
-        && cause.kind() != ErrorKind::BrokenPipe
-    {
-        Console::new(false).error(&format!("(standard output): cannot be written: {cause}"));
-        std::process::exit(1);
+    } else if let Err(cause) = error.print() {
+        if !error.use_stderr() && cause.kind() != ErrorKind::BrokenPipe {
+            Console::new(false).error(&format!("(standard output): cannot be written: {cause}"));
+            std::process::exit(1);
+        }
     }
     std::process::exit(error.exit_code())
 }

@@ -77,12 +77,12 @@ impl Follow {
     /// new place to read from.
     fn turn(&mut self) -> io::Result<bool> {
         let current = self.file.as_ref().map(File::metadata).transpose()?;
-        if let (Some(file), Some(current)) = (&mut self.file, &current)
-            && current.len() < self.position
-        {
-            file.seek(SeekFrom::Start(0))?;
-            self.position = 0;
-            return Ok(true);
+        if let (Some(file), Some(current)) = (&mut self.file, &current) {
+            if current.len() < self.position {
+                file.seek(SeekFrom::Start(0))?;
+                self.position = 0;
+                return Ok(true);
+            }
         }
         // Opened before the rotated logs are looked for: if it is rotated meanwhile, it is found among them.
         let named = open(&self.path)?;

@@ -55,10 +55,11 @@ pub fn refuse(command: &Command) -> Result<()> {
         bail!("{}: is a directory; give the name of a file in it", directory.display());
     }
     for output in &outputs {
-        if let Output::Replacing(path) = output
-            && is_device(path)
-        {
-            bail!("{}: is no file, and would be replaced by one; write to a file", path.display());
+        match output {
+            Output::Replacing(path) if is_device(path) => {
+                bail!("{}: is no file, and would be replaced by one; write to a file", path.display())
+            }
+            _ => {}
         }
         let Some(written) = file(output.path()) else { continue };
         // That there is no such log, or none in a directory, is for those to say who read it.

@@ -521,9 +521,7 @@ impl Report<'_> {
 
     /// Says how many more rows of the input were skipped than were reported.
     fn rest(&mut self) {
-        if let Some((name, seen)) = self.input.take()
-            && seen > REPORTED
-        {
+        if let Some((name, seen)) = self.input.take().filter(|&(_, seen)| seen > REPORTED) {
             let rest = human::counted(seen - REPORTED, "more row");
             self.warn(&format!("{name}: {rest} like these"));
         }
