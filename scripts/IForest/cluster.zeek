@@ -70,7 +70,7 @@ function is_known(node: string, sent: string): bool
 	return F;
 	}
 
-function node_type_of(name: string): Cluster::NodeType
+function node_type_of(name: string): Cluster::NodeType &is_used
 	{
 	return name in Cluster::nodes ? Cluster::nodes[name]$node_type : Cluster::NONE;
 	}
