@@ -149,7 +149,7 @@ impl Merged {
             // The header of logs without rows.
             let header = self.logs.first_mut().filter(|_| self.layout.is_none()).map(|log| &mut log.header);
             self.pending.extend(header.into_iter().flat_map(std::mem::take));
-            return !self.pending.is_empty();
+            return false;
         };
         if self.layout.as_ref() != log.layout() {
             self.pending.extend(&log.header);
