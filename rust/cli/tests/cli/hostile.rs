@@ -344,7 +344,7 @@ fn output_goes_into_a_pipe_of_ones_own_and_into_no_strangers() {
         for arguments in
             ["score -m m conn.log -o pipe", "features -m m conn.log -o pipe", "report -m m conn.log -o pipe"]
         {
-            quiet(&dir, arguments).fails(1, &["pipe: cannot be written: it is a named pipe of user 65534, who would"]);
+            quiet(&dir, arguments).fails(1, &["pipe: cannot be written: it is a named pipe of user 65534, who could"]);
         }
     } else {
         eprintln!("only root can make a pipe another's: that one is refused was not tried");
