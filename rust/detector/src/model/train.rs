@@ -85,7 +85,7 @@ impl Trainer {
     /// Learns from a connection.
     pub fn learn(&mut self, connection: &Connection<'_>) {
         let row = self.extractor.extract(connection);
-        self.reservoir.offer(&row, connection.end(), Group::default());
+        self.reservoir.offer(&row, connection.ts, Group::default());
     }
 
     /// Lets a connection pass by without learning from it: it is context for those that follow, not an example.
