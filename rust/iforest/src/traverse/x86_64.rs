@@ -313,6 +313,7 @@ unsafe fn pass_8(row: &__m256i, block: &Block) -> Passed {
 #[cfg(avx512)]
 #[inline]
 #[target_feature(enable = "avx512f")]
+#[allow(clippy::incompatible_msrv, reason = "the build script leaves this out before Rust 1.89")]
 unsafe fn load_32(keys: &Keys) -> [__m512i; 2] {
     let sign = _mm512_set1_epi32(SIGN as i32);
     // SAFETY: the first half of the 32 keys is read, then the second.
@@ -324,6 +325,7 @@ unsafe fn load_32(keys: &Keys) -> [__m512i; 2] {
 #[cfg(avx512)]
 #[inline]
 #[target_feature(enable = "avx512f")]
+#[allow(clippy::incompatible_msrv, reason = "the build script leaves this out before Rust 1.89")]
 unsafe fn pass_16(row: &[__m512i; 2], block: &Block) -> Passed {
     // SAFETY: what is read are the sixteen words.
     let nodes = unsafe { _mm512_loadu_si512(block.0.as_ptr().cast()) };
