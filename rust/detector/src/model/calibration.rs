@@ -12,6 +12,9 @@ const STEADY: usize = 4;
 /// The share of the highest scores the tail is modelled on, and the fewest that make a model.
 const TAIL_SHARE: f64 = 0.01;
 const FEWEST_EXCESSES: usize = 50;
+/// Share of the gap between the highest score and 1 that an extrapolated threshold may cross: an anomaly stronger than
+/// any in training must be able to pass, however small the budget.
+const HEADROOM: f64 = 0.5;
 
 /// The distribution of scores over rows that the trees which scored them had not seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +61,7 @@ impl Calibration {
     /// Where the share amounts to 4 or more of the scores it is read off them, ties going to the side that raises
     /// fewer alerts. Beyond that the highest scores are extrapolated by a generalised Pareto distribution (peaks over
     /// threshold, as in SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis,
-    /// Technometrics 1987). A score cannot exceed 1; nor does the threshold, save for a share of nothing.
+    /// Technometrics 1987), up to halfway between the highest score and 1. Only a share of 0 puts the threshold above 1.
     pub fn threshold(&self, share: f64) -> f64 {
         let scores: Vec<f64> = self.scores().collect();
         let expected = scores.len() as f64 * share;
@@ -69,7 +72,17 @@ impl Calibration {
         let (body, tail) = scores.split_at(scores.len() - excesses);
         let base = body.last().copied().unwrap_or(0.0);
         let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
-        just_above((base + beyond).min(1.0))
+        // No alerts at all were asked for.
+        if share <= 0.0 {
+            return just_above(1.0);
+        }
+        let highest = tail.last().copied().unwrap_or(base);
+        just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM)).min(1.0)
+    }
+
+    /// Whether so small a share amounts to less than one of the scores, so that its threshold is a guess at the tail.
+    pub fn is_extrapolated(&self, share: f64) -> bool {
+        share > 0.0 && share * (self.len() as f64) < 1.0
     }
 }
 
@@ -198,6 +211,21 @@ mod tests {
         assert!((threshold - 0.03 * 1e6f64.ln()).abs() < 0.02, "{threshold}");
         // Uniform scores end at 1: no share, however small, puts the threshold much beyond.
         assert!((even(20_000).threshold(1e-9) - 1.0).abs() < 0.002);
+    }
+
+    #[test]
+    fn no_budget_puts_the_threshold_out_of_reach() {
+        // A heavy tail (Pareto, shape 0.3), whose quantiles exceed 1 for shares that a large network asks for.
+        let scores: Vec<f64> = (1..=20_000).map(|i| 0.39 + 0.01 * (20_000.0 / f64::from(i)).powf(0.3)).collect();
+        let (calibration, highest) = (Calibration::new(&scores), scores[0]);
+        for share in [1e-7, 1e-8, 1e-9, 1e-12] {
+            let threshold = calibration.threshold(share);
+            assert!((highest..=highest + (1.0 - highest) / 2.0 + 2e-6).contains(&threshold), "{threshold} for {share}");
+            assert!(calibration.is_extrapolated(share));
+        }
+        assert!(!calibration.is_extrapolated(1e-3) && !calibration.is_extrapolated(0.0));
+        assert!(calibration.threshold(0.0) > 1.0);
+        assert_eq!(Calibration::new(&[1.0; 200]).threshold(1e-9), 1.0);
     }
 
     #[test]

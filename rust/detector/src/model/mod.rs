@@ -207,6 +207,11 @@ impl Model {
         self.calibration.threshold(self.provenance.share_of_alerts(single))
     }
 
+    /// Whether the sample is too small for this budget, so that its threshold rests on an extrapolated tail.
+    pub fn is_extrapolated(&self, alerts_per_day: f64) -> bool {
+        self.calibration.is_extrapolated(self.provenance.share_of_alerts(alerts_per_day))
+    }
+
     /// The threshold that this share of the traffic passes.
     pub fn threshold_for_share(&self, share: f64) -> f64 {
         self.calibration.threshold(share)
