@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use detector::units::DAY;
 use detector::{Connection, FeatureRow, Model, Params, Reservoir, Sampling, Snapshot, Trust};
 
 use crate::background::Background;
@@ -15,8 +16,6 @@ use crate::state_dir::{DirLock, ModelWriter};
 
 /// Seed of every fit. The random choices depend on the traffic as well.
 const SEED: u64 = 1;
-/// In microseconds.
-const DAY: i64 = 86_400_000_000;
 
 type Jobs = Background<JobResult>;
 
@@ -45,10 +44,7 @@ pub(crate) struct PendingExample {
 
 impl PendingExample {
     pub(crate) fn new(connection: &Connection<'_>, row: FeatureRow, flagged: bool) -> Self {
-        let Connection { ts, duration, orig, resp, proto, conn_state, missed_bytes, .. } = *connection;
-        let connection =
-            Connection { ts, duration, orig, resp, proto, conn_state, missed_bytes, service: None, history: None };
-        Self { connection, row, flagged }
+        Self { connection: connection.without_texts(), row, flagged }
     }
 }
 

@@ -1,7 +1,6 @@
-//! What a person sees on standard error: progress, notes, warnings, and the sentence a failure ends with; and how wide
-//! the terminal is.
+//! Progress, notes, warnings and errors on standard error, and the terminal width.
 //!
-//! Everything printed here is made safe for a terminal first, because file names and the contents of logs occur in it.
+//! All texts are escaped, because they can contain file names and contents of logs.
 
 use std::ffi::OsString;
 use std::fmt::Arguments;
@@ -13,49 +12,49 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::human;
+use crate::format;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// The standard error of one run.
+/// Standard error of one run.
 #[derive(Debug)]
 pub struct Console {
     quiet: bool,
 }
 
-/// A failure that has been reported already; all that is left is the exit status.
+/// Failure that has been reported already, for the exit status.
 #[derive(Debug, thiserror::Error)]
 #[error("reported")]
 pub struct Reported;
 
 impl Console {
-    /// A console; a quiet one prints errors only.
+    /// Creates a console; a quiet one prints errors only.
     pub fn new(quiet: bool) -> Self {
         Self { quiet }
     }
 
-    /// Something worth knowing.
+    /// Prints information.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             print(format_args!("{}\n", on_stderr(text, 0)));
         }
     }
 
-    /// Something that is wrong, but ends nothing.
+    /// Prints a warning.
     pub fn warning(&self, text: &str) {
         if !self.quiet {
             print(format_args!("{WARNING}warning:{WARNING:#} {}\n", on_stderr(text, "warning: ".len())));
         }
     }
 
-    /// Something that makes the exit status 1.
+    /// Prints an error.
     pub fn error(&self, text: &str) {
-        print(format_args!("{ERROR}error:{ERROR:#} {}\n", on_stderr(&without_numbers(text), "error: ".len())));
+        print(format_args!("{ERROR}error:{ERROR:#} {}\n", on_stderr(&without_error_numbers(text), "error: ".len())));
     }
 
-    /// Prints a failure with all its causes, unless that has been done, and says which exit status it means. That
-    /// whoever reads the output has seen enough, as `head` has, is no failure.
+    /// Prints an error with its causes, unless already reported, and returns the exit status. A broken pipe counts as
+    /// success: the reader, such as `head`, has read enough.
     pub fn exit_code(&self, error: &anyhow::Error) -> ExitCode {
         if error.chain().any(is_broken_pipe) {
             return ExitCode::SUCCESS;
@@ -66,8 +65,7 @@ impl Console {
         ExitCode::FAILURE
     }
 
-    /// A display of progress through `total` bytes, or through an unknown number; invisible where nobody would see it
-    /// or `muted`.
+    /// Progress bar for `total` bytes, or an unknown number; hidden if `muted` or standard error is not a terminal.
     pub fn progress(&self, total: Option<u64>, muted: bool) -> ProgressBar {
         if self.quiet || muted || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
@@ -89,7 +87,7 @@ impl Console {
         bar
     }
 
-    /// A display of progress through so many steps; invisible where nobody would see it.
+    /// Progress bar for `total` steps; hidden if standard error is not a terminal.
     pub fn steps(&self, total: u64) -> ProgressBar {
         if self.quiet || total < 2 || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
@@ -103,48 +101,49 @@ impl Console {
     }
 }
 
-/// Ends the program as `clap` does, with help or with what is wrong with its arguments. Of these, some can be names of
-/// files, which are made safe; the message has no colours then.
+/// Prints help or a usage error and exits as `clap` does. If an argument needs escaping, the message has no colours.
 pub fn exit_with(error: &clap::Error) -> ! {
-    let is_safe = |argument: OsString| human::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
+    let is_safe = |argument: OsString| format::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
     if !std::env::args_os().all(is_safe) {
-        print(format_args!("{}", human::printable_lines(error.render().to_string().as_bytes())));
+        print(format_args!("{}", format::printable_lines(error.render().to_string().as_bytes())));
     } else if let Err(cause) = error.print() {
         if !error.use_stderr() && cause.kind() != ErrorKind::BrokenPipe {
-            Console::new(false).error(&format!("(standard output): cannot be written: {cause}"));
+            Console::new(false).error(&format!("standard output: cannot write: {cause}"));
             std::process::exit(1);
         }
     }
     std::process::exit(error.exit_code())
 }
 
-/// Where standard error cannot be written, there is nobody to be told; the work goes on.
+/// Prints to standard error; failures are ignored.
 fn print(text: Arguments<'_>) {
     let _ = anstream::stderr().lock().write_fmt(text);
 }
 
-/// No terminal is taken to be narrower.
-const FEWEST: usize = 40;
+/// Minimum width; narrower terminals wrap lines themselves.
+const MIN_WIDTH: usize = 40;
 
-/// How many columns the terminal has that standard output is; none where it is none.
+/// Width of standard output; `None` if it is not a terminal.
 pub fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0).max(FEWEST))
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0).max(MIN_WIDTH))
 }
 
-/// How many columns standard output has: those of the terminal, or 100 where it is none.
+/// Width of standard output; 100 if it is not a terminal.
 pub fn width() -> usize {
     terminal_width().unwrap_or(100)
 }
 
-/// Text as it stands on standard error from a column on; in lines where that is a terminal.
+/// Escapes text for standard error, and wraps it on a terminal; it starts at `column`.
 fn on_stderr(text: &str, column: usize) -> String {
-    let text = human::printable(text);
-    terminal_size::terminal_size_of(std::io::stderr())
-        .map_or_else(|| text.to_string(), |(width, _)| human::wrapped(&text, column, usize::from(width.0).max(FEWEST)))
+    let text = format::printable(text);
+    terminal_size::terminal_size_of(std::io::stderr()).map_or_else(
+        || text.to_string(),
+        |(width, _)| format::wrapped(&text, column, usize::from(width.0).max(MIN_WIDTH)),
+    )
 }
 
-/// Without the numbers that the system gives its errors beside their words: `(os error 2)`.
-fn without_numbers(text: &str) -> String {
+/// Removes the numbers of system errors: `(os error 2)`.
+fn without_error_numbers(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))

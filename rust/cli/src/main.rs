@@ -1,24 +1,20 @@
-//! `zeek-iforest`: learn what is usual in a conn.log, and score connections by how unusual they are.
+//! `zeek-iforest`: trains a model on conn.log and scores connections by how unusual they are.
 //!
-//! This binary is thin: what an anomaly is lives in `detector`, how a log is read and written in `zeek-log`.
+//! Detection is in the crate `detector`, log reading and writing in `zeek-log`.
 
-mod args;
-mod columns;
+mod cli;
 mod commands;
-mod conn_log;
 mod console;
-mod follow;
-mod highest;
-mod human;
-mod merge;
-mod overwrite;
+mod format;
+mod input;
+mod output_check;
 mod pipeline;
-mod ranking;
 mod report;
 mod samples;
 mod score_text;
-mod signing;
-mod source;
+mod signature;
+mod text_table;
+mod top_k;
 mod training;
 
 use std::process::ExitCode;
@@ -26,22 +22,22 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::args::{Args, Command};
+use crate::cli::{Cli, Command};
 use crate::console::Console;
 
 fn main() -> ExitCode {
-    let args = Args::try_parse().unwrap_or_else(|error| console::exit_with(&error));
-    let console = Console::new(args.quiet);
-    match run(args, &console) {
+    let cli = Cli::try_parse().unwrap_or_else(|error| console::exit_with(&error));
+    let console = Console::new(cli.quiet);
+    match run(cli, &console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => console.exit_code(&error),
     }
 }
 
-fn run(args: Args, console: &Console) -> Result<()> {
-    overwrite::refuse(&args.command)?;
-    let threads = args.threads()?;
-    match args.command {
+fn run(cli: Cli, console: &Console) -> Result<()> {
+    output_check::check(&cli.command)?;
+    let threads = cli.threads()?;
+    match cli.command {
         Command::Train(args) => commands::train::run(args, threads, console),
         Command::Sample(args) => commands::sample::run(args, threads, console),
         Command::Score(args) => commands::score::run(args, threads, console),
@@ -51,9 +47,11 @@ fn run(args: Args, console: &Console) -> Result<()> {
         Command::Evaluate(args) => commands::evaluate::run(args, threads, console),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Features(args) => commands::features::run(args, threads, console),
+        #[cfg(feature = "onnx")]
         Command::ImportOnnx(args) => commands::onnx::import(args, threads, console),
+        #[cfg(feature = "onnx")]
         Command::ExportOnnx(args) => commands::onnx::export(&args, console),
-        Command::Completions { shell } => commands::describe::completions(shell),
-        Command::Man { command } => commands::describe::man(command.as_deref()),
+        Command::Completions { shell } => commands::completions_man::completions(shell),
+        Command::Man { command } => commands::completions_man::man(command.as_deref()),
     }
 }

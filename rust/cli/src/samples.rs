@@ -1,4 +1,4 @@
-//! Files of samples: which arguments name some, and what several are together.
+//! Sample files: detection and merging.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use detector::{Reservoir, Sampling, Trust};
 
-/// Parts the arguments that name samples from those that name logs.
-pub fn part_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+/// Splits arguments into samples and logs.
+pub fn split_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     paths.iter().cloned().partition(|path| is_sample(path))
 }
 
-/// Whether a file is a sample, by its first bytes. A pipe is not opened: that waits, and what is read from it is gone.
+/// Whether a file starts like a sample. Pipes are not opened: it would block, and consume their data.
 pub fn is_sample(path: &Path) -> bool {
     let first = || {
         let mut bytes = [0; 8];
@@ -24,18 +24,18 @@ pub fn is_sample(path: &Path) -> bool {
     first().is_some_and(|bytes| Reservoir::is_sample(&bytes))
 }
 
-/// Merges samples into one of at most `capacity` rows: what a single pass over everything would have drawn.
+/// Merges samples into one of at most `capacity` rows, equivalent to one sample of all their traffic.
 pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir> {
     let mut seen = HashSet::new();
     for part in parts {
         let own = part.canonicalize().unwrap_or_else(|_| part.clone());
-        ensure!(seen.insert(own), "{}: is given twice, and would count twice", part.display());
+        ensure!(seen.insert(own), "{}: given twice; give each sample once", part.display());
     }
-    // What is learnt from is as trusted as the logs are.
+    // Training data is trusted like the logs, which can be written by others.
     let any = Trust { writable_by_others: true, ..Trust::default() };
     let samples: Vec<Reservoir> =
         parts.iter().map(|part| Reservoir::load(part, seed, &any)).collect::<Result<_, _>>()?;
-    // A part that had no room for more has left rows out that a larger sample would hold.
+    // A full sample lacks rows that a larger one would contain.
     let full = samples.iter().filter(|sample| sample.len() >= sample.sampling().capacity);
     let capacity = full.map(|sample| sample.sampling().capacity).fold(capacity, usize::min);
     let sampling = samples.first().map_or(Sampling::uniform(capacity), Reservoir::sampling);

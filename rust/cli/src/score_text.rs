@@ -1,22 +1,22 @@
-//! A score as Zeek writes it.
+//! Scores in Zeek's notation.
 //!
-//! Scores are whole millionths, so six decimals are exact. Zeek cuts trailing zeros and keeps one behind a whole number
-//! (`0.512345`, `0.5`, `1.0`), in TSV and in JSON alike.
+//! Scores are whole millionths, so six decimals are exact. Zeek removes trailing zeros, except the first decimal
+//! (`0.512345`, `0.5`, `1.0`), in TSV and in JSON.
 
-/// The digits of a score.
+/// Digits of a score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScoreText {
     bytes: [u8; 8],
     len: u8,
 }
 
-/// A score in whole millionths, 0 to 1,000,000: what orders scores, and what they are counted by.
+/// Converts a score to whole millionths, 0 to 1,000,000.
 pub fn millionths(score: f64) -> u32 {
     (score.clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
 impl ScoreText {
-    /// From a score between 0 and 1.
+    /// Formats a score between 0 and 1.
     pub fn new(score: f64) -> Self {
         let mut rest = millionths(score);
         let mut bytes = *b"0.000000";
@@ -43,12 +43,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_millionth_is_exact() {
+    fn formats_every_millionth_exactly() {
         for units in 0..=1_000_000u32 {
             let score = f64::from(units) / 1e6;
             assert_eq!(millionths(score), units);
             let text = ScoreText::new(score);
-            // The shortest text that is this number again, as Rust's Debug writes it between 1e-5 and 1e16.
+            // Rust's Debug writes the shortest text that parses to the same number, between 1e-5 and 1e16.
             if !(1..10_000).contains(&units) {
                 assert_eq!(text.as_bytes(), format!("{score:?}").as_bytes());
             } else {

@@ -1,20 +1,20 @@
-//! Logs in, a trainer or a model out: what every command that learns does.
+//! Training on logs, shared by the commands that train.
 
 use anyhow::{Context, Result};
 use detector::{Model, Trainer};
 use jiff::Timestamp;
 
-use crate::conn_log::Labels;
-use crate::human;
-use crate::pipeline::{Run, Summary, idle};
+use crate::format;
+use crate::input::labels::Labels;
+use crate::pipeline::{Pipeline, Summary, idle};
 
-/// Below this many connections, rare and usual can hardly be told apart.
-const FEW: u64 = 1_000;
+/// With fewer connections, the model cannot tell rare from typical.
+pub const MIN_CONNECTIONS: u64 = 1_000;
 
-/// Shows every connection of a run to a trainer, or with labels, those that are not malicious.
-pub fn observe(run: &Run<'_>, params: &detector::Params) -> Result<(Trainer, Summary)> {
+/// Feeds all connections to a trainer; with labels, malicious ones only as context.
+pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params) -> Result<(Trainer, Summary)> {
     let mut trainer = Trainer::new(params.clone());
-    let summary = run.stages(
+    let summary = pipeline.run(
         |batch| {
             let mut malicious = batch.malicious.iter();
             for connection in batch.connections.iter() {
@@ -31,31 +31,30 @@ pub fn observe(run: &Run<'_>, params: &detector::Params) -> Result<(Trainer, Sum
     Ok((trainer, summary))
 }
 
-/// Learns from every connection of a run, or with labels, from those that are not malicious.
-pub fn learn(run: &Run<'_>, params: &detector::Params, labels: Option<&Labels>) -> Result<(Model, Summary)> {
-    let (trainer, summary) = observe(run, params)?;
+/// Trains a model on all connections; with labels, on those that are not malicious.
+pub fn train(pipeline: &Pipeline<'_>, params: &detector::Params, labels: Option<&Labels>) -> Result<(Model, Summary)> {
+    let (trainer, summary) = sample(pipeline, params)?;
     let observed = trainer.observed();
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(
-            "of {}, {observed} {} a {} that does not start with {:?}",
-            human::counted(summary.connections, "connection"),
-            if observed == 1 { "has" } else { "have" },
+            "{observed} of {} have a {} that does not start with {:?}",
+            format::counted(summary.connections, "connection"),
             labels.field,
             String::from_utf8_lossy(&labels.prefix)
         ),
-        None => format!("no model from {}", run.source.names.join(", ")),
+        None => format!("cannot train on {}", pipeline.inputs.names.join(", ")),
     })?;
-    if observed < FEW {
-        run.console.warning(&format!(
-            "{} to learn from: too few to tell what is rare from what is usual; give a day of logs at least",
-            human::counted(observed, "connection")
+    if observed < MIN_CONNECTIONS {
+        pipeline.console.warning(&format!(
+            "trained on only {}, too few to tell rare from typical; train on at least a day of logs",
+            format::counted(observed, "connection")
         ));
     }
-    set_origin(&mut model, run.source.names.clone());
+    set_origin(&mut model, pipeline.inputs.names.clone());
     Ok((model, summary))
 }
 
-/// Records that a model was made now, by this version, from these sources.
+/// Records the time, this version and the sources in a model.
 pub fn set_origin(model: &mut Model, sources: Vec<String>) {
     model.set_origin(env!("CARGO_PKG_VERSION"), Timestamp::now().as_microsecond(), sources);
 }

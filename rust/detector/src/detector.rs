@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::alert::cusum::Cusum;
 use crate::alert::reasons::Reason;
 use crate::conn::connection::Connection;
-use crate::conn::context::Keys;
 use crate::conn::features::{Extractor, FeatureRow};
 use crate::conn::schema::N_FEATURES;
 use crate::model::Model;
@@ -58,10 +57,9 @@ impl Detector {
 
     /// Scores a connection and remembers it as context for those that follow.
     pub fn score(&mut self, connection: &Connection<'_>) -> Verdict {
-        let keys = Keys::of(connection);
-        self.last = self.extractor.extract_by(connection, &keys);
-        let score = self.model.score(&self.last);
-        self.evidence.add_by(&self.model, connection.end(), &keys, score)
+        let (row, keys) = self.extractor.context_row(connection);
+        self.last = row;
+        self.evidence.verdict(&self.model, connection.end(), &keys, self.model.score(&row))
     }
 
     /// What made the verdict of the connection scored last, the strongest reason first.

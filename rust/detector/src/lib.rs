@@ -47,6 +47,7 @@ pub use alert::cusum::Cusum;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
 pub use alert::reasons::{Reason, format_reasons};
 pub use conn::connection::{Address, ConnState, Connection, Endpoint, Proto};
+pub use conn::context::ContextKeys;
 pub use conn::features::{Extractor, FeatureRow};
 pub use conn::schema;
 pub use detector::Detector;

@@ -1,5 +1,12 @@
 //! Amounts as people read them.
 
+/// Microseconds in a second.
+pub const SECOND: i64 = 1_000_000;
+/// Microseconds in an hour.
+pub const HOUR: i64 = 3_600 * SECOND;
+/// Microseconds in a day.
+pub const DAY: i64 = 24 * HOUR;
+
 /// A count with its thousands apart: `105,918`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();

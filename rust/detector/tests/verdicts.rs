@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::{Address, ConnState, Connection, Cusum, Detector, Extractor, Model, Params, Proto, Trainer};
+use detector::{
+    Address, ConnState, Connection, ContextKeys, Cusum, Detector, Extractor, Model, Params, Proto, Trainer,
+};
 
 const MINUTE: i64 = 60_000_000;
 
@@ -175,14 +177,15 @@ fn alerts_that_add_up_are_rationed() {
     (0..20_000).for_each(|i| trainer.learn(&ordinary(i)));
     let model = trainer.fit().unwrap();
     let mut evidence = Cusum::new();
-    (0..4_000).for_each(|i| _ = evidence.add(&model, &ordinary(i), 0.3));
+    (0..4_000).for_each(|i| _ = evidence.verdict(&model, ordinary(i).end(), &ContextKeys::of(&ordinary(i)), 0.3));
     let unusual = model.threshold() - 1e-6;
     let mut alerted = 0;
     for i in 0..100 {
         for service in 0..10 {
             let mut c = beat(0);
             (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
-            alerted += usize::from(evidence.add(&model, &c, unusual).sustained.is_some());
+            alerted +=
+                usize::from(evidence.verdict(&model, c.end(), &ContextKeys::of(&c), unusual).sustained.is_some());
         }
     }
     assert_eq!(alerted, 1);

@@ -7,7 +7,7 @@ use zeek_log::{Appender, Block, LineKind, NewField, Parsed, ReadOptions, Reader,
 
 // The binary's own file, so that what is fuzzed is what runs.
 #[expect(dead_code, reason = "no target needs all of it")]
-#[path = "../../../rust/cli/src/conn_log.rs"]
+#[path = "../../../rust/cli/src/input/conn_log.rs"]
 mod conn_log;
 
 /// Longer lines are bad rows; little enough for a fuzzer to get there.

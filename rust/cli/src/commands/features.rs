@@ -1,6 +1,6 @@
-//! `features`: the matrix the forest sees, as CSV.
+//! `features`: writes the forest's input matrix as CSV.
 //!
-//! How rare a category is, a model has to say: the one given, or one learnt from the same logs.
+//! Categories are encoded by their rarity, which comes from a model: the given one, or one trained on the same logs.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -10,24 +10,54 @@ use detector::{Extractor, Model, schema};
 use zeek_log::{Format, Output};
 
 use super::model_for;
-use crate::args::FeaturesArgs;
-use crate::conn_log::Labels;
+use crate::cli::options::LabelArgs;
+use crate::cli::options::LogArgs;
+use crate::cli::options::ModelArgs;
+use crate::cli::options::OutputArgs;
 use crate::console::Console;
-use crate::human;
-use crate::pipeline::{Batch, Run};
-use crate::source::Source;
+use crate::format;
+use crate::input::LogInputs;
+use crate::input::labels::Labels;
+use crate::pipeline::{Batch, Pipeline};
+
+/// Write the feature matrix of logs as CSV
+///
+/// Writes one row per connection, with a header of feature names; missing values are NaN. The rarity of ports and
+/// services comes from the model. If the log has labels, the last column is `label` (1 malicious, 0 not).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest features labelled.conn.log -o matrix.csv
+  zeek-iforest features -m iforest.model conn.log -o matrix.csv")]
+pub struct FeaturesArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
 
 pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs)?;
-    let model = model_for(&args.model, &source, threads, console)?;
+    let inputs = LogInputs::new(&args.logs)?;
+    let model = model_for(&args.model, &inputs, threads, console)?;
     let labels = args.labels.optional();
     let mut extractor = Extractor::new();
     let mut sink = Output::create(args.output.path())?;
-    // Whether there is a column for the label: known from the first connections, and the same for all that follow.
+    // The first connections decide whether there is a label column.
     let labelled = OnceLock::new();
-    let run = Run { labels: Some(&labels), mute_progress: sink.is_terminal(), ..Run::new(&source, threads, console) };
+    let pipeline = Pipeline {
+        labels: Some(&labels),
+        mute_progress: sink.is_terminal(),
+        ..Pipeline::new(&inputs, threads, console)
+    };
     let mut header_is_due = true;
-    let summary = run.stages(
+    let summary = pipeline.run(
         |batch| {
             batch.extract(&mut extractor);
             if batch.connections.len() > 0 {
@@ -42,7 +72,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
             }
             ensure!(
                 !labelled || batch.block.layout().format() == Format::Json || has_label(batch, &labels),
-                "{}: has no column {:?} as the logs before it have; write their features apart",
+                "{}: column {:?} is missing, but earlier logs have it; write the features of these logs separately",
                 batch.block.name(),
                 labels.field
             );
@@ -50,15 +80,15 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
         },
     )?;
     summary.require_some()?;
-    ensure!(summary.connections > 0, "there is no connection in {}", source.names.join(", "));
+    ensure!(summary.connections > 0, "no connections in {}", inputs.names.join(", "));
     sink.finish()?;
     console.note(&format!(
-        "{} of {} features{}",
-        human::counted(summary.connections, "row"),
+        "{} with {} features{}",
+        format::counted(summary.connections, "row"),
         schema::N_FEATURES,
         if labelled.get() == Some(&true) { " and a label" } else { "" }
     ));
-    summary.require_all("the rows were written")
+    summary.require_all("wrote the rows")
 }
 
 fn has_label(batch: &Batch, labels: &Labels) -> bool {
@@ -71,13 +101,13 @@ fn header(labelled: bool) -> String {
     names.join(",") + "\n"
 }
 
-/// The shortest decimals that read back as the same `f32`, and `NaN`.
+/// Writes each value as the shortest decimal that parses to the same `f32`.
 fn write_rows(batch: &mut Batch, model: &Model, labelled: bool) {
-    let Batch { features, malicious, out, .. } = batch;
+    let Batch { rows, malicious, out, .. } = batch;
     out.clear();
-    for (row, malicious) in features.iter().zip(malicious) {
+    for (row, malicious) in rows.iter().zip(malicious) {
         for (i, value) in model.encode(row).iter().enumerate() {
-            // Writing to a vector cannot fail.
+            // Writing to a `Vec` cannot fail.
             let _ = write!(out, "{}{value}", if i > 0 { "," } else { "" });
         }
         if labelled {

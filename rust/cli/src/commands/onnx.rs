@@ -1,7 +1,7 @@
-//! `import-onnx` and `export-onnx`: forests from scikit-learn, and forests for onnxruntime.
+//! `import-onnx` and `export-onnx`: exchange of forests with scikit-learn and onnxruntime.
 //!
-//! A graph holds trees only. What else makes a model comes from the logs that the matrix was written from, as `features`
-//! takes it: how rare each category is, from the given model or from the logs themselves.
+//! An ONNX graph contains only trees. The calibration comes from the logs that the matrix was written from, and the rarity
+//! of categories from the same logs or the model given to `features`.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -13,37 +13,103 @@ use iforest_onnx::{Description, MAX, Raise};
 use zeek_log::Output;
 
 use super::load_model;
-use crate::args::{ExportOnnxArgs, ImportOnnxArgs};
+use crate::cli::options::BudgetArgs;
+use crate::cli::options::LogArgs;
+use crate::cli::options::TrustArgs;
 use crate::console::Console;
-use crate::human;
-use crate::pipeline::{Run, idle};
-use crate::source::Source;
+use crate::format;
+use crate::input::LogInputs;
+use crate::pipeline::{Pipeline, idle};
 use crate::training::set_origin;
+use std::path::PathBuf;
 
-/// The names of the graph's input and output.
+/// Convert a scikit-learn forest to a model
+///
+/// Imports an IsolationForest that was fitted on the matrix of `features` and converted with skl2onnx. Scores equal those
+/// of the forest (the negated score_samples). The rarity of ports and services and the calibration of the threshold come
+/// from the logs. The forest's offset_ (contamination) is not used.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Give the same logs, and the same -m if any, as to features:
+  zeek-iforest features conn.log -o matrix.csv
+  python3 -c '
+    import numpy, sklearn.ensemble, skl2onnx
+    x = numpy.loadtxt(\"matrix.csv\", numpy.float32, delimiter=\",\", skiprows=1)
+    forest = sklearn.ensemble.IsolationForest(random_state=1).fit(x)
+    onnx = skl2onnx.to_onnx(forest, x[:1], target_opset={\"\": 17, \"ai.onnx.ml\": 3})
+    open(\"forest.onnx\", \"wb\").write(onnx.SerializeToString())'
+  zeek-iforest import-onnx forest.onnx conn.log -o iforest.model")]
+pub struct ImportOnnxArgs {
+    /// The forest, as written by skl2onnx
+    #[arg(value_name = "FOREST")]
+    pub forest: PathBuf,
+
+    /// The model that was given to features, if any
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
+    /// Output file; an existing model is replaced when the new one is complete
+    ///
+    /// A named pipe or a link of this name is replaced by a file.
+    #[arg(long, short, value_name = "MODEL")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Convert a model's forest to ONNX
+///
+/// Writes an ONNX graph for onnxruntime. The input `features` is the matrix of floats that `features -m MODEL` writes; the
+/// output `anomaly_score` is a column of floats. The metadata contain the column names and the threshold.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  zeek-iforest export-onnx iforest.model -o iforest.onnx
+  zeek-iforest features -m iforest.model conn.log -o matrix.csv")]
+pub struct ExportOnnxArgs {
+    /// The model, as written by train
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
+    /// Output file [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// Names of the graph's input and output.
 const INPUT: &str = "features";
 const OUTPUT: &str = "anomaly_score";
 
-/// Makes a model of a forest.
+/// Imports a forest.
 pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result<()> {
     let name = args.forest.display();
     let mut bytes = Vec::new();
-    // One more than can be read tells that there are too many.
+    // One byte over the limit, so the reader can tell that the file is too large.
     let read = File::open(&args.forest).and_then(|file| file.take(MAX as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow!("{name}: there is no such file; make it with skl2onnx, as the help shows"),
-        ErrorKind::IsADirectory => anyhow!("{name}: is a directory; give the file in it that skl2onnx wrote"),
-        _ => Error::from(error).context(format!("{name}: cannot be read")),
+        ErrorKind::NotFound => anyhow!("{name}: not found; create it with skl2onnx as shown by --help"),
+        ErrorKind::IsADirectory => anyhow!("{name}: this is a directory; give the file written by skl2onnx"),
+        _ => Error::from(error).context(format!("{name}: cannot read")),
     })?;
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
     let categories = args.model.as_deref().map(|path| load_model(path, &args.trust.trust())).transpose()?;
 
-    let source = Source::new(&args.logs)?;
-    // Everything but the budget as `features` has it, which counts the same categories then.
+    let inputs = LogInputs::new(&args.logs)?;
+    // Default parameters apart from the budget, so that categories are counted as by `features`.
     let mut params = Params::default();
     args.budget.set(&mut params);
     let mut trainer = Trainer::new(params);
-    let summary = Run::new(&source, threads, console).stages(
+    let summary = Pipeline::new(&inputs, threads, console).run(
         |batch| batch.connections.iter().for_each(|connection| trainer.learn(&connection)),
         idle,
         |_| Ok(()),
@@ -51,14 +117,14 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     summary.require_some()?;
     let mut model = trainer.adopt(imported.forest, categories.as_ref()).with_context(|| name.to_string())?;
     let mut sources = vec![name.to_string()];
-    sources.extend(source.names);
+    sources.extend(inputs.names);
     set_origin(&mut model, sources);
     model.save(&args.output)?;
 
     console.note(&format!(
-        "{} trees, calibrated on {}; threshold {:.6}, about {} alerts a day (the forest's own: {:.6}); wrote {}",
-        human::count(model.forest().n_trees() as u64),
-        human::counted(summary.connections, "connection"),
+        "{} trees, calibrated on {}; threshold {:.6} for {} alerts a day (offset_ of the forest: {:.6}); wrote {}",
+        format::count(model.forest().n_trees() as u64),
+        format::counted(summary.connections, "connection"),
         model.threshold(),
         model.provenance().alerts_per_day,
         -imported.offset,
@@ -67,7 +133,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
-/// Writes a model's forest as a graph.
+/// Exports the forest of a model.
 pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
     let model = load_model(&args.model, &args.trust.trust())?;
     let names: Vec<_> = schema::FEATURES.iter().map(|feature| feature.name).collect();
@@ -87,7 +153,7 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
         &raises,
         &Description {
             producer: ("zeek-iforest", version),
-            doc: "The anomaly score of connections, from the matrix that `zeek-iforest features -m MODEL` writes",
+            doc: "Anomaly score of connections, from the matrix written by `zeek-iforest features -m MODEL`",
             input: INPUT,
             output: OUTPUT,
             metadata: &metadata,
@@ -98,9 +164,9 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
     sink.finish()?;
     console.note(&format!(
         "{} trees on {} features, {}",
-        human::count(model.forest().n_trees() as u64),
+        format::count(model.forest().n_trees() as u64),
         schema::N_FEATURES,
-        human::bytes(graph.len() as u64)
+        format::bytes(graph.len() as u64)
     ));
     Ok(())
 }

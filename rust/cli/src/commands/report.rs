@@ -1,4 +1,4 @@
-//! `report`: logs in, a page about their anomalies out.
+//! `report`: writes an HTML report on the anomalies in logs.
 
 use std::path::Path;
 
@@ -8,59 +8,78 @@ use jiff::Timestamp;
 use zeek_log::Output;
 
 use super::model_for;
-use crate::args::ReportArgs;
+use crate::cli::options::LogArgs;
+use crate::cli::options::ModelArgs;
 use crate::console::Console;
-use crate::human;
-use crate::pipeline::{Batch, Run};
-use crate::report::page::{self, Origin};
-use crate::report::survey::Survey;
-use crate::source::Source;
+use crate::format;
+use crate::input::LogInputs;
+use crate::pipeline::Pipeline;
+use crate::report::aggregates::Aggregates;
+use crate::report::html::{self, Origin};
+use std::path::PathBuf;
+
+/// Write an HTML report on the anomalies in logs
+///
+/// A single self-contained file to read, print or attach to a ticket, below 3 MB for logs of any size. It shows traffic and
+/// scores over time, the most anomalous connections with reasons, their originators, ports and services, and the command
+/// that reproduces it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest report conn.log -o report.html
+  zeek-iforest report -m iforest.model logs/2024-04-19/ -o report.html")]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// Output file; - for standard output
+    #[arg(long, short, value_name = "HTML")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
 
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs)?;
-    let model = model_for(&args.model, &source, threads, console)?;
-    let mut sink = Output::create(&args.output)?;
-    let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
-    let mut survey = Survey::new(model.threshold());
-    let summary = Run::new(&source, threads, console).stages(
-        |batch| batch.extract(&mut extractor),
-        || |batch: &mut Batch| batch.score(&model),
-        |batch| {
-            batch.weigh(&model, &mut evidence);
-            survey.add(batch);
-            Ok(())
-        },
-    )?;
+    let inputs = LogInputs::new(&args.logs)?;
+    let model = model_for(&args.model, &inputs, threads, console)?;
+    let mut output = Output::create(&args.output)?;
+    let mut context = (Extractor::new(), Cusum::new());
+    let mut aggregates = Aggregates::new(model.threshold());
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context, |batch| {
+        aggregates.add(batch);
+        Ok(())
+    })?;
     summary.require_some()?;
-    ensure!(summary.connections > 0, "there is no connection in {}", source.names.join(", "));
-    let anomalous = survey.anomalous;
+    ensure!(summary.connections > 0, "no connections in {}", inputs.names.join(", "));
+    let anomalous = aggregates.anomalous;
     let origin = Origin {
         model: args.model.path().map(|path| path.display().to_string()),
         made_at: Timestamp::now().as_microsecond(),
         command: command(),
-        logs: &source.names,
-        bytes: source.bytes(),
+        logs: &inputs.names,
+        bytes: inputs.bytes(),
         skipped: summary.skipped,
         failures: summary.failures,
     };
-    let html = page::html(survey, &model, &origin)?;
-    sink.write(html.as_bytes())?;
-    sink.finish()?;
+    let page = html::render(aggregates, &model, &origin)?;
+    output.write(page.as_bytes())?;
+    output.finish()?;
     if args.output != Path::new("-") {
         console.note(&format!(
-            "{}, {} anomalous at the threshold {:.6}; wrote {} ({}): open it in a browser",
-            human::counted(summary.connections, "connection"),
-            human::count(anomalous),
+            "{}, {} anomalous at the threshold {:.6}; wrote {} ({})",
+            format::counted(summary.connections, "connection"),
+            format::count(anomalous),
             model.threshold(),
             args.output.display(),
-            human::bytes(html.len() as u64),
+            format::bytes(page.len() as u64),
         ));
     }
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
-/// The command line of this process, as a shell takes it.
+/// Command line of this process, quoted for a shell.
 fn command() -> String {
-    let arguments = std::env::args_os().skip(1).map(|argument| human::shell_word(&argument.to_string_lossy()));
+    let arguments = std::env::args_os().skip(1).map(|argument| format::shell_word(&argument.to_string_lossy()));
     std::iter::once("zeek-iforest".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }

@@ -1,28 +1,55 @@
-//! `sample`: logs in, a part of a sample out, to be trained on where the parts meet.
+//! `sample`: draws a sample from logs, for training elsewhere.
 
 use anyhow::Result;
 
-use crate::args::SampleArgs;
+use crate::cli::options::SamplingArgs;
+use crate::cli::options::TrafficArgs;
 use crate::console::Console;
-use crate::human;
-use crate::pipeline::Run;
-use crate::source::Source;
-use crate::training::observe;
+use crate::format;
+use crate::input::LogInputs;
+use crate::pipeline::Pipeline;
+use crate::training;
+use std::path::PathBuf;
+
+/// Draw a sample from logs, for training elsewhere
+///
+/// For archives on several machines, or too large for one pass: draw a sample from each part, collect the samples, and
+/// train on them. The model is as good as one trained on all logs. Each part should contain all traffic of its hosts or
+/// of its days, in order of time, because features depend on what hosts did before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest sample /archive/2024-04/ -o april.part
+  parallel zeek-iforest sample {} -o parts/{/}.part ::: /archive/*/
+  zeek-iforest train parts/*.part -o iforest.model")]
+pub struct SampleArgs {
+    /// Output file; an existing file is replaced when the sample is complete
+    ///
+    /// A named pipe or a link of this name is replaced by a file.
+    #[arg(long, short, value_name = "PART")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
 
 pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.traffic.logs)?;
-    let labels = args.traffic.left_out();
-    let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
-    let (trainer, summary) = observe(&run, &args.sampling.params())?;
+    let inputs = LogInputs::new(&args.traffic.logs)?;
+    let labels = args.traffic.excluded();
+    let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
+    let (trainer, summary) = training::sample(&pipeline, &args.sampling.params())?;
     let sample = trainer.into_reservoir();
     sample.save(&args.output)?;
     let bytes = args.output.metadata().map_or(0, |metadata| metadata.len());
     console.note(&format!(
-        "drew {} of {}; wrote {} ({})",
-        human::counted(sample.len() as u64, "row"),
-        human::counted(summary.connections, "connection"),
+        "sampled {} of {}; wrote {} ({})",
+        format::counted(sample.len() as u64, "row"),
+        format::counted(summary.connections, "connection"),
         args.output.display(),
-        human::bytes(bytes),
+        format::bytes(bytes),
     ));
     summary.require_all(&format!("{} was written", args.output.display()))
 }

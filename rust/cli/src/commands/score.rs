@@ -1,4 +1,4 @@
-//! `score`: logs in, the same logs with the columns `anomaly_score` and `anomaly_reasons` out.
+//! `score`: adds the columns `anomaly_score` and `anomaly_reasons` to logs.
 
 use std::sync::Arc;
 
@@ -7,34 +7,60 @@ use detector::{Cusum, Extractor, Model, format_reasons};
 use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 
 use super::model_for;
-use crate::args::ScoreArgs;
+use crate::cli::options::{LogArgs, ModelArgs, OutputArgs, ThresholdArgs};
 use crate::console::Console;
-use crate::human;
-use crate::pipeline::{Batch, LineIs, Run};
+use crate::format;
+use crate::input::LogInputs;
+use crate::pipeline::{Batch, LineStatus, Pipeline};
 use crate::score_text::ScoreText;
-use crate::source::Source;
 
-/// The columns, as in the log that the sensor writes, with their types.
+/// Add the columns anomaly_score and anomaly_reasons to logs
+///
+/// Reasons are given for anomalous connections. The output has the format, the column order and the rows of the input. A
+/// row with an unusable value is written without a score; a malformed row (incomplete, invalid JSON) is left out. Both
+/// are reported. On a terminal, control characters and invisible characters are shown as \xHH.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest score -m iforest.model conn.log -o scored.log
+  zeek-iforest score -m iforest.model logs/2024-04-19/ -o scored.log.gz
+  zcat conn.*.log.gz | zeek-iforest score -m iforest.model | zeek-cut -u ts uid anomaly_score
+  zeek-iforest score conn.log > scored.log       trains on conn.log first")]
+pub struct ScoreArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub threshold: ThresholdArgs,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// New columns and their types, as in the sensor's log.
 const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reasons", "string")];
 
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs)?;
-    let model = model_for(&args.model, &source, threads, console)?;
+    let inputs = LogInputs::new(&args.logs)?;
+    let model = model_for(&args.model, &inputs, threads, console)?;
     let threshold = args.threshold.threshold(&model);
 
-    let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
+    let (mut extractor, mut cusum) = (Extractor::new(), Cusum::new());
     let mut rewriting = Appending::default();
-    let mut sink = Output::create(args.output.path())?;
-    let to_terminal = sink.is_terminal();
+    let mut output = Output::create(args.output.path())?;
+    let to_terminal = output.is_terminal();
     let mut anomalous = 0u64;
     let mut format = None;
     let mut is_mixed = false;
-    let run = Run {
-        unusable: "the row is kept without a score",
+    let pipeline = Pipeline {
+        unusable: "the row is written without a score",
         mute_progress: to_terminal,
-        ..Run::new(&source, threads, console)
+        ..Pipeline::new(&inputs, threads, console)
     };
-    let summary = run.stages(
+    let summary = pipeline.run(
         |batch| batch.extract(&mut extractor),
         || {
             let mut appending = Appending::default();
@@ -48,72 +74,72 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
             let same = *format.get_or_insert(batch.block.layout().format()) == batch.block.layout().format();
             if !same && !std::mem::replace(&mut is_mixed, true) {
                 console.warning(&format!(
-                    "{}: TSV and JSON go into one output here, which few programs can read; score them apart",
+                    "{}: the output mixes TSV and JSON, which few programs can read; score these logs separately",
                     batch.block.name()
                 ));
             }
-            batch.weigh(&model, &mut evidence);
+            batch.decide(&model, &mut cusum);
             anomalous += batch.verdicts.iter().filter(|verdict| verdict.passes(threshold)).count() as u64;
-            // Cusum that adds up is rare, and known only now that the lines are written.
+            // Verdicts on accumulated evidence are rare, so writing a few batches twice is cheaper than a later stage.
             if batch.verdicts.iter().any(|verdict| verdict.sustained.is_some()) {
                 rewriting.write(batch, &model, threshold);
             }
-            // A file or another program gets every byte as it is in the log.
+            // Files and pipes get the bytes of the log unescaped.
             match to_terminal {
-                true => sink.write(human::printable_lines(&batch.out).as_bytes())?,
-                false => sink.write(&batch.out)?,
+                true => output.write(format::printable_lines(&batch.out).as_bytes())?,
+                false => output.write(&batch.out)?,
             }
             Ok(())
         },
     )?;
     summary.require_some()?;
-    sink.finish()?;
+    output.finish()?;
     console.note(&format!(
         "scored {}, {} anomalous at the threshold {:.6}",
-        human::counted(summary.connections, "connection"),
-        human::count(anomalous),
+        format::counted(summary.connections, "connection"),
+        format::count(anomalous),
         threshold
     ));
-    summary.require_all("the rows were written")
+    summary.require_all("wrote the rows")
 }
 
-/// Writes the lines of batches with their scores, and with the reasons for those that pass the threshold.
+/// Appends scores to lines, and reasons to those of anomalous connections.
 #[derive(Default)]
 struct Appending {
     bound: Option<(Arc<Layout>, Appender)>,
 }
 
 impl Appending {
-    /// By the verdicts of a batch that was weighed, by the scores alone before that.
+    /// Writes a batch by its verdicts, or by its scores if it has none yet.
     fn write(&mut self, batch: &mut Batch, model: &Model, threshold: f64) {
-        let Batch { block, lines, connections, features, scores, verdicts, out, .. } = batch;
+        let Batch { block, lines, connections, rows, scores, verdicts, out, .. } = batch;
         out.clear();
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, appender) = bound.unwrap_or_else(|| {
             let columns = COLUMNS.map(|(name, kind)| NewField { name: name.to_owned(), zeek_type: kind.to_owned() });
             (block.layout().clone(), Appender::new(block.layout(), &columns))
         });
-        let mut scored = 0..scores.len();
-        for (line, is) in block.lines().zip(lines) {
-            let at = match is {
-                LineIs::Connection => scored.next(),
-                LineIs::Unusable => None,
-                LineIs::Malformed => continue,
-                // The end of an input is given a line end: another may follow.
-                LineIs::OtherStream | LineIs::Meta => {
+        let mut indices = 0..scores.len();
+        for (line, status) in block.lines().zip(lines) {
+            let index = match status {
+                LineStatus::Connection => indices.next(),
+                LineStatus::Unusable => None,
+                LineStatus::Malformed => continue,
+                // The last line of a log gets a newline: another log can follow.
+                LineStatus::OtherStream | LineStatus::Meta => {
                     appender.header(&line, out);
                     continue;
                 }
             };
-            let score = at.map(|at| ScoreText::new(scores[at]));
-            let reasons = at.and_then(|at| {
-                let sustained = verdicts.get(at).and_then(|verdict| verdict.sustained);
-                let passes = scores[at] >= threshold || sustained.is_some();
-                passes.then(|| format_reasons(&model.reasons(&connections.get(at), &features[at], sustained)))
+            let score = index.map(|i| ScoreText::new(scores[i]));
+            let reasons = index.and_then(|i| {
+                let sustained = verdicts.get(i).and_then(|verdict| verdict.sustained);
+                let passes = scores[i] >= threshold || sustained.is_some();
+                passes.then(|| format_reasons(&model.reasons(&connections.get(i), &rows[i], sustained)))
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
             let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();
-            // A row that was parsed is never refused here.
+            // Appending to a row that was parsed cannot fail.
             let _ = appender.append(&line, &[score, reasons], out);
         }
         self.bound = Some((layout, appender));

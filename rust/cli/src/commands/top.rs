@@ -1,57 +1,88 @@
-//! `top`: the most anomalous connections, as a table or as JSON.
+//! `top`: lists the most anomalous connections as a table or JSON.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
+use detector::units::DAY;
 use detector::{Cusum, Extractor, Model, Reason, format_reasons};
 use serde::Serialize;
 
 use super::model_for;
-use crate::args::TopArgs;
-use crate::columns::Columns;
-use crate::columns::Side::{self, Left, Right};
+use crate::cli::options::LogArgs;
+use crate::cli::options::ModelArgs;
+use crate::cli::options::ThresholdArgs;
+use crate::cli::values::within;
 use crate::console::{self, Console};
-use crate::highest::{Entry, Highest};
-use crate::human;
-use crate::pipeline::{Batch, Run};
-use crate::source::Source;
+use crate::format;
+use crate::input::LogInputs;
+use crate::pipeline::Pipeline;
+use crate::text_table::Align::{self, Left, Right};
+use crate::text_table::TextTable;
+use crate::top_k::{ScoredConnection, TopK};
 
-/// Before what stands below a connection's score.
+/// Show the most anomalous connections
+///
+/// Prints a table by descending score; a line marks the threshold. The columns out and in are payload bytes sent by the
+/// originator and the responder.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest top -m iforest.model conn.log
+  zeek-iforest top -m iforest.model logs/2024-04-19/ -n 100 | less
+  zeek-iforest top -m iforest.model conn.log --json | jq -r 'select(.anomalous).uid'")]
+pub struct TopArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// Number of connections, 1 to 1000000
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = within(1..=1_000_000))]
+    pub number: usize,
+
+    /// Print JSON lines with Zeek's field names
+    ///
+    /// The field anomalous is true at or above the threshold. Reasons are given for all connections.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub threshold: ThresholdArgs,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Indentation of lines below a connection.
 pub const INDENT: usize = 10;
 const ARROW: &str = " -> ";
-/// Where the responder stands on the next line, behind as much as [`INDENT`].
-const ARROW_AT_END: &str = " ->\n          ";
-const SIDES: [Side; 7] = [Left, Left, Left, Right, Right, Right, Left];
+/// Arrow before a responder on the next line, indented by [`INDENT`].
+const WRAPPING_ARROW: &str = " ->\n          ";
+const ALIGNS: [Align; 7] = [Left, Left, Left, Right, Right, Right, Left];
 
-/// The score of an anomalous connection.
-const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
-/// So many times the alerts that a threshold was set for are no luck of the day.
+/// Style of the score of an anomalous connection.
+pub const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
+/// Multiple of the alert budget that is not explained by chance.
 const MANY: f64 = 2.0;
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs)?;
-    let model = model_for(&args.model, &source, threads, console)?;
+    let inputs = LogInputs::new(&args.logs)?;
+    let model = model_for(&args.model, &inputs, threads, console)?;
     let threshold = args.threshold.threshold(&model);
-    let (mut extractor, mut evidence) = (Extractor::new(), Cusum::new());
-    let mut top = Highest::new(args.number, threshold);
+    let mut context = (Extractor::new(), Cusum::new());
+    let mut top = TopK::new(args.number);
     let mut anomalous = 0u64;
     let mut range = None;
-    let summary = Run::new(&source, threads, console).stages(
-        |batch| batch.extract(&mut extractor),
-        || |batch: &mut Batch| batch.score(&model),
-        |batch| {
-            batch.weigh(&model, &mut evidence);
-            for (connection, uid, row, verdict) in batch.weighed() {
-                anomalous += u64::from(verdict.passes(threshold));
-                let (first, last) = range.unwrap_or((connection.ts, connection.ts));
-                range = Some((first.min(connection.ts), last.max(connection.ts)));
-                top.offer(&connection, uid, row, verdict);
-            }
-            Ok(())
-        },
-    )?;
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context, |batch| {
+        for judged in batch.judged() {
+            let ts = judged.connection.ts;
+            anomalous += u64::from(judged.verdict.score >= threshold);
+            let (first, last) = range.unwrap_or((ts, ts));
+            range = Some((first.min(ts), last.max(ts)));
+            top.push(&judged, false);
+        }
+        Ok(())
+    })?;
     summary.require_some()?;
     let entries = top.into_sorted();
     let text = if args.json {
@@ -62,38 +93,31 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     super::print(&text)?;
     console.note(&format!(
         "{}, {} anomalous at the threshold {:.6}",
-        human::counted(summary.connections, "connection"),
-        human::count(anomalous),
+        format::counted(summary.connections, "connection"),
+        format::count(anomalous),
         threshold
     ));
-    if entries.iter().any(|entry| entry.verdict.sustained.is_some() && entry.verdict.score < threshold) {
-        console.note(
-            "those with a score below it stand for many connections to one service, each a little unusual, and rank \
-             above their own score",
-        );
-    }
     let per_day = model.provenance().alerts_per_day;
     if threshold == model.threshold() && anomalous as f64 > MANY * per_day * days(range) {
         console.note(&format!(
-            "it was set for {per_day} alerts a day in traffic like that learnt from: this is unlike it (an attack, a \
-             failure, a new service or network)"
+            "the threshold targets {per_day} alerts a day, but this traffic differs from the training data (an attack, an \
+             outage, a new service or network?)"
         ));
     }
-    summary.require_all("the table was made")
+    summary.require_all("listed the connections")
 }
 
-/// The length of a range of time in days, of one at least.
+/// Length of a time range in days, at least one.
 fn days(range: Option<(i64, i64)>) -> f64 {
-    const DAY: f64 = 86_400e6;
-    range.map_or(1.0, |(first, last)| (last.saturating_sub(first) as f64 / DAY).max(1.0))
+    range.map_or(1.0, |(first, last)| (last.saturating_sub(first) as f64 / DAY as f64).max(1.0))
 }
 
-/// Everything of fixed width comes first, so that a long address pushes nothing out of line.
-fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> String {
+/// Formats the table. Columns of fixed width come first, so long addresses do not break the alignment.
+fn table(entries: &[ScoredConnection], model: &Model, threshold: f64, width: usize) -> String {
     if entries.is_empty() {
         return String::new();
     }
-    let years: Vec<String> = entries.iter().map(|entry| human::time(entry.connection().ts, "%Y")).collect();
+    let years: Vec<String> = entries.iter().map(|entry| format::time(entry.connection().ts, "%Y")).collect();
     let one_year = years.windows(2).all(|pair| pair[0] == pair[1]);
     let (time_head, time_pattern) = match years.first().filter(|_| one_year) {
         Some(year) => (format!("{year} (UTC)"), "%m-%d %H:%M:%S"),
@@ -102,18 +126,18 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
     let heads = ["score", &time_head, "state", "lasted", "out", "in", "connection"].map(str::to_owned).to_vec();
     let mut rows = vec![heads];
     rows.extend(entries.iter().map(|entry| cells(entry, time_pattern, width)));
-    let columns = Columns::new(&SIDES, &rows, INDENT, width);
-    // A connection on a line of its own needs no head.
-    let shown = if columns.is_one_line() { SIDES.len() } else { SIDES.len() - 1 };
+    let columns = TextTable::new(&ALIGNS, &rows, INDENT, width);
+    // The connection needs no header if it has a line of its own.
+    let shown = if columns.is_one_line() { ALIGNS.len() } else { ALIGNS.len() - 1 };
     let mut text = columns.row(&rows[0][..shown]) + "\n";
     let mut above = true;
     for (i, (entry, cells)) in entries.iter().zip(&rows[1..]).enumerate() {
-        if above && !entry.verdict.passes(threshold) {
+        if above && entry.verdict.score < threshold {
             above = false;
             if i > 0 {
-                let rule = format!("-- not anomalous at the threshold {threshold:.6} ");
+                let rule = format!("-- below the threshold {threshold:.6} ");
                 let rule = if rule.len() > width { format!("-- below {threshold:.6} ") } else { rule };
-                // Writing to a string cannot fail.
+                // Writing to a `String` cannot fail.
                 let _ = writeln!(text, "{rule:-<width$}");
             }
         }
@@ -121,31 +145,31 @@ fn table(entries: &[Entry], model: &Model, threshold: f64, width: usize) -> Stri
         let row = columns.row(cells);
         let (score, rest) = row.split_at(cells[0].len());
         let _ = writeln!(text, "{style}{score}{style:#}{rest}");
-        text.push_str(&lines_of(&entry.reasons(model), width));
+        text.push_str(&reason_lines(&entry.reasons(model), width));
     }
     text
 }
 
-/// What stands in each column.
-fn cells(entry: &Entry, time_pattern: &str, width: usize) -> Vec<String> {
+/// Cells of a row.
+fn cells(entry: &ScoredConnection, time_pattern: &str, width: usize) -> Vec<String> {
     let connection = entry.connection();
     let unset = || "-".to_owned();
-    let (originator, responder) = (connection.orig.addr.to_string(), human::responder(&connection));
+    let (originator, responder) = (connection.orig.addr.to_string(), format::responder(&connection));
     let length = originator.len() + ARROW.len() + responder.chars().count();
-    let arrow = if INDENT + length <= width { ARROW } else { ARROW_AT_END };
+    let arrow = if INDENT + length <= width { ARROW } else { WRAPPING_ARROW };
     vec![
         format!("{:.6}", entry.verdict.score),
-        human::time(connection.ts, time_pattern),
+        format::time(connection.ts, time_pattern),
         connection.conn_state.map_or("-", |state| state.name()).to_owned(),
-        connection.duration.map_or_else(unset, human::duration),
-        connection.orig.bytes.map_or_else(unset, human::bytes),
-        connection.resp.bytes.map_or_else(unset, human::bytes),
+        connection.duration.map_or_else(unset, format::duration),
+        connection.orig.bytes.map_or_else(unset, format::bytes),
+        connection.resp.bytes.map_or_else(unset, format::bytes),
         format!("{originator}{arrow}{responder}"),
     ]
 }
 
-/// Reasons below their connection, each whole on a line where it fits.
-pub fn lines_of(reasons: &[Reason], width: usize) -> String {
+/// Formats reasons below their connection; each stays on one line if it fits.
+pub fn reason_lines(reasons: &[Reason], width: usize) -> String {
     const SEPARATOR: &str = "; ";
     let mut lines: Vec<String> = Vec::new();
     for reason in reasons.iter().map(Reason::to_string) {
@@ -158,26 +182,26 @@ pub fn lines_of(reasons: &[Reason], width: usize) -> String {
             _ => lines.push(reason),
         }
     }
-    let wrapped = |line: &String| format!("{:INDENT$}{}", "", human::wrapped(line, INDENT, width - 1));
+    let wrapped = |line: &String| format!("{:INDENT$}{}", "", format::wrapped(line, INDENT, width - 1));
     let text = lines.iter().map(wrapped).collect::<Vec<_>>().join(";\n");
     if text.is_empty() { text } else { text + "\n" }
 }
 
-/// One JSON object a line.
-pub fn json_lines(entries: &[Entry], model: &Model, threshold: f64) -> Result<String> {
-    entries
-        .iter()
-        .try_fold(String::new(), |text, entry| Ok(text + &human::json(&Object::of(entry, model, threshold))? + "\n"))
+/// Formats connections as JSON lines.
+pub fn json_lines(entries: &[ScoredConnection], model: &Model, threshold: f64) -> Result<String> {
+    entries.iter().try_fold(String::new(), |text, entry| {
+        Ok(text + &format::json(&JsonConnection::of(entry, model, threshold))? + "\n")
+    })
 }
 
-/// A connection as Zeek names its fields; like Zeek's JSON, without those that are unset.
+/// Connection with Zeek's field names, without unset fields like Zeek's JSON.
 #[derive(Serialize)]
-struct Object<'a> {
+struct JsonConnection<'a> {
     anomaly_score: f64,
-    /// Whether it stands above the rule in the table.
+    /// Whether the score is at or above the threshold.
     anomalous: bool,
     anomaly_reasons: String,
-    /// The features the reasons speak of, in their order.
+    /// Features of the reasons, in order.
     reason_features: Vec<&'static str>,
     ts: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,13 +229,13 @@ struct Object<'a> {
     history: Option<Cow<'a, str>>,
 }
 
-impl<'a> Object<'a> {
-    fn of(entry: &'a Entry, model: &Model, threshold: f64) -> Self {
+impl<'a> JsonConnection<'a> {
+    fn of(entry: &'a ScoredConnection, model: &Model, threshold: f64) -> Self {
         let (connection, reasons) = (entry.connection(), entry.reasons(model));
         let text = |text: Option<&'a [u8]>| text.map(String::from_utf8_lossy);
         Self {
             anomaly_score: entry.verdict.score,
-            anomalous: entry.verdict.passes(threshold),
+            anomalous: entry.verdict.score >= threshold,
             anomaly_reasons: format_reasons(&reasons),
             reason_features: reasons.iter().map(Reason::feature).collect(),
             ts: connection.ts as f64 / 1e6,

@@ -1,4 +1,4 @@
-//! `train`: logs in, a model out.
+//! `train`: trains a model on logs or samples.
 
 use std::path::PathBuf;
 
@@ -6,30 +6,64 @@ use anyhow::{Context, Result, bail};
 use detector::Model;
 use minisign::SecretKey;
 
-use crate::args::TrainArgs;
+use crate::cli::options::LearningArgs;
+use crate::cli::options::TrafficArgs;
 use crate::console::Console;
-use crate::human;
-use crate::pipeline::Run;
-use crate::source::Source;
-use crate::training::{learn, observe, set_origin};
-use crate::{samples, signing};
+use crate::format;
+use crate::input::LogInputs;
+use crate::pipeline::Pipeline;
+use crate::training::{self, set_origin};
+use crate::{samples, signature};
+
+/// Train a model on logs
+///
+/// Reads each log once, in constant memory, draws a uniform sample of the connections, builds the forest from it, and
+/// sets the threshold for the alert budget. The arguments can include samples written by `sample`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  zeek-iforest train /usr/local/zeek/logs/2024-04-*/ -o iforest.model
+  zeek-iforest train conn.log.gz -o iforest.model --alerts-per-day 5
+  zeek-iforest train labelled.conn.log -o iforest.model --only-benign
+  zeek-iforest train logs/ -o iforest.model --sign-with ~/.minisign/minisign.key")]
+pub struct TrainArgs {
+    /// Output file; an existing model is replaced when the new one is complete
+    ///
+    /// A named pipe or a link of this name is replaced by a file.
+    #[arg(long, short, value_name = "MODEL")]
+    pub output: PathBuf,
+
+    /// Sign the model with this minisign secret key; writes MODEL.minisig
+    #[arg(long, value_name = "KEY")]
+    pub sign_with: Option<PathBuf>,
+
+    /// Describe the model as JSON, like inspect
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub learning: LearningArgs,
+
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
 
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
-    // Asked for before the work, not after it.
-    let key = args.sign_with.as_deref().map(signing::read_key).transpose()?;
-    let (parts, logs) = samples::part_from_logs(&args.traffic.logs.paths);
+    // The password prompt comes before the long work.
+    let key = args.sign_with.as_deref().map(signature::read_key).transpose()?;
+    let (parts, logs) = samples::split_from_logs(&args.traffic.logs.paths);
     if !parts.is_empty() {
         return run_on_samples(&args, &parts, &logs, key.as_ref(), threads, console);
     }
-    let source = Source::new(&args.traffic.logs)?;
-    let labels = args.traffic.left_out();
-    let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
-    let (model, summary) = learn(&run, &args.learning.params(), labels.as_ref())?;
+    let inputs = LogInputs::new(&args.traffic.logs)?;
+    let labels = args.traffic.excluded();
+    let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
+    let (model, summary) = training::train(&pipeline, &args.learning.params(), labels.as_ref())?;
     deliver(&model, &args, key.as_ref(), summary.connections, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
-/// Learns from samples, and from logs with them.
+/// Trains on samples, and on logs with them.
 fn run_on_samples(
     args: &TrainArgs,
     parts: &[PathBuf],
@@ -41,23 +75,23 @@ fn run_on_samples(
     let params = args.learning.params();
     let mut sample = samples::merge(parts, params.reservoir, params.seed)?;
     if !logs.is_empty() {
-        let source = Source::of(logs, &args.traffic.logs)?;
-        let labels = args.traffic.left_out();
-        let run = Run { labels: labels.as_ref(), ..Run::new(&source, threads, console) };
-        let (trainer, summary) = observe(&run, &params)?;
-        sample.merge(&trainer.into_reservoir()).context("logs and samples drawn by a sensor cannot be mixed")?;
+        let inputs = LogInputs::of(logs, &args.traffic.logs)?;
+        let labels = args.traffic.excluded();
+        let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
+        let (trainer, summary) = training::sample(&pipeline, &params)?;
+        sample.merge(&trainer.into_reservoir()).context("logs cannot be combined with samples drawn by a sensor")?;
         if let Some(missing) = summary.missing() {
             bail!("{missing}; no model was written");
         }
     }
     let names: Vec<String> = args.traffic.logs.paths.iter().map(|path| path.display().to_string()).collect();
     let mut model =
-        detector::fit(sample.snapshot(), &params).with_context(|| format!("no model from {}", names.join(", ")))?;
+        detector::fit(sample.snapshot(), &params).with_context(|| format!("cannot train on {}", names.join(", ")))?;
     set_origin(&mut model, names);
     deliver(&model, args, key, sample.seen(), console)
 }
 
-/// Writes a model and says what it was learnt from.
+/// Writes a model and reports on the training.
 fn deliver(
     model: &Model,
     args: &TrainArgs,
@@ -66,8 +100,8 @@ fn deliver(
     console: &Console,
 ) -> Result<()> {
     let bytes = model.to_bytes()?;
-    let signature = key.map(|key| signing::sign(key, &bytes)).transpose()?;
-    // First the signature: a sensor looks at it when it sees that the model has changed.
+    let signature = key.map(|key| signature::sign(key, &bytes)).transpose()?;
+    // The signature comes first: a sensor reads it as soon as the model changes.
     let at = detector::signature_of(&args.output);
     let signature = signature.iter().map(|text| (at.as_path(), text.as_bytes()));
     detector::save_together(&signature.chain([(args.output.as_path(), bytes.as_slice())]).collect::<Vec<_>>())?;
@@ -78,13 +112,13 @@ fn deliver(
     let (provenance, threshold) = (model.provenance(), model.threshold());
     let bytes = args.output.metadata().map_or(0, |metadata| metadata.len());
     console.note(&format!(
-        "learnt from {} of {} in {}; threshold {threshold:.6}, about {} alerts a day; wrote {} ({})",
-        human::count(provenance.connections),
-        human::counted(connections, "connection"),
-        human::span(provenance.time_seen),
+        "trained on {} of {} in {}; threshold {threshold:.6} for {} alerts a day; wrote {} ({})",
+        format::count(provenance.connections),
+        format::counted(connections, "connection"),
+        format::time_span(provenance.time_seen),
         provenance.alerts_per_day,
         args.output.display(),
-        human::bytes(bytes),
+        format::bytes(bytes),
     ));
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! The charts of a report, as SVG that stands in the page.
+//! Charts of a report as inline SVG.
 //!
-//! Each is drawn twice, for a wide page and for a narrow one, because the text of a drawing that is scaled down cannot
-//! be read. The colours are those of the light page; the style sheet turns each into that of the dark one.
+//! Each chart is drawn for wide and for narrow pages, because scaled text would be illegible. The colours are those of
+//! the light theme; the style sheet maps them to the dark theme.
 
 use std::ops::Range;
 
 use anyhow::{Context, Result};
+use detector::units::DAY;
 use plotters::chart::{ChartBuilder, ChartContext, MeshStyle};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
@@ -18,37 +19,37 @@ use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
-use super::survey::{Activity, BARS, Bar, STEPS, Survey, Traffic};
-use super::timeline::{Axis, Series};
-use crate::human;
+use super::aggregates::{Aggregates, BINS, HostStep, STEPS, ScoreBin, StepStats};
+use super::timeline::{self, Axis, Series};
+use crate::format;
 
-/// Each of these has a counterpart in `report.css`.
+/// Colours; `report.css` maps each of them.
 const INK: RGBColor = RGBColor(0x5B, 0x64, 0x6E);
 const GRID: RGBColor = RGBColor(0xDF, 0xE3, 0xE7);
 const USUAL: RGBColor = RGBColor(0x6F, 0x8F, 0xAF);
 const UNUSUAL: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
 
-/// What plotters calls 15 is drawn with 12.
+/// Font size for plotters, which draws 15 as 12 pixels.
 const TEXT: i32 = 15;
 
-/// A drawing for the wide page and one for the narrow.
+/// Chart in two sizes.
 pub struct Chart {
-    /// What it shows, for those who do not see it.
+    /// Text alternative.
     pub label: String,
-    /// The wide drawing.
+    /// SVG for wide pages.
     pub wide: String,
-    /// The narrow one.
+    /// SVG for narrow pages.
     pub narrow: String,
 }
 
-/// What a drawing has to fit into.
+/// Size of a chart.
 #[derive(Clone, Copy)]
 struct Size {
     width: u32,
     height: u32,
-    /// Labels on the axis of time or score.
+    /// Maximum number of labels on the horizontal axis.
     labels: usize,
-    /// Steps of time.
+    /// Maximum number of time steps.
     steps: usize,
 }
 
@@ -71,24 +72,24 @@ impl Chart {
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// The width of a bar on a narrow page.
+/// Width of a time step on narrow pages.
 pub fn narrow_width(axis: &Axis) -> i64 {
     axis.in_at_most(NARROW.steps, 0).width()
 }
 
-/// How many connections began in each step of time.
-pub fn traffic(survey: &Survey, axis: &Axis) -> Result<Chart> {
-    let (axis, steps) = cut(survey, axis, WIDE);
+/// Number of connections in each time step.
+pub fn traffic(aggregates: &Aggregates, axis: &Axis) -> Result<Chart> {
+    let (axis, steps) = cut(aggregates, axis, WIDE);
     let label = format!(
-        "Bar chart of the connections over time: {} in all, at most {} in {}",
-        human::count(steps.iter().map(|(_, step)| step.connections).sum()),
-        human::count(steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0)),
-        super::timeline::in_words(axis.width())
+        "ScoreBin chart of the connections over time: {} in all, at most {} in {}",
+        format::count(steps.iter().map(|(_, step)| step.connections).sum()),
+        format::count(steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0)),
+        timeline::width_in_words(axis.width())
     );
     Chart::new(label, |size, canvas| {
-        let (axis, steps) = cut(survey, &axis, size);
+        let (axis, steps) = cut(aggregates, &axis, size);
         let most = steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0).max(1) as f64;
-        let mut chart = over_time(canvas, &axis, 0.0..most * 1.05, size, &|n| human::short_count(*n))?;
+        let mut chart = over_time(canvas, &axis, 0.0..most * 1.05, size, &|n| format::short_count(*n))?;
         let bars = steps.iter().map(|(start, step)| {
             let (from, to) = inset(*start, &axis);
             Rectangle::new([(from, 0.0), (to, step.connections as f64)], USUAL.filled())
@@ -98,16 +99,16 @@ pub fn traffic(survey: &Survey, axis: &Axis) -> Result<Chart> {
     })
 }
 
-/// The highest score of each step of time, that of the anomalous, the median, and the threshold.
-pub fn scores(survey: &Survey, axis: &Axis, threshold: f64) -> Result<Chart> {
+/// Highest scores and median of each time step, and the threshold.
+pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64) -> Result<Chart> {
     let label = format!(
-        "Chart of the scores over time: for each {}, the highest score, the highest that is anomalous, and the median; {} anomalous, the \
-         threshold is {threshold:.4}",
-        super::timeline::in_words(axis.in_at_most(STEPS, 0).width()),
-        human::counted(survey.anomalous, "connection"),
+        "Chart of the scores over time: for each {}, the highest score, the highest anomalous score and the median; {} \
+         anomalous, threshold {threshold:.4}",
+        timeline::width_in_words(axis.in_at_most(STEPS, 0).width()),
+        format::counted(aggregates.anomalous, "connection"),
     );
     Chart::new(label, |size, canvas| {
-        let (axis, steps) = cut(survey, axis, size);
+        let (axis, steps) = cut(aggregates, axis, size);
         let medians: Vec<_> = steps
             .iter()
             .filter_map(|(start, step)| Some((start.saturating_add(axis.width() / 2), step.median()?)))
@@ -118,7 +119,7 @@ pub fn scores(survey: &Survey, axis: &Axis, threshold: f64) -> Result<Chart> {
         let mut chart = over_time(canvas, &axis, range.clone(), size, &|score| format!("{score:.1}"))?;
         let (from, to) = axis.span();
         chart.draw_series([PathElement::new([(from, threshold), (to, threshold)], UNUSUAL)])?;
-        // The median of a step without traffic is unknown: the line is broken there.
+        // The line is interrupted at steps without traffic.
         for run in medians.chunk_by(|a, b| b.0.saturating_sub(a.0) <= axis.width()) {
             chart.draw_series([PathElement::new(run.to_vec(), USUAL.stroke_width(2))])?;
             if let [(at, median)] = run {
@@ -133,7 +134,7 @@ pub fn scores(survey: &Survey, axis: &Axis, threshold: f64) -> Result<Chart> {
             usual.into_iter().chain(step.highest_anomalous.map(|units| dot(units, 4, UNUSUAL.filled())))
         });
         chart.draw_series(dots)?;
-        // Above all dots.
+        // The label is above all dots.
         let place = Pos::new(HPos::Right, VPos::Top);
         let text = format!("threshold {threshold:.4}");
         chart.draw_series([Text::new(text, (to, range.end), label_style(UNUSUAL).pos(place))])?;
@@ -141,18 +142,18 @@ pub fn scores(survey: &Survey, axis: &Axis, threshold: f64) -> Result<Chart> {
     })
 }
 
-/// How many connections have which score, on a logarithmic scale: what matters is rare.
-pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
+/// Histogram of the scores on a logarithmic scale, because anomalies are rare.
+pub fn distribution(aggregates: &Aggregates, threshold: f64) -> Result<Chart> {
     let label = format!(
-        "Histogram of the scores of {} on a logarithmic scale: {} anomalous, the threshold is {threshold:.4}",
-        human::counted(survey.connections(), "connection"),
-        human::count(survey.anomalous)
+        "Histogram of the scores of {} on a logarithmic scale: {} anomalous, threshold {threshold:.4}",
+        format::counted(aggregates.connections(), "connection"),
+        format::count(aggregates.anomalous)
     );
-    let all = |bar: &Bar| bar.connections;
-    let first = survey.bars.iter().position(|bar| all(bar) > 0).unwrap_or(0);
-    let last = survey.bars.iter().rposition(|bar| all(bar) > 0).unwrap_or(0);
-    let most = survey.bars.iter().map(all).max().unwrap_or(0).max(1) as f64;
-    let edge = |bar: usize| bar as f64 / BARS as f64;
+    let all = |bar: &ScoreBin| bar.connections;
+    let first = aggregates.bins.iter().position(|bar| all(bar) > 0).unwrap_or(0);
+    let last = aggregates.bins.iter().rposition(|bar| all(bar) > 0).unwrap_or(0);
+    let most = aggregates.bins.iter().map(all).max().unwrap_or(0).max(1) as f64;
+    let edge = |bar: usize| bar as f64 / BINS as f64;
     Chart::new(label, |size, canvas| {
         let (from, to) = (edge(first).min(threshold) - 0.01, edge(last + 1).max(threshold.min(1.0)) + 0.02);
         let mut chart = frame(canvas)
@@ -161,9 +162,9 @@ pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
         mesh(&mut chart)
             .x_labels(size.labels)
             .x_label_formatter(&|score| format!("{score:.2}"))
-            .y_label_formatter(&|n| human::short_count(*n))
+            .y_label_formatter(&|n| format::short_count(*n))
             .draw()?;
-        let bars = survey.bars.iter().enumerate().flat_map(|(i, bar)| {
+        let bars = aggregates.bins.iter().enumerate().flat_map(|(i, bar)| {
             let bar_of = |n: u64, color: RGBColor| {
                 (n > 0).then(|| Rectangle::new([(edge(i), 0.5), (edge(i + 1) - 0.001, n as f64)], color.filled()))
             };
@@ -179,9 +180,8 @@ pub fn distribution(survey: &Survey, threshold: f64) -> Result<Chart> {
     })
 }
 
-/// The history of a host as two paths in a box of as many units as there are steps, 16 high: all its connections, and
-/// before them those that are anomalous.
-pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
+/// History of a host as two SVG paths, all and anomalous connections, one unit wide per step and 16 units high.
+pub fn history(series: &Series<HostStep>, axis: &Axis) -> (String, String) {
     use std::fmt::Write;
     let cut = series.cut(axis);
     let most = cut.iter().map(|(_, step)| step.connections).max().unwrap_or(0).max(1);
@@ -190,11 +190,11 @@ pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
     for (start, step) in &cut {
         let x = start.saturating_sub(from) / axis.width();
         let height = |n: u32, least: f64| (14.0 * f64::from(n) / f64::from(most)).max(least).round();
-        // Writing to a string cannot fail.
+        // Writing to a `String` cannot fail.
         let all = height(step.connections, 1.0);
         let _ = write!(usual, "M{x} 16v-{all}h1v{all}z");
         if step.anomalous > 0 {
-            // Few among many are still to be seen.
+            // A minimum height makes few anomalous connections visible.
             let some = height(step.anomalous, 3.0);
             let _ = write!(unusual, "M{x} 16v-{some}h1v{some}z");
         }
@@ -202,17 +202,17 @@ pub fn history(series: &Series<Activity>, axis: &Axis) -> (String, String) {
     (usual, unusual)
 }
 
-fn score(step: &Traffic) -> f64 {
+fn score(step: &StepStats) -> f64 {
     f64::from(step.highest) / 1e6
 }
 
-fn cut(survey: &Survey, axis: &Axis, size: Size) -> (Axis, Vec<(i64, Traffic)>) {
-    let axis = axis.in_at_most(size.steps, survey.times.width());
-    let steps = survey.traffic.cut(&axis);
+fn cut(aggregates: &Aggregates, axis: &Axis, size: Size) -> (Axis, Vec<(i64, StepStats)>) {
+    let axis = axis.in_at_most(size.steps, aggregates.times.width());
+    let steps = aggregates.traffic.cut(&axis);
     (axis, steps)
 }
 
-/// The edges of a bar; few and wide ones stand apart.
+/// Edges of a bar, with a gap if bars are wide.
 fn inset(start: i64, axis: &Axis) -> (i64, i64) {
     let gap = if axis.steps() > 100 { 0 } else { axis.width() / 12 };
     (start.saturating_add(gap), start.saturating_add(axis.width() - gap))
@@ -242,7 +242,7 @@ fn over_time<'a, 'b>(
     Ok(chart)
 }
 
-/// Lines across, at few values.
+/// Horizontal grid lines.
 fn mesh<'a, 'b, 'c, X, Y>(
     chart: &'c mut ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>,
 ) -> MeshStyle<'a, 'c, X, Y, SVGBackend<'b>>
@@ -260,7 +260,7 @@ where
     mesh
 }
 
-/// An axis of time in microseconds since 1970, marked where a clock or a calendar is.
+/// Time axis in microseconds since 1970, labelled at round times.
 #[derive(Clone, Copy)]
 struct Time {
     from: i64,
@@ -269,7 +269,7 @@ struct Time {
 }
 
 impl Time {
-    /// Between two marks, in microseconds.
+    /// Distance between two labels in microseconds.
     fn distance(&self) -> i64 {
         const SECONDS: [i64; 16] =
             [1, 5, 15, 30, 60, 300, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
@@ -305,7 +305,6 @@ impl Ranged for Time {
 
 impl ValueFormatter<i64> for Time {
     fn format_ext(&self, at: &i64) -> String {
-        const DAY: i64 = 86_400_000_000;
         let distance = self.distance();
         let pattern = match () {
             () if distance >= 60 * DAY => "%Y-%m-%d",
@@ -313,6 +312,6 @@ impl ValueFormatter<i64> for Time {
             () if distance < 60_000_000 => "%H:%M:%S",
             () => "%H:%M",
         };
-        human::time(*at, pattern)
+        format::time(*at, pattern)
     }
 }

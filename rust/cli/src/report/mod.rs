@@ -1,8 +1,8 @@
-//! A page about the anomalies of some logs: what it needs of them, its charts, and the page.
+//! HTML report: aggregates of one pass over the logs, charts, and the page.
 //!
-//! Reading and scoring is the command's business; see [`commands::report`](crate::commands::report).
+//! The command [`report`](crate::commands::report) reads and scores the logs.
 
+pub mod aggregates;
 pub mod charts;
-pub mod page;
-pub mod survey;
+pub mod html;
 pub mod timeline;

@@ -11,8 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::conn::connection::Connection;
-use crate::conn::context::Keys;
+use crate::conn::context::ContextKeys;
 use crate::context::table::{self, Table};
 use crate::model::Model;
 use crate::verdict::Verdict;
@@ -84,22 +83,18 @@ impl Cusum {
         Self::default()
     }
 
-    /// Adds a connection, with the score the model gives its row. Call it once per connection, in order.
-    pub fn add(&mut self, model: &Model, connection: &Connection<'_>, score: f64) -> Verdict {
-        self.add_by(model, connection.end(), &Keys::of(connection), score)
-    }
-
-    pub(crate) fn add_by(&mut self, model: &Model, ts: i64, keys: &Keys, score: f64) -> Verdict {
+    /// The verdict on a connection that ended at `end` with this score. Call it once per connection, in order.
+    pub fn verdict(&mut self, model: &Model, end: i64, keys: &ContextKeys, score: f64) -> Verdict {
         let own = Verdict { score, anomalous: score >= model.threshold(), sustained: None };
         let per_day = model.sustained_per_day();
         if per_day <= 0.0 {
             return own;
         }
-        self.hand_out(per_day, ts);
+        self.hand_out(per_day, end);
         let surplus = self.surplus(model.surprisal(score));
         let visit = match surplus > 0.0 {
-            true => Some(self.services.visit(keys.service, ts)),
-            false => self.services.revisit(keys.service, ts),
+            true => Some(self.services.visit(keys.service, end)),
+            false => self.services.revisit(keys.service, end),
         };
         let Some(visit) = visit else { return own };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
@@ -156,7 +151,7 @@ impl Cusum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Params, Trainer};
+    use crate::{Connection, Params, Trainer};
 
     const DAY: i64 = super::DAY as i64;
 
@@ -172,8 +167,8 @@ mod tests {
         trainer.fit().unwrap()
     }
 
-    fn keys(service: u64) -> Keys {
-        Keys { orig: 1, resp: 2, service }
+    fn keys(service: u64) -> ContextKeys {
+        ContextKeys { orig: 1, resp: 2, service }
     }
 
     fn sum(evidence: &Cusum, service: u64) -> Sum {
@@ -242,7 +237,7 @@ mod tests {
         let (mut evidence, mut twin) = (Cusum::new(), Cusum::new());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
-            let before = evidence.add_by(&model, 0, &keys(7), unusual);
+            let before = evidence.verdict(&model, 0, &keys(7), unusual);
             expected += twin.surplus(surprisal);
             connections += 1;
             assert_eq!(sum(&evidence, 7).sum, expected);
@@ -252,7 +247,7 @@ mod tests {
         assert!(connections > 4, "{connections}");
         assert_eq!(evidence.tokens, 4.0);
         let own = Verdict { score: unusual, anomalous: false, sustained: None };
-        assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual), own);
+        assert_eq!(evidence.verdict(&model, 0, &keys(7), unusual), own);
         assert_eq!(evidence.tokens, 4.0);
     }
 
@@ -261,21 +256,21 @@ mod tests {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
         let mut evidence = Cusum::new();
-        evidence.add_by(&model, DAY, &keys(7), unusual);
-        evidence.add_by(&model, DAY, &keys(7), unusual);
+        evidence.verdict(&model, DAY, &keys(7), unusual);
+        evidence.verdict(&model, DAY, &keys(7), unusual);
         let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
-        evidence.add_by(&model, 2 * DAY, &keys(7), unusual);
+        evidence.verdict(&model, 2 * DAY, &keys(7), unusual);
         let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual));
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 3));
         // What is usual takes from a sum that there is, makes none, and ends it at nothing.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
-        evidence.add_by(&model, 2 * DAY, &keys(7), 0.0);
+        evidence.verdict(&model, 2 * DAY, &keys(7), 0.0);
         assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0)));
-        evidence.add_by(&model, 2 * DAY, &keys(8), 0.0);
+        evidence.verdict(&model, 2 * DAY, &keys(8), 0.0);
         assert!(evidence.services.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
-            evidence.add_by(&model, 2 * DAY, &keys(7), 0.0);
+            evidence.verdict(&model, 2 * DAY, &keys(7), 0.0);
         }
         let Sum { sum, connections, alerted } = sum(&evidence, 7);
         assert_eq!((sum, connections, alerted), (0.0, 0, false));
@@ -288,20 +283,20 @@ mod tests {
         let mut evidence = Cusum::new();
         for _ in 0..100 {
             let own = Verdict { score: anomalous, anomalous: true, sustained: None };
-            assert_eq!(evidence.add_by(&model, 0, &keys(7), anomalous), own);
+            assert_eq!(evidence.verdict(&model, 0, &keys(7), anomalous), own);
         }
         assert!(!sum(&evidence, 7).alerted && sum(&evidence, 7).sum > LIMIT);
         evidence.tokens = 0.99;
-        assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual).sustained, None);
+        assert_eq!(evidence.verdict(&model, 0, &keys(7), unusual).sustained, None);
         evidence.tokens = 1.0;
-        assert_eq!(evidence.add_by(&model, 0, &keys(7), unusual).sustained, Some(102));
+        assert_eq!(evidence.verdict(&model, 0, &keys(7), unusual).sustained, Some(102));
         assert_eq!(evidence.tokens, 0.0);
     }
 
     #[test]
     fn with_no_alerts_a_day_nothing_adds_up() {
         let mut evidence = Cusum::new();
-        evidence.add_by(&model(0.0), DAY, &keys(7), 0.9);
+        evidence.verdict(&model(0.0), DAY, &keys(7), 0.9);
         assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
     }
 

@@ -90,6 +90,11 @@ impl Connection<'_> {
         self.ts.saturating_add(self.duration.unwrap_or(0).max(0))
     }
 
+    /// Copy without `service` and `history`, which borrow from the source of the record.
+    pub fn without_texts(&self) -> Connection<'static> {
+        Connection { service: None, history: None, ..*self }
+    }
+
     /// Seconds as the sensor holds them to the microseconds its log would show, rounded as `printf("%.6f")` rounds:
     /// to the nearest, exact halves to even. Not-a-number becomes 0; what does not fit, the nearest that does.
     pub fn micros(seconds: f64) -> i64 {

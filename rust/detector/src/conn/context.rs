@@ -79,17 +79,18 @@ pub(crate) struct ContextFeatures {
     pub(crate) periodicity: f32,
 }
 
-/// What a connection's hosts, and its service of one for the other, are known by.
+/// Hashes of a connection's hosts and service, the keys of the context tables.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keys {
+pub struct ContextKeys {
     pub(crate) orig: u64,
     pub(crate) resp: u64,
     /// The originator, the responder, the protocol and the port.
     pub(crate) service: u64,
 }
 
-impl Keys {
-    pub(crate) fn of(c: &Connection<'_>) -> Self {
+impl ContextKeys {
+    /// The keys of a connection.
+    pub fn of(c: &Connection<'_>) -> Self {
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
         Self { orig, resp, service: combine(combine(orig, resp), port) }
@@ -143,9 +144,9 @@ impl Context {
     }
 
     /// Takes a connection in and says what the context makes of it.
-    pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &Keys) -> ContextFeatures {
+    pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> ContextFeatures {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
-        let Keys { orig, resp, service } = *keys;
+        let ContextKeys { orig, resp, service } = *keys;
         let now = self.time(c);
 
         let visit = self.services.visit(service, now);
@@ -226,7 +227,7 @@ mod tests {
     }
 
     fn observe(context: &mut Context, c: &Connection<'_>) -> [f32; 8] {
-        let it = context.observe(c, &Keys::of(c));
+        let it = context.observe(c, &ContextKeys::of(c));
         [
             it.resp_failed_share,
             it.resp_originators,
@@ -287,7 +288,7 @@ mod tests {
         let mut context = Context::default();
         let mut after = |proto, conn_state| {
             let c = Connection { proto, conn_state: Some(conn_state), ..refused() };
-            context.observe(&c, &Keys::of(&c)).service_failures
+            context.observe(&c, &ContextKeys::of(&c)).service_failures
         };
         let tcp = [ConnState::S0, ConnState::REJ, ConnState::S0, ConnState::SF, ConnState::S0];
         assert_eq!(tcp.map(|state| after(Proto::Tcp, state)), [1.0, 2.0, 3.0, 0.0, 1.0].map(log2));
@@ -301,7 +302,7 @@ mod tests {
             for proto in [Proto::Unknown, Proto::Icmp, Proto::Tcp, Proto::Udp] {
                 let mut c = Connection { proto, ..refused() };
                 (c.orig.addr, c.resp.addr, c.resp.port) = (host(orig), host(resp), port);
-                assert!(services.insert(Keys::of(&c).service), "{c:?}");
+                assert!(services.insert(ContextKeys::of(&c).service), "{c:?}");
             }
         }
     }
@@ -362,7 +363,7 @@ mod tests {
 
     fn features(records: impl IntoIterator<Item = Connection<'static>>) -> Vec<ContextFeatures> {
         let mut context = Context::default();
-        records.into_iter().map(|c| context.observe(&c, &Keys::of(&c))).collect()
+        records.into_iter().map(|c| context.observe(&c, &ContextKeys::of(&c))).collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use twox_hash::XxHash3_64;
 
 use crate::conn::connection::{ConnState, Connection, Endpoint};
-use crate::conn::context::{Context, Keys};
+use crate::conn::context::{Context, ContextKeys};
 use crate::conn::schema::{Column, N_FEATURES};
 use crate::quantize::{log2, on_grid};
 
@@ -36,10 +36,17 @@ impl Extractor {
 
     /// The connection's row. Call it once per connection, in order.
     pub fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
-        self.extract_by(c, &Keys::of(c))
+        self.context_row(c).0
     }
 
-    pub(crate) fn extract_by(&mut self, c: &Connection<'_>, keys: &Keys) -> FeatureRow {
+    /// The connection's row, and the keys that [`Cusum::verdict`](crate::Cusum::verdict) needs. Call it once per
+    /// connection, in order.
+    pub fn context_row(&mut self, c: &Connection<'_>) -> (FeatureRow, ContextKeys) {
+        let keys = ContextKeys::of(c);
+        (self.row(c, &keys), keys)
+    }
+
+    fn row(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> FeatureRow {
         let context = self.context.observe(c, keys);
         let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));

@@ -1,104 +1,104 @@
-//! Alerts as an analyst meets them: notices, of which repetitions are suppressed.
+//! Notices with suppression of repetitions, as an analyst sees them.
 
 use std::collections::HashMap;
 
+use detector::units::HOUR;
 use serde::Serialize;
 
-use super::trial::{Scored, Subject};
+use super::split::{LabelledScore, NoticeKey};
 
-/// How long a repetition is suppressed, in microseconds: an hour, as the sensor does by default.
-const SUPPRESSED_FOR: i64 = 3_600_000_000;
+/// Suppression interval in microseconds, the sensor's default.
+const SUPPRESSION: i64 = HOUR;
 
-/// How many notices these connections raise, given in the order in which they ended.
-pub fn notices<'a>(connections: impl IntoIterator<Item = &'a Scored>) -> u64 {
-    let mut raised: HashMap<Subject, i64> = HashMap::new();
+/// Number of notices for these connections, in order of end time.
+pub fn notices<'a>(connections: impl IntoIterator<Item = &'a LabelledScore>) -> u64 {
+    let mut raised: HashMap<NoticeKey, i64> = HashMap::new();
     let mut notices = 0;
     for connection in connections {
-        let last = raised.get(&connection.subject);
-        if last.is_none_or(|last| connection.ended.saturating_sub(*last) >= SUPPRESSED_FOR) {
-            raised.insert(connection.subject, connection.ended);
+        let last = raised.get(&connection.notice);
+        if last.is_none_or(|last| connection.ended.saturating_sub(*last) >= SUPPRESSION) {
+            raised.insert(connection.notice, connection.ended);
             notices += 1;
         }
     }
     notices
 }
 
-/// What it takes to reach one attack.
+/// Effort to find one attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Reach {
-    /// How many connections belong to the attack.
+pub struct Detection {
+    /// Connections of the attack.
     pub connections: u64,
-    /// The place of its most anomalous connection, from 1, among those of other kinds; in a tie, the last.
+    /// Rank of its most anomalous connection among those of other classes, from 1; the last in a tie.
     pub rank: u64,
-    /// How many notices there are at the highest threshold that one of its connections passes.
+    /// Notices at the highest threshold that one of its connections passes.
     pub alerts: u64,
 }
 
-/// The connections of one attack.
+/// Connections of one attack.
 #[derive(Clone, Copy, Default)]
-struct Own {
+struct AttackScores {
     connections: u64,
-    /// The highest rank.
+    /// Highest score.
     best: u32,
-    /// How many have that.
+    /// Number of connections with it.
     at_best: u64,
 }
 
-impl Own {
-    fn add(&mut self, rank: u32) {
+impl AttackScores {
+    fn add(&mut self, score: u32) {
         self.connections += 1;
-        if rank > self.best {
-            (self.best, self.at_best) = (rank, 0);
+        if score > self.best {
+            (self.best, self.at_best) = (score, 0);
         }
-        self.at_best += u64::from(rank == self.best);
+        self.at_best += u64::from(score == self.best);
     }
 }
 
-/// What it takes to reach each of so many attacks; none for one that does not occur. The connections are in the order
-/// in which they ended.
-pub fn reach(connections: &[Scored], attacks: usize) -> Vec<Option<Reach>> {
-    let mut all = vec![Own::default(); attacks];
+/// Effort to find each attack; `None` for one that does not occur. Connections are in order of end time.
+pub fn detections(connections: &[LabelledScore], attacks: usize) -> Vec<Option<Detection>> {
+    let mut all = vec![AttackScores::default(); attacks];
     for scored in connections {
         if let Some(own) = scored.attack().and_then(|attack| all.get_mut(attack)) {
-            own.add(scored.rank);
+            own.add(scored.score);
         }
     }
-    let mut ranks: Vec<u32> = connections.iter().map(|scored| scored.rank).collect();
-    ranks.sort_unstable();
-    let reach = |Own { connections: n, best, at_best }: Own| {
-        let passing = ranks.len() - ranks.partition_point(|&rank| rank < best);
-        (n > 0).then(|| Reach {
+    let mut scores: Vec<u32> = connections.iter().map(|scored| scored.score).collect();
+    scores.sort_unstable();
+    let detection = |AttackScores { connections: n, best, at_best }: AttackScores| {
+        let passing = scores.len() - scores.partition_point(|&score| score < best);
+        (n > 0).then(|| Detection {
             connections: n,
             rank: 1 + passing as u64 - at_best,
-            alerts: notices(connections.iter().filter(|scored| scored.rank >= best)),
+            alerts: notices(connections.iter().filter(|scored| scored.score >= best)),
         })
     };
-    all.into_iter().map(reach).collect()
+    all.into_iter().map(detection).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use detector::Address;
 
-    use super::super::kinds::Kind;
+    use super::super::attack_labels::Class;
     use super::*;
 
-    fn scored(minute: i64, reason: usize, score: u32, kind: Kind) -> Scored {
-        let subject = Subject { originator: Address::default(), feature: ["a", "b", "c", "d"][reason] };
-        Scored { score, rank: score, anomalous: false, kind, ended: minute * 60_000_000, subject }
+    fn scored(minute: i64, reason: usize, score: u32, class: Class) -> LabelledScore {
+        let notice = NoticeKey { originator: Address::default(), feature: ["a", "b", "c", "d"][reason] };
+        LabelledScore { score, anomalous: false, class, ended: minute * 60_000_000, notice }
     }
 
     #[test]
-    fn repetitions_within_an_hour_are_one_notice() {
-        let at = |minute, subject| scored(minute, subject, 0, Kind::Benign);
+    fn suppresses_repetitions_for_an_hour() {
+        let at = |minute, reason| scored(minute, reason, 0, Class::Benign);
         assert_eq!(notices(&[at(0, 1), at(1, 1), at(1, 2), at(59, 1)]), 2);
-        // The hour runs from the notice that was raised, not from the repetition.
+        // The interval starts at the notice, not at the suppressed repetition.
         assert_eq!(notices(&[at(0, 1), at(59, 1), at(60, 1), at(119, 1), at(120, 1)]), 3);
     }
 
     #[test]
-    fn reaching_an_attack() {
-        let (benign, scan, tunnel) = (Kind::Benign, Kind::Attack(0), Kind::Attack(1));
+    fn detection_of_attacks() {
+        let (benign, scan, tunnel) = (Class::Benign, Class::Attack(0), Class::Attack(1));
         let log = [
             scored(0, 1, 900, benign),
             scored(1, 1, 800, benign),
@@ -107,10 +107,10 @@ mod tests {
             scored(4, 2, 600, scan),
             scored(90, 1, 500, tunnel),
         ];
-        let found = reach(&log, 3);
-        // Two of others score higher and one as high; they and the attack's best raise three notices.
-        assert_eq!(found[0], Some(Reach { connections: 2, rank: 4, alerts: 3 }));
-        assert_eq!(found[1], Some(Reach { connections: 1, rank: 6, alerts: 4 }));
+        let found = detections(&log, 3);
+        // Two benign connections score higher and one equal; with the attack's best they raise three notices.
+        assert_eq!(found[0], Some(Detection { connections: 2, rank: 4, alerts: 3 }));
+        assert_eq!(found[1], Some(Detection { connections: 1, rank: 6, alerts: 4 }));
         assert_eq!(found[2], None);
     }
 }

@@ -1,4 +1,4 @@
-//! The ROC and the precision-recall curve as SVG: one line for each run, one colour for each setting.
+//! ROC and precision-recall curves as SVG, with one line for each run and one colour for each setting.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use zeek_log::Output;
 
-use super::figures::{Trials, ranking};
-use crate::human;
-use crate::ranking::Ranking;
+use super::metrics::{Setting, ranking};
+use super::ranking::Ranking;
+use crate::format;
 
-/// Colours that the colour-blind tell apart, on white and on paper (Okabe and Ito, 2008).
+/// Colours for colour-blind readers (Okabe and Ito, 2008).
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -20,10 +20,10 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 const SIZE: (u32, u32) = (720, 640);
-/// Points nearer than this to the last one drawn are left out: nobody would see them.
+/// Minimum distance between drawn points; closer ones are not visible.
 const RESOLUTION: f64 = 1e-3;
 
-/// Which curve.
+/// Kind of curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Curve {
     /// True positive rate over false positive rate.
@@ -33,15 +33,15 @@ pub enum Curve {
 }
 
 impl Curve {
-    /// Draws the curve of all settings.
-    pub fn draw(self, settings: &[Trials], path: &Path) -> Result<()> {
-        let text = self.svg(settings).map_err(|cause| anyhow!("the curve cannot be drawn: {cause}"))?;
-        let mut sink = Output::create(path)?;
-        sink.write(text.as_bytes())?;
-        Ok(sink.finish()?)
+    /// Draws the curves of all settings to a file.
+    pub fn draw(self, settings: &[Setting], path: &Path) -> Result<()> {
+        let text = self.svg(settings).map_err(|cause| anyhow!("cannot draw the curve: {cause}"))?;
+        let mut output = Output::create(path)?;
+        output.write(text.as_bytes())?;
+        Ok(output.finish()?)
     }
 
-    fn svg(self, settings: &[Trials]) -> Result<String, Box<dyn std::error::Error + '_>> {
+    fn svg(self, settings: &[Setting]) -> Result<String, Box<dyn std::error::Error + '_>> {
         let (title, x, y) = match self {
             Self::Roc => ("ROC curve", "false positive rate", "true positive rate"),
             Self::PrecisionRecall => ("Precision-recall curve", "recall", "precision"),
@@ -71,7 +71,7 @@ impl Curve {
                 let points = thin(self.points(&ranking(run)));
                 let line = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
                 if i == 0 {
-                    line.label(human::printable(&setting.name))
+                    line.label(format::printable(&setting.name))
                         .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
                 }
             }
@@ -101,7 +101,7 @@ impl Curve {
     }
 }
 
-/// Without the points that cannot be told from the one before; the first and the last stay.
+/// Removes points too close to the previous one; the first and last stay.
 fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let end = points.last().copied();
     let mut kept: Vec<(f64, f64)> = Vec::new();
@@ -119,15 +119,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_follow_the_definitions() {
-        // From the top: malicious, then one of each tied, then benign.
+    fn curve_points_match_their_definitions() {
+        // In descending order: malicious, a tie of both classes, benign.
         let ranking = Ranking::new([(9, true), (5, true), (5, false), (1, false)]);
         assert_eq!(Curve::Roc.points(&ranking), [(0.0, 0.0), (0.0, 0.5), (0.5, 1.0), (1.0, 1.0)]);
         assert_eq!(Curve::PrecisionRecall.points(&ranking), [(0.5, 1.0), (1.0, 2.0 / 3.0), (1.0, 0.5)]);
     }
 
     #[test]
-    fn a_curve_keeps_its_ends() {
+    fn thinning_preserves_both_ends() {
         let points: Vec<_> = (0..=100_000).map(|i| (f64::from(i) / 1e5, 1.0)).collect();
         let kept = thin(points.clone());
         assert!(kept.len() <= 1002, "{}", kept.len());

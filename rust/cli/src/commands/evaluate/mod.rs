@@ -1,13 +1,14 @@
-//! `evaluate`: how well scores agree with labels, of models that were given or of a way of learning.
+//! `evaluate`: compares scores with labels, for given models or for a training protocol.
 
 mod alerts;
+mod attack_labels;
 mod curves;
-mod figures;
-mod kinds;
-mod log;
+mod labelled_log;
+mod metrics;
 mod protocol;
+mod ranking;
+mod split;
 mod table;
-mod trial;
 mod tune;
 
 use anyhow::{Result, bail};
@@ -15,61 +16,171 @@ use detector::{Model, Params};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use self::attack_labels::AttackLabels;
 use self::curves::Curve;
-use self::figures::{Figures, Trials};
-use self::kinds::Kinds;
-use self::log::Log;
+use self::labelled_log::LabelledLog;
+use self::metrics::{Metrics, Setting};
 use self::protocol::Protocol;
-use self::trial::{Scored, score_by};
-use crate::args::{EvaluateArgs, ProtocolName};
+use self::split::{LabelledScore, score_by};
+use crate::cli::options::LabelArgs;
+use crate::cli::options::LearningArgs;
+use crate::cli::options::LogArgs;
+use crate::cli::options::TrustArgs;
+use crate::cli::values::{positive, within};
 use crate::console::{self, Console};
-use crate::pipeline::{Run, Summary};
-use crate::source::Source;
+use crate::input::LogInputs;
+use crate::pipeline::{Pipeline, Summary};
+use clap::{ArgGroup, ValueEnum};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Compare scores with the labels of a log
+///
+/// Evaluates given models (-m), or a training protocol (--protocol) with several seeds.
+///
+/// Prints the area under the ROC curve (ties count half), the average precision (as defined by scikit-learn), and
+/// precision and recall for the 10, 20, 50, ... most anomalous connections. If tied connections straddle such a number,
+/// their expected share counts.
+///
+/// For each attack label: the number of connections; the rank of the most anomalous one, after connections of other
+/// classes with the same score; and the number of alerts at the threshold it passes, where repetitions of the same
+/// originator and main reason within an hour count once.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("judged").args(["model", "protocol"]).required(true), after_help = "\
+Examples:
+  zeek-iforest evaluate -m iforest.model labelled.conn.log
+  zeek-iforest evaluate -m old.model -m new.model labelled.conn.log --roc roc.svg --pr pr.svg
+  zeek-iforest evaluate -m iforest.model labelled.conn.log --label detailed-label --malicious C&C
+  zeek-iforest evaluate --protocol novelty --train day1.conn.log day2.conn.log
+  zeek-iforest evaluate --protocol unlabelled --share 0.02 labelled.conn.log --json | jq .roc_auc
+  zeek-iforest evaluate --protocol days labelled-logs/ --tune")]
+pub struct EvaluateArgs {
+    /// A model, as written by train; several are compared
+    #[arg(
+        long, short, value_name = "MODEL", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"]
+    )]
+    pub model: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
+    /// Train and score by this protocol, with the connections in order of time
+    #[arg(long, value_name = "PROTOCOL", conflicts_with = "model")]
+    pub protocol: Option<ProtocolName>,
+
+    /// For novelty: a log to train on, labelled or without attacks; can be repeated
+    #[arg(long, value_name = "LOG", required_if_eq("protocol", "novelty"), conflicts_with = "model")]
+    pub train: Vec<PathBuf>,
+
+    /// For unlabelled: malicious connections to leave, as a share of the benign ones (at least 5)
+    #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = positive, conflicts_with = "model")]
+    pub share: f64,
+
+    /// For folds: number of folds
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = within(2..=1000), conflicts_with = "model")]
+    pub folds: usize,
+
+    /// Number of seeds for a protocol, starting at --seed; results are means
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = within(1..=1000), conflicts_with = "model")]
+    pub seeds: usize,
+
+    /// Run a protocol with many combinations of trees, sample size and variant, and list the best first
+    ///
+    /// The best on one log is partly chance: choose parameters that are good on several logs, and test on another.
+    #[arg(long, conflicts_with_all = ["model", "roc", "pr"])]
+    pub tune: bool,
+
+    /// Write the ROC curve to an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub roc: Option<PathBuf>,
+
+    /// Write the precision-recall curve to an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub pr: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub learning: LearningArgs,
+
+    #[command(flatten)]
+    pub labels: LabelArgs,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Name of a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolName {
+    /// Train on the benign connections of the --train logs, score LOG
+    Novelty,
+    /// Thin the attacks of LOG to --share, then train on and score the rest
+    Unlabelled,
+    /// Divide LOG into --folds intervals; train on the benign connections of all but one, score that one
+    Folds,
+    /// Train on the benign connections of one day (UTC) of LOG, score the next
+    Days,
+}
+
+impl fmt::Display for ProtocolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Novelty => "novelty",
+            Self::Unlabelled => "unlabelled",
+            Self::Folds => "folds",
+            Self::Days => "days",
+        })
+    }
+}
 
 pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> {
-    let source = Source::new(&args.logs)?;
+    let inputs = LogInputs::new(&args.logs)?;
     match args.protocol {
-        None => compare_models(&args, &source, threads, console),
-        Some(name) => try_protocol(&args, name, &source, threads, console),
+        None => compare_models(&args, &inputs, threads, console),
+        Some(name) => try_protocol(&args, name, &inputs, threads, console),
     }
 }
 
 /// Scores the logs by each of the models.
-fn compare_models(args: &EvaluateArgs, source: &Source, threads: usize, console: &Console) -> Result<()> {
+fn compare_models(args: &EvaluateArgs, inputs: &LogInputs, threads: usize, console: &Console) -> Result<()> {
     let labels = args.labels.required();
     let trust = args.trust.trust();
     let models: Vec<Model> = args.model.iter().map(|path| super::load_model(path, &trust)).collect::<Result<_>>()?;
-    let mut kinds = Kinds::new(labels.clone());
-    let run = Run { labels: Some(&labels), ..Run::new(source, threads, console) };
-    let (scored, summary) = score_by(&models, &run, &mut kinds)?;
+    let mut attacks = AttackLabels::new(labels.clone());
+    let pipeline = Pipeline { labels: Some(&labels), ..Pipeline::new(inputs, threads, console) };
+    let (scored, summary) = score_by(&models, &pipeline, &mut attacks)?;
     summary.require_some()?;
-    kinds.require_both(&source.names)?;
+    attacks.require_both(&inputs.names)?;
     let settings = args.model.iter().zip(&models).zip(scored).map(|((path, model), mut scored)| {
         scored.sort_by_key(|scored| scored.ended);
-        Trials { name: path.display().to_string(), threshold: Some(model.threshold()), runs: vec![scored] }
+        Setting { name: path.display().to_string(), threshold: Some(model.threshold()), runs: vec![scored] }
     });
-    finish(args, &settings.collect::<Vec<_>>(), &kinds, console)?;
+    finish(args, &settings.collect::<Vec<_>>(), &attacks, console)?;
     require_all(&[summary])
 }
 
-/// Learns and scores as the protocol says, once for each seed.
+/// Runs a protocol once for each seed.
 fn try_protocol(
     args: &EvaluateArgs,
     name: ProtocolName,
-    source: &Source,
+    inputs: &LogInputs,
     threads: usize,
     console: &Console,
 ) -> Result<()> {
-    // A log of nothing but ordinary traffic needs no label, as long as another has one.
+    // Logs without attacks need no label, if another log has one.
     let labels = args.labels.optional();
-    let mut kinds = Kinds::new(labels.clone());
-    let (log, summary) = Log::read(source, &labels, &mut kinds, threads, console)?;
-    kinds.require_both(&source.names)?;
+    let mut attacks = AttackLabels::new(labels.clone());
+    let (log, summary) = LabelledLog::read(inputs, &labels, &mut attacks, threads, console)?;
+    attacks.require_both(&inputs.names)?;
     let mut summaries = vec![summary];
     let protocol = match name {
         ProtocolName::Novelty => {
-            let train = Source::of(&args.train, &args.logs)?;
-            let (train, summary) = Log::read(&train, &labels, &mut Kinds::new(labels.clone()), threads, console)?;
+            let train = LogInputs::of(&args.train, &args.logs)?;
+            let (train, summary) =
+                LabelledLog::read(&train, &labels, &mut AttackLabels::new(labels.clone()), threads, console)?;
             summaries.push(summary);
             Protocol::Novelty { train }
         }
@@ -97,47 +208,47 @@ fn try_protocol(
     });
     let runs = runs.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    finish(args, &[Trials { name: name.to_string(), threshold: None, runs }], &kinds, console)?;
+    finish(args, &[Setting { name: name.to_string(), threshold: None, runs }], &attacks, console)?;
     require_all(&summaries)
 }
 
-/// An error when a log could not be read to its end.
+/// Returns an error if a log could not be read to the end.
 fn require_all(summaries: &[Summary]) -> Result<()> {
-    summaries.iter().try_for_each(|summary| summary.require_all("the figures were made"))
+    summaries.iter().try_for_each(|summary| summary.require_all("computed the metrics"))
 }
 
-/// The scored connections of one seed, all splits together, in the order in which they ended.
-fn scored(protocol: &Protocol, log: &Log, params: &Params, seed: u64) -> Result<Vec<Scored>> {
+/// Scored connections of all splits for one seed, in order of end time.
+fn scored(protocol: &Protocol, log: &LabelledLog, params: &Params, seed: u64) -> Result<Vec<LabelledScore>> {
     let mut params = params.clone();
     params.seed = seed;
     let mut scored = Vec::new();
     for split in protocol.splits(log, seed)? {
         scored.extend(split.run(&params)?);
     }
-    let malicious = scored.iter().filter(|scored| scored.kind.is_malicious()).count();
+    let malicious = scored.iter().filter(|scored| scored.class.is_malicious()).count();
     if malicious == 0 || malicious == scored.len() {
-        bail!("the protocol leaves no malicious connection to score, or no other; give a longer log");
+        bail!("the protocol leaves connections of only one class to score; give a longer log");
     }
     scored.sort_by_key(|scored| scored.ended);
     Ok(scored)
 }
 
-/// Several settings, as `--json` prints them.
+/// Several settings as printed by `--json`.
 #[derive(Serialize)]
 struct Settings<'a, T> {
     settings: &'a [T],
 }
 
-fn finish(args: &EvaluateArgs, settings: &[Trials], kinds: &Kinds, console: &Console) -> Result<()> {
-    kinds.untold().iter().for_each(|untold| console.warning(untold));
+fn finish(args: &EvaluateArgs, settings: &[Setting], attacks: &AttackLabels, console: &Console) -> Result<()> {
+    attacks.warning().iter().for_each(|warning| console.warning(warning));
     for (curve, path) in [(Curve::Roc, &args.roc), (Curve::PrecisionRecall, &args.pr)] {
         if let Some(path) = path {
             curve.draw(settings, path)?;
         }
     }
-    let attacks = kinds.attacks();
-    let figures: Vec<Figures> = settings.iter().map(|trials| Figures::of(trials, &attacks)).collect();
-    match figures.as_slice() {
+    let labels = attacks.attacks();
+    let metrics: Vec<Metrics> = settings.iter().map(|setting| Metrics::of(setting, &labels)).collect();
+    match metrics.as_slice() {
         [one] if args.json => super::print_json(one),
         several if args.json => super::print_json(&Settings { settings: several }),
         all => super::print(&table::table(all, console::width())),

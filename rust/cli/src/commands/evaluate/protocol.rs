@@ -1,47 +1,47 @@
-//! Protocols: what is learnt from and what is scored, so that a way of learning can be judged and not only a model.
+//! Evaluation protocols: splits of labelled logs into training and test connections.
 
 use anyhow::{Result, bail, ensure};
+use detector::units::DAY;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
-use super::log::Log;
-use super::trial::{Pass, Split};
-use crate::human;
+use super::labelled_log::LabelledLog;
+use super::split::{Pass, Split};
+use crate::format;
 
-const DAY: i64 = 86_400_000_000;
-/// The fewest attacks that thinning leaves: with fewer a figure is mere luck.
-const FEWEST_ATTACKS: usize = 5;
+/// Minimum number of attacks after thinning; fewer give random metrics.
+const MIN_ATTACKS: usize = 5;
 
-/// How the connections of labelled logs are divided into those learnt from and those scored.
+/// Division of labelled logs into training and test connections.
 #[derive(Debug)]
 pub enum Protocol {
-    /// Learn from the benign connections of other logs; attacks among them are context only.
+    /// Train on the benign connections of other logs; their attacks are context only.
     Novelty {
         /// The other logs.
-        train: Log,
+        train: LabelledLog,
     },
-    /// Thin the attacks to this share of the benign connections, learn from everything that is left, and score it.
+    /// Thin the attacks to this share of the benign connections, then train on and score the rest.
     Unlabelled {
         /// Above 0.
         share: f64,
     },
-    /// Cut the log into so many pieces of time; learn from the benign connections of all but one, score that one.
+    /// Cross-validation over intervals: train on the benign connections of all but one, and score that one.
     Folds {
         /// At least 2.
         folds: usize,
     },
-    /// Learn from the benign connections of one day (UTC) and score the next that has any.
+    /// Train on the benign connections of one day (UTC) and score the next.
     Days,
 }
 
 impl Protocol {
-    /// The splits of a log; `seed` decides what is drawn at random.
+    /// Splits a log; `seed` determines random choices.
     ///
     /// # Errors
-    /// When the log has too little for the protocol.
-    pub fn splits<'a>(&'a self, log: &'a Log, seed: u64) -> Result<Vec<Split<'a>>> {
-        let benign = |log: &Log, index: usize| !log.kinds[index].is_malicious();
+    /// If the log is too small for the protocol.
+    pub fn splits<'a>(&'a self, log: &'a LabelledLog, seed: u64) -> Result<Vec<Split<'a>>> {
+        let benign = |log: &LabelledLog, index: usize| !log.classes[index].is_malicious();
         match self {
             Self::Novelty { train } => {
                 let learn = Pass { log: train, connections: mark(&train.by_time, |index| benign(train, index)) };
@@ -54,7 +54,7 @@ impl Protocol {
             }
             Self::Folds { folds } => {
                 let n = log.by_time.len();
-                ensure!(n >= *folds, "{} are too few for {folds} folds", human::counted(n as u64, "connection"));
+                ensure!(n >= *folds, "{} is too few for {folds} folds", format::counted(n as u64, "connection"));
                 let fold = |fold: usize| {
                     let range = n * fold / folds..n * (fold + 1) / folds;
                     let mut inside = vec![false; n];
@@ -71,7 +71,7 @@ impl Protocol {
                 let learnable = |day: &&[usize]| day.iter().filter(|&&index| benign(log, index)).count() >= 2;
                 let split = |pair: &[&[usize]]| {
                     let learn = mark(pair[0], |index| benign(log, index));
-                    // The detector that scores a day has seen the one before, as on a sensor that keeps running.
+                    // The previous day is context, as on a sensor that runs all the time.
                     let mut score = mark(pair[0], |_| false);
                     score.extend(mark(pair[1], |_| true));
                     Split { learn: Pass { log, connections: learn }, score: Pass { log, connections: score } }
@@ -79,8 +79,8 @@ impl Protocol {
                 let splits: Vec<_> = days.windows(2).filter(|pair| learnable(&pair[0])).map(split).collect();
                 if splits.is_empty() {
                     bail!(
-                        "there is no day with benign connections and another after it in {} (UTC)",
-                        human::counted(days.len() as u64, "day")
+                        "no day with benign connections is followed by another in {} (UTC)",
+                        format::counted(days.len() as u64, "day")
                     );
                 }
                 Ok(splits)
@@ -93,14 +93,14 @@ fn mark(indices: &[usize], wanted: impl Fn(usize) -> bool) -> Vec<(usize, bool)>
     indices.iter().map(|&index| (index, wanted(index))).collect()
 }
 
-/// The indices of all benign connections and of a random few of the others, in the order of time.
-fn thinned(log: &Log, share: f64, seed: u64) -> Vec<usize> {
-    let malicious = |&index: &usize| log.kinds[index].is_malicious();
+/// Indices of all benign connections and of a random sample of the others, in order of time.
+fn thinned(log: &LabelledLog, share: f64, seed: u64) -> Vec<usize> {
+    let malicious = |&index: &usize| log.classes[index].is_malicious();
     let mut attacks: Vec<usize> = log.by_time.iter().copied().filter(malicious).collect();
-    let benign = log.kinds.len() - attacks.len();
-    let wanted = ((benign as f64 * share) as usize).max(FEWEST_ATTACKS).min(attacks.len());
+    let benign = log.classes.len() - attacks.len();
+    let wanted = ((benign as f64 * share) as usize).max(MIN_ATTACKS).min(attacks.len());
     let (drawn, _) = attacks.partial_shuffle(&mut ChaCha8Rng::seed_from_u64(seed), wanted);
-    let mut keep: Vec<bool> = log.kinds.iter().map(|kind| !kind.is_malicious()).collect();
+    let mut keep: Vec<bool> = log.classes.iter().map(|class| !class.is_malicious()).collect();
     drawn.iter().for_each(|&index| keep[index] = true);
     log.by_time.iter().copied().filter(|&index| keep[index]).collect()
 }
@@ -109,22 +109,22 @@ fn thinned(log: &Log, share: f64, seed: u64) -> Vec<usize> {
 mod tests {
     use detector::Connection;
 
-    use super::super::kinds::Kind;
+    use super::super::attack_labels::Class;
     use super::*;
-    use crate::conn_log::Connections;
+    use crate::input::connections::Connections;
 
-    /// A log with a connection every hour, every tenth an attack, the later half read before the earlier.
-    fn log(n: usize) -> Log {
+    /// Log with a connection every hour, every tenth an attack, with the second half first.
+    fn log(n: usize) -> LabelledLog {
         let mut connections = Connections::default();
         let order: Vec<usize> = (n / 2..n).chain(0..n / 2).collect();
-        let mut kinds = Vec::new();
+        let mut classes = Vec::new();
         for &hour in &order {
             connections.push(Connection { ts: hour as i64 * DAY / 24, ..Connection::default() }, None, None);
-            kinds.push(if hour % 10 == 0 { Kind::Attack(0) } else { Kind::Benign });
+            classes.push(if hour % 10 == 0 { Class::Attack(0) } else { Class::Benign });
         }
         let mut by_time: Vec<usize> = (0..n).collect();
         by_time.sort_by_key(|&index| order[index]);
-        Log { connections, kinds, by_time }
+        LabelledLog { connections, classes, by_time }
     }
 
     fn hours(pass: &Pass<'_>, wanted: bool) -> Vec<i64> {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn thinning_keeps_the_benign_and_draws_the_attacks_anew_for_each_seed() {
+    fn thinning_samples_attacks_by_seed() {
         let log = log(1000);
         let drawn = |seed| {
             let splits = Protocol::Unlabelled { share: 0.02 }.splits(&log, seed).unwrap();
@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn thinning_leaves_five_attacks_if_there_are_so_many() {
+    fn thinning_leaves_at_least_five_attacks() {
         for (n, attacks) in [(100, 5), (40, 4)] {
             assert_eq!(thinned(&log(n), 0.02, 1).len(), n - n / 10 + attacks);
         }
     }
 
     #[test]
-    fn every_connection_is_scored_in_one_fold_and_learnt_from_in_the_others() {
+    fn folds_partition_the_connections() {
         let log = log(103);
         let splits = Protocol::Folds { folds: 4 }.splits(&log, 1).unwrap();
         let mut all = Vec::new();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_scored_by_what_the_day_before_taught() {
+    fn days_train_on_the_day_before() {
         let log = log(60);
         let splits = Protocol::Days.splits(&log, 1).unwrap();
         assert_eq!(splits.len(), 2);

@@ -1,4 +1,4 @@
-//! Tuning: every combination of a few values of the parameters that matter, tried by a protocol.
+//! Parameter tuning: evaluates a grid of parameters with a protocol.
 
 use anyhow::Result;
 use detector::Params;
@@ -6,39 +6,39 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::figures::{Separation, ranking};
-use super::log::Log;
+use super::labelled_log::LabelledLog;
+use super::metrics::{Separation, ranking};
 use super::protocol::Protocol;
 use super::table::{lines, with_deviation};
-use crate::columns::Side::{Left, Right};
-use crate::human;
+use crate::format;
+use crate::text_table::Align::{Left, Right};
 
 const SAMPLE_SIZES: [usize; 5] = [64, 128, 256, 512, 1024];
-/// Trees for each group of features.
+/// Trees per group of features.
 const TREES_PER_GROUP: [usize; 3] = [4, 8, 16];
 
-/// How the forest is built, besides the number and the size of its trees.
+/// Variants of the forest apart from the number and size of trees.
 const VARIANTS: [Variant; 4] = [
-    Variant { name: "one group", grouped: false, emphasis: 1 },
-    Variant { name: "groups, emphasis 1", grouped: true, emphasis: 1 },
-    Variant { name: "groups, emphasis 2", grouped: true, emphasis: 2 },
-    Variant { name: "groups, emphasis 4", grouped: true, emphasis: 4 },
+    Variant { name: "one group", grouped: false, mean_exponent: 1 },
+    Variant { name: "groups, emphasis 1", grouped: true, mean_exponent: 1 },
+    Variant { name: "groups, emphasis 2", grouped: true, mean_exponent: 2 },
+    Variant { name: "groups, emphasis 4", grouped: true, mean_exponent: 4 },
 ];
 
 #[derive(Clone, Copy, Debug)]
 struct Variant {
     name: &'static str,
     grouped: bool,
-    emphasis: u8,
+    mean_exponent: u8,
 }
 
-/// A combination and what came of it: means over the seeds.
+/// Results of one combination, means over the seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tried {
     pub trees: usize,
     pub sample_size: usize,
     pub variant: &'static str,
-    /// Whether this is what is used when nothing else is asked for.
+    /// Whether these are the default parameters.
     pub default: bool,
     #[serde(flatten)]
     pub mean: Separation,
@@ -46,13 +46,19 @@ pub struct Tried {
     pub standard_deviation: Option<Separation>,
 }
 
-/// How many combinations there are.
+/// Number of combinations.
 pub const fn combinations() -> usize {
     SAMPLE_SIZES.len() * TREES_PER_GROUP.len() * VARIANTS.len()
 }
 
-/// Tries every combination with every seed; the best average precision first.
-pub fn tune(protocol: &Protocol, log: &Log, params: &Params, seeds: &[u64], bar: &ProgressBar) -> Result<Vec<Tried>> {
+/// Evaluates each combination with each seed, sorted by descending average precision.
+pub fn tune(
+    protocol: &Protocol,
+    log: &LabelledLog,
+    params: &Params,
+    seeds: &[u64],
+    bar: &ProgressBar,
+) -> Result<Vec<Tried>> {
     let groups = Params::default().forest.groups;
     let mut settings = Vec::new();
     for variant in VARIANTS {
@@ -62,7 +68,7 @@ pub fn tune(protocol: &Protocol, log: &Log, params: &Params, seeds: &[u64], bar:
                 setting.forest.n_trees = trees;
                 setting.forest.sample_size = sample_size;
                 setting.forest.groups = if variant.grouped { groups.clone() } else { Vec::new() };
-                setting.forest.mean_exponent = variant.emphasis;
+                setting.forest.mean_exponent = variant.mean_exponent;
                 settings.push((variant, setting));
             }
         }
@@ -95,7 +101,7 @@ pub fn tune(protocol: &Protocol, log: &Log, params: &Params, seeds: &[u64], bar:
     Ok(tried)
 }
 
-/// The combinations as a person reads them.
+/// Formats the combinations as a table.
 pub fn table(tried: &[Tried], terminal_width: usize) -> String {
     let mut rows = vec![["average precision", "ROC AUC", "trees", "sample", "variant"].map(str::to_owned).to_vec()];
     rows.extend(tried.iter().map(|Tried { trees, sample_size, variant, default, mean, standard_deviation }| {
@@ -103,8 +109,8 @@ pub fn table(tried: &[Tried], terminal_width: usize) -> String {
         vec![
             figure(|run| run.average_precision),
             figure(|run| run.roc_auc),
-            human::count(*trees as u64),
-            human::count(*sample_size as u64),
+            format::count(*trees as u64),
+            format::count(*sample_size as u64),
             format!("{variant}{}", if *default { " (default)" } else { "" }),
         ]
     }));
@@ -116,14 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_fits_eighty_columns() {
+    fn table_fits_80_columns() {
         let tried: Vec<_> = VARIANTS
             .iter()
             .map(|variant| Tried {
                 trees: 1_024,
                 sample_size: 1_024,
                 variant: variant.name,
-                default: variant.emphasis == 4,
+                default: variant.mean_exponent == 4,
                 mean: Separation { roc_auc: 0.5, average_precision: 0.25 },
                 standard_deviation: Some(Separation { roc_auc: 0.125, average_precision: 0.125 }),
             })

@@ -1,0 +1,116 @@
+//! Classes of connections by their labels: benign, or one of the attacks.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, ensure};
+
+use crate::format;
+use crate::input::labels::Labels;
+use crate::pipeline::Batch;
+
+/// Maximum number of distinct attacks. Typical captures have a few; a label for each row is useless in a table.
+const MAX_LABELS: usize = 256;
+/// Label for the attacks beyond the maximum.
+const OTHERS: &str = "(others)";
+
+/// Class of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Not malicious, or not labelled.
+    Benign,
+    /// Malicious, with the index of its label in [`AttackLabels::attacks`].
+    Attack(u32),
+}
+
+impl Class {
+    /// Whether the class is an attack.
+    pub fn is_malicious(self) -> bool {
+        self != Self::Benign
+    }
+}
+
+/// Labels seen so far.
+#[derive(Debug)]
+pub struct AttackLabels {
+    labels: Labels,
+    /// Indices of distinct malicious labels, in order of occurrence.
+    attacks: HashMap<Box<[u8]>, u32>,
+    /// Malicious connections with labels beyond the maximum.
+    others: u64,
+    connections: u64,
+    labelled: u64,
+    malicious: u64,
+}
+
+impl AttackLabels {
+    /// Creates an empty set.
+    pub fn new(labels: Labels) -> Self {
+        Self { labels, attacks: HashMap::new(), others: 0, connections: 0, labelled: 0, malicious: 0 }
+    }
+
+    /// Classes of a batch's connections.
+    pub fn of(&mut self, batch: &Batch) -> Vec<Class> {
+        let labels = batch.malicious.iter().zip(batch.connections.labels());
+        labels
+            .map(|(malicious, label)| {
+                self.connections += 1;
+                self.labelled += u64::from(malicious.is_some());
+                match label {
+                    Some(label) if *malicious == Some(true) => {
+                        self.malicious += 1;
+                        Class::Attack(self.attack(label))
+                    }
+                    _ => Class::Benign,
+                }
+            })
+            .collect()
+    }
+
+    fn attack(&mut self, label: &[u8]) -> u32 {
+        let label = format::truncate(label);
+        if let Some(known) = self.attacks.get(label) {
+            return *known;
+        }
+        let next = self.attacks.len() as u32;
+        if self.attacks.len() < MAX_LABELS {
+            self.attacks.insert(label.into(), next);
+        } else {
+            self.others += 1;
+        }
+        next
+    }
+
+    /// Labels of the attacks.
+    pub fn attacks(&self) -> Vec<String> {
+        let mut labels: Vec<_> = self.attacks.iter().collect();
+        labels.sort_unstable_by_key(|(_, index)| **index);
+        let others = (self.others > 0).then(|| OTHERS.to_owned());
+        labels.into_iter().map(|(label, _)| String::from_utf8_lossy(label).into_owned()).chain(others).collect()
+    }
+
+    /// Warning that not all attacks are distinguished, if so.
+    pub fn warning(&self) -> Option<String> {
+        (self.others > 0).then(|| {
+            format!(
+                "more than {MAX_LABELS} distinct malicious labels: {} with further labels are counted as one attack, \
+                 {OTHERS}",
+                format::counted(self.others, "connection")
+            )
+        })
+    }
+
+    /// Returns an error unless there are connections of both classes.
+    pub fn require_both(&self, names: &[String]) -> Result<()> {
+        let (field, prefix) = (&self.labels.field, String::from_utf8_lossy(&self.labels.prefix));
+        ensure!(self.connections > 0, "no connections in {}", names.join(", "));
+        ensure!(self.labelled > 0, "no row has a {field:?}; give the label column with --label");
+        ensure!(
+            self.malicious > 0 && self.malicious < self.connections,
+            "{} of {} have a {field:?} that starts with {prefix:?}; evaluation needs both classes, see --label and \
+             --malicious",
+            if self.malicious == 0 { "none" } else { "all" },
+            format::counted(self.connections, "connection"),
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Scoring of labelled connections, by given models or by a model trained on a split.
+
+use anyhow::{Context, Result};
+use detector::{Address, Connection, Cusum, Extractor, FeatureRow, Model, Params, Trainer, Verdict};
+use rayon::prelude::*;
+
+use super::attack_labels::{AttackLabels, Class};
+use super::labelled_log::LabelledLog;
+use crate::pipeline::{Batch, Pipeline, Summary};
+use crate::score_text::millionths;
+
+/// Identifier of a notice: a notice with the same key is a repetition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NoticeKey {
+    /// Originator of the connection.
+    pub originator: Address,
+    /// Feature of the main reason.
+    pub feature: &'static str,
+}
+
+impl NoticeKey {
+    /// The key of a notice for this connection.
+    pub fn of(connection: &Connection<'_>, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
+        let reasons = model.reasons(connection, row, verdict.sustained);
+        Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
+    }
+}
+
+/// Scored connection with its class.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelledScore {
+    /// Score in millionths.
+    pub score: u32,
+    /// Whether the model raises an alert.
+    pub anomalous: bool,
+    /// True class.
+    pub class: Class,
+    /// End time, in microseconds since 1970.
+    pub ended: i64,
+    /// Key of the notice.
+    pub notice: NoticeKey,
+}
+
+impl LabelledScore {
+    fn new(connection: &Connection<'_>, class: Class, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
+        Self {
+            score: millionths(verdict.score),
+            anomalous: verdict.anomalous,
+            class,
+            ended: connection.end(),
+            notice: NoticeKey::of(connection, row, verdict, model),
+        }
+    }
+
+    /// Index of its attack among the labels of the log.
+    pub fn attack(&self) -> Option<usize> {
+        match self.class {
+            Class::Benign => None,
+            Class::Attack(attack) => Some(attack as usize),
+        }
+    }
+}
+
+/// Ordered connections of a log, each for use (training or scoring) or as context only.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    pub log: &'a LabelledLog,
+    /// Indices of connections, and whether to use each.
+    pub connections: Vec<(usize, bool)>,
+}
+
+impl<'a> Pass<'a> {
+    fn iter(&self) -> impl Iterator<Item = (Connection<'a>, Class, bool)> {
+        let log = self.log;
+        self.connections.iter().map(move |&(index, wanted)| (log.connections.get(index), log.classes[index], wanted))
+    }
+}
+
+/// Training and test connections of one model.
+#[derive(Debug)]
+pub struct Split<'a> {
+    /// Training connections.
+    pub learn: Pass<'a>,
+    /// Test connections, scored by a detector without earlier context.
+    pub score: Pass<'a>,
+}
+
+impl Split<'_> {
+    /// Trains and scores.
+    pub fn run(&self, params: &Params) -> Result<Vec<LabelledScore>> {
+        let mut trainer = Trainer::new(params.clone());
+        for (connection, _, wanted) in self.learn.iter() {
+            if wanted { trainer.learn(&connection) } else { trainer.observe(&connection) }
+        }
+        let learnt = trainer.observed();
+        let model = trainer.fit().with_context(|| format!("cannot train on {learnt} connections of the logs"))?;
+        let (mut extractor, mut rows, mut wanted) = (Extractor::new(), Vec::new(), Vec::new());
+        let mut all_keys = Vec::new();
+        for (connection, class, is_wanted) in self.score.iter() {
+            let (row, keys) = extractor.context_row(&connection);
+            if is_wanted {
+                rows.push(row);
+                all_keys.push(keys);
+                wanted.push((connection, class));
+            }
+        }
+        let mut cusum = Cusum::new();
+        let scores = model.score_rows(&rows);
+        let verdicts: Vec<Verdict> = wanted
+            .iter()
+            .zip(&all_keys)
+            .zip(scores)
+            .map(|(((connection, _), keys), score)| cusum.verdict(&model, connection.end(), keys, score))
+            .collect();
+        let scored = wanted.par_iter().zip(&rows).zip(&verdicts);
+        Ok(scored
+            .map(|(((connection, class), row), verdict)| LabelledScore::new(connection, *class, row, verdict, &model))
+            .collect())
+    }
+}
+
+/// Scores the connections of a run by each of the models.
+pub fn score_by(
+    models: &[Model],
+    pipeline: &Pipeline<'_>,
+    classes: &mut AttackLabels,
+) -> Result<(Vec<Vec<LabelledScore>>, Summary)> {
+    let mut extractor = Extractor::new();
+    let mut cusums = vec![Cusum::new(); models.len()];
+    let mut scored = vec![Vec::new(); models.len()];
+    let summary = pipeline.run(
+        |batch| batch.extract(&mut extractor),
+        // Scores of the first model for all connections, then of the second, and so on.
+        || |batch: &mut Batch| batch.scores = models.iter().flat_map(|model| model.score_rows(&batch.rows)).collect(),
+        |batch| {
+            let classes = classes.of(batch);
+            let n = batch.connections.len();
+            for (i, ((model, cusum), scored)) in models.iter().zip(&mut cusums).zip(&mut scored).enumerate() {
+                let verdicts = batch.verdicts_by(model, cusum, &batch.scores[i * n..(i + 1) * n]);
+                let connections = batch.connections.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
+                scored.extend(connections.map(|(((connection, row), class), verdict)| {
+                    LabelledScore::new(&connection, *class, row, verdict, model)
+                }));
+            }
+            Ok(())
+        },
+    )?;
+    Ok((scored, summary))
+}

@@ -1,0 +1,207 @@
+//! `inspect` of a sensor's state directory, or of a single sample: the model, sample and remembered hosts of each node.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, ensure};
+use detector::{Model, Reservoir, State, Trust};
+use serde::Serialize;
+
+use crate::samples::is_sample;
+use crate::{console, format};
+
+/// State of one node, as printed by `--json`. Times are seconds since 1970.
+#[derive(Serialize)]
+struct Node {
+    path: String,
+    model: Option<ModelState>,
+    sample: Option<SampleState>,
+    memory: Option<MemoryState>,
+    /// Files that cannot be used, and why.
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ModelState {
+    version: f64,
+    checksum: String,
+    connections: u64,
+    rows: u64,
+    threshold: f64,
+}
+
+#[derive(Serialize)]
+struct SampleState {
+    rows: usize,
+    capacity: usize,
+    connections: u64,
+    first_ts: f64,
+    last_ts: f64,
+    half_life: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct MemoryState {
+    bytes: u64,
+    written: Option<f64>,
+    /// Version of the model whose scores are monitored for drift, if any.
+    model_version: Option<f64>,
+}
+
+/// Existing files of a node.
+#[derive(Default)]
+struct Files {
+    model: Option<PathBuf>,
+    sample: Option<PathBuf>,
+    memory: Option<PathBuf>,
+}
+
+impl Files {
+    fn of(directory: &Path) -> Option<Self> {
+        let file = |name| Some(directory.join(name)).filter(|path| path.symlink_metadata().is_ok());
+        let files = Self { model: file("model"), sample: file("sample"), memory: file("memory") };
+        let any = files.model.is_some() || files.sample.is_some() || files.memory.is_some();
+        any.then_some(files)
+    }
+}
+
+/// Whether a path is a state directory or a sample, rather than a model.
+pub fn is_state(path: &Path) -> bool {
+    path.is_dir() || is_sample(path)
+}
+
+pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
+    let sample = || Files { sample: Some(path.to_owned()), ..Files::default() };
+    let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, &sample(), trust)] };
+    ensure!(!nodes.is_empty(), "{}: not a state directory: it contains no model, sample or memory", path.display());
+    if json { crate::commands::print_json(&nodes) } else { crate::commands::print(&text(&nodes, console::width())) }?;
+    let problems: usize = nodes.iter().map(|node| node.problems.len()).sum();
+    ensure!(
+        problems == 0,
+        "{}: {} cannot be used, see above",
+        path.display(),
+        format::counted(problems as u64, "file")
+    );
+    Ok(())
+}
+
+/// The nodes below a state directory, or the node whose directory it is.
+fn nodes(directory: &Path, trust: &Trust) -> Result<Vec<Node>> {
+    let entries = directory.read_dir().with_context(|| format!("{}: cannot read", directory.display()))?;
+    let mut directories = vec![directory.to_owned()];
+    for entry in entries {
+        directories.push(entry.with_context(|| format!("{}: cannot read", directory.display()))?.path());
+    }
+    directories.sort();
+    let nodes = directories.iter().filter_map(|directory| {
+        let files = Files::of(directory)?;
+        Some(node(directory, &files, trust))
+    });
+    Ok(nodes.collect())
+}
+
+fn node(path: &Path, files: &Files, trust: &Trust) -> Node {
+    let mut problems = Vec::new();
+    let model = files.model.as_deref();
+    let model =
+        model.and_then(|file| Model::load(file, trust).map_err(|refusal| problems.push(refusal.to_string())).ok());
+    // Sensors do not sign their files.
+    let unsigned = Trust { key: String::new(), ..*trust };
+    let sample = files.sample.as_deref().and_then(|file| {
+        Reservoir::load(file, 0, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()
+    });
+    let memory = files.memory.as_deref().and_then(|file| {
+        let memory = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
+        let version = Some(memory.version).filter(|&version| version > 0);
+        if memory.recall().is_none() {
+            problems.push(format!("{}: corrupt: it contains values no connection can have", file.display()));
+            return None;
+        }
+        Some((file, version))
+    });
+    let seconds = |micros: i64| micros as f64 / 1e6;
+    Node {
+        path: path.display().to_string(),
+        model: model.map(|model| ModelState {
+            version: seconds(model.provenance().trained_at),
+            checksum: format!("{:016x}", model.checksum()),
+            connections: model.provenance().connections,
+            rows: model.provenance().rows,
+            threshold: model.threshold(),
+        }),
+        sample: sample.map(|sample| {
+            let (first, last) = sample.span().unwrap_or((0, 0));
+            SampleState {
+                rows: sample.len(),
+                capacity: sample.sampling().capacity,
+                connections: sample.seen(),
+                first_ts: seconds(first),
+                last_ts: seconds(last),
+                half_life: sample.sampling().half_life.map(seconds),
+            }
+        }),
+        memory: memory.map(|(file, version)| {
+            let metadata = fs::metadata(file).ok();
+            let written = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            MemoryState {
+                bytes: metadata.map_or(0, |metadata| metadata.len()),
+                written: written.map(|since| since.as_secs_f64()),
+                model_version: version.map(seconds),
+            }
+        }),
+        problems,
+    }
+}
+
+fn text(nodes: &[Node], terminal_width: usize) -> String {
+    const INDENT: usize = 10;
+    let micros = |seconds: f64| (seconds * 1e6) as i64;
+    let mut text = String::new();
+    for node in nodes {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{}", format::printable(&node.path));
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "  {name:<7} {}", format::wrapped(value, INDENT, terminal_width));
+        };
+        if let Some(model) = &node.model {
+            let value = format!(
+                "of {} UTC, checksum {}, trained on {}, threshold {:.6}",
+                format::date_time(micros(model.version)),
+                model.checksum,
+                format::counted(model.connections, "connection"),
+                model.threshold
+            );
+            line("model", &value);
+        }
+        if let Some(sample) = &node.sample {
+            let value = format!(
+                "{} of at most {}, of {}, {} to {} UTC{}",
+                format::counted(sample.rows as u64, "row"),
+                format::count(sample.capacity as u64),
+                format::counted(sample.connections, "connection"),
+                format::date_time(micros(sample.first_ts)),
+                format::date_time(micros(sample.last_ts)),
+                sample.half_life.map_or(String::new(), |it| format!(", half-life {}", format::time_span(micros(it)))),
+            );
+            line("sample", &value);
+        }
+        if let Some(memory) = &node.memory {
+            let value = format!(
+                "{} on hosts and services{}{}",
+                format::bytes(memory.bytes),
+                memory.written.map_or(String::new(), |it| format!(", written {} UTC", format::date_time(micros(it)))),
+                memory.model_version.map_or(String::new(), |it| {
+                    format!(", scores of the model of {} UTC", format::date_time(micros(it)))
+                }),
+            );
+            line("memory", &value);
+        }
+        for problem in &node.problems {
+            let _ = writeln!(text, "  {}", format::wrapped(&format::printable(problem), 2, terminal_width));
+        }
+    }
+    text
+}

@@ -1,0 +1,282 @@
+//! Numbers, times and texts for people, and escaping for terminals and JSON.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+pub use detector::units::{bytes, count, duration};
+use detector::{Address, Connection, Proto};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Count on a chart axis: `0`, `950`, `1.5k`, `20k`, `3M`.
+pub fn short_count(n: f64) -> String {
+    let (value, unit) = match n {
+        n if n >= 1e9 => (n / 1e9, "G"),
+        n if n >= 1e6 => (n / 1e6, "M"),
+        n if n >= 1e3 => (n / 1e3, "k"),
+        n => (n, ""),
+    };
+    let text = format!("{value:.1}");
+    format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+/// Count with its noun: `1 log`, `2 logs`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Length of time from microseconds: `3.0 days`, `40.0 minutes`.
+pub fn time_span(micros: i64) -> String {
+    let seconds = micros.max(0) as f64 / 1e6;
+    const UNITS: [(&str, f64); 3] = [("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)];
+    let unit = UNITS.iter().find(|(_, length)| seconds >= *length);
+    unit.map_or_else(|| format!("{seconds:.0} seconds"), |(name, length)| format!("{:.1} {name}", seconds / length))
+}
+
+/// UTC time from microseconds since 1970, by a strftime pattern; the number itself if out of range.
+pub fn time(micros: i64, pattern: &str) -> String {
+    Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.strftime(pattern).to_string())
+}
+
+/// UTC date and time: `2024-04-19 07:12:33`.
+pub fn date_time(micros: i64) -> String {
+    time(micros, "%Y-%m-%d %H:%M:%S")
+}
+
+/// Address and port: `192.0.2.1:443`, `[2001:db8::1]:443`.
+fn endpoint(addr: Address, port: u16) -> String {
+    let addr = addr.to_string();
+    if addr.contains(':') { format!("[{addr}]:{port}") } else { format!("{addr}:{port}") }
+}
+
+/// Maximum length of a name. Real labels and service lists are shorter.
+const MAX_NAME: usize = 100;
+
+/// Name from a log, escaped, and truncated if implausibly long.
+pub fn name(name: &[u8]) -> String {
+    let (name, cut) = match name.get(..MAX_NAME) {
+        Some(head) if head.len() < name.len() => (head, "…"),
+        _ => (name, ""),
+    };
+    printable_bytes(name).into_owned() + cut
+}
+
+/// Start of a text from a log, for texts that outlive their row: more than [`name`] shows, so it still adds `…`.
+pub fn truncate(text: &[u8]) -> &[u8] {
+    const MAX_LENGTH: usize = 128;
+    &text[..text.len().min(MAX_LENGTH)]
+}
+
+/// Responder, port, protocol and service: `192.0.2.1:443/tcp ssl`, `192.0.2.1 icmp`.
+pub fn responder(connection: &Connection<'_>) -> String {
+    let (addr, port) = (connection.resp.addr, connection.resp.port);
+    let mut out = match connection.proto {
+        // Zeek logs the ICMP type and code as ports.
+        Proto::Icmp => format!("{addr} icmp"),
+        Proto::Unknown => format!("{}/unknown", endpoint(addr, port)),
+        proto => format!("{}/{}", endpoint(addr, port), proto.name()),
+    };
+    if let Some(service) = connection.service {
+        out.push(' ');
+        out.push_str(&name(service));
+    }
+    out
+}
+
+/// First few names, and the number of the others.
+pub fn names(all: &[String]) -> String {
+    const MAX: usize = 8;
+    let mut text = all.iter().take(MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if all.len() > MAX {
+        text.push_str(&format!(" and {} more", count((all.len() - MAX) as u64)));
+    }
+    text
+}
+
+/// Wraps text at spaces to lines of at most `width`. The first line starts at column `indent`; the others are indented
+/// to it. Longer words are not broken.
+pub fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 2 * indent);
+    let mut column = indent;
+    for (i, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if i > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if i > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+/// Quotes an argument for a shell, if necessary.
+pub fn shell_word(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./:,@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+/// Escapes everything but visible characters and spaces as `\xHH`.
+pub fn printable_bytes(text: &[u8]) -> Cow<'_, str> {
+    escaped_bytes(text, is_visible)
+}
+
+/// [`printable_bytes`] for lines: tabs and newlines stay.
+pub fn printable_lines(text: &[u8]) -> Cow<'_, str> {
+    escaped_bytes(text, |c| is_visible(c) || matches!(c, '\t' | '\n'))
+}
+
+/// [`printable_bytes`] for UTF-8.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, is_visible)
+}
+
+/// Escapes characters that do not stay, and invalid UTF-8, as `\xHH`.
+fn escaped_bytes(text: &[u8], stays: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
+        Ok(text) => escaped(text, stays),
+        Err(_) => {
+            let mut out = String::with_capacity(text.len() + 8);
+            for chunk in text.utf8_chunks() {
+                out.push_str(&escaped(chunk.valid(), stays));
+                chunk.invalid().iter().for_each(|byte| push_hex(&mut out, *byte));
+            }
+            Cow::Owned(out)
+        }
+    }
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if stays(c) {
+            out.push(c);
+        } else {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_hex(&mut out, byte));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// One line of JSON, escaped for terminals.
+pub fn json(object: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string(object).map(|text| escaped_json(&text).into_owned())
+}
+
+/// Escapes JSON for terminals. Newlines stay: outside of strings they are the only such characters.
+pub fn escaped_json(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|c| is_visible(c) || c == '\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_visible(c) || c == '\n' {
+            out.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(out, "\\u{unit:04x}"));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a character is not a control character and does not hide or reorder text.
+fn is_visible(c: char) -> bool {
+    let hides = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    !c.is_control() && !hides
+}
+
+fn push_hex(out: &mut String, byte: u8) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "\\x{byte:02x}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_a_plural() {
+        assert_eq!((counted(1, "log"), counted(2, "log")), ("1 log".into(), "2 logs".into()));
+    }
+
+    #[test]
+    fn axis_labels_are_short() {
+        for (n, text) in [(0.0, "0"), (0.5, "0.5"), (950.0, "950"), (1_500.0, "1.5k"), (2e4, "20k"), (3e6, "3M")] {
+            assert_eq!(short_count(n), text);
+        }
+    }
+
+    #[test]
+    fn time_spans_use_the_largest_unit() {
+        assert_eq!(time_span(3 * detector::units::DAY), "3.0 days");
+    }
+
+    #[test]
+    fn formats_times_in_utc() {
+        assert_eq!(date_time(1_713_510_753_999_999), "2024-04-19 07:12:33");
+        assert_eq!(date_time(11_537_757), "1970-01-01 00:00:11");
+        assert_eq!(date_time(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn wraps_at_spaces() {
+        assert_eq!(wrapped("one two three", 2, 9), "one two\n  three");
+        assert_eq!(wrapped("one two three", 2, 4), "one\n  two\n  three");
+        assert_eq!(wrapped("a", 2, 80), "a");
+    }
+
+    #[test]
+    fn icmp_has_no_port() {
+        let mut connection = Connection { proto: Proto::Icmp, ..Connection::default() };
+        (connection.resp.addr, connection.resp.port) = (Address::from(std::net::IpAddr::from([192, 0, 2, 1])), 3);
+        assert_eq!(responder(&connection), "192.0.2.1 icmp");
+        connection.proto = Proto::Tcp;
+        assert_eq!(responder(&connection), "192.0.2.1:3/tcp");
+    }
+
+    #[test]
+    fn quotes_for_a_shell() {
+        assert_eq!(
+            shell_word("logs/2024-04-19/conn.07:00:00-08:00:00.log.gz"),
+            "logs/2024-04-19/conn.07:00:00-08:00:00.log.gz"
+        );
+        assert_eq!(shell_word("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn escapes_control_characters() {
+        assert_eq!(printable("ssl,http"), "ssl,http");
+        assert_eq!(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
+        assert_eq!(printable("\u{9b}é\u{202e}"), "\\xc2\\x9bé\\xe2\\x80\\xae");
+        assert_eq!(printable_bytes(b"a\xffb\x07"), "a\\xffb\\x07");
+        assert_eq!(printable_lines(b"a\tb\xff\r\n\x1bc\n"), "a\tb\\xff\\x0d\n\\x1bc\n");
+    }
+
+    #[test]
+    fn escapes_invisible_characters() {
+        // First and last character of each range; below, their neighbours.
+        let hidden = "\u{ad}\u{61c}\u{180e}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{feff}\u{fff9}\u{fffb}\u{e0000}\u{e0001}\u{e007f}";
+        for c in hidden.chars() {
+            assert!(!is_visible(c), "{c:?}");
+            assert!(printable(&c.to_string()).is_ascii() && escaped_json(&c.to_string()).is_ascii(), "{c:?}");
+        }
+        let seen =
+            "\u{ae}\u{61b}\u{61d}\u{180d}\u{180f}\u{2010}\u{2027}\u{202f}\u{205f}\u{2070}\u{fff8}\u{fffc}\u{e0080}";
+        assert!(seen.chars().all(is_visible));
+    }
+}

@@ -1,0 +1,112 @@
+//! Log inputs: resolution of arguments, and conversion of rows to connections.
+
+pub mod conn_log;
+pub mod connections;
+pub mod follow;
+pub mod labels;
+pub mod merge;
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+use anyhow::{Error, Result, anyhow, bail};
+use zeek_log::{ErrorKind, Input, Inputs, ReadOptions, find_inputs};
+
+use crate::cli::options::LogArgs;
+
+/// Logs to read, and how.
+#[derive(Clone, Debug)]
+pub struct LogInputs {
+    /// The logs in the order given, with directories resolved.
+    pub inputs: Vec<Input>,
+    /// Number of other files in the directories.
+    pub ignored: u64,
+    /// Read options.
+    pub options: ReadOptions,
+    /// Whether the first unusable row or log ends the command.
+    pub strict: bool,
+    /// The arguments, for provenance.
+    pub names: Vec<String>,
+}
+
+impl LogInputs {
+    /// Resolves arguments; none means standard input.
+    ///
+    /// # Errors
+    /// If a log does not exist, a directory has no conn log, or standard input is a terminal.
+    pub fn new(args: &LogArgs) -> Result<Self> {
+        Self::of(&args.paths, args)
+    }
+
+    /// Resolves other logs than those of the arguments, with the same options.
+    ///
+    /// # Errors
+    /// As [`LogInputs::new`].
+    pub fn of(logs: &[PathBuf], args: &LogArgs) -> Result<Self> {
+        let stdin = [PathBuf::from("-")];
+        let logs = if logs.is_empty() { &stdin[..] } else { logs };
+        let Inputs { found: inputs, ignored } = find_inputs(logs, conn_log::STREAM)?;
+        if inputs.contains(&Input::Stdin) && std::io::stdin().is_terminal() {
+            bail!(
+                "no log given and standard input is a terminal; give a conn.log, a directory, or a pipe such as: zcat \
+                 conn.*.log.gz | zeek-iforest ..."
+            );
+        }
+        let mut options = ReadOptions::new().stream(conn_log::STREAM);
+        if let Some(fields) = &args.fields {
+            options = options.fields(fields);
+        }
+        let names = logs.iter().map(|path| path.display().to_string()).collect();
+        Ok(Self { inputs, ignored, options, strict: args.strict, names })
+    }
+
+    /// Total size of the files; `None` if one is a pipe.
+    pub fn bytes(&self) -> Option<u64> {
+        self.inputs.iter().map(file_size).sum()
+    }
+
+    /// Whether the logs can be read more than once: files can, pipes cannot.
+    pub fn is_repeatable(&self) -> bool {
+        self.bytes().is_some()
+    }
+}
+
+/// Describes the input if it is another kind of file.
+pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
+    match (error.kind(), other_kind(input)) {
+        (ErrorKind::NotZeek { .. }, Some(what)) => anyhow!("{input}: {what}"),
+        _ => error.into(),
+    }
+}
+
+/// Recognises other kinds of files by their first bytes, and says how to use them.
+fn other_kind(input: &Input) -> Option<&'static str> {
+    const CAPTURE: &str = "this is a packet capture; convert it to logs with: zeek -r FILE";
+    const KNOWN: [(&[u8], &str); 10] = [
+        (b"ZIFOREST", "this is a model, not a log; give it with --model"),
+        (b"\xd4\xc3\xb2\xa1", CAPTURE),
+        (b"\xa1\xb2\xc3\xd4", CAPTURE),
+        (b"\x4d\x3c\xb2\xa1", CAPTURE),
+        (b"\xa1\xb2\x3c\x4d", CAPTURE),
+        (b"\x0a\x0d\x0d\x0a", CAPTURE),
+        (b"BZh", "compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
+        (b"\xfd7zXZ\0", "compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
+        (b"\x04\x22\x4d\x18", "compressed with lz4; read it with: lz4cat FILE | zeek-iforest ... -"),
+        (b"PK\x03\x04", "this is a zip archive; read it with: unzip -p FILE | zeek-iforest ... -"),
+    ];
+    let Input::File(path) = input else { return None };
+    if !path.is_file() {
+        // Opening a pipe could block.
+        return None;
+    }
+    let mut start = [0; 8];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).ok()?;
+    KNOWN.into_iter().find(|(magic, _)| start[..read].starts_with(magic)).map(|(_, what)| what)
+}
+
+fn file_size(input: &Input) -> Option<u64> {
+    match input {
+        Input::Stdin => None,
+        Input::File(path) => path.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len()),
+    }
+}

@@ -1,0 +1,168 @@
+//! Check before a command starts: outputs must be writable and must not replace an input.
+//!
+//! Output is renamed into place when complete, so replacing an input would work; but its unusable rows, and a model or a
+//! key, would be lost.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use zeek_log::{Input, find_inputs, is_descriptor};
+
+use crate::cli::{Command, options::LogArgs};
+use crate::input::conn_log;
+
+const STDIN: &str = "/dev/stdin";
+const STDOUT: &str = "/dev/stdout";
+
+/// Files of a command.
+#[derive(Default)]
+struct Files<'a> {
+    /// Logs, directories and samples.
+    logs: Vec<&'a Path>,
+    /// Other inputs.
+    others: Vec<&'a Path>,
+    outputs: Vec<Output>,
+}
+
+/// Output of a command.
+enum Output {
+    /// File that replaces another of its name: a model, a signature, a sample.
+    Replacing(PathBuf),
+    /// Rows or a report; pipes and devices of its name are written to.
+    Streaming(PathBuf),
+}
+
+impl Output {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Replacing(path) | Self::Streaming(path) => path,
+        }
+    }
+}
+
+/// Checks the outputs of a command.
+///
+/// # Errors
+/// If an output is a directory, a device that would be replaced, or an input, also through links.
+pub fn check(command: &Command) -> Result<()> {
+    let Files { logs, others, outputs } = files(command);
+    // All are checked before the first is written: a model and its signature belong together.
+    if let Some(directory) = outputs.iter().map(Output::path).find(|path| is_directory(path)) {
+        bail!("{}: this is a directory; give the name of a file in it", directory.display());
+    }
+    for output in &outputs {
+        match output {
+            Output::Replacing(path) if is_device(path) => {
+                bail!("{}: not a regular file, and would be replaced; give another name", path.display())
+            }
+            _ => {}
+        }
+        let Some(written) = file(output.path()) else { continue };
+        // Missing logs are reported when they are read.
+        let inputs =
+            logs.iter().filter_map(|log| find_inputs([log], conn_log::STREAM).ok()).flat_map(|logs| logs.found);
+        let inputs = inputs.map(|input| match input {
+            Input::Stdin => PathBuf::from(STDIN),
+            Input::File(path) => path,
+        });
+        let is_written = |input: &PathBuf| file(input).is_some_and(|read| same(&read, &written));
+        if let Some(read) = inputs.chain(others.iter().map(|path| path.to_path_buf())).find(is_written) {
+            let [output, read] = [output.path(), &read].map(display_name);
+            bail!("{output}: would replace the input {read}; give another name");
+        }
+    }
+    Ok(())
+}
+
+fn files(command: &Command) -> Files<'_> {
+    match command {
+        Command::Train(args) => {
+            let signature = args.sign_with.as_ref().map(|_| detector::signature_of(&args.output));
+            Files {
+                logs: logs(&args.traffic.logs),
+                others: args.sign_with.as_deref().into_iter().collect(),
+                outputs: [args.output.clone()].into_iter().chain(signature).map(Output::Replacing).collect(),
+            }
+        }
+        Command::Sample(args) => Files {
+            logs: logs(&args.traffic.logs),
+            outputs: vec![Output::Replacing(args.output.clone())],
+            ..Files::default()
+        },
+        Command::Score(args) => Files {
+            logs: logs(&args.logs),
+            others: args.model.path().into_iter().collect(),
+            outputs: vec![or_stdout(args.output.path())],
+        },
+        Command::Features(args) => Files {
+            logs: logs(&args.logs),
+            others: args.model.path().into_iter().collect(),
+            outputs: vec![or_stdout(args.output.path())],
+        },
+        Command::Report(args) => Files {
+            logs: logs(&args.logs),
+            others: args.model.path().into_iter().collect(),
+            outputs: vec![or_stdout(&args.output)],
+        },
+        Command::Evaluate(args) => Files {
+            logs: logs(&args.logs).into_iter().chain(args.train.iter().map(PathBuf::as_path)).collect(),
+            others: args.model.iter().map(PathBuf::as_path).collect(),
+            outputs: args.roc.iter().chain(&args.pr).cloned().map(Output::Streaming).collect(),
+        },
+        #[cfg(feature = "onnx")]
+        Command::ImportOnnx(args) => Files {
+            logs: logs(&args.logs),
+            others: [Some(args.forest.as_path()), args.model.as_deref()].into_iter().flatten().collect(),
+            outputs: vec![Output::Replacing(args.output.clone())],
+        },
+        #[cfg(feature = "onnx")]
+        Command::ExportOnnx(args) => Files {
+            others: vec![&args.model],
+            outputs: vec![or_stdout(args.output.as_deref().unwrap_or(Path::new("-")))],
+            ..Files::default()
+        },
+        Command::Top(_)
+        | Command::Watch(_)
+        | Command::Inspect(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Files::default(),
+    }
+}
+
+fn logs(args: &LogArgs) -> Vec<&Path> {
+    if args.paths.is_empty() { vec![Path::new("-")] } else { args.paths.iter().map(PathBuf::as_path).collect() }
+}
+
+fn or_stdout(output: &Path) -> Output {
+    Output::Streaming(if output == Path::new("-") { PathBuf::from(STDOUT) } else { output.to_owned() })
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|there| there.is_dir())
+}
+
+/// Metadata of a regular file; pipes and devices have no contents to lose.
+fn file(path: &Path) -> Option<Metadata> {
+    path.metadata().ok().filter(Metadata::is_file)
+}
+
+/// Whether a path is a device or descriptor, which must not be replaced by a file.
+fn is_device(path: &Path) -> bool {
+    let kind = path.symlink_metadata().map(|there| there.file_type());
+    is_descriptor(path) || kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device())
+}
+
+fn same(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+fn display_name(path: &Path) -> String {
+    match path.as_os_str() {
+        stdin if stdin == OsStr::new(STDIN) => "standard input".to_owned(),
+        stdout if stdout == OsStr::new(STDOUT) => "standard output".to_owned(),
+        _ => path.display().to_string(),
+    }
+}

@@ -1,0 +1,119 @@
+//! Batches of log lines, the unit of work of the pipeline.
+
+use detector::{Connection, ContextKeys, Cusum, Extractor, FeatureRow, Model, Verdict};
+use zeek_log::Block;
+
+use crate::input::connections::Connections;
+
+/// Capacity in bytes that text and output buffers retain between batches, several times that of a typical batch.
+pub(super) const RETAINED_BYTES: usize = 1 << 20;
+
+/// Result of parsing a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineStatus {
+    /// The next of the batch's connections.
+    Connection,
+    /// A row with a value that cannot be used; reported.
+    Unusable,
+    /// Not a row, though it should be one; reported.
+    Malformed,
+    /// A row of another stream.
+    OtherStream,
+    /// A header, a comment or a blank line.
+    Meta,
+}
+
+/// A block of lines, and the results of each stage.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The lines.
+    pub block: Block,
+    /// The status of each line of the block.
+    pub lines: Vec<LineStatus>,
+    /// The connections, in line order.
+    pub connections: Connections,
+    /// For each connection, whether its label is malicious; empty if labels are not read.
+    pub malicious: Vec<Option<bool>>,
+    /// For each connection, its feature row, if extracted.
+    pub rows: Vec<FeatureRow>,
+    /// For each connection, its score, if scored.
+    pub scores: Vec<f64>,
+    /// For each connection, its verdict, if decided.
+    pub verdicts: Vec<Verdict>,
+    /// The output of commands that write rows.
+    pub out: Vec<u8>,
+    keys: Vec<ContextKeys>,
+    /// Whether rows without a label are unusable, because the log has a label column.
+    pub(super) labelled: bool,
+    pub(super) errors: Vec<zeek_log::Error>,
+    /// The reason if the input cannot be read beyond this batch.
+    pub(super) failure: Option<anyhow::Error>,
+}
+
+/// A connection with its verdict.
+#[derive(Clone, Copy)]
+pub struct Judged<'a> {
+    pub connection: Connection<'a>,
+    pub uid: Option<&'a [u8]>,
+    pub row: &'a FeatureRow,
+    pub verdict: &'a Verdict,
+}
+
+impl Batch {
+    /// Extracts the feature rows, in order.
+    pub fn extract(&mut self, extractor: &mut Extractor) {
+        self.rows.clear();
+        self.keys.clear();
+        for connection in self.connections.iter() {
+            let (row, keys) = extractor.context_row(&connection);
+            self.rows.push(row);
+            self.keys.push(keys);
+        }
+    }
+
+    /// Scores the feature rows.
+    pub fn score(&mut self, model: &Model) {
+        self.scores = model.score_rows(&self.rows);
+        self.verdicts.clear();
+    }
+
+    /// Decides on the scored connections, in order.
+    pub fn decide(&mut self, model: &Model, cusum: &mut Cusum) {
+        self.verdicts = self.verdicts_by(model, cusum, &self.scores);
+    }
+
+    /// The verdicts for these scores, in order.
+    pub fn verdicts_by(&self, model: &Model, cusum: &mut Cusum, scores: &[f64]) -> Vec<Verdict> {
+        let connections = self.connections.iter().zip(&self.keys).zip(scores);
+        connections.map(|((connection, keys), &score)| cusum.verdict(model, connection.end(), keys, score)).collect()
+    }
+
+    /// The connections with their verdicts, in order.
+    pub fn judged(&self) -> impl Iterator<Item = Judged<'_>> {
+        let connections = self.connections.iter().zip(self.connections.uids());
+        let results = self.rows.iter().zip(&self.verdicts);
+        connections.zip(results).map(|((connection, uid), (row, verdict))| Judged { connection, uid, row, verdict })
+    }
+
+    /// Prepares for reuse, and frees the memory that a very long line took.
+    pub(super) fn clear(&mut self) {
+        self.connections.clear();
+        self.connections.shrink_texts(RETAINED_BYTES);
+        self.out.clear();
+        self.out.shrink_to(RETAINED_BYTES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clear_frees_the_memory_of_a_long_line() {
+        let mut batch = Batch { out: vec![0; 10 * RETAINED_BYTES], ..Batch::default() };
+        batch.connections.push(Connection::default(), Some(&batch.out), None);
+        batch.clear();
+        assert!(batch.out.is_empty() && batch.out.capacity() <= RETAINED_BYTES);
+        assert!(batch.connections.len() == 0 && batch.connections.text_capacity() <= RETAINED_BYTES);
+    }
+}

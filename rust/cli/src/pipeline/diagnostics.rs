@@ -1,0 +1,148 @@
+//! Warnings and errors of a run, and its summary.
+
+use std::sync::Arc;
+
+use anyhow::{Error, Result, anyhow, bail};
+use indicatif::ProgressBar;
+
+use super::Pipeline;
+use super::batch::{Batch, LineStatus};
+use crate::console::Reported;
+use crate::format;
+
+/// Unusable rows per log that get a warning of their own; the others are counted.
+const MAX_WARNINGS: u64 = 10;
+
+/// Counts of a run.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Rows that are connections.
+    pub connections: u64,
+    /// Rows that were skipped, or written without a score.
+    pub skipped: u64,
+    /// Logs that could not be read to the end.
+    pub failures: u64,
+    pub(super) inputs: u64,
+    /// The first failure of a silent run.
+    unreported: Option<String>,
+}
+
+impl Summary {
+    /// Returns an error if no log could be read.
+    pub fn require_some(&self) -> Result<()> {
+        match (self.connections, self.failures, self.inputs) {
+            (0, 1.., 1) => Err(self.unreported.clone().map_or_else(|| Reported.into(), Error::msg)),
+            (0, 1.., inputs) => {
+                let first = self.unreported.as_ref().map_or_else(String::new, |first| format!("; {first}"));
+                Err(anyhow!("none of {} could be read{first}", format::counted(inputs, "log")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns an error if a log could not be read to the end; `done` says what was written: `m was written`.
+    pub fn require_all(&self, done: &str) -> Result<()> {
+        self.missing().map_or(Ok(()), |missing| bail!("{missing}; {done} without the missing part"))
+    }
+
+    /// Describes the logs that could not be read; `None` if all were.
+    pub fn missing(&self) -> Option<String> {
+        match (self.failures, self.inputs) {
+            (0, _) => None,
+            (_, 1) => Some("the log could not be read to the end".to_owned()),
+            (failures, inputs) => {
+                Some(format!("{failures} of {} could not be read to the end", format::counted(inputs, "log")))
+            }
+        }
+    }
+}
+
+/// Reports and counts unusable rows and logs.
+pub struct Diagnostics<'a> {
+    pipeline: &'a Pipeline<'a>,
+    bar: &'a ProgressBar,
+    pub summary: Summary,
+    /// The log of the last unusable row, and their number in it.
+    current: Option<(Arc<str>, u64)>,
+}
+
+impl<'a> Diagnostics<'a> {
+    pub fn new(pipeline: &'a Pipeline<'a>, bar: &'a ProgressBar) -> Self {
+        let summary = Summary { inputs: pipeline.inputs.inputs.len() as u64, ..Summary::default() };
+        Self { pipeline, bar, summary, current: None }
+    }
+
+    /// Reports the unusable rows of a batch.
+    pub fn rows(&mut self, batch: &mut Batch) -> Result<()> {
+        if batch.errors.is_empty() {
+            return Ok(());
+        }
+        let consequences = batch.lines.iter().filter_map(|line| match line {
+            LineStatus::Unusable => Some(self.pipeline.unusable),
+            LineStatus::Malformed => Some("the row is skipped"),
+            _ => None,
+        });
+        for (error, consequence) in batch.errors.drain(..).zip(consequences.collect::<Vec<_>>()) {
+            if self.pipeline.inputs.strict {
+                return Err(error.into());
+            }
+            self.summary.skipped += 1;
+            let seen = match &mut self.current {
+                Some((name, seen)) if name == error.name() => {
+                    *seen += 1;
+                    *seen
+                }
+                _ => {
+                    self.remaining_rows();
+                    self.current = Some((error.name().clone(), 1));
+                    1
+                }
+            };
+            if seen <= MAX_WARNINGS {
+                self.warn(&format!("{error}; {consequence}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports the number of unusable rows without a warning of their own.
+    fn remaining_rows(&mut self) {
+        if let Some((name, seen)) = self.current.take().filter(|&(_, seen)| seen > MAX_WARNINGS) {
+            let rest = format::counted(seen - MAX_WARNINGS, "more unusable row");
+            self.warn(&format!("{name}: {rest}"));
+        }
+    }
+
+    /// Reports the failure of a log.
+    pub fn failure(&mut self, batch: &mut Batch) -> Result<()> {
+        let Some(failure) = batch.failure.take() else { return Ok(()) };
+        if self.pipeline.inputs.strict {
+            return Err(failure);
+        }
+        self.summary.failures += 1;
+        let failure = format!("{failure:#}");
+        if self.pipeline.reports {
+            self.bar.suspend(|| self.pipeline.console.error(&failure));
+        } else {
+            self.summary.unreported.get_or_insert(failure);
+        }
+        Ok(())
+    }
+
+    /// Reports the totals.
+    pub fn finish(mut self) -> Summary {
+        self.remaining_rows();
+        if self.summary.skipped > 0 {
+            let rows = self.summary.connections + self.summary.skipped;
+            let (skipped, all) = (format::count(self.summary.skipped), format::counted(rows, "row"));
+            self.warn(&format!("{skipped} of {all} could not be used"));
+        }
+        self.summary
+    }
+
+    fn warn(&self, text: &str) {
+        if self.pipeline.reports {
+            self.bar.suspend(|| self.pipeline.console.warning(text));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Parsing of log lines to connections.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use detector::Connection;
+use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Layout, Line, LineKind, Parsed, Row};
+
+use super::batch::{Batch, LineStatus};
+use crate::input::conn_log::{self, COLUMNS};
+use crate::input::labels::Labels;
+
+/// Parser for the lines of any number of logs.
+pub struct Parser<'a> {
+    labels: Option<&'a Labels>,
+    bound: Option<(Arc<Layout>, Binding)>,
+    row: Row,
+}
+
+/// A connection and the texts of its row.
+pub struct ParsedConnection<'a> {
+    pub connection: Connection<'a>,
+    pub uid: Option<&'a [u8]>,
+    pub label: Option<&'a [u8]>,
+    pub malicious: Option<bool>,
+}
+
+impl<'a> Parser<'a> {
+    /// A parser that also reads the label column, if any.
+    pub fn new(labels: Option<&'a Labels>) -> Self {
+        Self { labels, bound: None, row: Row::new() }
+    }
+
+    /// Binds the columns of the block's layout.
+    fn bind(&mut self, block: &Block) -> &Binding {
+        let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
+        let bound = bound.unwrap_or_else(|| (block.layout().clone(), bind(block.layout(), self.labels)));
+        &self.bound.insert(bound).1
+    }
+
+    /// Parses the lines of a block. With `needs_label`, rows without a label column are unusable.
+    pub fn parse(
+        &mut self,
+        block: &Block,
+        needs_label: bool,
+        mut each: impl FnMut(LineStatus, Result<Option<ParsedConnection<'_>>, zeek_log::Error>),
+    ) {
+        let lacks_label = !self.bind(block).is_bound(Labels::COLUMN) && needs_label;
+        for line in block.lines() {
+            match self.parse_line(&line, lacks_label) {
+                Ok(None) if line.kind() == LineKind::Meta => each(LineStatus::Meta, Ok(None)),
+                Ok(None) => each(LineStatus::OtherStream, Ok(None)),
+                Ok(Some(parsed)) => each(LineStatus::Connection, Ok(Some(parsed))),
+                Err((status, error)) => each(status, Err(error)),
+            }
+        }
+    }
+
+    fn parse_line(
+        &mut self,
+        line: &Line<'_>,
+        lacks_label: bool,
+    ) -> Result<Option<ParsedConnection<'_>>, (LineStatus, zeek_log::Error)> {
+        let Some((_, binding)) = self.bound.as_ref().filter(|_| line.kind() != LineKind::Meta) else { return Ok(None) };
+        match binding.parse(line, &mut self.row) {
+            Ok(Parsed::OtherStream) => return Ok(None),
+            Ok(Parsed::Row) => {}
+            Err(error) => return Err((LineStatus::Malformed, error)),
+        }
+        let row = &self.row;
+        let connection = conn_log::connection(row).map_err(|error| (LineStatus::Unusable, error))?;
+        if lacks_label {
+            return Err((LineStatus::Unusable, row.error(Labels::COLUMN, ErrorKind::Unset)));
+        }
+        let label = self.labels.and_then(|_| Labels::of(row));
+        let malicious = self.labels.and_then(|labels| labels.malicious(row));
+        Ok(Some(ParsedConnection { connection, uid: conn_log::uid(row), label, malicious }))
+    }
+
+    /// Parses the lines of a batch.
+    pub(super) fn parse_batch(&mut self, batch: &mut Batch) {
+        let Batch { block, lines, connections, malicious, labelled, errors, failure, .. } = batch;
+        lines.clear();
+        connections.clear();
+        malicious.clear();
+        errors.clear();
+        if failure.is_some() {
+            return;
+        }
+        let reads_labels = self.labels.is_some();
+        self.parse(block, *labelled, |status, parsed| {
+            lines.push(status);
+            match parsed {
+                Ok(Some(parsed)) => {
+                    connections.push(parsed.connection, parsed.uid, parsed.label);
+                    malicious.extend(reads_labels.then_some(parsed.malicious));
+                }
+                Ok(None) => {}
+                Err(error) => errors.push(error),
+            }
+        });
+    }
+}
+
+/// Refuses a log without the columns of a connection, or without a required label column. Returns whether rows need a
+/// label; later rows without the columns are unusable.
+pub fn check_columns(block: &Block, labels: Option<&Labels>) -> Result<bool> {
+    let binding = bind(block.layout(), labels);
+    let missing: Vec<_> =
+        conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
+    ensure!(
+        missing.is_empty(),
+        "{}: not a conn log: column {} is missing; if the header is wrong, give the columns with --fields",
+        block.name(),
+        missing.join(", ")
+    );
+    let Some(labels) = labels else { return Ok(false) };
+    let has_labels = binding.is_bound(Labels::COLUMN);
+    let field = &labels.field;
+    ensure!(
+        has_labels || !labels.required,
+        "{}: column {field:?} is missing; give the label column with --label",
+        block.name()
+    );
+    // In JSON each row has its own fields.
+    Ok(has_labels && (labels.required || block.layout().format() == Format::Tsv))
+}
+
+fn bind(layout: &Layout, labels: Option<&Labels>) -> Binding {
+    let mut columns = COLUMNS.to_vec();
+    columns.extend(labels.map(|labels| ColumnSpec::new(&labels.field)));
+    layout.bind(&columns)
+}

@@ -1,0 +1,318 @@
+//! Aggregates for a report, from one pass in bounded memory: counts over time, by score, by host and by port, and the
+//! most anomalous connections.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use detector::{Address, Proto};
+
+use crate::format;
+use crate::pipeline::{Batch, Judged};
+use crate::report::timeline::{Accumulate, Series, TimeSteps};
+use crate::score_text::millionths;
+use crate::top_k::{ScoredConnection, TopK};
+
+/// Time steps of the charts, and of the history of a host.
+pub const STEPS: usize = 300;
+pub const HISTORY_STEPS: usize = 60;
+/// Maximum numbers of hosts and ports.
+const HOSTS: usize = 1 << 15;
+const PORTS: usize = 1 << 15;
+/// Maximum number of services of a port.
+const SERVICES: usize = 6;
+/// Maximum number of listed connections.
+const ENTRIES: usize = 500;
+/// Number of score bins.
+pub const BINS: usize = 100;
+
+/// Aggregates of the connections so far.
+pub struct Aggregates {
+    /// Threshold of anomalous connections.
+    pub threshold: f64,
+    /// Connections in each log.
+    pub logs: Vec<(Arc<str>, u64)>,
+    /// Anomalous connections.
+    pub anomalous: u64,
+    /// Connections in each score bin.
+    pub bins: Vec<ScoreBin>,
+    /// Start times, in steps of the charts.
+    pub times: TimeSteps,
+    /// Connections over time.
+    pub traffic: Series<StepStats>,
+    /// Start times, in the wider steps of host histories.
+    pub history_times: TimeSteps,
+    /// Originators.
+    pub hosts: TopKeys<Address, Host>,
+    /// Responder ports.
+    pub ports: TopKeys<(&'static str, u16), Port>,
+    highest: TopK,
+}
+
+/// Connections in one score bin.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScoreBin {
+    /// All connections.
+    pub connections: u64,
+    /// Anomalous connections.
+    pub anomalous: u64,
+}
+
+/// Connections that started in one time step.
+#[derive(Clone, Debug, Default)]
+pub struct StepStats {
+    /// Number of connections.
+    pub connections: u64,
+    /// Highest score in millionths.
+    pub highest: u32,
+    /// Highest score of the anomalous ones.
+    pub highest_anomalous: Option<u32>,
+    /// Connections in each score bin.
+    bins: Vec<u32>,
+}
+
+impl StepStats {
+    fn add(&mut self, units: u32, anomalous: bool) {
+        self.connections += 1;
+        self.highest = self.highest.max(units);
+        self.highest_anomalous = self.highest_anomalous.max(anomalous.then_some(units));
+        self.bins.resize(BINS, 0);
+        self.bins[bin(units)] += 1;
+    }
+
+    /// Centre of the bin with the median score; `None` without connections.
+    pub fn median(&self) -> Option<f64> {
+        let mut seen = 0;
+        let at = self.bins.iter().position(|&n| {
+            seen += u64::from(n);
+            2 * seen >= self.connections && seen > 0
+        })?;
+        Some((at as f64 + 0.5) / BINS as f64)
+    }
+}
+
+impl Accumulate for StepStats {
+    fn merge(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.highest = self.highest.max(other.highest);
+        self.highest_anomalous = self.highest_anomalous.max(other.highest_anomalous);
+        self.bins.resize(BINS, 0);
+        self.bins.iter_mut().zip(&other.bins).for_each(|(sum, n)| *sum += n);
+    }
+}
+
+/// Connections of an originator in one time step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostStep {
+    /// Number of connections.
+    pub connections: u32,
+    /// Anomalous ones among them.
+    pub anomalous: u32,
+}
+
+impl Accumulate for HostStep {
+    fn merge(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.anomalous += other.anomalous;
+    }
+}
+
+/// Counts for one host or port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyStats {
+    /// Anomalous connections.
+    pub anomalous: u64,
+    /// Highest score in millionths.
+    pub highest: u32,
+    /// All connections.
+    pub connections: u64,
+}
+
+impl KeyStats {
+    fn add(&mut self, units: u32, anomalous: bool) {
+        self.anomalous += u64::from(anomalous);
+        self.highest = self.highest.max(units);
+        self.connections += 1;
+    }
+}
+
+/// Originator.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// Counts.
+    pub counts: KeyStats,
+    /// Connections over time.
+    pub history: Series<HostStep>,
+    /// Most anomalous connection.
+    pub example: Option<Box<ScoredConnection>>,
+}
+
+/// Responder port.
+#[derive(Debug, Default)]
+pub struct Port {
+    /// Counts.
+    pub counts: KeyStats,
+    /// First few services on it, with counts.
+    pub services: Vec<(Box<[u8]>, u64)>,
+}
+
+impl AsRef<KeyStats> for Host {
+    fn as_ref(&self) -> &KeyStats {
+        &self.counts
+    }
+}
+
+impl AsRef<KeyStats> for Port {
+    fn as_ref(&self) -> &KeyStats {
+        &self.counts
+    }
+}
+
+/// Values for a bounded number of keys. If there are too many, the half with the fewest anomalous connections and lowest
+/// scores is evicted.
+pub struct TopKeys<K, V> {
+    capacity: usize,
+    values: HashMap<K, V>,
+    /// Whether keys have been evicted.
+    pub is_partial: bool,
+}
+
+impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
+    fn new(capacity: usize) -> Self {
+        Self { capacity, values: HashMap::new(), is_partial: false }
+    }
+
+    fn of(&mut self, key: K) -> &mut V {
+        if self.values.len() >= self.capacity && !self.values.contains_key(&key) {
+            self.is_partial = true;
+            let mut ranked: Vec<_> = self.values.iter().map(|(key, value)| (*value.as_ref(), *key)).collect();
+            ranked.sort_unstable();
+            for (_, key) in &ranked[..ranked.len().div_ceil(2)] {
+                self.values.remove(key);
+            }
+        }
+        self.values.entry(key).or_default()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: K) -> Option<&V> {
+        self.values.get(&key)
+    }
+
+    /// Number of keys; a lower bound if keys have been evicted.
+    pub fn len(&self) -> usize {
+        if self.is_partial { self.capacity } else { self.values.len() }
+    }
+
+    /// Keys in descending order of anomalous connections, then of the highest score.
+    pub fn ranked(&self) -> Vec<(K, &V)> {
+        let mut found: Vec<_> = self.values.iter().map(|(key, value)| (*key, value)).collect();
+        found.sort_unstable_by(|a, b| b.1.as_ref().cmp(a.1.as_ref()).then(a.0.cmp(&b.0)));
+        found
+    }
+}
+
+impl Aggregates {
+    /// Creates empty aggregates.
+    pub fn new(threshold: f64) -> Self {
+        Self {
+            threshold,
+            logs: Vec::new(),
+            anomalous: 0,
+            bins: vec![ScoreBin::default(); BINS],
+            times: TimeSteps::new(STEPS),
+            traffic: Series::default(),
+            history_times: TimeSteps::new(HISTORY_STEPS),
+            hosts: TopKeys::new(HOSTS),
+            ports: TopKeys::new(PORTS),
+            highest: TopK::new(ENTRIES),
+        }
+    }
+
+    /// Adds a batch with verdicts.
+    pub fn add(&mut self, batch: &Batch) {
+        let n = batch.connections.len() as u64;
+        match self.logs.last_mut() {
+            Some((name, count)) if name == batch.block.name() => *count += n,
+            _ => self.logs.push((batch.block.name().clone(), n)),
+        }
+        batch.judged().for_each(|judged| self.add_one(&judged));
+    }
+
+    fn add_one(&mut self, judged: &Judged<'_>) {
+        let Judged { connection, verdict, .. } = judged;
+        let (ts, units, anomalous) = (connection.ts, millionths(verdict.score), verdict.passes(self.threshold));
+        self.anomalous += u64::from(anomalous);
+        let bin = &mut self.bins[bin(units)];
+        bin.connections += 1;
+        bin.anomalous += u64::from(anomalous);
+        self.times.include(ts);
+        self.traffic.at(&self.times, ts).add(units, anomalous);
+
+        self.history_times.include(ts);
+        let host = self.hosts.of(connection.orig.addr);
+        if host.example.as_ref().is_none_or(|example| example.verdict.score < verdict.score) {
+            host.example = Some(Box::new(ScoredConnection::new(judged)));
+        }
+        host.counts.add(units, anomalous);
+        let activity = host.history.at(&self.history_times, ts);
+        activity.connections = activity.connections.saturating_add(1);
+        activity.anomalous = activity.anomalous.saturating_add(u32::from(anomalous));
+
+        // Zeek logs the ICMP type and code as ports.
+        let number = if connection.proto == Proto::Icmp { 0 } else { connection.resp.port };
+        let port = self.ports.of((connection.proto.name(), number));
+        port.counts.add(units, anomalous);
+        if let Some(service) = connection.service.map(format::truncate) {
+            match port.services.iter().position(|(name, _)| **name == *service) {
+                Some(known) => port.services[known].1 += 1,
+                None if port.services.len() < SERVICES => port.services.push((service.into(), 1)),
+                None => {}
+            }
+        }
+        self.highest.push(judged, anomalous);
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> u64 {
+        self.logs.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Removes and returns the anomalous connections, then others, each by descending score.
+    pub fn take_highest(&mut self) -> Vec<ScoredConnection> {
+        std::mem::replace(&mut self.highest, TopK::new(1)).into_sorted()
+    }
+}
+
+fn bin(units: u32) -> usize {
+    (units as usize * BINS / 1_000_000).min(BINS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eviction_spares_anomalous_hosts() {
+        let mut hosts: TopKeys<u32, Host> = TopKeys::new(100);
+        for key in 0..10_000 {
+            hosts.of(key).counts.add(key % 1000, key % 1000 == 7);
+        }
+        assert!(hosts.is_partial && hosts.values.len() <= 100);
+        let found: Vec<_> = hosts.ranked().iter().take(10).map(|(key, _)| *key).collect();
+        assert_eq!(found, (0..10).map(|i| i * 1000 + 7).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn steps_have_a_median() {
+        let mut step = StepStats::default();
+        assert_eq!(step.median(), None);
+        [100_000, 400_000, 400_001, 409_999, 999_999].into_iter().for_each(|units| step.add(units, false));
+        assert_eq!(step.median(), Some(0.405));
+        let mut other = StepStats::default();
+        (0..6).for_each(|_| other.add(700_000, true));
+        step.merge(&other);
+        assert_eq!((step.connections, step.highest, step.median()), (11, 999_999, Some(0.705)));
+        assert_eq!(step.highest_anomalous, Some(700_000));
+    }
+}

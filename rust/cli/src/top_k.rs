@@ -1,0 +1,114 @@
+//! The k connections with the highest scores of a run.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use detector::{Connection, FeatureRow, Model, Reason, Verdict};
+
+use crate::format;
+use crate::pipeline::Judged;
+use crate::score_text::millionths;
+
+/// The highest scores so far; of equal scores the earlier in the logs. Preferred connections displace all others.
+pub struct TopK {
+    capacity: usize,
+    seen: u64,
+    /// The lowest of them is on top.
+    heap: BinaryHeap<Reverse<ScoredConnection>>,
+}
+
+/// Whether it is preferred, its score in millionths, and the number of connections before.
+type Rank = (bool, u32, Reverse<u64>);
+
+/// A connection with its verdict and features, independent of its batch.
+#[derive(Clone, Debug)]
+pub struct ScoredConnection {
+    rank: Rank,
+    pub verdict: Verdict,
+    row: FeatureRow,
+    connection: Connection<'static>,
+    uid: Option<Box<[u8]>>,
+    service: Option<Box<[u8]>>,
+    history: Option<Box<[u8]>>,
+}
+
+impl PartialEq for ScoredConnection {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for ScoredConnection {}
+
+impl PartialOrd for ScoredConnection {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ScoredConnection {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+impl TopK {
+    /// Room for `capacity` connections, at least one.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), seen: 0, heap: BinaryHeap::new() }
+    }
+
+    /// Adds the connection if its score is among the highest.
+    pub fn push(&mut self, judged: &Judged<'_>, preferred: bool) {
+        let rank = (preferred, millionths(judged.verdict.score), Reverse(self.seen));
+        self.seen += 1;
+        if self.heap.len() == self.capacity {
+            if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
+                return;
+            }
+            self.heap.pop();
+        }
+        self.heap.push(Reverse(ScoredConnection::with_rank(judged, rank)));
+    }
+
+    /// The preferred connections, then the others, each by descending score.
+    pub fn into_sorted(self) -> Vec<ScoredConnection> {
+        self.heap.into_sorted_vec().into_iter().map(|Reverse(entry)| entry).collect()
+    }
+}
+
+impl ScoredConnection {
+    /// Copies a connection out of its batch.
+    pub fn new(judged: &Judged<'_>) -> Self {
+        Self::with_rank(judged, (false, millionths(judged.verdict.score), Reverse(0)))
+    }
+
+    fn with_rank(judged: &Judged<'_>, rank: Rank) -> Self {
+        let connection = &judged.connection;
+        let copy = |text: &[u8]| format::truncate(text).into();
+        Self {
+            rank,
+            verdict: *judged.verdict,
+            row: *judged.row,
+            uid: judged.uid.map(copy),
+            service: connection.service.map(copy),
+            history: connection.history.map(copy),
+            connection: connection.without_texts(),
+        }
+    }
+
+    /// The connection; long texts are truncated.
+    pub fn connection(&self) -> Connection<'_> {
+        Connection { service: self.service.as_deref(), history: self.history.as_deref(), ..self.connection }
+    }
+
+    /// The reasons for its score, the strongest first.
+    pub fn reasons(&self, model: &Model) -> Vec<Reason> {
+        model.reasons(&self.connection(), &self.row, self.verdict.sustained)
+    }
+
+    /// Its `uid`.
+    pub fn uid(&self) -> Option<&[u8]> {
+        self.uid.as_deref()
+    }
+}
