@@ -108,7 +108,7 @@ pub fn exit_with(error: &clap::Error) -> ! {
         print(format_args!("{}", format::printable_lines(error.render().to_string().as_bytes())));
     } else if let Err(cause) = error.print() {
         if !error.use_stderr() && cause.kind() != ErrorKind::BrokenPipe {
-            Console::new(false).error(&format!("standard output: cannot write: {cause}"));
+            Console::new(false).error(&format!("(standard output): cannot be written: {cause}"));
             std::process::exit(1);
         }
     }

@@ -64,7 +64,7 @@ fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
 fn print(text: &str) -> Result<()> {
     let mut stdout = anstream::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.context("standard output: cannot write")
+    written.context("(standard output): cannot be written")
 }
 
 /// Prints the result of a command as JSON.

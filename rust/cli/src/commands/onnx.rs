@@ -99,7 +99,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     read.map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("{name}: not found; create it with skl2onnx as shown by --help"),
         ErrorKind::IsADirectory => anyhow!("{name}: this is a directory; give the file written by skl2onnx"),
-        _ => Error::from(error).context(format!("{name}: cannot read")),
+        _ => Error::from(error).context(format!("{name}: cannot be read")),
     })?;
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
     let categories = args.model.as_deref().map(|path| load_model(path, &args.trust.trust())).transpose()?;

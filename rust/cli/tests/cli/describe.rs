@@ -38,7 +38,7 @@ fn completions_and_pages_come_from_the_same_definition() {
                 || page.contains("Example")
         );
     }
-    dir.run("man nothing").fails(1, &["there is no command nothing", "train"]);
+    dir.run("man nothing").fails(1, &["no such command: nothing", "train"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn inspect_says_what_is_in_a_model() {
     let text = dir.ok("inspect m");
     for expected in [
         "500 connections, 2024-04-19 04:13:20 to 2024-04-19 04:38:1",
-        "30 trees of 256 rows each, drawn from 500 rows with seed 9",
+        "30 trees of 256 rows each, built from 500 rows with seed 9",
         "threshold    0.",
         "duration",
         "median",

@@ -34,8 +34,8 @@ fn the_label_comes_last() {
     assert_eq!(labels[150], "1");
 
     dir.write("conn.log", tsv(&rows));
-    dir.run("features labelled.log conn.log").fails(1, &["conn.log: has no column \"label\""]);
-    dir.run("features conn.log --label label").fails(1, &["conn.log: has no column \"label\""]);
+    dir.run("features labelled.log conn.log").fails(1, &["conn.log: column \"label\" is missing"]);
+    dir.run("features conn.log --label label").fails(1, &["conn.log: column \"label\" is missing"]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_model_says_how_rare_a_category_is() {
     // log2 of (rows + 2) / (times seen + 1).
     assert!((port(&dir.ok("features -m same conn.log")) - (302f32 / 2.0).log2()).abs() < 0.1);
     assert!((port(&dir.ok("features -m other conn.log")) - 152f32.log2()).abs() < 0.1);
-    dir.pipe("features", tsv(&rows).as_bytes()).fails(1, &["without a model"]);
+    dir.pipe("features", tsv(&rows).as_bytes()).fails(1, &["without --model"]);
 }
 
 #[test]
@@ -65,6 +65,6 @@ fn no_connection_no_matrix() {
     dir.write("conn.log", tsv(&rows(300)));
     dir.ok("train conn.log -o m");
     dir.write("none.log", tsv(&[]));
-    dir.run("features -m m none.log -o m.csv").fails(1, &["there is no connection in none.log"]);
+    dir.run("features -m m none.log -o m.csv").fails(1, &["no connections in none.log"]);
     assert!(!dir.path("m.csv").exists());
 }

@@ -229,7 +229,7 @@ fn a_file_without_an_end_that_is_no_log_takes_no_memory() {
     for (arguments, sentence) in [
         ("inspect part", "part: is damaged: its payload has "),
         ("import-onnx /dev/zero conn.log -o x", "/dev/zero: has more than 268435456 bytes"),
-        ("train conn.log -o x --sign-with /dev/zero", "/dev/zero: is no secret key of minisign"),
+        ("train conn.log -o x --sign-with /dev/zero", "/dev/zero: not a minisign secret key"),
     ] {
         let outcome = quiet(&dir, arguments);
         assert_eq!(outcome.status, Some(1), "{arguments}: {}", outcome.stderr);
@@ -408,9 +408,9 @@ fn a_damaged_line_costs_no_labelled_row() {
         (outcome.stderr.clone(), outcome.success())
     };
     let (told, _) = told_of("train labelled.log --only-benign -o benign");
-    assert!(told.contains("learnt from 299 of 300 connections"), "{told}");
+    assert!(told.contains("trained on 299 of 300 connections"), "{told}");
     let (told, _) = told_of("sample labelled.log --only-benign -o part");
-    assert!(told.contains("drew 299 rows of 300 connections"), "{told}");
+    assert!(told.contains("sampled 299 rows of 300 connections"), "{told}");
     let (_, table) = told_of("evaluate -m m labelled.log");
     assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
     let (_, table) = told_of("evaluate --protocol folds --folds 2 --seeds 1 labelled.log");
@@ -456,7 +456,7 @@ fn numbers_and_uids_without_an_end_are_cut() {
     }
     dir.write("long.log", tsv(&table));
     let outcome = quiet(&dir, "score -m m long.log -o scored.log");
-    assert_eq!(outcome.stderr.matches("the row is kept without a score").count(), 3, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("the row is written without a score").count(), 3, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("000…\" is not a time from 1970 to 2099"), "{}", outcome.stderr);
     assert!(outcome.stderr.lines().all(|line| line.len() < 400), "{} bytes", outcome.stderr.len());
     let shown = bounded(&dir, "watch -m m -", |out| out.write_all(dir.read("long.log").as_bytes())).success();

@@ -23,7 +23,7 @@ fn what_is_no_conn_log_is_refused() {
     dir.write("dns.log", header(&[]).replace("#path\tconn", "#path\tdns"));
     dir.run("top -m m dns.log").fails(1, &["dns.log:5: this is a dns log, not a conn log"]);
     dir.write("part.log", "#fields\tts\tuid\tid.orig_h\tproto\n1.0\tC1\t10.0.0.1\ttcp\n");
-    dir.run("top -m m part.log").fails(1, &["part.log: is no conn log", "id.orig_p, id.resp_h, id.resp_p"]);
+    dir.run("top -m m part.log").fails(1, &["part.log: not a conn log", "id.orig_p, id.resp_h, id.resp_p"]);
     std::fs::create_dir(dir.path("none")).unwrap();
     dir.run("top -m m none").fails(1, &["none: none of the ", "is named like a conn log"]);
     dir.run("score -m m prose.log -o out.log").fails(1, &["is not a Zeek log"]);
@@ -144,7 +144,7 @@ fn wrong_command_lines_have_status_2() {
 fn a_model_that_is_none_is_refused() {
     let dir = trained();
     dir.run("score -m conn.log conn.log").fails(1, &["conn.log: is not a zeek-iforest model", "zeek-iforest train"]);
-    dir.run("inspect missing").fails(1, &["missing: there is no such model"]);
+    dir.run("inspect missing").fails(1, &["missing: model not found"]);
 }
 
 #[test]
@@ -160,14 +160,14 @@ fn what_was_made_of_the_rest_is_said() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.write("prose.log", "It was a dark night.\n");
-    let rest = "1 of 2 logs could not be read, or not to the end; m was written all the same, without what is missing";
+    let rest = "1 of 2 logs could not be read to the end; m was written without the missing part";
     dir.run("train conn.log prose.log -o m").fails(1, &["prose.log:1: is not a Zeek log", rest]);
     dir.ok("top -m m conn.log");
     dir.run("top -m m prose.log prose.log").fails(1, &["none of 2 logs could be read"]);
     // Beside samples, which say nothing of what is missing, logs count whole or not at all.
     dir.ok("sample conn.log -o part");
     dir.run("train part conn.log prose.log -o beside")
-        .fails(1, &["1 of 2 logs could not be read, or not to the end; no model was written\n"]);
+        .fails(1, &["1 of 2 logs could not be read to the end; no model was written\n"]);
     assert!(!dir.path("beside").exists());
 }
 
@@ -176,19 +176,19 @@ fn what_is_no_log_is_named() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");
-    dir.run("top m").fails(1, &["m: is a model, not a log; give it with --model"]);
+    dir.run("top m").fails(1, &["m: this is a model, not a log; give it with --model"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
-    dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: is a packet capture", "zeek -r FILE"]);
+    dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
     for (name, start, told) in [
-        ("conn.log.bz2", &b"BZh91AY&SY"[..], "is compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
-        ("conn.log.xz", b"\xfd7zXZ\0\0\x04", "is compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
-        ("conn.log.lz4", b"\x04\x22\x4d\x18d@\xa7", "is compressed with lz4; read it with: lz4cat FILE"),
-        ("conn.zip", b"PK\x03\x04\x14\0\0\0", "is a zip archive; read it with: unzip -p FILE"),
+        ("conn.log.bz2", &b"BZh91AY&SY"[..], "compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
+        ("conn.log.xz", b"\xfd7zXZ\0\0\x04", "compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
+        ("conn.log.lz4", b"\x04\x22\x4d\x18d@\xa7", "compressed with lz4; read it with: lz4cat FILE"),
+        ("conn.zip", b"PK\x03\x04\x14\0\0\0", "this is a zip archive; read it with: unzip -p FILE"),
     ] {
         dir.write(name, start);
         dir.run(&format!("top -m m {name}")).fails(1, &[&format!("{name}: {told}")]);
     }
-    dir.run("top -m none conn.log").fails(1, &["none: there is no such model", "zeek-iforest train LOG... -o none"]);
+    dir.run("top -m none conn.log").fails(1, &["none: model not found", "zeek-iforest train LOG... -o none"]);
 }
 
 #[test]
@@ -198,9 +198,14 @@ fn files_of_other_names_are_counted() {
     dir.write("logs/dns.log", "x");
     dir.write("logs/2024/lab.conn.log", "x");
     let outcome = dir.run("train logs -o m");
-    assert_eq!(outcome.stderr.matches("left out 2 files not named like a conn log").count(), 1, "{}", outcome.stderr);
+    assert_eq!(
+        outcome.stderr.matches("ignored 2 files without the name of a conn log").count(),
+        1,
+        "{}",
+        outcome.stderr
+    );
     let outcome = dir.run("top logs");
-    assert_eq!(outcome.stderr.matches("left out 2 files").count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("ignored 2 files").count(), 1, "{}", outcome.stderr);
 }
 
 #[test]
@@ -217,10 +222,10 @@ fn an_error_says_what_to_do() {
     let dir = trained();
     for (arguments, told) in [
         ("top -m m nope.log", "nope.log: there is no such file or directory; check the name\n"),
-        ("top -m . conn.log", ".: is a directory; give the file in it that train wrote\n"),
-        ("import-onnx nope.onnx conn.log -o o", "nope.onnx: there is no such file; make it with skl2onnx, as the help"),
-        ("import-onnx . conn.log -o o", ".: is a directory; give the file in it that skl2onnx wrote\n"),
-        ("train conn.log -o o --sign-with nope", "nope: there is no such key; make one with: minisign -G -s nope\n"),
+        ("top -m . conn.log", ".: this is a directory; give the model file\n"),
+        ("import-onnx nope.onnx conn.log -o o", "nope.onnx: not found; create it with skl2onnx as shown by --help"),
+        ("import-onnx . conn.log -o o", ".: this is a directory; give the file written by skl2onnx\n"),
+        ("train conn.log -o o --sign-with nope", "nope: not found; create a key with: minisign -G -s nope\n"),
     ] {
         let outcome = dir.run(arguments);
         assert!(!outcome.stderr.contains("os error"), "{outcome:?}");
@@ -230,7 +235,7 @@ fn an_error_says_what_to_do() {
         ("top --threads 0", "'--threads <N>': not between 1 and 1024\n"),
         (
             "train conn.log -o o --trees 5",
-            "'--trees <N>': 5 are too few: each of the 18 groups of features needs a tree\n",
+            "'--trees <N>': 5 is too few: each of the 18 groups of features needs a tree\n",
         ),
         ("train conn.log -o o --trees 10001", "'--trees <N>': not between 18 and 10000\n"),
         ("evaluate conn.log", "<--model <MODEL>|--protocol <PROTOCOL>>"),

@@ -26,7 +26,7 @@ fn an_imported_forest_has_the_scores_scikit_learn_gave() {
         let difference = found.parse::<f64>().unwrap() - expected.parse::<f64>().unwrap();
         assert!(difference.abs() < 1e-6, "{uid}: {found}, expected {expected}");
     }
-    assert!(dir.ok("inspect m").contains("10 trees of 64 rows each, grown by another program"));
+    assert!(dir.ok("inspect m").contains("10 trees of 64 rows each, built by another program"));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn what_is_no_forest_is_refused_with_a_sentence() {
     dir.ok("train conn.log -o model");
     dir.ok("export-onnx model -o ours");
     refused(dir.read_bytes("ours").as_slice(), "is not a scikit-learn IsolationForest as skl2onnx writes it: ");
-    dir.run("import-onnx nowhere conn.log -o m").fails(1, &["error: nowhere: there is no such file"]);
+    dir.run("import-onnx nowhere conn.log -o m").fails(1, &["error: nowhere: not found"]);
 }
 
 /// Whatever bytes a file holds, the answer is a model or a sentence.

@@ -25,24 +25,24 @@ fn no_command_replaces_what_it_reads() {
     fs::hard_link(dir.path("l.log"), dir.path("hard")).unwrap();
     let before: Vec<_> = ["l.log", "m", "s", "f.onnx", "logs/conn.log"].map(|name| (name, dir.read_bytes(name))).into();
     for (arguments, refusal) in [
-        ("report l.log -o l.log", "l.log: would replace l.log, which is read here; write to another file"),
-        ("features l.log -o ./l.log", "./l.log: would replace l.log"),
-        ("features -m m l.log -o m", "m: would replace m"),
+        ("report l.log -o l.log", "l.log: would replace the input l.log; give another name"),
+        ("features l.log -o ./l.log", "./l.log: would replace the input l.log"),
+        ("features -m m l.log -o m", "m: would replace the input m"),
         ("train l.log -o l.log", "l.log: would replace"),
-        ("train s -o s", "s: would replace s"),
-        ("train logs -o logs/conn.log", "logs/conn.log: would replace logs/conn.log"),
-        ("train l.log --sign-with m -o m", "m: would replace m"),
-        ("sample l.log -o hard", "hard: would replace l.log"),
-        ("report -m m l.log -o m", "m: would replace m"),
-        ("import-onnx f.onnx l.log -o f.onnx", "f.onnx: would replace f.onnx"),
-        ("import-onnx -m m f.onnx l.log -o m", "m: would replace m"),
-        ("export-onnx m -o m", "m: would replace m"),
-        ("score -m m l.log -o m", "m: would replace m"),
-        ("score -m m l.log -o l.log", "l.log: would replace l.log"),
-        ("score -m m link -o l.log", "l.log: would replace link"),
-        ("evaluate -m m l.log --roc l.log", "l.log: would replace l.log"),
-        ("evaluate -m m l.log --pr m", "m: would replace m"),
-        ("evaluate --protocol novelty --train logs l.log --pr logs/conn.log", "would replace logs/conn.log"),
+        ("train s -o s", "s: would replace the input s"),
+        ("train logs -o logs/conn.log", "logs/conn.log: would replace the input logs/conn.log"),
+        ("train l.log --sign-with m -o m", "m: would replace the input m"),
+        ("sample l.log -o hard", "hard: would replace the input l.log"),
+        ("report -m m l.log -o m", "m: would replace the input m"),
+        ("import-onnx f.onnx l.log -o f.onnx", "f.onnx: would replace the input f.onnx"),
+        ("import-onnx -m m f.onnx l.log -o m", "m: would replace the input m"),
+        ("export-onnx m -o m", "m: would replace the input m"),
+        ("score -m m l.log -o m", "m: would replace the input m"),
+        ("score -m m l.log -o l.log", "l.log: would replace the input l.log"),
+        ("score -m m link -o l.log", "l.log: would replace the input link"),
+        ("evaluate -m m l.log --roc l.log", "l.log: would replace the input l.log"),
+        ("evaluate -m m l.log --pr m", "m: would replace the input m"),
+        ("evaluate --protocol novelty --train logs l.log --pr logs/conn.log", "would replace the input logs/conn.log"),
     ] {
         dir.run(arguments).fails(1, &[refusal]);
         for (name, bytes) in &before {
@@ -60,8 +60,8 @@ fn redirections_are_files_too() {
     let log = || OpenOptions::new().read(true).append(true).open(dir.path("logs/conn.log")).unwrap();
     let before = dir.read("logs/conn.log");
     for (arguments, text) in [
-        ("score -m m logs", "standard output: would replace logs/conn.log"),
-        ("score -m m - -o logs/conn.log", "logs/conn.log: would replace standard input"),
+        ("score -m m logs", "standard output: would replace the input logs/conn.log"),
+        ("score -m m - -o logs/conn.log", "logs/conn.log: would replace the input standard input"),
     ] {
         let output = command(&dir.path(""), arguments).stdin(log()).stdout(log()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -86,7 +86,7 @@ fn a_directory_is_no_output() {
         ("score -m m logs -o d", "d"),
         ("report -m m logs -o d", "d"),
     ] {
-        dir.run(arguments).fails(1, &[&format!("{refused}: is a directory; give the name of a file in it\n")]);
+        dir.run(arguments).fails(1, &[&format!("{refused}: this is a directory; give the name of a file in it\n")]);
         for name in ["d.minisig", "d/.minisig", "x"] {
             assert!(!dir.path(name).exists(), "{arguments}: {name}");
         }
@@ -98,7 +98,8 @@ fn no_device_is_replaced() {
     let dir = trained();
     for output in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {
         for command in ["train logs", "sample logs"] {
-            dir.run(&format!("{command} -o {output}")).fails(1, &[&format!("{output}: is no file, and would be")]);
+            dir.run(&format!("{command} -o {output}"))
+                .fails(1, &[&format!("{output}: not a regular file, and would be")]);
         }
     }
     assert!(!fs::symlink_metadata("/dev/null").unwrap().is_file());

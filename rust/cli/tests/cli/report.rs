@@ -26,8 +26,8 @@ fn without_a_model_learns_first() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     let outcome = dir.run("report conn.log -o -");
-    assert!(outcome.stderr.contains("learning from the same log first"), "{}", outcome.stderr);
-    assert!(outcome.success().contains("learnt from the same logs"));
+    assert!(outcome.stderr.contains("training on the same log first"), "{}", outcome.stderr);
+    assert!(outcome.success().contains("trained on the same logs"));
 }
 
 #[test]
@@ -69,14 +69,16 @@ fn a_wrong_time_is_said_and_not_drawn() {
     dir.ok("train conn.log -o m");
     let drawn = |page: &str| page.split("<figure>").nth(1).unwrap().matches("<rect").count();
     let right = dir.ok("report conn.log -m m -o -");
-    assert!(!right.contains("not in these charts"));
+    assert!(!right.contains("The charts omit"));
     for (wrong, date) in [("0.0", "1970-01-01 00:00:00"), ("1924992000.0", "2031-01-01 00:00:00")] {
         let ts = std::mem::replace(&mut rows[7][0], wrong.into());
         dir.write("wrong.log", tsv(&rows));
         rows[7][0] = ts;
         let page = dir.ok("report wrong.log -m m -o -");
-        let said = format!("1 connection is not in these charts: it began far from all others, as far as {date} UTC.");
-        assert!(page.contains(&said), "{wrong}");
+        let note = format!(
+            "The charts omit 1 connection with distant start times, up to {date} UTC, probably of a wrong clock."
+        );
+        assert!(page.contains(&note), "{wrong}");
         assert!(page.contains("connections over time: 2,999 in all"), "{wrong}");
         let period = |page: &str| page.split("<title>").nth(1).unwrap().split("</title>").next().unwrap().to_owned();
         assert_eq!((period(&page), drawn(&page)), (period(&right), drawn(&right)));
@@ -90,6 +92,6 @@ fn nothing_to_report_on() {
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");
     dir.write("none.log", tsv(&[]));
-    dir.run("report none.log -m m -o report.html").fails(1, &["there is no connection in none.log"]);
+    dir.run("report none.log -m m -o report.html").fails(1, &["no connections in none.log"]);
     assert!(!dir.path("report.html").exists());
 }

@@ -63,9 +63,9 @@ fn the_order_of_parts_makes_no_difference_and_logs_may_stand_among_them() {
     dir.ok("train b.part a.part -o ba.model");
     assert!(dir.ok("score -m ab.model b.log") == dir.ok("score -m ba.model b.log"));
     let outcome = dir.run("train a.log b.part -o mixed.model");
-    assert!(outcome.stderr.contains("learnt from 1,600 of 1,600 connections"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained on 1,600 of 1,600 connections"), "{}", outcome.stderr);
     // A part that is full has left rows out that a larger sample would have: the merged one is no larger.
-    assert!(dir.ok("inspect ab.model").contains("drawn from 500 rows"), "{}", dir.ok("inspect ab.model"));
+    assert!(dir.ok("inspect ab.model").contains("built from 500 rows"), "{}", dir.ok("inspect ab.model"));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn damaged_parts_are_refused() {
     dir.run("train a.part b.part -o m").fails(1, &["b.part: is damaged"]);
     assert!(!dir.path("m").exists());
     fs::create_dir(dir.path("d")).unwrap();
-    dir.run("train a.part d/../a.part -o m").fails(1, &["d/../a.part: is given twice"]);
+    dir.run("train a.part d/../a.part -o m").fails(1, &["d/../a.part: given twice"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn inspect_reads_a_state_directory() {
     memory.save(&dir.path("state/worker-2/memory")).unwrap();
     let text = dir.ok("inspect state");
     let line = text.split_once("state/worker-2\n  memory  ").unwrap().1;
-    assert!(line.contains("with scores by the model of") && line.contains("2023-11-14 22:13:20 UTC"), "{line}");
+    assert!(line.contains("scores of the model of") && line.contains("2023-11-14 22:13:20 UTC"), "{line}");
     dir.write("state/worker-2/memory", "nonsense");
     dir.write("state/worker-1/model", "nonsense");
     let outcome = dir.run("inspect state");
@@ -124,5 +124,5 @@ fn inspect_reads_a_state_directory() {
     assert!(outcome.stdout.contains("sample  300 rows"), "{outcome:?}");
     outcome.fails(1, &["state: 2 files cannot be used"]);
     fs::create_dir_all(dir.path("empty")).unwrap();
-    dir.run("inspect empty").fails(1, &["holds no state"]);
+    dir.run("inspect empty").fails(1, &["not a state directory"]);
 }

@@ -110,9 +110,9 @@ fn without_a_model_learns_from_the_same_log() {
     let dir = trained();
     dir.ok("train conn.log -o default");
     let outcome = dir.run("score conn.log");
-    assert!(outcome.stderr.contains("learning from the same log first"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("training on the same log first"), "{}", outcome.stderr);
     assert_eq!(outcome.success(), dir.ok("score -m default conn.log"));
-    dir.pipe("score", tsv(&rows(10)).as_bytes()).fails(1, &["without a model", "zeek-iforest train"]);
+    dir.pipe("score", tsv(&rows(10)).as_bytes()).fails(1, &["without --model", "zeek-iforest train"]);
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn rows_that_cannot_be_used() {
 
     let outcome = dir.run("score -m m bad.log");
     for text in [
-        "bad.log:12: field orig_bytes: \"12x\" is not a count; the row is kept without a score",
-        "bad.log:13: field id.orig_h: is unset; the row is kept without a score",
+        "bad.log:12: field orig_bytes: \"12x\" is not a count; the row is written without a score",
+        "bad.log:13: field id.orig_h: is unset; the row is written without a score",
         "bad.log:19: the last line is cut short; the row is skipped",
         "3 of 11 rows could not be used",
     ] {
@@ -151,7 +151,7 @@ fn many_bad_rows_are_counted_and_not_listed() {
     dir.write("bad.log", tsv(&rows));
     let stderr = dir.run("score -m m bad.log").stderr;
     assert_eq!(stderr.matches("field orig_pkts").count(), 10, "{stderr}");
-    assert!(stderr.contains("bad.log: 15 more rows like these"), "{stderr}");
+    assert!(stderr.contains("bad.log: 15 more unusable rows"), "{stderr}");
     assert!(stderr.contains("25 of 60 rows could not be used"), "{stderr}");
 }
 
@@ -218,9 +218,9 @@ fn two_formats_in_one_output_are_warned_of() {
     dir.write("conn.json", json(&rows(600)));
     dir.ok("train conn.log -o m");
     let outcome = dir.run("score -m m conn.log conn.json");
-    assert_eq!(outcome.stderr.matches("conn.json: TSV and JSON go into one output").count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("conn.json: the output mixes TSV and JSON").count(), 1, "{}", outcome.stderr);
     outcome.success();
-    assert!(!dir.run("score -m m conn.log conn.log").stderr.contains("one output"));
+    assert!(!dir.run("score -m m conn.log conn.log").stderr.contains("mixes"));
 }
 
 #[test]

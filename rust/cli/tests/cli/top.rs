@@ -105,7 +105,7 @@ fn narrow_terminals_get_rows_that_fit() {
 fn without_a_model_learns_first() {
     let dir = trained();
     let outcome = dir.run("top conn.log -n 1 --json");
-    assert!(outcome.stderr.contains("learning from the same log first"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("training on the same log first"), "{}", outcome.stderr);
     assert_eq!(outcome.success(), dir.ok("top -m m conn.log -n 1 --json"));
 }
 

@@ -8,7 +8,7 @@ fn says_what_was_learnt() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(500)));
     let outcome = dir.run("train conn.log -o m");
-    assert!(outcome.stderr.contains("learnt from 500 of 500 connections in 24.9 minutes"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained on 500 of 500 connections in 24.9 minutes"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("wrote m ("), "{}", outcome.stderr);
     assert_eq!(outcome.success(), "");
     assert!(dir.run("train conn.log -o m --quiet").stderr.is_empty());
@@ -35,13 +35,13 @@ fn only_benign_learns_from_the_others() {
     let dir = Dir::new();
     dir.write("labelled.log", labelled(&rows(500)));
     let outcome = dir.run("train labelled.log -o m --only-benign");
-    assert!(outcome.stderr.contains("learnt from 499 of 500 connections"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained on 499 of 500 connections"), "{}", outcome.stderr);
     dir.run("train labelled.log -o m --only-benign --malicious BENIGN")
-        .fails(1, &["of 500 connections, 1 has a label that does not start with \"BENIGN\"", "too few to learn from"]);
+        .fails(1, &["1 of 500 connections have a label that does not start with \"BENIGN\"", "too few to learn from"]);
     dir.run("train labelled.log -o m --only-benign --label verdict")
-        .fails(1, &["has no column \"verdict\"", "--label"]);
+        .fails(1, &["column \"verdict\" is missing", "--label"]);
     dir.write("conn.log", tsv(&rows(500)));
-    dir.run("train conn.log -o n --only-benign").fails(1, &["has no column \"label\""]);
+    dir.run("train conn.log -o n --only-benign").fails(1, &["column \"label\" is missing"]);
     assert!(!dir.path("n").exists());
 }
 
@@ -75,7 +75,7 @@ fn bad_rows_are_skipped() {
     let outcome = dir.run("train conn.log -o m");
     let expected = "conn.log:16: field conn_state: \"SX\" is not a connection state such as SF; the row is skipped";
     assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("learnt from 499 of 499"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained on 499 of 499"), "{}", outcome.stderr);
     outcome.success();
     dir.run("train conn.log -o n --strict").fails(1, &["conn.log:16"]);
     assert!(!dir.path("n").exists());
@@ -98,7 +98,7 @@ fn a_handful_of_connections_is_warned_of() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(999)));
     let outcome = dir.run("train conn.log -o m");
-    assert!(outcome.stderr.contains("999 connections to learn from: too few"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained on only 999 connections, too few"), "{}", outcome.stderr);
     dir.write("conn.log", tsv(&rows(1_000)));
     let outcome = dir.run("train conn.log -o m");
     assert!(!outcome.stderr.contains("too few"), "{}", outcome.stderr);

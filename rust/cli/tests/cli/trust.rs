@@ -58,7 +58,7 @@ fn a_key_that_is_empty_is_none() {
             let output = command.args(["--trusted-key", key]).stdin(Stdio::null()).output().unwrap();
             let told = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(2), "{told}");
-            assert!(told.contains("'--trusted-key <KEY>'") && told.contains("is no public key of minisign"), "{told}");
+            assert!(told.contains("'--trusted-key <KEY>'") && told.contains("not a public key of minisign"), "{told}");
         }
     }
 }
@@ -85,7 +85,7 @@ fn a_signed_model_is_believed_and_no_other() {
     dir.write("minisign.key", concat!("untrusted comment: the tests' own\n", "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAy+h2qt51Glts3hS5F1s14Zel3Kkj4Gwt/mpSF3dVcZKTV4B+7ObQWB6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "\n"));
     dir.ok("train conn.log -o model --sign-with minisign.key");
     dir.ok("top -m model conn.log --trusted-key RWTL6Haq3nUaWx6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4");
-    dir.run("train conn.log -o other --sign-with conn.log").fails(1, &["conn.log: is no secret key of minisign"]);
+    dir.run("train conn.log -o other --sign-with conn.log").fails(1, &["conn.log: not a minisign secret key"]);
     assert!(!dir.path("other").exists());
 }
 

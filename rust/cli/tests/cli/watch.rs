@@ -194,12 +194,12 @@ fn another_log_is_refused() {
     let dir = trained();
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
     dir.run("watch -m m dns.log").fails(1, &["dns.log"]);
-    dir.run("watch -m nowhere conn.log").fails(1, &["there is no such model"]);
+    dir.run("watch -m nowhere conn.log").fails(1, &["model not found"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00\n\n");
-    dir.run("watch -m m trace.pcap").fails(1, &["trace.pcap: is a packet capture", "zeek -r FILE"]);
+    dir.run("watch -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
     dir.write("logs/conn.log", tsv(&rows(3)));
-    dir.run("watch -m m logs").fails(1, &["logs: is a directory; give the log in it that Zeek is writing"]);
-    dir.run("watch -m m no/conn.log").fails(1, &["no/conn.log: there is no directory no\n"]);
+    dir.run("watch -m m logs").fails(1, &["logs: this is a directory; give the log in it that Zeek writes"]);
+    dir.run("watch -m m no/conn.log").fails(1, &["no/conn.log: directory no not found\n"]);
 }
 
 #[test]

@@ -89,10 +89,10 @@ pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
 
 /// The nodes below a state directory, or the node whose directory it is.
 fn nodes(directory: &Path, trust: &Trust) -> Result<Vec<Node>> {
-    let entries = directory.read_dir().with_context(|| format!("{}: cannot read", directory.display()))?;
+    let entries = directory.read_dir().with_context(|| format!("{}: cannot be read", directory.display()))?;
     let mut directories = vec![directory.to_owned()];
     for entry in entries {
-        directories.push(entry.with_context(|| format!("{}: cannot read", directory.display()))?.path());
+        directories.push(entry.with_context(|| format!("{}: cannot be read", directory.display()))?.path());
     }
     directories.sort();
     let nodes = directories.iter().filter_map(|directory| {
