@@ -5,7 +5,9 @@
 mod cli;
 mod commands;
 mod console;
+mod context_file;
 mod format;
+mod host_filter;
 mod input;
 mod output_check;
 mod pipeline;

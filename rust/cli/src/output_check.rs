@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use zeek_log::{Input, find_inputs, is_descriptor};
 
-use crate::cli::{Command, options::LogArgs};
+use crate::cli::{
+    Command,
+    options::{ContextArgs, LogArgs},
+};
 use crate::input::conn_log;
 
 const STDIN: &str = "/dev/stdin";
@@ -95,7 +98,7 @@ fn files(command: &Command) -> Files<'_> {
         Command::Score(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
-            outputs: vec![or_stdout(args.output.path())],
+            outputs: vec![or_stdout(args.output.path())].into_iter().chain(context(&args.context)).collect(),
         },
         Command::Features(args) => Files {
             logs: logs(&args.logs),
@@ -105,7 +108,7 @@ fn files(command: &Command) -> Files<'_> {
         Command::Report(args) => Files {
             logs: logs(&args.logs),
             others: args.model.path().into_iter().collect(),
-            outputs: vec![or_stdout(&args.output)],
+            outputs: vec![or_stdout(&args.output)].into_iter().chain(context(&args.context)).collect(),
         },
         Command::Evaluate(args) => Files {
             logs: logs(&args.logs).into_iter().chain(args.train.iter().map(PathBuf::as_path)).collect(),
@@ -124,12 +127,22 @@ fn files(command: &Command) -> Files<'_> {
             outputs: vec![or_stdout(args.output.as_deref().unwrap_or(Path::new("-")))],
             ..Files::default()
         },
-        Command::Top(_)
-        | Command::Watch(_)
-        | Command::Inspect(_)
-        | Command::Completions { .. }
-        | Command::Man { .. } => Files::default(),
+        Command::Top(args) => Files {
+            logs: logs(&args.logs),
+            others: args.model.path().into_iter().collect(),
+            outputs: context(&args.context).collect(),
+        },
+        Command::Watch(args) => Files {
+            others: vec![&args.model, &args.log],
+            outputs: context(&args.context).collect(),
+            ..Files::default()
+        },
+        Command::Inspect(_) | Command::Completions { .. } | Command::Man { .. } => Files::default(),
     }
+}
+
+fn context(args: &ContextArgs) -> impl Iterator<Item = Output> {
+    args.context.clone().into_iter().map(Output::Replacing)
 }
 
 fn logs(args: &LogArgs) -> Vec<&Path> {

@@ -1,10 +1,13 @@
 //! Groups of options that several commands share.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, ensure};
 use detector::{Model, Params, Trust};
 
 use super::values::{alerts, key, share, trees, within};
+use crate::host_filter::{HostFilter, Network};
 use crate::input::labels::Labels;
 
 /// Logs, and how to read them; [`LogInputs`](crate::input::LogInputs) resolves them.
@@ -50,6 +53,31 @@ pub struct TrustArgs {
     /// Accept a model although other users can write to its file or to a directory above it
     #[arg(long, help_heading = "Trust")]
     allow_writable: bool,
+}
+
+/// Selection of connections to show.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FilterArgs {
+    /// Show only connections with this originator or responder; can be repeated
+    #[arg(long, value_name = "ADDRESS", help_heading = "Selection")]
+    host: Vec<IpAddr>,
+
+    /// Hide connections with an originator or responder in this network; can be repeated
+    ///
+    /// Hidden connections still count as context.
+    #[arg(long, value_name = "CIDR", help_heading = "Selection")]
+    exclude: Vec<Network>,
+}
+
+/// Context of earlier runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ContextArgs {
+    /// Remember hosts between runs: read this file if it exists, replace it at the end of a successful run
+    ///
+    /// For logs that are processed in pieces, such as every hour: with the same file in order of time, the scores equal
+    /// those of one run over all logs. A failed run leaves the file unchanged.
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    pub context: Option<PathBuf>,
 }
 
 /// Output file for rows.
@@ -229,6 +257,13 @@ impl LearningArgs {
     }
 }
 
+impl LearningArgs {
+    /// Whether the threshold is set by a number of alerts, given or by default.
+    pub fn has_alert_budget(&self) -> bool {
+        self.budget.contamination.is_none()
+    }
+}
+
 impl BudgetArgs {
     /// Sets the budget in the parameters of a training.
     pub fn set(&self, params: &mut Params) {
@@ -237,11 +272,34 @@ impl BudgetArgs {
     }
 }
 
+impl FilterArgs {
+    /// The selection as a filter.
+    pub fn filter(&self) -> HostFilter {
+        HostFilter { hosts: self.host.iter().map(|&ip| ip.into()).collect(), excluded: self.exclude.clone() }
+    }
+}
+
 impl ThresholdArgs {
     /// The threshold for this budget, or the model's own.
-    pub fn threshold(&self, model: &Model) -> f64 {
-        let by_alerts = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
-        let by_share = || self.contamination.map(|share| model.threshold_for_share(share));
-        by_alerts.or_else(by_share).unwrap_or(model.threshold())
+    ///
+    /// # Errors
+    /// If the budget exceeds the traffic.
+    pub fn threshold(&self, model: &Model) -> Result<f64> {
+        if let Some(alerts) = self.alerts_per_day {
+            require_traffic(model, alerts)?;
+            return Ok(model.threshold_for_alerts(alerts));
+        }
+        Ok(self.contamination.map_or(model.threshold(), |share| model.threshold_for_share(share)))
     }
+}
+
+/// Refuses a budget of more alerts a day than there are connections.
+pub fn require_traffic(model: &Model, alerts_per_day: f64) -> Result<()> {
+    let connections = model.provenance().connections_per_day();
+    ensure!(
+        alerts_per_day < connections,
+        "--alerts-per-day {alerts_per_day}: the training data has only {connections:.0} connections a day; give a smaller \
+         number"
+    );
+    Ok(())
 }

@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use detector::{Cusum, Extractor};
 use jiff::Timestamp;
 use zeek_log::Output;
 
 use super::model_for;
-use crate::cli::options::LogArgs;
-use crate::cli::options::ModelArgs;
+use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, ThresholdArgs};
 use crate::console::Console;
+use crate::context_file::RunContext;
 use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
@@ -37,22 +36,32 @@ pub struct ReportArgs {
     pub output: PathBuf,
 
     #[command(flatten)]
+    pub threshold: ThresholdArgs,
+
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    #[command(flatten)]
+    pub context: ContextArgs,
+
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
+    let threshold = args.threshold.threshold(&model)?;
     let mut output = Output::create(&args.output)?;
-    let mut context = (Extractor::new(), Cusum::new());
-    let mut aggregates = Aggregates::new(model.threshold());
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context, |batch| {
+    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
+    let mut aggregates = Aggregates::new(threshold, args.filter.filter());
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context.state, |batch| {
         aggregates.add(batch);
         Ok(())
     })?;
     summary.require_some()?;
-    ensure!(summary.connections > 0, "no connections in {}", inputs.names.join(", "));
-    let anomalous = aggregates.anomalous;
+    ensure!(aggregates.connections() > 0, "no connections in {}", inputs.names.join(", "));
+    let (connections, anomalous) = (aggregates.connections(), aggregates.anomalous);
     let origin = Origin {
         model: args.model.path().map(|path| path.display().to_string()),
         made_at: Timestamp::now().as_microsecond(),
@@ -68,14 +77,15 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     if args.output != Path::new("-") {
         console.note(&format!(
             "{}, {} anomalous at the threshold {:.6}; wrote {} ({})",
-            format::counted(summary.connections, "connection"),
+            format::counted(connections, "connection"),
             format::count(anomalous),
-            model.threshold(),
+            threshold,
             args.output.display(),
             format::bytes(page.len() as u64),
         ));
     }
-    summary.require_all(&format!("{} was written", args.output.display()))
+    summary.require_all(&format!("{} was written", args.output.display()))?;
+    context.save()
 }
 
 /// Command line of this process, quoted for a shell.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use detector::{Cusum, Extractor, Model, format_reasons};
+use detector::{Model, format_reasons};
 use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 
 use super::model_for;
-use crate::cli::options::{LogArgs, ModelArgs, OutputArgs, ThresholdArgs};
+use crate::cli::options::{ContextArgs, LogArgs, ModelArgs, OutputArgs, ThresholdArgs};
 use crate::console::Console;
+use crate::context_file::RunContext;
 use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::{Batch, LineStatus, Pipeline};
@@ -37,6 +38,9 @@ pub struct ScoreArgs {
     pub threshold: ThresholdArgs,
 
     #[command(flatten)]
+    pub context: ContextArgs,
+
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -46,9 +50,10 @@ const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reaso
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
-    let threshold = args.threshold.threshold(&model);
+    let threshold = args.threshold.threshold(&model)?;
+    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
 
-    let (mut extractor, mut cusum) = (Extractor::new(), Cusum::new());
+    let (extractor, cusum) = &mut context.state;
     let mut rewriting = Appending::default();
     let mut output = Output::create(args.output.path())?;
     let to_terminal = output.is_terminal();
@@ -61,7 +66,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
         ..Pipeline::new(&inputs, threads, console)
     };
     let summary = pipeline.run(
-        |batch| batch.extract(&mut extractor),
+        |batch| batch.extract(extractor),
         || {
             let mut appending = Appending::default();
             let model = &model;
@@ -78,7 +83,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
                     batch.block.name()
                 ));
             }
-            batch.decide(&model, &mut cusum);
+            batch.decide(&model, cusum);
             anomalous += batch.verdicts.iter().filter(|verdict| verdict.passes(threshold)).count() as u64;
             // Verdicts on accumulated evidence are rare, so writing a few batches twice is cheaper than a later stage.
             if batch.verdicts.iter().any(|verdict| verdict.sustained.is_some()) {
@@ -100,7 +105,8 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
         format::count(anomalous),
         threshold
     ));
-    summary.require_all("wrote the rows")
+    summary.require_all("wrote the rows")?;
+    context.save()
 }
 
 /// Appends scores to lines, and reasons to those of anomalous connections.

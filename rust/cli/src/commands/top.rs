@@ -6,15 +6,14 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use detector::units::DAY;
-use detector::{Cusum, Extractor, Model, Reason, format_reasons};
+use detector::{Model, Reason, format_reasons};
 use serde::Serialize;
 
 use super::model_for;
-use crate::cli::options::LogArgs;
-use crate::cli::options::ModelArgs;
-use crate::cli::options::ThresholdArgs;
+use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, ThresholdArgs};
 use crate::cli::values::within;
 use crate::console::{self, Console};
+use crate::context_file::RunContext;
 use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
@@ -50,6 +49,12 @@ pub struct TopArgs {
     pub threshold: ThresholdArgs,
 
     #[command(flatten)]
+    pub filter: FilterArgs,
+
+    #[command(flatten)]
+    pub context: ContextArgs,
+
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 
@@ -68,13 +73,16 @@ const MANY: f64 = 2.0;
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
-    let threshold = args.threshold.threshold(&model);
-    let mut context = (Extractor::new(), Cusum::new());
+    let threshold = args.threshold.threshold(&model)?;
+    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
+    let filter = args.filter.filter();
+    let mut shown = 0u64;
     let mut top = TopK::new(args.number);
     let mut anomalous = 0u64;
     let mut range = None;
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context, |batch| {
-        for judged in batch.judged() {
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context.state, |batch| {
+        for judged in batch.judged().filter(|judged| filter.matches(&judged.connection)) {
+            shown += 1;
             let ts = judged.connection.ts;
             anomalous += u64::from(judged.verdict.score >= threshold);
             let (first, last) = range.unwrap_or((ts, ts));
@@ -93,7 +101,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     super::print(&text)?;
     console.note(&format!(
         "{}, {} anomalous at the threshold {:.6}",
-        format::counted(summary.connections, "connection"),
+        format::counted(shown, "connection"),
         format::count(anomalous),
         threshold
     ));
@@ -104,7 +112,8 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
              outage, a new service or network?)"
         ));
     }
-    summary.require_all("listed the connections")
+    summary.require_all("listed the connections")?;
+    context.save()
 }
 
 /// Length of a time range in days, at least one.

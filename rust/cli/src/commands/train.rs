@@ -8,11 +8,12 @@ use minisign::SecretKey;
 
 use crate::cli::options::LearningArgs;
 use crate::cli::options::TrafficArgs;
+use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
-use crate::training::{self, set_origin};
+use crate::training::{self, MIN_CONNECTIONS, set_origin};
 use crate::{samples, signature};
 
 /// Train a model on logs
@@ -99,6 +100,17 @@ fn deliver(
     connections: u64,
     console: &Console,
 ) -> Result<()> {
+    let has_alert_budget = args.learning.has_alert_budget();
+    if has_alert_budget {
+        require_traffic(model, model.provenance().alerts_per_day)?;
+    }
+    let trained_on = model.provenance().connections;
+    if has_alert_budget && trained_on >= MIN_CONNECTIONS && model.is_extrapolated(model.provenance().alerts_per_day) {
+        console.warning(
+            "the training data has too few connections for so few alerts a day: the threshold is extrapolated; train on \
+             more days",
+        );
+    }
     let bytes = model.to_bytes()?;
     let signature = key.map(|key| signature::sign(key, &bytes)).transpose()?;
     // The signature comes first: a sensor reads it as soon as the model changes.

@@ -8,8 +8,9 @@ use detector::Detector;
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
 use super::{load_model, top};
-use crate::cli::options::TrustArgs;
+use crate::cli::options::{ContextArgs, FilterArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
+use crate::context_file::RunContext;
 use crate::format;
 use crate::input::follow::Follow;
 use crate::input::{self, conn_log};
@@ -41,11 +42,26 @@ pub struct WatchArgs {
     pub json: bool,
 
     #[command(flatten)]
+    pub threshold: ThresholdArgs,
+
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    #[command(flatten)]
+    pub context: ContextArgs,
+
+    #[command(flatten)]
     pub trust: TrustArgs,
 }
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
-    let mut detector = Detector::new(load_model(&args.model, &args.trust.trust())?);
+    let trust = args.trust.trust();
+    let model = load_model(&args.model, &trust)?;
+    let threshold = args.threshold.threshold(&model)?;
+    let filter = args.filter.filter();
+    let mut context = RunContext::load(args.context.context.as_deref(), &trust)?;
+    let mut detector = Detector::new(model);
+    detector.remember(context.state.0, context.state.1);
     let options = ReadOptions::new().stream(conn_log::STREAM);
     let is_stdin = args.log == Path::new("-");
     let input = if is_stdin { Input::Stdin } else { Input::File(args.log.clone()) };
@@ -56,7 +72,6 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
             console.note(&format!("{name} does not exist yet: waiting for it"));
         }
     }
-    let threshold = detector.model().threshold();
     console.note(&format!("watching {name} for anomalous connections, threshold {threshold:.6}; stop with ^C"));
 
     let follow = Follow::new(args.log.clone());
@@ -79,10 +94,10 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(&parsed.connection);
-                if verdict.anomalous {
+                if verdict.passes(threshold) && filter.matches(&parsed.connection) {
                     let (row, connection) = (*detector.row(), parsed.connection);
                     let judged = Judged { connection, uid: parsed.uid, row: &row, verdict: &verdict };
-                    shown = show(&judged, &detector, args.json);
+                    shown = show(&judged, &detector, threshold, args.json);
                 }
             }
             Ok(_) => {}
@@ -93,7 +108,9 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         });
         shown?;
     }
-    Ok(())
+    let (extractor, cusum) = detector.memory();
+    context.state = (extractor.clone(), cusum.clone());
+    context.save()
 }
 
 /// Refuses a directory, and a log in a directory that does not exist.
@@ -107,10 +124,10 @@ fn require_place(log: &Path) -> Result<()> {
 }
 
 /// Prints an anomalous connection with its reasons.
-fn show(judged: &Judged<'_>, detector: &Detector, json: bool) -> Result<()> {
+fn show(judged: &Judged<'_>, detector: &Detector, threshold: f64, json: bool) -> Result<()> {
     let model = detector.model();
     if json {
-        return super::print(&top::json_lines(&[ScoredConnection::new(judged)], model, model.threshold())?);
+        return super::print(&top::json_lines(&[ScoredConnection::new(judged)], model, threshold)?);
     }
     let Judged { connection, uid, row, verdict } = judged;
     let unset = || "-".to_owned();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use detector::{Address, Proto};
 
 use crate::format;
+use crate::host_filter::HostFilter;
 use crate::pipeline::{Batch, Judged};
 use crate::report::timeline::{Accumulate, Series, TimeSteps};
 use crate::score_text::millionths;
@@ -30,6 +31,7 @@ pub const BINS: usize = 100;
 pub struct Aggregates {
     /// Threshold of anomalous connections.
     pub threshold: f64,
+    filter: HostFilter,
     /// Connections in each log.
     pub logs: Vec<(Arc<str>, u64)>,
     /// Anomalous connections.
@@ -213,10 +215,11 @@ impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
 }
 
 impl Aggregates {
-    /// Creates empty aggregates.
-    pub fn new(threshold: f64) -> Self {
+    /// Creates empty aggregates of the connections that match a filter.
+    pub fn new(threshold: f64, filter: HostFilter) -> Self {
         Self {
             threshold,
+            filter,
             logs: Vec::new(),
             anomalous: 0,
             bins: vec![ScoreBin::default(); BINS],
@@ -231,12 +234,17 @@ impl Aggregates {
 
     /// Adds a batch with verdicts.
     pub fn add(&mut self, batch: &Batch) {
-        let n = batch.connections.len() as u64;
+        let mut n = 0;
+        for judged in batch.judged() {
+            if self.filter.matches(&judged.connection) {
+                self.add_one(&judged);
+                n += 1;
+            }
+        }
         match self.logs.last_mut() {
             Some((name, count)) if name == batch.block.name() => *count += n,
             _ => self.logs.push((batch.block.name().clone(), n)),
         }
-        batch.judged().for_each(|judged| self.add_one(&judged));
     }
 
     fn add_one(&mut self, judged: &Judged<'_>) {

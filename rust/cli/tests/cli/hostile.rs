@@ -521,7 +521,7 @@ fn hostile_values_reach_no_terminal_and_no_page() {
     assert!(page.contains("&lt;img") || page.contains("&#60;img"), "the page shows what it escapes");
 
     // A log that is followed ends when there is a reader no more.
-    dir.ok("train conn.log -o eager --alerts-per-day 1000000000");
+    dir.ok("train conn.log -o eager --contamination 0.999");
     let mut watching = command(&dir.path(""), "watch -m eager evil.log");
     let mut watch = watching.stdin(Stdio::null()).spawn().unwrap();
     let mut shown = String::new();

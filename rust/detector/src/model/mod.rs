@@ -89,6 +89,11 @@ impl Provenance {
         let days = self.time_seen.max(0) as f64 / MICROS_PER_DAY;
         alerts_per_day * days / self.connections.max(1) as f64
     }
+
+    /// Rate of connections in the training data; infinite if they all have the same time.
+    pub fn connections_per_day(&self) -> f64 {
+        self.connections as f64 * MICROS_PER_DAY / self.time_seen.max(0) as f64
+    }
 }
 
 /// What is wrong with the contents of a model file.
