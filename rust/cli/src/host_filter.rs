@@ -22,7 +22,7 @@ pub struct Network {
 }
 
 impl HostFilter {
-    /// Whether to show a connection.
+    /// True if a connection is selected.
     pub fn matches(&self, connection: &Connection<'_>) -> bool {
         let sides = [connection.orig.addr, connection.resp.addr];
         let is_host = self.hosts.is_empty() || sides.iter().any(|side| self.hosts.contains(side));

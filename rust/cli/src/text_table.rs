@@ -39,7 +39,7 @@ impl TextTable {
         Self { columns: columns.collect(), indent }
     }
 
-    /// Whether all columns fit on one line.
+    /// True if all columns fit on one line.
     pub fn is_one_line(&self) -> bool {
         !self.columns.iter().any(|column| column.begins_line)
     }

@@ -17,7 +17,7 @@ pub struct TopK {
     heap: BinaryHeap<Reverse<ScoredConnection>>,
 }
 
-/// Whether it is preferred, its score in millionths, and the number of connections before.
+/// Preference, score in millionths, and the number of connections before.
 type Rank = (bool, u32, Reverse<u64>);
 
 /// A connection with its verdict and features, independent of its batch.

@@ -199,7 +199,7 @@ for line in open('scored.json'):
         let (risk, score) = (&event["event"]["risk_score_norm"], row["anomaly_score"].as_f64().unwrap());
         assert!((risk.as_f64().unwrap() - 100.0 * score).abs() < 1e-9);
     }
-    // What Vector sends is what the index template expects.
+    // Vector sends the fields of the index template.
     let mapped = mapped();
     let sent: BTreeSet<String> = events.iter().flat_map(|event| leaves("", event)).collect();
     assert!(sent.is_subset(&mapped), "not mapped: {:?}", sent.difference(&mapped).collect::<Vec<_>>());

@@ -258,7 +258,7 @@ impl LearningArgs {
 }
 
 impl LearningArgs {
-    /// Whether the threshold is set by a number of alerts, given or by default.
+    /// True if the threshold is set by a number of alerts, given or by default.
     pub fn has_alert_budget(&self) -> bool {
         self.budget.contamination.is_none()
     }

@@ -207,7 +207,7 @@ pub fn json_lines(entries: &[ScoredConnection], model: &Model, threshold: f64) -
 #[derive(Serialize)]
 struct JsonConnection<'a> {
     anomaly_score: f64,
-    /// Whether the score is at or above the threshold.
+    /// True if the score is at or above the threshold.
     anomalous: bool,
     anomaly_reasons: String,
     /// Features of the reasons, in order.

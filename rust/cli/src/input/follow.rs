@@ -30,7 +30,7 @@ pub struct Follow {
     since: SystemTime,
     file: Option<File>,
     position: u64,
-    /// Whether the last byte was a newline.
+    /// True if the last byte was a newline.
     at_line_start: bool,
     /// Number of lines read from all files.
     lines: u64,
@@ -128,7 +128,7 @@ impl Follow {
         next.map_or(Ok(None), |(_, name, _)| open(&directory.join(name)))
     }
 
-    /// Whether Zeek would give this name to a rotation of the followed log.
+    /// True if Zeek would give this name to a rotation of the followed log.
     fn is_rotated_name(&self, name: &OsStr) -> bool {
         let (Some(stem), Some(extension), Some(name)) =
             (self.path.file_stem().and_then(|stem| stem.to_str()), self.path.extension(), name.to_str())

@@ -11,7 +11,7 @@ pub struct Labels {
     pub field: String,
     /// Labels that start with this, ignoring case, are malicious.
     pub prefix: Vec<u8>,
-    /// Whether logs without the column are refused.
+    /// True if logs without the column are refused.
     pub required: bool,
 }
 
@@ -19,7 +19,7 @@ impl Labels {
     /// Index of the label column, after the columns of [`COLUMNS`].
     pub const COLUMN: usize = COLUMNS.len();
 
-    /// Whether the row is malicious; `None` if it has no label.
+    /// True if the row is malicious; `None` if it has no label.
     pub fn malicious(&self, row: &Row) -> Option<bool> {
         let label = Self::of(row)?;
         Some(label.get(..self.prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix)))

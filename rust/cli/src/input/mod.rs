@@ -23,7 +23,7 @@ pub struct LogInputs {
     pub ignored: u64,
     /// Read options.
     pub options: ReadOptions,
-    /// Whether the first unusable row or log ends the command.
+    /// True if the first unusable row or log ends the command.
     pub strict: bool,
     /// The arguments, for provenance.
     pub names: Vec<String>,
@@ -65,7 +65,7 @@ impl LogInputs {
         self.inputs.iter().map(file_size).sum()
     }
 
-    /// Whether the logs can be read more than once: files can, pipes cannot.
+    /// True if the logs can be read more than once: files can, pipes cannot.
     pub fn is_repeatable(&self) -> bool {
         self.bytes().is_some()
     }

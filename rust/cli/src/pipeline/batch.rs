@@ -43,7 +43,7 @@ pub struct Batch {
     /// The output of commands that write rows.
     pub out: Vec<u8>,
     keys: Vec<ContextKeys>,
-    /// Whether rows without a label are unusable, because the log has a label column.
+    /// True if rows without a label are unusable, because the log has a label column.
     pub(super) labelled: bool,
     pub(super) errors: Vec<zeek_log::Error>,
     /// The reason if the input cannot be read beyond this batch.

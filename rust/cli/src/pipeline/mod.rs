@@ -46,9 +46,9 @@ pub struct Pipeline<'a> {
     pub threads: usize,
     /// Destination of warnings and progress.
     pub console: &'a Console,
-    /// Whether unusable rows are reported; false if another run over the same logs reports them.
+    /// True if unusable rows are reported; false if another run over the same logs reports them.
     pub reports: bool,
-    /// Whether progress is hidden because the output goes to the terminal.
+    /// True if progress is hidden because the output goes to the terminal.
     pub mute_progress: bool,
 }
 

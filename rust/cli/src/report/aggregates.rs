@@ -175,7 +175,7 @@ impl AsRef<KeyStats> for Port {
 pub struct TopKeys<K, V> {
     capacity: usize,
     values: HashMap<K, V>,
-    /// Whether keys have been evicted.
+    /// True if keys have been evicted.
     pub is_partial: bool,
 }
 

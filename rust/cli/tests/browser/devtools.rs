@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What goes wrong, in words.
+/// Error with a message.
 pub type Result<T> = std::result::Result<T, String>;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -98,7 +98,7 @@ impl Page {
         self.call("Emulation.setDeviceMetricsOverride", size).map(drop)
     }
 
-    /// What the page complained of on the console, and what it wanted from the network.
+    /// Console messages and network requests of the page.
     pub fn complaints(&mut self) -> Vec<String> {
         let complaint = |event: &Value| match event["method"].as_str()? {
             "Runtime.exceptionThrown" | "Log.entryAdded" => Some(event["params"].to_string()),

@@ -120,7 +120,7 @@ fn filters(page: &mut Page) -> Result<()> {
 }
 
 fn sorts(page: &mut Page) -> Result<()> {
-    for column in ["Score", "Began", "Lasted", "Out", "In"] {
+    for column in ["Score", "Start", "Duration", "Out", "In"] {
         for order in ["ascending", "descending"] {
             let head = format!(
                 "[...document.querySelectorAll('#table thead th')].find(head => head.textContent.startsWith('{column}'))"

@@ -1,4 +1,4 @@
-//! What the program says about itself: help, completions, manual pages, and about a model.
+//! Help, completions, man pages, and `inspect`.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::run::Dir;
 const COMMANDS: [&str; 6] = ["train", "score", "top", "evaluate", "inspect", "features"];
 
 #[test]
-fn help_teaches() {
+fn help_has_examples() {
     let dir = Dir::new();
     let help = dir.ok("--help");
     for text in ["zeek-iforest train", "zeek-iforest top", "zeek-iforest score", "Exit status"] {
@@ -23,7 +23,7 @@ fn help_teaches() {
 }
 
 #[test]
-fn completions_and_pages_come_from_the_same_definition() {
+fn completions_and_man_pages_cover_all_commands() {
     let dir = Dir::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = dir.ok(&format!("completions {shell}"));
@@ -42,7 +42,7 @@ fn completions_and_pages_come_from_the_same_definition() {
 }
 
 #[test]
-fn inspect_says_what_is_in_a_model() {
+fn inspect_describes_a_model() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(500)));
     dir.ok("train conn.log -o m --seed 9 --trees 30");
@@ -65,7 +65,7 @@ fn inspect_says_what_is_in_a_model() {
 }
 
 #[test]
-fn a_model_and_a_state_fit_any_terminal() {
+fn inspect_fits_any_terminal() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(500)));
     dir.write("state/w/none", "");

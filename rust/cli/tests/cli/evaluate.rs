@@ -1,4 +1,4 @@
-//! `evaluate`: figures against labels, checked against the definitions worked out from the scores themselves.
+//! `evaluate`: metrics, compared with their definitions.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn labelled_of(n: usize) -> Dir {
 }
 
 #[test]
-fn figures_follow_their_definitions() {
+fn metrics_match_their_definitions() {
     let dir = labelled();
     let figures: Value = serde_json::from_str(&dir.ok("evaluate -m m labelled.log --json")).unwrap();
     let scores: Vec<(f64, bool)> = column(&dir.ok("score -m m conn.log"), "anomaly_score")
@@ -80,7 +80,7 @@ fn figures_follow_their_definitions() {
 }
 
 #[test]
-fn the_table_has_the_same_figures() {
+fn table_and_json_have_equal_metrics() {
     let dir = labelled();
     let table = dir.ok("evaluate -m m labelled.log");
     let figures: Value = serde_json::from_str(&dir.ok("evaluate -m m labelled.log --json")).unwrap();
@@ -103,7 +103,7 @@ fn tables_fit_any_terminal() {
 }
 
 #[test]
-fn other_labels_can_be_chosen() {
+fn selects_other_labels() {
     let dir = labelled();
     let by_detail = json(&dir, "evaluate -m m labelled.log --json --label detailed-label --malicious c&c");
     let by_label = json(&dir, "evaluate -m m labelled.log --json");
@@ -137,7 +137,7 @@ fn json(dir: &Dir, arguments: &str) -> Value {
 }
 
 #[test]
-fn models_stand_side_by_side() {
+fn compares_several_models() {
     let dir = lab();
     dir.ok("train lab-day1.conn.log -o a");
     dir.ok("train lab-day1.conn.log -o b --seed 2");
@@ -151,7 +151,7 @@ fn models_stand_side_by_side() {
 }
 
 #[test]
-fn each_attack_of_the_lab_is_reached() {
+fn ranks_each_attack_of_the_lab() {
     let dir = lab();
     dir.ok("train lab-day1.conn.log -o m");
     let figures = json(&dir, &format!("evaluate -m m {} --json", LAB[1]));
@@ -175,7 +175,7 @@ fn each_attack_of_the_lab_is_reached() {
 }
 
 #[test]
-fn a_label_for_each_row_is_no_attack_for_each() {
+fn limits_the_number_of_attack_labels() {
     let dir = labelled();
     let rows = rows(20_000);
     let lines = rows.iter().enumerate().map(|(i, row)| match i {
@@ -201,7 +201,7 @@ fn a_label_for_each_row_is_no_attack_for_each() {
 }
 
 #[test]
-fn novelty_is_training_on_the_benign_and_evaluating() {
+fn novelty_equals_training_then_evaluating() {
     let dir = lab();
     // In the order of time, which is what a protocol takes the connections in.
     for name in LAB {
@@ -232,7 +232,7 @@ fn novelty_is_training_on_the_benign_and_evaluating() {
 }
 
 #[test]
-fn protocols_score_what_they_say() {
+fn protocols_score_their_test_connections() {
     let dir = lab();
     let thinned = json(&dir, &format!("evaluate --protocol unlabelled --share 0.05 --seeds 2 {} --json", LAB[1]));
     assert_eq!((&thinned["connections"], &thinned["malicious"]), (&(2631 + 131).into(), &131.into()));
@@ -247,7 +247,7 @@ fn protocols_score_what_they_say() {
 }
 
 #[test]
-fn tuning_lists_all_combinations_the_best_first() {
+fn tuning_lists_the_best_combination_first() {
     let dir = labelled_of(80);
     let tried = json(&dir, "evaluate --protocol unlabelled --seeds 1 --tune labelled.log --json");
     let tried = tried["settings"].as_array().unwrap();
@@ -260,7 +260,7 @@ fn tuning_lists_all_combinations_the_best_first() {
 }
 
 #[test]
-fn curves_are_drawn() {
+fn draws_curves() {
     let dir = lab();
     dir.ok("train lab-day1.conn.log -o a");
     dir.ok(&format!("evaluate -m a -m a {} --roc roc.svg --pr pr.svg", LAB[1]));
@@ -282,7 +282,7 @@ fn curves_are_drawn() {
 }
 
 #[test]
-fn a_model_or_a_protocol_is_needed_and_not_both() {
+fn requires_either_model_or_protocol() {
     let dir = Dir::new();
     for (arguments, text) in [
         ("evaluate x", "--model"),

@@ -4,7 +4,7 @@ use crate::logs::{labelled, rows, tsv};
 use crate::run::Dir;
 
 #[test]
-fn one_line_per_row_under_the_features_names() {
+fn writes_one_line_per_row() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
     dir.ok("features conn.log -o m.csv");
@@ -23,7 +23,7 @@ fn one_line_per_row_under_the_features_names() {
 }
 
 #[test]
-fn the_label_comes_last() {
+fn label_is_the_last_column() {
     let dir = Dir::new();
     let rows = rows(300);
     dir.write("labelled.log", labelled(&rows));
@@ -39,7 +39,7 @@ fn the_label_comes_last() {
 }
 
 #[test]
-fn a_model_says_how_rare_a_category_is() {
+fn rarity_comes_from_the_model() {
     let dir = Dir::new();
     let rows = rows(300);
     dir.write("conn.log", tsv(&rows));
@@ -60,7 +60,7 @@ fn a_model_says_how_rare_a_category_is() {
 }
 
 #[test]
-fn no_connection_no_matrix() {
+fn rejects_logs_without_connections() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
     dir.ok("train conn.log -o m");

@@ -1,6 +1,6 @@
-//! Inputs made to do harm: no crash, no hang, memory within bounds, and whatever is sound in them is used.
+//! Hostile inputs: no crash, no hang, bounded memory, and intact rows are used.
 //!
-//! `MUTATED_LOGS` and `LINE_GIGABYTES` in the environment ask for more of it than a run of all tests should take.
+//! The environment variables `MUTATED_LOGS` and `LINE_GIGABYTES` extend these tests.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Write};
@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use crate::logs::{FIELDS, column, header, json, labelled, rows, tsv};
 use crate::run::{Dir, NOBODY, Outcome, command, is_roots, unprivileged};
 
-/// What a run may take of memory, in kilobytes, its libraries and the stacks of its threads included.
+/// Memory limit of a run in kilobytes, including libraries and thread stacks.
 const MEMORY: u64 = 800_000;
 /// How long a run may take: no bound on speed, but on hanging.
 const SECONDS: u64 = 600;
@@ -114,7 +114,7 @@ fn mutated(log: &[u8], from: usize, random: &mut Random) -> (Vec<u8>, Vec<bool>)
         }
         out.extend(&log[next..at]);
         next = (at + gone).min(log.len());
-        // What is put in front of a byte is part of that byte's line.
+        // An insertion belongs to the line of the following byte.
         sound[at..next.max(at + 1).min(log.len())].fill(false);
         out.extend(put);
     }
@@ -137,7 +137,7 @@ fn whole_lines(log: &str, from: usize, sound: &[bool], uid: impl Fn(&str) -> Str
 }
 
 #[test]
-fn every_row_that_is_whole_in_a_mutated_log_is_scored() {
+fn scores_intact_rows_of_mutated_logs() {
     const A_RUN: u64 = 50;
     let dir = trained();
     let mut random = Random(7);
@@ -194,7 +194,7 @@ fn with_a_long_line(out: &mut dyn Write, bytes: u64) -> io::Result<()> {
 }
 
 #[test]
-fn a_line_without_an_end_takes_no_memory() {
+fn endless_line_takes_bounded_memory() {
     let dir = trained();
     let bytes = asked("LINE_GIGABYTES", 0) * 1_000_000_000;
     let outcome = bounded(&dir, "score -m m", |out| with_a_long_line(out, bytes.max(50_000_000)));
@@ -203,7 +203,7 @@ fn a_line_without_an_end_takes_no_memory() {
 }
 
 #[test]
-fn what_decompresses_to_a_thousandfold_takes_no_memory() {
+fn compression_bomb_takes_bounded_memory() {
     // More than what a reader is let have.
     const BYTES: u64 = 1_000_000_000;
     let dir = trained();
@@ -221,7 +221,7 @@ fn what_decompresses_to_a_thousandfold_takes_no_memory() {
 }
 
 #[test]
-fn a_file_without_an_end_that_is_no_log_takes_no_memory() {
+fn endless_file_takes_bounded_memory() {
     let dir = trained();
     dir.ok("sample conn.log -o part");
     // Forty gigabytes, none of which is on the disk.
@@ -239,7 +239,7 @@ fn a_file_without_an_end_that_is_no_log_takes_no_memory() {
 }
 
 #[test]
-fn a_million_columns_are_refused_and_thousands_are_not() {
+fn limits_the_number_of_columns() {
     let dir = trained();
     let wide = |n: usize| {
         let more: Vec<String> = (0..n).map(|i| format!("c{i}")).collect();
@@ -254,7 +254,7 @@ fn a_million_columns_are_refused_and_thousands_are_not() {
 }
 
 #[test]
-fn zeros_and_broken_utf8_stay_as_they_are() {
+fn preserves_nul_bytes_and_invalid_utf8() {
     let dir = trained();
     let mut log = tsv(&rows(3)).into_bytes();
     let at = log.windows(3).position(|bytes| bytes == b"tcp").unwrap();
@@ -268,7 +268,7 @@ fn zeros_and_broken_utf8_stay_as_they_are() {
 }
 
 #[test]
-fn a_file_that_is_named_like_an_option_does_nothing_to_a_terminal() {
+fn escapes_file_names_in_usage_errors() {
     let dir = Dir::new();
     dir.write("--\u{1b}]0;pwned\u{7}", "");
     let text = dir.terminal(&format!("{} top *; true", env!("CARGO_BIN_EXE_zeek-iforest")));
@@ -277,7 +277,7 @@ fn a_file_that_is_named_like_an_option_does_nothing_to_a_terminal() {
 }
 
 #[test]
-fn pipes_and_loops_of_directories_are_no_trap() {
+fn handles_pipes_and_directory_loops() {
     let dir = trained();
     dir.write("loop/conn.log", tsv(&rows(20)));
     symlink(".", dir.path("loop/again")).unwrap();
@@ -300,14 +300,14 @@ fn make_pipe(dir: &Dir, name: &str) {
 }
 
 #[test]
-fn a_pipe_is_a_log_and_is_read_once() {
+fn reads_a_pipe_once() {
     let dir = trained();
     make_pipe(&dir, "pipe");
     let with = |contents: Vec<u8>, arguments: &str| {
         let pipe = dir.path("pipe");
         let writer = std::thread::spawn(move || std::fs::write(pipe, contents));
         let outcome = quiet(&dir, arguments);
-        // Whoever refuses what is in it need not have read all of it.
+        // A command can refuse the content before reading all of it.
         let _ = writer.join().unwrap();
         outcome
     };
@@ -324,7 +324,7 @@ fn a_pipe_is_a_log_and_is_read_once() {
 }
 
 #[test]
-fn output_goes_into_a_pipe_of_ones_own_and_into_no_strangers() {
+fn refuses_pipes_of_other_users() {
     let dir = trained();
     make_pipe(&dir, "pipe");
     let pipe = dir.path("pipe");
@@ -349,7 +349,7 @@ fn output_goes_into_a_pipe_of_ones_own_and_into_no_strangers() {
     } else {
         eprintln!("only root can make a pipe another's: that one is refused was not tried");
     }
-    // What is written whole takes the place of a pipe, whosever it is.
+    // Files written as a whole replace a pipe of any user.
     dir.ok("train conn.log -o pipe");
     assert!(dir.path("pipe").symlink_metadata().unwrap().is_file());
 }
@@ -364,7 +364,7 @@ fn as_nobody(dir: &Path, arguments: &str) -> Outcome {
 }
 
 #[test]
-fn what_may_not_be_read_is_named() {
+fn names_files_without_permission() {
     let dir = trained();
     dir.write("secret.log", tsv(&rows(20)));
     dir.write("secret.model", dir.read_bytes("m"));
@@ -391,7 +391,7 @@ fn what_may_not_be_read_is_named() {
 }
 
 #[test]
-fn a_damaged_line_costs_no_labelled_row() {
+fn damaged_line_loses_no_labelled_row() {
     let dir = trained();
     let whole = labelled(&rows(300));
     let lines: Vec<_> = whole.split_inclusive('\n').collect();
@@ -423,7 +423,7 @@ fn a_damaged_line_costs_no_labelled_row() {
 }
 
 #[test]
-fn a_service_without_an_end_is_cut() {
+fn truncates_long_services() {
     let dir = trained();
     let service = "x".repeat(200_000);
     dir.write("long.log", tsv(&rows(20)).replace("\tssl\t", &format!("\t{service}\t")));
@@ -432,7 +432,7 @@ fn a_service_without_an_end_is_cut() {
 }
 
 #[test]
-fn texts_without_an_end_are_not_kept() {
+fn long_texts_take_bounded_memory() {
     let dir = trained();
     let mut table = rows(60);
     for (i, row) in table.iter_mut().enumerate() {
@@ -445,7 +445,7 @@ fn texts_without_an_end_are_not_kept() {
 }
 
 #[test]
-fn numbers_and_uids_without_an_end_are_cut() {
+fn truncates_long_numbers_and_uids() {
     let dir = trained();
     let mut table = rows(20);
     table[3][0] = "9".repeat(15) + &"0".repeat(200_000);
@@ -464,7 +464,7 @@ fn numbers_and_uids_without_an_end_are_cut() {
 }
 
 #[test]
-fn a_full_disk_is_said_with_status_1() {
+fn full_device_gives_status_1() {
     let dir = trained();
     for arguments in ["score -m m conn.log -o /dev/full", "features conn.log -m m -o /dev/full"] {
         quiet(&dir, arguments).fails(1, &["/dev/full: cannot be written: No space left"]);
@@ -476,7 +476,7 @@ fn a_full_disk_is_said_with_status_1() {
 
 /// Values an attacker can put into a log, and what they would do to a terminal or a page.
 #[test]
-fn hostile_values_reach_no_terminal_and_no_page() {
+fn escapes_hostile_values() {
     const HOSTILE: [&str; 5] =
         ["\x1b]0;owned\x07", "\x1b[2J\x1b[31m", "\u{9b}2J", "\u{202e}txt.exe", "<img/src=x/onerror=alert(1)>"];
     let dir = trained();

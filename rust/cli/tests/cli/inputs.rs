@@ -1,4 +1,4 @@
-//! What is read, what is refused, and what is said then.
+//! Accepted and rejected inputs, and their messages.
 
 use std::process::Stdio;
 
@@ -13,7 +13,7 @@ fn trained() -> Dir {
 }
 
 #[test]
-fn what_is_no_conn_log_is_refused() {
+fn rejects_other_logs() {
     let dir = trained();
     dir.write("prose.log", "Lorem ipsum dolor sit amet.\n\nAdipiscing commodo elit.\n");
     dir.run("top -m m prose.log").fails(1, &["prose.log:1: is not a Zeek log"]);
@@ -31,7 +31,7 @@ fn what_is_no_conn_log_is_refused() {
 }
 
 #[test]
-fn one_bad_log_among_several_does_not_stop_the_others() {
+fn continues_after_an_unreadable_log() {
     let dir = trained();
     dir.write("prose.log", "Lorem ipsum dolor sit amet.\n");
     let outcome = dir.run("score -m m prose.log conn.log");
@@ -42,7 +42,7 @@ fn one_bad_log_among_several_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_damaged_archive_is_read_up_to_the_damage() {
+fn reads_a_damaged_archive_up_to_the_damage() {
     let dir = trained();
     let whole = zstd::encode_all(tsv(&rows(8_000)).as_bytes(), 1).unwrap();
     dir.write("cut.log.zst", &whole[..whole.len() / 2]);
@@ -52,7 +52,7 @@ fn a_damaged_archive_is_read_up_to_the_damage() {
 }
 
 #[test]
-fn a_log_without_a_header_needs_its_fields_named() {
+fn log_without_header_needs_field_names() {
     let dir = trained();
     let log = tsv(&rows(50));
     let bare: String = log.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
@@ -67,7 +67,7 @@ fn a_log_without_a_header_needs_its_fields_named() {
 }
 
 #[test]
-fn other_names_of_the_fields_give_the_same_scores() {
+fn field_aliases_give_equal_scores() {
     let dir = trained();
     let zeek = json(&rows(20));
     let scores = |log: &str| -> Vec<String> {
@@ -118,7 +118,7 @@ fn other_names_of_the_fields_give_the_same_scores() {
 }
 
 #[test]
-fn nothing_from_a_log_reaches_the_terminal_unescaped() {
+fn escapes_log_contents() {
     let dir = trained();
     let mut rows = rows(3);
     rows[1][7] = "\\x1b[31mred".into();
@@ -131,7 +131,7 @@ fn nothing_from_a_log_reaches_the_terminal_unescaped() {
 }
 
 #[test]
-fn wrong_command_lines_have_status_2() {
+fn usage_errors_have_status_2() {
     let dir = trained();
     for arguments in
         ["", "frobnicate", "import-onnx -o m", "train conn.log", "top -m m conn.log -n 0", "score --threads 0"]
@@ -141,14 +141,14 @@ fn wrong_command_lines_have_status_2() {
 }
 
 #[test]
-fn a_model_that_is_none_is_refused() {
+fn rejects_files_other_than_models() {
     let dir = trained();
     dir.run("score -m conn.log conn.log").fails(1, &["conn.log: is not a zeek-iforest model", "zeek-iforest train"]);
     dir.run("inspect missing").fails(1, &["missing: model not found"]);
 }
 
 #[test]
-fn an_empty_pipe_is_not_mistaken_for_a_log() {
+fn reports_an_empty_pipe() {
     let dir = trained();
     let output = command(&dir.path(""), "top -m m").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -156,7 +156,7 @@ fn an_empty_pipe_is_not_mistaken_for_a_log() {
 }
 
 #[test]
-fn what_was_made_of_the_rest_is_said() {
+fn reports_output_without_the_missing_logs() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.write("prose.log", "It was a dark night.\n");
@@ -172,7 +172,7 @@ fn what_was_made_of_the_rest_is_said() {
 }
 
 #[test]
-fn what_is_no_log_is_named() {
+fn recognises_other_kinds_of_files() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");
@@ -192,7 +192,7 @@ fn what_is_no_log_is_named() {
 }
 
 #[test]
-fn files_of_other_names_are_counted() {
+fn counts_ignored_files() {
     let dir = Dir::new();
     dir.write("logs/conn.log", tsv(&rows(600)));
     dir.write("logs/dns.log", "x");
@@ -209,7 +209,7 @@ fn files_of_other_names_are_counted() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_named() {
+fn names_a_missing_directory() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");
@@ -218,7 +218,7 @@ fn a_directory_that_is_not_there_is_named() {
 }
 
 #[test]
-fn an_error_says_what_to_do() {
+fn errors_say_what_to_do() {
     let dir = trained();
     for (arguments, told) in [
         ("top -m m nope.log", "nope.log: there is no such file or directory; check the name\n"),
@@ -246,7 +246,7 @@ fn an_error_says_what_to_do() {
 }
 
 #[test]
-fn a_full_disk_is_said() {
+fn reports_a_full_disk() {
     let dir = trained();
     let commands = ["top -m m conn.log", "score -m m conn.log", "inspect m", "top -m m conn.log --json"];
     for arguments in commands.into_iter().chain(["--help", "--version", "man", "completions bash"]) {
@@ -259,7 +259,7 @@ fn a_full_disk_is_said() {
 }
 
 #[test]
-fn what_standard_error_cannot_take_changes_nothing() {
+fn ignores_a_closed_standard_error() {
     let dir = trained();
     dir.write("prose.log", "Lorem ipsum dolor sit amet.\n");
     for (arguments, status) in [
@@ -277,7 +277,7 @@ fn what_standard_error_cannot_take_changes_nothing() {
 }
 
 #[test]
-fn times_and_durations_that_cannot_be_are_reported() {
+fn reports_impossible_times_and_durations() {
     let dir = trained();
     let mut table = rows(30);
     table[3][0] = "9999999999.0".into();

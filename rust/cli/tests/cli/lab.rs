@@ -1,4 +1,4 @@
-//! The logs of the lab captures: real traffic, real attacks.
+//! Logs of the lab: real traffic and attacks.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub fn data(name: &str) -> PathBuf {
 }
 
 #[test]
-fn every_connection_of_a_day_is_scored_by_what_the_day_before_taught() {
+fn scores_every_connection_of_the_next_day() {
     let dir = Dir::new();
     let (day1, day2) = (data("lab-day1.conn.log"), data("lab-day2.conn.log"));
     dir.ok(&format!("train {} -o m", day1.display()));
@@ -23,7 +23,7 @@ fn every_connection_of_a_day_is_scored_by_what_the_day_before_taught() {
 }
 
 #[test]
-fn attacks_stand_out() {
+fn separates_attacks() {
     let dir = Dir::new();
     dir.ok(&format!("train {} -o m", data("lab-day1.conn.log").display()));
     let labelled = data("lab-day2.labelled.conn.log");
@@ -57,7 +57,7 @@ fn top_orders_by_score_alone() {
 }
 
 #[test]
-fn a_chart_marks_all_that_is_anomalous() {
+fn chart_marks_all_anomalous_connections() {
     let dir = Dir::new();
     dir.ok(&format!("train {} -o m", data("lab-day1.conn.log").display()));
     let page = dir.ok(&format!("report -m m {} -o -", data("lab-day2.conn.log").display()));

@@ -1,4 +1,4 @@
-//! Logs for the tests: ordinary traffic of a small network, and one connection like no other.
+//! Generated logs: typical traffic of a small network, and one unusual connection.
 
 use std::fmt::Write;
 

@@ -1,6 +1,4 @@
-//! The command line as a person drives it: the real binary on real files, its output, its messages and its exit status.
-//! The logs are written by the tests themselves, in the forms a log occurs in; the logs of the lab captures are used
-//! too.
+//! Tests of the binary: output, messages and exit status, on generated logs and on those of the lab.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,7 +11,7 @@ mod inputs;
 mod lab;
 mod logs;
 mod onnx;
-mod overwrite;
+mod output_check;
 mod report;
 mod run;
 mod sample;

@@ -15,7 +15,7 @@ fn import(dir: &Dir) {
 }
 
 #[test]
-fn an_imported_forest_has_the_scores_scikit_learn_gave() {
+fn imported_forest_has_scores_of_scikit_learn() {
     let dir = Dir::new();
     import(&dir);
     let scored = dir.ok(&format!("score -m m {}", data("lab-day1.conn.log").display()));
@@ -30,7 +30,7 @@ fn an_imported_forest_has_the_scores_scikit_learn_gave() {
 }
 
 #[test]
-fn the_model_of_the_matrix_says_how_rare_a_category_is() {
+fn import_takes_rarity_from_the_model() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
     dir.ok("train conn.log -o other");
@@ -42,7 +42,7 @@ fn the_model_of_the_matrix_says_how_rare_a_category_is() {
 }
 
 #[test]
-fn what_is_no_forest_is_refused_with_a_sentence() {
+fn rejects_files_other_than_forests() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
     let whole = std::fs::read(data("lab-day1.forest.onnx")).unwrap();
@@ -63,7 +63,7 @@ fn what_is_no_forest_is_refused_with_a_sentence() {
 
 /// Whatever bytes a file holds, the answer is a model or a sentence.
 #[test]
-fn a_damaged_graph_never_ends_in_a_panic() {
+fn damaged_graph_does_not_panic() {
     let whole = std::fs::read(data("lab-day1.forest.onnx")).unwrap();
     for at in (0..whole.len()).step_by(37) {
         for flip in [1, 0x80, 0xff] {
@@ -75,7 +75,7 @@ fn a_damaged_graph_never_ends_in_a_panic() {
 }
 
 #[test]
-fn a_graph_names_its_columns_and_threshold() {
+fn exported_graph_names_columns_and_threshold() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
     dir.ok("train conn.log -o model");

@@ -1,10 +1,10 @@
-//! `report`: the file and what is said about it. What a browser makes of it is tested apart.
+//! `report`: the file and its messages. The tests in `browser` cover its rendering.
 
 use crate::logs::{ODD, rows, tsv};
 use crate::run::Dir;
 
 #[test]
-fn a_page_that_needs_nothing_else() {
+fn report_is_self_contained() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");
@@ -22,7 +22,7 @@ fn a_page_that_needs_nothing_else() {
 }
 
 #[test]
-fn without_a_model_learns_first() {
+fn trains_without_a_model() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     let outcome = dir.run("report conn.log -o -");
@@ -31,7 +31,7 @@ fn without_a_model_learns_first() {
 }
 
 #[test]
-fn the_same_on_any_number_of_threads() {
+fn threads_do_not_change_the_report() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(3_000)));
     dir.ok("train conn.log -o m");
@@ -44,7 +44,7 @@ fn the_same_on_any_number_of_threads() {
 }
 
 #[test]
-fn a_long_log_makes_no_long_page() {
+fn report_size_is_bounded() {
     let dir = Dir::new();
     let mut rows = rows(5_000);
     // Every connection from a host of its own, and most of them above the threshold.
@@ -62,7 +62,7 @@ fn a_long_log_makes_no_long_page() {
 }
 
 #[test]
-fn a_wrong_time_is_said_and_not_drawn() {
+fn charts_omit_wrong_times() {
     let dir = Dir::new();
     let mut rows = rows(3_000);
     dir.write("conn.log", tsv(&rows));
@@ -87,7 +87,7 @@ fn a_wrong_time_is_said_and_not_drawn() {
 }
 
 #[test]
-fn nothing_to_report_on() {
+fn rejects_reports_without_connections() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");

@@ -49,7 +49,7 @@ impl Dir {
         self.pipe(arguments, b"")
     }
 
-    /// What stands on a terminal of so many columns, without its colours.
+    /// Output on a terminal of this width, without colours.
     pub fn on_terminal(&self, columns: usize, arguments: &str) -> String {
         let program = env!("CARGO_BIN_EXE_zeek-iforest");
         let text = self.terminal(&format!("stty rows 24 cols {columns}; {program} -q {arguments}"));
@@ -117,7 +117,7 @@ pub fn unprivileged(directory: &Path, arguments: &str) -> Command {
     command
 }
 
-/// Whether the owner of a file is root.
+/// True if root owns a file.
 pub fn is_roots(path: &Path) -> bool {
     path.metadata().unwrap().uid() == 0
 }
@@ -135,7 +135,7 @@ fn make_readable(path: &Path) {
     }
 }
 
-/// What a run left behind.
+/// Result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub status: Option<i32>,

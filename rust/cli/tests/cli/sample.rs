@@ -30,7 +30,7 @@ fn parts(dir: &Dir, n: u64) -> String {
 }
 
 #[test]
-fn parts_train_as_one_pass_does() {
+fn samples_train_like_one_pass() {
     let dir = Dir::new();
     let parts = parts(&dir, 5);
     let json = |command: &str| -> serde_json::Value { serde_json::from_str(&dir.ok(command)).unwrap() };
@@ -52,7 +52,7 @@ fn parts_train_as_one_pass_does() {
 }
 
 #[test]
-fn the_order_of_parts_makes_no_difference_and_logs_may_stand_among_them() {
+fn samples_and_logs_combine_in_any_order() {
     let dir = Dir::new();
     let all = rows(1600);
     dir.write("a.log", tsv(&all[..700]));
@@ -69,7 +69,7 @@ fn the_order_of_parts_makes_no_difference_and_logs_may_stand_among_them() {
 }
 
 #[test]
-fn damaged_parts_are_refused() {
+fn rejects_damaged_samples() {
     let dir = Dir::new();
     dir.write("a.log", tsv(&rows(100)));
     dir.ok("sample a.log -o a.part");

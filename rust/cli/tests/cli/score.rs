@@ -1,4 +1,4 @@
-//! `score`: one row in, one row out, nothing else changed.
+//! `score`: adds columns and changes nothing else.
 
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -54,7 +54,7 @@ fn adds_two_columns_and_changes_nothing_else() {
 }
 
 #[test]
-fn json_scores_as_tsv_does() {
+fn json_and_tsv_score_equally() {
     let dir = trained();
     let rows = rows(600);
     let (tsv, json) = (tsv(&rows), json(&rows));
@@ -72,7 +72,7 @@ fn json_scores_as_tsv_does() {
 }
 
 #[test]
-fn compression_directories_and_pipes_make_no_difference() {
+fn compression_directories_and_pipes_score_equally() {
     let dir = trained();
     let rows = rows(600);
     let (first, second) = (tsv(&rows[..300]), tsv(&rows[300..]));
@@ -93,7 +93,7 @@ fn compression_directories_and_pipes_make_no_difference() {
 }
 
 #[test]
-fn number_of_threads_changes_no_byte() {
+fn threads_do_not_change_the_output() {
     let dir = trained();
     // Enough for many blocks.
     dir.write("long.log", tsv(&rows(8_000)));
@@ -106,7 +106,7 @@ fn number_of_threads_changes_no_byte() {
 }
 
 #[test]
-fn without_a_model_learns_from_the_same_log() {
+fn trains_on_the_same_log_without_a_model() {
     let dir = trained();
     dir.ok("train conn.log -o default");
     let outcome = dir.run("score conn.log");
@@ -116,7 +116,7 @@ fn without_a_model_learns_from_the_same_log() {
 }
 
 #[test]
-fn rows_that_cannot_be_used() {
+fn reports_unusable_rows() {
     let dir = trained();
     let mut rows = rows(10);
     rows[3][9] = "12x".into();
@@ -144,7 +144,7 @@ fn rows_that_cannot_be_used() {
 }
 
 #[test]
-fn many_bad_rows_are_counted_and_not_listed() {
+fn counts_many_unusable_rows() {
     let dir = trained();
     let mut rows = rows(60);
     rows.iter_mut().take(25).for_each(|row| row[16] = "?".into());
@@ -173,14 +173,14 @@ fn rows_of_other_streams_pass_through() {
 }
 
 #[test]
-fn a_log_that_is_scored_already_keeps_one_column() {
+fn replaces_existing_score_columns() {
     let dir = trained();
     let once = dir.ok("score -m m conn.log");
     assert_eq!(once, dir.pipe("score -m m", once.as_bytes()).success());
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn closed_output_is_not_an_error() {
     let dir = trained();
     dir.write("long.log", tsv(&rows(8_000)));
     let mut child = command(&dir.path(""), "score -m m long.log --quiet").stdin(Stdio::null()).spawn().unwrap();
@@ -204,7 +204,7 @@ fn a_failure_does_not_wait_for_more_input() {
 }
 
 #[test]
-fn a_log_without_rows_keeps_its_header() {
+fn writes_the_header_of_a_log_without_rows() {
     let dir = trained();
     let out = dir.pipe("score -m m", tsv(&[]).as_bytes()).success();
     assert!(out.contains("\ttunnel_parents\tanomaly_score\tanomaly_reasons\n"), "{out}");
@@ -212,7 +212,7 @@ fn a_log_without_rows_keeps_its_header() {
 }
 
 #[test]
-fn two_formats_in_one_output_are_warned_of() {
+fn warns_of_mixed_formats() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.write("conn.json", json(&rows(600)));
@@ -224,7 +224,7 @@ fn two_formats_in_one_output_are_warned_of() {
 }
 
 #[test]
-fn a_terminal_is_shown_what_it_would_act_on_and_a_file_gets_every_byte() {
+fn escapes_terminal_output_only() {
     const EVIL: &[u8] = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b2J\xff\xe2\x80\xaeexe";
     const SHOWN: &str = r"\x1b]0;owned\x07\x1b[2J\xc2\x9b2J\xff\xe2\x80\xaeexe";
     let dir = trained();

@@ -13,7 +13,7 @@ fn trained() -> Dir {
 }
 
 #[test]
-fn a_table_for_people() {
+fn prints_a_table() {
     let dir = trained();
     let table = dir.ok("top -m m conn.log -n 5");
     let lines: Vec<_> = table.lines().filter(|line| !line.starts_with("--") && !line.starts_with("  ")).collect();
@@ -26,7 +26,7 @@ fn a_table_for_people() {
 }
 
 #[test]
-fn the_highest_scores_in_order() {
+fn lists_the_highest_scores_in_order() {
     let dir = trained();
     let mut scores = column(&dir.ok("score -m m conn.log"), "anomaly_score");
     // The sort is stable: of equal scores the earlier in the log comes first.
@@ -45,7 +45,7 @@ fn the_highest_scores_in_order() {
 }
 
 #[test]
-fn json_has_the_fields_of_zeek() {
+fn json_has_zeek_field_names() {
     let dir = trained();
     dir.write("conn.json", json(&rows(600)));
     let line = dir.ok("top -m m conn.json --json -n 1");
@@ -62,7 +62,7 @@ fn json_has_the_fields_of_zeek() {
 }
 
 #[test]
-fn json_says_which_are_anomalous() {
+fn json_marks_anomalous_connections() {
     let dir = trained();
     for (threshold, stands) in [("--contamination 0.004", 1..=599), ("--contamination 0.999", 590..=600)] {
         let lines = dir.ok(&format!("top -m m conn.log --json -n 600 {threshold}"));
@@ -102,7 +102,7 @@ fn narrow_terminals_get_rows_that_fit() {
 }
 
 #[test]
-fn without_a_model_learns_first() {
+fn trains_without_a_model() {
     let dir = trained();
     let outcome = dir.run("top conn.log -n 1 --json");
     assert!(outcome.stderr.contains("training on the same log first"), "{}", outcome.stderr);
@@ -110,7 +110,7 @@ fn without_a_model_learns_first() {
 }
 
 #[test]
-fn nothing_in_nothing_out() {
+fn prints_nothing_for_an_empty_log() {
     let dir = trained();
     dir.write("none.log", tsv(&[]));
     let outcome = dir.run("top -m m none.log");

@@ -1,10 +1,10 @@
-//! `train`: what is learnt from, and what is said about it.
+//! `train`: training data and messages.
 
 use crate::logs::{ODD, column, labelled, rows, tsv};
 use crate::run::Dir;
 
 #[test]
-fn says_what_was_learnt() {
+fn reports_the_training() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(500)));
     let outcome = dir.run("train conn.log -o m");
@@ -15,7 +15,7 @@ fn says_what_was_learnt() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_scores_and_another_seed_others() {
+fn seed_determines_scores() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(500)));
     let scores = |options: &str| {
@@ -31,7 +31,7 @@ fn the_same_seed_gives_the_same_scores_and_another_seed_others() {
 }
 
 #[test]
-fn only_benign_learns_from_the_others() {
+fn only_benign_excludes_malicious_rows() {
     let dir = Dir::new();
     dir.write("labelled.log", labelled(&rows(500)));
     let outcome = dir.run("train labelled.log -o m --only-benign");
@@ -59,7 +59,7 @@ fn a_larger_budget_gives_a_lower_threshold() {
 }
 
 #[test]
-fn nothing_to_learn_from() {
+fn rejects_training_without_connections() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&[]));
     dir.run("train conn.log -o m").fails(1, &["conn.log", "0 connections are too few to learn from"]);
@@ -67,7 +67,7 @@ fn nothing_to_learn_from() {
 }
 
 #[test]
-fn bad_rows_are_skipped() {
+fn skips_unusable_rows() {
     let dir = Dir::new();
     let mut rows = rows(500);
     rows[7][11] = "SX".into();
@@ -82,7 +82,7 @@ fn bad_rows_are_skipped() {
 }
 
 #[test]
-fn standard_input_is_as_good_as_a_file() {
+fn reads_standard_input_like_a_file() {
     let dir = Dir::new();
     let log = tsv(&rows(500));
     dir.write("conn.log", &log);
@@ -105,7 +105,7 @@ fn warns_of_small_training_data() {
 }
 
 #[test]
-fn the_result_as_json_is_that_of_inspect() {
+fn json_equals_that_of_inspect() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(1_000)));
     let learnt = dir.ok("train conn.log -o m --json");

@@ -1,4 +1,4 @@
-//! Models that are not to be believed, and those that are signed.
+//! Permissions and signatures of models.
 
 use std::fs::{Permissions, metadata, set_permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,7 +17,7 @@ fn trained() -> Dir {
 }
 
 #[test]
-fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
+fn refuses_models_writable_by_others() {
     let dir = trained();
     let model = dir.path("model");
     assert_eq!(metadata(&model).unwrap().permissions().mode() & 0o022, 0);
@@ -29,7 +29,7 @@ fn a_model_that_others_can_write_to_is_refused_unless_allowed() {
 }
 
 #[test]
-fn a_model_in_a_directory_that_others_can_write_to_is_refused() {
+fn refuses_models_in_directories_writable_by_others() {
     let dir = trained();
     std::fs::create_dir(dir.path("shared")).unwrap();
     std::fs::copy(dir.path("model"), dir.path("shared/model")).unwrap();
@@ -41,7 +41,7 @@ fn a_model_in_a_directory_that_others_can_write_to_is_refused() {
 }
 
 #[test]
-fn a_pipe_is_no_model() {
+fn refuses_pipes_as_models() {
     let dir = trained();
     assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
     for command in ["top -m pipe conn.log", "inspect pipe", "inspect pipe --allow-writable"] {
@@ -50,7 +50,7 @@ fn a_pipe_is_no_model() {
 }
 
 #[test]
-fn a_key_that_is_empty_is_none() {
+fn rejects_empty_keys() {
     let dir = trained();
     for key in ["", " ", "\n"] {
         for arguments in ["inspect model", "top -m model conn.log"] {
@@ -64,7 +64,7 @@ fn a_key_that_is_empty_is_none() {
 }
 
 #[test]
-fn a_signed_model_is_believed_and_no_other() {
+fn accepts_only_signed_models() {
     let dir = trained();
     let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     dir.write("key", keys.sk.to_box(None).unwrap().into_string());
@@ -90,7 +90,7 @@ fn a_signed_model_is_believed_and_no_other() {
 }
 
 #[test]
-fn outputs_replace_a_link_and_leave_what_it_points_to() {
+fn outputs_replace_links_not_targets() {
     let dir = trained();
     dir.write("precious", "precious");
     dir.write("forest.onnx", std::fs::read(data("lab-day1.forest.onnx")).unwrap());

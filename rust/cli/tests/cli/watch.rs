@@ -84,7 +84,7 @@ fn trained() -> Dir {
 }
 
 #[test]
-fn anomalous_connections_are_shown_through_every_rotation() {
+fn follows_rotation() {
     let dir = trained();
     let watch = Watch::start(&dir, "watch -m m conn.log");
     // Before there is a file, in it, and in two writes.
@@ -128,7 +128,7 @@ fn anomalous_connections_are_shown_through_every_rotation() {
 }
 
 #[test]
-fn programs_get_json() {
+fn prints_json() {
     let dir = trained();
     dir.write("conn.log", json(&rows(300)));
     let watch = Watch::start(&dir, "watch -m m conn.log --json");
@@ -137,7 +137,7 @@ fn programs_get_json() {
 }
 
 #[test]
-fn what_is_no_file_in_place_of_the_log_is_not_waited_for() {
+fn ignores_pipes_and_sockets_in_place_of_the_log() {
     let dir = trained();
     append(&dir, &header(&[]));
     let watch = Watch::start(&dir, "watch conn.log -m m");
@@ -158,7 +158,7 @@ fn what_is_no_file_in_place_of_the_log_is_not_waited_for() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_listed_hides_no_log() {
+fn follows_in_unlistable_directories() {
     let dir = trained();
     let mode = |directory: &str, mode| fs::set_permissions(dir.path(directory), Permissions::from_mode(mode)).unwrap();
     fs::create_dir(dir.path("logs")).unwrap();
@@ -179,7 +179,7 @@ fn a_directory_that_may_not_be_listed_hides_no_log() {
 }
 
 #[test]
-fn a_pipe_from_the_start_is_read_to_its_end() {
+fn reads_a_pipe_to_the_end() {
     let dir = trained();
     assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
     let (pipe, log) = (dir.path("pipe"), header(&[]) + &odd("C1"));
@@ -190,7 +190,7 @@ fn a_pipe_from_the_start_is_read_to_its_end() {
 }
 
 #[test]
-fn another_log_is_refused() {
+fn rejects_other_inputs() {
     let dir = trained();
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
     dir.run("watch -m m dns.log").fails(1, &["dns.log"]);
@@ -203,7 +203,7 @@ fn another_log_is_refused() {
 }
 
 #[test]
-fn standard_input_is_followed_to_its_end() {
+fn reads_standard_input_to_the_end() {
     let dir = trained();
     let mut watch = Watch::fed(&dir, "watch -m m -", Stdio::piped());
     let mut input = watch.child.stdin.take().unwrap();
@@ -227,7 +227,7 @@ fn rows_fit_any_terminal() {
 }
 
 #[test]
-fn lines_are_counted_in_each_log() {
+fn counts_lines_in_each_log() {
     let dir = trained();
     let mut bad = rows(2)[1].clone();
     bad[9] = "-1".into();

@@ -1,4 +1,4 @@
-//! The commands of a page, and what they print.
+//! Commands in documentation pages, and their output.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
-/// What the commands of a block may need that is not here.
+/// Requirements of a block that can be missing.
 const NEEDS: [&str; 3] = ["sensor", "build", "lab"];
 
 /// A command, the lines of output that are shown with it, and where it stands.
@@ -50,7 +50,7 @@ impl Scratch {
         Ok(Self { directory, path })
     }
 
-    /// What a command prints, which has to succeed.
+    /// Output of a command that must succeed.
     pub fn run(&self, command: &str) -> Result<String, String> {
         let run = Command::new("sh")
             .args(["-c", &format!("{{ {command}\n}} 2>&1")])
@@ -65,7 +65,7 @@ impl Scratch {
     }
 }
 
-/// Whether a line is as shown, where `...` stands for anything.
+/// True if a line matches; `...` matches anything.
 fn matches(line: &str, shown: &str) -> bool {
     let parts: Vec<_> = shown.split("...").collect();
     let [first, middle @ .., last] = parts.as_slice() else { return line == shown };

@@ -9,7 +9,7 @@ use serde_json::{Deserializer, Value};
 
 use super::blocks::Scratch;
 
-/// What is run once, and the commands below each heading. `evaluate --tune` takes minutes and is not run.
+/// Setup commands, and the commands for each heading. `evaluate --tune` takes minutes and is not run.
 const BEFORE: &str = "mkdir -p state/zeek && zeek-iforest -q train logs/2025-03-04 -o m && cp m state/zeek/model && \
                       zeek-iforest -q sample logs/2025-03-04 -o state/zeek/sample";
 const PRINTED: [(&str, &[&str]); 4] = [

@@ -1,4 +1,4 @@
-//! What stands in a page because the source says so.
+//! Generated parts of documentation pages.
 
 use std::fs;
 use std::path::Path;
@@ -81,7 +81,7 @@ fn commands() -> Result<String, Failed> {
     Ok(text)
 }
 
-/// What is printed where there is no terminal.
+/// Output without a terminal.
 fn help(arguments: &[&str]) -> Result<String, Failed> {
     let run = Command::new(env!("CARGO_BIN_EXE_zeek-iforest"))
         .args(arguments)
@@ -95,7 +95,7 @@ fn help(arguments: &[&str]) -> Result<String, Failed> {
     Ok(lines.join("\n").trim_end().to_owned())
 }
 
-/// What a script declares: a name, what is said beside it, and its documentation.
+/// Declaration of a script: name, type or default, and documentation.
 type Declared = (String, String, String);
 
 /// The declarations of a kind in a Zeek script or those of a directory, each with the comments before it.
@@ -104,7 +104,7 @@ fn declared(scripts: &str, declaration: fn(&str) -> Option<(String, String)>) ->
     let mut files = vec![path.clone()];
     if path.is_dir() {
         files = fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        // What every site has first, then the rest by name.
+        // Common ones first, then by name.
         files.sort_by_key(|file| (!file.ends_with("main.zeek"), file.clone()));
     }
     let mut found = Vec::new();
@@ -146,7 +146,7 @@ fn notice(line: &str) -> Option<(String, String)> {
     is_type.then(|| (format!("IForest::{name}"), "Notice::Type".to_owned()))
 }
 
-/// What the telemetry framework exposes: each metric's name, as Prometheus sees it, and its help.
+/// Metrics: the name in Prometheus, and the help text.
 fn metrics(script: &str) -> Result<String, Failed> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(script))?;
     let mut rows = String::from("| metric | kind | meaning |\n|---|---|---|\n");

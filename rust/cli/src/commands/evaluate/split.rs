@@ -31,7 +31,7 @@ impl NoticeKey {
 pub struct LabelledScore {
     /// Score in millionths.
     pub score: u32,
-    /// Whether the model raises an alert.
+    /// True if the model raises an alert.
     pub anomalous: bool,
     /// True class.
     pub class: Class,

@@ -38,7 +38,7 @@ pub struct Tried {
     pub trees: usize,
     pub sample_size: usize,
     pub variant: &'static str,
-    /// Whether these are the default parameters.
+    /// True if these are the default parameters.
     pub default: bool,
     #[serde(flatten)]
     pub mean: Separation,

@@ -67,7 +67,7 @@ impl Files {
     }
 }
 
-/// Whether a path is a state directory or a sample, rather than a model.
+/// True if a path is a state directory or a sample, rather than a model.
 pub fn is_state(path: &Path) -> bool {
     path.is_dir() || is_sample(path)
 }

@@ -1,4 +1,4 @@
-//! Outputs that are inputs, or no files: refused, and what is there is as it was.
+//! Outputs that are inputs or not regular files are refused and stay unchanged.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -16,7 +16,7 @@ fn trained() -> Dir {
 }
 
 #[test]
-fn no_command_replaces_what_it_reads() {
+fn refuses_outputs_that_are_inputs() {
     let dir = trained();
     fs::copy(data("lab-day2.labelled.conn.log"), dir.path("l.log")).unwrap();
     dir.ok("sample l.log -o s");
@@ -55,7 +55,7 @@ fn no_command_replaces_what_it_reads() {
 }
 
 #[test]
-fn redirections_are_files_too() {
+fn refuses_redirections_to_inputs() {
     let dir = trained();
     let log = || OpenOptions::new().read(true).append(true).open(dir.path("logs/conn.log")).unwrap();
     let before = dir.read("logs/conn.log");
@@ -71,7 +71,7 @@ fn redirections_are_files_too() {
 }
 
 #[test]
-fn a_directory_is_no_output() {
+fn refuses_directories_as_outputs() {
     let dir = trained();
     let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     dir.write("key", keys.sk.to_box(None).unwrap().into_string());
@@ -94,7 +94,7 @@ fn a_directory_is_no_output() {
 }
 
 #[test]
-fn no_device_is_replaced() {
+fn does_not_replace_devices() {
     let dir = trained();
     for output in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {
         for command in ["train logs", "sample logs"] {
@@ -106,7 +106,7 @@ fn no_device_is_replaced() {
 }
 
 #[test]
-fn output_by_the_name_of_a_descriptor_goes_where_that_leads() {
+fn writes_to_descriptors() {
     let dir = trained();
     let expected = dir.ok("score -m m logs");
     let program = env!("CARGO_BIN_EXE_zeek-iforest");
@@ -123,7 +123,7 @@ fn output_by_the_name_of_a_descriptor_goes_where_that_leads() {
             assert_eq!(fs::metadata(dir.path("out")).unwrap().ino(), file, "{line}");
         }
     }
-    // What comes after it from the same shell stands behind it.
+    // Later output of the same shell is appended.
     let line = format!("{{ {program} -q score -m m logs -o /dev/stdout; echo last; }} > out");
     assert!(Command::new("sh").args(["-c", &line]).current_dir(dir.path("")).status().unwrap().success());
     assert!(dir.read("out") == format!("{expected}last\n"));
