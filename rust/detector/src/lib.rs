@@ -45,6 +45,13 @@ mod verdict;
 
 pub use alert::cusum::Cusum;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
+pub use alert::incident::host_risk::{HostRisk, RiskPart, host_risks};
+pub use alert::incident::kind::{RULES, Rule};
+pub use alert::incident::known::{KnownEntry, KnownError, KnownList, Network};
+pub use alert::incident::members::Members;
+pub use alert::incident::{
+    Change, Event, Grouper, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
+};
 pub use alert::reasons::{Reason, format_reasons};
 pub use conn::connection::{Address, ConnState, Connection, Endpoint, Proto};
 pub use conn::context::ContextKeys;

@@ -1,5 +1,6 @@
-//! Alerts: evidence that accumulates, reasons, and drift of the scores.
+//! Alerts: evidence that accumulates, reasons, incidents, and drift of the scores.
 
 pub(crate) mod cusum;
 pub(crate) mod drift;
+pub(crate) mod incident;
 pub(crate) mod reasons;

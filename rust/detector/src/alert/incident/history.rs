@@ -1,0 +1,74 @@
+//! The last connections, by originator: what an incident looks back on when it opens.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Record;
+use crate::Address;
+
+/// Connections that are stored.
+const CAPACITY: usize = 65_536;
+/// Connections that one look back reads.
+const MAX_STEPS: usize = 4096;
+
+/// A ring of connections; those of one originator are linked.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    ring: VecDeque<Entry>,
+    /// The number of the oldest connection in the ring.
+    first: u64,
+    latest: HashMap<Address, u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    previous: Option<u64>,
+    /// Whether it belongs to an incident already.
+    taken: bool,
+}
+
+impl History {
+    /// Adds a connection in place of the oldest.
+    pub(super) fn push(&mut self, record: Record, taken: bool) {
+        if self.ring.len() >= CAPACITY {
+            if let Some(oldest) = self.ring.pop_front() {
+                if self.latest.get(&oldest.record.originator) == Some(&self.first) {
+                    self.latest.remove(&oldest.record.originator);
+                }
+                self.first += 1;
+            }
+        }
+        let number = self.first + self.ring.len() as u64;
+        let previous = self.latest.insert(record.originator, number);
+        self.ring.push_back(Entry { record, previous, taken });
+    }
+
+    /// Takes the connections of the same originator that fulfil a condition and belong to no incident yet, back to a
+    /// longer pause than `pause` between them; the oldest first.
+    pub(super) fn take_back(&mut self, from: &Record, pause: i64, fulfil: impl Fn(&Record) -> bool) -> Vec<Record> {
+        let mut found = Vec::new();
+        let (mut next, mut end) = (self.latest.get(&from.originator).copied(), from.ts);
+        for _ in 0..MAX_STEPS {
+            let index = next.and_then(|number| number.checked_sub(self.first));
+            let Some(entry) = index.and_then(|index| self.ring.get_mut(index as usize)) else { break };
+            next = entry.previous;
+            if !fulfil(&entry.record) {
+                continue;
+            }
+            if end.saturating_sub(entry.record.end) > pause {
+                break;
+            }
+            end = end.min(entry.record.ts);
+            if !std::mem::replace(&mut entry.taken, true) {
+                found.push(entry.record);
+            }
+        }
+        found.reverse();
+        found
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.ring.len(), self.latest.len())
+    }
+}

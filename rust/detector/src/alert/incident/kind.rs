@@ -1,0 +1,287 @@
+//! Kinds of incidents, and the table of rules that tells them apart.
+
+use super::{Incident, Role, Trail};
+use crate::Proto;
+
+/// IncidentKind of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IncidentKind {
+    /// Many targets or ports, most of them closed or silent.
+    Scan,
+    /// Repeated short sessions with a service that asks for a password.
+    Guessing,
+    /// Large queries or echo requests, many of them.
+    Tunnel,
+    /// A large one-sided upload to the outside.
+    Exfiltration,
+    /// A connection of an hour or more.
+    LongSession,
+    /// Sessions between internal hosts on ports of remote administration.
+    LateralMovement,
+    /// Connections to one service at regular intervals.
+    Beacon,
+    /// A service that stopped answering.
+    Outage,
+    /// Many originators that fail on one target.
+    Flood,
+    /// A port or protocol that is rare here, and that answers.
+    NewService,
+    /// Anything else.
+    Other,
+}
+
+/// One line of the table of rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The kind it finds.
+    pub kind: IncidentKind,
+    /// Its condition in words, for the documentation.
+    pub condition: &'static str,
+    /// What the kind adds to the strength of an incident, in halvings of the distance to a score of 1.
+    pub weight: f64,
+    /// MITRE ATT&CK techniques the kind implies.
+    pub attack: &'static [&'static str],
+    /// Whether it holds, and for which service.
+    pub(super) holds: fn(&Incident) -> Option<usize>,
+}
+
+/// The rules; the first that holds names the kind.
+pub const RULES: &[Rule] = &[
+    Rule {
+        kind: IncidentKind::Outage,
+        condition: "at least 8 originators fail on one target (80 % of the connections), most of them internal",
+        weight: 0.0,
+        attack: &[],
+        holds: |it| it.holds_first(it.role == Role::Target && it.fails(0.8) && it.peers_are_internal()),
+    },
+    Rule {
+        kind: IncidentKind::Flood,
+        condition: "at least 8 originators fail on one target (80 % of the connections), most of them external",
+        weight: 0.5,
+        attack: &["T1498"],
+        holds: |it| it.holds_first(it.role == Role::Target && it.fails(0.8)),
+    },
+    Rule {
+        kind: IncidentKind::Scan,
+        condition: "one originator, at least 5 targets or 5 ports, at least half of the connections failed",
+        weight: 0.5,
+        attack: &["T1046"],
+        holds: |it| {
+            let is_broad = it.targets.count() >= 5 || it.ports.count() >= 5;
+            it.holds_first(it.role == Role::Originator && is_broad && it.fails(0.5))
+        },
+    },
+    Rule {
+        kind: IncidentKind::Guessing,
+        condition: "at least 8 answered connections to a login service (SSH, FTP, Telnet, RDP, VNC, SMB, mail, \
+                    databases), each under 10 kB out, on average under 60 s long and less than 10 minutes apart",
+        weight: 0.75,
+        attack: &["T1110"],
+        holds: |it| {
+            it.service(|trail| {
+                let (records, answered) = (trail.records.max(1), trail.records - trail.failed);
+                let is_short = trail.duration / records as i64 <= 60_000_000 && trail.largest_out < 10_000;
+                is_login(trail) && answered >= 8 && is_short && (it.role == Role::Target || trail.pauses.mean < 600.0)
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::Tunnel,
+        condition: "at least 10 DNS queries of 100 bytes or more on average, or 10 echo requests of 500 bytes or more",
+        weight: 1.0,
+        attack: &["T1572"],
+        holds: |it| {
+            it.service(|trail| {
+                let mean = trail.bytes_out / trail.records.max(1);
+                let is_echo = trail.proto == Proto::Icmp && mean >= 500;
+                trail.records >= 10 && (is_dns(trail) && mean >= 100 || is_echo)
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::Exfiltration,
+        condition: "an unusual amount of at least 50 kB sent to an external address, three times what came back",
+        weight: 1.0,
+        attack: &["T1048"],
+        holds: |it| {
+            it.service(|trail| {
+                let is_outward = it.role == Role::Originator && !trail.responder.is_internal() && !trail.inward;
+                let is_large = trail.large && trail.bytes_out >= 50_000 || trail.bytes_out >= 10_000_000;
+                is_outward && is_large && trail.bytes_out / 3 >= trail.bytes_in
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::LongSession,
+        condition: "a connection of at least an hour",
+        weight: 0.75,
+        attack: &[],
+        holds: |it| it.service(|trail| trail.longest >= 3_600_000_000 && trail.failed < trail.records),
+    },
+    Rule {
+        kind: IncidentKind::LateralMovement,
+        condition: "answered connections between internal hosts on ports of remote administration (22, 135, 139, 445, \
+                    3389, 5985, 5986)",
+        weight: 0.75,
+        attack: &["T1021"],
+        holds: |it| {
+            it.service(|trail| {
+                let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !is_multicast(trail);
+                is_inside && trail.proto == Proto::Tcp && ADMIN.contains(&trail.port) && trail.failed < trail.records
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::Beacon,
+        condition: "at least 6 answered connections to one service, at least 10 s apart, pauses that deviate by at most \
+                    60 % of their mean",
+        weight: 0.75,
+        attack: &["T1071"],
+        holds: |it| {
+            it.service(|trail| {
+                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
+                let answered = trail.records - trail.failed;
+                !is_multicast(trail) && answered >= 6 && 2 * answered >= trail.records && is_regular
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::Outage,
+        condition: "at least 5 connections of one originator to one service, 80 % of them failed",
+        weight: 0.0,
+        attack: &[],
+        holds: |it| it.service(|trail| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
+    },
+    Rule {
+        kind: IncidentKind::NewService,
+        condition: "a port or protocol that is rare here, answered",
+        weight: 0.25,
+        attack: &[],
+        holds: |it| it.service(|trail| trail.rare && trail.failed < trail.records),
+    },
+    Rule {
+        kind: IncidentKind::Other,
+        condition: "anything else",
+        weight: 0.0,
+        attack: &[],
+        holds: |it| it.holds_first(true),
+    },
+];
+
+/// Ports of remote administration.
+const ADMIN: [u16; 7] = [22, 135, 139, 445, 3389, 5985, 5986];
+/// Ports of services that ask for a password.
+const LOGIN: [u16; 17] = [21, 22, 23, 110, 139, 143, 389, 445, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900];
+/// Names Zeek gives to such services.
+const LOGIN_SERVICES: [&str; 5] = ["ssh", "ftp", "rdp", "rfb", "mysql"];
+
+fn is_login(trail: &Trail) -> bool {
+    trail.proto == Proto::Tcp && (LOGIN.contains(&trail.port) || LOGIN_SERVICES.contains(&trail.service))
+}
+
+fn is_dns(trail: &Trail) -> bool {
+    trail.service == "dns" || trail.port == 53 && trail.proto != Proto::Icmp
+}
+
+fn is_multicast(trail: &Trail) -> bool {
+    match std::net::Ipv6Addr::from(trail.responder.0).to_canonical() {
+        std::net::IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
+        std::net::IpAddr::V6(address) => address.is_multicast(),
+    }
+}
+
+impl IncidentKind {
+    /// Every kind, in the order of the rules.
+    pub const ALL: [Self; 11] = [
+        Self::Scan,
+        Self::Guessing,
+        Self::Tunnel,
+        Self::Exfiltration,
+        Self::LongSession,
+        Self::LateralMovement,
+        Self::Beacon,
+        Self::Outage,
+        Self::Flood,
+        Self::NewService,
+        Self::Other,
+    ];
+
+    /// Its name, as in logs: `long session`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Guessing => "guessing",
+            Self::Tunnel => "tunnel",
+            Self::Exfiltration => "exfiltration",
+            Self::LongSession => "long session",
+            Self::LateralMovement => "lateral movement",
+            Self::Beacon => "beacon",
+            Self::Outage => "outage",
+            Self::Flood => "flood",
+            Self::NewService => "new service",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn rule(self) -> Option<&'static Rule> {
+        RULES.iter().find(|rule| rule.kind == self)
+    }
+
+    /// What it adds to the strength of an incident.
+    pub fn weight(self) -> f64 {
+        self.rule().map_or(0.0, |rule| rule.weight)
+    }
+
+    /// Identifiers of the ATT&CK techniques it implies.
+    pub fn attack(self) -> &'static [&'static str] {
+        self.rule().map_or(&[], |rule| rule.attack)
+    }
+}
+
+/// The kind of an incident, and the service that shows it.
+pub(super) fn classify(incident: &Incident) -> (IncidentKind, usize) {
+    let found = RULES.iter().find_map(|rule| Some((rule.kind, (rule.holds)(incident)?)));
+    found.unwrap_or((IncidentKind::Other, 0))
+}
+
+impl Incident {
+    fn holds_first(&self, holds: bool) -> Option<usize> {
+        holds.then_some(0)
+    }
+
+    /// Whether at least this share of the connections failed.
+    fn fails(&self, share: f64) -> bool {
+        self.failed as f64 >= share * self.records as f64
+    }
+
+    fn peers_are_internal(&self) -> bool {
+        let internal = self.targets.sample().iter().filter(|peer| peer.is_internal()).count();
+        2 * internal > self.targets.sample().len()
+    }
+
+    /// The service with most connections among those with an alert or evidence that fulfil a condition.
+    fn service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
+        let trails = self.trails.iter().enumerate();
+        let fulfil = trails.filter(|(_, trail)| (trail.alerts > 0 || trail.evidence > 0) && condition(trail));
+        fulfil.max_by_key(|(i, trail)| (trail.records, std::cmp::Reverse(*i))).map(|(i, _)| i)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_rule_and_a_name_of_its_own() {
+        for kind in IncidentKind::ALL {
+            assert_eq!(IncidentKind::parse(kind.name()), Some(kind));
+            assert!(kind.rule().is_some(), "{kind:?}");
+        }
+        assert_eq!(IncidentKind::parse("nonsense"), None);
+    }
+}

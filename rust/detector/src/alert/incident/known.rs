@@ -1,0 +1,305 @@
+//! Known activity: the list of what a site expects, in the format of Zeek's Input framework.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use super::{Incident, IncidentKind, Role, story};
+use crate::{Address, Connection, Proto};
+
+/// Columns of the list.
+const FIELDS: [&str; 7] = ["originator", "responder", "port", "kind", "until", "owner", "note"];
+/// An entry that an incident proposes expires after so long, in microseconds: 90 days.
+const PROPOSED: i64 = 90 * 86_400_000_000;
+
+/// Addresses an entry covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Any address: `*`.
+    Any,
+    /// The addresses that share so many leading bits.
+    Prefix(Address, u32),
+}
+
+impl Network {
+    /// Parses `*`, an address or CIDR notation.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Any);
+        }
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let (most, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
+        Some(if bits == 0 { Self::Any } else { Self::Prefix(address.into(), bits + offset) })
+    }
+
+    /// Whether it covers an address.
+    pub fn contains(self, address: Address) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Prefix(prefix, bits) => {
+                let differ = u128::from_be_bytes(prefix.0) ^ u128::from_be_bytes(address.0);
+                differ.leading_zeros() >= bits
+            }
+        }
+    }
+}
+
+/// One entry of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownEntry {
+    originator: Network,
+    responder: Network,
+    port: Option<(Proto, u16)>,
+    kind: Option<IncidentKind>,
+    /// The time from which it is ignored, in microseconds since 1970.
+    until: i64,
+    /// Who vouches for it.
+    pub owner: String,
+    /// Why it is expected.
+    pub note: String,
+}
+
+/// A line of a known list that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {problem}")]
+pub struct KnownError {
+    line: usize,
+    problem: String,
+}
+
+/// The list of known activity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownList {
+    entries: Vec<KnownEntry>,
+}
+
+impl KnownList {
+    /// Parses a list: a `#fields` line, then one entry a line, columns separated by tabs.
+    ///
+    /// # Errors
+    /// Names the first line that cannot be used, and an entry that covers any originator and any responder.
+    pub fn parse(text: &str) -> Result<Self, KnownError> {
+        let mut order: Option<Vec<usize>> = None;
+        let mut entries = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let fail = |problem: String| KnownError { line: i + 1, problem };
+            if let Some(names) = line.strip_prefix("#fields\t") {
+                let names: Vec<&str> = names.split('\t').collect();
+                let at = |field: &&str| {
+                    let found = names.iter().position(|name| name == field);
+                    found.ok_or_else(|| fail(format!("#fields has no column {field}")))
+                };
+                order = Some(FIELDS.iter().map(at).collect::<Result<_, _>>()?);
+            }
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let order = order
+                .as_ref()
+                .ok_or_else(|| fail(format!("there is no line #fields before it; write: {}", Self::header())))?;
+            let values: Vec<&str> = line.split('\t').collect();
+            let value = |column: usize| values.get(order[column]).copied().unwrap_or("");
+            entries.push(KnownEntry::parse(value).map_err(fail)?);
+        }
+        Ok(Self { entries })
+    }
+
+    /// The line that names the columns.
+    pub fn header() -> String {
+        format!("#fields\t{}", FIELDS.join("\t"))
+    }
+
+    /// Whether an entry for any kind covers a connection.
+    pub fn covers(&self, c: &Connection<'_>) -> bool {
+        let end = c.end();
+        let covers = |entry: &KnownEntry| {
+            entry.kind.is_none() && entry.covers(c.orig.addr, c.resp.addr, (c.proto, c.resp.port), end)
+        };
+        self.entries.iter().any(covers)
+    }
+
+    /// Whether entries for an incident's kind, or for any, cover all of its services.
+    pub fn covers_incident(&self, incident: &Incident) -> bool {
+        let matches = |originator: Address, responder: Address, port| {
+            let kind_fits = |entry: &&KnownEntry| entry.kind.is_none_or(|kind| kind == incident.kind);
+            let mut entries = self.entries.iter().filter(kind_fits);
+            entries.any(|entry| entry.covers(originator, responder, port, incident.last))
+        };
+        let trails = incident.trails.iter().filter(|trail| trail.alerts > 0 || trail.evidence > 0);
+        let mut services = trails.map(|trail| (trail.responder, (trail.proto, trail.port))).peekable();
+        services.peek().is_some()
+            && services.all(|(responder, port)| match incident.role {
+                Role::Originator => matches(incident.actor, responder, port),
+                Role::Target => incident.targets.sample().iter().all(|peer| matches(*peer, responder, port)),
+            })
+    }
+
+    /// Whether it has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl KnownEntry {
+    fn parse<'a>(value: impl Fn(usize) -> &'a str) -> Result<Self, String> {
+        let network = |column: usize| {
+            let text = value(column);
+            Network::parse(text).ok_or_else(|| format!("{} {text:?} is no address, network or *", FIELDS[column]))
+        };
+        let (originator, responder) = (network(0)?, network(1)?);
+        if (originator, responder) == (Network::Any, Network::Any) {
+            return Err("it covers any originator and any responder; name at least one of them".to_owned());
+        }
+        let port = match value(2) {
+            "*" => None,
+            text => Some(parse_port(text).ok_or_else(|| format!("port {text:?} is no port such as 443/tcp, nor *"))?),
+        };
+        let kind = match value(3) {
+            "*" => None,
+            text => {
+                Some(IncidentKind::parse(text).ok_or_else(|| format!("kind {text:?} is no kind of incident, nor *"))?)
+            }
+        };
+        let until = parse_date(value(4))
+            .ok_or_else(|| format!("until {:?} is no date such as 2027-01-31; every entry expires", value(4)))?;
+        Ok(Self { originator, responder, port, kind, until, owner: value(5).to_owned(), note: value(6).to_owned() })
+    }
+
+    fn covers(&self, originator: Address, responder: Address, port: (Proto, u16), now: i64) -> bool {
+        now < self.until
+            && self.port.is_none_or(|own| own == port)
+            && self.originator.contains(originator)
+            && self.responder.contains(responder)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Prefix(address, 128) => address.fmt(f),
+            Self::Prefix(address, bits) => {
+                let is_ipv4 = std::net::Ipv6Addr::from(address.0).to_ipv4_mapped().is_some();
+                write!(f, "{address}/{}", if is_ipv4 { bits - 96 } else { *bits })
+            }
+        }
+    }
+}
+
+impl Incident {
+    /// The line of a known list that covers this incident for 90 days.
+    pub fn known_line(&self) -> String {
+        let only = |n: u64, text: Option<String>| text.filter(|_| n == 1).unwrap_or_else(|| "*".to_owned());
+        let target = only(self.targets.count(), self.targets.sample().first().map(Address::to_string));
+        let port = only(self.ports.count(), self.ports.sample().first().map(|&it| story::format_port(it)));
+        let (originator, responder) = match self.role {
+            Role::Originator => (self.actor.to_string(), target),
+            Role::Target => (target, self.actor.to_string()),
+        };
+        let until = format_date(self.last.saturating_add(PROPOSED));
+        format!("{originator}\t{responder}\t{port}\t{}\t{until}\t-\t-", self.kind.name())
+    }
+}
+
+fn parse_port(text: &str) -> Option<(Proto, u16)> {
+    let (port, proto) = text.split_once('/')?;
+    let proto = match proto {
+        "unknown" => Proto::Unknown,
+        name => Some(Proto::parse(name.as_bytes())).filter(|proto| *proto != Proto::Unknown)?,
+    };
+    Some((proto, port.parse().ok()?))
+}
+
+/// Microseconds since 1970 of a date (`2027-01-31`) or of seconds since 1970, as Zeek writes a time.
+fn parse_date(text: &str) -> Option<i64> {
+    let mut parts = text.splitn(3, '-');
+    let numbers = (parts.next(), parts.next(), parts.next());
+    if let (Some(year), Some(month), Some(day)) = numbers {
+        let (year, month, day) = (year.parse::<i64>().ok()?, month.parse::<i64>().ok()?, day.parse::<i64>().ok()?);
+        let is_date = (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+        return is_date.then(|| days_from_civil(year, month, day) * 86_400_000_000);
+    }
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
+    Some(Connection::micros(seconds))
+}
+
+/// Days since 1970 of a date of the Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let before = |year: i64| 365 * year + year / 4 - year / 100 + year / 400;
+    const CUMULATIVE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap_day = i64::from(is_leap && month > 2);
+    before(year - 1) - before(1969) + CUMULATIVE[(month - 1) as usize] + leap_day + day - 1
+}
+
+fn format_date(micros: i64) -> String {
+    let days = micros.div_euclid(86_400_000_000).max(0);
+    let mut year = 1970 + days / 366;
+    while days_from_civil(year + 1, 1, 1) <= days {
+        year += 1;
+    }
+    let month = (1..=12).rev().find(|&month| days_from_civil(year, month, 1) <= days).unwrap_or(1);
+    format!("{year:04}-{month:02}-{:02}", days - days_from_civil(year, month, 1) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(lines: &str) -> Result<KnownList, KnownError> {
+        KnownList::parse(&format!("{}\n{lines}", KnownList::header()))
+    }
+
+    fn address(text: &str) -> Address {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn covers_what_an_entry_names_until_it_expires() {
+        let list = list("10.0.0.0/8\t192.0.2.7\t443/tcp\t*\t2027-01-31\tnet\tbackup").unwrap();
+        let mut c = Connection { proto: Proto::Tcp, ts: parse_date("2027-01-30").unwrap(), ..Connection::default() };
+        (c.orig.addr, c.resp.addr, c.resp.port) = (address("10.3.2.1"), address("192.0.2.7"), 443);
+        assert!(list.covers(&c));
+        assert!(!list.covers(&Connection { ts: parse_date("2027-01-31").unwrap(), ..c }));
+        assert!(!list.covers(&Connection { proto: Proto::Udp, ..c }));
+        c.orig.addr = address("11.3.2.1");
+        assert!(!list.covers(&c));
+    }
+
+    #[test]
+    fn refuses_broad_and_malformed_entries() {
+        for (line, problem) in [
+            ("*\t*\t22/tcp\t*\t2027-01-31\t-\t-", "any originator and any responder"),
+            ("0.0.0.0/0\t::/0\t*\t*\t2027-01-31\t-\t-", "any originator and any responder"),
+            ("10.0.0.1\t*\t22\t*\t2027-01-31\t-\t-", "is no port"),
+            ("10.0.0.1/33\t*\t*\t*\t2027-01-31\t-\t-", "originator"),
+            ("10.0.0.1\t*\t*\tnoise\t2027-01-31\t-\t-", "no kind"),
+            ("10.0.0.1\t*\t*\tscan\t-\t-\t-", "every entry expires"),
+        ] {
+            let error = list(line).unwrap_err().to_string();
+            assert!(error.starts_with("line 2: ") && error.contains(problem), "{error}");
+        }
+        assert!(KnownList::parse("10.0.0.1\t*").unwrap_err().to_string().contains("#fields"));
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (date, days) in [("1970-01-01", 0), ("2000-03-01", 11_017), ("2024-02-29", 19_782), ("2026-12-31", 20_818)]
+        {
+            assert_eq!(parse_date(date), Some(days * 86_400_000_000), "{date}");
+            assert_eq!(format_date(days * 86_400_000_000), date);
+        }
+        assert_eq!(parse_date("1700000000.5"), Some(1_700_000_000_500_000));
+        assert_eq!(parse_date("2027-13-01"), None);
+    }
+
+    #[test]
+    fn networks_print_as_they_are_written() {
+        for text in ["*", "10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "2001:db8::1"] {
+            assert_eq!(Network::parse(text).unwrap().to_string(), text);
+        }
+    }
+}

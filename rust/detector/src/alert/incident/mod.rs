@@ -1,0 +1,689 @@
+//! Incidents: alerts and accumulated evidence of one actor, grouped until the actor is quiet.
+//!
+//! A [`Grouper`] sees every connection in the order of end times. An alert or evidence opens an incident of its
+//! originator, or extends the one that is open; further connections join it where they belong to its story: those to a
+//! service with evidence, and failed ones of a scanner. Where many originators attack one target, the target is the
+//! actor. [`kind`] names what an incident is, [`story`] tells it, [`known`] lists what a site expects.
+//!
+//! Memory is bounded: 4,096 open incidents of at most 8 kB each, the last 65,536 connections (about 10 MB), and failures
+//! by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
+
+mod history;
+pub(crate) mod host_risk;
+pub(crate) mod kind;
+pub(crate) mod known;
+pub(crate) mod members;
+mod story;
+mod surge;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use twox_hash::XxHash3_64;
+
+use self::history::History;
+pub use self::kind::IncidentKind;
+use self::known::KnownList;
+pub use self::members::Members;
+pub use self::story::format_port;
+use self::surge::Surges;
+use crate::{Address, Connection, Proto, Reason};
+
+/// Time without a record after which an incident closes, in microseconds: 1 h.
+pub const INCIDENT_TIMEOUT: i64 = 3_600_000_000;
+/// Open incidents at a time.
+const MAX_OPEN: usize = 4096;
+/// Services, uids and reasons of an incident.
+const MAX_TRAILS: usize = 32;
+const MAX_UIDS: usize = 10;
+const MAX_REASONS: usize = 12;
+/// Originators with incidents of this target alone that make the target the actor.
+const MANY: usize = 8;
+/// Failed alerts that make the failed connections of an originator part of its incident.
+const SCANNER: u64 = 3;
+/// Alerts on one service that make its further connections part of the incident.
+const REPEATED: u64 = 3;
+/// Pause between failed connections before an incident that still count as part of it, in microseconds.
+const PRELUDE: i64 = 600_000_000;
+
+/// Side of a connection an incident's actor is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The actor makes the connections.
+    Originator,
+    /// The actor is the target of many originators.
+    Target,
+}
+
+/// A scored connection, as a grouper takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// The connection.
+    pub connection: &'a Connection<'a>,
+    /// Its identifier in conn.log.
+    pub uid: Option<&'a [u8]>,
+    /// Its score.
+    pub score: f64,
+    /// Whether its score is at or above the threshold.
+    pub alert: bool,
+    /// Connections over which evidence against its service has accumulated, when it has just reached its limit.
+    pub evidence: Option<u32>,
+    /// Reasons, for an alert or evidence.
+    pub reasons: &'a [Reason],
+}
+
+/// An incident.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    opened: i64,
+    /// The host it is about.
+    pub actor: Address,
+    /// The actor's side.
+    pub role: Role,
+    /// What it is.
+    pub kind: IncidentKind,
+    /// Whether the list of known activity covers it.
+    pub known: bool,
+    /// Start of the first record, in microseconds since 1970.
+    pub start: i64,
+    /// End of the last record, in microseconds since 1970.
+    pub last: i64,
+    /// The hosts on the other side.
+    pub targets: Members<Address>,
+    /// Ports of the responders.
+    pub ports: Members<(Proto, u16)>,
+    /// Connections that belong to it.
+    pub records: u64,
+    /// Connections whose score reached the threshold.
+    pub alerts: u64,
+    /// Services for which evidence accumulated.
+    pub evidence: u64,
+    /// Connections that were refused or unanswered.
+    pub failed: u64,
+    /// The highest score of its records.
+    pub highest: f64,
+    uids: Vec<Box<[u8]>>,
+    trails: Vec<Trail>,
+    /// The trail that the kind is about.
+    focus: usize,
+    reasons: Vec<Mention>,
+    /// The last time that kept it open.
+    active: i64,
+    announced: Option<(IncidentKind, u64)>,
+}
+
+/// Connections of an incident to one service of one responder.
+#[derive(Clone, Debug)]
+struct Trail {
+    responder: Address,
+    proto: Proto,
+    port: u16,
+    service: &'static str,
+    records: u64,
+    alerts: u64,
+    evidence: u64,
+    failed: u64,
+    bytes_out: u64,
+    bytes_in: u64,
+    largest_out: u64,
+    duration: i64,
+    longest: i64,
+    first: i64,
+    last: i64,
+    pauses: Pauses,
+    last_start: i64,
+    /// From an external originator to a local responder.
+    inward: bool,
+    /// Whether an alert was for an amount sent, and for a rare port or service.
+    large: bool,
+    rare: bool,
+}
+
+/// Mean and deviation of pauses, in seconds (Welford's algorithm).
+#[derive(Clone, Copy, Debug, Default)]
+struct Pauses {
+    n: u32,
+    mean: f64,
+    squares: f64,
+}
+
+impl Pauses {
+    fn add(&mut self, seconds: f64) {
+        self.n = self.n.saturating_add(1);
+        let before = seconds - self.mean;
+        self.mean += before / f64::from(self.n);
+        self.squares += before * (seconds - self.mean);
+    }
+
+    fn deviation(&self) -> f64 {
+        if self.n < 2 { 0.0 } else { (self.squares / f64::from(self.n - 1)).sqrt() }
+    }
+}
+
+/// A reason and how often it was given.
+#[derive(Clone, Debug)]
+struct Mention {
+    feature: &'static str,
+    times: u64,
+    score: f64,
+    text: String,
+}
+
+/// A connection without what only the detector needs.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    originator: Address,
+    responder: Address,
+    proto: Proto,
+    port: u16,
+    service: &'static str,
+    failed: bool,
+    inward: bool,
+    ts: i64,
+    end: i64,
+    bytes_out: u64,
+    bytes_in: u64,
+}
+
+impl Record {
+    fn of(c: &Connection<'_>) -> Self {
+        Self {
+            originator: c.orig.addr,
+            responder: c.resp.addr,
+            proto: c.proto,
+            port: c.resp.port,
+            service: c.service.map_or("", service_name),
+            failed: c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed()),
+            inward: !c.orig.is_local() && c.resp.is_local(),
+            ts: c.ts,
+            end: c.end(),
+            bytes_out: c.orig.bytes.unwrap_or(0),
+            bytes_in: c.resp.bytes.unwrap_or(0),
+        }
+    }
+
+    fn is_to(&self, trail: &Trail) -> bool {
+        (trail.port, trail.proto, trail.responder) == (self.port, self.proto, self.responder)
+    }
+}
+
+/// The first of a connection's services that has a name here.
+fn service_name(services: &[u8]) -> &'static str {
+    const NAMES: [&str; 20] = [
+        "dns", "ssh", "http", "ssl", "quic", "ftp", "smtp", "imap", "pop3", "rdp", "rfb", "smb", "dce_rpc", "ntlm",
+        "krb", "ldap", "mysql", "ntp", "dhcp", "snmp",
+    ];
+    let is_service = |name: &&&str| services.split(|&byte| byte == b',').any(|service| service == name.as_bytes());
+    NAMES.iter().find(is_service).copied().unwrap_or("")
+}
+
+/// Something that happened to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It became worth a notice: more than one failed connection.
+    Opened,
+    /// Its kind changed, or it has ten times the records.
+    Changed,
+    /// Its actor has been quiet, or the table is full.
+    Closed,
+    /// It became part of an incident whose actor is its target.
+    Merged,
+}
+
+/// An event and the incident at that time.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What happened.
+    pub event: Event,
+    /// The incident.
+    pub incident: Incident,
+}
+
+type ActorKey = (Address, Role, bool);
+
+/// Groups scored connections into incidents.
+#[derive(Debug)]
+pub struct Grouper {
+    timeout: i64,
+    known: KnownList,
+    open: HashMap<ActorKey, Incident>,
+    /// Open incidents by whether they have more than one alert, and by the last time that kept them open.
+    expiry: BTreeSet<(bool, i64, ActorKey)>,
+    /// Originators with an incident of one target alone, by target.
+    single: BTreeMap<Address, BTreeSet<Address>>,
+    history: History,
+    surges: Surges,
+    changes: Vec<Change>,
+}
+
+impl Grouper {
+    /// A grouper without incidents; known activity is grouped apart.
+    pub fn new(known: KnownList, timeout: i64) -> Self {
+        Self {
+            timeout: timeout.max(1),
+            known,
+            open: HashMap::new(),
+            expiry: BTreeSet::new(),
+            single: BTreeMap::new(),
+            history: History::default(),
+            surges: Surges::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Takes in the next connection by end time and returns the identifier of the incident it belongs to.
+    pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
+        let record = Record::of(o.connection);
+        self.close_quiet(record.end);
+        let is_known = self.known.covers(o.connection);
+        let key = self.incident_of(&record, o, is_known);
+        let taken = key.is_some();
+        if let Some(key) = key {
+            self.add(key, &record, o);
+        }
+        self.history.push(record, taken);
+        key.and_then(|key| self.open.get(&key)).map(Incident::id)
+    }
+
+    /// The incident a connection belongs to; opens it where there is a reason.
+    fn incident_of(&mut self, record: &Record, o: &Observation<'_>, known: bool) -> Option<ActorKey> {
+        let own = (record.originator, Role::Originator, known);
+        let target = (record.responder, Role::Target, known);
+        let is_notable = o.alert || o.evidence.is_some();
+        let surge = self.surges.add(record);
+        if let Some(incident) = self.open.get(&own).filter(|incident| !incident.is_minor()) {
+            if is_notable || incident.continues(record) {
+                return Some(own);
+            }
+        }
+        if self.open.contains_key(&target) && o.evidence.is_none() && (o.alert || record.failed) {
+            return Some(target);
+        }
+        if surge || is_notable && o.evidence.is_none() && self.is_crowded(&own, &target) {
+            self.open_target(target, record.end);
+            return Some(target);
+        }
+        is_notable.then(|| {
+            self.open(own, record.end);
+            own
+        })
+    }
+
+    /// Whether with this originator many have incidents of this target alone.
+    fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
+        let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
+        !own.2 && others + 1 >= MANY
+    }
+
+    fn open(&mut self, key: ActorKey, now: i64) {
+        if self.open.contains_key(&key) {
+            return;
+        }
+        while self.open.len() >= MAX_OPEN {
+            let Some(&(_, _, victim)) = self.expiry.first() else { break };
+            self.close(victim, Event::Closed);
+        }
+        self.open.insert(key, Incident::new(key, now));
+        self.expiry.insert((false, now, key));
+    }
+
+    /// Opens an incident of a target and takes in those of its originators.
+    fn open_target(&mut self, key: ActorKey, now: i64) {
+        self.open(key, now);
+        let originators = if key.2 { None } else { self.single.remove(&key.0) };
+        for originator in originators.into_iter().flatten() {
+            let Some(merged) = self.take((originator, Role::Originator, false)) else { continue };
+            if let Some(incident) = self.open.get_mut(&key) {
+                incident.absorb(&merged);
+            }
+            if merged.announced.is_some() {
+                self.changes.push(Change { event: Event::Merged, incident: merged });
+            }
+        }
+    }
+
+    /// Adds a connection, and those before it that belong to the story, to an open incident.
+    fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
+        let Some(mut incident) = self.take(key) else { return };
+        let is_notable = o.alert || o.evidence.is_some();
+        if key.1 == Role::Originator && is_notable {
+            if o.evidence.is_some() {
+                let is_same = |earlier: &Record| {
+                    (earlier.responder, earlier.proto, earlier.port) == (record.responder, record.proto, record.port)
+                };
+                let earlier = self.history.take_back(record, self.timeout, is_same);
+                earlier.iter().for_each(|earlier| incident.include(earlier, None));
+            }
+            if record.failed && incident.alerts + 1 == SCANNER {
+                let earlier = self.history.take_back(record, PRELUDE, |earlier| earlier.failed);
+                earlier.iter().for_each(|earlier| incident.include(earlier, None));
+            }
+        }
+        if is_notable || incident.extends(record) {
+            incident.active = incident.active.max(record.end);
+        }
+        incident.include(record, Some(o));
+        if is_notable || incident.records.is_power_of_two() {
+            incident.classify();
+        }
+        let event = match incident.announced {
+            None if !incident.is_minor() => Some(Event::Opened),
+            Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
+                Some(Event::Changed)
+            }
+            _ => None,
+        };
+        if let Some(event) = event {
+            incident.classify();
+            incident.announced = Some((incident.kind, incident.records));
+            self.changes.push(Change { event, incident: incident.clone() });
+        }
+        self.put(key, incident);
+    }
+
+    fn put(&mut self, key: ActorKey, incident: Incident) {
+        self.expiry.insert((incident.has_many(), incident.active, key));
+        if let Some(target) = incident.single_target() {
+            self.single.entry(target).or_default().insert(key.0);
+        }
+        self.open.insert(key, incident);
+    }
+
+    fn take(&mut self, key: ActorKey) -> Option<Incident> {
+        let incident = self.open.remove(&key)?;
+        self.expiry.remove(&(incident.has_many(), incident.active, key));
+        if let Some(target) = incident.single_target() {
+            if let Some(originators) = self.single.get_mut(&target) {
+                originators.remove(&key.0);
+                if originators.is_empty() {
+                    self.single.remove(&target);
+                }
+            }
+        }
+        Some(incident)
+    }
+
+    fn close(&mut self, key: ActorKey, event: Event) {
+        if let Some(mut incident) = self.take(key) {
+            incident.classify();
+            incident.known |= self.known.covers_incident(&incident);
+            self.changes.push(Change { event, incident });
+        }
+    }
+
+    /// Closes the incidents whose actors were quiet at time `now` for the timeout.
+    pub fn close_quiet(&mut self, now: i64) {
+        for many in [false, true] {
+            loop {
+                let first = self.expiry.range((many, i64::MIN, (Address([0; 16]), Role::Originator, false))..).next();
+                let Some(&(class, active, key)) = first else { break };
+                if class != many || active.saturating_add(self.timeout) >= now {
+                    break;
+                }
+                self.close(key, Event::Closed);
+            }
+        }
+    }
+
+    /// Closes all incidents, in order of their last activity.
+    pub fn close_all(&mut self) {
+        let mut keys: Vec<_> = self.expiry.iter().map(|&(_, active, key)| (active, key)).collect();
+        keys.sort_unstable();
+        keys.into_iter().for_each(|(_, key)| self.close(key, Event::Closed));
+    }
+
+    /// Removes and returns the events so far.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// The incidents that are open, in no order.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.open.values()
+    }
+}
+
+impl Incident {
+    fn new((actor, role, known): ActorKey, now: i64) -> Self {
+        Self {
+            opened: now,
+            actor,
+            role,
+            kind: IncidentKind::Other,
+            known,
+            start: i64::MAX,
+            last: i64::MIN,
+            targets: Members::default(),
+            ports: Members::default(),
+            records: 0,
+            alerts: 0,
+            evidence: 0,
+            failed: 0,
+            highest: 0.0,
+            uids: Vec::new(),
+            trails: Vec::new(),
+            focus: 0,
+            reasons: Vec::new(),
+            active: now,
+            announced: None,
+        }
+    }
+
+    /// Identifier: a hash of the actor and of the time of its first alert.
+    pub fn id(&self) -> String {
+        let mut bytes = [0; 25];
+        bytes[..16].copy_from_slice(&self.actor.0);
+        bytes[16..24].copy_from_slice(&self.opened.to_be_bytes());
+        bytes[24] = self.role as u8 | u8::from(self.known) << 1;
+        format!("I{:012x}", XxHash3_64::oneshot(&bytes) >> 16)
+    }
+
+    /// The score that orders incidents: 1 - (1 - h) * 2^-s, where h is the highest score of a record and the strength s
+    /// is 1 if evidence accumulated, plus log2(alerts) / 4, plus the weight of the kind.
+    pub fn score(&self) -> f64 {
+        let alerts = (self.alerts.max(1) as f64).log2() / 4.0;
+        let strength = f64::from(u8::from(self.evidence > 0)) + alerts + self.kind.weight();
+        1.0 - (1.0 - self.highest) * (-strength).exp2()
+    }
+
+    /// Whether it is a single failed connection, which is listed on demand only.
+    pub fn is_minor(&self) -> bool {
+        self.evidence == 0 && self.alerts <= 1 && self.failed == self.records && self.role == Role::Originator
+    }
+
+    /// Identifiers of its connections in conn.log, up to ten, alerts first.
+    pub fn uids(&self) -> impl Iterator<Item = &[u8]> {
+        self.uids.iter().map(AsRef::as_ref)
+    }
+
+    /// The three reasons given most often, in words.
+    pub fn reasons(&self) -> Vec<&str> {
+        let mut mentions: Vec<&Mention> = self.reasons.iter().collect();
+        mentions.sort_by(|a, b| b.times.cmp(&a.times).then(b.score.total_cmp(&a.score)));
+        mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
+    }
+
+    /// Whether an address is its actor or among the targets it stores.
+    pub fn involves(&self, host: Address) -> bool {
+        self.actor == host || story::is_named(&self.targets, host)
+    }
+
+    fn has_many(&self) -> bool {
+        self.alerts > 1 || self.evidence > 0 || self.role == Role::Target
+    }
+
+    fn single_target(&self) -> Option<Address> {
+        let is_single = self.role == Role::Originator && !self.known && self.evidence == 0;
+        self.targets.sample().first().copied().filter(|_| is_single && self.targets.count() == 1)
+    }
+
+    fn is_scanner(&self) -> bool {
+        self.role == Role::Originator
+            && self.alerts.min(self.failed) >= SCANNER
+            && self.ports.count().max(self.targets.count()) >= 3
+    }
+
+    fn trail(&self, record: &Record) -> Option<&Trail> {
+        self.trails.iter().find(|trail| record.is_to(trail))
+    }
+
+    /// Whether a connection without an alert belongs to it.
+    fn continues(&self, record: &Record) -> bool {
+        record.failed && self.is_scanner()
+            || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
+    }
+
+    /// Whether a connection without an alert keeps it open.
+    fn extends(&self, record: &Record) -> bool {
+        self.role == Role::Target
+            || record.failed && self.is_scanner()
+            || self.trail(record).is_some_and(|trail| trail.evidence > 0)
+    }
+
+    fn classify(&mut self) {
+        (self.kind, self.focus) = kind::classify(self);
+    }
+
+    /// Adds a connection; one from the history has no observation.
+    fn include(&mut self, record: &Record, o: Option<&Observation<'_>>) {
+        self.start = self.start.min(record.ts);
+        self.last = self.last.max(record.end);
+        self.records += 1;
+        self.failed += u64::from(record.failed);
+        let peer = if self.role == Role::Originator { record.responder } else { record.originator };
+        self.targets.add(peer);
+        self.ports.add((record.proto, record.port));
+        let is_alert = o.is_some_and(|o| o.alert);
+        let trail = self.trails.iter().position(|trail| record.is_to(trail)).or_else(|| {
+            let is_room = self.trails.len() < MAX_TRAILS;
+            is_room.then(|| self.trails.push(Trail::new(record)))?;
+            Some(self.trails.len() - 1)
+        });
+        if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
+            trail.add(record);
+        }
+        let Some(o) = o else { return };
+        self.highest = self.highest.max(o.score);
+        self.alerts += u64::from(is_alert);
+        self.evidence += u64::from(o.evidence.is_some());
+        if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
+            trail.alerts += u64::from(is_alert);
+            trail.evidence += u64::from(o.evidence.is_some());
+            let features = || o.reasons.iter().map(Reason::feature);
+            trail.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
+            trail.rare |= features().any(|name| matches!(name, "port" | "service"));
+        }
+        if let Some(uid) = o.uid.filter(|_| self.uids.len() < MAX_UIDS) {
+            self.uids.push(uid[..uid.len().min(64)].into());
+        }
+        for reason in o.reasons {
+            self.mention(&Mention { feature: reason.feature(), times: 1, score: o.score, text: reason.to_string() });
+        }
+    }
+
+    fn mention(&mut self, mention: &Mention) {
+        let is_room = self.reasons.len() < MAX_REASONS;
+        match self.reasons.iter_mut().find(|known| known.feature == mention.feature) {
+            Some(known) => {
+                known.times += mention.times;
+                if mention.score > known.score {
+                    (known.score, known.text) = (mention.score, mention.text.clone());
+                }
+            }
+            None if is_room => self.reasons.push(mention.clone()),
+            None => {}
+        }
+    }
+
+    /// Takes in the incident of an originator.
+    fn absorb(&mut self, other: &Incident) {
+        self.opened = self.opened.min(other.opened);
+        self.start = self.start.min(other.start);
+        self.last = self.last.max(other.last);
+        self.targets.add(other.actor);
+        self.ports.merge(&other.ports);
+        self.records += other.records;
+        self.alerts += other.alerts;
+        self.failed += other.failed;
+        self.highest = self.highest.max(other.highest);
+        for uid in other.uids.iter().take(MAX_UIDS - self.uids.len().min(MAX_UIDS)) {
+            self.uids.push(uid.clone());
+        }
+        other.reasons.iter().for_each(|mention| self.mention(mention));
+        for theirs in &other.trails {
+            let is_room = self.trails.len() < MAX_TRAILS;
+            let is_same = |own: &&mut Trail| {
+                (own.responder, own.proto, own.port) == (theirs.responder, theirs.proto, theirs.port)
+            };
+            match self.trails.iter_mut().find(is_same) {
+                Some(own) => own.absorb(theirs),
+                None if is_room => self.trails.push(theirs.clone()),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Trail {
+    fn new(record: &Record) -> Self {
+        Self {
+            responder: record.responder,
+            proto: record.proto,
+            port: record.port,
+            service: record.service,
+            records: 0,
+            alerts: 0,
+            evidence: 0,
+            failed: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            largest_out: 0,
+            duration: 0,
+            longest: 0,
+            first: record.ts,
+            last: record.end,
+            pauses: Pauses::default(),
+            last_start: record.ts,
+            inward: record.inward,
+            large: false,
+            rare: false,
+        }
+    }
+
+    fn add(&mut self, record: &Record) {
+        if self.records > 0 {
+            self.pauses.add(record.ts.abs_diff(self.last_start) as f64 / 1e6);
+        }
+        let duration = record.end.saturating_sub(record.ts);
+        self.last_start = self.last_start.max(record.ts);
+        self.records += 1;
+        self.failed += u64::from(record.failed);
+        self.bytes_out = self.bytes_out.saturating_add(record.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(record.bytes_in);
+        self.largest_out = self.largest_out.max(record.bytes_out);
+        self.duration = self.duration.saturating_add(duration);
+        self.longest = self.longest.max(duration);
+        self.first = self.first.min(record.ts);
+        self.last = self.last.max(record.end);
+        if self.service.is_empty() {
+            self.service = record.service;
+        }
+    }
+
+    fn absorb(&mut self, other: &Trail) {
+        self.records += other.records;
+        self.alerts += other.alerts;
+        self.failed += other.failed;
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.largest_out = self.largest_out.max(other.largest_out);
+        self.duration = self.duration.saturating_add(other.duration);
+        self.longest = self.longest.max(other.longest);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.last_start = self.last_start.max(other.last_start);
+        (self.large, self.rare) = (self.large || other.large, self.rare || other.rare);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Surges: many originators that fail on one responder within minutes.
+
+use twox_hash::XxHash3_64;
+
+use super::Record;
+use crate::context::table::Table;
+
+/// Responders that are watched, as a power of 2.
+const RESPONDERS: u32 = 13;
+/// Length of a count, in microseconds: 10 minutes.
+const WINDOW: i64 = 600_000_000;
+/// Bits that originators hash to, and how many set bits make a surge: about 700 originators.
+const BITS: usize = 512;
+const MOST: u32 = 384;
+/// Share of the connections that fail in a surge.
+const FAILED: f64 = 0.9;
+
+/// Failures by responder.
+#[derive(Debug)]
+pub(super) struct Surges {
+    responders: Table<Failures>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    since: i64,
+    connections: u32,
+    failed: u32,
+    originators: [u64; BITS / 64],
+}
+
+impl Default for Surges {
+    fn default() -> Self {
+        Self { responders: Table::new(RESPONDERS) }
+    }
+}
+
+impl Surges {
+    /// Counts a connection; returns whether it failed amid a surge.
+    pub(super) fn add(&mut self, record: &Record) -> bool {
+        let key = XxHash3_64::oneshot(&record.responder.0);
+        let visit = match record.failed {
+            true => Some(self.responders.visit(key, record.end)),
+            false => self.responders.revisit(key, record.end),
+        };
+        let Some(visit) = visit else { return false };
+        let counts = visit.value;
+        if counts.connections == 0 || record.end.saturating_sub(counts.since) > WINDOW {
+            *counts = Failures { since: record.end, ..Failures::default() };
+        }
+        counts.connections = counts.connections.saturating_add(1);
+        counts.failed = counts.failed.saturating_add(u32::from(record.failed));
+        if !record.failed {
+            return false;
+        }
+        let bit = XxHash3_64::oneshot(&record.originator.0) as usize % BITS;
+        counts.originators[bit / 64] |= 1 << (bit % 64);
+        let set: u32 = counts.originators.iter().map(|word| word.count_ones()).sum();
+        set >= MOST && f64::from(counts.failed) >= FAILED * f64::from(counts.connections)
+    }
+}

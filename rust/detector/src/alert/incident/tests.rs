@@ -1,0 +1,219 @@
+use super::*;
+use crate::ConnState;
+
+const SECOND: i64 = 1_000_000;
+
+fn address(n: u32) -> Address {
+    Address::from(std::net::IpAddr::from(n.to_be_bytes()))
+}
+
+fn host(last: u8) -> Address {
+    Address::from(std::net::IpAddr::from([10, 0, 0, last]))
+}
+
+fn remote(last: u8) -> Address {
+    Address::from(std::net::IpAddr::from([198, 51, 100, last]))
+}
+
+fn tcp(orig: Address, resp: Address, port: u16, ts: i64, state: ConnState) -> Connection<'static> {
+    let mut c = Connection { ts, proto: Proto::Tcp, conn_state: Some(state), ..Connection::default() };
+    (c.orig.addr, c.resp.addr, c.resp.port, c.duration) = (orig, resp, port, Some(SECOND / 10));
+    (c.orig.bytes, c.resp.bytes) = (Some(300), Some(500));
+    c
+}
+
+fn grouper() -> Grouper {
+    Grouper::new(KnownList::default(), INCIDENT_TIMEOUT)
+}
+
+/// A connection with a score, and evidence.
+fn observe(grouper: &mut Grouper, c: &Connection<'_>, alert: bool, evidence: Option<u32>) -> Option<String> {
+    let score = if alert { 0.7 } else { 0.55 };
+    grouper.observe(&Observation { connection: c, uid: Some(b"C1"), score, alert, evidence, reasons: &[] })
+}
+
+fn closed(mut grouper: Grouper) -> Vec<Incident> {
+    grouper.close_all();
+    let changes = grouper.take_changes().into_iter();
+    changes.filter(|change| change.event == Event::Closed).map(|change| change.incident).collect()
+}
+
+#[test]
+fn groups_a_scan_with_its_failures_before_and_after() {
+    let mut grouper = grouper();
+    for i in 0..60 {
+        let state = if i % 10 == 9 { ConnState::SF } else { ConnState::REJ };
+        let c = tcp(host(16), host(100 + (i % 15) as u8), 20 + (i % 9) as u16, i * 4 * SECOND, state);
+        observe(&mut grouper, &c, (20..30).contains(&i), None);
+    }
+    let incidents = closed(grouper);
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].kind, incidents[0].records), (IncidentKind::Scan, 55));
+    let summary = incidents[0].summary();
+    assert_eq!(summary, "10.0.0.16 probed 15 hosts on 9 ports in 3m52s; 54 of 55 connections refused or unanswered");
+    assert_eq!(incidents[0].kind.attack(), ["T1046"]);
+}
+
+#[test]
+fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
+    let mut grouper = grouper();
+    for i in 0..100 {
+        let c = tcp(host(17), remote(77), 80, i * 300 * SECOND + i % 7 * 9 * SECOND, ConnState::SF);
+        observe(&mut grouper, &c, false, (i == 34).then_some(35));
+    }
+    let incidents = closed(grouper);
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].kind, incidents[0].records, incidents[0].alerts), (IncidentKind::Beacon, 100, 0));
+    let summary = incidents[0].summary();
+    assert!(summary.starts_with("10.0.0.17 contacted 198.51.100.77:80/tcp 100 times in 8h1"), "{summary}");
+    assert!(summary.ends_with("about once every 5m00s"), "{summary}");
+}
+
+#[test]
+fn names_the_kinds_of_single_alerts() {
+    for (kind, change) in [
+        (IncidentKind::LongSession, (|c| c.duration = Some(36_000 * SECOND)) as fn(&mut Connection<'_>)),
+        (IncidentKind::Exfiltration, |c| c.orig.bytes = Some(40_000_000)),
+        (IncidentKind::LateralMovement, |c| (c.resp.addr, c.resp.port) = (host(9), 445)),
+        (IncidentKind::Other, |_| ()),
+    ] {
+        let mut grouper = grouper();
+        let mut c = tcp(host(1), remote(1), 8443, 0, ConnState::SF);
+        change(&mut c);
+        observe(&mut grouper, &c, true, None);
+        assert_eq!(closed(grouper)[0].kind, kind);
+    }
+}
+
+#[test]
+fn names_guessing_tunnels_and_outages() {
+    for (kind, port, state, out, pause) in [
+        (IncidentKind::Guessing, 22, ConnState::SF, 1100, 7),
+        (IncidentKind::Tunnel, 53, ConnState::SF, 213, 7),
+        (IncidentKind::Outage, 80, ConnState::S0, 0, 30),
+    ] {
+        let mut grouper = grouper();
+        for i in 0..20 {
+            let mut c = tcp(host(1), host(2), port, i * pause * SECOND, state);
+            c.orig.bytes = Some(out);
+            observe(&mut grouper, &c, false, (i == 12).then_some(13));
+        }
+        let incidents = closed(grouper);
+        assert_eq!((incidents[0].kind, incidents[0].records), (kind, 20), "{}", incidents[0].summary());
+    }
+}
+
+#[test]
+fn closes_after_an_hour_of_quiet() {
+    let mut grouper = grouper();
+    let ids: Vec<_> = [0, 3600, 7201 + 3600]
+        .into_iter()
+        .map(|s| observe(&mut grouper, &tcp(host(1), remote(1), 80, s * SECOND, ConnState::SF), true, None))
+        .collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[1], ids[2]);
+    assert_eq!(closed(grouper).len(), 2);
+}
+
+#[test]
+fn identifiers_and_order_are_the_same_in_every_run() {
+    let run = || {
+        let mut grouper = grouper();
+        for i in 0..5000u32 {
+            let c = tcp(address(i * 7919), host((i % 200) as u8), 80, i64::from(i) * SECOND, ConnState::S0);
+            observe(&mut grouper, &c, i % 3 == 0, None);
+        }
+        closed(grouper).iter().map(Incident::id).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_flood_from_a_million_addresses_is_one_incident_beside_a_real_attack() {
+    for alerts in [true, false] {
+        let mut grouper = grouper();
+        let (mut events, mut most) = (Vec::new(), 0);
+        for i in 0..1_000_000u32 {
+            let c = tcp(address(0x0b00_0000 + i), host(80), 80, i64::from(i) * 1000, ConnState::S0);
+            observe(&mut grouper, &c, alerts, None);
+            if i == 500_000 {
+                let mut upload = tcp(host(5), remote(9), 443, i64::from(i) * 1000, ConnState::SF);
+                upload.orig.bytes = Some(40_000_000);
+                observe(&mut grouper, &upload, true, None);
+            }
+            most = most.max(grouper.open.len());
+            events.extend(grouper.take_changes());
+        }
+        let opened = |kind| events.iter().filter(|it| it.event == Event::Opened && it.incident.kind == kind).count();
+        assert_eq!((opened(IncidentKind::Flood), opened(IncidentKind::Exfiltration)), (1, 1));
+        assert!(most <= 10, "{most}");
+        assert_eq!(grouper.history.len().0, 65_536);
+        let flood = closed(grouper).into_iter().find(|it| it.kind == IncidentKind::Flood).unwrap();
+        assert!(flood.records > 999_000 && flood.targets.count() > 800_000, "{}", flood.summary());
+    }
+}
+
+#[test]
+fn a_million_actors_with_targets_of_their_own_stay_within_bounds() {
+    let mut grouper = grouper();
+    let attack = observe(&mut grouper, &tcp(host(1), remote(1), 4444, 0, ConnState::SF), true, Some(9));
+    for i in 0..1_000_000u32 {
+        let c = tcp(address(0x0b00_0000 + i), address(0x6400_0000 + i), 80, i64::from(i) * 1000, ConnState::S0);
+        observe(&mut grouper, &c, true, None);
+        assert!(grouper.open.len() <= MAX_OPEN);
+        grouper.take_changes();
+    }
+    assert_eq!((grouper.expiry.len(), grouper.single.len()), (MAX_OPEN, MAX_OPEN - 1));
+    assert!(grouper.open_incidents().any(|incident| Some(incident.id()) == attack));
+}
+
+#[test]
+fn known_activity_is_grouped_apart() {
+    let list = format!(
+        "{}\n10.0.0.1\t198.51.100.1\t80/tcp\t*\t2027-01-31\t-\t-\n10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-",
+        KnownList::header()
+    );
+    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    observe(&mut grouper, &tcp(host(1), remote(1), 80, 0, ConnState::SF), true, None);
+    observe(&mut grouper, &tcp(host(1), remote(2), 80, SECOND, ConnState::SF), true, None);
+    for i in 0..10 {
+        observe(&mut grouper, &tcp(host(2), host(100 + i), 80, 2 * SECOND, ConnState::REJ), true, None);
+    }
+    let mut found: Vec<_> = closed(grouper).iter().map(|it| (it.actor, it.known, it.kind)).collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            (host(1), false, IncidentKind::Other),
+            (host(1), true, IncidentKind::Other),
+            (host(2), true, IncidentKind::Scan)
+        ]
+    );
+}
+
+#[test]
+fn the_proposed_line_covers_its_incident() {
+    let mut grouper = grouper();
+    for i in 0..10 {
+        observe(&mut grouper, &tcp(host(2), host(100 + i), 80, 2 * SECOND, ConnState::REJ), true, None);
+    }
+    let incident = closed(grouper).remove(0);
+    assert_eq!(incident.known_line(), "10.0.0.2\t*\t80/tcp\tscan\t1970-04-01\t-\t-");
+    let list = KnownList::parse(&format!("{}\n{}", KnownList::header(), incident.known_line())).unwrap();
+    assert!(list.covers_incident(&incident));
+}
+
+#[test]
+fn risk_of_hosts_decays_and_has_its_parts() {
+    let mut grouper = grouper();
+    observe(&mut grouper, &tcp(host(1), remote(1), 80, 0, ConnState::SF), true, None);
+    observe(&mut grouper, &tcp(host(2), remote(1), 80, 86_400 * SECOND, ConnState::SF), true, Some(9));
+    observe(&mut grouper, &tcp(host(2), remote(2), 80, 86_401 * SECOND, ConnState::SF), true, None);
+    let incidents = closed(grouper);
+    let now = incidents[1].last;
+    let risks = host_risk::host_risks(&incidents, now);
+    assert_eq!(risks.iter().map(|risk| risk.host).collect::<Vec<_>>(), [host(2), host(1)]);
+    let alone = -(1.0f64 - 0.7).log2();
+    assert!((risks[1].risk - alone / 2.0).abs() < 1e-4, "{}", risks[1].risk);
+    assert_eq!(risks[0].parts.len(), 1);
+}
