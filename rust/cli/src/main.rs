@@ -44,6 +44,7 @@ fn run(cli: Cli, console: &Console) -> Result<()> {
         Command::Sample(args) => commands::sample::run(args, threads, console),
         Command::Score(args) => commands::score::run(args, threads, console),
         Command::Top(args) => commands::top::run(args, threads, console),
+        Command::Incidents(args) => commands::incidents::run(args, threads, console),
         Command::Watch(args) => commands::watch::run(&args, console),
         Command::Report(args) => commands::report::run(args, threads, console),
         Command::Evaluate(args) => commands::evaluate::run(args, threads, console),

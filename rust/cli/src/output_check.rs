@@ -132,6 +132,17 @@ fn files(command: &Command) -> Files<'_> {
             others: args.model.path().into_iter().collect(),
             outputs: context(&args.context).collect(),
         },
+        Command::Incidents(args) => Files {
+            logs: logs(&args.logs),
+            others: args
+                .model
+                .path()
+                .into_iter()
+                .chain(args.known.as_deref())
+                .chain(args.try_known.as_deref())
+                .collect(),
+            outputs: context(&args.context).collect(),
+        },
         Command::Watch(args) => Files {
             others: vec![&args.model, &args.log],
             outputs: context(&args.context).collect(),

@@ -15,6 +15,7 @@ use clap_complete::Shell;
 use self::options::LogArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::features::FeaturesArgs;
+use crate::commands::incidents::IncidentsArgs;
 use crate::commands::inspect::InspectArgs;
 #[cfg(feature = "onnx")]
 use crate::commands::onnx::{ExportOnnxArgs, ImportOnnxArgs};
@@ -63,6 +64,7 @@ pub enum Command {
     Sample(SampleArgs),
     Score(ScoreArgs),
     Top(TopArgs),
+    Incidents(IncidentsArgs),
     Watch(WatchArgs),
     Report(ReportArgs),
     Evaluate(EvaluateArgs),
@@ -111,6 +113,7 @@ impl Command {
             Self::Sample(args) => Some(&args.traffic.logs),
             Self::Score(args) => Some(&args.logs),
             Self::Top(args) => Some(&args.logs),
+            Self::Incidents(args) => Some(&args.logs),
             Self::Report(args) => Some(&args.logs),
             Self::Evaluate(args) => Some(&args.logs),
             Self::Features(args) => Some(&args.logs),

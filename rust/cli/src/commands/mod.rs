@@ -3,6 +3,7 @@
 pub mod completions_man;
 pub mod evaluate;
 pub mod features;
+pub mod incidents;
 pub mod inspect;
 #[cfg(feature = "onnx")]
 pub mod onnx;
