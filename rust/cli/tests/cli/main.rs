@@ -7,6 +7,7 @@ mod describe;
 mod evaluate;
 mod features;
 mod hostile;
+mod incidents;
 mod inputs;
 mod lab;
 mod logs;

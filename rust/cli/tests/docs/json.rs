@@ -12,8 +12,10 @@ use super::blocks::Scratch;
 /// Setup commands, and the commands for each heading. `evaluate --tune` takes minutes and is not run.
 const BEFORE: &str = "mkdir -p state/zeek && zeek-iforest -q train logs/2025-03-04 -o m && cp m state/zeek/model && \
                       zeek-iforest -q sample logs/2025-03-04 -o state/zeek/sample";
-const PRINTED: [(&str, &[&str]); 4] = [
+const PRINTED: [(&str, &[&str]); 6] = [
     ("top, watch", &["zeek-iforest -q top -m m conn.log --json"]),
+    ("incidents", &["zeek-iforest -q incidents -m m conn.log --json"]),
+    ("incidents --hosts", &["zeek-iforest -q incidents -m m conn.log --json --hosts"]),
     ("train, inspect MODEL", &["zeek-iforest inspect m --json"]),
     ("inspect DIRECTORY, inspect SAMPLE", &["zeek-iforest inspect state --json"]),
     (

@@ -39,6 +39,7 @@ fn make(name: &str) -> Result<String, Failed> {
     match name.split_once(' ') {
         None if name == "schema" => Ok(features()),
         None if name == "help" => commands(),
+        None if name == "kinds" => Ok(kinds()),
         Some(("options", scripts)) => Ok(table("option", "default", &declared(scripts, option)?)),
         Some(("settings", scripts)) => Ok(table("setting", "default", &declared(scripts, setting)?)),
         Some(("notices", scripts)) => Ok(table("notice", "of type", &declared(scripts, notice)?)),
@@ -65,6 +66,15 @@ fn features() -> String {
         company.dedup();
         let company = if company.is_empty() { "nothing".to_owned() } else { company.join(", ") };
         text.push_str(&format!("| `{}` | {kind} | {} | {company} |\n", feature.name, feature.meaning));
+    }
+    text
+}
+
+/// The rules that name the kind of an incident, in their order.
+fn kinds() -> String {
+    let mut text = "| kind | rule | weight | ATT&CK |\n|---|---|--:|---|\n".to_owned();
+    for detector::Rule { kind, condition, weight, attack, .. } in detector::RULES {
+        text.push_str(&format!("| {} | {condition} | {weight} | {} |\n", kind.name(), attack.join(", ")));
     }
     text
 }

@@ -1,0 +1,160 @@
+//! `incidents`: grouping, the list of known activity, and the output.
+
+use serde_json::Value;
+
+use crate::lab::data;
+use crate::run::Dir;
+
+const KEYS: [&str; 15] = [
+    "id",
+    "start",
+    "last",
+    "actor",
+    "kind",
+    "score",
+    "records",
+    "targets",
+    "targets_total",
+    "ports",
+    "ports_total",
+    "uids",
+    "reasons",
+    "summary",
+    "attack",
+];
+/// The lab's attacks: a part of the label, the kind, and the hosts that act in it.
+const ATTACKS: [(&str, &[&str]); 6] = [
+    ("scan", &["10.10.1.16"]),
+    ("guessing", &["203.0.113.66"]),
+    ("beacon", &["10.10.1.17"]),
+    ("tunnel", &["10.10.1.19", "10.10.2.53"]),
+    ("exfiltration", &["10.10.1.14"]),
+    ("long session", &["10.10.1.13"]),
+];
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.ok(&format!("train -q {} -o m", data("lab-day1.conn.log").display()));
+    dir
+}
+
+fn incidents(dir: &Dir, options: &str) -> Vec<Value> {
+    let lines = dir.ok(&format!("incidents -q -m m {} --json {options}", data("lab-day2.conn.log").display()));
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text<'a>(incident: &'a Value, key: &str) -> &'a str {
+    incident[key].as_str().unwrap()
+}
+
+#[test]
+fn each_attack_of_the_lab_is_one_incident_or_two_of_its_kind_among_the_first_ten() {
+    let dir = trained();
+    let found = incidents(&dir, "");
+    let holds = |attack: &(&str, &[&str]), it: &Value| attack.0 == it["kind"] && attack.1.contains(&text(it, "actor"));
+    for attack in &ATTACKS {
+        let places: Vec<_> = found.iter().enumerate().filter(|(_, it)| holds(attack, it)).map(|(i, _)| i).collect();
+        assert!((1..=2).contains(&places.len()) && places[0] < 10, "{attack:?} {places:?}");
+    }
+    let others = found.iter().filter(|it| !ATTACKS.iter().any(|attack| holds(attack, it))).count();
+    assert!(others <= 8, "{others}");
+}
+
+#[test]
+fn json_has_exactly_the_documented_keys() {
+    let dir = trained();
+    for incident in incidents(&dir, "--all") {
+        let mut keys: Vec<_> = incident.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut expected = KEYS;
+        keys.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(keys, expected);
+        assert!(incident["uids"].as_array().unwrap().len() <= 10);
+        let range = 1_741_160_000.0..1_741_200_000.0;
+        assert!(range.contains(&incident["start"].as_f64().unwrap()), "{incident}");
+        assert!(incident["score"].as_f64().unwrap() <= 1.0);
+    }
+}
+
+#[test]
+fn text_fits_a_hundred_columns_and_names_the_line_that_makes_an_incident_known() {
+    let dir = trained();
+    let text = dir.ok(&format!("incidents -q -m m {}", data("lab-day2.conn.log").display()));
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(text.contains("10.10.1.17 contacted 198.51.100.77:80/tcp (http) 115 times"), "{text}");
+    assert!(text.contains("known.tsv: 10.10.1.17\t198.51.100.77\t80/tcp\tbeacon\t"), "{text}");
+}
+
+#[test]
+fn output_does_not_depend_on_threads() {
+    let dir = trained();
+    assert_eq!(incidents(&dir, "--threads 1 --all"), incidents(&dir, "--threads 5 --all"));
+}
+
+#[test]
+fn known_activity_opens_no_incident() {
+    let dir = trained();
+    let list = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n\
+                10.10.1.17\t198.51.100.77\t80/tcp\tbeacon\t2026-01-01\tme\tupdates\n\
+                203.0.113.0/24\t*\t22/tcp\t*\t2026-01-01\tme\ttest\n\
+                10.10.1.13\t*\t*\t*\t2020-01-01\tme\texpired\n";
+    dir.write("known.tsv", list);
+    let actors = |options: &str| -> Vec<String> {
+        incidents(&dir, options).iter().map(|it| text(it, "actor").to_owned()).collect()
+    };
+    let (before, after) = (actors(""), actors("--known known.tsv"));
+    let gone = |actor: &str| before.iter().any(|it| it == actor) && !after.iter().any(|it| it == actor);
+    assert!(gone("10.10.1.17") && gone("203.0.113.66") && !gone("10.10.1.13"), "{after:?}");
+    assert_eq!(before.len(), after.len() + 2);
+    let mut hidden = actors("--try-known known.tsv");
+    hidden.sort();
+    assert_eq!(hidden, ["10.10.1.17", "203.0.113.66"]);
+    let all = dir.ok(&format!("incidents -q -m m {} --all --known known.tsv", data("lab-day2.conn.log").display()));
+    assert_eq!(all.lines().filter(|line| line.ends_with("  known")).count(), 2, "{all}");
+}
+
+#[test]
+fn refuses_lists_that_cannot_be_used() {
+    let dir = trained();
+    let header = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n";
+    for (line, problem) in [
+        ("*\t*\t*\t*\t2026-01-01\t-\t-\n", "line 2: it covers any originator and any responder"),
+        ("10.0.0.1\t*\t*\t*\t-\t-\t-\n", "every entry expires"),
+    ] {
+        dir.write("known.tsv", format!("{header}{line}"));
+        let run = dir.run(&format!("incidents -m m {} --known known.tsv", data("lab-day2.conn.log").display()));
+        assert_eq!(run.status, Some(1));
+        assert!(run.stderr.contains("known.tsv: ") && run.stderr.contains(problem), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn selects_hosts_and_excludes_networks() {
+    let dir = trained();
+    let of_host = incidents(&dir, "--host 203.0.113.90");
+    assert!(!of_host.is_empty() && of_host.iter().all(|it| text(it, "actor") == "10.10.1.14"), "{of_host:?}");
+    let without = incidents(&dir, "--exclude 10.10.1.16/31 --exclude 198.51.100.0/24");
+    let is_excluded = |it: &Value| ["10.10.1.16", "10.10.1.17", "10.10.1.13"].contains(&text(it, "actor"));
+    assert!(!without.is_empty() && !without.iter().any(is_excluded), "{without:?}");
+    assert_eq!(dir.run("incidents conn.log --exclude *").status, Some(2));
+}
+
+#[test]
+fn ranks_hosts_by_risk_with_its_parts() {
+    let dir = trained();
+    let lines = dir.ok(&format!("incidents -q -m m {} --hosts --json", data("lab-day2.conn.log").display()));
+    let hosts: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(hosts[0]["host"], "10.10.1.16");
+    for host in &hosts {
+        let parts = host["incidents"].as_array().unwrap().iter().map(|part| part["risk"].as_f64().unwrap());
+        assert!((parts.sum::<f64>() - host["risk"].as_f64().unwrap()).abs() < 0.01, "{host}");
+    }
+}
+
+#[test]
+fn lower_budgets_leave_fewer_incidents() {
+    let dir = trained();
+    assert!(
+        incidents(&dir, "--alerts-per-day 2 -n 1000").len() < incidents(&dir, "--alerts-per-day 200 -n 1000").len()
+    );
+}
