@@ -1,6 +1,6 @@
 //! Kinds of incidents, and the table of rules that tells them apart.
 
-use super::{Incident, Role, Trail};
+use super::{Incident, Role, Trail, is_group};
 use crate::Proto;
 
 /// IncidentKind of an incident.
@@ -126,7 +126,7 @@ pub const RULES: &[Rule] = &[
         attack: &["T1021"],
         holds: |it| {
             it.service(|trail| {
-                let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !is_multicast(trail);
+                let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !is_group(trail.responder);
                 is_inside && trail.proto == Proto::Tcp && ADMIN.contains(&trail.port) && trail.failed < trail.records
             })
         },
@@ -141,7 +141,7 @@ pub const RULES: &[Rule] = &[
             it.service(|trail| {
                 let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
                 let answered = trail.records - trail.failed;
-                !is_multicast(trail) && answered >= 6 && 2 * answered >= trail.records && is_regular
+                !is_group(trail.responder) && answered >= 6 && 2 * answered >= trail.records && is_regular
             })
         },
     },
@@ -181,13 +181,6 @@ fn is_login(trail: &Trail) -> bool {
 
 fn is_dns(trail: &Trail) -> bool {
     trail.service == "dns" || trail.port == 53 && trail.proto != Proto::Icmp
-}
-
-fn is_multicast(trail: &Trail) -> bool {
-    match std::net::Ipv6Addr::from(trail.responder.0).to_canonical() {
-        std::net::IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
-        std::net::IpAddr::V6(address) => address.is_multicast(),
-    }
 }
 
 impl IncidentKind {

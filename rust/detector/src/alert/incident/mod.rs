@@ -192,7 +192,10 @@ impl Record {
             proto: c.proto,
             port: c.resp.port,
             service: c.service.map_or("", service_name),
-            failed: c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed()),
+            // No answer is expected from a group.
+            failed: c.proto != Proto::Icmp
+                && !is_group(c.resp.addr)
+                && c.conn_state.is_some_and(|state| state.failed()),
             inward: !c.orig.is_local() && c.resp.is_local(),
             ts: c.ts,
             end: c.end(),
@@ -203,6 +206,14 @@ impl Record {
 
     fn is_to(&self, trail: &Trail) -> bool {
         (trail.port, trail.proto, trail.responder) == (self.port, self.proto, self.responder)
+    }
+}
+
+/// Whether an address stands for many hosts: multicast, or by its last byte broadcast.
+fn is_group(address: Address) -> bool {
+    match std::net::Ipv6Addr::from(address.0).to_canonical() {
+        std::net::IpAddr::V4(address) => address.is_multicast() || address.octets()[3] == 255,
+        std::net::IpAddr::V6(address) => address.is_multicast(),
     }
 }
 

@@ -217,3 +217,14 @@ fn risk_of_hosts_decays_and_has_its_parts() {
     assert!((risks[1].risk - alone / 2.0).abs() < 1e-4, "{}", risks[1].risk);
     assert_eq!(risks[0].parts.len(), 1);
 }
+
+#[test]
+fn unanswered_broadcasts_are_no_outage() {
+    let mut grouper = grouper();
+    for i in 0..20 {
+        let c = Connection { proto: Proto::Udp, ..tcp(host(1), host(255), 138, i * 60 * SECOND, ConnState::S0) };
+        observe(&mut grouper, &c, false, (i == 12).then_some(13));
+    }
+    let incidents = closed(grouper);
+    assert_eq!((incidents[0].kind, incidents[0].failed), (IncidentKind::Other, 0));
+}
