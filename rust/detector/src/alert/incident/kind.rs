@@ -91,7 +91,7 @@ pub const RULES: &[Rule] = &[
         weight: 1.0,
         attack: &["T1572"],
         holds: |it| {
-            it.service(|trail| {
+            it.own_service(|trail| {
                 let mean = trail.bytes_out / trail.records.max(1);
                 let is_echo = trail.proto == Proto::Icmp && mean >= 500;
                 trail.records >= 10 && (is_dns(trail) && mean >= 100 || is_echo)
@@ -104,8 +104,8 @@ pub const RULES: &[Rule] = &[
         weight: 1.0,
         attack: &["T1048"],
         holds: |it| {
-            it.service(|trail| {
-                let is_outward = it.role == Role::Originator && !trail.responder.is_internal() && !trail.inward;
+            it.own_service(|trail| {
+                let is_outward = !trail.responder.is_internal() && !trail.inward;
                 let is_large = trail.large && trail.bytes_out >= 50_000 || trail.bytes_out >= 10_000_000;
                 is_outward && is_large && trail.bytes_out / 3 >= trail.bytes_in
             })
@@ -116,7 +116,7 @@ pub const RULES: &[Rule] = &[
         condition: "a connection of at least an hour",
         weight: 0.75,
         attack: &[],
-        holds: |it| it.service(|trail| trail.longest >= 3_600_000_000 && trail.failed < trail.records),
+        holds: |it| it.own_service(|trail| trail.longest >= 3_600_000_000 && trail.failed < trail.records),
     },
     Rule {
         kind: IncidentKind::LateralMovement,
@@ -125,7 +125,7 @@ pub const RULES: &[Rule] = &[
         weight: 0.75,
         attack: &["T1021"],
         holds: |it| {
-            it.service(|trail| {
+            it.own_service(|trail| {
                 let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !is_group(trail.responder);
                 is_inside && trail.proto == Proto::Tcp && ADMIN.contains(&trail.port) && trail.failed < trail.records
             })
@@ -133,15 +133,16 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Beacon,
-        condition: "at least 6 answered connections to one service, at least 10 s apart, pauses that deviate by at most \
+        condition: "at least 6 answered TCP or UDP connections to one service, at least 10 s apart, pauses that deviate by at most \
                     60 % of their mean",
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
-            it.service(|trail| {
+            it.own_service(|trail| {
                 let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
                 let answered = trail.records - trail.failed;
-                !is_group(trail.responder) && answered >= 6 && 2 * answered >= trail.records && is_regular
+                let is_unicast = trail.proto != Proto::Icmp && !is_group(trail.responder);
+                is_unicast && answered >= 6 && 2 * answered >= trail.records && is_regular
             })
         },
     },
@@ -150,14 +151,14 @@ pub const RULES: &[Rule] = &[
         condition: "at least 5 connections of one originator to one service, 80 % of them failed",
         weight: 0.0,
         attack: &[],
-        holds: |it| it.service(|trail| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
+        holds: |it| it.own_service(|trail| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
     },
     Rule {
         kind: IncidentKind::NewService,
         condition: "a port or protocol that is rare here, answered",
         weight: 0.25,
         attack: &[],
-        holds: |it| it.service(|trail| trail.rare && trail.failed < trail.records),
+        holds: |it| it.own_service(|trail| trail.rare && trail.failed < trail.records),
     },
     Rule {
         kind: IncidentKind::Other,
@@ -255,6 +256,11 @@ impl Incident {
     fn peers_are_internal(&self) -> bool {
         let internal = self.targets.sample().iter().filter(|peer| peer.is_internal()).count();
         2 * internal > self.targets.sample().len()
+    }
+
+    /// The same for an incident of an originator.
+    fn own_service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
+        if self.role == Role::Originator { self.service(condition) } else { None }
     }
 
     /// The service with most connections among those with an alert or evidence that fulfil a condition.

@@ -325,6 +325,7 @@ impl Grouper {
         !own.2 && others + 1 >= MANY
     }
 
+    /// Opens an incident; one beyond the limit closes another.
     fn open(&mut self, key: ActorKey, now: i64) {
         if self.open.contains_key(&key) {
             return;
@@ -333,8 +334,7 @@ impl Grouper {
             let Some(&(_, _, victim)) = self.expiry.first() else { break };
             self.close(victim, Event::Closed);
         }
-        self.open.insert(key, Incident::new(key, now));
-        self.expiry.insert((false, now, key));
+        self.put(key, Incident::new(key, now));
     }
 
     /// Opens an incident of a target and takes in those of its originators.

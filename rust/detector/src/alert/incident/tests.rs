@@ -228,3 +228,15 @@ fn unanswered_broadcasts_are_no_outage() {
     let incidents = closed(grouper);
     assert_eq!((incidents[0].kind, incidents[0].failed), (IncidentKind::Other, 0));
 }
+
+#[test]
+fn an_incident_of_a_target_closes_after_an_hour_of_quiet_too() {
+    let mut grouper = grouper();
+    for i in 0..20 {
+        observe(&mut grouper, &tcp(remote(i), host(80), 80, i64::from(i) * SECOND, ConnState::S0), true, None);
+    }
+    assert_eq!((grouper.open.len(), grouper.expiry.len()), (1, 1));
+    grouper.close_quiet(2 * INCIDENT_TIMEOUT);
+    assert_eq!((grouper.open.len(), grouper.expiry.len(), grouper.single.len()), (0, 0, 0));
+    assert_eq!(grouper.take_changes().last().map(|change| change.incident.role), Some(Role::Target));
+}
