@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use detector::{
-    Connection, Detector, Drift, Evidence, Extractor, Memory, Model, Params, Reason, Reservoir, Row, Sampling, Trainer,
-    in_words, schema,
+    Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, Params, Reason, Reservoir, Sampling, State,
+    Trainer, format_reasons, schema,
 };
 use twox_hash::XxHash3_64;
 
@@ -24,7 +24,7 @@ pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     let heads = HEADS.get_or_init(|| {
         let model = fixed_model().to_bytes().expect("a model can be written");
         let sample = Reservoir::new(Sampling::uniform(1), 1).to_bytes();
-        let memory = saved(&Memory::new(&Extractor::new(), &Evidence::new()));
+        let memory = saved(&State::new(&Extractor::new(), &Cusum::new()));
         [model, sample, memory].map(|file| file[..HEAD].to_vec())
     });
     let mut bytes = heads.iter().find(|head| head.starts_with(magic)).expect("it is one of the three").clone();
@@ -38,7 +38,7 @@ pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
 const HEAD: usize = 16;
 
 /// The bytes of the file that a sensor would keep.
-pub fn saved(memory: &Memory) -> Vec<u8> {
+pub fn saved(memory: &State) -> Vec<u8> {
     let path = std::env::temp_dir().join(format!("iforest-fuzz-{}", std::process::id()));
     memory.save(&path).expect("the file can be written");
     let bytes = std::fs::read(&path).expect("it is there");
@@ -70,7 +70,7 @@ pub fn fixed_model() -> &'static Model {
 }
 
 /// What has to hold of a row, whatever it was made from.
-pub fn check_row(row: &Row) {
+pub fn check_row(row: &FeatureRow) {
     for (feature, value) in schema::FEATURES.iter().zip(row) {
         assert!(value.is_finite(), "{} is {value}", feature.name);
     }
@@ -94,13 +94,13 @@ pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
 
 /// What has to hold of reasons.
 pub fn check_words(reasons: &[Reason]) {
-    let words = in_words(reasons);
+    let words = format_reasons(reasons);
     assert!(!words.chars().any(char::is_control), "{words:?}");
 }
 
 /// The row of a connection. What went before is whatever was tried before: a new table for each input would take most of
 /// the time, and sequences are for the target `detector`.
-pub fn extract(connection: &Connection<'_>) -> Row {
+pub fn extract(connection: &Connection<'_>) -> FeatureRow {
     thread_local!(static EXTRACTOR: RefCell<Extractor> = RefCell::default());
     EXTRACTOR.with_borrow_mut(|extractor| extractor.extract(connection))
 }
@@ -138,10 +138,10 @@ pub fn use_reservoir(mut reservoir: Reservoir) {
     assert_eq!(again.to_bytes(), bytes);
     let mut own = Reservoir::new(reservoir.sampling(), 3);
     let connection = Connection { ts: 1_700_000_000_000_000, ..Connection::default() };
-    detector::learner::learn(&mut own, &connection, &extract(&connection), false, i64::MAX);
+    own.learn(&connection, &extract(&connection), false, i64::MAX);
     reservoir.not_after(connection.ts);
     own.merge(&reservoir).expect("they draw alike");
-    detector::learner::learn(&mut own, &connection, &extract(&connection), true, i64::MIN);
+    own.learn(&connection, &extract(&connection), true, i64::MIN);
     assert!(own.len() <= own.sampling().capacity);
     let taken = reservoir.take(3);
     assert!(taken.len() <= 3);

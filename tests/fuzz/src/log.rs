@@ -91,7 +91,7 @@ pub fn check(log: &[u8]) {
     }
 }
 
-/// Whether the bytes are those of a compressed file.
+/// Returns whether the bytes are those of a compressed file.
 pub fn is_compressed(data: &[u8]) -> bool {
     data.starts_with(&[0x1f, 0x8b])
         || data.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])

@@ -1,7 +1,7 @@
 #![no_main]
 //! What a peer of a cluster sends: models, samples, counts of scores; one after the other.
 
-use detector::{Drift, Model, Reservoir, learner};
+use detector::{Drift, Model, Reservoir, Sampling};
 use iforest_fuzz::bytes::Bytes;
 use iforest_fuzz::{as_file, fixed_model, sealed, use_model};
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
     let mut drift = Drift::new(fixed_model().calibration());
-    let mut reservoir = Reservoir::new(learner::sampling(64, 1 << 40), 1);
+    let mut reservoir = Reservoir::new(Sampling::for_sensor(64, 1 << 40), 1);
     while !bytes.is_empty() {
         let what = bytes.byte();
         let length = usize::from(u16::from_le_bytes(bytes.number()));
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
                 drift.add(&std::array::from_fn(|_| u64::from_le_bytes(bytes.number())));
                 (0..10).for_each(|tenths| drift.observe(f64::from(tenths) / 10.0));
             }
-            1 => assert!(drift.turn().len() == detector::BINS),
+            1 => assert!(drift.rotate().len() == detector::BINS),
             2 => assert!(drift.index().is_none_or(f64::is_finite)),
             3 => reservoir.set_bound(Some(f64::from_le_bytes(bytes.number()))),
             4 => drop(reservoir.take(length)),

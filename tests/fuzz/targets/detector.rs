@@ -1,14 +1,14 @@
 #![no_main]
 //! Connections one after the other through a detector that learns, with new models at any time.
 
-use detector::{Params, Reservoir, learner};
+use detector::{Params, Reservoir, Sampling};
 use iforest_fuzz::bytes::Bytes;
 use iforest_fuzz::{check_row, detector, fixed_model, score};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
-    let (mut detector, sampling) = (detector(), learner::sampling(64, i64::from(bytes.byte()) << 32));
+    let (mut detector, sampling) = (detector(), Sampling::for_sensor(64, i64::from(bytes.byte()) << 32));
     let mut reservoir = Reservoir::new(sampling, 1);
     let mut params = Params::default();
     (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 16);
@@ -18,13 +18,13 @@ fuzz_target!(|data: &[u8]| {
         let connection = bytes.connection();
         let flagged = match what % 8 {
             0 => {
-                detector.pass_by(&connection);
+                detector.observe(&connection);
                 check_row(detector.row());
                 false
             }
             _ => score(&mut detector, &connection),
         };
-        learner::learn(&mut reservoir, &connection, detector.row(), flagged, latest);
+        reservoir.learn(&connection, detector.row(), flagged, latest);
         match what / 8 {
             0 => {
                 if let Ok(model) = detector::fit(reservoir.snapshot(), &params) {

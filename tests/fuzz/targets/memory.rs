@@ -1,13 +1,13 @@
 #![no_main]
 //! What a sensor remembers of the traffic, in a file, or the payload of one behind a checksum that holds.
 
-use detector::{Connection, Detector, Drift, Memory};
+use detector::{Connection, Detector, Drift, State};
 use iforest_fuzz::bytes::Bytes;
 use iforest_fuzz::{as_file, fixed_model, saved, score};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(memory) = Memory::from_bytes(&as_file(b"ZIFMEMOR", data)) else { return };
+    let Ok(memory) = State::from_bytes(&as_file(b"ZIFMEMOR", data)) else { return };
     let (mut drift, version) = (Drift::new(fixed_model().calibration()), memory.version);
     drift.resume(&memory.drift);
     let Some((mut extractor, evidence)) = memory.recall() else { return };
@@ -19,8 +19,8 @@ fuzz_target!(|data: &[u8]| {
     (0..10).for_each(|tenths| drift.observe(f64::from(tenths) / 10.0));
     assert!(drift.index().is_none_or(f64::is_finite));
     let (extractor, evidence) = detector.memory();
-    let mut again = Memory::new(extractor, evidence);
+    let mut again = State::new(extractor, evidence);
     (again.drift, again.version) = (drift.slices().copied().collect(), version);
-    let again = Memory::from_bytes(&saved(&again)).expect("what was saved can be read");
+    let again = State::from_bytes(&saved(&again)).expect("what was saved can be read");
     assert!(again.recall().is_some(), "what was recalled can be recalled again");
 });

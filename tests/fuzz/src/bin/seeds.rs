@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use detector::{Evidence, Extractor, Memory, Model, Reservoir, Sampling, learner};
+use detector::{Cusum, Extractor, Model, Reservoir, Sampling, State};
 use iforest_fuzz::bytes::from_connection;
 use iforest_fuzz::{LOG, as_file, log, model, saved};
 
@@ -47,12 +47,12 @@ fn main() -> io::Result<()> {
 
     let (mut extractor, mut sequence) = (Extractor::new(), Vec::new());
     let mut uniform = Reservoir::new(Sampling::uniform(20), 1);
-    let mut recent = Reservoir::new(learner::sampling(64, 1 << 40), 1);
+    let mut recent = Reservoir::new(Sampling::for_sensor(64, 1 << 40), 1);
     let mut n = 0u32;
     log::connections(LOG, |connection| {
         let row = extractor.extract(connection);
-        learner::learn(&mut uniform, connection, &row, false, i64::MAX);
-        learner::learn(&mut recent, connection, &row, n % 50 == 0, i64::MAX);
+        uniform.learn(connection, &row, false, i64::MAX);
+        recent.learn(connection, &row, n % 50 == 0, i64::MAX);
         let bytes = from_connection(connection);
         if n % 40 == 0 {
             // Corpora are for the fuzzer: a file that is missing from one shows nowhere else.
@@ -64,14 +64,14 @@ fn main() -> io::Result<()> {
         sequence.extend(bytes);
         n += 1;
     });
-    let mut memory = Memory::new(&extractor, &Evidence::new());
+    let mut memory = State::new(&extractor, &Cusum::new());
     memory.drift = vec![[3; _], [u64::MAX; _]];
     let bytes = saved(&memory);
     put("memory", "file", &bytes)?;
     put("memory", "payload", &bytes[HEADER..])?;
     accepted(
         "a memory",
-        Memory::from_bytes(&as_file(b"ZIFMEMOR", &bytes[HEADER..])).is_ok_and(|m| m.recall().is_some()),
+        State::from_bytes(&as_file(b"ZIFMEMOR", &bytes[HEADER..])).is_ok_and(|m| m.recall().is_some()),
     )?;
     for (name, reservoir) in [("uniform", &uniform), ("recent", &recent)] {
         let bytes = reservoir.to_bytes();
