@@ -1,8 +1,8 @@
-//! What an anomaly in a network connection is.
+//! Anomaly detection on network connections.
 //!
-//! A [`Connection`] comes from a sensor or from a line of a log; nothing in here knows which. An [`Extractor`] turns it
-//! into a row of numbers, one per feature of the [`schema`]; a [`Model`] turns the row into a score; a [`Detector`] does
-//! both and returns a [`Verdict`].
+//! A [`Connection`] comes from a sensor or from a line of a log. An [`Extractor`] turns it into a row of numbers, one
+//! per feature of the [`schema`]; a [`Model`] turns the row into a score; a [`Detector`] does both and returns a
+//! [`Verdict`].
 //!
 //! ```
 //! use detector::{Detector, Extractor, Params, Reservoir, Trainer};
@@ -47,7 +47,7 @@ pub use alert::cusum::Cusum;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
 pub use alert::incident::host_risk::{HostRisk, RiskPart, host_risks};
 pub use alert::incident::kind::{RULES, Rule};
-pub use alert::incident::known::{KnownEntry, KnownError, KnownList, Network};
+pub use alert::incident::known::{KnownEntry, KnownError, KnownList};
 pub use alert::incident::members::Members;
 pub use alert::incident::{
     Change, Event, Grouper, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
@@ -56,6 +56,7 @@ pub use alert::reasons::{Reason, format_reasons};
 pub use conn::connection::{Address, ConnState, Connection, Endpoint, Proto};
 pub use conn::context::ContextKeys;
 pub use conn::features::{Extractor, FeatureRow};
+pub use conn::network::{InvalidNetwork, Network};
 pub use conn::schema;
 pub use detector::Detector;
 pub use model::calibration::Calibration;

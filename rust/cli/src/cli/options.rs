@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use detector::{Model, Params, Trust};
+use detector::{Model, Network, Params, Trust};
 
 use super::values::{alerts, key, share, trees, within};
-use crate::host_filter::{HostFilter, Network};
+use crate::host_filter::HostFilter;
 use crate::input::labels::Labels;
 
 /// Logs, and how to read them; [`LogInputs`](crate::input::LogInputs) resolves them.

@@ -1,51 +1,15 @@
 //! Known activity: the list of what a site expects, in the format of Zeek's Input framework.
 
-use std::fmt;
-use std::net::IpAddr;
-
 use thiserror::Error;
 
 use super::{Incident, IncidentKind, Role, story};
+use crate::conn::network::Network;
 use crate::{Address, Connection, Proto};
 
 /// Columns of the list.
 const FIELDS: [&str; 7] = ["originator", "responder", "port", "kind", "until", "owner", "note"];
 /// An entry that an incident proposes expires after so long, in microseconds: 90 days.
 const PROPOSED: i64 = 90 * 86_400_000_000;
-
-/// Addresses an entry covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// Any address: `*`.
-    Any,
-    /// The addresses that share so many leading bits.
-    Prefix(Address, u32),
-}
-
-impl Network {
-    /// Parses `*`, an address or CIDR notation.
-    pub fn parse(text: &str) -> Option<Self> {
-        if text == "*" {
-            return Some(Self::Any);
-        }
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
-        let (most, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
-        Some(if bits == 0 { Self::Any } else { Self::Prefix(address.into(), bits + offset) })
-    }
-
-    /// Whether it covers an address.
-    pub fn contains(self, address: Address) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Prefix(prefix, bits) => {
-                let differ = u128::from_be_bytes(prefix.0) ^ u128::from_be_bytes(address.0);
-                differ.leading_zeros() >= bits
-            }
-        }
-    }
-}
 
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +20,7 @@ pub struct KnownEntry {
     kind: Option<IncidentKind>,
     /// The time from which it is ignored, in microseconds since 1970.
     until: i64,
-    /// Who vouches for it.
+    /// Person or team responsible for it.
     pub owner: String,
     /// Why it is expected.
     pub note: String,
@@ -112,7 +76,7 @@ impl KnownList {
         format!("#fields\t{}", FIELDS.join("\t"))
     }
 
-    /// Whether an entry for any kind covers a connection.
+    /// Returns whether an entry for any kind covers a connection.
     pub fn covers(&self, c: &Connection<'_>) -> bool {
         let end = c.end();
         let covers = |entry: &KnownEntry| {
@@ -121,7 +85,7 @@ impl KnownList {
         self.entries.iter().any(covers)
     }
 
-    /// Whether entries for an incident's kind, or for any, cover all of its services.
+    /// Returns whether entries for an incident's kind, or for any, cover all of its services.
     pub fn covers_incident(&self, incident: &Incident) -> bool {
         let matches = |originator: Address, responder: Address, port| {
             let kind_fits = |entry: &&KnownEntry| entry.kind.is_none_or(|kind| kind == incident.kind);
@@ -137,7 +101,7 @@ impl KnownList {
             })
     }
 
-    /// Whether it has no entries.
+    /// Returns whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -147,10 +111,11 @@ impl KnownEntry {
     fn parse<'a>(value: impl Fn(usize) -> &'a str) -> Result<Self, String> {
         let network = |column: usize| {
             let text = value(column);
-            Network::parse(text).ok_or_else(|| format!("{} {text:?} is no address, network or *", FIELDS[column]))
+            let network = if text == "*" { Some(Network::ANY) } else { text.parse().ok() };
+            network.ok_or_else(|| format!("{} {text:?} is no address, network or *", FIELDS[column]))
         };
         let (originator, responder) = (network(0)?, network(1)?);
-        if (originator, responder) == (Network::Any, Network::Any) {
+        if originator.covers_all() && responder.covers_all() {
             return Err("it covers any originator and any responder; name at least one of them".to_owned());
         }
         let port = match value(2) {
@@ -173,19 +138,6 @@ impl KnownEntry {
             && self.port.is_none_or(|own| own == port)
             && self.originator.contains(originator)
             && self.responder.contains(responder)
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("*"),
-            Self::Prefix(address, 128) => address.fmt(f),
-            Self::Prefix(address, bits) => {
-                let is_ipv4 = std::net::Ipv6Addr::from(address.0).to_ipv4_mapped().is_some();
-                write!(f, "{address}/{}", if is_ipv4 { bits - 96 } else { *bits })
-            }
-        }
     }
 }
 
@@ -254,7 +206,7 @@ mod tests {
     }
 
     fn address(text: &str) -> Address {
-        text.parse::<IpAddr>().unwrap().into()
+        text.parse::<std::net::IpAddr>().unwrap().into()
     }
 
     #[test]
@@ -294,12 +246,5 @@ mod tests {
         }
         assert_eq!(parse_date("1700000000.5"), Some(1_700_000_000_500_000));
         assert_eq!(parse_date("2027-13-01"), None);
-    }
-
-    #[test]
-    fn networks_print_as_they_are_written() {
-        for text in ["*", "10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "2001:db8::1"] {
-            assert_eq!(Network::parse(text).unwrap().to_string(), text);
-        }
     }
 }
