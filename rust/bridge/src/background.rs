@@ -28,8 +28,8 @@ impl<T> Default for Background<T> {
 }
 
 impl<T: Send + 'static> Background<T> {
-    /// Queues a job. Its rayon calls use the same single thread, so that packets lose at most one core. `failed` converts a
-    /// panic message to a result.
+    /// Queues a job. Its rayon calls use the same single thread, so that packets lose at most one core. `failed`
+    /// converts a panic message to a result.
     pub(crate) fn start(
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,

@@ -1,8 +1,8 @@
 //! Sensor wrapper that contains panics.
 //!
-//! C++ can call only the functions that [`guard!`] generates, so none is without the guard. A panic becomes an error where
-//! the function returns one; otherwise the function returns its fallback and [`GuardedSensor::take_panic`] the message.
-//! The declarations in the crate root document the functions.
+//! C++ can call only the functions that [`guard!`] generates, so none is without the guard. A panic becomes an error
+//! where the function returns one; otherwise the function returns its fallback and [`GuardedSensor::take_panic`] the
+//! message. The declarations in the crate root document the functions.
 
 use crate::panic::{catch, print_nothing};
 use crate::sensor::Sensor;
@@ -11,7 +11,8 @@ use crate::types::{ConnectionView, Description, FinishedJob, JobKind, Outcome, S
 #[derive(Default)]
 pub struct GuardedSensor {
     sensor: Sensor,
-    /// Message of the first panic that was not returned as an error; empty once taken. Later ones are likely consequences.
+    /// Message of the first panic that was not returned as an error; empty once taken. Later ones are likely
+    /// consequences.
     panic: Option<String>,
 }
 

@@ -64,21 +64,22 @@ mod ffi {
         /// Adds the last connection to the reservoir, unless that was done. Returns the result of `fit_is_due`.
         fn learn(self: &mut GuardedSensor, learn_after: u64) -> bool;
 
-        /// Starts learning into a reservoir of `rows` rows with a half-life in seconds, at least 60. Rows learnt before are
-        /// resampled to the new settings.
+        /// Starts learning into a reservoir of `rows` rows with a half-life in seconds, at least 60. Rows learnt before
+        /// are resampled to the new settings.
         fn start_learning(self: &mut GuardedSensor, rows: usize, half_life: f64);
 
         /// Stops learning and empties the reservoir.
         fn stop_learning(self: &mut GuardedSensor);
 
-        /// Returns true if a fit can start: `learn_after` connections were seen, a tenth of them is in the reservoir, and no
-        /// fit is running.
+        /// Returns true if a fit can start: `learn_after` connections were seen, a tenth of them is in the reservoir,
+        /// and no fit is running.
         fn can_fit(self: &mut GuardedSensor, learn_after: u64) -> bool;
 
         /// Returns true if no model is loaded and a fit can start.
         fn fit_is_due(self: &mut GuardedSensor, learn_after: u64) -> bool;
 
-        /// Starts fitting a model in the background. [`finished_job`] loads it; it is written to `file` unless that is empty.
+        /// Starts fitting a model in the background. [`finished_job`] loads it; it is written to `file` unless that is
+        /// empty.
         fn fit(self: &mut GuardedSensor, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<()>;
 
         /// Starts recalibrating the loaded model: its trees stay, its threshold is derived from the reservoir.
@@ -99,7 +100,8 @@ mod ffi {
         /// Starts writing the loaded model to a file.
         fn save_model(self: &mut GuardedSensor, file: &[u8]) -> Result<()>;
 
-        /// Loads a model this sensor saved, if the file exists and is newer than the loaded model. Returns true if it did.
+        /// Loads a model this sensor saved, if the file exists and is newer than the loaded model. Returns true if it
+        /// did.
         fn load_saved_model(self: &mut GuardedSensor, file: &[u8]) -> Result<bool>;
 
         /// Starts writing the reservoir to a file.
@@ -123,15 +125,16 @@ mod ffi {
         /// Returns the sampling key above which the reservoir takes no more rows; infinite while it is not full.
         fn sample_bound(self: &mut GuardedSensor) -> f64;
 
-        /// Drops rows whose sampling key is above the bound of another node's reservoir. An invalid bound clears the limit.
+        /// Drops rows whose sampling key is above the bound of another node's reservoir. An invalid bound clears the
+        /// limit.
         fn set_sample_bound(self: &mut GuardedSensor, bound: f64);
 
         /// Returns the loaded model's file contents; empty without a model.
         fn model_bytes(self: &mut GuardedSensor) -> Vec<u8>;
 
-        /// Loads another node's model if it is newer than the loaded one, and writes it to `file` unless that is empty: in
-        /// the background, or before loading it with `write_first`. Returns false for the version already loaded. An older or
-        /// damaged model is an error.
+        /// Loads another node's model if it is newer than the loaded one, and writes it to `file` unless that is empty:
+        /// in the background, or before loading it with `write_first`. Returns false for the version already loaded. An
+        /// older or damaged model is an error.
         fn adopt_model(
             self: &mut GuardedSensor,
             bytes: &[u8],
@@ -147,7 +150,8 @@ mod ffi {
         /// Returns counters and gauges.
         fn statistics(self: &mut GuardedSensor) -> Statistics;
 
-        /// Starts a new slice of the drift window and returns the finished slice's score histogram; empty without a model.
+        /// Starts a new slice of the drift window and returns the finished slice's score histogram; empty without a
+        /// model.
         fn start_drift_slice(self: &mut GuardedSensor) -> Vec<u64>;
 
         /// Adds the score histogram of another node that runs the same model.

@@ -26,8 +26,8 @@ fn create(directory: &Path) -> Result<(), String> {
 }
 
 impl DirLock {
-    /// Creates a directory and its parent if missing, locks it, and removes the partial files of a killed process. On file
-    /// systems without locks every attempt succeeds.
+    /// Creates a directory and its parent if missing, locks it, and removes the partial files of a killed process. On
+    /// file systems without locks every attempt succeeds.
     pub(crate) fn acquire(directory: &Path, trust: &Trust) -> Result<Self, String> {
         let named = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
         // Files in a directory that others can write to would be refused later, and a link could redirect the writes.

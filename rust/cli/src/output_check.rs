@@ -1,7 +1,7 @@
 //! Check before a command starts: outputs must be writable and must not replace an input.
 //!
-//! Output is renamed into place when complete, so replacing an input would work; but its unusable rows, and a model or a
-//! key, would be lost.
+//! Output is renamed into place when complete, so replacing an input would work; but its unusable rows, and a model or
+//! a key, would be lost.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;

@@ -1,4 +1,5 @@
-//! Text tables with aligned columns. Columns that do not fit the terminal continue on indented lines, in every row alike.
+//! Text tables with aligned columns. Columns that do not fit the terminal continue on indented lines, in every row
+//! alike.
 
 /// Spaces between two columns.
 const GAP: usize = 2;

@@ -1,6 +1,6 @@
 //! The files of docs/integrations, each run by the program it is for where that is on this machine: promtool, rsyslogd,
-//! and Vector's remap language, for which there is a Python module. Where one is missing, its test is listed as ignored,
-//! with the reason. What the files for Elasticsearch and Kibana say is compared with what Vector makes.
+//! and Vector's remap language, for which there is a Python module. Where one is missing, its test is listed as
+//! ignored, with the reason. What the files for Elasticsearch and Kibana say is compared with what Vector makes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

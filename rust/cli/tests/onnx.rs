@@ -1,6 +1,6 @@
 //! `import-onnx` and `export-onnx` against the programs they are for: scikit-learn, skl2onnx and onnxruntime, driven by
-//! tests/onnx/forest. Where `python3` cannot import them, these tests are listed as ignored, with the reason in brackets;
-//! tests/cli/onnx.rs holds what can be tested without.
+//! tests/onnx/forest. Where `python3` cannot import them, these tests are listed as ignored, with the reason in
+//! brackets; tests/cli/onnx.rs holds what can be tested without.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

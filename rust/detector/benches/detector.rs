@@ -60,7 +60,7 @@ fn model(traffic: &[Connection<'_>]) -> Model {
     trainer.fit().expect("a model")
 }
 
-/// What a sensor does with one connection after the other.
+/// Work of a sensor on a stream of connections.
 #[divan::bench]
 fn features_and_score(bencher: Bencher) {
     let traffic = traffic(1000);

@@ -1,4 +1,4 @@
-//! The detector: a model, and the context it keeps, put to work on connections.
+//! Detector: a model and the context that scores connections.
 
 use std::sync::Arc;
 
@@ -25,54 +25,54 @@ impl Detector {
         Self::resume(model, Extractor::new())
     }
 
-    /// A detector that goes on with what an extractor has learnt of hosts.
+    /// Detector with the context of an extractor.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
         Self { model: Arc::new(model), extractor, evidence: Cusum::new(), last: [0.0; N_FEATURES] }
     }
 
-    /// What is remembered of hosts and of evidence against services.
+    /// Context of hosts, and accumulated evidence.
     pub fn memory(&self) -> (&Extractor, &Cusum) {
         (&self.extractor, &self.evidence)
     }
 
-    /// Goes on with what was remembered.
+    /// Replaces the context and the evidence.
     pub fn remember(&mut self, extractor: Extractor, evidence: Cusum) {
         (self.extractor, self.evidence) = (extractor, evidence);
     }
 
-    /// What was learnt of hosts.
+    /// Returns the context.
     pub fn into_extractor(self) -> Extractor {
         self.extractor
     }
 
-    /// Puts another model to work; what was learnt about hosts stays.
+    /// Replaces the model and keeps the context.
     pub fn replace_model(&mut self, model: Model) {
         self.model = Arc::new(model);
     }
 
-    /// The model at work.
+    /// The loaded model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
-    /// Scores a connection and remembers it as context for those that follow.
+    /// Scores a connection and adds it to the context.
     pub fn score(&mut self, connection: &Connection<'_>) -> Verdict {
         let (row, keys) = self.extractor.context_row(connection);
         self.last = row;
         self.evidence.verdict(&self.model, connection.end(), &keys, self.model.score(&row))
     }
 
-    /// What made the verdict of the connection scored last, the strongest reason first.
+    /// Reasons for the last verdict, strongest first.
     pub fn reasons(&self, connection: &Connection<'_>, verdict: &Verdict) -> Vec<Reason> {
         self.model.reasons(connection, &self.last, verdict.sustained)
     }
 
-    /// Lets a connection pass by unscored: it is context for those that follow.
+    /// Adds a connection to the context without scoring it.
     pub fn observe(&mut self, connection: &Connection<'_>) {
         self.last = self.extractor.extract(connection);
     }
 
-    /// The row of the connection seen last.
+    /// Feature row of the last connection.
     pub fn row(&self) -> &FeatureRow {
         &self.last
     }

@@ -1,7 +1,7 @@
 //! The scale of a row's numbers: compressed by a logarithm, rounded to a grid.
 
-/// The nearest multiple of 1/1024, ties to even: finer differences tell nothing, and coarse ones let the forest keep short
-/// thresholds.
+/// The nearest multiple of 1/1024, ties to even: finer differences tell nothing, and coarse ones let the forest keep
+/// short thresholds.
 pub(crate) fn on_grid(value: f32) -> f32 {
     // From 2^13 on the last bit of a number is worth 1/1024 or more; there a sum is rounded to the grid by itself.
     const COARSE: f32 = 8192.0;

@@ -1,8 +1,8 @@
-//! What a detector remembers of the traffic, in a file: a restart goes on where the last run ended.
+//! State file: context and evidence of a detector, so that a restart continues where the last run ended.
 //!
-//! Sealed, and checked before any of it is used. The payload is bincode (standard configuration, via serde), behind the
-//! fingerprint of the features; nothing outside this file depends on how it is written. It is for the machine that wrote
-//! it, not for exchange: what cannot be read is no loss but of some hours' context.
+//! The file has an envelope and is validated before use. The payload is bincode (standard configuration, via serde),
+//! behind the fingerprint of the features; nothing outside this file depends on how it is written. It is for the
+//! machine that wrote it: a file that cannot be read costs some hours of context.
 
 use std::io;
 use std::path::Path;
@@ -25,8 +25,8 @@ use crate::storage::trust::Trust;
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Envelope = Envelope { magic: b"ZIFMEMOR", version: 2, max_payload: MAX_PAYLOAD };
 
-/// What is remembered of hosts, of evidence against services, and of the latest scores: a copy, which another thread can
-/// write while the detector goes on.
+/// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
+/// detector continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     context: context::Snapshot,
@@ -59,7 +59,7 @@ impl State {
         Self { context, evidence, drift: Vec::new(), version: 0 }
     }
 
-    /// What an extractor and the evidence go on from; none if it is not such as connections give.
+    /// Context and evidence; none if they contain values no connection can have.
     pub fn recall(self) -> Option<(Extractor, Cusum)> {
         let extractor = Extractor::with_context(Context::from_snapshot(self.context)?);
         Some((extractor, Cusum::from_snapshot(self.evidence)?))
@@ -83,7 +83,7 @@ impl State {
         saved.map_err(|cause| Fault::Write(cause).of(path))
     }
 
-    /// What the bytes of a file say; [`Memory::recall`] checks whether it can be.
+    /// Parses the bytes of a file; [`State::recall`] validates the values.
     ///
     /// # Errors
     /// The [`StateRefusal`] that says what is wrong.

@@ -29,7 +29,7 @@ pub fn bytes(n: u64) -> String {
     let mut value = n as f64 / 1e3;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    // What would be shown as 1000 of a unit is 1.0 of the next.
+    // A value that rounds to 1000 of a unit is 1.0 of the next.
     while value >= 999.5 {
         let Some(next) = units.next() else { break };
         value /= 1e3;

@@ -47,7 +47,7 @@ fn a_saved_model_scores_as_before() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-/// What a byte can be changed to: everything in a release build, each single bit and all of them in one without
+/// Values a byte is changed to: everything in a release build, each single bit and all of them in one without
 /// optimisation, which would take half an hour.
 fn flips() -> impl Iterator<Item = u8> {
     (1..=0xff).filter(|flip: &u8| !cfg!(debug_assertions) || flip.is_power_of_two() || *flip == 0xff)
@@ -149,8 +149,8 @@ enum Node {
     Leaf { size: u32 },
 }
 
-/// Cases in which each part of a model goes through all others, each time twice as large: where that is done, this takes
-/// minutes.
+/// Cases in which each part of a model goes through all others, each time twice as large: where that is done, this
+/// takes minutes.
 #[test]
 fn a_model_is_no_more_work_than_its_size() {
     const ROWS: u32 = 1 << 20;

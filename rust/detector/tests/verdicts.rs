@@ -1,4 +1,4 @@
-//! What a detector says of planted anomalies: which feature is named, and when many connections make an alert together.
+//! Verdicts on injected anomalies: the feature named first, and alerts from accumulated evidence.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,8 +1,8 @@
 //! The range of a column in the rows of a fit, and what lies beyond it.
 //!
-//! Trees split between the values they were built from; everything beyond is alike to them. A split drawn over the range
-//! stretched to a new value parts it from all that was seen with the probability that the stretch is of the whole, as
-//! when a point is inserted into a robust random split tree (Guha, Mishra, Roy and Schrijvers, ICML 2016).
+//! Trees split between the values they were built from; everything beyond is alike to them. A split drawn over the
+//! range stretched to a new value parts it from all that was seen with the probability that the stretch is of the
+//! whole, as when a point is inserted into a robust random split tree (Guha, Mishra, Roy and Schrijvers, ICML 2016).
 
 use serde::{Deserialize, Serialize};
 

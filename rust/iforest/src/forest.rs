@@ -160,8 +160,9 @@ impl Forest {
         Self { stored, scorer, imported }
     }
 
-    /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer to
-    /// 1, the fewer splits set it apart. With groups, the generalised mean of their scores (see [`Params::mean_exponent`]).
+    /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer
+    /// to 1, the fewer splits set it apart. With groups, the generalised mean of their scores (see
+    /// [`Params::mean_exponent`]).
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].

@@ -22,18 +22,19 @@ pub struct Params {
     /// ψ: how many rows, drawn without replacement, each tree is built from: 2 to 2^20. With fewer rows than that,
     /// all are used.
     pub sample_size: usize,
-    /// Groups of columns: tree `i` splits only the columns of group `i` modulo the number of groups. No group: every tree
-    /// splits all columns, as in the paper. Where columns speak of different things, groups keep those that say nothing
-    /// about an anomaly from diluting those that do, and keep a large family of columns from outvoting a single one.
+    /// Groups of columns: tree `i` splits only the columns of group `i` modulo the number of groups. No group: every
+    /// tree splits all columns, as in the paper. Where columns speak of different things, groups keep those that say
+    /// nothing about an anomaly from diluting those that do, and keep a large family of columns from outvoting a single
+    /// one.
     pub groups: Vec<Vec<u16>>,
-    /// How far the score follows the groups that find a row most anomalous: 1 to 64. Each group scores the row by its own
-    /// trees; the score is their generalised mean of this exponent. 1 is the plain mean, in which a row that only one
-    /// group finds unusual drowns; with a high one it stands out.
+    /// How far the score follows the groups that find a row most anomalous: 1 to 64. Each group scores the row by its
+    /// own trees; the score is their generalised mean of this exponent. 1 is the plain mean, in which a row that only
+    /// one group finds unusual drowns; with a high one it stands out.
     pub mean_exponent: u8,
-    /// Shortens the path of a row with a value outside the range of the training rows. A tree is blind beyond the values
-    /// it was built from: far outside looks to it like barely outside. With this, a group's path length is 1 with the
-    /// probability that a split drawn over the range stretched to the value would part it from everything seen, and the
-    /// trees' own otherwise. Rows within the range score the same either way.
+    /// Shortens the path of a row with a value outside the range of the training rows. A tree is blind beyond the
+    /// values it was built from: far outside looks to it like barely outside. With this, a group's path length is 1
+    /// with the probability that a split drawn over the range stretched to the value would part it from everything
+    /// seen, and the trees' own otherwise. Rows within the range score the same either way.
     pub extrapolate: bool,
 }
 
@@ -65,8 +66,8 @@ impl Params {
         Ok(())
     }
 
-    /// The columns tree `tree` may split, the one to split first in front. Trees take turns at that, so that each column
-    /// heads as many as any other: a draw in which chance has no say is one that cannot make two forests differ.
+    /// The columns tree `tree` may split, the one to split first in front. Trees take turns at that, so that each
+    /// column heads as many as any other: a draw in which chance has no say is one that cannot make two forests differ.
     pub(crate) fn columns(&self, tree: usize, n_features: usize) -> Vec<u16> {
         let (mut columns, turn) = match self.groups.len() {
             0 => ((0..n_features as u16).collect(), tree),

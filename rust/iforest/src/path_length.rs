@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-/// Path lengths are summed in fixed point of 2^-24 of an edge, as integers, so that every order of summation gives the same
-/// bits. A length of up to 255 edges fits a `u32`; rounding moves a score by less than 1e-8.
+/// Path lengths are summed in fixed point of 2^-24 of an edge, as integers, so that every order of summation gives the
+/// same bits. A length of up to 255 edges fits a `u32`; rounding moves a score by less than 1e-8.
 pub(crate) const FIXED_POINT_PER_EDGE: f64 = (1u64 << 24) as f64;
 
 /// The longest path, in edges.

@@ -1,5 +1,5 @@
-//! A forest in the open: what another program that can walk trees has to know to give the same scores, and what a forest
-//! built by another program comes as.
+//! A forest in the open: what another program that can walk trees has to know to give the same scores, and what a
+//! forest built by another program comes as.
 //!
 //! Nothing is built or walked here.
 
@@ -10,10 +10,10 @@ use crate::tree::{Node, Tree};
 
 /// All that decides a forest's scores.
 ///
-/// The path length of a row in a group is the mean over the group's trees, and the group's score
-/// 2^(-path length / c(ψ)), with c as in [`average_path_length`]; a value outside the range of
-/// [`feature_ranges`](Self::feature_ranges) shortens the path first, as [`Params::extrapolate`](crate::Params::extrapolate) says. The
-/// score of the row is the generalised mean of the groups' scores with the exponent [`mean_exponent`](Self::mean_exponent).
+/// The path length of a row in a group is the mean over the group's trees, and the group's score 2^(-path length /
+/// c(ψ)), with c as in [`average_path_length`]; a value outside the range of [`feature_ranges`](Self::feature_ranges)
+/// shortens the path first, as [`Params::extrapolate`](crate::Params::extrapolate) says. The score of the row is the
+/// generalised mean of the groups' scores with the exponent [`mean_exponent`](Self::mean_exponent).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawForest {
     /// How many values a row has.

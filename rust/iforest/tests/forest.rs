@@ -1,4 +1,4 @@
-//! What the crate promises of any forest, tried on random rows.
+//! Properties of any forest, on random rows.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -19,8 +19,8 @@ pub(crate) type Values = Rc<Vec<f64>>;
 /// Operators between a tree and its path length, in a row; skl2onnx needs ten.
 const DEEPEST: usize = 64;
 
-/// How many values, names and nodes may be gone through for each byte of a file. A forest's takes one at most: its trees
-/// share no operators but the last ones, where a file can be made in which each goes through all of it again.
+/// How many values, names and nodes may be gone through for each byte of a file. A forest's takes one at most: its
+/// trees share no operators but the last ones, where a file can be made in which each goes through all of it again.
 const STEPS_PER_BYTE: usize = 4;
 
 /// A graph whose nodes can be found by what they put out.

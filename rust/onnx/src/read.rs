@@ -1,8 +1,8 @@
 //! From the graph that skl2onnx makes of scikit-learn's `IsolationForest` to a [`Forest`] with the same scores.
 //!
-//! The graph is one `TreeEnsembleRegressor` per tree, which returns the leaf a row ends in; operators that turn the leaf
-//! into a path length (see [`evaluate`](crate::evaluate)); and an end that all trees share:
-//! `score_samples = -(2 ^ -(Sum(path lengths) / (n_trees · c(ψ))))`, `scores = score_samples - offset_`.
+//! The graph is one `TreeEnsembleRegressor` per tree, which returns the leaf a row ends in; operators that turn the
+//! leaf into a path length (see [`evaluate`](crate::evaluate)); and an end that all trees share: `score_samples = -(2 ^
+//! -(Sum(path lengths) / (n_trees · c(ψ))))`, `scores = score_samples - offset_`.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,9 @@
 //! From a [`Forest`] to a graph that an ONNX runtime scores rows with.
 //!
-//! One `TreeEnsembleRegressor` holds all trees, each with a column of the output to itself, so that nothing is summed in 32
-//! bits. What follows is done in 64: the mean of each group, the chance that a value beyond a group's ranges parts the row,
-//! and the generalised mean of the groups' scores, as [`RawForest`] says. Operators are those of opset 13 and of version 3
-//! of `ai.onnx.ml`, which runtimes have had since 2021.
+//! One `TreeEnsembleRegressor` holds all trees, each with a column of the output to itself, so that nothing is summed
+//! in 32 bits. What follows is done in 64: the mean of each group, the chance that a value beyond a group's ranges
+//! parts the row, and the generalised mean of the groups' scores, as [`RawForest`] says. Operators are those of opset
+//! 13 and of version 3 of `ai.onnx.ml`, which runtimes have had since 2021.
 
 use iforest::{Forest, RawForest, RawNode};
 use prost::Message;
@@ -47,8 +47,8 @@ pub struct Raise {
     pub width: f64,
 }
 
-/// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`. Towards 1 the score is raised
-/// so that what is left to it is multiplied, for each of `raises`, by 1 - weight · beyond / (beyond + width).
+/// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`. Towards 1 the score is
+/// raised so that what is left to it is multiplied, for each of `raises`, by 1 - weight · beyond / (beyond + width).
 pub fn write(forest: &Forest, raises: &[Raise], description: &Description<'_>) -> Vec<u8> {
     let raw = forest.to_raw();
     let mut graph = Builder { x: description.input, graph: Graph::default() };

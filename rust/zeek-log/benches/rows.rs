@@ -1,4 +1,4 @@
-//! What a row costs, step by step, in TSV and JSON: `cargo bench -p zeek-log`.
+//! Cost of a row, step by step, in TSV and JSON: `cargo bench -p zeek-log`.
 //!
 //! The log is made here, like a conn.log; "items" are rows.
 
@@ -46,7 +46,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("tunnel_parents", "set[string]"),
 ];
 
-/// What an anomaly detector would read.
+/// Columns an anomaly detector reads.
 const WANTED: [ColumnSpec<'static>; 15] = [
     ColumnSpec::new("ts"),
     ColumnSpec::with_aliases("id.orig_h", &["id_orig_h", "source.ip"]),

@@ -103,7 +103,7 @@ impl Layout {
 }
 
 impl Binding {
-    /// Whether the log has the column. Always true for JSON, where every row may have it.
+    /// Returns whether the log has the column. Always true for JSON, where every row may have it.
     pub fn is_bound(&self, column: usize) -> bool {
         self.bound.get(column).copied().unwrap_or(false)
     }
@@ -111,7 +111,8 @@ impl Binding {
     /// Parses one line of kind [`Row`](LineKind::Row) or [`TooLong`](LineKind::TooLong) into `row`.
     ///
     /// # Errors
-    /// When the line has too few or too many columns, is not one JSON object, or is too long. `row` is unspecified then.
+    /// When the line has too few or too many columns, is not one JSON object, or is too long. `row` is unspecified
+    /// then.
     #[inline]
     pub fn parse(&self, line: &Line<'_>, row: &mut Row) -> Result<Parsed, Error> {
         row.begin(line, &self.shape);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind};
 use crate::layout::Layout;
 
-/// Complete lines under one [`Layout`]. [`Reader::next_block`](crate::Reader::next_block) refills it without allocating.
+/// Complete lines under one [`Layout`]. [`Reader::next_block`](crate::Reader::next_block) refills it without
+/// allocating.
 #[derive(Debug, Default)]
 pub struct Block {
     pub(crate) name: Arc<str>,
@@ -80,7 +81,7 @@ impl Block {
         self.spans.len()
     }
 
-    /// Whether there are no lines.
+    /// Returns whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }

@@ -70,17 +70,17 @@ impl Header {
         HeaderKey::of(line, self.separator.as_deref().unwrap_or(b"\t"))
     }
 
-    /// Whether a line with this key was read.
+    /// Returns whether a line with this key was read.
     pub(crate) fn has(&self, key: HeaderKey) -> bool {
         self.seen[key as usize].is_some()
     }
 
-    /// Whether `#fields` was read.
+    /// Returns whether `#fields` was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.has(HeaderKey::Fields)
     }
 
-    /// Whether any header line was read.
+    /// Returns whether any header line was read.
     pub(crate) fn is_begun(&self) -> bool {
         self.seen.iter().any(Option::is_some)
     }

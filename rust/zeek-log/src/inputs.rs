@@ -65,8 +65,8 @@ pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stre
     Ok(inputs)
 }
 
-/// Whether a file name is that of a log of `stream`: the stream, then a dot, or an underscore or hyphen and a date, and
-/// `.log` or `.json` at the end, possibly followed by a number or the suffix of a compression.
+/// Returns whether a file name is that of a log of `stream`: the stream, then a dot, or an underscore or hyphen and a
+/// date, and `.log` or `.json` at the end, possibly followed by a number or the suffix of a compression.
 ///
 /// ```
 /// use zeek_log::is_log_of;
@@ -138,7 +138,7 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
     Ok((found, others))
 }
 
-/// Whether the error is that of a link to nothing or to itself.
+/// Returns whether the error is that of a link to nothing or to itself.
 fn is_broken_link(error: &io::Error) -> bool {
     // `ErrorKind::FilesystemLoop` is unstable.
     const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };

@@ -32,7 +32,7 @@ pub struct Layout {
     pub(crate) fields: Vec<Field>,
     /// Number of fields in each column: more than 1 where they are packed with [`PACKING`].
     pub(crate) widths: Vec<usize>,
-    /// Whether lines end in `\r\n`.
+    /// True if lines end in `\r\n`.
     pub(crate) crlf: bool,
 }
 
@@ -76,7 +76,7 @@ impl Layout {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// Whether rows are of another stream than the wanted one.
+    /// Returns whether rows are of another stream than the wanted one.
     pub(crate) fn is_of_other_stream(&self) -> bool {
         matches!((&self.path, &self.wanted_path), (Some(path), Some(wanted)) if path != wanted)
     }

@@ -2,8 +2,8 @@
 //!
 //! # Reading
 //!
-//! A [`Reader`] fills [`Block`]s of lines, a [`Binding`] finds the wanted columns of a line, and a [`Row`] converts them
-//! to values. Blocks and rows are reused, so memory is constant.
+//! A [`Reader`] fills [`Block`]s of lines, a [`Binding`] finds the wanted columns of a line, and a [`Row`] converts
+//! them to values. Blocks and rows are reused, so memory is constant.
 //!
 //! ```
 //! use zeek_log::{Block, ColumnSpec, LineKind, Parsed, ReadOptions, Reader, Row};

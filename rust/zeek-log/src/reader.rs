@@ -24,7 +24,7 @@ pub struct Reader {
     bytes_read: Arc<AtomicU64>,
     block_size: usize,
     max_line: usize,
-    /// Whether to return complete lines at once instead of filling a block.
+    /// True if to return complete lines at once instead of filling a block.
     eager: bool,
     /// `buffer[start..filled]` has been read but not delivered; its first `scanned` bytes are complete lines.
     buffer: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Reader {
     scanned: usize,
     /// Number of bytes after these without a line end.
     searched: usize,
-    /// Whether the rest of a line that is too long must be skipped.
+    /// True if the rest of a line that is too long must be skipped.
     skipping: bool,
     at_end: bool,
     failure: Option<Error>,

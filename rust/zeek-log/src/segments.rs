@@ -19,7 +19,7 @@ pub(crate) struct Segments {
     options: ReadOptions,
     header: Header,
     layout: Arc<Layout>,
-    /// Whether `layout` is that of the current segment, rather than of the one before.
+    /// True if `layout` is that of the current segment, rather than of the one before.
     settled: bool,
     /// The layout to return to.
     fallback: Option<Arc<Layout>>,
@@ -65,12 +65,12 @@ impl Segments {
         &self.layout
     }
 
-    /// Whether the layout of the segment is known.
+    /// Returns whether the layout of the segment is known.
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// Whether any layout is known, so that one unusable line does not end the log.
+    /// Returns whether any layout is known, so that one unusable line does not end the log.
     pub(crate) fn has_layout(&self) -> bool {
         self.settled || self.fallback.is_some()
     }
@@ -238,7 +238,8 @@ impl Segments {
 }
 
 impl Layout {
-    /// Whether a line has the columns, or the braces, of a row. Any line would fit a single column, so none does.
+    /// Returns whether a line has the columns, or the braces, of a row. Any line would fit a single column, so none
+    /// does.
     fn fits(&self, line: &[u8]) -> bool {
         match self.format {
             Format::Tsv => {
@@ -250,13 +251,13 @@ impl Layout {
         }
     }
 
-    /// Whether a line among TSV rows is a JSON object.
+    /// Returns whether a line among TSV rows is a JSON object.
     fn is_json(&self, line: &[u8]) -> bool {
         is_object(line) && line.ends_with(b"}") && memchr::memmem::find(line, &self.separator).is_none()
     }
 }
 
-/// Whether a line begins like a JSON object with members.
+/// Returns whether a line begins like a JSON object with members.
 fn is_object(line: &[u8]) -> bool {
     let inside = line.trim_ascii_start().strip_prefix(b"{");
     inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\""))

@@ -1,4 +1,4 @@
-//! What Zeek's logs look like in the wild, one oddity a test.
+//! Oddities of real Zeek logs, one a test.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
 
 mod common;

@@ -1,7 +1,7 @@
 //! The command line: its commands, and the help text. Shell completions and man pages are generated from it.
 //!
-//! Each command defines its arguments in its own file under [`commands`](crate::commands); [`options`] has the groups of
-//! options that several commands share.
+//! Each command defines its arguments in its own file under [`commands`](crate::commands); [`options`] has the groups
+//! of options that several commands share.
 
 pub mod options;
 pub mod values;

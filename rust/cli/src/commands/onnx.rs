@@ -1,7 +1,7 @@
 //! `import-onnx` and `export-onnx`: exchange of forests with scikit-learn and onnxruntime.
 //!
-//! An ONNX graph contains only trees. The calibration comes from the logs that the matrix was written from, and the rarity
-//! of categories from the same logs or the model given to `features`.
+//! An ONNX graph contains only trees. The calibration comes from the logs that the matrix was written from, and the
+//! rarity of categories from the same logs or the model given to `features`.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -25,9 +25,9 @@ use std::path::PathBuf;
 
 /// Convert a scikit-learn forest to a model
 ///
-/// Imports an IsolationForest that was fitted on the matrix of `features` and converted with skl2onnx. Scores equal those
-/// of the forest (the negated score_samples). The rarity of ports and services and the calibration of the threshold come
-/// from the logs. The forest's offset_ (contamination) is not used.
+/// Imports an IsolationForest that was fitted on the matrix of `features` and converted with skl2onnx. Scores equal
+/// those of the forest (the negated score_samples). The rarity of ports and services and the calibration of the
+/// threshold come from the logs. The forest's offset_ (contamination) is not used.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Give the same logs, and the same -m if any, as to features:
@@ -66,8 +66,8 @@ pub struct ImportOnnxArgs {
 
 /// Convert a model's forest to ONNX
 ///
-/// Writes an ONNX graph for onnxruntime. The input `features` is the matrix of floats that `features -m MODEL` writes; the
-/// output `anomaly_score` is a column of floats. The metadata contain the column names and the threshold.
+/// Writes an ONNX graph for onnxruntime. The input `features` is the matrix of floats that `features -m MODEL` writes;
+/// the output `anomaly_score` is a column of floats. The metadata contain the column names and the threshold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

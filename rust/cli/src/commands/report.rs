@@ -19,9 +19,9 @@ use std::path::PathBuf;
 
 /// Write an HTML report on the anomalies in logs
 ///
-/// A single self-contained file to read, print or attach to a ticket, below 3 MB for logs of any size. It shows traffic and
-/// scores over time, the most anomalous connections with reasons, their originators, ports and services, and the command
-/// that reproduces it.
+/// A single self-contained file to read, print or attach to a ticket, below 3 MB for logs of any size. It shows traffic
+/// and scores over time, the most anomalous connections with reasons, their originators, ports and services, and the
+/// command that reproduces it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -21,8 +21,8 @@ use crate::top_k::ScoredConnection;
 /// Show anomalous connections while Zeek writes them
 ///
 /// Follows a conn.log through rotation and shows each anomalous connection with its reasons as soon as its line is
-/// complete. The existing content of the log is read first, as context for later connections. Runs until interrupted; ^C
-/// gives exit status 130.
+/// complete. The existing content of the log is read first, as context for later connections. Runs until interrupted;
+/// ^C gives exit status 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -1,7 +1,7 @@
 //! Conversion of conn.log rows to [`Connection`]: columns, their aliases, and the type of each.
 //!
-//! The aliases are the underscored names of logs shipped with `@stream`, and the names of Filebeat's Zeek module (Elastic
-//! Common Schema).
+//! The aliases are the underscored names of logs shipped with `@stream`, and the names of Filebeat's Zeek module
+//! (Elastic Common Schema).
 
 use std::ops::Range;
 

@@ -1,11 +1,11 @@
 //! Endless reader for a log that another program writes and rotates.
 //!
 //! On rotation Zeek renames the log and creates a new one; other programs truncate it. The old file is read to the end
-//! first. The file is polled, which works on every file system. Logs that appeared and were rotated between two polls are
-//! found in the same directory by the name that Zeek gives rotated logs (`conn.2024-04-19-18-00-00.log`).
+//! first. The file is polled, which works on every file system. Logs that appeared and were rotated between two polls
+//! are found in the same directory by the name that Zeek gives rotated logs (`conn.2024-04-19-18-00-00.log`).
 //!
-//! Three cases go unnoticed if they happen between two polls: a file is truncated and grows beyond its old length, a log
-//! is moved out of the directory, and a log is rotated in a directory without read permission.
+//! Three cases go unnoticed if they happen between two polls: a file is truncated and grows beyond its old length, a
+//! log is moved out of the directory, and a log is rotated in a directory without read permission.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};

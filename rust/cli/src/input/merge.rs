@@ -1,7 +1,7 @@
 //! Rotated logs of several loggers, merged into one log.
 //!
-//! Each logger of a cluster writes a part of the hour's rows, in the order in which connections ended. The merged log has
-//! the rows of all files by end time, `ts` plus `duration`, so the context is that of a single log.
+//! Each logger of a cluster writes a part of the hour's rows, in the order in which connections ended. The merged log
+//! has the rows of all files by end time, `ts` plus `duration`, so the context is that of a single log.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};

@@ -92,8 +92,8 @@ impl<'a> Pipeline<'a> {
         )
     }
 
-    /// Reads all logs. `context` gets the batches in order; `work` creates the worker of each thread; `deliver` gets the
-    /// batches in order.
+    /// Reads all logs. `context` gets the batches in order; `work` creates the worker of each thread; `deliver` gets
+    /// the batches in order.
     ///
     /// # Errors
     /// Those of `deliver`; with `strict` also the first unusable row or log. Otherwise these are reported and counted.

@@ -170,8 +170,8 @@ impl AsRef<KeyStats> for Port {
     }
 }
 
-/// Values for a bounded number of keys. If there are too many, the half with the fewest anomalous connections and lowest
-/// scores is evicted.
+/// Values for a bounded number of keys. If there are too many, the half with the fewest anomalous connections and
+/// lowest scores is evicted.
 pub struct TopKeys<K, V> {
     capacity: usize,
     values: HashMap<K, V>,

@@ -1,8 +1,8 @@
 //! Texts of the HTML report.
 //!
 //! Attackers can control the contents of logs. Every text from a log passes through [`format::printable_bytes`] and the
-//! template's escaping. None is part of the script or the style sheet, and the content security policy of the page allows
-//! only [`Page::SCRIPT`].
+//! template's escaping. None is part of the script or the style sheet, and the content security policy of the page
+//! allows only [`Page::SCRIPT`].
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! Time series with steps of equal width in bounded memory, for logs of any length.
 //!
 //! Steps become wider when there are too many. Each width divides the next, and steps are aligned to the calendar, so
-//! values in narrow steps add up exactly to those in wide ones, in any order of connections. Empty steps take no memory:
-//! a connection with a wrong date does not widen the steps, and the axis omits it.
+//! values in narrow steps add up exactly to those in wide ones, in any order of connections. Empty steps take no
+//! memory: a connection with a wrong date does not widen the steps, and the axis omits it.
 
 use detector::units::SECOND;
 

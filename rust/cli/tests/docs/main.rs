@@ -1,11 +1,11 @@
 //! The documentation kept true: every command in it is run, every table that can be made from the source is.
 //!
 //! A block of commands is fenced as `console`. Lines that begin with `$ ` are run by a shell, one after the other, in a
-//! scratch copy with some logs; what follows a command is its output, in which `...` stands for anything. A block fenced
-//! as `console sensor` needs a running Zeek or another service, one as `console build` fetches or builds the project
-//! itself, one as `console lab` needs what its page names, such as root or a package of Python: these are not run. Between
-//! `<!-- made from NAME -->` and `<!-- end -->` stands what the source says;
-//! `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` writes it anew.
+//! scratch copy with some logs; what follows a command is its output, in which `...` stands for anything. A block
+//! fenced as `console sensor` needs a running Zeek or another service, one as `console build` fetches or builds the
+//! project itself, one as `console lab` needs what its page names, such as root or a package of Python: these are not
+//! run. Between `<!-- made from NAME -->` and `<!-- end -->` stands what the source says; `UPDATE_DOCS=1 cargo test -p
+//! zeek-iforest --test docs` writes it anew.
 
 mod blocks;
 mod json;

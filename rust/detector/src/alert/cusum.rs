@@ -1,13 +1,13 @@
-//! Cusum: many connections to one service, each a little unusual, tell as much as one that is very unusual. A beacon,
-//! a tunnel, a patient guesser of passwords is found by their number.
+//! Cumulative sums: evidence from many slightly unusual connections to one service, such as those of a beacon, a tunnel
+//! or slow password guessing.
 //!
 //! For every originator, responder, protocol and port the surprise of its connections (-ln of the share of training
-//! that scored as high) is summed less an allowance, never below zero: the cumulative sum test of Page, *Continuous
-//! inspection schemes*, Biometrika 1954. The connection that takes the sum over the limit is anomalous whatever its own
-//! score, once until the sum has fallen back to zero. The sum fades with a time constant of a day.
+//! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
+//! inspection schemes*, Biometrika 1954. The connection that takes the sum over the limit is an alert whatever its own
+//! score, once until the sum is back at zero. The sum fades with a time constant of a day.
 //!
-//! A network has services that are always a little unusual, so such alerts are rationed: see [`sustained_per_day`]. Over
-//! the ration they wait.
+//! Every network has services that are always a little unusual, so a token bucket limits these alerts: see
+//! [`sustained_per_day`]. Without a token they wait.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,28 +16,27 @@ use crate::context::table::{self, Table};
 use crate::model::Model;
 use crate::verdict::Verdict;
 
-/// What a connection may surprise by without adding to the sum, beyond what connections do on average. Of traffic like
-/// that of training the average is 1; where it is more, the model does not know this network well (any more), and what
-/// is strange to the model need not be strange here.
+/// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data. A
+/// higher one means that the model fits this network badly, so its surprisals count for less.
 const ALLOWANCE: f32 = 1.0;
-/// The average is over about so many connections.
+/// Number of connections that the moving average covers.
 const AVERAGED: f32 = 4096.0;
-/// The average starts as if so many connections had surprised as those of training do.
+/// Number of connections with the surprisal of training that the average starts from.
 const EXPECTED: f32 = 64.0;
-/// The sum at which a service is told of. Were connections independent, one in some hundred million would take a sum of
-/// usual ones here.
+/// Sum at which a service raises an alert. With independent connections like those of training, one in some hundred
+/// million would reach it.
 const LIMIT: f32 = 25.0;
-/// Sums fade to 1/e in a day, in microseconds.
+/// Time in which sums decay to 1/e: a day, in microseconds.
 const DAY: f64 = 86_400e6;
-/// The ration: this share of the alert budget, and not more than so many a day.
+/// Share of the alert budget reserved for evidence, and the most tokens a day and in the bucket.
 const SHARE: f64 = 0.1;
 const MOST_A_DAY: f64 = 10.0;
 /// The size of the table of services, as a power of 2.
 const SERVICES: u32 = 17;
-/// What may be saved up of it, in days: a network that is new to the detector has several such services at once.
+/// Size of the token bucket, in days: a network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
 
-/// How many of so many alerts a day are set aside for evidence that adds up.
+/// Alerts a day that are reserved for accumulated evidence.
 pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
     (alerts_per_day * SHARE).min(MOST_A_DAY)
 }
@@ -46,10 +45,10 @@ pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
 #[derive(Clone, Debug)]
 pub struct Cusum {
     services: Table<Sum>,
-    /// The average surprise, and of how many connections, up to [`AVERAGED`].
+    /// Moving average of the surprisal, and the number of connections in it, up to [`AVERAGED`].
     average: f32,
     averaged: f32,
-    /// What is left of the ration, and the latest time it was given out for.
+    /// Tokens in the bucket, and the time of the last refill.
     tokens: f64,
     until: Option<i64>,
 }
@@ -113,7 +112,7 @@ impl Cusum {
         Verdict { score, anomalous: true, sustained: Some(sum.connections) }
     }
 
-    /// What a file is to keep of it.
+    /// Copy to write to a file.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let Self { average, averaged, tokens, until, .. } = *self;
         Snapshot { services: self.services.snapshot(), average, averaged, tokens, until }
@@ -136,8 +135,8 @@ impl Cusum {
         surprisal - self.average.max(1.0) - ALLOWANCE
     }
 
-    /// The ration grows with the time of the connections, not of a clock, and only so far: what a quiet month saved is not
-    /// spent in an hour.
+    /// The ration grows with the time of the connections, not of a clock, and only so far: what a quiet month saved is
+    /// not spent in an hour.
     fn hand_out(&mut self, per_day: f64, now: i64) {
         let most = (per_day * SAVED).clamp(1.0, MOST_A_DAY);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
@@ -262,7 +261,7 @@ mod tests {
         evidence.verdict(&model, 2 * DAY, &keys(7), unusual);
         let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual));
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 3));
-        // What is usual takes from a sum that there is, makes none, and ends it at nothing.
+        // Usual connections lower an existing sum to zero at most, and create none.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
         evidence.verdict(&model, 2 * DAY, &keys(7), 0.0);

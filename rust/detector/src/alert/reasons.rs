@@ -19,7 +19,7 @@ const MOST: usize = 3;
 const LEAST_SHARE: f64 = 0.2;
 /// A topic is named by the first of its columns that moves the score at least this share of what its strongest does.
 const NAMING_SHARE: f64 = 0.1;
-/// What it adds to a feature's weight that training never held its value. Scores of most connections lie around 0.5 and
+/// Weight added to a feature with a value never seen in training. Scores of most connections lie around 0.5 and
 /// those of anomalies some tenths higher, so that the unseen is named unless something else explains nearly all of it.
 const UNSEEN: f64 = 0.2;
 
@@ -158,7 +158,7 @@ impl Model {
     }
 }
 
-/// Whether a pause is the longest there is, which stands for all longer ones and for no connection before.
+/// Returns whether a pause is the longest there is, which stands for all longer ones and for no connection before.
 fn is_long_ago(pause: f32) -> bool {
     plain(pause) > 0.99e5
 }
@@ -197,9 +197,9 @@ fn amount(column: Column) -> Option<fn(f32) -> String> {
     })
 }
 
-/// What there is to say of a value, without comparison.
+/// Text of a value, without the usual value.
 fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
-    // What the connection says itself is exact, where the row has it rounded.
+    // The connection has exact values; those of the row are rounded.
     let uncounted = || "no count of bytes".to_owned();
     let amount = match column {
         Column::OrigBytes => connection.orig.bytes.map_or_else(uncounted, bytes),

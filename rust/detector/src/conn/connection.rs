@@ -7,8 +7,8 @@ use crate::quantize::nearest;
 pub struct Address(pub [u8; 16]);
 
 impl Address {
-    /// Whether the address is for use inside a site: private (RFC 1918), unique local (RFC 4193), link-local, loopback
-    /// or multicast.
+    /// Returns whether the address is for use inside a site: private (RFC 1918), unique local (RFC 4193), link-local,
+    /// loopback or multicast.
     pub fn is_internal(self) -> bool {
         match std::net::Ipv6Addr::from(self.0).to_canonical() {
             std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback() || ip.is_multicast(),
@@ -52,7 +52,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether this side is local: as the sensor says, or by its address where it does not.
+    /// Returns whether this side is local: as the sensor says, or by its address where it does not.
     pub(crate) fn is_local(&self) -> bool {
         self.local.unwrap_or_else(|| self.addr.is_internal())
     }
@@ -206,8 +206,8 @@ impl ConnState {
         ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"][self as usize]
     }
 
-    /// Its name and what it means for a protocol, after Zeek's documentation of conn.log: `REJ (refused)`. Only the name
-    /// where Zeek gives it to whatever the protocol is.
+    /// Its name and what it means for a protocol, after Zeek's documentation of conn.log: `REJ (refused)`. Only the
+    /// name where Zeek gives it to whatever the protocol is.
     pub fn describe(self, proto: Proto) -> String {
         let meaning = match (proto, self) {
             (Proto::Tcp, Self::S0) | (Proto::Udp, Self::S0) => "no answer",
@@ -230,7 +230,7 @@ impl ConnState {
         format!("{} ({meaning})", self.name())
     }
 
-    /// Whether the responder never accepted: no answer, a refusal, or a reset before anything was agreed.
+    /// Returns whether the responder never accepted: no answer, a refusal, or a reset before anything was agreed.
     pub fn failed(self) -> bool {
         matches!(self, Self::S0 | Self::REJ | Self::RSTOS0 | Self::RSTRH | Self::SH | Self::SHR)
     }

@@ -23,7 +23,7 @@ const LONG_AGO: f32 = 1e5;
 const HOSTS: u32 = 16;
 const SERVICES: u32 = 18;
 
-/// What is known of the hosts of all connections so far.
+/// Recent behaviour of hosts and services.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     originators: Table<Originator>,
@@ -66,7 +66,7 @@ struct Service {
     periodicity: Periodicity,
 }
 
-/// What the context says of one connection, itself included. Counts are as log2 of 1 + count.
+/// Context features of one connection, itself included. Counts are log2 of 1 + count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct ContextFeatures {
     pub(crate) resp_failed_share: f32,
@@ -106,7 +106,7 @@ impl Default for Context {
 }
 
 impl Context {
-    /// What a file is to keep of it.
+    /// Copy to write to a file.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             originators: self.originators.snapshot(),
@@ -195,7 +195,7 @@ fn seconds(micros: i64) -> f32 {
     micros as f32 / 1e6
 }
 
-/// What is left of an hour's decayed count after a pause in microseconds.
+/// Factor by which hourly counts decay in a pause, in microseconds.
 fn decay(since: i64) -> f32 {
     libm::exp2f(seconds(since) * (-std::f32::consts::LOG2_E / HOUR))
 }

@@ -36,7 +36,7 @@ pub enum Column {
     Periodicity,
 }
 
-/// What a column of a [`Row`](crate::Row) holds.
+/// Type of a column of a [`FeatureRow`](crate::FeatureRow).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A number; the forest sees it as it is.
@@ -48,13 +48,13 @@ pub enum Kind {
 /// The description of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// Which column.
+    /// Position in a row.
     pub column: Column,
     /// Its name, as in the matrix the command line writes.
     pub name: &'static str,
-    /// What it holds.
+    /// Type of its values.
     pub kind: Kind,
-    /// What it measures, its unit, and what it is for.
+    /// Meaning, unit and purpose.
     pub meaning: &'static str,
 }
 
@@ -66,9 +66,9 @@ const fn category(column: Column, name: &'static str, meaning: &'static str) -> 
     Feature { column, name, kind: Kind::Category, meaning }
 }
 
-/// Every feature, in the order of a row. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0.
-/// Context is of connections that ended earlier and of the present one; "lately" means with a weight that falls to 1/e
-/// in an hour.
+/// Every feature, in the order of a row. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as
+/// 0. Context is of connections that ended earlier and of the present one; "lately" means with a weight that falls to
+/// 1/e in an hour.
 pub const FEATURES: &[Feature] = &[
     number(Column::OrigBytes, "orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
     number(Column::RespBytes, "resp_bytes", "payload bytes from the responder: downloads"),

@@ -25,7 +25,7 @@ pub(crate) struct LinearCounter {
 }
 
 impl LinearCounter {
-    /// Whether one that was kept in a file is of an hour that a time can be in.
+    /// Returns whether one that was kept in a file is of an hour that a time can be in.
     pub(crate) fn is_sound(&self) -> bool {
         (i64::MIN.div_euclid(HOUR)..=i64::MAX.div_euclid(HOUR)).contains(&self.hour)
     }

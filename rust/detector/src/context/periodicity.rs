@@ -8,7 +8,8 @@ use crate::quantize::log2;
 const MEMORY: f32 = 16.0;
 /// Cusum stops growing after so many pauses.
 const ENOUGH: f32 = 256.0;
-/// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a periodicity.
+/// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a
+/// periodicity.
 const RANDOM: f32 = 0.7;
 
 /// The running mean of the pauses and of their deviation from it, in seconds.
@@ -20,7 +21,7 @@ pub(crate) struct Periodicity {
 }
 
 impl Periodicity {
-    /// Whether one that was kept in a file is such as pauses give.
+    /// Returns whether one that was kept in a file is such as pauses give.
     pub(crate) fn is_sound(&self) -> bool {
         [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
     }
@@ -45,7 +46,8 @@ impl Periodicity {
         } else {
             (self.deviation * known + 3.0 * self.mean) / (self.mean * (known + 3.0))
         };
-        // Hardly any service beats: the logarithm is rarely asked for. Numbers of a file may be too large to be compared.
+        // Hardly any service beats: the logarithm is rarely asked for. Numbers of a file may be too large to be
+        // compared.
         if unsteadiness < RANDOM { log2(self.pauses * -libm::logf(unsteadiness / RANDOM)) } else { 0.0 }
     }
 }

@@ -23,8 +23,8 @@ pub(crate) struct Table<T> {
     buckets: Box<[Bucket<T>]>,
 }
 
-/// The keys of all slots side by side, one line of the cache, and so on: to find that a key is not there is to read that
-/// line alone, of tables that no cache holds.
+/// The keys of all slots side by side, one line of the cache, and so on: to find that a key is not there is to read
+/// that line alone, of tables that no cache holds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket<T> {
     /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
@@ -34,7 +34,7 @@ struct Bucket<T> {
     values: [T; WAYS],
 }
 
-/// Whether a key came back a [`PAUSE`] after it was new: 0 if so, and until then the minute when it was new, on a clock
+/// True if a key came back a [`PAUSE`] after it was new: 0 if so, and until then the minute when it was new, on a clock
 /// that goes round from 1 to 255. One byte, of half a million entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Recurrence(u8);
@@ -54,8 +54,8 @@ impl Recurrence {
         self.0 == 0
     }
 
-    /// After a visit at `latest`, `since` microseconds after the one before: at most a pause, so that the clock has not gone
-    /// round unnoticed.
+    /// After a visit at `latest`, `since` microseconds after the one before: at most a pause, so that the clock has not
+    /// gone round unnoticed.
     fn visited(self, latest: i64, since: i64) -> Self {
         let minutes = (Self::minute(latest) + 1 - i64::from(self.0)).rem_euclid(Self::ROUND);
         // A minute more, as both are rounded.
@@ -72,7 +72,7 @@ struct Slot<T> {
     value: T,
 }
 
-/// What the table knows of a key, before the present visit changed the time of the last.
+/// Entry of a key, with the time since the visit before this one.
 pub(crate) struct Visit<'t, T> {
     /// How long ago the key was last seen, in microseconds: 0 if time went back, none for a new key.
     pub(crate) since: Option<i64>,

@@ -33,7 +33,7 @@ impl Calibration {
         Self { differences }
     }
 
-    /// Whether no score is above 1.
+    /// Returns whether no score is above 1.
     pub(crate) fn is_sound(&self) -> bool {
         self.differences.iter().map(|&difference| u64::from(difference)).sum::<u64>() <= SCORE_UNITS as u64
     }
@@ -43,7 +43,7 @@ impl Calibration {
         self.differences.len()
     }
 
-    /// Whether it rests on none.
+    /// Returns whether it rests on none.
     pub fn is_empty(&self) -> bool {
         self.differences.is_empty()
     }
@@ -58,10 +58,10 @@ impl Calibration {
 
     /// The threshold that about this share of the traffic passes, a score passing when it is not below the threshold.
     ///
-    /// Where the share amounts to 4 or more of the scores it is read off them, ties going to the side that raises
-    /// fewer alerts. Beyond that the highest scores are extrapolated by a generalised Pareto distribution (peaks over
-    /// threshold, as in SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis,
-    /// Technometrics 1987), up to halfway between the highest score and 1. Only a share of 0 puts the threshold above 1.
+    /// A share of 4 or more scores is read off them, ties going to the side with fewer alerts. For smaller shares the
+    /// highest scores are extrapolated by a generalised Pareto distribution (peaks over threshold, as in SPOT: Siffer
+    /// et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987), up to
+    /// halfway between the highest score and 1. Only a share of 0 puts the threshold above 1.
     pub fn threshold(&self, share: f64) -> f64 {
         let scores: Vec<f64> = self.scores().collect();
         let expected = scores.len() as f64 * share;
@@ -80,7 +80,8 @@ impl Calibration {
         just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM)).min(1.0)
     }
 
-    /// Whether so small a share amounts to less than one of the scores, so that its threshold is a guess at the tail.
+    /// Returns whether so small a share amounts to less than one of the scores, so that its threshold is a guess at the
+    /// tail.
     pub fn is_extrapolated(&self, share: f64) -> bool {
         share > 0.0 && share * (self.len() as f64) < 1.0
     }

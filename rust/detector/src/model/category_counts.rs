@@ -45,7 +45,7 @@ impl CategoryCounts {
         Self { rows: rows.len() as u32, columns }
     }
 
-    /// Whether it speaks of this schema's categories, in an order that can be searched.
+    /// Returns whether it speaks of this schema's categories, in an order that can be searched.
     pub(crate) fn is_sound(&self) -> bool {
         let categories = FEATURES.iter().filter(|feature| feature.kind == Kind::Category);
         let columns = categories.map(|feature| feature.column as u16);

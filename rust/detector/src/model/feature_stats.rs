@@ -37,7 +37,8 @@ const RECORDS: [Record; 5] = [
     Record { column: Column::ServiceBytes, weight: 0.5, from: 0.0 },
     Record { column: Column::Periodicity, weight: 0.5, from: 0.0 },
 ];
-/// What a record in an amount is measured against.
+
+/// Range of an amount in training, against which a record is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordRange {
     /// The amount's index in a row.
@@ -51,8 +52,7 @@ pub struct RecordRange {
 }
 
 impl RecordRange {
-    /// How far a value lies above the range, as the share of the stretch in the range stretched to it: 0 within, below 1
-    /// always.
+    /// Distance of a value above the range, as a share of the range extended to it: from 0 within it to below 1.
     fn beyond(&self, value: f32) -> f64 {
         if value <= self.highest {
             return 0.0;
@@ -69,7 +69,7 @@ const SECOND: f32 = 10.0;
 /// to double next to nothing is no record.
 const NARROWEST: f64 = 8.0;
 
-/// What was usual in training.
+/// Distribution of each feature in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FeatureStats {
     columns: Vec<Quantiles>,
@@ -90,7 +90,7 @@ impl FeatureStats {
         Self { columns: columns.collect() }
     }
 
-    /// Whether it speaks of every feature, in finite numbers that rise.
+    /// Returns whether it speaks of every feature, in finite numbers that rise.
     pub(crate) fn is_sound(&self) -> bool {
         let rising = |usual: &Quantiles| {
             let values = [usual.lowest, usual.low, usual.median, usual.high, usual.highest];

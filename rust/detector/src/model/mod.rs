@@ -1,6 +1,7 @@
 //! The model and its file.
 //!
-//! A file is a [sealed](crate::storage::envelope) payload in bincode (standard configuration, via serde), with the magic `ZIFOREST`.
+//! A file is a [sealed](crate::storage::envelope) payload in bincode (standard configuration, via serde), with the
+//! magic `ZIFOREST`.
 //!
 //! bincode stays behind this file: nothing else depends on how the payload is written.
 
@@ -33,16 +34,15 @@ use crate::storage::trust::Trust;
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Envelope = Envelope { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
-/// What a payload may come to with each number at its full size, as bincode counts it. A cut and a leaf, which take 8 bytes
-/// of a payload at least, come to 18.
+/// Largest payload with each number at its full size, as bincode counts it. A split and a leaf take at least 8 bytes of
+/// a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
 const MICROS_PER_DAY: f64 = 86_400e6;
-/// The latest time of training, in the year 2255: up to there Zeek's times, which are doubles, tell microseconds apart, and
-/// one model from the next.
+/// Latest time of training, in the year 2255: until then Zeek's times, which are doubles, resolve microseconds, which
+/// identify models.
 const LATEST: i64 = 1 << 53;
 
-/// A trained model: what a row has to look like, the trees, how their scores are distributed, and where all that came
-/// from. Immutable.
+/// Trained model: schema, trees, calibration and origin. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
     schema_version: u32,
@@ -53,19 +53,19 @@ pub struct Model {
     calibration: Calibration,
     provenance: Provenance,
     threshold: f64,
-    /// What a score surprises by, made anew whenever a model is loaded.
+    /// Surprisal of scores, computed when a model is loaded.
     #[serde(skip)]
     surprisal: Surprisal,
 }
 
-/// Where a model comes from.
+/// Origin of a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of the software that trained it.
     pub software: String,
     /// When it was trained, in microseconds since 1970; 0 if not recorded.
     pub trained_at: i64,
-    /// What it was trained from, as a person would name it.
+    /// Names of the logs it was trained on.
     pub sources: Vec<String>,
     /// The earliest `ts` learnt from, in microseconds since 1970.
     pub first_ts: i64,
@@ -84,7 +84,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Which share of the connections so many alerts a day come to.
+    /// Share of the connections that an alert budget allows.
     pub(crate) fn share_of_alerts(&self, alerts_per_day: f64) -> f64 {
         let days = self.time_seen.max(0) as f64 / MICROS_PER_DAY;
         alerts_per_day * days / self.connections.max(1) as f64
@@ -96,7 +96,7 @@ impl Provenance {
     }
 }
 
-/// What is wrong with the contents of a model file.
+/// Reason to refuse the contents of a model file.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -166,8 +166,8 @@ impl Model {
         if self.forest.is_imported() { score } else { self.stats.raise(score, encoded) }
     }
 
-    /// The amounts in which a record raises the forest's score, each by its weight times how far the value lies beyond the
-    /// range, as the share of the stretch in the range stretched to it; none where the forest has the last word.
+    /// The amounts in which a record raises the forest's score, each by its weight times how far the value lies beyond
+    /// the range, as the share of the stretch in the range stretched to it; none where the forest has the last word.
     pub fn records(&self) -> Vec<RecordRange> {
         if self.forest.is_imported() { Vec::new() } else { self.stats.records().collect() }
     }
@@ -212,7 +212,7 @@ impl Model {
         self.calibration.threshold(self.provenance.share_of_alerts(single))
     }
 
-    /// Whether the sample is too small for this budget, so that its threshold rests on an extrapolated tail.
+    /// Returns whether the sample is too small for this budget, so that its threshold rests on an extrapolated tail.
     pub fn is_extrapolated(&self, alerts_per_day: f64) -> bool {
         self.calibration.is_extrapolated(self.provenance.share_of_alerts(alerts_per_day))
     }
@@ -251,7 +251,7 @@ impl Model {
         &self.calibration
     }
 
-    /// Where the model comes from.
+    /// Origin of the model.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
     }
@@ -481,7 +481,7 @@ mod tests {
         }
     }
 
-    /// What can be changed about a model without any other part noticing, each with what is said of it.
+    /// Changes to a model that only validation detects, each with its message.
     #[test]
     fn a_model_that_is_not_sound_is_refused() {
         let model = trainer().fit().unwrap();

@@ -112,7 +112,8 @@ impl Trainer {
     }
 
     /// Takes a forest grown elsewhere on rows as [`Model::encode`] gives them, calibrates it on the rows of what was
-    /// learnt from, and sets the threshold. How rare a category is, `categories` says; without it, what was learnt from.
+    /// learnt from, and sets the threshold. How rare a category is, `categories` says; without it, what was learnt
+    /// from.
     ///
     /// # Errors
     /// [`TrainError`] when there are too few connections, or rows of another length than the forest's.
@@ -164,8 +165,8 @@ fn provenance(sample: &Snapshot, seed: u64, alerts_per_day: f64) -> Result<Prove
 
 /// The distribution of the scores that are to decide on the threshold.
 ///
-/// Of the rows flagged when they were seen, as many as the budget allows count. If those beyond it did, a flood of alerts
-/// would raise the threshold above itself; if none did, each fit would lower it further.
+/// Of the rows flagged when they were seen, as many as the budget allows count. If those beyond it did, a flood of
+/// alerts would raise the threshold above itself; if none did, each fit would lower it further.
 fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Calibration {
     let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
     let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * usual as f64).ceil();

@@ -38,7 +38,7 @@ const MAX_ROWS: usize = 10_000_000;
 const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + MAX_ROWS * ENTRY;
 const SEAL: Envelope = Envelope { magic: b"ZIFSAMPL", version: 2, max_payload: MAX_PAYLOAD };
 
-/// What is wrong with a sample.
+/// Reason to refuse a sample.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SampleRefusal {
@@ -60,7 +60,7 @@ pub enum SampleRefusal {
 }
 
 impl Reservoir {
-    /// Whether bytes are meant to be a sample, be they sound or not.
+    /// Returns whether bytes are meant to be a sample, be they sound or not.
     pub fn is_sample(bytes: &[u8]) -> bool {
         bytes.starts_with(SEAL.magic)
     }
@@ -185,7 +185,7 @@ impl Snapshot {
     }
 }
 
-/// Whether an extractor could have made the row: finite numbers, and identities where a category is.
+/// Returns whether an extractor could have made the row: finite numbers, and identities where a category is.
 fn is_sound(row: &FeatureRow) -> bool {
     FEATURES.iter().zip(row).all(|(feature, &value)| match feature.kind {
         Kind::Number => value.is_finite(),

@@ -41,14 +41,14 @@ impl Sampling {
     fn key(&self, drawn: f64, ts: i64) -> Key {
         Key(match self.half_life {
             None => -libm::expm1(-libm::exp(drawn)),
-            // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight is
-            // 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type: hence
-            // the logarithm of the key.
+            // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight
+            // is 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type:
+            // hence the logarithm of the key.
             Some(half_life) => drawn - log_weight(ts, half_life),
         })
     }
 
-    /// What a row drew, from its key.
+    /// Random number of a row, from its key.
     fn drawn(&self, Key(key): Key, ts: i64) -> f64 {
         match self.half_life {
             None => libm::log(-libm::log1p(-key)),
@@ -56,12 +56,12 @@ impl Sampling {
         }
     }
 
-    /// Whether a row can have it.
+    /// Returns whether a row can have it.
     pub(crate) fn is_key(&self, key: f64) -> bool {
         key.is_finite() && (self.half_life.is_some() || (key > 0.0 && key < 1.0))
     }
 
-    /// Whether rows can be left out from it on: it is a key, or the end of those between 0 and 1.
+    /// Returns whether rows can be left out from it on: it is a key, or the end of those between 0 and 1.
     pub(crate) fn is_bound(&self, bound: f64) -> bool {
         self.is_key(bound) || (self.half_life.is_none() && bound == 1.0)
     }
@@ -96,13 +96,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What tells it from others of its key.
+    /// Identity among entries with the same key.
     fn in_bits(&self) -> (Group, i64, [u32; N_FEATURES]) {
         (self.group, self.ts, self.row.map(f32::to_bits))
     }
 }
 
-/// Which rows share a quota, and whether they were found anomalous when they were offered.
+/// Group of rows that share a quota, and whether they were anomalous when offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group(pub(crate) u64);
 
@@ -112,13 +112,13 @@ impl Group {
         Self(hash & !1 | u64::from(flagged))
     }
 
-    /// Whether its rows were found anomalous.
+    /// Returns whether its rows were found anomalous.
     pub fn is_flagged(self) -> bool {
         self.0 & 1 == 1
     }
 }
 
-/// What a row drew. Never NaN.
+/// Sort key of a row. Never NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Key(pub(crate) f64);
 
@@ -141,8 +141,8 @@ impl Ord for Key {
 #[error("was drawn in another way: both have to have the same half-life and the same quota")]
 pub struct Mismatch;
 
-/// A copy of what a reservoir holds, which takes no longer than copying the rows: what another thread works on while the
-/// reservoir goes on drawing.
+/// A copy of what a reservoir holds, which takes no longer than copying the rows: what another thread works on while
+/// the reservoir goes on drawing.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) sampling: Sampling,
@@ -178,8 +178,8 @@ impl Reservoir {
         }
     }
 
-    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts as
-    /// seen only if it is kept: what there is too much of says nothing about how much traffic there is.
+    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts
+    /// as seen only if it is kept: what there is too much of says nothing about how much traffic there is.
     pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: Group) {
         self.span.include(ts);
         let seed = self.seed;
@@ -246,11 +246,11 @@ impl Reservoir {
         Ok(())
     }
 
-    /// Goes on drawing by other rules, with what would have been kept by them. A smaller reservoir holds what it would have
-    /// held from the start. What was left out does not come back: a larger one takes new rows as seldom as the latest
-    /// were taken, and is full when as much has been seen again, so that old and new count as they should all along; under
-    /// another half-life the same goes for what would have lasted longer. Only where that would leave less than a quarter
-    /// of the places filled is the rest filled with what comes.
+    /// Goes on drawing by other rules, with what would have been kept by them. A smaller reservoir holds what it would
+    /// have held from the start. What was left out does not come back: a larger one takes new rows as seldom as the
+    /// latest were taken, and is full when as much has been seen again, so that old and new count as they should all
+    /// along; under another half-life the same goes for what would have lasted longer. Only where that would leave less
+    /// than a quarter of the places filled is the rest filled with what comes.
     pub fn redrawn(mut self, sampling: Sampling) -> Self {
         if sampling == self.sampling {
             return self;
@@ -269,8 +269,8 @@ impl Reservoir {
         redrawn
     }
 
-    /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for the
-    /// rows that stay.
+    /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for
+    /// the rows that stay.
     pub fn take(&mut self, most: usize) -> Self {
         let mut taken = Self::new(self.sampling, self.seed);
         taken.span = self.span.clone();
@@ -380,7 +380,7 @@ impl Reservoir {
         self.entries.len()
     }
 
-    /// Whether none is.
+    /// Returns whether none is.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -412,8 +412,8 @@ impl Reservoir {
         largest.into_iter().chain(self.bound).min().map(|Key(key)| key)
     }
 
-    /// Keeps only rows with keys below `bound`: that of the reservoir this one will be merged into. All are kept for what
-    /// no reservoir that draws alike has.
+    /// Keeps only rows with keys below `bound`: that of the reservoir this one will be merged into. All are kept for
+    /// what no reservoir that draws alike has.
     pub fn set_bound(&mut self, bound: Option<f64>) {
         self.bound = bound.filter(|&bound| self.sampling.is_bound(bound)).map(Key);
         self.keep_to_bound();

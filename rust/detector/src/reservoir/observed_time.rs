@@ -1,8 +1,8 @@
-//! When rows were offered, and for how long that was: a sensor that was off for months, or a few connections dated 1970,
-//! must not make the time seen longer than it was, from which the number of connections a day follows.
+//! When rows were offered, and for how long that was: a sensor that was off for months, or a few connections dated
+//! 1970, must not make the time seen longer than it was, from which the number of connections a day follows.
 //!
 //! Times no more than a [`SILENCE`] apart are one stretch; what is between two stretches does not count as seen.
-//! Which stretches there are depends on the times alone, neither on their order nor on which part of the traffic saw them.
+//! The intervals depend on the times alone, neither on their order nor on which part of the traffic has them.
 
 /// The longest silence that counts as time seen, in microseconds: on a quiet network a night or a holiday is no gap.
 pub(crate) const SILENCE: i64 = 86_400_000_000;
@@ -34,7 +34,7 @@ impl Interval {
         Self { first, last, seen: last.saturating_sub(first) }
     }
 
-    /// Whether a later one is a part of this.
+    /// Returns whether a later one is a part of this.
     fn reaches(&self, later: &Self) -> bool {
         later.first <= self.last.saturating_add(SILENCE)
     }
@@ -69,7 +69,7 @@ impl ObservedTime {
         (intervals.len() <= MOST && apart && intervals.iter().all(sound)).then_some(Self { intervals })
     }
 
-    /// What a file says.
+    /// Intervals to write to a file.
     pub(crate) fn intervals(&self) -> &[Interval] {
         &self.intervals
     }
@@ -79,7 +79,7 @@ impl ObservedTime {
         Some((self.intervals.first()?.first, self.intervals.last()?.last))
     }
 
-    /// Whether a row of this time may have been taken in.
+    /// Returns whether a row of this time may have been taken in.
     pub(crate) fn holds(&self, ts: i64) -> bool {
         self.ends().is_some_and(|(first, last)| (first..=last).contains(&within_reach(ts)))
     }

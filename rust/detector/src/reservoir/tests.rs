@@ -1,4 +1,4 @@
-//! What a reservoir holds, by its statistics over many seeds and by its promises.
+//! Contents of a reservoir: statistics over many seeds, and invariants.
 
 use super::*;
 use crate::schema;
@@ -137,7 +137,7 @@ fn a_clock_that_ran_ahead_is_made_good() {
         assert_eq!(reservoir.len(), 200);
         kept[0] += numbers(&reservoir).into_iter().filter(|i| (2000..4000).contains(i)).count();
         kept[1] += numbers(&reservoir).into_iter().filter(|i| *i >= 4000).count();
-        // What holds of keys and groups still holds.
+        // The invariants of keys and groups still hold.
         let again = Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap();
         assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
     }
@@ -182,7 +182,7 @@ fn a_bound_keeps_out_what_the_larger_reservoir_would_not_take() {
     (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), Group::default()));
     assert!(small.bound() <= large.bound() && small.len() > 50);
     assert!(small.entries.iter().all(|entry| Some(entry.key.0) < large.bound()));
-    // What is there already is as little needed.
+    // Rows that are already there are not needed either.
     let tighter = small.rows_by_key().nth(20).copied();
     small.set_bound(Some(small.by_key.iter().nth(20).unwrap().0.0));
     assert!(small.len() == 20 && !small.rows().any(|row| Some(*row) == tighter));
@@ -218,7 +218,7 @@ fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
             assert!(a.row == b.row && (a.key.0 - b.key.0).abs() < 1e-9, "{a:?} {b:?}");
         }
     }
-    // What a shorter one leaves of a reservoir that was full is what it would have left of everything.
+    // Shrinking a full reservoir leaves the rows a smaller one would have drawn.
     let full = |days| Sampling { capacity: 400, half_life: Some(days * DAY), quota: None };
     let after = twenty_days(full(10)).redrawn(full(5));
     let meant = twenty_days(full(5));

@@ -10,14 +10,14 @@ use tempfile::NamedTempFile;
 
 use crate::storage::error::{Fault, FileError};
 
-/// The temporary names of files that are being written. What bears one and is written by nobody was left by a process that
-/// was killed.
+/// The temporary names of files that are being written. What bears one and is written by nobody was left by a process
+/// that was killed.
 const TEMPORARY: (&str, &str) = (".iforest-", ".tmp");
 
 /// Removes what was left in a directory by processes that were killed while they wrote. Nobody may be writing there.
 ///
 /// # Errors
-/// What the system says, of the directory or of a file.
+/// The error of the system, for the directory or a file.
 pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
     for entry in directory.read_dir()? {
         let entry = entry?;
@@ -47,7 +47,8 @@ pub(crate) fn prepare(
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> std::io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody else.
+    // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody
+    // else.
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY.0)
         .suffix(TEMPORARY.1)
@@ -77,8 +78,8 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError<Infallible>
     save_together(&[(path, bytes)])
 }
 
-/// Writes files that belong together, in this order: all are whole on the disk before the first is there under its name.
-/// Where one cannot be written, those that were there before stay.
+/// Writes files that belong together, in this order: all are whole on the disk before the first is there under its
+/// name. If one cannot be written, the existing files stay.
 ///
 /// # Errors
 /// [`Fault::Write`], naming the file.

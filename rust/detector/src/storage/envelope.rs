@@ -1,4 +1,4 @@
-//! The envelope of what is kept in files and sent between nodes: a header that says what follows and a checksum over it.
+//! Envelope of files and messages: a header with kind, version, length and checksum.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | 16..24 | length of the payload in bytes, little endian |
 //! | 24..32 | XXH3-64 of the payload, little endian |
 //!
-//! What the payload means is not its business.
+//! The meaning of the payload is up to the caller.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -70,7 +70,7 @@ pub enum Broken {
     Checksum,
 }
 
-/// What is written behind a header that will speak of it.
+/// Writer of a payload, which collects the length and checksum for the header.
 pub(crate) struct Payload<'f> {
     file: BufWriter<&'f mut File>,
     hash: XxHash3_64,

@@ -1,4 +1,4 @@
-//! What goes wrong with a file that is loaded or saved, the same for every kind of contents.
+//! Errors of loading and saving files, the same for every kind of contents.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,26 @@ use thiserror::Error;
 
 use crate::storage::trust::Distrust;
 
-/// Why a file could not be loaded or saved; `R` says what can be wrong with its contents.
+/// Error of loading or saving a file; `R` is the problem with its contents.
 #[derive(Debug, Error)]
 #[error("{}: {fault}", path.display())]
 pub struct FileError<R> {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The problem.
     pub fault: Fault<R>,
 }
 
-/// What is wrong with a file.
+/// Problem with a file.
 #[derive(Debug, Error)]
 pub enum Fault<R> {
     /// The system would not let it be read.
     #[error("cannot be read: {0}")]
     Read(io::Error),
-    /// It is not to be believed, whatever it holds.
+    /// The file is not trusted.
     #[error("{0}")]
     Distrusted(Distrust),
-    /// It was read, and cannot be used.
+    /// The contents cannot be used.
     #[error("{0}")]
     Refused(R),
     /// The system would not let it be written.

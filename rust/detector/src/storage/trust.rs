@@ -1,8 +1,8 @@
-//! Which files are believed: a model decides what gets noticed, so nobody but its owner may be able to change it.
+//! Trust in files: a model decides what gets noticed, so nobody but its owner may be able to change it.
 //!
 //! Owner and mode of the file and of every directory above it are checked as sshd checks those of its keys
-//! (`StrictModes` in sshd_config(5)), except that a directory may be its group's, and where a key is trusted, the file's
-//! signature. What the file holds is checked elsewhere, whoever it is from.
+//! (`StrictModes` in sshd_config(5)), except that a directory may be its group's, and where a key is trusted, the
+//! file's signature. The contents are validated elsewhere.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::storage::envelope::{HEADER, announced};
 
-/// What is added to a file's name for the name of its signature, as minisign does.
+/// Suffix of a signature's file name, as minisign writes it.
 const SIGNATURE: &str = ".minisig";
 /// The longest signature that is read; its comments are its only part without a fixed length.
 const LONGEST: u64 = 16 << 10;
@@ -25,17 +25,17 @@ const STICKY: u32 = 0o1000;
 /// As many links on the way to a file as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Which files are believed. The default: those that nobody else can write to, signed or not.
+/// Rules of trust. Default: files that nobody else can write to, signed or not.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Whose signature a file has to have; the empty string stands for nobody's. It is the second line of what
-    /// `minisign -G` writes as the public key.
+    /// Public key that must have signed the file; empty for none. The second line of the public key file of
+    /// `minisign -G`.
     pub key: String,
-    /// Whether files count that others can write to.
+    /// True if files count that others can write to.
     pub writable_by_others: bool,
 }
 
-/// Why a file is not believed.
+/// Reason not to trust a file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Distrust {
@@ -66,7 +66,7 @@ pub enum Distrust {
         /// Its permissions.
         mode: u32,
     },
-    /// What stands at the end of the way is not what was opened.
+    /// The path names another file than the one that was opened.
     #[error("is not trusted: another file took its place while it was read; read it again")]
     Replaced,
     /// The key is none.
@@ -75,7 +75,7 @@ pub enum Distrust {
     /// There is no signature.
     #[error("is not trusted: it is not signed: {}: {cause}", signature.display())]
     Unsigned {
-        /// Where the signature should be.
+        /// Expected path of the signature.
         signature: PathBuf,
         /// Why it cannot be read.
         cause: Box<Distrust>,
@@ -111,7 +111,7 @@ impl Trust {
         Ok(bytes)
     }
 
-    /// Whether what is written to a directory will be believed when it is read again.
+    /// Returns whether what is written to a directory will be believed when it is read again.
     ///
     /// # Errors
     /// The [`Distrust`] that says why not.
@@ -139,7 +139,7 @@ impl Trust {
     }
 }
 
-/// Where the signature of a file is.
+/// Path of the signature of a file.
 pub fn signature_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(SIGNATURE);
@@ -173,8 +173,8 @@ fn check_way_to(path: &Path, opened: &Metadata) -> Result<(), Distrust> {
     if same { Ok(()) } else { Err(Distrust::Replaced) }
 }
 
-/// Every directory and every link on the way to a file, as the system goes it: who can write to one can put another file
-/// there. Returns where it leads, without a link.
+/// Every directory and every link on the way to a file, as the system goes it: who can write to one can put another
+/// file there. Returns where it leads, without a link.
 fn check_way(path: &Path) -> Result<PathBuf, Distrust> {
     let path = std::path::absolute(path)?;
     let mut place = PathBuf::new();
@@ -208,7 +208,7 @@ fn components(path: &Path) -> Vec<OsString> {
     parts.map(|part| part.as_os_str().to_owned()).collect()
 }
 
-/// Whether a place can be changed by nobody but root and the user this process acts as.
+/// Returns whether a place can be changed by nobody but root and the user this process acts as.
 fn check(place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
     check_for(rustix::process::geteuid().as_raw(), place, metadata)
 }
@@ -233,7 +233,7 @@ fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), Distrus
     Ok(())
 }
 
-/// Whether a file has a list as of acl(5).
+/// Returns whether a file has a list as of acl(5).
 fn has_access_list(file: &Path) -> bool {
     rustix::fs::getxattr(file, "system.posix_acl_access", &mut [0u8; 0]).is_ok()
 }

@@ -33,8 +33,8 @@ struct Group {
 /// Source of a group's path lengths.
 #[derive(Clone, Debug)]
 enum Paths {
-    /// The trees split one column. On each step the group has one power; `NaN` beyond the column's range, where the power
-    /// depends on more than the step.
+    /// The trees split one column. On each step the group has one power; `NaN` beyond the column's range, where the
+    /// power depends on more than the step.
     Stepped {
         steps: StepFunction,
         powers: Vec<f64>,

@@ -1,5 +1,5 @@
-//! Trees that all split the same column: together they are a step function of it, and one search takes the place of a walk
-//! down every tree.
+//! Trees that all split the same column: together they are a step function of it, and one search takes the place of a
+//! walk down every tree.
 //!
 //! Nothing is approximated: path lengths are summed as integers, so that summing them once, here, and summing them for
 //! each row give the same number.

@@ -1,11 +1,12 @@
-//! Trees of height 8 or less over at most 32 columns as complete trees: a node is one 32-bit word, a tree two kilobytes.
+//! Trees of height 8 or less over at most 32 columns as complete trees: a node is one 32-bit word, a tree two
+//! kilobytes.
 //!
-//! Values are compared as integers. [`float_key`] maps a float to a `u32` that sorts alike, with a missing value below all
-//! others. The fit draws thresholds whose keys end in five zero bits ([`quantize_threshold`]); there the node keeps its column, by
-//! its place among the columns that are split. Where a row's key gets its column in the same place, comparing whole words
-//! compares value with threshold: above the low bits they differ as the values do, and if they do not differ there, the
-//! low bits are equal. The comparison is exact because a threshold whose low bits are zero is passed by a key if and only
-//! if it is passed by the key rounded down.
+//! Values are compared as integers. [`float_key`] maps a float to a `u32` that sorts alike, with a missing value below
+//! all others. The fit draws thresholds whose keys end in five zero bits ([`quantize_threshold`]); there the node keeps
+//! its column, by its place among the columns that are split. Where a row's key gets its column in the same place,
+//! comparing whole words compares value with threshold: above the low bits they differ as the values do, and if they do
+//! not differ there, the low bits are equal. The comparison is exact because a threshold whose low bits are zero is
+//! passed by a key if and only if it is passed by the key rounded down.
 //!
 //! Children of node `i` are `2i` and `2i + 1` from the root at 1, so there is no link to follow.
 
@@ -60,7 +61,8 @@ pub(crate) fn quantize_threshold(threshold: f32, min: f32, max: f32) -> f32 {
 }
 
 impl CompleteForest {
-    /// Leaves come after `height` steps. None where a tree is higher or too high, a row too wide, or a threshold too long.
+    /// Leaves come after `height` steps. None where a tree is higher or too high, a row too wide, or a threshold too
+    /// long.
     pub(super) fn new(trees: &[&Tree], n_features: usize, height: usize) -> Option<Self> {
         if n_features > MAX_COLUMNS || height > MAX_HEIGHT || trees.iter().any(|tree| tree.height() > height) {
             return None;
@@ -112,8 +114,8 @@ impl CompleteTree {
     }
 }
 
-/// `2 at`, and one more to the right. This is one instruction, in place of the three that a compiler makes of the sum: of
-/// eight to a step, two less, which is a fifth of the time.
+/// `2 at`, and one more to the right. This is one instruction, in place of the three that a compiler makes of the sum:
+/// of eight to a step, two less, which is a fifth of the time.
 pub(super) fn twice_and(at: u32, right: bool) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,12 +1,13 @@
 //! The kernel that runs anywhere: complete trees, walked one step after the other.
 //!
-//! The arrays have 256 entries and are indexed by the low byte: no step can leave them, and the leaves begin again at 0.
+//! The arrays have 256 entries and are indexed by the low byte: no step can leave them, and the leaves begin again at
+//! 0.
 
 use super::complete_tree::{COLUMN_MASK, Columns, CompleteForest, CompleteTree, Keys, twice_and};
 use crate::Matrix;
 
-/// How many walks go on side by side, to hide the latency of each step behind the others: one row down so many trees, and
-/// so many rows down one tree, as many as registers hold.
+/// How many walks go on side by side, to hide the latency of each step behind the others: one row down so many trees,
+/// and so many rows down one tree, as many as registers hold.
 const TREES: usize = 8;
 const ROWS: usize = 8;
 
@@ -19,8 +20,8 @@ pub(crate) struct Portable {
     trees: Vec<CompleteTree>,
     n_trees: usize,
     columns: Columns,
-    /// How many steps reach the leaves of every tree. That it is not known when this is compiled keeps the steps a loop:
-    /// unrolled, the lanes no longer fit the registers, and a walk takes half as long again.
+    /// How many steps reach the leaves of every tree. That it is not known when this is compiled keeps the steps a
+    /// loop: unrolled, the lanes no longer fit the registers, and a walk takes half as long again.
     height: usize,
 }
 

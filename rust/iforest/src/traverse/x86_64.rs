@@ -2,9 +2,9 @@
 //!
 //! Of complete trees of eight levels, fifteen nodes of four levels stand in a block of one cache line. All of them are
 //! compared at once, which leaves a bit for each; where the way down leaves the block is looked up by the bits of its
-//! upper three levels, and read off those of the fourth. So a walk is two blocks and a leaf, without a dependent load but
-//! for the choice of the second. A row's keys stay in registers, from which a permutation brings each node the key of its
-//! column: no gather, which is slow where its data are protected.
+//! upper three levels, and read off those of the fourth. So a walk is two blocks and a leaf, without a dependent load
+//! but for the choice of the second. A row's keys stay in registers, from which a permutation brings each node the key
+//! of its column: no gather, which is slow where its data are protected.
 
 #[cfg(avx512)]
 use std::arch::asm;
@@ -43,7 +43,8 @@ const BELOW: usize = 1 << LEVELS;
 /// Integers are compared with their sign, to which the keys have none: the first bit of both is turned.
 const SIGN: u32 = 1 << 31;
 
-/// Four levels, two halves: node `i` of the upper three at `i - 1`, at 7 a word that no key passes, node `i` of the fourth at `i`.
+/// Four levels, two halves: node `i` of the upper three at `i - 1`, at 7 a word that no key passes, node `i` of the
+/// fourth at `i`.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Block([[i32; 8]; 2]);
@@ -219,8 +220,8 @@ impl Block {
     }
 }
 
-/// A kernel from what loads a row's keys into registers and what compares a block with them. Written out for each, since
-/// what is generic over the two would be compiled without their instructions, and could not take them in.
+/// A kernel from what loads a row's keys into registers and what compares a block with them. Written out for each,
+/// since what is generic over the two would be compiled without their instructions, and could not take them in.
 macro_rules! kernel {
     ($kernel:ident, $instructions:literal, $keys:ty, $registers:ty, $load:ident, $pass:ident) => {
         mod $kernel {

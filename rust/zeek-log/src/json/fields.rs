@@ -16,9 +16,9 @@ pub(crate) const ROOT: MemberId = MemberId::MAX;
 pub(crate) struct Member {
     /// The columns it fills, each with the rank of this name among the names of the column.
     pub(crate) columns: Vec<(u16, u8)>,
-    /// Whether its own members are wanted.
+    /// True if its own members are wanted.
     pub(crate) nested: bool,
-    /// Whether it names the stream of the row.
+    /// True if it names the stream of the row.
     pub(crate) stream: bool,
 }
 

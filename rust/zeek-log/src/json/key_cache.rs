@@ -20,7 +20,7 @@ struct CachedKey {
     words: [u64; WORDS],
     masks: [u64; WORDS],
     object: MemberId,
-    /// Whether it is the first in its object and has no comma.
+    /// True if it is the first in its object and has no comma.
     first: bool,
     target: Target,
 }

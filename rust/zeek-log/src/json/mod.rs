@@ -499,7 +499,7 @@ pub(crate) fn push_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether the text is a JSON number.
+/// Returns whether the text is a JSON number.
 pub(crate) fn is_number(text: &[u8]) -> bool {
     let mut scanner = Scanner::new(text);
     scanner.number().is_ok() && scanner.at == text.len()

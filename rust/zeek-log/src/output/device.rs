@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// Whether a path is that of a descriptor of this process: `/dev/stdout`, `/dev/stderr`, `/dev/fd/3`.
+/// Returns whether a path is that of a descriptor of this process: `/dev/stdout`, `/dev/stderr`, `/dev/fd/3`.
 pub fn is_descriptor(path: &Path) -> bool {
     descriptor(path).is_some()
 }
@@ -70,7 +70,7 @@ fn open_descriptor(number: u32) -> io::Result<File> {
     OpenOptions::new().write(true).append(is_file).open(path)
 }
 
-/// Whether the owner is root or the current user.
+/// Returns whether the owner is root or the current user.
 fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }

@@ -80,7 +80,7 @@ impl Output {
         Ok(Self { name, writer, is_terminal, temporary })
     }
 
-    /// Whether it is a terminal, which interprets control characters.
+    /// Returns whether it is a terminal, which interprets control characters.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }

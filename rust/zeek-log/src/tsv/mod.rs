@@ -39,7 +39,8 @@ pub(crate) fn split(line: &[u8], separator: &[u8], bounds: &mut Vec<u32>) {
     bounds.push((line.len() + separator.len()) as u32);
 }
 
-/// Finds separators 64 bytes at a time: fields have a few bytes, so a call per separator would cost more than the search.
+/// Finds separators 64 bytes at a time: fields have a few bytes, so a call per separator would cost more than the
+/// search.
 #[inline]
 fn split_at_byte(line: &[u8], separator: u8, bounds: &mut Vec<u32>) {
     let mut base = 0;

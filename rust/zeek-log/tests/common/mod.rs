@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use zeek_log::{Block, ColumnSpec, LineKind, Parsed, ReadOptions, Reader, Row};
 
-/// What became of a log.
+/// Rows and errors of a log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The wanted columns of each row; an unset one is `∅`.
@@ -15,7 +15,7 @@ pub struct Outcome {
     pub other: usize,
     /// Lines that are no rows.
     pub meta: usize,
-    /// What ended the reading early.
+    /// Error that ended the reading early.
     pub error: Option<String>,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct History {
 struct Entry {
     record: Record,
     previous: Option<u64>,
-    /// Whether it belongs to an incident already.
+    /// True if it belongs to an incident already.
     taken: bool,
 }
 

@@ -30,7 +30,7 @@ pub struct RiskPart {
     pub kind: IncidentKind,
     /// The time of its last record, in microseconds since 1970.
     pub last: i64,
-    /// What it adds.
+    /// Contribution to the risk.
     pub risk: f64,
 }
 

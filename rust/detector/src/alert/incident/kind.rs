@@ -37,11 +37,11 @@ pub struct Rule {
     pub kind: IncidentKind,
     /// Its condition in words, for the documentation.
     pub condition: &'static str,
-    /// What the kind adds to the strength of an incident, in halvings of the distance to a score of 1.
+    /// Strength that the kind adds to an incident, in halvings of the distance to a score of 1.
     pub weight: f64,
     /// MITRE ATT&CK techniques the kind implies.
     pub attack: &'static [&'static str],
-    /// Whether it holds, and for which service.
+    /// True if it holds, and for which service.
     pub(super) holds: fn(&Incident) -> Option<usize>,
 }
 
@@ -226,7 +226,7 @@ impl IncidentKind {
         RULES.iter().find(|rule| rule.kind == self)
     }
 
-    /// What it adds to the strength of an incident.
+    /// Strength that it adds to an incident.
     pub fn weight(self) -> f64 {
         self.rule().map_or(0.0, |rule| rule.weight)
     }
@@ -248,7 +248,7 @@ impl Incident {
         holds.then_some(0)
     }
 
-    /// Whether at least this share of the connections failed.
+    /// Returns whether at least this share of the connections failed.
     fn fails(&self, share: f64) -> bool {
         self.failed as f64 >= share * self.records as f64
     }

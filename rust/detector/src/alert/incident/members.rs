@@ -9,8 +9,8 @@ const SAMPLE: usize = 64;
 /// Registers of the estimate, as a power of 2: a standard error of 4.6 %.
 const BITS: u32 = 9;
 
-/// Stores the first 64 distinct members; beyond them, HyperLogLog estimates their number (Flajolet et al., *HyperLogLog:
-/// the analysis of a near-optimal cardinality estimation algorithm*, 2007).
+/// Stores the first 64 distinct members; beyond them, HyperLogLog estimates their number (Flajolet et al.,
+/// *HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm*, 2007).
 #[derive(Clone, Debug)]
 pub struct Members<T> {
     sample: Vec<T>,
@@ -84,7 +84,7 @@ impl<T: Copy + Eq + Hash> Members<T> {
         (estimate.round() as u64).max(SAMPLE as u64 + 1)
     }
 
-    /// Whether the count is an estimate.
+    /// Returns whether the count is an estimate.
     pub fn is_estimate(&self) -> bool {
         !self.registers.is_empty()
     }

@@ -5,8 +5,8 @@
 //! service with evidence, and failed ones of a scanner. Where many originators attack one target, the target is the
 //! actor. [`kind`] names what an incident is, [`story`] tells it, [`known`] lists what a site expects.
 //!
-//! Memory is bounded: 4,096 open incidents of at most 8 kB each, the last 65,536 connections (about 10 MB), and failures
-//! by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
+//! Memory is bounded: 4,096 open incidents of at most 8 kB each, the last 65,536 connections (about 10 MB), and
+//! failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
 
 mod history;
 pub(crate) mod host_risk;
@@ -63,7 +63,7 @@ pub struct Observation<'a> {
     pub uid: Option<&'a [u8]>,
     /// Its score.
     pub score: f64,
-    /// Whether its score is at or above the threshold.
+    /// True if its score is at or above the threshold.
     pub alert: bool,
     /// Connections over which evidence against its service has accumulated, when it has just reached its limit.
     pub evidence: Option<u32>,
@@ -79,9 +79,9 @@ pub struct Incident {
     pub actor: Address,
     /// The actor's side.
     pub role: Role,
-    /// What it is.
+    /// Kind of activity.
     pub kind: IncidentKind,
-    /// Whether the list of known activity covers it.
+    /// True if the list of known activity covers it.
     pub known: bool,
     /// Start of the first record, in microseconds since 1970.
     pub start: i64,
@@ -133,7 +133,7 @@ struct Trail {
     last_start: i64,
     /// From an external originator to a local responder.
     inward: bool,
-    /// Whether an alert was for an amount sent, and for a rare port or service.
+    /// True if an alert was for an amount sent, and for a rare port or service.
     large: bool,
     rare: bool,
 }
@@ -209,7 +209,7 @@ impl Record {
     }
 }
 
-/// Whether an address stands for many hosts: multicast, or by its last byte broadcast.
+/// Returns whether an address stands for many hosts: multicast, or by its last byte broadcast.
 fn is_group(address: Address) -> bool {
     match std::net::Ipv6Addr::from(address.0).to_canonical() {
         std::net::IpAddr::V4(address) => address.is_multicast() || address.octets()[3] == 255,
@@ -243,7 +243,7 @@ pub enum Event {
 /// An event and the incident at that time.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// What happened.
+    /// One sentence about the activity.
     pub event: Event,
     /// The incident.
     pub incident: Incident,
@@ -319,7 +319,7 @@ impl Grouper {
         })
     }
 
-    /// Whether with this originator many have incidents of this target alone.
+    /// Returns whether with this originator many have incidents of this target alone.
     fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
         let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
         !own.2 && others + 1 >= MANY
@@ -496,7 +496,7 @@ impl Incident {
         1.0 - (1.0 - self.highest) * (-strength).exp2()
     }
 
-    /// Whether it is a single failed connection, which is listed on demand only.
+    /// Returns whether it is a single failed connection, which is listed on demand only.
     pub fn is_minor(&self) -> bool {
         self.evidence == 0 && self.alerts <= 1 && self.failed == self.records && self.role == Role::Originator
     }
@@ -513,7 +513,7 @@ impl Incident {
         mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
     }
 
-    /// Whether an address is its actor or among the targets it stores.
+    /// Returns whether an address is its actor or among the targets it stores.
     pub fn involves(&self, host: Address) -> bool {
         self.actor == host || story::is_named(&self.targets, host)
     }
@@ -537,13 +537,13 @@ impl Incident {
         self.trails.iter().find(|trail| record.is_to(trail))
     }
 
-    /// Whether a connection without an alert belongs to it.
+    /// Returns whether a connection without an alert belongs to it.
     fn continues(&self, record: &Record) -> bool {
         record.failed && self.is_scanner()
             || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
     }
 
-    /// Whether a connection without an alert keeps it open.
+    /// Returns whether a connection without an alert keeps it open.
     fn extends(&self, record: &Record) -> bool {
         self.role == Role::Target
             || record.failed && self.is_scanner()
