@@ -9,7 +9,7 @@ use crate::format;
 use crate::pipeline::Judged;
 use crate::score_text::millionths;
 
-/// The highest scores so far; of equal scores the earlier in the logs. Preferred connections displace all others.
+/// The highest scores so far; of equal scores the earlier in the logs.
 pub struct TopK {
     capacity: usize,
     seen: u64,
@@ -17,8 +17,8 @@ pub struct TopK {
     heap: BinaryHeap<Reverse<ScoredConnection>>,
 }
 
-/// Preference, score in millionths, and the number of connections before.
-type Rank = (bool, u32, Reverse<u64>);
+/// Score in millionths, and the number of connections before.
+type Rank = (u32, Reverse<u64>);
 
 /// A connection with its verdict and features, independent of its batch.
 #[derive(Clone, Debug)]
@@ -59,8 +59,8 @@ impl TopK {
     }
 
     /// Adds the connection if its score is among the highest.
-    pub fn push(&mut self, judged: &Judged<'_>, preferred: bool) {
-        let rank = (preferred, millionths(judged.verdict.score), Reverse(self.seen));
+    pub fn push(&mut self, judged: &Judged<'_>) {
+        let rank = (millionths(judged.verdict.score), Reverse(self.seen));
         self.seen += 1;
         if self.heap.len() == self.capacity {
             if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
@@ -71,7 +71,7 @@ impl TopK {
         self.heap.push(Reverse(ScoredConnection::with_rank(judged, rank)));
     }
 
-    /// The preferred connections, then the others, each by descending score.
+    /// The connections by descending score.
     pub fn into_sorted(self) -> Vec<ScoredConnection> {
         self.heap.into_sorted_vec().into_iter().map(|Reverse(entry)| entry).collect()
     }
@@ -80,7 +80,7 @@ impl TopK {
 impl ScoredConnection {
     /// Copies a connection out of its batch.
     pub fn new(judged: &Judged<'_>) -> Self {
-        Self::with_rank(judged, (false, millionths(judged.verdict.score), Reverse(0)))
+        Self::with_rank(judged, (millionths(judged.verdict.score), Reverse(0)))
     }
 
     fn with_rank(judged: &Judged<'_>, rank: Rank) -> Self {
@@ -104,7 +104,7 @@ impl ScoredConnection {
 
     /// The reasons for its score, the strongest first.
     pub fn reasons(&self, model: &Model) -> Vec<Reason> {
-        model.reasons(&self.connection(), &self.row, self.verdict.sustained)
+        model.reasons(&self.connection(), &self.row, None)
     }
 
     /// Its `uid`.

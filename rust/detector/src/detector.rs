@@ -8,12 +8,13 @@ use crate::conn::connection::Connection;
 use crate::conn::features::{Extractor, FeatureRow};
 use crate::conn::schema::N_FEATURES;
 use crate::model::Model;
-use crate::verdict::Verdict;
+use crate::verdict::{AlertPolicy, Verdict};
 
 /// Scores connections in the order in which they end.
 #[derive(Clone, Debug)]
 pub struct Detector {
     model: Arc<Model>,
+    policy: AlertPolicy,
     extractor: Extractor,
     evidence: Cusum,
     last: FeatureRow,
@@ -27,7 +28,8 @@ impl Detector {
 
     /// Detector with the context of an extractor.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
-        Self { model: Arc::new(model), extractor, evidence: Cusum::new(), last: [0.0; N_FEATURES] }
+        let policy = AlertPolicy::of(&model);
+        Self { model: Arc::new(model), policy, extractor, evidence: Cusum::new(), last: [0.0; N_FEATURES] }
     }
 
     /// Context of hosts, and accumulated evidence.
@@ -45,9 +47,20 @@ impl Detector {
         self.extractor
     }
 
-    /// Replaces the model and keeps the context.
+    /// Replaces the model and keeps the context; the policy is that of the model.
     pub fn replace_model(&mut self, model: Model) {
+        self.policy = AlertPolicy::of(&model);
         self.model = Arc::new(model);
+    }
+
+    /// Replaces the policy.
+    pub fn set_policy(&mut self, policy: AlertPolicy) {
+        self.policy = policy;
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &AlertPolicy {
+        &self.policy
     }
 
     /// The loaded model.
@@ -59,12 +72,12 @@ impl Detector {
     pub fn score(&mut self, connection: &Connection<'_>) -> Verdict {
         let (row, keys) = self.extractor.context_row(connection);
         self.last = row;
-        self.evidence.verdict(&self.model, connection.end(), &keys, self.model.score(&row))
+        self.evidence.verdict(&self.model, &self.policy, connection.end(), &keys, self.model.score(&row))
     }
 
-    /// Reasons for the last verdict, strongest first.
-    pub fn reasons(&self, connection: &Connection<'_>, verdict: &Verdict) -> Vec<Reason> {
-        self.model.reasons(connection, &self.last, verdict.sustained)
+    /// Reasons for the score of the last connection, strongest first.
+    pub fn reasons(&self, connection: &Connection<'_>) -> Vec<Reason> {
+        self.model.reasons(connection, &self.last, None)
     }
 
     /// Adds a connection to the context without scoring it.
@@ -142,8 +155,8 @@ mod tests {
     fn reasons_are_of_the_connection_scored_last() {
         let mut detector = Detector::new(model(20.0));
         let unusual = Connection { missed_bytes: 1 << 40, ..connection(500) };
-        let verdict = detector.score(&unusual);
-        let reasons = detector.reasons(&unusual, &verdict);
+        _ = detector.score(&unusual);
+        let reasons = detector.reasons(&unusual);
         assert_eq!(reasons, detector.model().reasons(&unusual, detector.row(), None));
         assert!(!reasons.is_empty());
     }

@@ -70,4 +70,4 @@ pub use storage::atomic_file::{remove_leftovers, save_bytes, save_together};
 pub use storage::envelope::{Broken, checksum};
 pub use storage::error::{Fault, FileError};
 pub use storage::trust::{Distrust, Trust, signature_of};
-pub use verdict::Verdict;
+pub use verdict::{AlertPolicy, Verdict};

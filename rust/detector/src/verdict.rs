@@ -1,27 +1,111 @@
-//! Verdict on one connection.
+//! Verdict on one connection, and the policy that decides it.
 
-/// How far towards 1 a connection with accumulated evidence ranks among alerts.
-const WEIGHT: f64 = 0.5;
+use crate::alert::cusum;
+use crate::model::Model;
 
 /// Score of one connection, and whether it is an alert.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
     /// Between 0 and 1, in whole millionths: about 0.5 for a connection like most, higher the more unusual.
     pub score: f64,
-    /// True if the score is at or above the model's threshold, or `sustained` is set.
+    /// True if and only if the score is at or above the threshold in force.
     pub anomalous: bool,
-    /// Number of connections, if this one takes the evidence against its service over the limit.
+    /// Number of connections, if this one takes the evidence against its service over the limit. It opens or extends
+    /// an incident and makes no alert of the connection.
     pub sustained: Option<u32>,
 }
 
-impl Verdict {
-    /// Returns whether it is an alert under another threshold than the model's own.
-    pub fn passes(&self, threshold: f64) -> bool {
-        self.score >= threshold || self.sustained.is_some()
+/// The threshold in force, and the reports of accumulated evidence that go with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AlertPolicy {
+    threshold: f64,
+    evidence_per_day: f64,
+}
+
+impl AlertPolicy {
+    /// The model's own threshold and budget.
+    pub fn of(model: &Model) -> Self {
+        Self::new(model, model.threshold(), model.provenance().alerts_per_day)
     }
 
-    /// Rank among alerts, from 0 to 1: the score, or halfway from there to 1 for accumulated evidence.
-    pub fn rank(&self) -> f64 {
-        self.sustained.map_or(self.score, |_| self.score + (1.0 - self.score) * WEIGHT)
+    /// A budget in alerts a day; a tenth of them, 10 at most, is reserved for evidence.
+    pub fn for_alerts(model: &Model, alerts_per_day: f64) -> Self {
+        Self::new(model, model.threshold_for_alerts(alerts_per_day), alerts_per_day)
+    }
+
+    /// A budget as a share of the connections.
+    pub fn for_share(model: &Model, share: f64) -> Self {
+        Self::new(model, model.threshold_for_share(share), share * model.provenance().connections_per_day())
+    }
+
+    /// A threshold. Evidence gets its part of the alerts a day that the threshold amounts to, but no more than of the
+    /// model's budget: none if no score reaches the threshold.
+    pub fn for_threshold(model: &Model, threshold: f64) -> Self {
+        let provenance = model.provenance();
+        let alerts_per_day = match threshold > 1.0 {
+            true => 0.0,
+            false => {
+                let share = f64::from(libm::expf(-model.surprisal(threshold.max(0.0))));
+                (share * provenance.connections_per_day()).min(provenance.alerts_per_day)
+            }
+        };
+        Self::new(model, threshold, alerts_per_day)
+    }
+
+    fn new(model: &Model, threshold: f64, alerts_per_day: f64) -> Self {
+        let evidence_per_day =
+            if model.forest().is_imported() { 0.0 } else { cusum::sustained_per_day(alerts_per_day) };
+        Self { threshold, evidence_per_day }
+    }
+
+    /// A connection is an alert if and only if its score is not below this.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Reports of accumulated evidence a day.
+    pub fn evidence_per_day(&self) -> f64 {
+        self.evidence_per_day
+    }
+
+    /// Returns whether a connection with this score is an alert.
+    pub fn is_alert(&self, score: f64) -> bool {
+        score >= self.threshold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Connection, Params, Trainer};
+
+    /// A model of 2000 different connections in two days.
+    fn model() -> Model {
+        let mut params = Params::default();
+        params.forest.n_trees = 17;
+        let mut trainer = Trainer::new(params);
+        for i in 0..2000 {
+            let duration = Some(i * 7919 % 90_001);
+            trainer.learn(&Connection { ts: i * 86_400_000, duration, ..Connection::default() });
+        }
+        trainer.fit().unwrap()
+    }
+
+    #[test]
+    fn one_budget_sets_threshold_and_evidence() {
+        let model = model();
+        assert_eq!(AlertPolicy::of(&model), AlertPolicy::for_alerts(&model, 20.0));
+        let small = AlertPolicy::for_alerts(&model, 5.0);
+        assert_eq!((small.threshold(), small.evidence_per_day()), (model.threshold_for_alerts(5.0), 0.5));
+        assert_eq!(AlertPolicy::for_share(&model, 0.05).evidence_per_day().round(), 5.0);
+    }
+
+    #[test]
+    fn a_threshold_limits_evidence_to_what_it_amounts_to() {
+        let model = model();
+        let at = |threshold| AlertPolicy::for_threshold(&model, threshold).evidence_per_day();
+        assert!(at(model.threshold()) <= 2.0 && at(model.threshold()) > 1.0, "{}", at(model.threshold()));
+        assert_eq!((at(0.0), at(1.5), at(7.0)), (2.0, 0.0, 0.0));
+        assert!(at(1.0) < 0.2 && at(1.0) > 0.0, "{}", at(1.0));
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use detector::{
-    Address, ConnState, Connection, ContextKeys, Cusum, Detector, Extractor, Model, Params, Proto, Trainer,
+    Address, AlertPolicy, ConnState, Connection, ContextKeys, Cusum, Detector, Extractor, Model, Params, Proto, Trainer,
 };
 
 const MINUTE: i64 = 60_000_000;
@@ -159,7 +159,7 @@ fn a_beacon_is_told_of_once_and_ordinary_traffic_is_not() {
         let c = ordinary(i);
         while let Some(beat) = beats.next_if(|beat| beat.ts <= c.ts) {
             let verdict = detector.score(&beat);
-            assert!(verdict.sustained.is_none() || verdict.anomalous && verdict.rank() > verdict.score);
+            assert!(verdict.sustained.is_none() || !verdict.anomalous);
             alerted.extend(verdict.sustained);
         }
         assert_eq!(detector.score(&c).sustained, None, "connection {i}");
@@ -177,15 +177,18 @@ fn alerts_that_add_up_are_rationed() {
     (0..20_000).for_each(|i| trainer.learn(&ordinary(i)));
     let model = trainer.fit().unwrap();
     let mut evidence = Cusum::new();
-    (0..4_000).for_each(|i| _ = evidence.verdict(&model, ordinary(i).end(), &ContextKeys::of(&ordinary(i)), 0.3));
+    let policy = AlertPolicy::of(&model);
+    (0..4_000)
+        .for_each(|i| _ = evidence.verdict(&model, &policy, ordinary(i).end(), &ContextKeys::of(&ordinary(i)), 0.3));
     let unusual = model.threshold() - 1e-6;
     let mut alerted = 0;
     for i in 0..100 {
         for service in 0..10 {
             let mut c = beat(0);
             (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
-            alerted +=
-                usize::from(evidence.verdict(&model, c.end(), &ContextKeys::of(&c), unusual).sustained.is_some());
+            alerted += usize::from(
+                evidence.verdict(&model, &policy, c.end(), &ContextKeys::of(&c), unusual).sustained.is_some(),
+            );
         }
     }
     assert_eq!(alerted, 1);

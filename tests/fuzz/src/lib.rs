@@ -87,7 +87,7 @@ pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
     let verdict = detector.score(connection);
     check_row(detector.row());
     check_score(verdict.score);
-    let reasons = detector.reasons(connection, &verdict);
+    let reasons = detector.reasons(connection);
     check_words(&reasons);
     verdict.anomalous
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::{Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, State, Trust, format_reasons};
+use detector::{
+    AlertPolicy, Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, State, Trust, format_reasons,
+};
 
 use crate::background::Background;
 use crate::convert::connection;
@@ -51,8 +53,6 @@ enum Scoring {
 struct ActiveModel {
     detector: Detector,
     drift: Drift,
-    /// Threshold for the configured alert budget; none for the model's own.
-    threshold: Option<f64>,
     /// Contents of the model file.
     bytes: Vec<u8>,
 }
@@ -103,8 +103,8 @@ impl Sensor {
     fn activate(&mut self, model: Model, bytes: Vec<u8>) {
         self.statistics.loaded += 1;
         let drift = Drift::new(model.calibration());
-        let threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
-        let detector = match std::mem::take(&mut self.scoring) {
+        let policy = self.policy(&model);
+        let mut detector = match std::mem::take(&mut self.scoring) {
             Scoring::Off => Detector::new(model),
             Scoring::Extracting(extractor) => Detector::resume(model, *extractor),
             Scoring::On(mut active) => {
@@ -112,7 +112,8 @@ impl Sensor {
                 active.detector
             }
         };
-        self.scoring = Scoring::On(Box::new(ActiveModel { detector, drift, threshold, bytes }));
+        detector.set_policy(policy);
+        self.scoring = Scoring::On(Box::new(ActiveModel { detector, drift, bytes }));
     }
 
     pub(crate) fn unload_model(&mut self) {
@@ -156,13 +157,27 @@ impl Sensor {
 impl Sensor {
     pub(crate) fn set_threshold(&mut self, threshold: f64) {
         self.threshold = (threshold > 0.0).then_some(threshold);
+        self.update_policy();
     }
 
     pub(crate) fn set_alerts_per_day(&mut self, alerts_per_day: f64) {
         self.alerts_per_day = (alerts_per_day > 0.0 && alerts_per_day.is_finite()).then_some(alerts_per_day);
-        if let Scoring::On(active) = &mut self.scoring {
-            let model = active.detector.model();
-            active.threshold = self.alerts_per_day.map(|alerts| model.threshold_for_alerts(alerts));
+        self.update_policy();
+    }
+
+    /// Policy by the options, the threshold first; without them that of the model.
+    fn policy(&self, model: &Model) -> AlertPolicy {
+        match (self.threshold, self.alerts_per_day) {
+            (Some(threshold), _) => AlertPolicy::for_threshold(model, threshold),
+            (None, Some(alerts)) => AlertPolicy::for_alerts(model, alerts),
+            (None, None) => AlertPolicy::of(model),
+        }
+    }
+
+    fn update_policy(&mut self) {
+        let policy = self.model().map(|model| self.policy(model));
+        if let (Scoring::On(active), Some(policy)) = (&mut self.scoring, policy) {
+            active.detector.set_policy(policy);
         }
     }
 
@@ -189,23 +204,23 @@ impl Sensor {
         #[cfg(any(test, feature = "injected-panic"))]
         crate::panic::injected(self.offered - 1);
         let detector = &mut active.detector;
-        let threshold = self.threshold.or(active.threshold);
         let scored = detector.score(&connection);
-        let alert = threshold.map_or(scored.anomalous, |threshold| scored.passes(threshold));
+        let alert = scored.anomalous;
         active.drift.observe(scored.score);
         if alert {
-            let reasons = detector.reasons(&connection, &scored);
+            let reasons = detector.reasons(&connection);
             verdict.reasons = format_reasons(&reasons);
             verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
         }
         verdict.score = scored.score;
-        verdict.threshold = threshold.unwrap_or(detector.model().threshold());
+        verdict.threshold = detector.policy().threshold();
         verdict.seconds = began.map_or(-1.0, |began| began.elapsed().as_secs_f64());
         self.statistics.scored += 1;
         self.statistics.alerted += u64::from(alert);
         if self.learning.is_on() {
             // By the model's own threshold: the configured one selects alerts, not the usual traffic.
-            self.pending = Some(PendingExample::new(&connection, *detector.row(), scored.anomalous));
+            let flagged = scored.score >= detector.model().threshold();
+            self.pending = Some(PendingExample::new(&connection, *detector.row(), flagged));
         }
         verdict.outcome = self.learnt(if alert { Outcome::Alert } else { Outcome::Normal }, learn, learn_after);
         verdict

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use detector::{Model, Network, Params, Trust};
+use detector::{AlertPolicy, Model, Network, Params, Trust};
 
 use super::values::{alerts, key, share, trees, within};
 use crate::host_filter::HostFilter;
@@ -280,16 +280,17 @@ impl FilterArgs {
 }
 
 impl ThresholdArgs {
-    /// The threshold for this budget, or the model's own.
+    /// The policy for this budget, or the model's own.
     ///
     /// # Errors
     /// If the budget exceeds the traffic.
-    pub fn threshold(&self, model: &Model) -> Result<f64> {
+    pub fn policy(&self, model: &Model) -> Result<AlertPolicy> {
         if let Some(alerts) = self.alerts_per_day {
             require_traffic(model, alerts)?;
-            return Ok(model.threshold_for_alerts(alerts));
+            return Ok(AlertPolicy::for_alerts(model, alerts));
         }
-        Ok(self.contamination.map_or(model.threshold(), |share| model.threshold_for_share(share)))
+        let of_share = self.contamination.map(|share| AlertPolicy::for_share(model, share));
+        Ok(of_share.unwrap_or_else(|| AlertPolicy::of(model)))
     }
 }
 

@@ -20,7 +20,6 @@ use crate::format;
 use crate::host_filter::HostFilter;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
-use crate::top_k::ScoredConnection;
 
 /// Show incidents: anomalous connections grouped by host, with a story each
 ///
@@ -86,24 +85,26 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     let hypothetical = args.try_known.as_deref().map(|path| known_list(Some(path))).transpose()?;
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
-    let threshold = args.threshold.threshold(&model)?;
+    let policy = args.threshold.policy(&model)?;
+    let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
     let HostFilter { hosts, excluded } = args.filter.filter();
     let filter = HostFilter { hosts: Vec::new(), excluded };
     let mut grouper = Grouper::new(hypothetical.clone().unwrap_or(known), INCIDENT_TIMEOUT);
     let mut incidents = Vec::new();
     let (mut alerts, mut now) = (0u64, i64::MIN);
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context.state, |batch| {
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
         for judged in batch.judged() {
-            let (connection, score) = (&judged.connection, judged.verdict.score);
+            let (connection, verdict) = (&judged.connection, judged.verdict);
             let is_excluded = !filter.matches(connection);
-            let alert = score >= threshold && !is_excluded;
-            let evidence = judged.verdict.sustained.filter(|_| !is_excluded);
+            let alert = verdict.anomalous && !is_excluded;
+            let evidence = verdict.sustained.filter(|_| !is_excluded);
             let reasons = match alert || evidence.is_some() {
-                true => ScoredConnection::new(&judged).reasons(&model),
+                true => model.reasons(connection, judged.row, evidence),
                 false => Vec::new(),
             };
-            grouper.observe(&Observation { connection, uid: judged.uid, score, alert, evidence, reasons: &reasons });
+            let (uid, score) = (judged.uid, verdict.score);
+            grouper.observe(&Observation { connection, uid, score, alert, evidence, reasons: &reasons });
             alerts += u64::from(alert);
             now = now.max(connection.end());
         }

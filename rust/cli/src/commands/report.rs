@@ -51,11 +51,12 @@ pub struct ReportArgs {
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
-    let threshold = args.threshold.threshold(&model)?;
+    let policy = args.threshold.policy(&model)?;
+    let threshold = policy.threshold();
     let mut output = Output::create(&args.output)?;
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
     let mut aggregates = Aggregates::new(threshold, args.filter.filter());
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context.state, |batch| {
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
         aggregates.add(batch);
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use detector::{Model, format_reasons};
+use detector::{AlertPolicy, Model, format_reasons};
 use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 
 use super::model_for;
@@ -50,11 +50,11 @@ const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reaso
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
-    let threshold = args.threshold.threshold(&model)?;
+    let policy = args.threshold.policy(&model)?;
+    let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
 
     let (extractor, cusum) = &mut context.state;
-    let mut rewriting = Appending::default();
     let mut output = Output::create(args.output.path())?;
     let to_terminal = output.is_terminal();
     let mut anomalous = 0u64;
@@ -69,10 +69,10 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
         |batch| batch.extract(extractor),
         || {
             let mut appending = Appending::default();
-            let model = &model;
+            let (model, policy) = (&model, &policy);
             move |batch: &mut Batch| {
                 batch.score(model);
-                appending.write(batch, model, threshold);
+                appending.write(batch, model, policy);
             }
         },
         |batch| {
@@ -83,12 +83,8 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
                     batch.block.name()
                 ));
             }
-            batch.decide(&model, cusum);
-            anomalous += batch.verdicts.iter().filter(|verdict| verdict.passes(threshold)).count() as u64;
-            // Verdicts on accumulated evidence are rare, so writing a few batches twice is cheaper than a later stage.
-            if batch.verdicts.iter().any(|verdict| verdict.sustained.is_some()) {
-                rewriting.write(batch, &model, threshold);
-            }
+            batch.decide(&model, &policy, cusum);
+            anomalous += batch.verdicts.iter().filter(|verdict| verdict.anomalous).count() as u64;
             // Files and pipes get the bytes of the log unescaped.
             match to_terminal {
                 true => output.write(format::printable_lines(&batch.out).as_bytes())?,
@@ -116,9 +112,8 @@ struct Appending {
 }
 
 impl Appending {
-    /// Writes a batch by its verdicts, or by its scores if it has none yet.
-    fn write(&mut self, batch: &mut Batch, model: &Model, threshold: f64) {
-        let Batch { block, lines, connections, rows, scores, verdicts, out, .. } = batch;
+    fn write(&mut self, batch: &mut Batch, model: &Model, policy: &AlertPolicy) {
+        let Batch { block, lines, connections, rows, scores, out, .. } = batch;
         out.clear();
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, appender) = bound.unwrap_or_else(|| {
@@ -139,9 +134,8 @@ impl Appending {
             };
             let score = index.map(|i| ScoreText::new(scores[i]));
             let reasons = index.and_then(|i| {
-                let sustained = verdicts.get(i).and_then(|verdict| verdict.sustained);
-                let passes = scores[i] >= threshold || sustained.is_some();
-                passes.then(|| format_reasons(&model.reasons(&connections.get(i), &rows[i], sustained)))
+                let is_alert = policy.is_alert(scores[i]);
+                is_alert.then(|| format_reasons(&model.reasons(&connections.get(i), &rows[i], None)))
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
             let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();

@@ -73,21 +73,22 @@ const MANY: f64 = 2.0;
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
-    let threshold = args.threshold.threshold(&model)?;
+    let policy = args.threshold.policy(&model)?;
+    let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
     let filter = args.filter.filter();
     let mut shown = 0u64;
     let mut top = TopK::new(args.number);
     let mut anomalous = 0u64;
     let mut range = None;
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &mut context.state, |batch| {
+    let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
         for judged in batch.judged().filter(|judged| filter.matches(&judged.connection)) {
             shown += 1;
             let ts = judged.connection.ts;
-            anomalous += u64::from(judged.verdict.score >= threshold);
+            anomalous += u64::from(judged.verdict.anomalous);
             let (first, last) = range.unwrap_or((ts, ts));
             range = Some((first.min(ts), last.max(ts)));
-            top.push(&judged, false);
+            top.push(&judged);
         }
         Ok(())
     })?;

@@ -57,10 +57,12 @@ pub struct WatchArgs {
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let trust = args.trust.trust();
     let model = load_model(&args.model, &trust)?;
-    let threshold = args.threshold.threshold(&model)?;
+    let policy = args.threshold.policy(&model)?;
+    let threshold = policy.threshold();
     let filter = args.filter.filter();
     let mut context = RunContext::load(args.context.context.as_deref(), &trust)?;
     let mut detector = Detector::new(model);
+    detector.set_policy(policy);
     detector.remember(context.state.0, context.state.1);
     let options = ReadOptions::new().stream(conn_log::STREAM);
     let is_stdin = args.log == Path::new("-");
@@ -94,7 +96,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(&parsed.connection);
-                if verdict.passes(threshold) && filter.matches(&parsed.connection) {
+                if verdict.anomalous && filter.matches(&parsed.connection) {
                     let (row, connection) = (*detector.row(), parsed.connection);
                     let judged = Judged { connection, uid: parsed.uid, row: &row, verdict: &verdict };
                     shown = show(&judged, &detector, threshold, args.json);
@@ -154,6 +156,6 @@ fn show(judged: &Judged<'_>, detector: &Detector, threshold: f64, json: bool) ->
     };
     let style = top::ANOMALOUS;
     let line = format!("{time}{style}{score}{style:#}{columns}{gap}{endpoints}\n");
-    let reasons = model.reasons(connection, row, verdict.sustained);
+    let reasons = model.reasons(connection, row, None);
     super::print(&(line + &top::reason_lines(&reasons, console::width())))
 }

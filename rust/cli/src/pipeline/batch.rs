@@ -1,6 +1,6 @@
 //! Batches of log lines, the unit of work of the pipeline.
 
-use detector::{Connection, ContextKeys, Cusum, Extractor, FeatureRow, Model, Verdict};
+use detector::{AlertPolicy, Connection, ContextKeys, Cusum, Extractor, FeatureRow, Model, Verdict};
 use zeek_log::Block;
 
 use crate::input::connections::Connections;
@@ -78,14 +78,16 @@ impl Batch {
     }
 
     /// Decides on the scored connections, in order.
-    pub fn decide(&mut self, model: &Model, cusum: &mut Cusum) {
-        self.verdicts = self.verdicts_by(model, cusum, &self.scores);
+    pub fn decide(&mut self, model: &Model, policy: &AlertPolicy, cusum: &mut Cusum) {
+        self.verdicts = self.verdicts_by(model, policy, cusum, &self.scores);
     }
 
     /// The verdicts for these scores, in order.
-    pub fn verdicts_by(&self, model: &Model, cusum: &mut Cusum, scores: &[f64]) -> Vec<Verdict> {
+    pub fn verdicts_by(&self, model: &Model, policy: &AlertPolicy, cusum: &mut Cusum, scores: &[f64]) -> Vec<Verdict> {
         let connections = self.connections.iter().zip(&self.keys).zip(scores);
-        connections.map(|((connection, keys), &score)| cusum.verdict(model, connection.end(), keys, score)).collect()
+        connections
+            .map(|((connection, keys), &score)| cusum.verdict(model, policy, connection.end(), keys, score))
+            .collect()
     }
 
     /// The connections with their verdicts, in order.

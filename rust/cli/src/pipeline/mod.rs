@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use detector::{Cusum, Extractor, Model};
+use detector::{AlertPolicy, Cusum, Extractor, Model};
 use indicatif::ProgressBar;
 use zeek_log::Input;
 
@@ -78,6 +78,7 @@ impl<'a> Pipeline<'a> {
     pub fn score(
         &self,
         model: &Model,
+        policy: &AlertPolicy,
         context: &mut (Extractor, Cusum),
         mut deliver: impl FnMut(&mut Batch) -> Result<()>,
     ) -> Result<Summary> {
@@ -86,7 +87,7 @@ impl<'a> Pipeline<'a> {
             |batch| batch.extract(extractor),
             || |batch: &mut Batch| batch.score(model),
             |batch| {
-                batch.decide(model, cusum);
+                batch.decide(model, policy, cusum);
                 deliver(batch)
             },
         )

@@ -249,7 +249,7 @@ impl Aggregates {
 
     fn add_one(&mut self, judged: &Judged<'_>) {
         let Judged { connection, verdict, .. } = judged;
-        let (ts, units, anomalous) = (connection.ts, millionths(verdict.score), verdict.passes(self.threshold));
+        let (ts, units, anomalous) = (connection.ts, millionths(verdict.score), verdict.anomalous);
         self.anomalous += u64::from(anomalous);
         let bin = &mut self.bins[bin(units)];
         bin.connections += 1;
@@ -278,7 +278,7 @@ impl Aggregates {
                 None => {}
             }
         }
-        self.highest.push(judged, anomalous);
+        self.highest.push(judged);
     }
 
     /// All connections.
@@ -286,7 +286,7 @@ impl Aggregates {
         self.logs.iter().map(|(_, count)| count).sum()
     }
 
-    /// Removes and returns the anomalous connections, then others, each by descending score.
+    /// Removes and returns the connections with the highest scores, by descending score.
     pub fn take_highest(&mut self) -> Vec<ScoredConnection> {
         std::mem::replace(&mut self.highest, TopK::new(1)).into_sorted()
     }

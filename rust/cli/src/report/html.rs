@@ -151,9 +151,8 @@ struct ConnectionRow {
 pub fn render(mut aggregates: Aggregates, model: &Model, origin: &Origin<'_>) -> Result<String> {
     let threshold = aggregates.threshold;
     let mut entries = aggregates.take_highest();
-    let above = entries.iter().take_while(|entry| entry.verdict.passes(threshold)).count();
+    let above = entries.iter().take_while(|entry| entry.verdict.anomalous).count();
     entries.truncate(above.max(MIN_ROWS));
-    entries.sort_by(|a, b| b.verdict.score.total_cmp(&a.verdict.score));
     let connections = aggregates.connections();
     let (axis, outliers) = aggregates.times.axis();
     let axis = axis.in_at_most(STEPS, 0);
@@ -165,7 +164,7 @@ pub fn render(mut aggregates: Aggregates, model: &Model, origin: &Origin<'_>) ->
     let mut sparks = Sparks::new(&aggregates, &history_axis);
     let listed_hosts = ranked_hosts.iter().take(anomalous_hosts.clamp(MIN_HOSTS, MAX_HOSTS));
     let hosts: Vec<_> = listed_hosts.map(|(address, host)| host_row(*address, host, model, &mut sparks)).collect();
-    let rows: Vec<_> = entries.iter().map(|entry| row(entry, model, threshold, &mut sparks)).collect();
+    let rows: Vec<_> = entries.iter().map(|entry| row(entry, model, &mut sparks)).collect();
     let ports: Vec<_> =
         aggregates.ports.ranked().into_iter().take(MAX_PORTS).map(|(key, port)| port_row(key, port)).collect();
     let histories = sparks.histories;
@@ -287,7 +286,7 @@ fn port_row((proto, number): (&str, u16), port: &Port) -> PortRow {
     }
 }
 
-fn row(entry: &ScoredConnection, model: &Model, threshold: f64, sparks: &mut Sparks<'_>) -> ConnectionRow {
+fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> ConnectionRow {
     let connection = entry.connection();
     let details = [
         entry.uid().map(format::printable_bytes),
@@ -299,7 +298,7 @@ fn row(entry: &ScoredConnection, model: &Model, threshold: f64, sparks: &mut Spa
     let amount = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     let unset = || "–".to_owned();
     ConnectionRow {
-        below: !entry.verdict.passes(threshold),
+        below: !entry.verdict.anomalous,
         score: entry.verdict.score,
         score_text: score_text(entry.verdict.score),
         ts: connection.ts,
@@ -385,8 +384,7 @@ fn warning(model: &Model) -> String {
 fn meaning(model: &Model, threshold: f64) -> String {
     format!(
         "The score measures how easily random splits isolate a connection from the {} in the training data: about 0.5 is \
-         typical, values towards 1 are unusual. Connections that score {threshold:.4} or more are anomalous, and so are those that \
-         complete a series of slightly unusual connections to one service. Unusual does not mean malicious: check the \
+         typical, values towards 1 are unusual. Connections that score {threshold:.4} or more are anomalous. Unusual does not mean malicious: check the \
          reasons and the host before you act.",
         format::counted(model.provenance().connections, "connection"),
     )

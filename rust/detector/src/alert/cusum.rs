@@ -3,10 +3,10 @@
 //!
 //! For every originator, responder, protocol and port the surprise of its connections (-ln of the share of training
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
-//! inspection schemes*, Biometrika 1954. The connection that takes the sum over the limit is an alert whatever its own
-//! score, once until the sum is back at zero. The sum fades with a time constant of a day.
+//! inspection schemes*, Biometrika 1954. When the sum exceeds the limit, the evidence is reported, once until the sum is
+//! back at zero; it opens or extends an incident. The sum fades with a time constant of a day.
 //!
-//! Every network has services that are always a little unusual, so a token bucket limits these alerts: see
+//! Every network has services that are always a little unusual, so a token bucket limits these reports: see
 //! [`sustained_per_day`]. Without a token they wait.
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::conn::context::ContextKeys;
 use crate::context::table::{self, Table};
 use crate::model::Model;
-use crate::verdict::Verdict;
+use crate::verdict::{AlertPolicy, Verdict};
 
 /// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data. A
 /// higher one means that the model fits this network badly, so its surprisals count for less.
@@ -36,7 +36,7 @@ const SERVICES: u32 = 17;
 /// Size of the token bucket, in days: a network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
 
-/// Alerts a day that are reserved for accumulated evidence.
+/// Reports of accumulated evidence a day, out of a budget of alerts.
 pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
     (alerts_per_day * SHARE).min(MOST_A_DAY)
 }
@@ -83,9 +83,16 @@ impl Cusum {
     }
 
     /// The verdict on a connection that ended at `end` with this score. Call it once per connection, in order.
-    pub fn verdict(&mut self, model: &Model, end: i64, keys: &ContextKeys, score: f64) -> Verdict {
-        let own = Verdict { score, anomalous: score >= model.threshold(), sustained: None };
-        let per_day = model.sustained_per_day();
+    pub fn verdict(
+        &mut self,
+        model: &Model,
+        policy: &AlertPolicy,
+        end: i64,
+        keys: &ContextKeys,
+        score: f64,
+    ) -> Verdict {
+        let own = Verdict { score, anomalous: policy.is_alert(score), sustained: None };
+        let per_day = policy.evidence_per_day();
         if per_day <= 0.0 {
             return own;
         }
@@ -109,7 +116,7 @@ impl Cusum {
         }
         sum.alerted = true;
         self.tokens -= 1.0;
-        Verdict { score, anomalous: true, sustained: Some(sum.connections) }
+        Verdict { sustained: Some(sum.connections), ..own }
     }
 
     /// Copy to write to a file.
@@ -181,16 +188,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sustained_passes_any_threshold_and_ranks_halfway_to_one() {
-        let own = Verdict { score: 0.6, anomalous: true, sustained: None };
-        assert!(own.passes(0.6) && !own.passes(0.61));
-        assert_eq!(own.rank(), 0.6);
-        let sustained = Verdict { sustained: Some(7), ..own };
-        assert!(sustained.passes(0.6) && sustained.passes(0.99));
-        assert_eq!(sustained.rank(), 0.8);
-    }
-
-    #[test]
     fn what_surprises_on_average_adds_nothing() {
         let mut evidence = Cusum::new();
         assert_eq!(evidence.surplus(66.0), 66.0 - 2.0 - ALLOWANCE);
@@ -236,17 +233,17 @@ mod tests {
         let (mut evidence, mut twin) = (Cusum::new(), Cusum::new());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
-            let before = evidence.verdict(&model, 0, &keys(7), unusual);
+            let before = evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual);
             expected += twin.surplus(surprisal);
             connections += 1;
             assert_eq!(sum(&evidence, 7).sum, expected);
             let sustained = (expected >= LIMIT).then_some(connections);
-            assert_eq!(before, Verdict { score: unusual, anomalous: sustained.is_some(), sustained });
+            assert_eq!(before, Verdict { score: unusual, anomalous: false, sustained });
         }
         assert!(connections > 4, "{connections}");
         assert_eq!(evidence.tokens, 4.0);
         let own = Verdict { score: unusual, anomalous: false, sustained: None };
-        assert_eq!(evidence.verdict(&model, 0, &keys(7), unusual), own);
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual), own);
         assert_eq!(evidence.tokens, 4.0);
     }
 
@@ -255,21 +252,21 @@ mod tests {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
         let mut evidence = Cusum::new();
-        evidence.verdict(&model, DAY, &keys(7), unusual);
-        evidence.verdict(&model, DAY, &keys(7), unusual);
+        evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), unusual);
+        evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), unusual);
         let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
-        evidence.verdict(&model, 2 * DAY, &keys(7), unusual);
+        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), unusual);
         let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual));
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 3));
         // Usual connections lower an existing sum to zero at most, and create none.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
-        evidence.verdict(&model, 2 * DAY, &keys(7), 0.0);
+        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), 0.0);
         assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0)));
-        evidence.verdict(&model, 2 * DAY, &keys(8), 0.0);
+        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(8), 0.0);
         assert!(evidence.services.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
-            evidence.verdict(&model, 2 * DAY, &keys(7), 0.0);
+            evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), 0.0);
         }
         let Sum { sum, connections, alerted } = sum(&evidence, 7);
         assert_eq!((sum, connections, alerted), (0.0, 0, false));
@@ -282,20 +279,21 @@ mod tests {
         let mut evidence = Cusum::new();
         for _ in 0..100 {
             let own = Verdict { score: anomalous, anomalous: true, sustained: None };
-            assert_eq!(evidence.verdict(&model, 0, &keys(7), anomalous), own);
+            assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), anomalous), own);
         }
         assert!(!sum(&evidence, 7).alerted && sum(&evidence, 7).sum > LIMIT);
         evidence.tokens = 0.99;
-        assert_eq!(evidence.verdict(&model, 0, &keys(7), unusual).sustained, None);
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual).sustained, None);
         evidence.tokens = 1.0;
-        assert_eq!(evidence.verdict(&model, 0, &keys(7), unusual).sustained, Some(102));
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual).sustained, Some(102));
         assert_eq!(evidence.tokens, 0.0);
     }
 
     #[test]
     fn with_no_alerts_a_day_nothing_adds_up() {
         let mut evidence = Cusum::new();
-        evidence.verdict(&model(0.0), DAY, &keys(7), 0.9);
+        let model = model(0.0);
+        evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), 0.9);
         assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
     }
 

@@ -222,11 +222,6 @@ impl Model {
         self.calibration.threshold(share)
     }
 
-    /// How many alerts a day are set aside for evidence that adds up.
-    pub(crate) fn sustained_per_day(&self) -> f64 {
-        if self.forest.is_imported() { 0.0 } else { cusum::sustained_per_day(self.provenance.alerts_per_day) }
-    }
-
     /// How surprising a score is: -ln of the share of training that scored as high.
     pub(crate) fn surprisal(&self, score: f64) -> f32 {
         self.surprisal.of(score)
@@ -363,7 +358,7 @@ impl From<Broken> for Refusal {
 mod tests {
     use super::*;
     use crate::conn::schema::Column;
-    use crate::{Connection, Extractor, Params, Trainer};
+    use crate::{AlertPolicy, Connection, Extractor, Params, Trainer};
 
     const DAY: i64 = 86_400_000_000;
 
@@ -407,7 +402,7 @@ mod tests {
         let at = |alerts: f64| model.threshold_for_share(model.provenance().share_of_alerts(alerts));
         assert_eq!((model.threshold(), model.threshold_for_alerts(20.0)), (at(18.0), at(18.0)));
         assert_eq!(model.threshold_for_alerts(200.0), at(190.0));
-        assert_eq!(model.sustained_per_day(), 2.0);
+        assert_eq!(AlertPolicy::of(&model).evidence_per_day(), 2.0);
         assert!(at(22.0) < at(18.0) && at(18.0) < at(10.0) && (0.0..1.0).contains(&at(10.0)));
     }
 
@@ -430,7 +425,7 @@ mod tests {
     fn a_forest_grown_elsewhere_has_the_last_word() {
         let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
         let model = trainer().adopt(forest, None).unwrap();
-        assert_eq!((model.records().len(), model.sustained_per_day()), (0, 0.0));
+        assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
         let record = model.encode(&rows()[1000]);
         assert_eq!(model.raise(0.25, &record), 0.25);
         let share = model.provenance().share_of_alerts(20.0);

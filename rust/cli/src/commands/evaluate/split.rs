@@ -1,7 +1,7 @@
 //! Scoring of labelled connections, by given models or by a model trained on a split.
 
 use anyhow::{Context, Result};
-use detector::{Address, Connection, Cusum, Extractor, FeatureRow, Model, Params, Trainer, Verdict};
+use detector::{Address, AlertPolicy, Connection, Cusum, Extractor, FeatureRow, Model, Params, Trainer, Verdict};
 use rayon::prelude::*;
 
 use super::attack_labels::{AttackLabels, Class};
@@ -20,8 +20,8 @@ pub struct NoticeKey {
 
 impl NoticeKey {
     /// The key of a notice for this connection.
-    pub fn of(connection: &Connection<'_>, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
-        let reasons = model.reasons(connection, row, verdict.sustained);
+    pub fn of(connection: &Connection<'_>, row: &FeatureRow, model: &Model) -> Self {
+        let reasons = model.reasons(connection, row, None);
         Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
     }
 }
@@ -48,7 +48,7 @@ impl LabelledScore {
             anomalous: verdict.anomalous,
             class,
             ended: connection.end(),
-            notice: NoticeKey::of(connection, row, verdict, model),
+            notice: NoticeKey::of(connection, row, model),
         }
     }
 
@@ -104,13 +104,13 @@ impl Split<'_> {
                 wanted.push((connection, class));
             }
         }
-        let mut cusum = Cusum::new();
+        let (mut cusum, policy) = (Cusum::new(), AlertPolicy::of(&model));
         let scores = model.score_rows(&rows);
         let verdicts: Vec<Verdict> = wanted
             .iter()
             .zip(&all_keys)
             .zip(scores)
-            .map(|(((connection, _), keys), score)| cusum.verdict(&model, connection.end(), keys, score))
+            .map(|(((connection, _), keys), score)| cusum.verdict(&model, &policy, connection.end(), keys, score))
             .collect();
         let scored = wanted.par_iter().zip(&rows).zip(&verdicts);
         Ok(scored
@@ -136,7 +136,8 @@ pub fn score_by(
             let classes = classes.of(batch);
             let n = batch.connections.len();
             for (i, ((model, cusum), scored)) in models.iter().zip(&mut cusums).zip(&mut scored).enumerate() {
-                let verdicts = batch.verdicts_by(model, cusum, &batch.scores[i * n..(i + 1) * n]);
+                let verdicts =
+                    batch.verdicts_by(model, &AlertPolicy::of(model), cusum, &batch.scores[i * n..(i + 1) * n]);
                 let connections = batch.connections.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
                 scored.extend(connections.map(|(((connection, row), class), verdict)| {
                     LabelledScore::new(&connection, *class, row, verdict, model)

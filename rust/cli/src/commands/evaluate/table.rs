@@ -87,10 +87,7 @@ fn details(metrics: &Metrics, terminal_width: usize) -> String {
     let mut text = lines(&[Right, Right, Right, Right, Left], &rows, terminal_width);
     let below = match at.precision {
         None => format!("no score reaches the model's threshold {threshold}"),
-        Some(_) => format!(
-            "Alerts at the threshold include those for accumulated evidence; {} without repetitions. Ranks are by score.",
-            rounded(at.notices)
-        ),
+        Some(_) => format!("At the threshold, {} without repetitions.", rounded(at.notices)),
     };
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{}", format::wrapped(&below, 0, terminal_width));
