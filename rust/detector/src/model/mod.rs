@@ -33,11 +33,10 @@ use crate::storage::trust::Trust;
 
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Envelope = Envelope { magic: b"ZIFOREST", version: 2, max_payload: MAX_PAYLOAD };
+const SEAL: Envelope = Envelope { magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
 /// Largest payload with each number at its full size, as bincode counts it. A split and a leaf take at least 8 bytes of
 /// a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
-const MICROS_PER_DAY: f64 = 86_400e6;
 /// Latest time of training, in the year 2255: until then Zeek's times, which are doubles, resolve microseconds, which
 /// identify models.
 const LATEST: i64 = 1 << 53;
@@ -75,6 +74,8 @@ pub struct Provenance {
     pub time_seen: i64,
     /// How many connections were learnt from.
     pub connections: u64,
+    /// See [`Provenance::connections_per_day`].
+    pub(crate) connections_per_day: f64,
     /// How many of their rows the trees were grown from and calibrated on.
     pub rows: u64,
     /// The seed of every random draw.
@@ -86,13 +87,13 @@ pub struct Provenance {
 impl Provenance {
     /// Share of the connections that an alert budget allows.
     pub(crate) fn share_of_alerts(&self, alerts_per_day: f64) -> f64 {
-        let days = self.time_seen.max(0) as f64 / MICROS_PER_DAY;
-        alerts_per_day * days / self.connections.max(1) as f64
+        if self.connections_per_day > 0.0 { alerts_per_day / self.connections_per_day } else { 0.0 }
     }
 
-    /// Rate of connections in the training data; infinite if they all have the same time.
+    /// Rate of connections that alert budgets refer to; infinite if they all have the same time. A sensor's rate is
+    /// recent: it fades like the sample.
     pub fn connections_per_day(&self) -> f64 {
-        self.connections as f64 * MICROS_PER_DAY / self.time_seen.max(0) as f64
+        self.connections_per_day
     }
 }
 
@@ -321,6 +322,9 @@ impl Model {
         if !(0.0..=f64::MAX).contains(&model.provenance.alerts_per_day) {
             return Err(Refusal::Invalid("its alerts a day are no number of alerts".into()));
         }
+        if !(0.0..=f64::INFINITY).contains(&model.provenance.connections_per_day) {
+            return Err(Refusal::Invalid("its connections a day are no number of connections".into()));
+        }
         model.surprisal = Surprisal::new(&model.calibration);
         Ok(model)
     }
@@ -389,11 +393,10 @@ mod tests {
 
     #[test]
     fn alerts_a_day_are_a_share_of_the_connections_a_day() {
-        let of = |time_seen, connections| Provenance { time_seen, connections, ..Provenance::default() };
-        assert_eq!(of(2 * DAY, 1000).share_of_alerts(20.0), 0.04);
-        assert_eq!(of(DAY / 2, 500).share_of_alerts(20.0), 0.02);
-        assert_eq!(of(-DAY, 1000).share_of_alerts(20.0), 0.0);
-        assert_eq!(of(2 * DAY, 0).share_of_alerts(20.0), 40.0);
+        let of = |connections_per_day| Provenance { connections_per_day, ..Provenance::default() };
+        assert_eq!(of(500.0).share_of_alerts(20.0), 0.04);
+        assert_eq!(of(f64::INFINITY).share_of_alerts(20.0), 0.0);
+        assert_eq!(of(0.0).share_of_alerts(20.0), 0.0);
     }
 
     #[test]
@@ -513,6 +516,12 @@ mod tests {
         for change in no_budgets {
             assert!(refused(change).is_some_and(|text| text.contains("alerts a day")));
         }
+        let rates: [fn(&mut Model); 2] =
+            [|it| it.provenance.connections_per_day = -1.0, |it| it.provenance.connections_per_day = f64::NAN];
+        for change in rates {
+            assert!(refused(change).is_some_and(|text| text.contains("connections a day")));
+        }
+        assert_eq!(refused(|it| it.provenance.connections_per_day = f64::INFINITY), None);
         assert_eq!(refused(|it| it.calibration = Calibration::new(&[0.25, 1.0])), None);
         let above = refused(|it| it.calibration = Calibration::new(&[0.25, 4.0]));
         assert!(above.is_some_and(|text| text.contains("scores above 1")));

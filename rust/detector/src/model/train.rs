@@ -11,8 +11,7 @@ use crate::model::Provenance;
 use crate::model::calibration::Calibration;
 use crate::model::category_counts::CategoryCounts;
 use crate::model::feature_stats::FeatureStats;
-use crate::reservoir::Entry;
-use crate::reservoir::{Group, Reservoir, Sampling, Snapshot};
+use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
 
 /// Scores settle from about 100 trees on.
 const TREES_PER_GROUP: usize = 8;
@@ -108,7 +107,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`] when there are too few connections or a parameter is out of range.
     pub fn fit(self) -> Result<Model, TrainError> {
-        grow(&self.reservoir.snapshot(), &self.params)
+        grow(&self.reservoir.snapshot().in_place_order(), &self.params)
     }
 
     /// Takes a forest grown elsewhere on rows as [`Model::encode`] gives them, calibrates it on the rows of what was
@@ -121,7 +120,7 @@ impl Trainer {
         if forest.n_features() != schema::N_FEATURES {
             return Err(TrainError::OtherRows { found: forest.n_features() });
         }
-        let sample = self.reservoir.snapshot();
+        let sample = self.reservoir.snapshot().in_place_order();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
         let mut rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
         let categories = categories.map_or_else(|| CategoryCounts::count(&rows), |model| model.categories().clone());
@@ -155,12 +154,22 @@ pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Resu
     Ok(model.with_calibration(calibration, provenance))
 }
 
-fn provenance(sample: &Snapshot, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
+fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
     let (Some((first_ts, last_ts)), true) = (sample.span.ends(), sample.entries.len() >= 2) else {
         return Err(TrainError::TooFewConnections(sample.seen));
     };
     let (connections, rows, time_seen) = (sample.seen, sample.entries.len() as u64, sample.span.seen());
-    Ok(Provenance { first_ts, last_ts, time_seen, connections, rows, seed, alerts_per_day, ..Provenance::default() })
+    Ok(Provenance {
+        first_ts,
+        last_ts,
+        time_seen,
+        connections,
+        connections_per_day: sample.connections_per_day(),
+        rows,
+        seed,
+        alerts_per_day,
+        ..Provenance::default()
+    })
 }
 
 /// The distribution of the scores that are to decide on the threshold.
@@ -178,7 +187,7 @@ fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Cali
     Calibration::new(&scores.collect::<Vec<_>>())
 }
 
-fn grow(sample: &Snapshot, params: &Params) -> Result<Model, TrainError> {
+fn grow(sample: &Sample, params: &Params) -> Result<Model, TrainError> {
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
     let mut rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let categories = CategoryCounts::count(&rows);
@@ -228,10 +237,10 @@ mod tests {
         within(learnt(|i| if i % 1000 == 7 { i } else { day(i) }));
         within(learnt(|i| day(i) + if i > 2000 { 97 * DAY } else { 0 }));
         // A time that is too long shows.
-        let forgotten = meant.provenance().time_seen * 10;
+        let forgotten = meant.provenance().connections_per_day / 10.0;
         let wrong = meant.with_calibration(
             meant.calibration().clone(),
-            Provenance { time_seen: forgotten, ..meant.provenance().clone() },
+            Provenance { connections_per_day: forgotten, ..meant.provenance().clone() },
         );
         assert!(meant.threshold_for_alerts(20.0) - wrong.threshold_for_alerts(20.0) > 0.03);
     }

@@ -13,6 +13,7 @@
 //! | 36..44 | the key (f64) from which on rows were left out although there was room; infinite for none |
 //! | 44..48 | how many stretches of time the rows offered came from |
 //! | 48..   | for each stretch: its first and its last time in microseconds since 1970, how many of them were seen (i64 each) |
+//! | ...    | with a half-life: the number of slots of the [rate](crate::reservoir::rate) (u32); for each its number (i64) and count (u64) |
 //! | ...    | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
 
 use std::path::Path;
@@ -22,8 +23,8 @@ use thiserror::Error;
 use crate::conn::features::FeatureRow;
 use crate::conn::schema::{self, FEATURES, Kind, N_FEATURES};
 use crate::reservoir::observed_time::{self as span, Interval, ObservedTime};
-use crate::reservoir::{Entry, Key, Snapshot};
-use crate::reservoir::{Group, Reservoir, Sampling};
+use crate::reservoir::rate::{MAX_SLOTS, RowCounts};
+use crate::reservoir::{Entry, Group, Key, Reservoir, Sample, Sampling, Snapshot};
 use crate::storage::atomic_file;
 use crate::storage::envelope::{Broken, Envelope};
 use crate::storage::error::Fault;
@@ -32,11 +33,12 @@ use crate::storage::trust::Trust;
 
 const HEAD: usize = 48;
 const STRETCH: usize = 24;
+const SLOT: usize = 16;
 const ENTRY: usize = 24 + 4 * N_FEATURES;
 /// A reservoir holds no more than this.
 const MAX_ROWS: usize = 10_000_000;
-const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + MAX_ROWS * ENTRY;
-const SEAL: Envelope = Envelope { magic: b"ZIFSAMPL", version: 2, max_payload: MAX_PAYLOAD };
+const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + 4 + MAX_SLOTS * SLOT + MAX_ROWS * ENTRY;
+const SEAL: Envelope = Envelope { magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
 /// Reason to refuse a sample.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -95,6 +97,15 @@ impl Reservoir {
         let n_stretches = u32::from_le_bytes(head.next()) as usize;
         let intervals = n_stretches.checked_mul(STRETCH).and_then(|size| rest.split_at_checked(size));
         let (intervals, rows) = intervals.ok_or_else(cut_short)?;
+        let (mut slots, rows) = match half_life > 0 {
+            true => rows.split_first_chunk().and_then(|(n_slots, rest)| {
+                let size = (u32::from_le_bytes(*n_slots) as usize).checked_mul(SLOT)?;
+                rest.split_at_checked(size)
+            }),
+            false => Some((&[][..], rows)),
+        }
+        .map(|(slots, rows)| (Numbers(slots), rows))
+        .ok_or_else(cut_short)?;
         let (mut intervals, mut rows) = (Numbers(intervals), Numbers(rows));
         let intervals = (0..n_stretches).map(|_| {
             let [first, last, seen] = std::array::from_fn(|_| i64::from_le_bytes(intervals.next()));
@@ -109,6 +120,15 @@ impl Reservoir {
         else {
             return Err(invalid("it has more rows than it was drawn from, or its times are out of order"));
         };
+        let slots =
+            (0..slots.0.len() / SLOT).map(|_| (i64::from_le_bytes(slots.next()), u64::from_le_bytes(slots.next())));
+        let counts = match half_life > 0 {
+            true => Some(RowCounts::from_slots(half_life, slots.collect())),
+            false => None,
+        };
+        if counts == Some(None) {
+            return Err(invalid("its counts are out of order"));
+        }
         let sampling = Sampling {
             capacity,
             half_life: Some(half_life).filter(|&half_life| half_life > 0),
@@ -136,7 +156,7 @@ impl Reservoir {
         if reservoir.len() != n {
             return Err(invalid("more rows of one group than its quota, or rows beyond its bound"));
         }
-        reservoir.set_seen(seen, span);
+        reservoir.set_seen(seen, span, counts.flatten());
         Ok(reservoir)
     }
 
@@ -161,8 +181,10 @@ impl Reservoir {
 impl Snapshot {
     /// The bytes of a sample.
     pub fn to_bytes(self) -> Vec<u8> {
-        let Self { sampling: Sampling { capacity, half_life, quota }, entries, bound, seen, span } = self.by_key();
-        let size = HEAD + span.intervals().len() * STRETCH + entries.len() * ENTRY;
+        let Sample { sampling, entries, bound, seen, span, counts } = self.by_key();
+        let Sampling { capacity, half_life, quota } = sampling;
+        let n_slots = counts.as_ref().map_or(0, |counts| counts.slots().len());
+        let size = HEAD + span.intervals().len() * STRETCH + 4 + n_slots * SLOT + entries.len() * ENTRY;
         let mut payload = Vec::with_capacity(size);
         payload.extend(schema::VERSION.to_le_bytes());
         payload.extend(schema::fingerprint().to_le_bytes());
@@ -174,6 +196,13 @@ impl Snapshot {
         payload.extend((span.intervals().len() as u32).to_le_bytes());
         for Interval { first, last, seen } in span.intervals() {
             [first, last, seen].into_iter().for_each(|number| payload.extend(number.to_le_bytes()));
+        }
+        if let Some(counts) = counts {
+            payload.extend((n_slots as u32).to_le_bytes());
+            for (slot, count) in counts.slots() {
+                payload.extend(slot.to_le_bytes());
+                payload.extend(count.to_le_bytes());
+            }
         }
         for Entry { key, group, ts, row } in entries {
             payload.extend(key.0.to_le_bytes());
@@ -211,8 +240,11 @@ mod tests {
     use super::*;
     use crate::storage::envelope::HEADER;
 
+    /// Where the rows of [`reservoir`] begin: behind one interval and two slots.
+    const ROWS: usize = HEAD + STRETCH + 4 + 2 * SLOT;
+
     fn reservoir() -> Reservoir {
-        let sampling = Sampling { capacity: 60, half_life: Some(7), quota: Some(20) };
+        let sampling = Sampling { capacity: 60, half_life: Some(320_000), quota: Some(20) };
         let mut reservoir = Reservoir::new(sampling, 1);
         for i in 0..500u64 {
             reservoir.offer(&[i as f32; N_FEATURES], i as i64 - 3, Group(i % 5 * 2));
@@ -235,6 +267,7 @@ mod tests {
         let again = Reservoir::load(&path, 9, &Trust::default()).unwrap();
         assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
         assert_eq!((again.seen(), again.span()), (500, Some((-3, 496))));
+        assert_eq!(again.snapshot().in_place_order().counts, reservoir.snapshot().in_place_order().counts);
         assert_eq!((again.sampling(), again.bound()), (reservoir.sampling(), reservoir.bound()));
         assert_eq!(again.to_bytes(), reservoir.to_bytes());
 
@@ -260,7 +293,7 @@ mod tests {
         assert!(refusal(b"#separator").starts_with("is not a zeek-iforest sample"));
         assert!(matches!(resealed(|payload| payload[4] ^= 1), Err(SampleRefusal::OtherSchema { .. })));
         for (what, change) in [
-            ("cut in a row", (|payload| payload.truncate(100)) as fn(&mut Vec<u8>)),
+            ("cut in a row", (|payload| payload.truncate(150)) as fn(&mut Vec<u8>)),
             ("no head", |payload| payload.truncate(20)),
             ("capacity below rows", |payload| payload[24..28].copy_from_slice(&7u32.to_le_bytes())),
             ("fewer seen than kept", |payload| payload[28..36].copy_from_slice(&7u64.to_le_bytes())),
@@ -268,7 +301,7 @@ mod tests {
             ("an infinite bound that is none", |payload| {
                 payload[36..44].copy_from_slice(&f64::NEG_INFINITY.to_le_bytes());
             }),
-            ("keys out of order", |payload| payload[72..72 + 2 * ENTRY].rotate_left(ENTRY)),
+            ("keys out of order", |payload| payload[ROWS..ROWS + 2 * ENTRY].rotate_left(ENTRY)),
             ("rows beyond the bound", |payload| payload[36..44].copy_from_slice(&(-1e9f64).to_le_bytes())),
             ("no times", |payload| {
                 payload[44..48].copy_from_slice(&0u32.to_le_bytes());
@@ -277,9 +310,17 @@ mod tests {
             ("more times than there are bytes", |payload| payload[44..48].copy_from_slice(&u32::MAX.to_le_bytes())),
             ("times reversed", |payload| payload[48..56].copy_from_slice(&i64::MAX.to_le_bytes())),
             ("more seen than there was", |payload| payload[64..72].copy_from_slice(&9999i64.to_le_bytes())),
-            ("a key that is none", |payload| payload[72..80].copy_from_slice(&f64::NAN.to_le_bytes())),
-            ("a time out of the span", |payload| payload[88..96].copy_from_slice(&9999i64.to_le_bytes())),
-            ("an infinite value", |payload| payload[96..100].copy_from_slice(&f32::INFINITY.to_le_bytes())),
+            ("more slots than there are bytes", |payload| payload[72..76].copy_from_slice(&u32::MAX.to_le_bytes())),
+            ("no slots", |payload| payload.truncate(74)),
+            ("slots out of order", |payload| payload[76..84].copy_from_slice(&5i64.to_le_bytes())),
+            ("an empty slot", |payload| payload[84..92].copy_from_slice(&0u64.to_le_bytes())),
+            ("a slot of long ago", |payload| payload[76..84].copy_from_slice(&(-512i64).to_le_bytes())),
+            ("a slot beyond all times", |payload| payload[92..100].copy_from_slice(&i64::MAX.to_le_bytes())),
+            ("a key that is none", |payload| payload[ROWS..ROWS + 8].copy_from_slice(&f64::NAN.to_le_bytes())),
+            ("a time out of the span", |payload| payload[ROWS + 16..ROWS + 24].copy_from_slice(&9999i64.to_le_bytes())),
+            ("an infinite value", |payload| {
+                payload[ROWS + 24..ROWS + 28].copy_from_slice(&f32::INFINITY.to_le_bytes())
+            }),
             ("a broken quota", |payload| payload[20..24].copy_from_slice(&3u32.to_le_bytes())),
         ] {
             assert!(matches!(resealed(change), Err(SampleRefusal::Invalid(_))), "{what}");

@@ -7,6 +7,8 @@
 pub(crate) mod codec;
 mod learn;
 pub(crate) mod observed_time;
+pub(crate) mod rate;
+mod shared_vec;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,6 +21,9 @@ use twox_hash::XxHash3_64;
 use crate::conn::features::FeatureRow;
 use crate::conn::schema::N_FEATURES;
 use crate::reservoir::observed_time::ObservedTime;
+use crate::reservoir::rate::RowCounts;
+use crate::reservoir::shared_vec::SharedVec;
+use crate::units::DAY;
 
 /// How a reservoir draws. Only reservoirs that draw alike can be merged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,7 +79,7 @@ pub struct Reservoir {
     seed: u64,
     /// Seeded by the first row as well, so that reservoirs of different parts draw differently.
     random: Option<ChaCha8Rng>,
-    entries: Vec<Entry>,
+    entries: SharedVec<Entry>,
     by_key: BTreeSet<(Key, u32)>,
     /// Empty without a quota, like the two that follow.
     by_group: BTreeSet<(Group, Key, u32)>,
@@ -83,6 +88,18 @@ pub struct Reservoir {
     bound: Option<Key>,
     seen: u64,
     span: ObservedTime,
+    /// Rows that the sample represents; only with a half-life.
+    counts: Option<RowCounts>,
+}
+
+/// Result of offering an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placement {
+    Kept,
+    /// Its group has reached its quota, with smaller keys.
+    BeyondQuota,
+    /// All places are taken by smaller keys, or the bound excludes it.
+    BeyondBound,
 }
 
 /// A row that stayed.
@@ -141,23 +158,50 @@ impl Ord for Key {
 #[error("was drawn in another way: both have to have the same half-life and the same quota")]
 pub struct Mismatch;
 
-/// A copy of what a reservoir holds, which takes no longer than copying the rows: what another thread works on while
-/// the reservoir goes on drawing.
+/// The contents of a reservoir at one time. It shares its rows with the reservoir, so that taking it copies none.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    sampling: Sampling,
+    entries: SharedVec<Entry>,
+    bound: Option<Key>,
+    seen: u64,
+    span: ObservedTime,
+    counts: Option<RowCounts>,
+}
+
+/// The rows of a snapshot, and the traffic they were drawn from.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
     pub(crate) sampling: Sampling,
-    /// In no particular order until [`Snapshot::by_key`].
     pub(crate) entries: Vec<Entry>,
     pub(crate) bound: Option<Key>,
     pub(crate) seen: u64,
     pub(crate) span: ObservedTime,
+    pub(crate) counts: Option<RowCounts>,
 }
 
 impl Snapshot {
-    /// With the rows in the order of their keys: a random order that depends on which rows they are alone.
-    pub fn by_key(mut self) -> Self {
-        self.entries.sort_by_key(|entry| entry.key);
-        self
+    /// The rows in no particular but a reproducible order.
+    pub(crate) fn in_place_order(self) -> Sample {
+        let Self { sampling, entries, bound, seen, span, counts } = self;
+        Sample { sampling, entries: entries.iter().copied().collect(), bound, seen, span, counts }
+    }
+
+    /// The rows in the order of their keys: a random order that depends on which rows they are alone.
+    pub(crate) fn by_key(self) -> Sample {
+        let mut sample = self.in_place_order();
+        sample.entries.sort_by_key(|entry| entry.key);
+        sample
+    }
+}
+
+impl Sample {
+    /// Connections per day that the sample stands for, faded like the sample; infinite if no time was observed.
+    pub(crate) fn connections_per_day(&self) -> f64 {
+        match &self.counts {
+            Some(counts) => counts.per_day(&self.span),
+            None => self.seen.max(1) as f64 * DAY as f64 / self.span.seen() as f64,
+        }
     }
 }
 
@@ -168,18 +212,20 @@ impl Reservoir {
             sampling,
             seed,
             random: None,
-            entries: Vec::new(),
+            entries: SharedVec::new(),
             by_key: BTreeSet::new(),
             by_group: BTreeSet::new(),
             group_sizes: HashMap::new(),
             bound: None,
             seen: 0,
             span: ObservedTime::default(),
+            counts: sampling.half_life.map(RowCounts::new),
         }
     }
 
     /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts
-    /// as seen only if it is kept: what there is too much of says nothing about how much traffic there is.
+    /// as seen only if it is kept: a flood says nothing about how much traffic there is. For the same reason, rows beyond
+    /// the quota of their group do not count for the rate of connections.
     pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: Group) {
         self.span.include(ts);
         let seed = self.seed;
@@ -190,8 +236,12 @@ impl Reservoir {
             None => Key(u),
             Some(_) => self.sampling.key(libm::log(-libm::log1p(-u)), ts),
         };
-        let kept = self.insert(Entry { key, group, ts, row: *row });
+        let placement = self.place(Entry { key, group, ts, row: *row });
+        let kept = placement == Placement::Kept;
         self.seen = self.seen.saturating_add(u64::from(kept || !group.is_flagged()));
+        if let Some(counts) = &mut self.counts {
+            counts.add(ts, u64::from(kept || !group.is_flagged() && placement != Placement::BeyondQuota));
+        }
     }
 
     /// Dates what is later than `now` back to it, as if it had been offered so: a clock that ran ahead, or a damaged
@@ -201,16 +251,19 @@ impl Reservoir {
             return;
         }
         self.span.not_after(now);
+        if let Some(counts) = &mut self.counts {
+            counts.not_after(now);
+        }
         for place in 0..self.entries.len() as u32 {
-            let Entry { key, ts, .. } = self.entries[place as usize];
+            let entry = *self.entries.get(place as usize);
+            let Entry { key, ts, .. } = entry;
             if ts <= now {
                 continue;
             }
             self.unindex(place);
             let lighter =
                 self.sampling.half_life.map_or(0.0, |half_life| log_weight(ts, half_life) - log_weight(now, half_life));
-            let entry = &mut self.entries[place as usize];
-            (entry.key, entry.ts) = (Key(key.0 + lighter), now);
+            self.entries.set(place as usize, Entry { key: Key(key.0 + lighter), ts: now, ..entry });
             self.index(place);
         }
         self.keep_to_bound();
@@ -228,6 +281,9 @@ impl Reservoir {
         }
         self.seen = self.seen.saturating_add(other.seen);
         self.span.merge(&other.span);
+        if let (Some(counts), Some(other)) = (&mut self.counts, &other.counts) {
+            counts.merge(other);
+        }
         self.bound = self.bound.into_iter().chain(other.bound).min();
         self.keep_to_bound();
         let others: Vec<(Key, u32)> = other.by_key.iter().copied().collect();
@@ -235,9 +291,9 @@ impl Reservoir {
             let key = with_key[0].0;
             let ours = self.by_key.range((key, 0)..=(key, u32::MAX));
             // A set, as nothing keeps another node from giving all of its rows one key.
-            let mut held: HashSet<_> = ours.map(|&(_, place)| self.entries[place as usize].in_bits()).collect();
+            let mut held: HashSet<_> = ours.map(|&(_, place)| self.entries.get(place as usize).in_bits()).collect();
             for &(_, place) in with_key {
-                let entry = other.entries[place as usize];
+                let entry = *other.entries.get(place as usize);
                 if held.insert(entry.in_bits()) {
                     self.insert(entry);
                 }
@@ -265,6 +321,11 @@ impl Reservoir {
         let bound = bound.filter(|&bound| sampling.is_bound(bound.0) && below(bound) >= sampling.capacity / 4);
         let mut redrawn = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed) };
         entries.into_iter().for_each(|entry| _ = redrawn.insert(entry));
+        redrawn.counts = sampling.half_life.map(|half_life| match &self.counts {
+            Some(counts) if self.sampling.half_life == sampling.half_life => counts.clone(),
+            Some(counts) => counts.with_half_life(half_life),
+            None => RowCounts::steady(half_life, self.seen, &self.span),
+        });
         (redrawn.seen, redrawn.span) = (self.seen, self.span);
         redrawn
     }
@@ -281,6 +342,12 @@ impl Reservoir {
         let left = (self.len() as u64).min(self.seen);
         taken.seen = self.seen - left;
         self.seen = left;
+        if let Some(counts) = &mut self.counts {
+            let mut remaining = RowCounts::new(self.sampling.half_life.unwrap_or_default());
+            self.entries.iter().for_each(|entry| remaining.add(entry.ts, 1));
+            taken.counts = Some(std::mem::replace(counts, remaining.clone()));
+            taken.counts.iter_mut().for_each(|counts| counts.subtract(&remaining));
+        }
         if left == 0 {
             self.span = ObservedTime::default();
         }
@@ -290,38 +357,46 @@ impl Reservoir {
     /// Keeps one entry if its key is small enough: the rule that makes the reservoir what it is. The result of any
     /// number of calls depends on the entries alone, not on their order.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
-        if self.bound.is_some_and(|bound| entry.key >= bound) {
-            return false;
-        }
-        let of_group = self.sampling.quota.filter(|&quota| self.group_sizes.get(&entry.group) >= Some(&quota));
-        let worst = match of_group {
+        self.place(entry) == Placement::Kept
+    }
+
+    fn place(&mut self, entry: Entry) -> Placement {
+        let at_quota = self.sampling.quota.filter(|&quota| self.group_sizes.get(&entry.group) >= Some(&quota));
+        let beyond_bound = self.bound.is_some_and(|bound| entry.key >= bound);
+        let (worst, otherwise) = match at_quota {
             Some(_) => {
                 let group = (entry.group, Key(f64::NEG_INFINITY), 0)..=(entry.group, Key(f64::INFINITY), u32::MAX);
-                self.by_group.range(group).next_back().map(|&(_, key, place)| (key, place))
+                let worst = self.by_group.range(group).next_back().map(|&(_, key, place)| (key, place));
+                (worst, Placement::BeyondQuota)
             }
-            None if self.entries.len() >= self.sampling.capacity => self.by_key.last().copied(),
+            None if beyond_bound => return Placement::BeyondBound,
+            None if self.entries.len() >= self.sampling.capacity => {
+                (self.by_key.last().copied(), Placement::BeyondBound)
+            }
             None => {
                 let place = self.entries.len() as u32;
                 self.entries.push(entry);
                 self.index(place);
-                return true;
+                return Placement::Kept;
             }
         };
-        let Some((_, place)) = worst.filter(|&(key, _)| entry.key < key) else { return false };
+        // What the group holds is below the bound.
+        let Some((_, place)) = worst.filter(|&(key, _)| entry.key < key) else { return otherwise };
         self.unindex(place);
-        self.entries[place as usize] = entry;
+        self.entries.set(place as usize, entry);
         self.index(place);
-        true
+        Placement::Kept
     }
 
-    /// A copy of what is held.
+    /// The contents at this time, without copying rows.
     pub fn snapshot(&self) -> Snapshot {
         let Self { sampling, bound, seen, .. } = *self;
-        Snapshot { sampling, entries: self.entries.clone(), bound, seen, span: self.span.clone() }
+        let (entries, span, counts) = (self.entries.clone(), self.span.clone(), self.counts.clone());
+        Snapshot { sampling, entries, bound, seen, span, counts }
     }
 
     fn index(&mut self, place: u32) {
-        let Entry { key, group, .. } = self.entries[place as usize];
+        let Entry { key, group, .. } = *self.entries.get(place as usize);
         self.by_key.insert((key, place));
         if self.sampling.quota.is_some() {
             self.by_group.insert((group, key, place));
@@ -343,7 +418,7 @@ impl Reservoir {
     }
 
     fn unindex(&mut self, place: u32) {
-        let Entry { key, group, .. } = self.entries[place as usize];
+        let Entry { key, group, .. } = *self.entries.get(place as usize);
         self.by_key.remove(&(key, place));
         if self.sampling.quota.is_some() {
             self.by_group.remove(&(group, key, place));
@@ -366,13 +441,13 @@ impl Reservoir {
     }
 
     /// The rows kept, in no particular but a reproducible order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
+    pub fn rows(&self) -> impl Iterator<Item = &FeatureRow> {
         self.entries.iter().map(|entry| &entry.row)
     }
 
     /// The rows kept, in the order of their keys: a random order that depends on which rows they are alone.
     pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
-        self.by_key.iter().map(|&(_, place)| &self.entries[place as usize].row)
+        self.by_key.iter().map(|&(_, place)| &self.entries.get(place as usize).row)
     }
 
     /// How many rows are kept.
@@ -419,8 +494,8 @@ impl Reservoir {
         self.keep_to_bound();
     }
 
-    pub(crate) fn set_seen(&mut self, seen: u64, span: ObservedTime) {
-        (self.seen, self.span) = (seen, span);
+    pub(crate) fn set_seen(&mut self, seen: u64, span: ObservedTime, counts: Option<RowCounts>) {
+        (self.seen, self.span, self.counts) = (seen, span, counts);
     }
 }
 

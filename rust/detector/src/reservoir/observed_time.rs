@@ -89,6 +89,11 @@ impl ObservedTime {
         self.intervals.iter().fold(0, |sum: i64, stretch| sum.saturating_add(stretch.seen))
     }
 
+    /// Observed time of the intervals, each multiplied by the weight of its ends.
+    pub(crate) fn weighted(&self, weight: impl Fn(i64, i64) -> f64) -> f64 {
+        self.intervals.iter().map(|it| it.seen as f64 * weight(it.first, it.last)).sum()
+    }
+
     /// Takes a time in.
     pub(crate) fn include(&mut self, ts: i64) {
         let now = Interval::of(within_reach(ts), within_reach(ts));

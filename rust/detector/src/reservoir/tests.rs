@@ -214,7 +214,7 @@ fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
     for (from, to) in [(Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY)), (None, Some(DAY)), (Some(DAY), None)] {
         let (before, meant) = (twenty_days(sampling(from)), twenty_days(sampling(to)));
         let after = before.redrawn(sampling(to));
-        for (a, b) in after.entries.iter().zip(&meant.entries) {
+        for (a, b) in after.entries.iter().zip(meant.entries.iter()) {
             assert!(a.row == b.row && (a.key.0 - b.key.0).abs() < 1e-9, "{a:?} {b:?}");
         }
     }
@@ -266,7 +266,7 @@ fn rows_that_share_a_key_are_told_apart_however_many() {
             let mut reservoir = Reservoir::new(sampling, 1);
             let entries = (from..from + n).map(|i| Entry { key: Key(-1e9), group: Group(2), ts: 7, row: row(i) });
             entries.for_each(|entry| assert!(reservoir.insert(entry)));
-            reservoir.set_seen(n as u64, twenty_days(Sampling::uniform(1)).span);
+            reservoir.set_seen(n as u64, twenty_days(Sampling::uniform(1)).span, reservoir.counts.clone());
             Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap()
         };
         // Half of the rows of the second are also in the first.
@@ -297,4 +297,128 @@ fn reservoirs_that_draw_differently_do_not_mix() {
     let decaying = Reservoir::new(Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, 1);
     assert_eq!(uniform.merge(&decaying), Err(Mismatch));
     assert_eq!(uniform.merge(&Reservoir::new(Sampling::uniform(20), 1)), Ok(()));
+}
+
+/// Rate of a reservoir.
+fn per_day(reservoir: &Reservoir) -> f64 {
+    reservoir.snapshot().in_place_order().connections_per_day()
+}
+
+/// Offers a day of rows at a steady rate, each of another group.
+fn offer_day(reservoir: &mut Reservoir, day: i64, rows: i64) {
+    for i in 0..rows {
+        reservoir.offer(&row(i as usize), day * DAY + i * DAY / rows, Group(((day * 100_000 + i) * 2) as u64));
+    }
+}
+
+fn sensor(capacity: usize) -> Reservoir {
+    Reservoir::new(Sampling::for_sensor(capacity, 7 * DAY), 1)
+}
+
+/// Alerts a day with a budget of 20 where `actual` connections a day arrive.
+fn alerts(reservoir: &Reservoir, actual: f64) -> f64 {
+    20.0 * actual / per_day(reservoir)
+}
+
+#[test]
+fn a_budget_follows_growth() {
+    let mut reservoir = sensor(500);
+    (0..30).for_each(|day| offer_day(&mut reservoir, day, 400));
+    assert!((alerts(&reservoir, 400.0) - 20.0).abs() < 1.0, "{}", alerts(&reservoir, 400.0));
+    // Fivefold: on the next day already.
+    let mut fivefold = Reservoir::from_bytes(&reservoir.to_bytes(), 2).unwrap();
+    (30..32).for_each(|day| offer_day(&mut fivefold, day, 2000));
+    assert!((20.0 / 1.5..=30.0).contains(&alerts(&fivefold, 2000.0)), "{}", alerts(&fivefold, 2000.0));
+    // Tenfold, for a month.
+    (30..60).for_each(|day| offer_day(&mut reservoir, day, 4000));
+    assert!((20.0 / 1.5..=30.0).contains(&alerts(&reservoir, 4000.0)), "{}", alerts(&reservoir, 4000.0));
+    assert_eq!(reservoir.seen(), 30 * 400 + 30 * 4000);
+}
+
+#[test]
+fn a_budget_follows_growth_from_1_to_10_million_a_day() {
+    let mut reservoir = sensor(500);
+    for hour in 0..60 * 24 {
+        let hourly = if hour < 30 * 24 { 1_000_000 / 24 } else { 10_000_000 / 24 };
+        reservoir.offer(&row(1), hour * DAY / 24, Group(2));
+        reservoir.counts.iter_mut().for_each(|counts| counts.add(hour * DAY / 24, hourly - 1));
+    }
+    assert!((20.0 / 1.5..=30.0).contains(&alerts(&reservoir, 1e7)), "{}", alerts(&reservoir, 1e7));
+}
+
+#[test]
+fn a_flood_of_one_group_does_not_lower_the_alert_rate() {
+    let mut reservoir = sensor(8192);
+    (0..20).for_each(|day| offer_day(&mut reservoir, day, 2000));
+    let before = per_day(&reservoir);
+    (0..300_000).for_each(|i| reservoir.offer(&row(i), 20 * DAY + i as i64, Group(0)));
+    assert!((before..=before * 1.5).contains(&per_day(&reservoir)), "{} after {before}", per_day(&reservoir));
+}
+
+#[test]
+fn a_flood_from_everywhere_does_not_lower_the_alert_rate_for_good() {
+    let mut reservoir = sensor(500);
+    for hour in 0..90 * 24 {
+        reservoir.offer(&row(1), hour * DAY / 24, Group(2));
+        let hourly = if hour == 20 * 24 { 1_000_000_000 } else { 1_000_000 / 24 };
+        reservoir.counts.iter_mut().for_each(|counts| counts.add(hour * DAY / 24, hourly));
+    }
+    assert!((20.0 / 1.5..=30.0).contains(&alerts(&reservoir, 1e6)), "{}", alerts(&reservoir, 1e6));
+}
+
+#[test]
+fn the_rate_does_not_depend_on_who_saw_the_rows() {
+    let mut single = sensor(100_000);
+    let mut workers = [(); 3].map(|()| sensor(100_000));
+    for i in 0..20_000usize {
+        let offered = (row(i), i as i64 * DAY / 1000, Group(i as u64 * 2));
+        single.offer(&offered.0, offered.1, offered.2);
+        workers[i * i % 3].offer(&offered.0, offered.1, offered.2);
+    }
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let mut merged = sensor(100_000);
+        order.iter().for_each(|&worker| merged.merge(&workers[worker]).unwrap());
+        assert_eq!((per_day(&merged), &merged.counts), (per_day(&single), &single.counts));
+    }
+    // Nothing counts twice that is taken out in parts.
+    let mut parts = sensor(100_000);
+    parts.merge(&single.take(7000)).unwrap();
+    parts.merge(&single.take(usize::MAX)).unwrap();
+    assert_eq!(
+        (per_day(&parts), parts.seen()),
+        (
+            per_day(&workers.iter().fold(sensor(100_000), |mut all, it| {
+                all.merge(it).unwrap();
+                all
+            })),
+            20_000
+        )
+    );
+}
+
+#[test]
+fn other_settings_keep_the_rate() {
+    let drawn = |half_life| {
+        let mut reservoir = Reservoir::new(Sampling { capacity: 500, half_life, quota: None }, 1);
+        (0..20).for_each(|day| offer_day(&mut reservoir, day, 1000));
+        reservoir
+    };
+    for (from, to) in
+        [(None, Some(DAY)), (None, Some(30 * DAY)), (Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY))]
+    {
+        let reservoir = drawn(from).redrawn(Sampling { capacity: 5000, half_life: to, quota: None });
+        assert!((per_day(&reservoir) / 1000.0 - 1.0).abs() < 0.05, "{} from {from:?} to {to:?}", per_day(&reservoir));
+    }
+    assert!((per_day(&drawn(Some(DAY)).redrawn(Sampling::uniform(100))) / 1000.0 - 1.0).abs() < 0.01);
+}
+
+#[test]
+fn a_snapshot_does_not_change_with_its_reservoir() {
+    let mut reservoir = twenty_days(Sampling { capacity: 700, half_life: Some(DAY), quota: Some(200) });
+    let (snapshot, before) = (reservoir.snapshot(), reservoir.to_bytes());
+    offer_day(&mut reservoir, 21, 3000);
+    reservoir.not_after(20 * DAY);
+    reservoir.take(100);
+    assert_ne!(reservoir.to_bytes(), before);
+    assert_eq!(snapshot.to_bytes(), before);
 }
