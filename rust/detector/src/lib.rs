@@ -45,10 +45,11 @@ mod verdict;
 
 pub use alert::cusum::Cusum;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
-pub use alert::incident::host_risk::{HostRisk, RiskPart, host_risks};
+pub use alert::incident::host_risk::{HostRisk, RiskPart, RiskTable, host_risks};
 pub use alert::incident::kind::{RULES, Rule};
 pub use alert::incident::known::{KnownEntry, KnownError, KnownList};
 pub use alert::incident::members::Members;
+pub use alert::incident::transfer::TransferError;
 pub use alert::incident::{
     Change, Event, Grouper, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
 };

@@ -1,9 +1,11 @@
 //! A connection as Zeek's conn.log describes it, borrowed from wherever it came.
 
+use serde::{Deserialize, Serialize};
+
 use crate::quantize::nearest;
 
 /// An IP address, 16 bytes in network order; an IPv4 address is mapped (`::ffff:a.b.c.d`), as Zeek holds it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Address(pub [u8; 16]);
 
 impl Address {
@@ -107,7 +109,7 @@ impl Connection<'_> {
 }
 
 /// `proto`: the transport protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Proto {
     /// Neither of the others, as `unknown_transport`.

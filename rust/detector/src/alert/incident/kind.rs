@@ -1,10 +1,12 @@
 //! Kinds of incidents, and the table of rules that tells them apart.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Incident, Role, Trail, is_group};
 use crate::Proto;
 
-/// IncidentKind of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Kind of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum IncidentKind {
     /// Many targets or ports, most of them closed or silent.
     Scan,

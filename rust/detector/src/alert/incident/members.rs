@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 /// Members that are stored.
@@ -11,7 +12,7 @@ const BITS: u32 = 9;
 
 /// Stores the first 64 distinct members; beyond them, HyperLogLog estimates their number (Flajolet et al.,
 /// *HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm*, 2007).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Members<T> {
     sample: Vec<T>,
     /// Empty until the sample is full.
@@ -63,6 +64,13 @@ impl<T: Copy + Eq + Hash> Members<T> {
         let rank = (hash << BITS).leading_zeros().min(64 - BITS) as u8 + 1;
         let register = &mut self.registers[(hash >> (64 - BITS)) as usize];
         *register = rank.max(*register);
+    }
+
+    /// Returns whether it has the sizes of a set that this code has built.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_full = self.sample.len() == SAMPLE && self.registers.len() == 1 << BITS;
+        let ranks_fit = self.registers.iter().all(|&rank| u32::from(rank) <= 65 - BITS);
+        self.sample.len() <= SAMPLE && (self.registers.is_empty() || is_full && ranks_fit)
     }
 
     /// The first members, in order of arrival.

@@ -7,6 +7,9 @@
 //!
 //! Memory is bounded: 4,096 open incidents of at most 8 kB each, the last 65,536 connections (about 10 MB), and
 //! failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
+//!
+//! In a cluster each worker has a grouper that forwards what it adds to incidents, and the manager's merges it:
+//! [`transfer`].
 
 mod history;
 pub(crate) mod host_risk;
@@ -15,9 +18,12 @@ pub(crate) mod known;
 pub(crate) mod members;
 mod story;
 mod surge;
+pub(crate) mod transfer;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use self::history::History;
@@ -26,6 +32,7 @@ use self::known::KnownList;
 pub use self::members::Members;
 pub use self::story::format_port;
 use self::surge::Surges;
+use self::transfer::Outbox;
 use crate::{Address, Connection, Proto, Reason};
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
@@ -42,11 +49,13 @@ const MANY: usize = 8;
 const SCANNER: u64 = 3;
 /// Alerts on one service that make its further connections part of the incident.
 const REPEATED: u64 = 3;
+/// Pause after a notice of an incident before its growth is worth another, in microseconds: 1 h.
+const NOTICE_PAUSE: i64 = 3_600_000_000;
 /// Pause between failed connections before an incident that still count as part of it, in microseconds.
 const PRELUDE: i64 = 600_000_000;
 
 /// Side of a connection an incident's actor is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// The actor makes the connections.
     Originator,
@@ -72,9 +81,9 @@ pub struct Observation<'a> {
 }
 
 /// An incident.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Incident {
-    opened: i64,
+    number: u64,
     /// The host it is about.
     pub actor: Address,
     /// The actor's side.
@@ -109,15 +118,21 @@ pub struct Incident {
     /// The last time that kept it open.
     active: i64,
     announced: Option<(IncidentKind, u64)>,
+    /// The weight of its kind and the time when it was last worth a notice.
+    noticed: Option<(f64, i64)>,
 }
 
+/// An alias: serde's derive macro takes a reference for borrowed from the input.
+type ServiceName = &'static str;
+
 /// Connections of an incident to one service of one responder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Trail {
     responder: Address,
     proto: Proto,
     port: u16,
-    service: &'static str,
+    #[serde(with = "transfer::service")]
+    service: ServiceName,
     records: u64,
     alerts: u64,
     evidence: u64,
@@ -139,7 +154,7 @@ struct Trail {
 }
 
 /// Mean and deviation of pauses, in seconds (Welford's algorithm).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Pauses {
     n: u32,
     mean: f64,
@@ -154,15 +169,26 @@ impl Pauses {
         self.squares += before * (seconds - self.mean);
     }
 
+    /// Adds the pauses of another trail (Chan, Golub and LeVeque, 1979).
+    fn merge(&mut self, other: &Self) {
+        let (own, theirs) = (f64::from(self.n), f64::from(other.n));
+        if theirs > 0.0 {
+            let apart = other.mean - self.mean;
+            self.squares += other.squares + apart * apart * own * theirs / (own + theirs);
+            self.mean += apart * theirs / (own + theirs);
+            self.n = self.n.saturating_add(other.n);
+        }
+    }
+
     fn deviation(&self) -> f64 {
         if self.n < 2 { 0.0 } else { (self.squares / f64::from(self.n - 1)).sqrt() }
     }
 }
 
 /// A reason and how often it was given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Mention {
-    feature: &'static str,
+    feature: Cow<'static, str>,
     times: u64,
     score: f64,
     text: String,
@@ -236,17 +262,28 @@ pub enum Event {
     Changed,
     /// Its actor has been quiet, or the table is full.
     Closed,
-    /// It became part of an incident whose actor is its target.
+    /// It became part of another incident: one whose actor is its target, or that of the same actor on another node.
     Merged,
 }
 
 /// An event and the incident at that time.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// One sentence about the activity.
+    /// The event.
     pub event: Event,
     /// The incident.
     pub incident: Incident,
+    /// True if it is worth a notice: the incident opened, its kind became more severe, or it has ten times the records
+    /// an hour or more after the last notice.
+    pub escalates: bool,
+    /// Identifier of the incident that it became part of.
+    pub merged_into: Option<String>,
+}
+
+impl Change {
+    fn new(event: Event, incident: Incident) -> Self {
+        Self { event, incident, escalates: false, merged_into: None }
+    }
 }
 
 type ActorKey = (Address, Role, bool);
@@ -264,6 +301,14 @@ pub struct Grouper {
     history: History,
     surges: Surges,
     changes: Vec<Change>,
+    /// The latest end of a connection.
+    now: i64,
+    /// Set on a worker.
+    outbox: Option<Outbox>,
+    /// Identifiers of incidents that another node opened, by the time of the announcement.
+    elsewhere: HashMap<ActorKey, (u64, i64)>,
+    /// Incidents opened here since the last announcement, on a manager.
+    opened: Vec<(ActorKey, u64)>,
 }
 
 impl Grouper {
@@ -278,12 +323,33 @@ impl Grouper {
             history: History::default(),
             surges: Surges::default(),
             changes: Vec::new(),
+            now: i64::MIN,
+            outbox: None,
+            elsewhere: HashMap::new(),
+            opened: Vec::new(),
         }
     }
 
-    /// Takes in the next connection by end time and returns the identifier of the incident it belongs to.
+    /// Replaces the list of known activity; open incidents stay as they are.
+    pub fn set_known(&mut self, known: KnownList) {
+        self.known = known;
+    }
+
+    /// Replaces the timeout, in microseconds.
+    pub fn set_timeout(&mut self, timeout: i64) {
+        self.timeout = timeout.max(1);
+    }
+
+    /// The latest end of a connection, in microseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Takes in the next connection by end time and returns the identifier of the incident it belongs to; none for
+    /// known activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let record = Record::of(o.connection);
+        self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(o.connection);
         let key = self.incident_of(&record, o, is_known);
@@ -292,7 +358,7 @@ impl Grouper {
             self.add(key, &record, o);
         }
         self.history.push(record, taken);
-        key.and_then(|key| self.open.get(&key)).map(Incident::id)
+        key.and_then(|key| self.open.get(&key)).filter(|incident| !incident.known).map(Incident::id)
     }
 
     /// The incident a connection belongs to; opens it where there is a reason.
@@ -334,41 +400,46 @@ impl Grouper {
             let Some(&(_, _, victim)) = self.expiry.first() else { break };
             self.close(victim, Event::Closed);
         }
-        self.put(key, Incident::new(key, now));
+        let mut incident = Incident::new(key, now);
+        if let Some(&(number, since)) = self.elsewhere.get(&key) {
+            if now.saturating_sub(since) < self.timeout {
+                incident.number = number;
+            }
+        }
+        self.put(key, incident);
     }
 
     /// Opens an incident of a target and takes in those of its originators.
     fn open_target(&mut self, key: ActorKey, now: i64) {
         self.open(key, now);
         let originators = if key.2 { None } else { self.single.remove(&key.0) };
+        let Some(mut incident) = self.take(key) else { return };
         for originator in originators.into_iter().flatten() {
             let Some(merged) = self.take((originator, Role::Originator, false)) else { continue };
-            if let Some(incident) = self.open.get_mut(&key) {
-                incident.absorb(&merged);
-            }
-            if merged.announced.is_some() {
-                self.changes.push(Change { event: Event::Merged, incident: merged });
-            }
+            incident.absorb(&merged);
+            let merged_into = Some(incident.id());
+            self.changes.push(Change { merged_into, ..Change::new(Event::Merged, merged) });
         }
+        self.put(key, incident);
     }
 
     /// Adds a connection, and those before it that belong to the story, to an open incident.
     fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
         let Some(mut incident) = self.take(key) else { return };
         let is_notable = o.alert || o.evidence.is_some();
+        let mut earlier = Vec::new();
         if key.1 == Role::Originator && is_notable {
             if o.evidence.is_some() {
                 let is_same = |earlier: &Record| {
                     (earlier.responder, earlier.proto, earlier.port) == (record.responder, record.proto, record.port)
                 };
-                let earlier = self.history.take_back(record, self.timeout, is_same);
-                earlier.iter().for_each(|earlier| incident.include(earlier, None));
+                earlier = self.history.take_back(record, self.timeout, is_same);
             }
             if record.failed && incident.alerts + 1 == SCANNER {
-                let earlier = self.history.take_back(record, PRELUDE, |earlier| earlier.failed);
-                earlier.iter().for_each(|earlier| incident.include(earlier, None));
+                earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));
             }
         }
+        earlier.iter().for_each(|earlier| incident.include(earlier, None));
         if is_notable || incident.extends(record) {
             incident.active = incident.active.max(record.end);
         }
@@ -376,19 +447,36 @@ impl Grouper {
         if is_notable || incident.records.is_power_of_two() {
             incident.classify();
         }
-        let event = match incident.announced {
-            None if !incident.is_minor() => Some(Event::Opened),
-            Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
-                Some(Event::Changed)
-            }
-            _ => None,
-        };
-        if let Some(event) = event {
-            incident.classify();
-            incident.announced = Some((incident.kind, incident.records));
-            self.changes.push(Change { event, incident: incident.clone() });
+        if let Some(outbox) = &mut self.outbox {
+            outbox.add(&incident, &earlier, record, o);
         }
+        self.announce(&mut incident, record.end);
         self.put(key, incident);
+    }
+
+    /// Reports that an incident opened or changed, unless it is known.
+    fn announce(&mut self, incident: &mut Incident, now: i64) {
+        let event = match incident.announced {
+            None if !incident.is_minor() => Event::Opened,
+            Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
+                Event::Changed
+            }
+            _ => return,
+        };
+        incident.classify();
+        if incident.known || self.known.covers_incident(incident) {
+            return;
+        }
+        let has_grown = incident.announced.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));
+        let weight = incident.kind.weight();
+        let escalates = incident
+            .noticed
+            .is_none_or(|(before, since)| weight > before || has_grown && now.saturating_sub(since) >= NOTICE_PAUSE);
+        if escalates {
+            incident.noticed = Some((weight, now));
+        }
+        incident.announced = Some((incident.kind, incident.records));
+        self.changes.push(Change { escalates, ..Change::new(event, incident.clone()) });
     }
 
     fn put(&mut self, key: ActorKey, incident: Incident) {
@@ -417,7 +505,7 @@ impl Grouper {
         if let Some(mut incident) = self.take(key) {
             incident.classify();
             incident.known |= self.known.covers_incident(&incident);
-            self.changes.push(Change { event, incident });
+            self.changes.push(Change::new(event, incident));
         }
     }
 
@@ -455,8 +543,13 @@ impl Grouper {
 
 impl Incident {
     fn new((actor, role, known): ActorKey, now: i64) -> Self {
+        // A hash of the actor and of the time of its first alert.
+        let mut bytes = [0; 25];
+        bytes[..16].copy_from_slice(&actor.0);
+        bytes[16..24].copy_from_slice(&now.to_be_bytes());
+        bytes[24] = role as u8 | u8::from(known) << 1;
         Self {
-            opened: now,
+            number: XxHash3_64::oneshot(&bytes) >> 16,
             actor,
             role,
             kind: IncidentKind::Other,
@@ -476,16 +569,18 @@ impl Incident {
             reasons: Vec::new(),
             active: now,
             announced: None,
+            noticed: None,
         }
     }
 
-    /// Identifier: a hash of the actor and of the time of its first alert.
+    /// Identifier: `I` and 12 hexadecimal digits.
     pub fn id(&self) -> String {
-        let mut bytes = [0; 25];
-        bytes[..16].copy_from_slice(&self.actor.0);
-        bytes[16..24].copy_from_slice(&self.opened.to_be_bytes());
-        bytes[24] = self.role as u8 | u8::from(self.known) << 1;
-        format!("I{:012x}", XxHash3_64::oneshot(&bytes) >> 16)
+        format!("I{:012x}", self.number)
+    }
+
+    /// Returns whether an event has reported it.
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_some()
     }
 
     /// The score that orders incidents: 1 - (1 - h) * 2^-s, where h is the highest score of a record and the strength s
@@ -587,7 +682,12 @@ impl Incident {
             self.uids.push(uid[..uid.len().min(64)].into());
         }
         for reason in o.reasons {
-            self.mention(&Mention { feature: reason.feature(), times: 1, score: o.score, text: reason.to_string() });
+            self.mention(&Mention {
+                feature: reason.feature().into(),
+                times: 1,
+                score: o.score,
+                text: reason.to_string(),
+            });
         }
     }
 
@@ -595,7 +695,7 @@ impl Incident {
         let is_room = self.reasons.len() < MAX_REASONS;
         match self.reasons.iter_mut().find(|known| known.feature == mention.feature) {
             Some(known) => {
-                known.times += mention.times;
+                known.times = known.times.saturating_add(mention.times);
                 if mention.score > known.score {
                     (known.score, known.text) = (mention.score, mention.text.clone());
                 }
@@ -605,16 +705,20 @@ impl Incident {
         }
     }
 
-    /// Takes in the incident of an originator.
+    /// Takes in the incident of an originator, or another part of this incident.
     fn absorb(&mut self, other: &Incident) {
-        self.opened = self.opened.min(other.opened);
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);
-        self.targets.add(other.actor);
+        match self.role == other.role {
+            true => self.targets.merge(&other.targets),
+            false => self.targets.add(other.actor),
+        }
         self.ports.merge(&other.ports);
-        self.records += other.records;
-        self.alerts += other.alerts;
-        self.failed += other.failed;
+        self.records = self.records.saturating_add(other.records);
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.evidence = self.evidence.saturating_add(other.evidence);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.active = self.active.max(other.active);
         self.highest = self.highest.max(other.highest);
         for uid in other.uids.iter().take(MAX_UIDS - self.uids.len().min(MAX_UIDS)) {
             self.uids.push(uid.clone());
@@ -681,9 +785,11 @@ impl Trail {
     }
 
     fn absorb(&mut self, other: &Trail) {
-        self.records += other.records;
-        self.alerts += other.alerts;
-        self.failed += other.failed;
+        self.records = self.records.saturating_add(other.records);
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.evidence = self.evidence.saturating_add(other.evidence);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.pauses.merge(&other.pauses);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.largest_out = self.largest_out.max(other.largest_out);
@@ -692,6 +798,9 @@ impl Trail {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.last_start = self.last_start.max(other.last_start);
+        if self.service.is_empty() {
+            self.service = other.service;
+        }
         (self.large, self.rare) = (self.large || other.large, self.rare || other.rare);
     }
 }

@@ -1,38 +1,39 @@
+use super::host_risk::RiskTable;
 use super::*;
-use crate::ConnState;
+pub(super) use crate::ConnState;
 
-const SECOND: i64 = 1_000_000;
+pub(super) const SECOND: i64 = 1_000_000;
 
-fn address(n: u32) -> Address {
+pub(super) fn address(n: u32) -> Address {
     Address::from(std::net::IpAddr::from(n.to_be_bytes()))
 }
 
-fn host(last: u8) -> Address {
+pub(super) fn host(last: u8) -> Address {
     Address::from(std::net::IpAddr::from([10, 0, 0, last]))
 }
 
-fn remote(last: u8) -> Address {
+pub(super) fn remote(last: u8) -> Address {
     Address::from(std::net::IpAddr::from([198, 51, 100, last]))
 }
 
-fn tcp(orig: Address, resp: Address, port: u16, ts: i64, state: ConnState) -> Connection<'static> {
+pub(super) fn tcp(orig: Address, resp: Address, port: u16, ts: i64, state: ConnState) -> Connection<'static> {
     let mut c = Connection { ts, proto: Proto::Tcp, conn_state: Some(state), ..Connection::default() };
     (c.orig.addr, c.resp.addr, c.resp.port, c.duration) = (orig, resp, port, Some(SECOND / 10));
     (c.orig.bytes, c.resp.bytes) = (Some(300), Some(500));
     c
 }
 
-fn grouper() -> Grouper {
+pub(super) fn grouper() -> Grouper {
     Grouper::new(KnownList::default(), INCIDENT_TIMEOUT)
 }
 
 /// A connection with a score, and evidence.
-fn observe(grouper: &mut Grouper, c: &Connection<'_>, alert: bool, evidence: Option<u32>) -> Option<String> {
+pub(super) fn observe(grouper: &mut Grouper, c: &Connection<'_>, alert: bool, evidence: Option<u32>) -> Option<String> {
     let score = if alert { 0.7 } else { 0.55 };
     grouper.observe(&Observation { connection: c, uid: Some(b"C1"), score, alert, evidence, reasons: &[] })
 }
 
-fn closed(mut grouper: Grouper) -> Vec<Incident> {
+pub(super) fn closed(mut grouper: Grouper) -> Vec<Incident> {
     grouper.close_all();
     let changes = grouper.take_changes().into_iter();
     changes.filter(|change| change.event == Event::Closed).map(|change| change.incident).collect()
@@ -216,6 +217,49 @@ fn risk_of_hosts_decays_and_has_its_parts() {
     let alone = -(1.0f64 - 0.7).log2();
     assert!((risks[1].risk - alone / 2.0).abs() < 1e-4, "{}", risks[1].risk);
     assert_eq!(risks[0].parts.len(), 1);
+}
+
+#[test]
+fn stored_risk_ends_when_it_has_decayed() {
+    let mut grouper = grouper();
+    observe(&mut grouper, &tcp(host(1), remote(1), 80, 0, ConnState::SF), true, None);
+    let incident = closed(grouper).remove(0);
+    let mut table = RiskTable::default();
+    table.add(&incident);
+    table.add(&Incident { known: true, actor: host(2), ..incident.clone() });
+    let at = |table: &mut RiskTable, days: i64| table.risks(std::iter::empty(), days * 86_400 * SECOND);
+    assert_eq!(at(&mut table, 0).iter().map(|risk| risk.host).collect::<Vec<_>>(), [host(1)]);
+    assert_eq!((at(&mut table, 30).len(), at(&mut table, 0).len()), (0, 0));
+    for _ in 0..5000 {
+        table.add(&incident);
+    }
+    assert_eq!(at(&mut table, 0)[0].parts.len(), 4096);
+}
+
+#[test]
+fn a_notice_repeats_when_the_kind_is_more_severe_and_by_growth_only_after_an_hour() {
+    let mut grouper = grouper();
+    let mut notices = Vec::new();
+    for i in 0..40_000i64 {
+        let c = tcp(remote((i % 200) as u8), host(80), 80, i * SECOND / 4, ConnState::S0);
+        observe(&mut grouper, &c, true, None);
+        let changes = grouper.take_changes().into_iter();
+        notices.extend(changes.filter(|change| change.escalates).map(|change| (i * SECOND / 4, change.incident.kind)));
+    }
+    // At 10, 100, 1,000, and 10,000 connections it was less than an hour old.
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert_eq!(notices[0].1, IncidentKind::Flood);
+}
+
+#[test]
+fn known_kinds_report_nothing_while_they_are_open() {
+    let list = format!("{}\n10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-", KnownList::header());
+    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    for i in 0..10 {
+        let c = tcp(host(2), host(100 + i), 80, i64::from(i) * SECOND, ConnState::REJ);
+        observe(&mut grouper, &c, true, None);
+    }
+    assert!(grouper.take_changes().iter().all(|change| change.incident.kind != IncidentKind::Scan));
 }
 
 #[test]

@@ -1,0 +1,342 @@
+//! Incidents in a cluster: workers forward what they add to incidents, and the manager merges it.
+//!
+//! A worker's grouper stores additions, as incidents of their own, until [`Grouper::take_additions`] serializes them.
+//! [`Grouper::merge_additions`] on the manager adds them to its incidents, which open, change and close as if one
+//! grouper had seen all connections, but for those that no worker considers part of an incident. The worker that opened
+//! an incident names it; the others learn its identifier from the manager ([`Renaming`]).
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    ActorKey, Change, Event, Grouper, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Observation, Record, Role,
+};
+use crate::storage::envelope::{Broken, Envelope};
+
+/// Incidents with unsent additions; those of further incidents are dropped.
+const MAX_UNSENT: usize = MAX_OPEN;
+/// Longest text of a reason, in bytes.
+const MAX_TEXT: usize = 1024;
+const MAX_MESSAGE: usize = 16 << 20;
+const ADDITIONS: Envelope = Envelope { magic: b"ZIFINCID", version: 1, max_payload: MAX_MESSAGE };
+const RENAMINGS: Envelope = Envelope { magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
+
+/// Reason to refuse a message about incidents.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The envelope is damaged, or of another version.
+    #[error("incidents of another node: the message {0}")]
+    Broken(#[from] Broken),
+    /// It contains values no incident can have.
+    #[error("incidents of another node: the message is corrupt: it contains values no incident can have")]
+    Invalid,
+}
+
+/// Additions to incidents since the last message.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    unsent: HashMap<(ActorKey, u64), Incident>,
+    /// Connections that were dropped because too many incidents had additions.
+    dropped: u64,
+}
+
+impl Outbox {
+    /// Adds a connection, and the earlier ones it takes along, to the additions of an incident.
+    pub(super) fn add(&mut self, incident: &Incident, earlier: &[Record], record: &Record, o: &Observation<'_>) {
+        let key = (incident.actor, incident.role, incident.known);
+        let is_full = self.unsent.len() >= MAX_UNSENT;
+        let addition = match self.unsent.entry((key, incident.number)) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(_) if is_full => {
+                self.dropped += 1 + earlier.len() as u64;
+                return;
+            }
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Incident { number: incident.number, ..Incident::new(key, incident.active) })
+            }
+        };
+        earlier.iter().for_each(|earlier| addition.include(earlier, None));
+        addition.include(record, Some(o));
+        addition.active = incident.active;
+    }
+}
+
+/// Identifiers of incidents, from the manager to a worker: the actor, its side, whether it is known, and the number that
+/// replaces any other.
+type Renaming = (ActorKey, u64);
+
+#[derive(Serialize, Deserialize)]
+struct Additions {
+    now: i64,
+    incidents: Vec<Incident>,
+}
+
+impl Grouper {
+    /// Turns forwarding on: additions are stored for [`Grouper::take_additions`].
+    pub fn forward(&mut self) {
+        self.outbox.get_or_insert_default();
+    }
+
+    /// Returns whether there are additions to forward.
+    pub fn has_additions(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| !outbox.unsent.is_empty())
+    }
+
+    /// Removes the additions to at most `most` incidents and serializes them, together with the time.
+    pub fn take_additions(&mut self, most: usize, now: i64) -> Vec<u8> {
+        let unsent = self.outbox.as_mut().map(|outbox| &mut outbox.unsent);
+        let mut incidents = Vec::new();
+        if let Some(unsent) = unsent {
+            let mut keys: Vec<_> = unsent.iter().map(|(key, addition)| (addition.start, *key)).collect();
+            keys.sort_unstable();
+            incidents.extend(keys.into_iter().take(most).filter_map(|(_, key)| unsent.remove(&key)));
+        }
+        ADDITIONS.close(&encode(&Additions { now, incidents }))
+    }
+
+    /// Adds another node's additions to the incidents, closes those that are quiet by that node's clock, and returns the
+    /// identifiers that the node has to use from now on.
+    ///
+    /// # Errors
+    /// If the message is damaged or corrupt; nothing is added then.
+    pub fn merge_additions(&mut self, bytes: &[u8]) -> Result<Vec<u8>, TransferError> {
+        let Additions { now, incidents } = decode(ADDITIONS.open(bytes)?)?;
+        if !incidents.iter().all(Incident::is_sound) {
+            return Err(TransferError::Invalid);
+        }
+        self.now = self.now.max(now);
+        let mut renamings: Vec<Renaming> = Vec::new();
+        for addition in incidents {
+            let (key, number) = self.merge(&addition);
+            let own = (addition.actor, addition.role, addition.known);
+            if number != addition.number {
+                // Records that the node has written already have the identifier of the addition.
+                let merged_into = self.open.get(&key).map(Incident::id);
+                self.changes.push(Change { merged_into, ..Change::new(Event::Merged, addition) });
+                renamings.push((own, number));
+            }
+        }
+        self.close_quiet(self.now);
+        Ok(RENAMINGS.close(&encode(&renamings)))
+    }
+
+    /// Adds one addition and returns the incident it became part of.
+    fn merge(&mut self, addition: &Incident) -> (ActorKey, u64) {
+        let own = (addition.actor, addition.role, addition.known);
+        let target = addition.single_target().map(|target| (target, Role::Target, addition.known));
+        let is_open = self.open.get(&own).is_some_and(|incident| !incident.is_minor());
+        let key = match target {
+            Some(target) if !is_open && self.open.contains_key(&target) => target,
+            Some(target) if !is_open && self.is_crowded(&own, &target) => target,
+            _ => own,
+        };
+        let is_new = !self.open.contains_key(&key);
+        match key.1 {
+            Role::Target => self.open_target(key, addition.active),
+            Role::Originator => self.open(key, addition.active),
+        }
+        let Some(mut incident) = self.take(key) else { return (key, addition.number) };
+        if is_new {
+            if key == own {
+                incident.number = addition.number;
+            }
+            self.opened.push((key, incident.number));
+        }
+        incident.absorb(addition);
+        incident.classify();
+        self.announce(&mut incident, addition.active);
+        let number = incident.number;
+        self.put(key, incident);
+        (key, number)
+    }
+
+    /// Removes and serializes the identifiers of incidents opened since the last call, for all other nodes; empty if
+    /// there are none.
+    pub fn take_opened(&mut self) -> Vec<u8> {
+        let opened = std::mem::take(&mut self.opened);
+        if opened.is_empty() { Vec::new() } else { RENAMINGS.close(&encode(&opened)) }
+    }
+
+    /// Uses the identifiers of the manager for open incidents, and for those that open within the timeout.
+    ///
+    /// # Errors
+    /// If the message is damaged or corrupt.
+    pub fn rename(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        let renamings: Vec<Renaming> = decode(RENAMINGS.open(bytes)?)?;
+        let (now, timeout) = (self.now, self.timeout);
+        if self.elsewhere.len() + renamings.len() > MAX_OPEN {
+            self.elsewhere.retain(|_, (_, since)| now.saturating_sub(*since) < timeout);
+        }
+        for (key, number) in renamings {
+            if let Some(incident) = self.open.get_mut(&key) {
+                incident.number = number;
+            }
+            if self.elsewhere.len() < MAX_OPEN || self.elsewhere.contains_key(&key) {
+                self.elsewhere.insert(key, (number, now));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Incident {
+    /// Returns whether it has values that an incident can have.
+    fn is_sound(&self) -> bool {
+        let is_time = |time: i64| time.checked_abs().is_some_and(|time| time < 1 << 60);
+        self.trails.len() <= MAX_TRAILS
+            && self.uids.len() <= MAX_UIDS
+            && self.uids.iter().all(|uid| uid.len() <= 64)
+            && self.reasons.len() <= MAX_REASONS
+            && self.reasons.iter().all(|it| it.text.len() <= MAX_TEXT && it.feature.len() <= 64 && it.score <= 1.0)
+            && self.targets.is_sound()
+            && self.ports.is_sound()
+            && self.records > 0
+            && self.alerts.max(self.failed) <= self.records
+            && (0.0..=1.0).contains(&self.highest)
+            && [self.start, self.last, self.active].into_iter().all(is_time)
+            && self.trails.iter().all(|trail| {
+                let finite = trail.pauses.mean.is_finite() && trail.pauses.squares.is_finite();
+                finite && trail.failed <= trail.records && trail.records <= self.records && is_time(trail.first)
+            })
+    }
+}
+
+fn encode(message: &impl Serialize) -> Vec<u8> {
+    // Encoding to memory cannot fail for these types; an empty message would be refused.
+    bincode::serde::encode_to_vec(message, bincode::config::standard()).unwrap_or_default()
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Result<T, TransferError> {
+    let config = bincode::config::standard().with_limit::<MAX_MESSAGE>();
+    match bincode::serde::decode_from_slice(payload, config) {
+        Ok((message, read)) if read == payload.len() => Ok(message),
+        _ => Err(TransferError::Invalid),
+    }
+}
+
+/// Names of services as text; unknown ones become empty.
+pub(super) mod service {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(name: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(name)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(super::super::service_name(name.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::super::*;
+    use super::*;
+
+    fn worker() -> Grouper {
+        let mut worker = grouper();
+        worker.forward();
+        worker
+    }
+
+    /// Forwards all additions of the workers to the manager and the identifiers back.
+    fn exchange(manager: &mut Grouper, workers: &mut [Grouper]) {
+        for i in 0..workers.len() {
+            while workers[i].has_additions() {
+                let now = workers[i].now();
+                let message = workers[i].take_additions(4, now);
+                let renamed = manager.merge_additions(&message).unwrap();
+                workers[i].rename(&renamed).unwrap();
+                let opened = manager.take_opened();
+                if !opened.is_empty() {
+                    workers.iter_mut().for_each(|worker| worker.rename(&opened).unwrap());
+                }
+            }
+        }
+    }
+
+    fn probe(i: i64) -> Connection<'static> {
+        tcp(host(16), host(100 + (i % 15) as u8), 20 + (i % 9) as u16, i * SECOND, ConnState::REJ)
+    }
+
+    #[test]
+    fn a_scan_over_two_workers_is_one_incident_with_one_identifier() {
+        let (mut manager, mut workers, mut alone) = (grouper(), [worker(), worker()], grouper());
+        let mut ids = Vec::new();
+        for i in 0..60 {
+            let is_alert = (20..30).contains(&i);
+            observe(&mut alone, &probe(i), is_alert, None);
+            ids.extend(observe(&mut workers[i as usize % 2], &probe(i), is_alert, None));
+            exchange(&mut manager, &mut workers);
+        }
+        let opened = manager.changes.iter().filter(|change| change.event == Event::Opened).count();
+        assert_eq!(opened, 1);
+        let (merged, single) = (closed(manager).remove(0), closed(alone).remove(0));
+        assert_eq!((merged.kind, merged.alerts, merged.id()), (single.kind, single.alerts, single.id()));
+        assert_eq!((merged.records, merged.targets.count()), (single.records, single.targets.count()));
+        assert_eq!(merged.summary(), single.summary());
+        ids.dedup();
+        assert_eq!(ids, [merged.id()]);
+    }
+
+    #[test]
+    fn identifiers_of_a_race_are_reported_as_merged() {
+        let (mut manager, mut workers) = (grouper(), [worker(), worker()]);
+        for i in 0..20 {
+            observe(&mut workers[i as usize % 2], &probe(i), true, None);
+        }
+        let ids = workers.each_ref().map(|worker| worker.open_incidents().next().unwrap().id());
+        assert_ne!(ids[0], ids[1]);
+        exchange(&mut manager, &mut workers);
+        let merged = manager.changes.iter().find(|change| change.event == Event::Merged).unwrap();
+        assert_eq!((merged.incident.id(), merged.merged_into.clone()), (ids[1].clone(), Some(ids[0].clone())));
+        assert_eq!(workers.each_ref().map(|worker| worker.open_incidents().next().unwrap().id()), [&*ids[0]; 2]);
+        assert_eq!(closed(manager).len(), 1);
+    }
+
+    #[test]
+    fn a_target_of_originators_on_two_workers_is_one_incident() {
+        let (mut manager, mut workers) = (grouper(), [worker(), worker()]);
+        for i in 0..12 {
+            let c = tcp(remote(i), host(80), 80, i64::from(i) * SECOND, ConnState::S0);
+            observe(&mut workers[usize::from(i) % 2], &c, true, None);
+        }
+        exchange(&mut manager, &mut workers);
+        let incidents = closed(manager);
+        assert_eq!(incidents.len(), 1);
+        assert_eq!((incidents[0].role, incidents[0].records), (Role::Target, 12));
+    }
+
+    #[test]
+    fn damaged_and_corrupt_messages_change_nothing() {
+        let (mut manager, mut worker) = (grouper(), worker());
+        observe(&mut worker, &probe(0), true, None);
+        let mut addition = worker.open_incidents().next().unwrap().clone();
+        let message = worker.take_additions(9, 0);
+        let mut damaged = message.clone();
+        damaged[40] ^= 1;
+        assert!(matches!(manager.merge_additions(&damaged), Err(TransferError::Broken(_))));
+        assert!(matches!(manager.merge_additions(&message[..20]), Err(TransferError::Broken(_))));
+        addition.highest = f64::NAN;
+        let corrupt = ADDITIONS.close(&encode(&Additions { now: 0, incidents: vec![addition] }));
+        assert_eq!(manager.merge_additions(&corrupt), Err(TransferError::Invalid));
+        assert_eq!((manager.open.len(), manager.rename(&message).is_err()), (0, true));
+        manager.merge_additions(&message).unwrap();
+        assert_eq!(manager.open.len(), 1);
+    }
+
+    #[test]
+    fn unsent_additions_are_bounded() {
+        let mut worker = worker();
+        for i in 0..10_000u32 {
+            let c = tcp(address(0x0b00_0000 + i), address(0x6400_0000 + i), 80, i64::from(i) * 1000, ConnState::SF);
+            observe(&mut worker, &c, true, None);
+        }
+        let outbox = worker.outbox.as_ref().unwrap();
+        assert_eq!((outbox.unsent.len(), outbox.dropped), (MAX_UNSENT, 10_000 - MAX_UNSENT as u64));
+    }
+}
