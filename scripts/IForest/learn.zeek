@@ -119,6 +119,7 @@ hook job_finished(job: Job)
 	info$took = job$took;
 	info$pause = job$pause;
 	write_model(info);
+	check_budget();
 	hook new_model();
 	}
 

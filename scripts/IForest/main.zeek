@@ -9,6 +9,7 @@
 @load ./jobs
 @load ./log
 @load ./validate
+@load ./warn_once
 
 module IForest;
 
@@ -82,11 +83,18 @@ function learns(): bool
 	return learn && model_file == "";
 	}
 
+# Warns if the loaded model's sample is too small for the alert budget.
+function check_budget()
+	{
+	warn_once("budget", __budget_problem());
+	}
+
 function report_load(path: string, refusal: string)
 	{
 	if ( refusal == "" )
 		{
 		log_loaded(path);
+		check_budget();
 		return;
 		}
 
@@ -172,6 +180,7 @@ function change_threshold(id: string, value: double): double
 	{
 	local clamped = clamp_double(id, value, 0.0, 1.0);
 	__set_threshold(clamped);
+	check_budget();
 	return clamped;
 	}
 
@@ -179,6 +188,7 @@ function change_alerts_per_day(id: string, value: double): double
 	{
 	local clamped = clamp_double(id, value, 0.0, 1e9);
 	__set_alerts_per_day(clamped);
+	check_budget();
 	return clamped;
 	}
 

@@ -139,7 +139,7 @@ function load_state(context: bool)
 	report_refusal(path, __load_saved_model(path));
 
 	if ( __model_version() != before )
-		log_loaded(path);
+		report_load(path, "");
 
 	path = state + "/memory";
 

@@ -60,6 +60,7 @@ guard! {
     fn unload_model();
     fn set_threshold(threshold: f64);
     fn set_alerts_per_day(alerts_per_day: f64);
+    fn budget_problem() -> String = String::new();
     fn score(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict = no_verdict();
     fn observe(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Outcome = Outcome::Failed;
     fn learn(learn_after: u64) -> bool = false;

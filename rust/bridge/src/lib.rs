@@ -55,6 +55,10 @@ mod ffi {
         /// Sets the alert budget that the threshold of each model is derived from; 0 or less selects the model's own.
         fn set_alerts_per_day(self: &mut GuardedSensor, alerts_per_day: f64);
 
+        /// Returns a warning if the loaded model's sample is too small for the alert budget in force, or an empty
+        /// string.
+        fn budget_problem(self: &mut GuardedSensor) -> String;
+
         /// Scores a connection, adds it to the host context, and with `learn` to the reservoir.
         fn score(self: &mut GuardedSensor, connection: &ConnectionView, learn: bool, learn_after: u64) -> Verdict;
 

@@ -181,6 +181,23 @@ impl Sensor {
         }
     }
 
+    /// Returns a warning if the loaded model's sample is too small for the alert budget in force, or an empty string.
+    /// The warning contains no number that changes with every fit.
+    pub(crate) fn budget_problem(&self) -> String {
+        let Some(model) = self.model().filter(|_| self.threshold.is_none()) else { return String::new() };
+        let alerts = self.alerts_per_day.unwrap_or(model.provenance().alerts_per_day);
+        if !model.is_extrapolated(alerts) {
+            return String::new();
+        }
+        let reservoir = self.learning.reservoir.as_ref();
+        let advice = match reservoir.map(|reservoir| reservoir.len() as u64 >= reservoir.sampling().capacity as u64) {
+            None => "train the model on more connections",
+            Some(true) => "raise IForest::reservoir_rows or IForest::alerts_per_day",
+            Some(false) => "a model of more connections will be more exact",
+        };
+        format!("the sample is too small for {alerts} alerts a day, so that the threshold is extrapolated; {advice}")
+    }
+
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {
         // After a panic the previous connection must not be learnt in place of this one.
         self.pending = None;
@@ -439,6 +456,13 @@ impl Sensor {
         let model = load(&file, |file| Model::load(file, &trust))?;
         if model.provenance().trained_at <= self.version() {
             return Ok(false);
+        }
+        if model.provenance().trained_at > Latest::now().0 {
+            return Err(format!(
+                "{}: is dated more than a day in the future, so that no later model would replace it; check the clock, \
+                 then remove the file",
+                file.display()
+            ));
         }
         let bytes = model.to_bytes().map_err(|error| error.to_string())?;
         self.activate(model, bytes);

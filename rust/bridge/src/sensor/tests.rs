@@ -584,3 +584,158 @@ fn releases_a_directory_after_pending_writes() {
     until_idle(&mut sensor);
     next.open_state(&at("first/zeek")).unwrap();
 }
+
+/// Connection `i` from one of 300 clients to a server, one every 20 seconds.
+fn peer(i: u32) -> ConnectionView<'static> {
+    let mut view = view(f64::from(i % 50) / 10.0, 443);
+    view.ts += 20.0 * f64::from(i);
+    view.orig.addr[15] = (i % 300 % 250) as u8;
+    view.orig.addr[14] = (i % 300 / 250) as u8;
+    view.resp.addr[0] = 10;
+    view.orig.bytes.value += u64::from(i * 31 % 500);
+    view
+}
+
+/// Connection of the first client to the server that ends just before connection `i` and took so many seconds.
+fn ending_before(i: u32, seconds: f64) -> ConnectionView<'static> {
+    let last = peer(i);
+    ConnectionView { ts: last.ts - 1.0 - seconds, duration: seconds, orig: peer(0).orig, ..last }
+}
+
+/// Scores that the connections of the 300 clients get, and if they alert.
+fn verdicts(sensor: &mut Sensor, from: u32) -> Vec<(f64, bool)> {
+    let verdicts = (from..from + 300).map(|i| score(sensor, &peer(i)));
+    verdicts.map(|verdict| (verdict.score, verdict.outcome == Outcome::Alert)).collect()
+}
+
+#[test]
+fn a_connection_of_25_hours_does_not_change_the_verdicts_of_a_servers_clients() {
+    let after = |seconds| {
+        let mut sensor = with_model();
+        (0..1500).for_each(|i| _ = score(&mut sensor, &peer(i)));
+        score(&mut sensor, &ending_before(1500, seconds));
+        verdicts(&mut sensor, 1500)
+    };
+    assert_eq!(after(25.0 * 3600.0), after(1.0));
+    let cold = verdicts(&mut with_model(), 1500);
+    assert_ne!(after(1.0), cold, "context matters");
+}
+
+#[test]
+fn connections_closed_at_shutdown_do_not_clear_the_saved_context() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, model_file) = (directory.path().join("memory"), directory.path().join("model"));
+    model().save(&model_file).unwrap();
+    let after = |durations: &dyn Fn(u32) -> f64| {
+        let mut sensor = Sensor::default();
+        sensor.load_model(model_file.as_os_str().as_bytes()).unwrap();
+        (0..1500).for_each(|i| _ = score(&mut sensor, &peer(i)));
+        // Zeek removes open connections in random order; all end now.
+        (0..200).for_each(|i| _ = score(&mut sensor, &ending_before(1500, durations(i * 37 % 200))));
+        sensor.save_context(file.as_os_str().as_bytes()).unwrap();
+        assert!(sensor.finished_job(LONG).problem.is_empty());
+        let mut next = Sensor::default();
+        next.load_model(model_file.as_os_str().as_bytes()).unwrap();
+        next.load_context(file.as_os_str().as_bytes()).unwrap();
+        verdicts(&mut next, 1500)
+    };
+    assert_eq!(after(&|i| f64::from(i) * 1800.0), after(&|_| 1.0));
+}
+
+/// Connection `i` of a network with ten million a day.
+fn busy(i: u32) -> ConnectionView<'static> {
+    let mut view = peer(i % 100 * 7 + i % 13);
+    view.ts = 1_700_000_000.0 + f64::from(i) * 86_400.0 / 1e7;
+    view.duration = f64::from(i * 7919 % 9001) / 100.0;
+    view
+}
+
+/// Model of 20,000 connections at a rate of ten million a day.
+fn model_of_10_million_a_day() -> Model {
+    let mut trainer = Trainer::new(Params::default());
+    (0..20_000).for_each(|i| trainer.learn(&connection(&busy(i))));
+    trainer.fit().unwrap()
+}
+
+#[test]
+fn a_stronger_anomaly_than_any_learnt_alerts_at_10_million_connections_a_day() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model");
+    model_of_10_million_a_day().save(&file).unwrap();
+    for alerts_per_day in [100.0, 20.0, 0.1] {
+        let mut sensor = Sensor::default();
+        sensor.set_alerts_per_day(alerts_per_day);
+        sensor.load_model(file.as_os_str().as_bytes()).unwrap();
+        let usual = (0..20_000).filter(|&i| score(&mut sensor, &busy(i)).outcome == Outcome::Alert).count();
+        let mut strange = ConnectionView { duration: 500_000.0, conn_state: b"RSTR", service: b"", ..busy(20_000) };
+        strange.ts -= strange.duration;
+        strange.resp.port = 31_337;
+        (strange.orig.bytes.value, strange.orig.pkts.value) = (40_000_000_000, 30_000_000);
+        let Verdict { outcome, score, threshold, .. } = score(&mut sensor, &strange);
+        assert!(outcome == Outcome::Alert, "{score} is below {threshold}");
+        assert_eq!(usual, 0);
+    }
+}
+
+#[test]
+fn warns_of_a_budget_beyond_the_sample() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model");
+    model_of_10_million_a_day().save(&file).unwrap();
+    let mut sensor = Sensor::default();
+    assert_eq!(sensor.budget_problem(), "");
+    sensor.load_model(file.as_os_str().as_bytes()).unwrap();
+    assert_eq!(
+        sensor.budget_problem(),
+        "the sample is too small for 20 alerts a day, so that the threshold is extrapolated; train the model on more \
+         connections"
+    );
+    sensor.start_learning(256, 86_400.0);
+    assert!(sensor.budget_problem().ends_with("will be more exact"), "{}", sensor.budget_problem());
+    for i in 0..5000 {
+        score(&mut sensor, &ConnectionView { ts: f64::from(i) * 3600.0, ..peer(i) });
+        sensor.learn(u64::MAX);
+    }
+    assert!(sensor.budget_problem().contains("raise IForest::reservoir_rows"), "{}", sensor.budget_problem());
+    sensor.set_alerts_per_day(100_000.0);
+    assert_eq!(sensor.budget_problem(), "");
+    sensor.set_alerts_per_day(0.0);
+    sensor.set_threshold(0.6);
+    assert_eq!(sensor.budget_problem(), "", "no budget is in force");
+}
+
+#[test]
+fn a_fit_and_a_save_do_not_copy_the_reservoir_on_the_packet_thread() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sample");
+    let mut sensor = Sensor::default();
+    sensor.start_learning(50_000, 7.0 * 86_400.0);
+    for view in from_everywhere().take(50_000) {
+        sensor.score(&view, true, u64::MAX);
+    }
+    let rows = sensor.statistics().rows as usize * size_of::<FeatureRow>();
+    for i in 0..2 {
+        let ends = hang(&mut sensor);
+        let allocated = allocation_counter::measure(|| match i {
+            0 => sensor.save_sample(file.as_os_str().as_bytes()).unwrap(),
+            _ => sensor.fit(7, 20.0, b"").unwrap(),
+        });
+        assert!(rows > 4_000_000 && allocated.bytes_total < 50_000, "{} of {rows}", allocated.bytes_total);
+        drop(ends);
+        while sensor.busy() {
+            sensor.finished_job(LONG);
+        }
+    }
+    assert!(file.exists() && sensor.model().is_some());
+}
+
+#[test]
+fn a_saved_model_that_is_dated_in_the_future_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model");
+    let mut saved = model();
+    saved.set_origin("1", 1 << 53, Vec::new());
+    saved.save(&file).unwrap();
+    let refusal = Sensor::default().load_saved_model(file.as_os_str().as_bytes()).unwrap_err();
+    assert!(refusal.contains("in the future"), "{refusal}");
+}
