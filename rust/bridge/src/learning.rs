@@ -155,9 +155,7 @@ impl Learning {
         let Some(reservoir) = &self.reservoir else { return Ok(()) };
         jobs.ready()?;
         let sample = reservoir.snapshot();
-        start_saving(jobs, file, move |file| {
-            detector::save_bytes(file, &sample.to_bytes()).map_err(|error| error.to_string())
-        })
+        start_saving(jobs, file, move |file| sample.save(file).map_err(|error| error.to_string()))
     }
 
     pub(crate) fn load_sample(&mut self, file: &Path, trust: &Trust) -> Result<(), String> {

@@ -204,8 +204,8 @@ fn each_refusal_says_which() {
         Model::from_bytes(&changed).unwrap_err()
     };
     assert_eq!(with(0, b'X'), Refusal::NotAModel);
-    assert_eq!(with(8, 3), Refusal::Broken(Broken::Newer { found: 3, known: 2 }));
-    assert_eq!(with(8, 1), Refusal::Broken(Broken::Older { found: 1, known: 2 }));
+    assert_eq!(with(8, 4), Refusal::Broken(Broken::Newer { found: 4, known: 3 }));
+    assert_eq!(with(8, 2), Refusal::Broken(Broken::Older { found: 2, known: 3 }));
     assert_eq!(with(40, !bytes[40]), Refusal::Broken(Broken::Checksum));
 
     let mut other_schema = bytes.clone();

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use detector::units::DAY;
 use detector::{
-    AlertPolicy, Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, State, Trust, format_reasons,
+    AlertPolicy, Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, Reservoir, State, Trust,
+    format_reasons,
 };
 
 use crate::background::Background;
@@ -189,8 +191,13 @@ impl Sensor {
         if !model.is_extrapolated(alerts) {
             return String::new();
         }
-        let reservoir = self.learning.reservoir.as_ref();
-        let advice = match reservoir.map(|reservoir| reservoir.len() as u64 >= reservoir.sampling().capacity as u64) {
+        let is_full = |reservoir: &Reservoir| reservoir.len() >= reservoir.sampling().capacity;
+        let full = self.learning.reservoir.as_ref().map(is_full);
+        // The first models of a sensor are provisional.
+        if full == Some(false) && self.alerts_per_day.is_none() && model.provenance().time_seen < DAY {
+            return String::new();
+        }
+        let advice = match full {
             None => "train the model on more connections",
             Some(true) => "raise IForest::reservoir_rows or IForest::alerts_per_day",
             Some(false) => "a model of more connections will be more exact",

@@ -691,6 +691,8 @@ fn warns_of_a_budget_beyond_the_sample() {
          connections"
     );
     sensor.start_learning(256, 86_400.0);
+    assert_eq!(sensor.budget_problem(), "", "a first model is provisional");
+    sensor.set_alerts_per_day(20.0);
     assert!(sensor.budget_problem().ends_with("will be more exact"), "{}", sensor.budget_problem());
     for i in 0..5000 {
         score(&mut sensor, &ConnectionView { ts: f64::from(i) * 3600.0, ..peer(i) });

@@ -16,6 +16,7 @@
 //! | ...    | with a half-life: the number of slots of the [rate](crate::reservoir::rate) (u32); for each its number (i64) and count (u64) |
 //! | ...    | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use thiserror::Error;
@@ -25,7 +26,6 @@ use crate::conn::schema::{self, FEATURES, Kind, N_FEATURES};
 use crate::reservoir::observed_time::{self as span, Interval, ObservedTime};
 use crate::reservoir::rate::{MAX_SLOTS, RowCounts};
 use crate::reservoir::{Entry, Group, Key, Reservoir, Sample, Sampling, Snapshot};
-use crate::storage::atomic_file;
 use crate::storage::envelope::{Broken, Envelope};
 use crate::storage::error::Fault;
 use crate::storage::error::FileError;
@@ -174,43 +174,61 @@ impl Reservoir {
     /// # Errors
     /// [`Fault::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), FileError<SampleRefusal>> {
-        atomic_file::write(path, &self.to_bytes()).map_err(|cause| Fault::Write(cause).of(path))
+        self.snapshot().save(path)
     }
 }
 
 impl Snapshot {
     /// The bytes of a sample.
     pub fn to_bytes(self) -> Vec<u8> {
-        let Sample { sampling, entries, bound, seen, span, counts } = self.by_key();
-        let Sampling { capacity, half_life, quota } = sampling;
-        let n_slots = counts.as_ref().map_or(0, |counts| counts.slots().len());
-        let size = HEAD + span.intervals().len() * STRETCH + 4 + n_slots * SLOT + entries.len() * ENTRY;
-        let mut payload = Vec::with_capacity(size);
-        payload.extend(schema::VERSION.to_le_bytes());
-        payload.extend(schema::fingerprint().to_le_bytes());
-        payload.extend(half_life.unwrap_or(0).to_le_bytes());
-        payload.extend((quota.unwrap_or(0) as u32).to_le_bytes());
-        payload.extend((capacity.min(MAX_ROWS) as u32).to_le_bytes());
-        payload.extend(seen.to_le_bytes());
-        payload.extend(bound.map_or(f64::INFINITY, |Key(bound)| bound).to_le_bytes());
-        payload.extend((span.intervals().len() as u32).to_le_bytes());
-        for Interval { first, last, seen } in span.intervals() {
-            [first, last, seen].into_iter().for_each(|number| payload.extend(number.to_le_bytes()));
+        let sample = self.by_key();
+        let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * ENTRY);
+        // Writing to a vector does not fail.
+        let _ = sample.write(&mut payload);
+        SEAL.close(&payload)
+    }
+
+    /// Writes the file of a sample, as [`Reservoir::save`] does.
+    ///
+    /// # Errors
+    /// [`Fault::Write`], naming the file.
+    pub fn save(self, path: &Path) -> Result<(), FileError<SampleRefusal>> {
+        let sample = self.by_key();
+        // A large sample is not held a second time.
+        SEAL.write(path, |payload| sample.write(payload)).map_err(|cause| Fault::Write(cause).of(path))
+    }
+}
+
+impl Sample {
+    /// Writes the payload, the rows in their order.
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let Sampling { capacity, half_life, quota } = self.sampling;
+        to.write_all(&schema::VERSION.to_le_bytes())?;
+        to.write_all(&schema::fingerprint().to_le_bytes())?;
+        to.write_all(&half_life.unwrap_or(0).to_le_bytes())?;
+        to.write_all(&(quota.unwrap_or(0) as u32).to_le_bytes())?;
+        to.write_all(&(capacity.min(MAX_ROWS) as u32).to_le_bytes())?;
+        to.write_all(&self.seen.to_le_bytes())?;
+        to.write_all(&self.bound.map_or(f64::INFINITY, |Key(bound)| bound).to_le_bytes())?;
+        let intervals = self.span.intervals();
+        to.write_all(&(intervals.len() as u32).to_le_bytes())?;
+        for Interval { first, last, seen } in intervals {
+            [first, last, seen].into_iter().try_for_each(|number| to.write_all(&number.to_le_bytes()))?;
         }
-        if let Some(counts) = counts {
-            payload.extend((n_slots as u32).to_le_bytes());
+        if let Some(counts) = &self.counts {
+            to.write_all(&(counts.slots().len() as u32).to_le_bytes())?;
             for (slot, count) in counts.slots() {
-                payload.extend(slot.to_le_bytes());
-                payload.extend(count.to_le_bytes());
+                to.write_all(&slot.to_le_bytes())?;
+                to.write_all(&count.to_le_bytes())?;
             }
         }
-        for Entry { key, group, ts, row } in entries {
-            payload.extend(key.0.to_le_bytes());
-            payload.extend(group.0.to_le_bytes());
-            payload.extend(ts.to_le_bytes());
-            row.iter().for_each(|value| payload.extend(value.to_le_bytes()));
+        for Entry { key, group, ts, row } in &self.entries {
+            to.write_all(&key.0.to_le_bytes())?;
+            to.write_all(&group.0.to_le_bytes())?;
+            to.write_all(&ts.to_le_bytes())?;
+            row.iter().try_for_each(|value| to.write_all(&value.to_le_bytes()))?;
         }
-        SEAL.close(&payload)
+        Ok(())
     }
 }
 
