@@ -2,9 +2,12 @@
 @ifndef ( IForest::model_file )
 @load ./main
 @load ./notice
+@load ./incident
+@load ./known
 @load ./learn
 @load ./conn
 @load ./cluster
+@load ./incident_cluster
 @load ./drift
 @load ./telemetry
 @endif

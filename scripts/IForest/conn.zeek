@@ -1,5 +1,6 @@
-##! Processing of finished connections: scores them, raises notices, and learns from them.
+##! Processing of finished connections: scores them, groups them into incidents, and learns from them.
 
+@load ./incident
 @load ./learn
 @load ./main
 @load ./notice
@@ -27,6 +28,9 @@ event connection_state_remove(c: connection) &priority=3
 
 	if ( outcome == ALERT )
 		report(c);
+
+	if ( outcome == ALERT || outcome == INCIDENTS_CHANGED )
+		hook incidents_changed();
 
 	if ( learn_this && learn_policy_set && hook learn_policy(c) && __learn(learn_after) )
 		outcome = FIT_DUE;

@@ -1,4 +1,4 @@
-##! Notices of anomalous connections.
+##! Notices of single anomalous connections, which are ignored by default, and the limit on notices.
 
 @load base/frameworks/notice
 @load ./main
@@ -7,11 +7,57 @@ module IForest;
 
 export {
 	redef enum Notice::Type += {
-		## A connection is anomalous. Notices are suppressed per originator
-		## and main reason, so that a scan is one notice.
+		## A connection is anomalous. Ignored by default, because
+		## :zeek:see:`IForest::Incident` covers it; to get these notices:
+		## ``redef Notice::ignored_types -= { IForest::Anomalous_Connection };``
+		## Notices are suppressed per originator and main reason.
 		Anomalous_Connection,
 	};
+
+	redef Notice::ignored_types += { Anomalous_Connection };
 }
+
+# The size of a token bucket that refills in an hour. A flood can come from a million addresses; each class of actors has
+# a bucket of its own.
+const notices_per_hour = 1000.0;
+
+type Bucket: record {
+	tokens: double &default=notices_per_hour;
+	refilled_at: time &default=double_to_time(0.0);
+	cap_reported: bool &default=F;
+};
+
+global buckets: table[string] of Bucket;
+
+# Takes a token, or reports once that there is none.
+function take_token(class: string, note: Notice::Type): bool
+	{
+	if ( class !in buckets )
+		buckets[class] = Bucket();
+
+	local bucket = buckets[class];
+	local hours = (network_time() - bucket$refilled_at) / 1hr;
+	bucket$tokens = hours < 1.0 ? bucket$tokens + hours * (notices_per_hour - bucket$tokens) : notices_per_hour;
+	bucket$refilled_at = network_time();
+
+	if ( bucket$tokens >= 1.0 )
+		{
+		bucket$tokens -= 1.0;
+		bucket$cap_reported = F;
+		return T;
+		}
+
+	if ( ! bucket$cap_reported )
+		{
+		bucket$cap_reported = T;
+		NOTICE(Notice::Info($note=note,
+		                    $msg=fmt("more than %.0f notices an hour about %s; further ones are in the logs only",
+		                             notices_per_hour, class),
+		                    $identifier=fmt("more %s", class)));
+		}
+
+	return F;
+	}
 
 # Describes the connection: protocol, originator and responder.
 function describe(c: connection): string
@@ -23,36 +69,10 @@ function describe(c: connection): string
 	           has_port ? fmt(" port %s", c$id$resp_p) : "");
 	}
 
-# The size of a token bucket that refills in an hour: a flood can come from a million addresses.
-const notices_per_hour = 1000.0;
-
-global tokens = notices_per_hour;
-global refilled_at = double_to_time(0.0);
-global cap_reported = F;
-
-function report_cap()
-	{
-	if ( cap_reported )
-		return;
-
-	cap_reported = T;
-	NOTICE(Notice::Info($note=Anomalous_Connection,
-	                    $msg=fmt("more than %.0f notices an hour; further anomalous connections are in conn.log only",
-	                             notices_per_hour),
-	                    $identifier="more"));
-	}
-
 function report(c: connection)
 	{
-	local hours = (network_time() - refilled_at) / 1hr;
-	tokens = hours < 1.0 ? tokens + hours * (notices_per_hour - tokens) : notices_per_hour;
-	refilled_at = network_time();
-
-	if ( tokens < 1.0 )
-		{
-		report_cap();
+	if ( Anomalous_Connection in Notice::ignored_types )
 		return;
-		}
 
 	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
 	local notice = Notice::Info($note=Anomalous_Connection,
@@ -61,10 +81,6 @@ function report(c: connection)
 	                            $conn=c,
 	                            $identifier=cat(c$id$orig_h, __main_reason()));
 
-	if ( Notice::is_being_suppressed(notice) )
-		return;
-
-	tokens -= 1.0;
-	cap_reported = F;
-	NOTICE(notice);
+	if ( ! Notice::is_being_suppressed(notice) && take_token("connections", Anomalous_Connection) )
+		NOTICE(notice);
 	}

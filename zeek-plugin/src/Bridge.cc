@@ -1,9 +1,11 @@
 #include "Bridge.h"
 
 #include <pthread.h>
+#include <zeek/IPAddr.h>
 #include <zeek/Reporter.h>
 #include <zeek/ZeekString.h>
 
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -59,7 +61,14 @@ iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
     switch ( last.outcome ) {
         case iforest::Outcome::Failed: report_panic(); break;
         case iforest::Outcome::Alert: conn_info.SetReasons(*info, std::string(last.reasons)); [[fallthrough]];
-        case iforest::Outcome::Normal: conn_info.SetScore(*info, last.score); break;
+        case iforest::Outcome::Incident:
+        case iforest::Outcome::Normal:
+            conn_info.SetScore(*info, last.score);
+
+            if ( ! last.incident.empty() )
+                conn_info.SetIncident(*info, std::string(last.incident));
+
+            break;
         default: break;
     }
 
@@ -126,6 +135,48 @@ void RecordFiller::Time(const char* name, double seconds) {
 
 void RecordFiller::String(const char* name, const rust::String& value) {
     Set(name, zeek::TYPE_STRING, zeek::make_intrusive<zeek::StringVal>(std::string(value)));
+}
+
+void RecordFiller::Bool(const char* name, bool value) { Set(name, zeek::TYPE_BOOL, zeek::val_mgr->Bool(value)); }
+
+void RecordFiller::Addr(const char* name, const std::array<uint8_t, 16>& value) {
+    in6_addr addr;
+    std::memcpy(&addr, value.data(), value.size());
+    Set(name, zeek::TYPE_ADDR, zeek::make_intrusive<zeek::AddrVal>(zeek::IPAddr(addr)));
+}
+
+template<typename T, typename Convert>
+void RecordFiller::SetVector(const char* name, zeek::TypeTag tag, const rust::Vec<T>& values, Convert convert) {
+    const int offset = record ? record->GetType<zeek::RecordType>()->FieldOffset(name) : -1;
+
+    if ( offset < 0 )
+        return;
+
+    const auto& type = record->GetType<zeek::RecordType>()->GetFieldType(offset);
+
+    if ( type->Tag() != zeek::TYPE_VECTOR || type->AsVectorType()->Yield()->Tag() != tag )
+        return;
+
+    auto vector = zeek::make_intrusive<zeek::VectorVal>(zeek::cast_intrusive<zeek::VectorType>(type));
+
+    for ( const auto& value : values )
+        vector->Append(convert(value));
+
+    record->Assign(offset, std::move(vector));
+}
+
+void RecordFiller::Strings(const char* name, const rust::Vec<rust::String>& values) {
+    SetVector(name, zeek::TYPE_STRING, values,
+              [](const rust::String& value) { return zeek::make_intrusive<zeek::StringVal>(std::string(value)); });
+}
+
+void RecordFiller::Addrs(const char* name, const rust::Vec<rust::String>& values) {
+    SetVector(name, zeek::TYPE_ADDR, values,
+              [](const rust::String& value) { return zeek::make_intrusive<zeek::AddrVal>(std::string(value)); });
+}
+
+void RecordFiller::Doubles(const char* name, const rust::Vec<double>& values) {
+    SetVector(name, zeek::TYPE_DOUBLE, values, [](double value) { return zeek::make_intrusive<zeek::DoubleVal>(value); });
 }
 
 void RecordFiller::Enum(const char* name, zeek::EnumValPtr value) { Set(name, zeek::TYPE_ENUM, std::move(value)); }

@@ -4,6 +4,7 @@
 
 #include <zeek/Val.h>
 
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -72,10 +73,18 @@ public:
     void Time(const char* name, double seconds);
     void String(const char* name, const rust::String& value);
     void Enum(const char* name, zeek::EnumValPtr value);
+    void Bool(const char* name, bool value);
+    void Addr(const char* name, const std::array<uint8_t, 16>& value);
+    void Strings(const char* name, const rust::Vec<rust::String>& values);
+    void Addrs(const char* name, const rust::Vec<rust::String>& values);
+    void Doubles(const char* name, const rust::Vec<double>& values);
 
 private:
     template<typename T>
     void Set(const char* name, zeek::TypeTag tag, T value);
+
+    template<typename T, typename Convert>
+    void SetVector(const char* name, zeek::TypeTag tag, const rust::Vec<T>& values, Convert convert);
 
     zeek::RecordVal* record;
 };

@@ -72,8 +72,10 @@ ConnInfo::ConnInfo(zeek::RecordTypePtr arg_type)
       conn_state(type.get(), "conn_state", zeek::TYPE_STRING),
       service(type.get(), "service", zeek::TYPE_STRING),
       history(type.get(), "history", zeek::TYPE_STRING),
+      uid(type.get(), "uid", zeek::TYPE_STRING),
       anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
       anomaly_reasons(type.get(), "anomaly_reasons", zeek::TYPE_STRING),
+      anomaly_incident(type.get(), "anomaly_incident", zeek::TYPE_STRING),
       orig{
           .addr = {id_type, "orig_h", zeek::TYPE_ADDR},
           .port = {id_type, "orig_p", zeek::TYPE_PORT},
@@ -104,6 +106,7 @@ iforest::ConnectionView ConnInfo::View(const zeek::RecordVal& info) const {
         .conn_state = text(info, conn_state),
         .service = text(info, service),
         .history = text(info, history),
+        .uid = text(info, uid),
     };
 }
 
@@ -138,6 +141,11 @@ void ConnInfo::SetScore(zeek::RecordVal& info, double score) const {
 void ConnInfo::SetReasons(zeek::RecordVal& info, const std::string& reasons) const {
     if ( anomaly_reasons.Exists() && ! reasons.empty() )
         info.Assign(anomaly_reasons.Offset(), reasons);
+}
+
+void ConnInfo::SetIncident(zeek::RecordVal& info, const std::string& id) const {
+    if ( anomaly_incident.Exists() && ! id.empty() )
+        info.Assign(anomaly_incident.Offset(), id);
 }
 
 } // namespace plugin::IForest_Scorer

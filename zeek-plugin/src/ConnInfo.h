@@ -38,6 +38,7 @@ public:
 
     void SetScore(zeek::RecordVal& info, double score) const;
     void SetReasons(zeek::RecordVal& info, const std::string& reasons) const;
+    void SetIncident(zeek::RecordVal& info, const std::string& id) const;
 
 private:
     struct Side {
@@ -49,7 +50,8 @@ private:
     zeek::RecordTypePtr type;
     Field id;
     const zeek::RecordType* id_type; // Owned by `type`; null without `id`.
-    Field ts, proto, duration, missed_bytes, conn_state, service, history, anomaly_score, anomaly_reasons;
+    Field ts, proto, duration, missed_bytes, conn_state, service, history, uid, anomaly_score, anomaly_reasons,
+        anomaly_incident;
     Side orig, resp;
 };
 

@@ -6,7 +6,9 @@
 
 use crate::panic::{catch, print_nothing};
 use crate::sensor::Sensor;
-use crate::types::{ConnectionView, Description, FinishedJob, JobKind, Outcome, Statistics, Verdict};
+use crate::types::{
+    ConnectionView, Description, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
+};
 
 #[derive(Default)]
 pub struct GuardedSensor {
@@ -74,6 +76,15 @@ guard! {
     fn sample_bound() -> f64 = f64::INFINITY;
     fn set_sample_bound(bound: f64);
     fn model_bytes() -> Vec<u8> = Vec::new();
+    fn start_incidents(timeout: f64, forwards: bool);
+    fn set_incident_timeout(timeout: f64);
+    fn next_incident() -> IncidentChange = IncidentChange::default();
+    fn close_incidents(now: f64, all: bool) -> bool = false;
+    fn has_additions() -> bool = false;
+    fn take_additions(most: usize, now: f64) -> Vec<u8> = Vec::new();
+    fn renamings() -> Vec<u8> = Vec::new();
+    fn take_opened() -> Vec<u8> = Vec::new();
+    fn host_risks() -> Vec<HostRisk> = Vec::new();
     fn describe() -> Description = Description::default();
     fn statistics() -> Statistics = Statistics::default();
     fn start_drift_slice() -> Vec<u64> = Vec::new();
@@ -92,6 +103,9 @@ guard! {
     try fn save_context(file: &[u8]) -> ();
     try fn load_context(file: &[u8]) -> ();
     try fn merge_sample(bytes: &[u8]) -> ();
+    try fn set_known(list: &[u8]) -> ();
+    try fn merge_additions(bytes: &[u8]) -> bool;
+    try fn rename_incidents(bytes: &[u8]) -> ();
     try fn adopt_model(bytes: &[u8], version: i64, checksum: &[u8], file: &[u8], write_first: bool) -> bool;
 }
 
@@ -125,6 +139,7 @@ fn no_verdict() -> Verdict {
         seconds: -1.0,
         reasons: String::new(),
         main_reason: String::new(),
+        incident: String::new(),
     }
 }
 
@@ -189,6 +204,7 @@ mod tests {
             conn_state: b"",
             service: b"",
             history: b"",
+            uid: b"",
         }
     }
 

@@ -6,6 +6,7 @@
 mod background;
 mod convert;
 mod ffi_guard;
+mod incidents;
 mod job;
 mod learning;
 mod model_file;
@@ -23,6 +24,8 @@ mod ffi {
         type ConnectionView<'a> = crate::types::ConnectionView<'a>;
         type Description = crate::types::Description;
         type FinishedJob = crate::types::FinishedJob;
+        type HostRisk = crate::types::HostRisk;
+        type IncidentChange = crate::types::IncidentChange;
         type Outcome = crate::types::Outcome;
         type Statistics = crate::types::Statistics;
         type Verdict = crate::types::Verdict;
@@ -147,6 +150,43 @@ mod ffi {
             file: &[u8],
             write_first: bool,
         ) -> Result<bool>;
+
+        /// Starts grouping into incidents, with a timeout in seconds; with `forwards` additions are stored for another
+        /// node.
+        fn start_incidents(self: &mut GuardedSensor, timeout: f64, forwards: bool);
+
+        /// Replaces the timeout of incidents, in seconds.
+        fn set_incident_timeout(self: &mut GuardedSensor, timeout: f64);
+
+        /// Replaces the list of known activity; after an error the previous list stays.
+        fn set_known(self: &mut GuardedSensor, list: &[u8]) -> Result<()>;
+
+        /// Removes and returns the next event of incidents.
+        fn next_incident(self: &mut GuardedSensor) -> IncidentChange;
+
+        /// Closes all incidents, or those quiet at the time `now` in seconds. Returns true if there are events.
+        fn close_incidents(self: &mut GuardedSensor, now: f64, all: bool) -> bool;
+
+        /// Returns true if there are additions to incidents for the manager.
+        fn has_additions(self: &mut GuardedSensor) -> bool;
+
+        /// Removes the additions to at most `most` incidents, serialized together with the time in seconds.
+        fn take_additions(self: &mut GuardedSensor, most: usize, now: f64) -> Vec<u8>;
+
+        /// Merges additions of another node. Returns true if there are events.
+        fn merge_additions(self: &mut GuardedSensor, bytes: &[u8]) -> Result<bool>;
+
+        /// Returns identifiers for the node whose additions were merged last.
+        fn renamings(self: &mut GuardedSensor) -> Vec<u8>;
+
+        /// Removes the identifiers of incidents that opened, serialized for all nodes; empty without any.
+        fn take_opened(self: &mut GuardedSensor) -> Vec<u8>;
+
+        /// Uses the manager's identifiers.
+        fn rename_incidents(self: &mut GuardedSensor, bytes: &[u8]) -> Result<()>;
+
+        /// Returns the hosts with a risk above zero, the highest first.
+        fn host_risks(self: &mut GuardedSensor) -> Vec<HostRisk>;
 
         /// Describes the loaded model.
         fn describe(self: &mut GuardedSensor) -> Description;

@@ -51,6 +51,7 @@ mod ffi {
         conn_state: &'a [u8],
         service: &'a [u8],
         history: &'a [u8],
+        uid: &'a [u8],
     }
 
     /// Result of handing over a connection.
@@ -66,6 +67,8 @@ mod ffi {
         Normal,
         /// The score is at or above the threshold.
         Alert,
+        /// The connection does not alert, but incidents have changed.
+        Incident,
     }
 
     /// Everything the scripts need about a scored connection.
@@ -80,6 +83,61 @@ mod ffi {
         reasons: String,
         /// The feature behind the strongest reason.
         main_reason: String,
+        /// Identifier of the incident it belongs to, or empty.
+        incident: String,
+    }
+
+    /// An event in the life of an incident.
+    #[derive(Debug)]
+    enum IncidentEvent {
+        /// There is none.
+        None,
+        Opened,
+        /// Its kind changed, or it has ten times the records.
+        Changed,
+        Closed,
+        /// It became part of another incident.
+        Merged,
+    }
+
+    /// An event and the incident at that time.
+    struct IncidentChange {
+        event: IncidentEvent,
+        /// True if it is worth a notice.
+        escalates: bool,
+        /// True if the actor is the target of many originators.
+        is_target: bool,
+        id: String,
+        /// Identifier of the incident that it became part of, or empty.
+        merged_into: String,
+        /// Seconds since 1970, like the next.
+        start: f64,
+        last: f64,
+        actor: [u8; 16],
+        kind: String,
+        score: f64,
+        records: u64,
+        alerts: u64,
+        targets: Vec<String>,
+        targets_total: u64,
+        ports: Vec<String>,
+        ports_total: u64,
+        uids: Vec<String>,
+        reasons: Vec<String>,
+        summary: String,
+        attack: Vec<String>,
+        /// The line that would make it known.
+        known_line: String,
+    }
+
+    /// Risk of a host, and the incidents that make it.
+    struct HostRisk {
+        host: [u8; 16],
+        risk: f64,
+        incidents: Vec<String>,
+        kinds: Vec<String>,
+        /// The part of each incident.
+        parts: Vec<f64>,
     }
 
     /// Counters since start, and gauges.
@@ -152,4 +210,7 @@ mod ffi {
         /// Seconds during which packet processing was held up.
         pause: f64,
     }
+
+    // Vectors of it cross in the other bridge.
+    impl Vec<HostRisk> {}
 }

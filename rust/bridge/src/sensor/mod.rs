@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 
 use detector::units::DAY;
 use detector::{
-    AlertPolicy, Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, Reservoir, State, Trust,
-    format_reasons,
+    AlertPolicy, Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, Observation, Reservoir, State,
+    Trust, format_reasons,
 };
 
 use crate::background::Background;
 use crate::convert::connection;
+use crate::incidents::Incidents;
 use crate::job::{Fitted, JobResult};
 use crate::learning::{self, Fit, Latest, Learning, PendingExample, start_saving};
 use crate::model_file::{LoadAttempt, Loaded};
 use crate::panic::{catch, load};
-use crate::types::{ConnectionView, Description, FinishedJob, JobKind, Outcome, Statistics, Verdict};
+use crate::types::{
+    ConnectionView, Description, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
+};
 
 /// One scoring call in this many is timed.
 const TIMED: u64 = 16;
@@ -39,6 +42,7 @@ pub(crate) struct Sensor {
     /// Connections handed over, failed ones included.
     offered: u64,
     pending: Option<PendingExample>,
+    incidents: Option<Box<Incidents>>,
 }
 
 /// Processing of connections.
@@ -217,6 +221,7 @@ impl Sensor {
             seconds: -1.0,
             reasons: String::new(),
             main_reason: String::new(),
+            incident: String::new(),
         };
         let Scoring::On(active) = &mut self.scoring else {
             self.extract(&connection);
@@ -231,10 +236,24 @@ impl Sensor {
         let scored = detector.score(&connection);
         let alert = scored.anomalous;
         active.drift.observe(scored.score);
+        let reasons = match alert || scored.sustained.is_some() && self.incidents.is_some() {
+            true => detector.model().reasons(&connection, detector.row(), scored.sustained),
+            false => Vec::new(),
+        };
         if alert {
-            let reasons = detector.reasons(&connection);
             verdict.reasons = format_reasons(&reasons);
             verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
+        }
+        let mut incidents_changed = false;
+        if let Some(incidents) = &mut self.incidents {
+            (verdict.incident, incidents_changed) = incidents.observe(&Observation {
+                connection: &connection,
+                uid: (!view.uid.is_empty()).then_some(view.uid),
+                score: scored.score,
+                alert,
+                evidence: scored.sustained,
+                reasons: &reasons,
+            });
         }
         verdict.score = scored.score;
         verdict.threshold = detector.policy().threshold();
@@ -246,7 +265,12 @@ impl Sensor {
             let flagged = scored.score >= detector.model().threshold();
             self.pending = Some(PendingExample::new(&connection, *detector.row(), flagged));
         }
-        verdict.outcome = self.learnt(if alert { Outcome::Alert } else { Outcome::Normal }, learn, learn_after);
+        let outcome = match (alert, incidents_changed) {
+            (true, _) => Outcome::Alert,
+            (false, true) => Outcome::Incident,
+            (false, false) => Outcome::Normal,
+        };
+        verdict.outcome = self.learnt(outcome, learn, learn_after);
         verdict
     }
 
@@ -277,6 +301,59 @@ impl Sensor {
     /// Learns the last connection if asked to, and adds to its outcome that a fit is due.
     fn learnt(&mut self, outcome: Outcome, learn: bool, learn_after: u64) -> Outcome {
         if learn && self.learn(learn_after) { Outcome::FitDue } else { outcome }
+    }
+}
+
+// Incidents.
+impl Sensor {
+    pub(crate) fn start_incidents(&mut self, timeout: f64, forwards: bool) {
+        self.incidents = Some(Box::new(Incidents::new(timeout, forwards)));
+    }
+
+    pub(crate) fn set_incident_timeout(&mut self, timeout: f64) {
+        if let Some(incidents) = &mut self.incidents {
+            incidents.set_timeout(timeout);
+        }
+    }
+
+    pub(crate) fn set_known(&mut self, list: &[u8]) -> Result<(), String> {
+        self.incidents.as_mut().map_or(Ok(()), |incidents| incidents.set_known(&String::from_utf8_lossy(list)))
+    }
+
+    pub(crate) fn next_incident(&mut self) -> IncidentChange {
+        self.incidents.as_mut().map_or_else(IncidentChange::default, |incidents| incidents.next_change())
+    }
+
+    pub(crate) fn close_incidents(&mut self, now: f64, all: bool) -> bool {
+        self.incidents.as_mut().is_some_and(|incidents| incidents.close(now, all))
+    }
+
+    pub(crate) fn has_additions(&self) -> bool {
+        self.incidents.as_ref().is_some_and(|incidents| incidents.has_additions())
+    }
+
+    pub(crate) fn take_additions(&mut self, most: usize, now: f64) -> Vec<u8> {
+        self.incidents.as_mut().map(|incidents| incidents.take_additions(most, now)).unwrap_or_default()
+    }
+
+    pub(crate) fn merge_additions(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        self.incidents.as_mut().map_or(Ok(false), |incidents| incidents.merge_additions(bytes))
+    }
+
+    pub(crate) fn renamings(&self) -> Vec<u8> {
+        self.incidents.as_ref().map(|incidents| incidents.renamings()).unwrap_or_default()
+    }
+
+    pub(crate) fn take_opened(&mut self) -> Vec<u8> {
+        self.incidents.as_mut().map(|incidents| incidents.take_opened()).unwrap_or_default()
+    }
+
+    pub(crate) fn rename_incidents(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.incidents.as_mut().map_or(Ok(()), |incidents| incidents.rename(bytes))
+    }
+
+    pub(crate) fn host_risks(&mut self) -> Vec<HostRisk> {
+        self.incidents.as_mut().map(|incidents| incidents.host_risks()).unwrap_or_default()
     }
 }
 

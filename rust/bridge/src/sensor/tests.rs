@@ -32,6 +32,7 @@ fn view(duration: f64, resp_port: u16) -> ConnectionView<'static> {
         conn_state: b"SF",
         service: b"http",
         history: b"ShADadFf",
+        uid: b"CHhAvVGS1DHFjwGM9",
     }
 }
 
@@ -111,6 +112,68 @@ fn from_everywhere() -> impl Iterator<Item = ConnectionView<'static>> {
         view.orig.addr[12..].copy_from_slice(&i.to_be_bytes());
         view
     })
+}
+
+/// Returns a view of the attempt number `i` of a scan.
+fn probe(i: u32) -> ConnectionView<'static> {
+    let mut view = ConnectionView { ts: 1_700_001_000.0 + f64::from(i), conn_state: b"REJ", ..view(0.0, 1000) };
+    (view.orig.addr, view.resp.addr) = ([10; 16], [10; 16]);
+    (view.resp.addr[15], view.resp.port) = (i as u8, 1000 + i as u16);
+    view
+}
+
+#[test]
+fn a_scan_opens_an_incident_and_its_records_have_the_identifier() {
+    let mut sensor = with_model();
+    sensor.set_threshold(1e-6);
+    sensor.start_incidents(3600.0, false);
+    let ids: Vec<String> = (0..20).map(|i| score(&mut sensor, &probe(i)).incident).collect();
+    let opened = sensor.next_incident();
+    assert_eq!((opened.event, opened.escalates), (types::IncidentEvent::Opened, true));
+    assert!(ids.iter().all(|id| *id == opened.id) && !opened.id.is_empty(), "{ids:?}");
+    assert!(sensor.close_incidents(0.0, true));
+    let changes: Vec<_> = std::iter::from_fn(|| Some(sensor.next_incident()))
+        .take_while(|change| change.event != types::IncidentEvent::None)
+        .collect();
+    let closed = changes.last().unwrap();
+    assert_eq!((closed.event, &*closed.kind, closed.records), (types::IncidentEvent::Closed, "scan", 20));
+    assert_eq!(closed.uids.len(), 10);
+    let hosts = sensor.host_risks();
+    assert_eq!((hosts[0].host, &hosts[0].incidents), ([10; 16], &vec![opened.id]));
+}
+
+#[test]
+fn a_worker_forwards_and_the_manager_reports() {
+    let (mut worker, mut manager) = (with_model(), Sensor::default());
+    worker.set_threshold(1e-6);
+    worker.start_incidents(3600.0, true);
+    manager.start_incidents(3600.0, false);
+    assert!(score(&mut worker, &probe(0)).outcome == Outcome::Alert && worker.has_additions());
+    score(&mut worker, &probe(1));
+    assert!(worker.next_incident().event == types::IncidentEvent::None);
+    let message = worker.take_additions(10, 0.0);
+    assert_eq!((worker.has_additions(), manager.merge_additions(&message)), (false, Ok(true)));
+    let opened = manager.next_incident();
+    assert_eq!((opened.event, opened.records), (types::IncidentEvent::Opened, 2));
+    worker.rename_incidents(&manager.renamings()).unwrap();
+    worker.rename_incidents(&manager.take_opened()).unwrap();
+    assert!(manager.take_opened().is_empty());
+    assert!(manager.merge_additions(b"nonsense").is_err() && worker.rename_incidents(&message).is_err());
+}
+
+#[test]
+fn a_faulty_known_list_leaves_the_previous_one() {
+    let mut sensor = with_model();
+    sensor.set_threshold(1e-6);
+    sensor.start_incidents(3600.0, false);
+    let fields = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote";
+    let list = format!("{fields}\na0a:a0a::/32\t*\t*\t*\t2099-01-01\t-\t-");
+    sensor.set_known(list.as_bytes()).unwrap();
+    let broad = sensor.set_known(format!("{fields}\n*\t*\t*\t*\t2099-01-01\t-\t-").as_bytes());
+    assert!(broad.unwrap_err().contains("line 2: it covers any originator"));
+    assert_eq!(score(&mut sensor, &probe(0)).incident, "");
+    sensor.set_known(b"").unwrap();
+    assert_ne!(score(&mut sensor, &probe(1)).incident, "");
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! Incidents of the sensor: grouping on a standalone node or a manager, forwarding on a worker.
+
+use std::collections::VecDeque;
+
+use detector::{Address, Change, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port};
+
+use crate::types::{HostRisk, IncidentChange, IncidentEvent};
+
+/// Groups scored connections.
+pub(crate) struct Incidents {
+    grouper: Grouper,
+    risks: RiskTable,
+    changes: VecDeque<Change>,
+    /// True on a worker, whose changes the manager reports.
+    forwards: bool,
+    /// Identifiers for the node whose additions were merged last.
+    renamings: Vec<u8>,
+}
+
+impl Incidents {
+    /// Starts grouping; `timeout` is in seconds.
+    pub(crate) fn new(timeout: f64, forwards: bool) -> Self {
+        let mut grouper = Grouper::new(KnownList::default(), micros(timeout));
+        if forwards {
+            grouper.forward();
+        }
+        Self { grouper, risks: RiskTable::default(), changes: VecDeque::new(), forwards, renamings: Vec::new() }
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: f64) {
+        self.grouper.set_timeout(micros(timeout));
+    }
+
+    pub(crate) fn set_known(&mut self, list: &str) -> Result<(), String> {
+        self.grouper.set_known(KnownList::parse(list).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// Returns the identifier of the connection's incident, and whether incidents have changed.
+    pub(crate) fn observe(&mut self, observation: &Observation<'_>) -> (String, bool) {
+        let id = self.grouper.observe(observation).unwrap_or_default();
+        (id, self.collect())
+    }
+
+    /// Closes all incidents, or those quiet at a time in seconds. Returns whether there are changes.
+    pub(crate) fn close(&mut self, now: f64, all: bool) -> bool {
+        match all {
+            true => self.grouper.close_all(),
+            false => self.grouper.close_quiet(micros(now)),
+        }
+        self.collect()
+    }
+
+    fn collect(&mut self) -> bool {
+        let mut is_new = false;
+        for change in self.grouper.take_changes() {
+            if change.event == Event::Closed {
+                self.risks.add(&change.incident);
+            }
+            is_new |= change.event != Event::Closed;
+            // Known activity and single failed connections have no row.
+            let is_reported = change.event != Event::Closed || change.incident.is_announced();
+            if !self.forwards && is_reported && !change.incident.known {
+                self.changes.push_back(change);
+            }
+        }
+        if self.forwards { is_new } else { !self.changes.is_empty() }
+    }
+
+    pub(crate) fn next_change(&mut self) -> IncidentChange {
+        self.changes.pop_front().map_or_else(IncidentChange::default, |change| of_change(&change))
+    }
+
+    pub(crate) fn has_additions(&self) -> bool {
+        self.grouper.has_additions()
+    }
+
+    pub(crate) fn take_additions(&mut self, most: usize, now: f64) -> Vec<u8> {
+        self.grouper.take_additions(most, micros(now).max(self.grouper.now()))
+    }
+
+    pub(crate) fn merge_additions(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        self.renamings.clear();
+        self.renamings = self.grouper.merge_additions(bytes).map_err(|error| error.to_string())?;
+        Ok(self.collect())
+    }
+
+    pub(crate) fn renamings(&self) -> Vec<u8> {
+        self.renamings.clone()
+    }
+
+    pub(crate) fn take_opened(&mut self) -> Vec<u8> {
+        self.grouper.take_opened()
+    }
+
+    pub(crate) fn rename(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.grouper.rename(bytes).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn host_risks(&mut self) -> Vec<HostRisk> {
+        let risks = self.risks.risks(self.grouper.open_incidents(), self.grouper.now());
+        let of_risk = |risk: detector::HostRisk| HostRisk {
+            host: risk.host.0,
+            risk: rounded(risk.risk),
+            incidents: risk.parts.iter().map(|part| part.id.clone()).collect(),
+            kinds: risk.parts.iter().map(|part| part.kind.name().to_owned()).collect(),
+            parts: risk.parts.iter().map(|part| rounded(part.risk)).collect(),
+        };
+        risks.into_iter().map(of_risk).collect()
+    }
+}
+
+fn micros(seconds: f64) -> i64 {
+    detector::Connection::micros(seconds)
+}
+
+fn rounded(risk: f64) -> f64 {
+    (risk * 1e3).round() / 1e3
+}
+
+fn of_change(change: &Change) -> IncidentChange {
+    let incident: &Incident = &change.incident;
+    IncidentChange {
+        event: match change.event {
+            Event::Opened => IncidentEvent::Opened,
+            Event::Changed => IncidentEvent::Changed,
+            Event::Closed => IncidentEvent::Closed,
+            Event::Merged => IncidentEvent::Merged,
+        },
+        escalates: change.escalates,
+        is_target: incident.role == detector::Role::Target,
+        id: incident.id(),
+        merged_into: change.merged_into.clone().unwrap_or_default(),
+        start: incident.start as f64 / 1e6,
+        last: incident.last as f64 / 1e6,
+        actor: incident.actor.0,
+        kind: incident.kind.name().to_owned(),
+        score: (incident.score() * 1e6).round() / 1e6,
+        records: incident.records,
+        alerts: incident.alerts,
+        targets: incident.targets.sample().iter().map(Address::to_string).collect(),
+        targets_total: incident.targets.count(),
+        ports: incident.ports.sample().iter().map(|&port| format_port(port)).collect(),
+        ports_total: incident.ports.count(),
+        uids: incident.uids().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect(),
+        reasons: incident.reasons().into_iter().map(str::to_owned).collect(),
+        summary: incident.summary(),
+        attack: incident.kind.attack().iter().map(|&id| id.to_owned()).collect(),
+        known_line: incident.known_line(),
+    }
+}
+
+impl Default for IncidentChange {
+    fn default() -> Self {
+        Self {
+            event: IncidentEvent::None,
+            escalates: false,
+            is_target: false,
+            id: String::new(),
+            merged_into: String::new(),
+            start: 0.0,
+            last: 0.0,
+            actor: [0; 16],
+            kind: String::new(),
+            score: 0.0,
+            records: 0,
+            alerts: 0,
+            targets: Vec::new(),
+            targets_total: 0,
+            ports: Vec::new(),
+            ports_total: 0,
+            uids: Vec::new(),
+            reasons: Vec::new(),
+            summary: String::new(),
+            attack: Vec::new(),
+            known_line: String::new(),
+        }
+    }
+}

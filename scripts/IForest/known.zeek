@@ -1,0 +1,167 @@
+##! Known activity: what a site expects, in a file that is read live through Zeek's Input framework.
+
+@load base/frameworks/cluster
+@load base/frameworks/input
+@load base/frameworks/reporter
+@load ./incident
+@load ./warn_once
+
+module IForest;
+
+export {
+	## A list of known activity, in the format of Zeek's Input framework with
+	## the columns *originator*, *responder*, *port*, *kind*, *until*,
+	## *owner* and *note*. Connections that it covers are scored and count as
+	## context, but open no incident. The file is read again when it changes.
+	## If it has an error, the previous list stays. In a cluster the manager
+	## reads it. The empty string selects none.
+	option known_file = "";
+
+	## Manager to workers: the list of known activity.
+	##
+	## entries: The lines of the file.
+	global known_activity: event(entries: string);
+}
+
+# A line of the file, and one of the list that is being read.
+type KnownLine: record { line: string; };
+global known_lines: vector of string;
+
+# The list in force.
+global known_list = "";
+
+# True while a trace file waits for the first list.
+global waits_for_known = F;
+
+event known_line(description: Input::EventDescription, tpe: Input::Event, line: string)
+	{
+	known_lines += line;
+	}
+
+function use_known(list: string)
+	{
+	local problem = __set_known(list);
+	warn_once("known", problem == "" ? "" : fmt("%s: %s; the previous list stays in force", known_file, problem));
+
+	if ( problem != "" )
+		return;
+
+	known_list = list;
+
+	if ( Cluster::is_enabled() )
+		Cluster::publish(Cluster::worker_topic, known_activity, known_list);
+	}
+
+function proceed()
+	{
+	if ( waits_for_known )
+		{
+		waits_for_known = F;
+		continue_processing();
+		}
+	}
+
+event Input::end_of_data(name: string, source: string)
+	{
+	if ( name != "iforest_known" )
+		return;
+
+	local lines = known_lines;
+	known_lines = vector();
+	use_known(join_string_vec(lines, "\n"));
+	proceed();
+	}
+
+function read_known(path: string)
+	{
+	if ( path == "" )
+		return;
+
+	if ( file_size(path) < 0.0 )
+		{
+		warn_once("known", fmt("%s: cannot be read; no activity is known until it can", path));
+		return;
+		}
+
+	warn_once("known", "");
+	Input::add_event(Input::EventDescription($source=path, $name="iforest_known", $reader=Input::READER_RAW,
+	                                         $mode=Input::REREAD, $fields=KnownLine, $want_record=F, $ev=known_line));
+	}
+
+global reading_known = F;
+
+# A file that appears later is read then.
+event check_known_file()
+	{
+	if ( zeek_is_terminating() )
+		return;
+
+	if ( known_file != "" && ! reading_known )
+		{
+		read_known(known_file);
+		reading_known = file_size(known_file) >= 0.0;
+		}
+
+	schedule 10sec { check_known_file() };
+	}
+
+function change_known_file(id: string, value: string): string
+	{
+	if ( value == known_file )
+		return value;
+
+	if ( reading_known )
+		Input::remove("iforest_known");
+
+	known_lines = vector();
+	reading_known = value != "" && file_size(value) >= 0.0;
+
+	if ( value == "" )
+		use_known("");
+	else
+		read_known(value);
+
+	return value;
+	}
+
+event zeek_init() &priority=-5
+	{
+	if ( ! is_grouping_node() )
+		return;
+
+	Option::set_change_handler("IForest::known_file", change_known_file);
+
+	if ( known_file != "" )
+		{
+		read_known(known_file);
+		reading_known = file_size(known_file) >= 0.0;
+
+		# A trace would be over before the file is read.
+		if ( reading_traces() && reading_known )
+			{
+			waits_for_known = T;
+			suspend_processing();
+			}
+		}
+
+	schedule 10sec { check_known_file() };
+	}
+
+@if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::MANAGER )
+
+event Cluster::node_up(name: string, id: string)
+	{
+	if ( name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::WORKER )
+		Cluster::publish(Cluster::node_topic(name), known_activity, known_list);
+	}
+
+@endif
+
+@if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER )
+
+event known_activity(entries: string)
+	{
+	warn_once("known", __set_known(entries));
+	}
+
+@endif
