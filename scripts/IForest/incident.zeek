@@ -146,6 +146,9 @@ function notify(incident: IncidentInfo)
 	local reasons = join_string_vec(incident$reasons, "; ");
 	notice$sub = reasons == "" ? fmt("incident %s", incident$id) : fmt("incident %s; %s", incident$id, reasons);
 
+	if ( |incident$uids| > 0 )
+		notice$uid = incident$uids[0];
+
 	if ( |incident$targets| == 1 )
 		notice$dst = incident$targets[0];
 
@@ -212,9 +215,9 @@ event next_host_risks()
 
 function change_incident_timeout(id: string, value: interval): interval
 	{
-	local timeout = at_least(id, value, 1min);
-	__set_incident_timeout(timeout);
-	return timeout;
+	local quiet = at_least(id, value, 1min);
+	__set_incident_timeout(quiet);
+	return quiet;
 	}
 
 event zeek_init() &priority=5
