@@ -2,6 +2,7 @@
 
 @load base/frameworks/cluster
 @load base/frameworks/logging
+@load ./warn_once
 
 module IForest;
 
@@ -51,10 +52,12 @@ export {
 		pause: interval &log &optional;
 		## The node or file that the model came from or went to.
 		peer: string &log &optional;
-		## The reason for a refusal.
+		## The reason for a refusal, or a warning.
 		message: string &log &optional;
 		## The cluster node that this happened on.
 		node: string &log &optional;
+		## The Zeek version that a sensor fitted it under.
+		zeek_version: string &log &optional;
 	};
 
 	## Raised for each line.
@@ -102,7 +105,17 @@ function log_loaded(peer: string)
 	{
 	local info = about_model(LOAD);
 	info$peer = peer;
+	local problem = "";
+
+	if ( info?$zeek_version && info$zeek_version != zeek_version() )
+		{
+		problem = fmt("learnt under Zeek %s, this is Zeek %s: scores can shift until the next fits", info$zeek_version,
+		              zeek_version());
+		info$message = problem;
+		}
+
 	write_model(info);
+	warn_once("zeek_version", problem);
 	}
 
 function log_refused(peer: string, message: string)

@@ -197,6 +197,7 @@ event zeek_init()
 	Option::set_change_handler("IForest::trusted_key", change_trusted_key);
 	Option::set_change_handler("IForest::allow_writable", change_allow_writable);
 	__set_trust(trusted_key, allow_writable);
+	__set_zeek_version(zeek_version());
 
 	# The manager needs it for its fits.
 	Option::set_change_handler("IForest::alerts_per_day", change_alerts_per_day);

@@ -15,9 +15,11 @@ cd "$scratch"
 archive=$("$repository/packaging/binary-package" "$build")
 # Only these programs, and the ones that zkg runs.
 mkdir bin
-for program in zeek zeek-cut zeek-config zkg python3 git sh bash env tar gzip sed grep cut cat awk dirname cmp rm mkdir; do
+for program in zeek zeek-cut zeek-config zkg git sh bash env tar gzip sed grep cut cat awk dirname cmp rm mkdir; do
 	path=$(command -v "$program") && ln -s "$path" "bin/$program"
 done
+# The interpreter itself: what is on PATH may be a wrapper that needs other programs.
+python=$(python3 -c 'import sys; print(sys.executable)') && ln -s "$python" bin/python3
 lab() { # DIRECTORY ARGUMENT...: scores of the second day by a model of the first.
 	mkdir "$1" && (cd "$1" && "$2" --quiet train "$data/lab-day1.conn.log" -o lab.model &&
 		zeek -C -r "$data/lab-day2.pcap" IForest IForest::model_file=lab.model && zeek-cut uid anomaly_score <conn.log >scores)
@@ -31,13 +33,13 @@ for program in cargo rustc cmake c++ g++ cc; do
 	! command -v "$program" >/dev/null || fail "$program is on PATH"
 done
 mkdir plugins && tar -xzf "$archive" -C plugins
-ZEEK_PLUGIN_PATH=$scratch/plugins lab unpacked "$(echo "$scratch"/plugins/*/bin/zeek-iforest)"
+ZEEK_PLUGIN_PATH=$scratch/plugins lab unpacked "$scratch/plugins/zeek-iforest/bin/zeek-iforest"
 cmp built/scores unpacked/scores || fail "the unpacked package gives other scores"
 zkg="zkg was not found: not tried"
 if [ -e bin/zkg ]; then
 	printf '[sources]\n[paths]\nstate_dir = %s\nscript_dir = %s\nplugin_dir = %s\nbin_dir = %s\nzeek_dist =\n' \
 		"$scratch/state" "$scratch/site" "$scratch/installed" "$scratch/executables" >zkg.config
-	HOME=$scratch zkg --configfile zkg.config install --force "$(echo "$scratch"/plugins/*)"
+	HOME=$scratch zkg --configfile zkg.config install --force "$scratch/plugins/zeek-iforest"
 	ZEEK_PLUGIN_PATH=$scratch/installed lab by-zkg "$scratch/executables/zeek-iforest"
 	cmp built/scores by-zkg/scores || fail "the package installed by zkg gives other scores"
 	zkg="zkg installed it"

@@ -12,7 +12,10 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 git clone -q "$repository" "$scratch/zeek-iforest"
 git -C "$scratch/zeek-iforest" tag v999.0.0
-(cd "$scratch/zeek-iforest" && cargo vendor --quiet --locked "$scratch/vendor" >"$scratch/vendor.toml")
+(cd "$scratch/zeek-iforest" && cargo vendor --locked "$scratch/vendor" >"$scratch/vendor.toml" 2>"$scratch/log") || {
+	cat "$scratch/log" >&2
+	exit 1
+}
 printf '[sources]\n[paths]\nstate_dir = %s\nscript_dir = %s\nplugin_dir = %s\nbin_dir = %s\nzeek_dist =\n' \
 	"$scratch/state" "$scratch/site" "$scratch/plugins" "$scratch/bin" >"$scratch/zkg.config"
 export HOME=$scratch RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} CARGO_HOME=$scratch/empty

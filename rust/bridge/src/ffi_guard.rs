@@ -59,6 +59,7 @@ macro_rules! guard {
 
 guard! {
     fn set_trust(key: &[u8], allow_writable: bool);
+    fn set_zeek_version(version: &[u8]);
     fn unload_model();
     fn set_threshold(threshold: f64);
     fn set_alerts_per_day(alerts_per_day: f64);

@@ -17,6 +17,36 @@ use crate::state_dir::{DirLock, ModelWriter};
 /// Seed of every fit. The random choices depend on the traffic as well.
 const SEED: u64 = 1;
 
+/// Sources of a model that a sensor learnt: the sensor, and the version of its Zeek.
+const SENSOR: &str = "learnt by the sensor";
+const ZEEK: &str = "Zeek ";
+
+/// Origin of a model fitted here.
+pub(crate) struct Origin {
+    /// Time of the fit in microseconds since 1970.
+    pub(crate) version: i64,
+    /// Empty if unknown.
+    pub(crate) zeek_version: String,
+}
+
+impl Origin {
+    fn record(self, model: &mut Model) {
+        let mut sources = vec![SENSOR.to_owned()];
+        if !self.zeek_version.is_empty() {
+            sources.push(format!("{ZEEK}{}", self.zeek_version));
+        }
+        model.set_origin(env!("CARGO_PKG_VERSION"), self.version, sources);
+    }
+}
+
+/// Returns the version of Zeek that a sensor learnt a model under; empty if not recorded.
+pub(crate) fn zeek_version(model: &Model) -> String {
+    match &model.provenance().sources[..] {
+        [sensor, zeek] if sensor == SENSOR => zeek.strip_prefix(ZEEK).unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
+}
+
 type Jobs = Background<JobResult>;
 
 /// State of learning at the sensor.
@@ -27,6 +57,8 @@ pub(crate) struct Learning {
     pub(crate) fitting: bool,
     /// Time that the start of the current fit took on the main thread.
     pub(crate) pause: Duration,
+    /// Version of the Zeek this runs in; empty if unknown.
+    pub(crate) zeek_version: String,
     latest: Latest,
     pub(crate) directory: Option<PathBuf>,
     /// None while another process has the directory locked.
@@ -118,7 +150,7 @@ impl Learning {
         !self.fitting && self.reservoir.as_ref().is_some_and(enough)
     }
 
-    pub(crate) fn start_fit(&mut self, jobs: &mut Jobs, fit: Fit, version: i64, file: PathBuf) -> Result<(), String> {
+    pub(crate) fn start_fit(&mut self, jobs: &mut Jobs, fit: Fit, origin: Origin, file: PathBuf) -> Result<(), String> {
         let began = Instant::now();
         if self.fitting {
             return Err("a fit is already running".into());
@@ -131,8 +163,9 @@ impl Learning {
             let began = Instant::now();
             #[cfg(feature = "injected-panic")]
             crate::panic::injected(9);
+            let version = origin.version;
             let fitted = fit(sample).and_then(|mut model| {
-                model.set_origin(env!("CARGO_PKG_VERSION"), version, vec!["learnt by the sensor".into()]);
+                origin.record(&mut model);
                 let bytes = model.to_bytes().map_err(|error| error.to_string())?;
                 Ok((model, bytes))
             });

@@ -46,6 +46,9 @@ mod ffi {
         /// files that other users can write to.
         fn set_trust(self: &mut GuardedSensor, key: &[u8], allow_writable: bool);
 
+        /// Sets the version of Zeek, which models fitted here record.
+        fn set_zeek_version(self: &mut GuardedSensor, version: &[u8]);
+
         /// Starts a background job that reloads the model file if it has changed since the last attempt.
         fn check_model_file(self: &mut GuardedSensor) -> Result<()>;
 

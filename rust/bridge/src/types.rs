@@ -175,6 +175,8 @@ mod ffi {
         trees: u64,
         sample_size: u64,
         threshold: f64,
+        /// Version of the Zeek that it was learnt under; empty for a model of the command line.
+        zeek_version: String,
     }
 
     /// Kind of a finished background job.

@@ -16,7 +16,7 @@ use crate::background::Background;
 use crate::convert::connection;
 use crate::incidents::Incidents;
 use crate::job::{Fitted, JobResult};
-use crate::learning::{self, Fit, Latest, Learning, PendingExample, start_saving};
+use crate::learning::{self, Fit, Latest, Learning, Origin, PendingExample, start_saving};
 use crate::model_file::{LoadAttempt, Loaded};
 use crate::panic::{catch, load};
 use crate::types::{
@@ -151,6 +151,10 @@ impl Sensor {
         // Invalid UTF-8 is not a key either way; loading then says so.
         self.trust = Trust { key: String::from_utf8_lossy(key).into_owned(), writable_by_others: allow_writable };
         self.generation += 1;
+    }
+
+    pub(crate) fn set_zeek_version(&mut self, version: &[u8]) {
+        self.learning.zeek_version = String::from_utf8_lossy(version).into_owned();
     }
 
     /// Trust in the sensor's own files, which are not signed.
@@ -386,19 +390,30 @@ impl Sensor {
     }
 
     pub(crate) fn fit(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
-        self.start_fit(learning::new_fit(alerts_per_day), version, alerts_per_day, file)
+        let zeek_version = self.learning.zeek_version.clone();
+        self.start_fit(learning::new_fit(alerts_per_day), version, alerts_per_day, zeek_version, file)
     }
 
     pub(crate) fn recalibrate(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
         let model = self.model().ok_or("no model is loaded")?.clone();
-        self.start_fit(learning::new_recalibration(model, alerts_per_day), version, alerts_per_day, file)
+        // The trees stay those of the Zeek they were fitted under.
+        let zeek_version = learning::zeek_version(&model);
+        self.start_fit(learning::new_recalibration(model, alerts_per_day), version, alerts_per_day, zeek_version, file)
     }
 
-    fn start_fit(&mut self, fit: Fit, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
+    fn start_fit(
+        &mut self,
+        fit: Fit,
+        version: i64,
+        alerts_per_day: f64,
+        zeek_version: String,
+        file: &[u8],
+    ) -> Result<(), String> {
         if !alerts_per_day.is_finite() {
             return Err(format!("{alerts_per_day} is not a number of alerts per day"));
         }
-        self.learning.start_fit(&mut self.background, fit, version, path(file).unwrap_or_default())
+        let origin = Origin { version, zeek_version };
+        self.learning.start_fit(&mut self.background, fit, origin, path(file).unwrap_or_default())
     }
 
     pub(crate) fn take_sample(&mut self, max_rows: usize) -> Vec<u8> {
@@ -652,6 +667,7 @@ impl Sensor {
             trees: model.forest().n_trees() as u64,
             sample_size: model.forest().sample_size() as u64,
             threshold: model.threshold(),
+            zeek_version: learning::zeek_version(model),
         }
     }
 

@@ -381,6 +381,37 @@ fn learns_fits_scores_and_passes_the_model_on() {
 }
 
 #[test]
+fn model_records_the_zeek_it_was_fitted_under() {
+    let mut sensor = Sensor::default();
+    sensor.set_zeek_version(b"8.0.10");
+    sensor.start_learning(1000, 86_400.0);
+    for i in 0..400 {
+        score(&mut sensor, &view(f64::from(i % 50) / 10.0, 80));
+        sensor.learn(400);
+    }
+    sensor.fit(7, 20.0, b"").unwrap();
+    assert!(sensor.finished_job(LONG).kind == JobKind::Fitted);
+    assert_eq!(sensor.describe().zeek_version, "8.0.10");
+    // After an upgrade a recalibrated model has the trees of the former Zeek.
+    sensor.set_zeek_version(b"8.2.2");
+    sensor.recalibrate(8, 20.0, b"").unwrap();
+    assert!(sensor.finished_job(LONG).kind == JobKind::Fitted);
+    assert_eq!((sensor.describe().version, sensor.describe().zeek_version.as_str()), (8, "8.0.10"));
+    sensor.fit(9, 20.0, b"").unwrap();
+    assert!(sensor.finished_job(LONG).kind == JobKind::Fitted);
+    assert_eq!(sensor.describe().zeek_version, "8.2.2");
+}
+
+#[test]
+fn model_of_the_command_line_names_no_zeek() {
+    let (directory, mut sensor) = (tempfile::tempdir().unwrap(), Sensor::default());
+    let file = directory.path().join("model");
+    model().save(&file).unwrap();
+    sensor.load_model(file.as_os_str().as_bytes()).unwrap();
+    assert_eq!(sensor.describe().zeek_version, "");
+}
+
+#[test]
 fn restores_host_context_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let (model_file, context_file) = (directory.path().join("model"), directory.path().join("memory"));
