@@ -1,5 +1,7 @@
 # zkg installs this directory twice, in packages/ and beside the plugin. The guard loads only one copy.
 @ifndef ( IForest::model_file )
+# `zeek -b` activates no plugin by itself.
+@load-plugin IForest::Scorer
 @load ./main
 @load ./notice
 @load ./incident
