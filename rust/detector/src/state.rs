@@ -122,6 +122,7 @@ mod tests {
 
     use super::*;
     use crate::Connection;
+    use crate::alert::drift::BINS;
     use crate::storage::atomic_file;
 
     fn connection(i: i64) -> Connection<'static> {
@@ -139,7 +140,7 @@ mod tests {
     }
 
     fn memory() -> State {
-        State { drift: vec![[3; _], [5; _]], version: 9, ..State::new(&extractor(), &Cusum::new()) }
+        State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &Cusum::new()) }
     }
 
     /// The file of it.

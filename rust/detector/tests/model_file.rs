@@ -97,7 +97,7 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
         let threshold = model.threshold_for_alerts(alerts);
         assert!((0.0..=1.000_001).contains(&threshold), "{threshold}");
     }
-    let rows = [[0.0; N_FEATURES], [f32::INFINITY; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
+    let rows = [0.0, f32::INFINITY, f32::MIN, 1e7, -3.5].map(|value| [value; N_FEATURES]);
     for (row, score) in rows.iter().zip(model.score_rows(&rows)) {
         assert!((0.0..=1.0).contains(&score), "{score} of {row:?}");
         assert_eq!(model.score(row), score);
