@@ -11,11 +11,13 @@ trap 'rm -rf "$scratch"' EXIT
 fail() { echo "binary-package: FAILED: $*" >&2 && exit 1; }
 command -v zeek >/dev/null || { echo "binary-package: skipped: zeek is not on PATH" && exit; }
 
+umask 022
+chmod 755 "$scratch"
 cd "$scratch"
 archive=$("$repository/packaging/binary-package" "$build")
 # Only these programs, and the ones that zkg runs.
 mkdir bin
-for program in zeek zeek-cut zeek-config zkg git sh bash env tar gzip sed grep cut cat awk dirname cmp rm mkdir; do
+for program in zeek zeek-cut zeek-config zkg setpriv git sh bash env tar gzip sed grep cut cat awk dirname cmp rm mkdir; do
 	path=$(command -v "$program") && ln -s "$path" "bin/$program"
 done
 # The interpreter itself: what is on PATH may be a wrapper that needs other programs.
@@ -43,5 +45,14 @@ if [ -e bin/zkg ]; then
 	ZEEK_PLUGIN_PATH=$scratch/installed lab by-zkg "$scratch/executables/zeek-iforest"
 	cmp built/scores by-zkg/scores || fail "the package installed by zkg gives other scores"
 	zkg="zkg installed it"
+	# What root installed, another user can run.
+	if [ "$(id -u)" = 0 ]; then
+		(
+			cd /
+			export ZEEK_PLUGIN_PATH=$scratch/installed
+			setpriv --reuid 65534 --clear-groups zeek -N IForest::Scorer | grep -q ^IForest::Scorer
+		) || fail "an unprivileged user cannot use the package"
+		zkg="$zkg for every user"
+	fi
 fi
 echo "binary-package: ok: $archive; $zkg"

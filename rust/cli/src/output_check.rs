@@ -144,7 +144,7 @@ fn files(command: &Command) -> Files<'_> {
             outputs: context(&args.context).collect(),
         },
         Command::Watch(args) => Files {
-            others: vec![&args.model, &args.log],
+            others: std::iter::once(&args.model).chain(&args.logs).map(PathBuf::as_path).collect(),
             outputs: context(&args.context).collect(),
             ..Files::default()
         },

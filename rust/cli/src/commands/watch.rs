@@ -1,7 +1,8 @@
-//! `watch`: shows the anomalous connections of a log while Zeek writes it.
+//! `watch`: shows the anomalous connections of logs while Zeek writes them.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::{Result, bail, ensure};
 use detector::Detector;
@@ -12,7 +13,7 @@ use crate::cli::options::{ContextArgs, FilterArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
-use crate::input::follow::Follow;
+use crate::input::follow::{Follow, Starts};
 use crate::input::{self, conn_log};
 use crate::pipeline::Judged;
 use crate::pipeline::parse::{Parser, check_columns};
@@ -21,17 +22,19 @@ use crate::top_k::ScoredConnection;
 /// Show anomalous connections while Zeek writes them
 ///
 /// Follows a conn.log through rotation and shows each anomalous connection with its reasons as soon as its line is
-/// complete. The existing content of the log is read first, as context for later connections. Runs until interrupted;
-/// ^C gives exit status 130.
+/// complete. The existing content of the log is read first, as context for later connections. Several logs, as several
+/// loggers write them, give one context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit
+/// status 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   zeek-iforest watch -m iforest.model /usr/local/zeek/logs/current/conn.log
+  zeek-iforest watch -m iforest.model spool/logger-*/conn.log
   zeek-iforest watch -m iforest.model conn.log --json | jq -r .uid")]
 pub struct WatchArgs {
-    /// The log that Zeek writes, which does not have to exist yet; or - for standard input
-    #[arg(value_name = "LOG")]
-    pub log: PathBuf,
+    /// The logs that Zeek writes, which do not have to exist yet; or - for standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<PathBuf>,
 
     /// The model, as written by train
     #[arg(long, short, value_name = "MODEL")]
@@ -64,36 +67,30 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let mut detector = Detector::new(model);
     detector.set_policy(policy);
     detector.remember(context.state.0, context.state.1);
-    let options = ReadOptions::new().stream(conn_log::STREAM);
-    let is_stdin = args.log == Path::new("-");
-    let input = if is_stdin { Input::Stdin } else { Input::File(args.log.clone()) };
-    let name = input.to_string();
-    if !is_stdin {
-        require_place(&args.log)?;
-        if !args.log.exists() {
-            console.note(&format!("{name} does not exist yet: waiting for it"));
+    let mut logs: Vec<_> = args.logs.iter().map(|path| WatchedLog::new(path)).collect();
+    for log in &logs {
+        if let Input::File(path) = &log.input {
+            require_place(path)?;
+            if !path.exists() {
+                console.note(&format!("{} does not exist yet: waiting for it", log.input));
+            }
         }
     }
-    console.note(&format!("watching {name} for anomalous connections, threshold {threshold:.6}; stop with ^C"));
+    let names: Vec<_> = logs.iter().map(|log| log.input.to_string()).collect();
+    console.note(&format!(
+        "watching {} for anomalous connections, threshold {threshold:.6}; stop with ^C",
+        names.join(", ")
+    ));
 
-    let follow = Follow::new(args.log.clone());
-    let starts = follow.starts();
-    // A pipe, such as the output of another command, is read to the end.
-    let is_pipe = args.log.metadata().is_ok_and(|log| log.file_type().is_fifo());
-    let mut reader = match input {
-        Input::File(_) if !is_pipe => Reader::from_read(&name, follow, &options)?.eager(),
-        _ => Reader::open(&input, &options)?.eager(),
-    };
-    let mut block = Block::default();
-    let mut parser = Parser::new(None);
-    let mut is_conn_log = false;
-    while reader.next_block(&mut block).map_err(|error| input::explain(&input, error))? {
+    for (index, read) in read_all(&logs) {
+        let log = &mut logs[index];
+        let block = read.map_err(|error| input::explain(&log.input, error))?;
         // Later a damaged line can look like another header.
-        if !std::mem::replace(&mut is_conn_log, true) {
+        if !std::mem::replace(&mut log.is_conn_log, true) {
             check_columns(&block, None)?;
         }
         let mut shown = Ok(());
-        parser.parse(&block, false, |_, parsed| match parsed {
+        log.parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(&parsed.connection);
                 if verdict.anomalous && filter.matches(&parsed.connection) {
@@ -104,7 +101,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
             }
             Ok(_) => {}
             Err(error) => {
-                let line = error.line().map_or(0, |line| starts.line_in_log(line));
+                let line = error.line().map_or(0, |line| log.starts.line_in_log(line));
                 console.warning(&format!("{}; the row is skipped", error.with_line(line)));
             }
         });
@@ -113,6 +110,60 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let (extractor, cusum) = detector.memory();
     context.state = (extractor.clone(), cusum.clone());
     context.save()
+}
+
+/// One of the logs, and what belongs to it alone.
+struct WatchedLog {
+    input: Input,
+    parser: Parser<'static>,
+    starts: Starts,
+    /// True once its columns were checked.
+    is_conn_log: bool,
+}
+
+impl WatchedLog {
+    fn new(path: &Path) -> Self {
+        let input = if path == Path::new("-") { Input::Stdin } else { Input::File(path.to_owned()) };
+        Self { input, parser: Parser::new(None), starts: Starts::default(), is_conn_log: false }
+    }
+
+    /// Reader of its lines as they are written. A pipe, such as the output of another command, is read to the end.
+    fn open(input: &Input, starts: Starts) -> Result<Reader, zeek_log::Error> {
+        let options = ReadOptions::new().stream(conn_log::STREAM);
+        let is_pipe = |path: &Path| path.metadata().is_ok_and(|log| log.file_type().is_fifo());
+        let reader = match input {
+            Input::File(path) if !is_pipe(path) => {
+                Reader::from_read(&input.to_string(), Follow::new(path.clone(), starts), &options)
+            }
+            _ => Reader::open(input, &options),
+        };
+        reader.map(Reader::eager)
+    }
+}
+
+/// Reads all logs at once, each on a thread of its own: the blocks of lines in the order in which they arrive, with the
+/// index of their log. Ends when all have ended, as pipes do. The threads end with the process, since those of files wait
+/// forever.
+fn read_all(logs: &[WatchedLog]) -> Receiver<(usize, Result<Block, zeek_log::Error>)> {
+    let (sender, blocks) = sync_channel(logs.len());
+    for (index, log) in logs.iter().enumerate() {
+        let (input, starts, sender) = (log.input.clone(), log.starts.clone(), sender.clone());
+        std::thread::spawn(move || {
+            let mut reader = match WatchedLog::open(&input, starts) {
+                Ok(reader) => reader,
+                Err(error) => return sender.send((index, Err(error))),
+            };
+            loop {
+                let mut block = Block::default();
+                match reader.next_block(&mut block) {
+                    Ok(true) => sender.send((index, Ok(block)))?,
+                    Ok(false) => return Ok(()),
+                    Err(error) => return sender.send((index, Err(error))),
+                }
+            }
+        });
+    }
+    blocks
 }
 
 /// Refuses a directory, and a log in a directory that does not exist.

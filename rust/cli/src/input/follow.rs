@@ -37,7 +37,7 @@ pub struct Follow {
     starts: Starts,
 }
 
-/// Number of lines before the start of each file.
+/// Number of lines before the start of each file; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Starts(Arc<Mutex<Vec<u64>>>);
 
@@ -50,22 +50,9 @@ impl Starts {
 }
 
 impl Follow {
-    /// Follows the file of this name, which does not have to exist yet.
-    pub fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            since: SystemTime::now(),
-            file: None,
-            position: 0,
-            at_line_start: true,
-            lines: 0,
-            starts: Starts::default(),
-        }
-    }
-
-    /// The starts of the files read so far, shared with this reader.
-    pub fn starts(&self) -> Starts {
-        self.starts.clone()
+    /// Follows the file of this name, which does not have to exist yet, and records the starts of the files read.
+    pub fn new(path: PathBuf, starts: Starts) -> Self {
+        Self { path, since: SystemTime::now(), file: None, position: 0, at_line_start: true, lines: 0, starts }
     }
 
     /// Records the start of a file.

@@ -128,6 +128,36 @@ fn follows_rotation() {
 }
 
 #[test]
+fn follows_several_logs_with_one_context() {
+    let dir = trained();
+    dir.write("one.log", header(&[]) + &odd("Cone") + &odd("Ctwo"));
+    let single = Watch::start(&dir, "watch -m m one.log");
+    let (first, second) = (single.connection(), single.connection());
+    assert_ne!(first.replace("Cone", "Ctwo"), second, "the context makes a difference");
+
+    dir.write("logger-1.log", header(&[]) + &odd("Cone"));
+    let watch = Watch::start(&dir, "watch -m m logger-1.log logger-2.log");
+    assert_eq!(watch.connection(), first);
+    dir.write("logger-2.log", header(&[]) + &odd("Ctwo"));
+    assert_eq!(watch.connection(), second);
+    fs::rename(dir.path("logger-1.log"), dir.path("logger-1.2024-04-20-00-00-00.log")).unwrap();
+    dir.write("logger-1.log", header(&[]) + &odd("Crotated"));
+    assert!(watch.connection().contains("Crotated"));
+}
+
+#[test]
+fn reads_several_pipes_to_their_ends() {
+    let dir = trained();
+    for (pipe, uid) in [("one", "C1"), ("two", "C2")] {
+        assert!(Command::new("mkfifo").arg(dir.path(pipe)).status().unwrap().success());
+        let (pipe, log) = (dir.path(pipe), header(&[]) + &odd(uid));
+        std::thread::spawn(move || fs::write(pipe, log));
+    }
+    let shown = dir.ok("watch one two -m m");
+    assert!(shown.contains("C1") && shown.contains("C2"), "{shown}");
+}
+
+#[test]
 fn prints_json() {
     let dir = trained();
     dir.write("conn.log", json(&rows(300)));
