@@ -16,7 +16,13 @@ impl HostFilter {
     pub fn matches(&self, connection: &Connection<'_>) -> bool {
         let sides = [connection.orig.addr, connection.resp.addr];
         let is_host = self.hosts.is_empty() || sides.iter().any(|side| self.hosts.contains(side));
-        is_host && !self.excluded.iter().any(|network| sides.iter().any(|side| network.contains(*side)))
+        is_host && !self.excludes(connection)
+    }
+
+    /// True if one side of a connection is in an excluded network.
+    pub fn excludes(&self, connection: &Connection<'_>) -> bool {
+        let sides = [connection.orig.addr, connection.resp.addr];
+        self.excluded.iter().any(|network| sides.iter().any(|side| network.contains(*side)))
     }
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod console;
 mod context_file;
 mod format;
+mod grouping;
 mod host_filter;
 mod input;
 mod output_check;

@@ -138,7 +138,7 @@ fn files(command: &Command) -> Files<'_> {
                 .model
                 .path()
                 .into_iter()
-                .chain(args.known.as_deref())
+                .chain(args.known.known.as_deref())
                 .chain(args.try_known.as_deref())
                 .collect(),
             outputs: context(&args.context).collect(),

@@ -1,7 +1,7 @@
 //! Training on logs, shared by the commands that train.
 
 use anyhow::{Context, Result};
-use detector::{Model, Trainer};
+use detector::{KnownList, Model, Trainer};
 use jiff::Timestamp;
 
 use crate::format;
@@ -11,15 +11,15 @@ use crate::pipeline::{Pipeline, Summary, idle};
 /// With fewer connections, the model cannot tell rare from typical.
 pub const MIN_CONNECTIONS: u64 = 1_000;
 
-/// Feeds all connections to a trainer; with labels, malicious ones only as context.
-pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params) -> Result<(Trainer, Summary)> {
+/// Feeds all connections to a trainer; with labels, malicious ones only as context unless they are known activity.
+pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownList) -> Result<(Trainer, Summary)> {
     let mut trainer = Trainer::new(params.clone());
     let summary = pipeline.run(
         |batch| {
             let mut malicious = batch.malicious.iter();
             for connection in batch.connections.iter() {
                 match malicious.next() {
-                    Some(Some(true)) => trainer.observe(&connection),
+                    Some(Some(true)) if !known.covers(&connection) => trainer.observe(&connection),
                     _ => trainer.learn(&connection),
                 }
             }
@@ -32,8 +32,13 @@ pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params) -> Result<(Tra
 }
 
 /// Trains a model on all connections; with labels, on those that are not malicious.
-pub fn train(pipeline: &Pipeline<'_>, params: &detector::Params, labels: Option<&Labels>) -> Result<(Model, Summary)> {
-    let (trainer, summary) = sample(pipeline, params)?;
+pub fn train(
+    pipeline: &Pipeline<'_>,
+    params: &detector::Params,
+    labels: Option<&Labels>,
+    known: &KnownList,
+) -> Result<(Model, Summary)> {
+    let (trainer, summary) = sample(pipeline, params, known)?;
     let observed = trainer.observed();
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(

@@ -1,14 +1,11 @@
 //! `incidents`: anomalous connections grouped by host, as text or as JSON.
 
-use std::cmp::Reverse;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context, Result};
-use detector::{
-    Address, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Observation, format_port, host_risks,
-};
+use anyhow::Result;
+use detector::{Address, HostRisk, Incident, format_port};
 use serde::Serialize;
 
 use super::model_for;
@@ -17,7 +14,7 @@ use crate::cli::values::within;
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
-use crate::host_filter::HostFilter;
+use crate::grouping::{Grouping, KnownArgs, known_list, risks};
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
 
@@ -53,9 +50,8 @@ pub struct IncidentsArgs {
     #[arg(long)]
     pub hosts: bool,
 
-    /// List of known activity, in the format of Zeek's Input framework; it opens no incident
-    #[arg(long, value_name = "FILE", help_heading = "Selection")]
-    pub known: Option<PathBuf>,
+    #[command(flatten)]
+    pub known: KnownArgs,
 
     /// Show only the incidents that this list would hide
     #[arg(long, value_name = "FILE", conflicts_with_all = ["known", "all", "hosts"], help_heading = "Selection")]
@@ -81,51 +77,35 @@ const NAMED: usize = 4;
 const SCORE: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()> {
-    let known = known_list(args.known.as_deref())?;
-    let hypothetical = args.try_known.as_deref().map(|path| known_list(Some(path))).transpose()?;
+    let known = args.known.list()?;
+    let hypothetical = args.try_known.as_deref().map(known_list).transpose()?;
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
-    let HostFilter { hosts, excluded } = args.filter.filter();
-    let filter = HostFilter { hosts: Vec::new(), excluded };
-    let mut grouper = Grouper::new(hypothetical.clone().unwrap_or(known), INCIDENT_TIMEOUT);
-    let mut incidents = Vec::new();
-    let (mut alerts, mut now) = (0u64, i64::MIN);
+    let filter = args.filter.filter();
+    let hosts = &filter.hosts;
+    let mut grouping = Grouping::new(hypothetical.clone().unwrap_or(known), args.all);
     let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
         for judged in batch.judged() {
-            let (connection, verdict) = (&judged.connection, judged.verdict);
-            let is_excluded = !filter.matches(connection);
-            let alert = verdict.anomalous && !is_excluded;
-            let evidence = verdict.sustained.filter(|_| !is_excluded);
-            let reasons = match alert || evidence.is_some() {
-                true => model.reasons(connection, judged.row, evidence),
-                false => Vec::new(),
-            };
-            let (uid, score) = (judged.uid, verdict.score);
-            grouper.observe(&Observation { connection, uid, score, alert, evidence, reasons: &reasons });
-            alerts += u64::from(alert);
-            now = now.max(connection.end());
+            grouping.add(&judged, &model, filter.excludes(&judged.connection));
         }
-        incidents.extend(closed(&mut grouper));
+        grouping.take_changes();
         Ok(())
     })?;
     summary.require_some()?;
-    grouper.close_all();
-    incidents.extend(closed(&mut grouper));
-
-    let all = incidents.len();
-    let hidden = incidents.iter().filter(|it| it.known).count();
-    let minor = incidents.iter().filter(|it| !it.known && it.is_minor()).count();
+    grouping.finish();
+    let (alerts, hidden, minor, now) = (grouping.alerts, grouping.known, grouping.minor, grouping.now());
+    let mut incidents = grouping.into_incidents();
+    let all = incidents.iter().filter(|it| !it.known && !it.is_minor()).count() as u64;
     incidents.retain(|it| match &hypothetical {
         Some(_) => it.known,
-        None => args.all || !it.known && !it.is_minor(),
+        None => args.all || !it.known,
     });
     incidents.retain(|it| hosts.is_empty() || hosts.iter().any(|host| it.involves(*host)));
-    incidents.sort_by_cached_key(|it| (Reverse((it.score() * 1e6) as u64), it.start, it.id()));
     let text = if args.hosts {
-        let mut risks = host_risks(incidents.iter().filter(|it| !it.known), now);
+        let mut risks = risks(&incidents, now);
         risks.retain(|risk| hosts.is_empty() || hosts.contains(&risk.host));
         hosts_text(&risks, args.number, args.json)?
     } else {
@@ -137,29 +117,18 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
         "{}, {} at the threshold {threshold:.6}, {}",
         format::counted(summary.connections, "connection"),
         format::counted(alerts, "alert"),
-        format::counted((all - hidden - minor) as u64, "incident"),
+        format::counted(all, "incident"),
     ));
     if minor > 0 && !args.all && hypothetical.is_none() {
-        let rows = format::counted(minor as u64, "single failed connection");
+        let rows = format::counted(minor, "single failed connection");
         console.note(&format!("{rows} not listed; --all shows them"));
     }
     if hidden > 0 {
         let would = if hypothetical.is_some() { "the list would hide" } else { "known" };
-        console.note(&format!("{would}: {}", format::counted(hidden as u64, "incident")));
+        console.note(&format!("{would}: {}", format::counted(hidden, "incident")));
     }
     summary.require_all("listed the incidents")?;
     context.save()
-}
-
-fn known_list(path: Option<&Path>) -> Result<KnownList> {
-    let Some(path) = path else { return Ok(KnownList::default()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    KnownList::parse(&text).with_context(|| format!("{}: cannot be used", path.display()))
-}
-
-fn closed(grouper: &mut Grouper) -> Vec<Incident> {
-    let changes = grouper.take_changes().into_iter();
-    changes.filter(|change| change.event == Event::Closed).map(|change| change.incident).collect()
 }
 
 /// Incidents, each with its story, reasons and the line that would make it known.
@@ -167,41 +136,50 @@ fn list(incidents: &[Incident], width: usize) -> String {
     let mut text = String::new();
     for (i, incident) in incidents.iter().enumerate() {
         let gap = if i > 0 { "\n" } else { "" };
-        let span = format!("{} to {}", format::date_time(incident.start), until(incident));
         let known = if incident.known { "  known" } else { "" };
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{gap}{:>4}. {SCORE}{:.3}{SCORE:#}  {}  {span} UTC  {}{known}",
-            i + 1,
-            incident.score(),
-            incident.kind.name(),
-            incident.id()
-        );
-        let mut line = |label: &str, content: &str| {
-            let line = format!("{label}{}", format::printable(content));
-            let _ = writeln!(text, "{:INDENT$}{}", "", format::wrapped(&line, INDENT, width - 1));
-        };
-        line("", &incident.summary());
-        if !incident.reasons().is_empty() {
-            line("why: ", &incident.reasons().join("; "));
-        }
-        let targets: Vec<_> = incident.targets.sample().iter().map(Address::to_string).collect();
-        let ports: Vec<_> = incident.ports.sample().iter().map(|&port| format_port(port)).collect();
-        if targets.len() > 1 {
-            line("targets: ", &names(&targets, incident.targets.count()));
-        }
-        if ports.len() > 1 {
-            line("ports: ", &names(&ports, incident.ports.count()));
-        }
-        let uids: Vec<_> = incident.uids().take(NAMED).map(format::name).collect();
-        if !uids.is_empty() {
-            line("uids: ", &names(&uids, incident.records));
-        }
-        if !incident.kind.attack().is_empty() {
-            line("ATT&CK: ", &incident.kind.attack().join(", "));
-        }
+        let _ = writeln!(text, "{gap}{}{known}", headline(&format!("{:>4}. ", i + 1), incident, width));
+        text.push_str(&details(incident, width));
         let _ = writeln!(text, "{:INDENT$}known.tsv: {}", "", incident.known_line());
+    }
+    text
+}
+
+/// Score, kind, time and identifier; on a narrow terminal two lines.
+pub fn headline(before: &str, incident: &Incident, width: usize) -> String {
+    let (score, kind) = (format!("{:.3}", incident.score()), incident.kind.name());
+    let rest = format!("{} to {} UTC  {}", format::date_time(incident.start), until(incident), incident.id());
+    let length = before.len() + score.len() + kind.len() + rest.len() + 4;
+    let gap = if length > width { format!("\n{:INDENT$}", "") } else { "  ".to_owned() };
+    format!("{before}{SCORE}{score}{SCORE:#}  {kind}{gap}{rest}")
+}
+
+/// The lines below: story, reasons, targets, ports, records, and techniques.
+pub fn details(incident: &Incident, width: usize) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, content: &str| {
+        let line = format!("{label}{}", format::printable(content));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:INDENT$}{}", "", format::wrapped(&line, INDENT, width - 1));
+    };
+    line("", &incident.summary());
+    if !incident.reasons().is_empty() {
+        line("why: ", &incident.reasons().join("; "));
+    }
+    let targets: Vec<_> = incident.targets.sample().iter().map(Address::to_string).collect();
+    let ports: Vec<_> = incident.ports.sample().iter().map(|&port| format_port(port)).collect();
+    if targets.len() > 1 {
+        line("targets: ", &names(&targets, incident.targets.count()));
+    }
+    if ports.len() > 1 {
+        line("ports: ", &names(&ports, incident.ports.count()));
+    }
+    let uids: Vec<_> = incident.uids().take(NAMED).map(format::name).collect();
+    if !uids.is_empty() {
+        line("uids: ", &names(&uids, incident.records));
+    }
+    if !incident.kind.attack().is_empty() {
+        line("ATT&CK: ", &incident.kind.attack().join(", "));
     }
     text
 }
@@ -213,14 +191,14 @@ fn until(incident: &Incident) -> String {
     format::time(incident.last, if is_same_day { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" })
 }
 
-fn names(some: &[String], total: u64) -> String {
+pub fn names(some: &[String], total: u64) -> String {
     let shown = &some[..some.len().min(NAMED)];
     let more = total.saturating_sub(shown.len() as u64);
     let rest = if more > 0 { format!(" and {} more", format::count(more)) } else { String::new() };
     format!("{}{rest}", shown.join(", "))
 }
 
-fn json_lines(incidents: &[Incident]) -> Result<String> {
+pub fn json_lines(incidents: &[Incident]) -> Result<String> {
     incidents.iter().try_fold(String::new(), |text, it| Ok(text + &format::json(&Object::of(it))? + "\n"))
 }
 

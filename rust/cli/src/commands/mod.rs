@@ -44,7 +44,7 @@ fn model_for(model: &ModelArgs, inputs: &LogInputs, threads: usize, console: &Co
     };
     console.note(&format!("no model given: training on the same {logs} first"));
     let pipeline = Pipeline { reports: false, ..Pipeline::new(inputs, threads, console) };
-    Ok(training::train(&pipeline, &Params::default(), None)?.0)
+    Ok(training::train(&pipeline, &Params::default(), None, &detector::KnownList::default())?.0)
 }
 
 /// Loads a model file.

@@ -11,16 +11,18 @@ use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, Threshold
 use crate::console::Console;
 use crate::context_file::RunContext;
 use crate::format;
+use crate::grouping::{Grouping, KnownArgs};
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
 use crate::report::aggregates::Aggregates;
 use crate::report::html::{self, Origin};
+use crate::report::incidents::IncidentCollector;
 use std::path::PathBuf;
 
 /// Write an HTML report on the anomalies in logs
 ///
-/// A single self-contained file to read, print or attach to a ticket, below 3 MB for logs of any size. It shows traffic
-/// and scores over time, the most anomalous connections with reasons, their originators, ports and services, and the
+/// A single self-contained file to read, print or attach to a ticket, below 3 MB for logs of any size. It opens
+/// with the incidents and the hosts at risk, and shows traffic and scores over time, the most anomalous connections with reasons, their originators, ports and services, and the
 /// command that reproduces it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -42,6 +44,9 @@ pub struct ReportArgs {
     pub filter: FilterArgs,
 
     #[command(flatten)]
+    pub known: KnownArgs,
+
+    #[command(flatten)]
     pub context: ContextArgs,
 
     #[command(flatten)]
@@ -55,14 +60,18 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let threshold = policy.threshold();
     let mut output = Output::create(&args.output)?;
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
-    let mut aggregates = Aggregates::new(threshold, args.filter.filter());
+    let filter = args.filter.filter();
+    let mut collector = IncidentCollector::new(Grouping::new(args.known.list()?, false));
+    let mut aggregates = Aggregates::new(threshold, filter.clone());
     let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
+        batch.judged().for_each(|judged| collector.add(&judged, &model, &filter));
         aggregates.add(batch);
         Ok(())
     })?;
     summary.require_some()?;
     ensure!(aggregates.connections() > 0, "no connections in {}", inputs.names.join(", "));
     let (connections, anomalous) = (aggregates.connections(), aggregates.anomalous);
+    let found = collector.finish(&filter);
     let origin = Origin {
         model: args.model.path().map(|path| path.display().to_string()),
         made_at: Timestamp::now().as_microsecond(),
@@ -72,13 +81,14 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
         skipped: summary.skipped,
         failures: summary.failures,
     };
-    let page = html::render(aggregates, &model, &origin)?;
+    let page = html::render(aggregates, &found, &model, &origin)?;
     output.write(page.as_bytes())?;
     output.finish()?;
     if args.output != Path::new("-") {
         console.note(&format!(
-            "{}, {} anomalous at the threshold {:.6}; wrote {} ({})",
+            "{}, {}, {} anomalous at the threshold {:.6}; wrote {} ({})",
             format::counted(connections, "connection"),
+            format::counted(found.incidents.len() as u64, "incident"),
             format::count(anomalous),
             threshold,
             args.output.display(),

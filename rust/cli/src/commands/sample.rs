@@ -40,7 +40,7 @@ pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.traffic.logs)?;
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
-    let (trainer, summary) = training::sample(&pipeline, &args.sampling.params())?;
+    let (trainer, summary) = training::sample(&pipeline, &args.sampling.params(), &detector::KnownList::default())?;
     let sample = trainer.into_reservoir();
     sample.save(&args.output)?;
     let bytes = args.output.metadata().map_or(0, |metadata| metadata.len());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use detector::Model;
+use detector::{KnownList, Model};
 use minisign::SecretKey;
 
 use crate::cli::options::LearningArgs;
@@ -11,6 +11,7 @@ use crate::cli::options::TrafficArgs;
 use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
+use crate::grouping::known_list;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
@@ -42,6 +43,10 @@ pub struct TrainArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// List of known activity: its rows are learnt at full weight, also those that --only-benign leaves out
+    #[arg(long, value_name = "FILE")]
+    pub known: Option<PathBuf>,
+
     #[command(flatten)]
     pub learning: LearningArgs,
 
@@ -56,10 +61,11 @@ pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     if !parts.is_empty() {
         return run_on_samples(&args, &parts, &logs, key.as_ref(), threads, console);
     }
+    let known = args.known.as_deref().map_or(Ok(KnownList::default()), known_list)?;
     let inputs = LogInputs::new(&args.traffic.logs)?;
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
-    let (model, summary) = training::train(&pipeline, &args.learning.params(), labels.as_ref())?;
+    let (model, summary) = training::train(&pipeline, &args.learning.params(), labels.as_ref(), &known)?;
     deliver(&model, &args, key.as_ref(), summary.connections, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
@@ -73,13 +79,14 @@ fn run_on_samples(
     threads: usize,
     console: &Console,
 ) -> Result<()> {
+    let known = &args.known.as_deref().map_or(Ok(KnownList::default()), known_list)?;
     let params = args.learning.params();
     let mut sample = samples::merge(parts, params.reservoir, params.seed)?;
     if !logs.is_empty() {
         let inputs = LogInputs::of(logs, &args.traffic.logs)?;
         let labels = args.traffic.excluded();
         let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
-        let (trainer, summary) = training::sample(&pipeline, &params)?;
+        let (trainer, summary) = training::sample(&pipeline, &params, known)?;
         sample.merge(&trainer.into_reservoir()).context("logs cannot be combined with samples drawn by a sensor")?;
         if let Some(missing) = summary.missing() {
             bail!("{missing}; no model was written");

@@ -1,36 +1,39 @@
-//! `watch`: shows the anomalous connections of logs while Zeek writes them.
+//! `watch`: shows the incidents of logs while Zeek writes them.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::{Result, bail, ensure};
-use detector::Detector;
+use detector::{Change, Detector, Event};
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
-use super::{load_model, top};
+use super::{incidents, load_model, top};
 use crate::cli::options::{ContextArgs, FilterArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
+use crate::grouping::{Grouping, KnownArgs};
 use crate::input::follow::{Follow, Starts};
 use crate::input::{self, conn_log};
 use crate::pipeline::Judged;
 use crate::pipeline::parse::{Parser, check_columns};
 use crate::top_k::ScoredConnection;
 
-/// Show anomalous connections while Zeek writes them
+/// Show incidents and anomalous connections while Zeek writes them
 ///
-/// Follows a conn.log through rotation and shows each anomalous connection with its reasons as soon as its line is
-/// complete. The existing content of the log is read first, as context for later connections. Several logs, as several
-/// loggers write them, give one context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit
-/// status 130.
+/// Follows a conn.log through rotation and shows each incident when it opens, when its kind changes, and when it has
+/// ten times the records; with --connections also each anomalous connection with its reasons. The existing content of
+/// the log is read first, as context for later connections. Several logs, as several loggers write them, give one
+/// context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit status 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   zeek-iforest watch -m iforest.model /usr/local/zeek/logs/current/conn.log
   zeek-iforest watch -m iforest.model spool/logger-*/conn.log
-  zeek-iforest watch -m iforest.model conn.log --json | jq -r .uid")]
+  zeek-iforest watch -m iforest.model conn.log --known known.tsv
+  zeek-iforest watch -m iforest.model conn.log --connections
+  zeek-iforest watch -m iforest.model conn.log --json | jq -r .summary")]
 pub struct WatchArgs {
     /// The logs that Zeek writes, which do not have to exist yet; or - for standard input
     #[arg(value_name = "LOG", required = true)]
@@ -40,7 +43,11 @@ pub struct WatchArgs {
     #[arg(long, short, value_name = "MODEL")]
     pub model: PathBuf,
 
-    /// Print JSON lines with Zeek's field names
+    /// Show each anomalous connection as well
+    #[arg(long)]
+    pub connections: bool,
+
+    /// Print JSON lines: incidents with the keys of `incidents`, connections with those of `top`
     #[arg(long)]
     pub json: bool,
 
@@ -49,6 +56,9 @@ pub struct WatchArgs {
 
     #[command(flatten)]
     pub filter: FilterArgs,
+
+    #[command(flatten)]
+    pub known: KnownArgs,
 
     #[command(flatten)]
     pub context: ContextArgs,
@@ -63,6 +73,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let filter = args.filter.filter();
+    let mut grouping = Grouping::new(args.known.list()?, false);
     let mut context = RunContext::load(args.context.context.as_deref(), &trust)?;
     let mut detector = Detector::new(model);
     detector.set_policy(policy);
@@ -77,10 +88,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         }
     }
     let names: Vec<_> = logs.iter().map(|log| log.input.to_string()).collect();
-    console.note(&format!(
-        "watching {} for anomalous connections, threshold {threshold:.6}; stop with ^C",
-        names.join(", ")
-    ));
+    console.note(&format!("watching {}, threshold {threshold:.6}; stop with ^C", names.join(", ")));
 
     for (index, read) in read_all(&logs) {
         let log = &mut logs[index];
@@ -93,11 +101,20 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         log.parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(&parsed.connection);
-                if verdict.anomalous && filter.matches(&parsed.connection) {
-                    let (row, connection) = (*detector.row(), parsed.connection);
-                    let judged = Judged { connection, uid: parsed.uid, row: &row, verdict: &verdict };
+                let (row, connection) = (*detector.row(), parsed.connection);
+                let judged = Judged { connection, uid: parsed.uid, row: &row, verdict: &verdict };
+                grouping.add(&judged, detector.model(), filter.excludes(&connection));
+                if args.connections && verdict.anomalous && filter.matches(&connection) {
                     shown = show(&judged, &detector, threshold, args.json);
                 }
+                for change in grouping.take_changes() {
+                    let is_host =
+                        filter.hosts.is_empty() || filter.hosts.iter().any(|it| change.incident.involves(*it));
+                    if shown.is_ok() && is_host {
+                        shown = show_change(&change, args.json);
+                    }
+                }
+                grouping.discard_closed();
             }
             Ok(_) => {}
             Err(error) => {
@@ -174,6 +191,21 @@ fn require_place(log: &Path) -> Result<()> {
         Some(directory) => bail!("{name}: directory {} not found", directory.display()),
         None => Ok(()),
     }
+}
+
+/// Prints an incident that opened or changed.
+fn show_change(change: &Change, json: bool) -> Result<()> {
+    let status = match change.event {
+        Event::Opened => "opened",
+        Event::Changed => "changed",
+        Event::Closed | Event::Merged => return Ok(()),
+    };
+    if json {
+        return super::print(&incidents::json_lines(std::slice::from_ref(&change.incident))?);
+    }
+    let width = console::width();
+    let head = incidents::headline(&format!("{status:<7}  "), &change.incident, width);
+    super::print(&format!("{head}\n{}", incidents::details(&change.incident, width)))
 }
 
 /// Prints an anomalous connection with its reasons.

@@ -12,6 +12,7 @@ use detector::{Address, Model};
 
 use super::aggregates::{Aggregates, HISTORY_STEPS, Host, Port, STEPS};
 use super::charts::{self, Chart};
+use super::incidents::{FoundIncidents, IncidentView, RiskView};
 use super::timeline::{self, Axis, Outliers};
 use crate::format;
 use crate::top_k::ScoredConnection;
@@ -54,6 +55,9 @@ struct Page {
     /// Warning about the model, if any.
     warning: String,
     meaning: String,
+    incidents_lead: String,
+    incidents: Vec<IncidentView>,
+    risks: Vec<RiskView>,
     /// Step width of the charts.
     steps: String,
     /// Note on connections that the charts omit.
@@ -148,7 +152,12 @@ struct ConnectionRow {
 ///
 /// # Errors
 /// If drawing a chart or filling the template fails.
-pub fn render(mut aggregates: Aggregates, model: &Model, origin: &Origin<'_>) -> Result<String> {
+pub fn render(
+    mut aggregates: Aggregates,
+    found: &FoundIncidents,
+    model: &Model,
+    origin: &Origin<'_>,
+) -> Result<String> {
     let threshold = aggregates.threshold;
     let mut entries = aggregates.take_highest();
     let above = entries.iter().take_while(|entry| entry.verdict.anomalous).count();
@@ -197,10 +206,18 @@ pub fn render(mut aggregates: Aggregates, model: &Model, origin: &Origin<'_>) ->
                 value: format::count(anomalous_hosts as u64),
                 remark: format!("of {}", at_least(aggregates.hosts.len(), aggregates.hosts.is_partial)),
             },
+            Tile {
+                name: "Incidents",
+                value: format::count(found.incidents.len() as u64),
+                remark: format!("{} at risk", format::counted(found.risks.len() as u64, "host")),
+            },
             Tile { name: "Threshold", value: format!("{threshold:.4}"), remark: threshold_remark(model, threshold) },
         ],
         warning: warning(model),
         meaning: meaning(model, threshold),
+        incidents_lead: found.lead(),
+        incidents: found.views(model, &axis),
+        risks: found.risk_views(),
         steps: steps_note(axis.width(), charts::narrow_width(&axis)),
         outliers: outliers.map(|outliers| outliers_note(outliers, &axis)).unwrap_or_default(),
         traffic: charts::traffic(&aggregates, &axis)?,

@@ -5,4 +5,5 @@
 pub mod aggregates;
 pub mod charts;
 pub mod html;
+pub mod incidents;
 pub mod timeline;

@@ -32,7 +32,7 @@ fn pieces_score_like_the_whole() {
     fs::remove_file(dir.path("hosts")).unwrap();
     dir.ok("top -m m piece-0.log --context hosts");
     dir.ok("report -m m piece-1.log -o report.html --context hosts");
-    dir.pipe("watch -m m - --context hosts", dir.read("piece-2.log").as_bytes()).success();
+    dir.pipe("watch --connections -m m - --context hosts", dir.read("piece-2.log").as_bytes()).success();
     let continued = dir.ok("score -m m piece-3.log --context hosts");
     assert!(whole.contains(continued.lines().last().unwrap()));
     assert_eq!(continued.lines().filter(|line| whole.contains(line)).count(), continued.lines().count());
@@ -85,7 +85,9 @@ fn filters_select_hosts_and_exclude_networks() {
     assert_eq!(shown("--exclude 203.0.113.64/30"), others);
     let page = dir.ok(&format!("report -m m conn.log -o - --exclude {host}"));
     assert!(!page.split("<pre>").next().unwrap().contains(host));
-    let watch = |arguments: &str| dir.pipe(&format!("watch -m m - --json {arguments}"), tsv(&rows(600)).as_bytes());
+    let watch = |arguments: &str| {
+        dir.pipe(&format!("watch --connections -m m - --json {arguments}"), tsv(&rows(600)).as_bytes())
+    };
     assert!(watch("").success().contains(host));
     assert!(!watch(&format!("--exclude {host}")).success().contains(host));
     dir.run("top -m m conn.log --exclude 203.0.113.0/33").fails(2, &["not an address or a network"]);

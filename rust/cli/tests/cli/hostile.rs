@@ -459,7 +459,8 @@ fn truncates_long_numbers_and_uids() {
     assert_eq!(outcome.stderr.matches("the row is written without a score").count(), 3, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("000…\" is not a time from 1970 to 2099"), "{}", outcome.stderr);
     assert!(outcome.stderr.lines().all(|line| line.len() < 400), "{} bytes", outcome.stderr.len());
-    let shown = bounded(&dir, "watch -m m -", |out| out.write_all(dir.read("long.log").as_bytes())).success();
+    let shown =
+        bounded(&dir, "watch --connections -m m -", |out| out.write_all(dir.read("long.log").as_bytes())).success();
     assert!(shown.contains("xxx…") && shown.lines().all(|line| line.len() < 400), "{} bytes", shown.len());
 }
 
@@ -522,7 +523,7 @@ fn escapes_hostile_values() {
 
     // A log that is followed ends when there is a reader no more.
     dir.ok("train conn.log -o eager --contamination 0.999");
-    let mut watching = command(&dir.path(""), "watch -m eager evil.log");
+    let mut watching = command(&dir.path(""), "watch --connections -m eager evil.log");
     let mut watch = watching.stdin(Stdio::null()).spawn().unwrap();
     let mut shown = String::new();
     let mut lines = BufReader::new(watch.stdout.take().unwrap());

@@ -40,12 +40,12 @@ impl Watch {
         self.lines.recv_timeout(Duration::from_secs(120)).unwrap()
     }
 
-    /// The line of the next connection, past the reasons for the one before.
+    /// The line of the next connection, past the reasons for the one before and past incidents.
     #[track_caller]
     fn connection(&self) -> String {
         loop {
             let line = self.next();
-            if !line.starts_with(' ') {
+            if line.starts_with(|c: char| c.is_ascii_digit()) {
                 return line;
             }
         }
@@ -86,7 +86,7 @@ fn trained() -> Dir {
 #[test]
 fn follows_rotation() {
     let dir = trained();
-    let watch = Watch::start(&dir, "watch -m m conn.log");
+    let watch = Watch::start(&dir, "watch --connections -m m conn.log");
     // Before there is a file, in it, and in two writes.
     append(&dir, &header(&[]));
     append(&dir, &odd("Cfirst"));
@@ -161,7 +161,7 @@ fn reads_several_pipes_to_their_ends() {
 fn prints_json() {
     let dir = trained();
     dir.write("conn.log", json(&rows(300)));
-    let watch = Watch::start(&dir, "watch -m m conn.log --json");
+    let watch = Watch::start(&dir, "watch --connections -m m conn.log --json");
     let object: serde_json::Value = serde_json::from_str(&watch.next()).unwrap();
     assert!(object["anomaly_score"].as_f64().unwrap() > 0.5, "{object}");
 }
@@ -170,7 +170,7 @@ fn prints_json() {
 fn ignores_pipes_and_sockets_in_place_of_the_log() {
     let dir = trained();
     append(&dir, &header(&[]));
-    let watch = Watch::start(&dir, "watch conn.log -m m");
+    let watch = Watch::start(&dir, "watch --connections conn.log -m m");
     append(&dir, &odd("C1"));
     assert!(watch.connection().contains("C1"));
     let log = dir.path("conn.log");
@@ -194,7 +194,7 @@ fn follows_in_unlistable_directories() {
     fs::create_dir(dir.path("logs")).unwrap();
     dir.write("logs/conn.log", header(&[]) + &odd("C1"));
     // Root can list every directory.
-    let mut command = unprivileged(&dir.path(""), "watch logs/conn.log -m m");
+    let mut command = unprivileged(&dir.path(""), "watch --connections logs/conn.log -m m");
     mode("", 0o711);
     mode("logs", 0o311);
     let watch = Watch::of(command.stdin(Stdio::null()));
@@ -214,7 +214,7 @@ fn reads_a_pipe_to_the_end() {
     assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
     let (pipe, log) = (dir.path("pipe"), header(&[]) + &odd("C1"));
     let writer = std::thread::spawn(move || fs::write(pipe, log));
-    let shown = dir.ok("watch pipe -m m");
+    let shown = dir.ok("watch --connections pipe -m m");
     writer.join().unwrap().unwrap();
     assert!(shown.contains("C1"), "{shown}");
 }
@@ -223,19 +223,20 @@ fn reads_a_pipe_to_the_end() {
 fn rejects_other_inputs() {
     let dir = trained();
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
-    dir.run("watch -m m dns.log").fails(1, &["dns.log"]);
-    dir.run("watch -m nowhere conn.log").fails(1, &["model not found"]);
+    dir.run("watch --connections -m m dns.log").fails(1, &["dns.log"]);
+    dir.run("watch --connections -m nowhere conn.log").fails(1, &["model not found"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00\n\n");
-    dir.run("watch -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
+    dir.run("watch --connections -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
     dir.write("logs/conn.log", tsv(&rows(3)));
-    dir.run("watch -m m logs").fails(1, &["logs: this is a directory; give the log in it that Zeek writes"]);
-    dir.run("watch -m m no/conn.log").fails(1, &["no/conn.log: directory no not found\n"]);
+    dir.run("watch --connections -m m logs")
+        .fails(1, &["logs: this is a directory; give the log in it that Zeek writes"]);
+    dir.run("watch --connections -m m no/conn.log").fails(1, &["no/conn.log: directory no not found\n"]);
 }
 
 #[test]
 fn reads_standard_input_to_the_end() {
     let dir = trained();
-    let mut watch = Watch::fed(&dir, "watch -m m -", Stdio::piped());
+    let mut watch = Watch::fed(&dir, "watch --connections -m m -", Stdio::piped());
     let mut input = watch.child.stdin.take().unwrap();
     input.write_all((header(&[]) + &odd("Cpiped")).as_bytes()).unwrap();
     drop(input);
@@ -249,7 +250,7 @@ fn rows_fit_any_terminal() {
     let dir = trained();
     dir.write("one.log", header(&[]) + &odd("Cone"));
     for (columns, lines) in [(140, 1), (80, 2), (64, 2)] {
-        let shown = dir.on_terminal(columns, "watch -m m - <one.log");
+        let shown = dir.on_terminal(columns, "watch --connections -m m - <one.log");
         assert!(shown.lines().all(|line| line.chars().count() <= columns), "{columns}: {shown}");
         let who = shown.lines().position(|line| line.ends_with("-> 203.0.113.66:4444/tcp  Cone")).unwrap();
         assert_eq!(who + 1, lines, "{columns}: {shown}");
@@ -262,7 +263,7 @@ fn counts_lines_in_each_log() {
     let mut bad = rows(2)[1].clone();
     bad[9] = "-1".into();
     append(&dir, &(tsv(&rows(30)) + &odd("Cbefore")));
-    let mut watch = Watch::start(&dir, "watch -m m conn.log");
+    let mut watch = Watch::start(&dir, "watch --connections -m m conn.log");
     while !watch.connection().contains("Cbefore") {}
     fs::rename(dir.path("conn.log"), dir.path("conn.2024-04-20-00-00-00.log")).unwrap();
     append(&dir, &(header(&[]) + &bad.join("\t") + "\n" + &odd("Cafter")));
@@ -272,4 +273,13 @@ fn counts_lines_in_each_log() {
     std::io::Read::read_to_string(&mut watch.child.stderr.take().unwrap(), &mut stderr).unwrap();
     let line = header(&[]).lines().count() + 1;
     assert!(stderr.contains(&format!("conn.log:{line}: field orig_bytes")), "{stderr}");
+}
+
+#[test]
+fn shows_incidents_as_they_open_and_grow() {
+    let dir = Dir::new();
+    dir.ok(&format!("train -q {} -o m", data("lab-day1.conn.log").display()));
+    let log = data("lab-day2.conn.log");
+    let shown = dir.ok(&format!("watch -q -m m - <{}", log.display()).replace(" - <", " "));
+    assert!(shown.is_empty());
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::alerts::{Detection, detections, notices};
 use super::ranking::{AtAlerts, Ranking};
-use super::split::LabelledScore;
+use super::split::{LabelledIncident, LabelledScore};
 
 /// Scores of one setting, with a run for each seed (one for a given model); each run is in order of end time.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Setting {
     pub threshold: Option<f64>,
     /// Scored connections of each run.
     pub runs: Vec<Vec<LabelledScore>>,
+    /// Incidents of a given model, the most severe first.
+    pub incidents: Option<Vec<LabelledIncident>>,
 }
 
 /// Metrics of a setting as printed by `--json`, means over its runs.
@@ -34,6 +36,9 @@ pub struct Metrics {
     pub threshold: Option<f64>,
     pub at_threshold: AtThreshold,
     pub at_alerts: Vec<AtAlerts>,
+    /// Incidents of a given model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<u64>,
     pub attacks: Vec<Attack>,
 }
 
@@ -63,6 +68,12 @@ pub struct Attack {
     pub label: String,
     #[serde(flatten)]
     pub detection: Detection,
+    /// Incidents that hold its connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<u64>,
+    /// Other incidents that are more severe than the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents_above: Option<u64>,
 }
 
 /// Mean and sample standard deviation; the latter is `NaN` for fewer than two values.
@@ -114,7 +125,8 @@ impl Metrics {
             threshold: setting.threshold,
             at_threshold: at_threshold(&setting.runs),
             at_alerts: at_alerts(&rankings),
-            attacks: attack_detections(&setting.runs, attacks),
+            incidents: setting.incidents.as_ref().map(|incidents| incidents.len() as u64),
+            attacks: attack_detections(setting, attacks),
         }
     }
 }
@@ -150,8 +162,8 @@ fn at_alerts(rankings: &[Ranking]) -> Vec<AtAlerts> {
     numbers.into_iter().map(mean).collect()
 }
 
-fn attack_detections(runs: &[Vec<LabelledScore>], attacks: &[String]) -> Vec<Attack> {
-    let found: Vec<_> = runs.iter().map(|run| detections(run, attacks.len())).collect();
+fn attack_detections(setting: &Setting, attacks: &[String]) -> Vec<Attack> {
+    let found: Vec<_> = setting.runs.iter().map(|run| detections(run, attacks.len())).collect();
     let attack = |(index, label): (usize, &String)| {
         let of_runs: Vec<Detection> = found.iter().filter_map(|found| found[index]).collect();
         let median = |metric: fn(&Detection) -> u64| {
@@ -164,7 +176,11 @@ fn attack_detections(runs: &[Vec<LabelledScore>], attacks: &[String]) -> Vec<Att
             rank: median(|detection| detection.rank)?,
             alerts: median(|detection| detection.alerts)?,
         };
-        Some(Attack { label: label.clone(), detection })
+        let holds = |incident: &LabelledIncident| incident.contains(&(index as u32));
+        let incidents = setting.incidents.as_ref();
+        let count = incidents.map(|incidents| incidents.iter().filter(|it| holds(it)).count() as u64);
+        let above = incidents.and_then(|incidents| incidents.iter().position(holds)).map(|place| place as u64);
+        Some(Attack { label: label.clone(), detection, incidents: count, incidents_above: above })
     };
     attacks.iter().enumerate().filter_map(attack).collect()
 }

@@ -44,7 +44,8 @@ use std::path::PathBuf;
 ///
 /// For each attack label: the number of connections; the rank of the most anomalous one, after connections of other
 /// classes with the same score; and the number of alerts at the threshold it passes, where repetitions of the same
-/// originator and main reason within an hour count once.
+/// originator and main reason within an hour count once. For a given model also: how many incidents hold connections of
+/// the attack, and how many other incidents are more severe than the first of them.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("judged").args(["model", "protocol"]).required(true), after_help = "\
 Examples:
@@ -154,9 +155,14 @@ fn compare_models(args: &EvaluateArgs, inputs: &LogInputs, threads: usize, conso
     let (scored, summary) = score_by(&models, &pipeline, &mut attacks)?;
     summary.require_some()?;
     attacks.require_both(&inputs.names)?;
-    let settings = args.model.iter().zip(&models).zip(scored).map(|((path, model), mut scored)| {
+    let settings = args.model.iter().zip(&models).zip(scored).map(|((path, model), (mut scored, incidents))| {
         scored.sort_by_key(|scored| scored.ended);
-        Setting { name: path.display().to_string(), threshold: Some(model.threshold()), runs: vec![scored] }
+        Setting {
+            name: path.display().to_string(),
+            threshold: Some(model.threshold()),
+            runs: vec![scored],
+            incidents: Some(incidents),
+        }
     });
     finish(args, &settings.collect::<Vec<_>>(), &attacks, console)?;
     require_all(&[summary])
@@ -208,7 +214,7 @@ fn try_protocol(
     });
     let runs = runs.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    finish(args, &[Setting { name: name.to_string(), threshold: None, runs }], &attacks, console)?;
+    finish(args, &[Setting { name: name.to_string(), threshold: None, runs, incidents: None }], &attacks, console)?;
     require_all(&summaries)
 }
 

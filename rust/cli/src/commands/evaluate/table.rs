@@ -92,12 +92,24 @@ fn details(metrics: &Metrics, terminal_width: usize) -> String {
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{}", format::wrapped(&below, 0, terminal_width));
     let mut rows = vec![["attack", "connections", "best rank", "alerts needed"].map(str::to_owned).to_vec()];
+    if metrics.incidents.is_some() {
+        rows[0].extend(["incidents", "others above"].map(str::to_owned));
+    }
     rows.extend(metrics.attacks.iter().map(|attack| {
         let mut row = vec![format::name(attack.label.as_bytes())];
         row.extend([attack.detection.connections, attack.detection.rank, attack.detection.alerts].map(format::count));
+        if let Some(incidents) = attack.incidents {
+            row.extend([
+                format::count(incidents),
+                attack.incidents_above.map_or_else(|| "-".to_owned(), format::count),
+            ]);
+        }
         row
     }));
-    text + "\n" + &by_name(&[Left, Right, Right, Right], &rows, terminal_width)
+    if let Some(incidents) = metrics.incidents {
+        let _ = writeln!(text, "{}", format::wrapped(&format::counted(incidents, "incident"), 0, terminal_width));
+    }
+    text + "\n" + &by_name(&[Left, Right, Right, Right, Right, Right][..rows[0].len()], &rows, terminal_width)
 }
 
 /// Formats a mean of counts, with one decimal if not whole.

@@ -1,0 +1,122 @@
+//! Grouping of scored connections into incidents, shared by the commands that show them.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use detector::{
+    Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, host_risks,
+};
+
+use crate::pipeline::Judged;
+
+/// The list of known activity.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct KnownArgs {
+    /// List of known activity, in the format of Zeek's Input framework; it opens no incident
+    #[arg(long, value_name = "FILE", help_heading = "Selection")]
+    pub known: Option<PathBuf>,
+}
+
+impl KnownArgs {
+    /// The list; empty if none is given.
+    ///
+    /// # Errors
+    /// If the file cannot be read or used.
+    pub fn list(&self) -> Result<KnownList> {
+        self.known.as_deref().map_or(Ok(KnownList::default()), known_list)
+    }
+}
+
+/// Reads a list of known activity.
+///
+/// # Errors
+/// If the file cannot be read or used.
+pub fn known_list(path: &Path) -> Result<KnownList> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    KnownList::parse(&text).with_context(|| format!("{}: cannot be used", path.display()))
+}
+
+/// Groups the connections of a run and collects the incidents that close.
+#[derive(Debug)]
+pub struct Grouping {
+    grouper: Grouper,
+    keeps_minor: bool,
+    incidents: Vec<Incident>,
+    /// Incidents of a single failed connection.
+    pub minor: u64,
+    /// Incidents of known activity.
+    pub known: u64,
+    /// Connections that alerted.
+    pub alerts: u64,
+}
+
+impl Grouping {
+    /// A grouping that discards single failed connections unless `keeps_minor` is set.
+    pub fn new(known: KnownList, keeps_minor: bool) -> Self {
+        let grouper = Grouper::new(known, INCIDENT_TIMEOUT);
+        Self { grouper, keeps_minor, incidents: Vec::new(), minor: 0, known: 0, alerts: 0 }
+    }
+
+    /// Adds a connection and returns the identifier of its incident. One that is `excluded` counts as context.
+    pub fn add(&mut self, judged: &Judged<'_>, model: &Model, excluded: bool) -> Option<String> {
+        let (connection, verdict) = (&judged.connection, judged.verdict);
+        let alert = verdict.anomalous && !excluded;
+        let evidence = verdict.sustained.filter(|_| !excluded);
+        let reasons = match alert || evidence.is_some() {
+            true => model.reasons(connection, judged.row, evidence),
+            false => Vec::new(),
+        };
+        self.alerts += u64::from(alert);
+        let (uid, score) = (judged.uid, verdict.score);
+        self.grouper.observe(&Observation { connection, uid, score, alert, evidence, reasons: &reasons })
+    }
+
+    /// Removes and returns the events so far; incidents that closed are collected.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let changes = self.grouper.take_changes();
+        for change in changes.iter().filter(|change| change.event == Event::Closed) {
+            let incident = &change.incident;
+            let is_minor = !incident.known && incident.is_minor();
+            self.known += u64::from(incident.known);
+            self.minor += u64::from(is_minor);
+            if !is_minor || self.keeps_minor {
+                self.incidents.push(incident.clone());
+            }
+        }
+        changes
+    }
+
+    /// Closes all incidents and returns the last events.
+    pub fn finish(&mut self) -> Vec<Change> {
+        self.grouper.close_all();
+        self.take_changes()
+    }
+
+    /// Discards the incidents that have closed.
+    pub fn discard_closed(&mut self) {
+        self.incidents.clear();
+    }
+
+    /// All incidents that have closed and were not discarded, the most severe first.
+    pub fn into_incidents(self) -> Vec<Incident> {
+        let mut incidents = self.incidents;
+        incidents.sort_by_cached_key(severity);
+        incidents
+    }
+
+    /// The end of the last connection, in microseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.grouper.now()
+    }
+}
+
+/// Sort key: by descending score, then by start.
+pub fn severity(incident: &Incident) -> (Reverse<u64>, i64, String) {
+    (Reverse((incident.score() * 1e6) as u64), incident.start, incident.id())
+}
+
+/// Hosts by the risk of incidents that are neither known nor single failed connections.
+pub fn risks(incidents: &[Incident], now: i64) -> Vec<HostRisk> {
+    host_risks(incidents.iter().filter(|incident| !incident.known && !incident.is_minor()), now)
+}

@@ -1,0 +1,246 @@
+//! Incidents and hosts at risk in the HTML report.
+
+use std::collections::HashMap;
+
+use detector::units::SECOND;
+use detector::{Address, Change, HostRisk, Incident, Model, Role, format_port, format_reasons};
+
+use crate::format;
+use crate::grouping::Grouping;
+use crate::host_filter::HostFilter;
+use crate::pipeline::Judged;
+use crate::report::timeline::Axis;
+use crate::top_k::ScoredConnection;
+
+/// Incidents that the page lists, and the records, targets and ports of each.
+const MAX_INCIDENTS: usize = 50;
+const MAX_RECORDS: usize = 10;
+const MAX_NAMES: usize = 12;
+/// Incidents with records during the run.
+const MAX_TRACKED: usize = 4096;
+/// Hosts at risk, and incidents of each, that the page lists.
+const MAX_HOSTS: usize = 20;
+const MAX_PARTS: usize = 4;
+/// Width of the timeline's coordinates, and the shortest bar.
+const SPAN: f64 = 1000.0;
+const SHORTEST: f64 = 4.0;
+
+/// Groups connections and stores the alerts of each incident with the highest scores.
+#[derive(Debug)]
+pub struct IncidentCollector {
+    grouping: Grouping,
+    records: HashMap<String, Vec<ScoredConnection>>,
+}
+
+/// The incidents of a run, the most severe first.
+#[derive(Debug)]
+pub struct FoundIncidents {
+    pub incidents: Vec<Incident>,
+    pub risks: Vec<HostRisk>,
+    /// Single failed connections, which are no incident.
+    pub minor: u64,
+    /// Incidents of known activity.
+    pub known: u64,
+    records: HashMap<String, Vec<ScoredConnection>>,
+}
+
+impl IncidentCollector {
+    pub fn new(grouping: Grouping) -> Self {
+        Self { grouping, records: HashMap::new() }
+    }
+
+    /// Adds a connection.
+    pub fn add(&mut self, judged: &Judged<'_>, model: &Model, filter: &HostFilter) {
+        let id = self.grouping.add(judged, model, filter.excludes(&judged.connection));
+        let changes = self.grouping.take_changes();
+        self.move_merged(changes);
+        let Some(id) = id.filter(|_| judged.verdict.anomalous) else { return };
+        if self.records.len() < MAX_TRACKED || self.records.contains_key(&id) {
+            insert(self.records.entry(id).or_default(), ScoredConnection::new(judged));
+        }
+    }
+
+    fn move_merged(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            let Some(into) = change.merged_into else { continue };
+            let merged = self.records.remove(&change.incident.id()).unwrap_or_default();
+            let records = self.records.entry(into).or_default();
+            merged.into_iter().for_each(|record| insert(records, record));
+        }
+    }
+
+    /// Closes all incidents and selects those that involve a host of the filter.
+    pub fn finish(mut self, filter: &HostFilter) -> FoundIncidents {
+        let changes = self.grouping.finish();
+        self.move_merged(changes);
+        let (minor, known, now) = (self.grouping.minor, self.grouping.known, self.grouping.now());
+        let mut incidents = self.grouping.into_incidents();
+        incidents.retain(|incident| !incident.known);
+        let mut risks = crate::grouping::risks(&incidents, now);
+        if !filter.hosts.is_empty() {
+            incidents.retain(|incident| filter.hosts.iter().any(|host| incident.involves(*host)));
+            risks.retain(|risk| filter.hosts.contains(&risk.host));
+        }
+        FoundIncidents { incidents, risks, minor, known, records: self.records }
+    }
+}
+
+/// Adds a record among the highest scores.
+fn insert(records: &mut Vec<ScoredConnection>, record: ScoredConnection) {
+    let place = records.partition_point(|other| other.verdict.score >= record.verdict.score);
+    if place < MAX_RECORDS {
+        records.insert(place, record);
+        records.truncate(MAX_RECORDS);
+    }
+}
+
+/// An incident as the template shows it.
+pub struct IncidentView {
+    pub id: String,
+    pub score: String,
+    pub kind: &'static str,
+    pub period: String,
+    pub summary: String,
+    pub reasons: String,
+    pub actor: String,
+    /// Start and width of its bar on the timeline.
+    pub bar: (String, String),
+    pub facts: Vec<(&'static str, String)>,
+    pub records_lead: String,
+    pub records: Vec<RecordView>,
+    pub filter: String,
+    pub known_line: String,
+}
+
+/// A record of an incident as the template shows it.
+pub struct RecordView {
+    pub score: String,
+    pub time: String,
+    pub connection: String,
+    pub reasons: String,
+    pub uid: String,
+}
+
+/// A host at risk as the template shows it.
+pub struct RiskView {
+    pub host: String,
+    pub risk: String,
+    pub parts: Vec<(String, String)>,
+}
+
+impl FoundIncidents {
+    /// The sentence above the incidents.
+    pub fn lead(&self) -> String {
+        let n = self.incidents.len();
+        let mut text = match n {
+            0 => "No incident.".to_owned(),
+            _ => format!("{}, the most severe first.", format::counted(n as u64, "incident")),
+        };
+        if n > MAX_INCIDENTS {
+            text.push_str(&format!(" The first {MAX_INCIDENTS} are listed."));
+        }
+        if self.minor > 0 {
+            let minor = format::counted(self.minor, "single failed connection");
+            text.push_str(&format!(" {minor} not listed."));
+        }
+        if self.known > 0 {
+            text.push_str(&format!(" {} of known activity not listed.", format::counted(self.known, "incident")));
+        }
+        text
+    }
+
+    /// The incidents that the page lists.
+    pub fn views(&self, model: &Model, axis: &Axis) -> Vec<IncidentView> {
+        self.incidents.iter().take(MAX_INCIDENTS).map(|incident| self.view(incident, model, axis)).collect()
+    }
+
+    fn view(&self, incident: &Incident, model: &Model, axis: &Axis) -> IncidentView {
+        let id = incident.id();
+        let records = self.records.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let targets: Vec<_> = incident.targets.sample().iter().map(Address::to_string).collect();
+        let ports: Vec<_> = incident.ports.sample().iter().map(|&port| format_port(port)).collect();
+        let mut facts = vec![
+            (
+                if incident.role == Role::Target { "Originators" } else { "Targets" },
+                some(&targets, incident.targets.count()),
+            ),
+            ("Ports", some(&ports, incident.ports.count())),
+        ];
+        if !incident.kind.attack().is_empty() {
+            facts.push(("ATT&CK", incident.kind.attack().join(", ")));
+        }
+        IncidentView {
+            score: format!("{:.3}", incident.score()),
+            kind: incident.kind.name(),
+            period: format!("{} to {} UTC", format::date_time(incident.start), format::date_time(incident.last)),
+            summary: format::printable(&incident.summary()).into_owned(),
+            reasons: format::printable(&incident.reasons().join("; ")).into_owned(),
+            actor: incident.actor.to_string(),
+            bar: bar(incident, axis),
+            facts,
+            records_lead: format!(
+                "{}, {} above the threshold",
+                format::counted(incident.records, "connection"),
+                format::count(incident.alerts)
+            ),
+            records: records.iter().map(|record| record_view(record, model)).collect(),
+            filter: filter(incident),
+            known_line: incident.known_line(),
+            id,
+        }
+    }
+
+    /// The hosts at risk that the page lists.
+    pub fn risk_views(&self) -> Vec<RiskView> {
+        let view = |risk: &HostRisk| RiskView {
+            host: risk.host.to_string(),
+            risk: format!("{:.2}", risk.risk),
+            parts: risk
+                .parts
+                .iter()
+                .take(MAX_PARTS)
+                .map(|part| (part.id.clone(), format!("{} {:.2}", part.kind.name(), part.risk)))
+                .collect(),
+        };
+        self.risks.iter().take(MAX_HOSTS).map(view).collect()
+    }
+}
+
+fn record_view(record: &ScoredConnection, model: &Model) -> RecordView {
+    let connection = record.connection();
+    RecordView {
+        score: format!("{:.4}", record.verdict.score),
+        time: format::date_time(connection.ts),
+        connection: format!("{} → {}", connection.orig.addr, format::responder(&connection)),
+        reasons: format_reasons(&record.reasons(model)),
+        uid: record.uid().map(|uid| format::printable_bytes(uid).into_owned()).unwrap_or_default(),
+    }
+}
+
+fn some(all: &[String], total: u64) -> String {
+    let shown = &all[..all.len().min(MAX_NAMES)];
+    let more = total.saturating_sub(shown.len() as u64);
+    let rest = if more > 0 { format!(" and {} more", format::count(more)) } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
+}
+
+/// Start and width of an incident on the axis.
+fn bar(incident: &Incident, axis: &Axis) -> (String, String) {
+    let (first, last) = axis.range();
+    let length = (last.saturating_sub(first)).max(1) as f64;
+    let at = |time: i64| (time.saturating_sub(first) as f64 / length * SPAN).clamp(0.0, SPAN);
+    let width = (at(incident.last) - at(incident.start)).max(SHORTEST);
+    (format!("{:.0}", at(incident.start).min(SPAN - width)), format!("{width:.0}"))
+}
+
+/// A query in Kibana's language that selects the records.
+fn filter(incident: &Incident) -> String {
+    let side = if incident.role == Role::Target { "destination.ip" } else { "source.ip" };
+    let time = |micros: i64| format::time(micros, "%Y-%m-%dT%H:%M:%SZ");
+    format!(
+        "{side} : \"{}\" and @timestamp >= \"{}\" and @timestamp <= \"{}\"",
+        incident.actor,
+        time(incident.start),
+        time(incident.last.saturating_add(SECOND))
+    )
+}
