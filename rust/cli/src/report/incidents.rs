@@ -166,6 +166,10 @@ impl FoundIncidents {
             ),
             ("Ports", some(&ports, incident.ports.count())),
         ];
+        let uids: Vec<_> = incident.uids().map(format::name).collect();
+        if !uids.is_empty() {
+            facts.push(("uid", some(&uids, incident.records)));
+        }
         if !incident.kind.attack().is_empty() {
             facts.push(("ATT&CK", incident.kind.attack().join(", ")));
         }

@@ -175,6 +175,25 @@ fn ranks_each_attack_of_the_lab() {
 }
 
 #[test]
+fn counts_the_incidents_of_each_attack() {
+    let dir = lab();
+    dir.ok("train lab-day1.conn.log -o m");
+    let figures = json(&dir, &format!("evaluate -m m {} --json", LAB[1]));
+    let total = figures["incidents"].as_u64().unwrap();
+    let lines = dir.ok(&format!("incidents -q -m m {} --json -n 1000", LAB[1]));
+    assert_eq!(total, lines.lines().count() as u64);
+    for attack in figures["attacks"].as_array().unwrap() {
+        let (holding, above) = (attack["incidents"].as_u64().unwrap(), attack["incidents_above"].as_u64());
+        assert!((1..=3).contains(&holding) && above.unwrap() + holding <= total, "{attack}");
+    }
+    // Only the best attack has none above it.
+    let attacks = figures["attacks"].as_array().unwrap().iter();
+    assert_eq!(attacks.filter(|attack| attack["incidents_above"] == 0).count(), 1);
+    let text = dir.ok(&format!("evaluate -m m {}", LAB[1]));
+    assert!(text.contains("others above") && text.contains(&format!("{total} incidents")), "{text}");
+}
+
+#[test]
 fn limits_the_number_of_attack_labels() {
     let dir = labelled();
     let rows = rows(20_000);

@@ -1,5 +1,6 @@
 //! `report`: the file and its messages. The tests in `browser` cover its rendering.
 
+use crate::lab::data;
 use crate::logs::{ODD, rows, tsv};
 use crate::run::Dir;
 
@@ -94,4 +95,25 @@ fn rejects_reports_without_connections() {
     dir.write("none.log", tsv(&[]));
     dir.run("report none.log -m m -o report.html").fails(1, &["no connections in none.log"]);
     assert!(!dir.path("report.html").exists());
+}
+
+#[test]
+fn report_opens_with_incidents_and_hosts_at_risk() {
+    let dir = Dir::new();
+    dir.ok(&format!("train -q {} -o m", data("lab-day1.conn.log").display()));
+    let log = data("lab-day2.conn.log");
+    let page = dir.ok(&format!("report -m m {} -o -", log.display()));
+    let lines = dir.ok(&format!("incidents -q -m m {} --json -n 1000", log.display()));
+    let incidents: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // In their order, before the charts.
+    let place = |id: &str| page.find(&format!("<article class=\"incident\" id=\"{id}\"")).unwrap();
+    let places: Vec<_> = incidents.iter().map(|it| place(it["id"].as_str().unwrap())).collect();
+    assert!(places.is_sorted() && places[places.len() - 1] < page.find("over-time").unwrap());
+    let first = &page[places[0]..places[1]];
+    assert!(first.contains(incidents[0]["uids"][0].as_str().unwrap()), "{first}");
+    assert!(first.contains(": &#34;") && first.contains("@timestamp &#62;= &#34;2025-03-05T"), "{first}");
+    let risks = page.split("Hosts at risk").nth(1).unwrap().split("</table>").next().unwrap();
+    assert!(risks.contains("10.10.1.16") && risks.contains("href=\"#I"), "{risks}");
+    let of_host = dir.ok(&format!("report -m m {} -o - --host 10.10.1.17", log.display()));
+    assert_eq!(of_host.matches("<article").count(), 1);
 }

@@ -31,6 +31,22 @@ fn seed_determines_scores() {
 }
 
 #[test]
+fn known_rows_are_learnt_whatever_their_label() {
+    let dir = Dir::new();
+    dir.write("labelled.log", labelled(&rows(500)));
+    let list = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n\
+                *\t203.0.113.66\t4444/tcp\t*\t2030-01-01\tme\tbackup\n";
+    dir.write("known.tsv", list);
+    let outcome = dir.run("train labelled.log -o m --only-benign --known known.tsv");
+    assert!(outcome.stderr.contains("trained on 500 of 500 connections"), "{}", outcome.stderr);
+    dir.write("known.tsv", list.replace("4444/tcp", "4445/tcp"));
+    let outcome = dir.run("train labelled.log -o m --only-benign --known known.tsv");
+    assert!(outcome.stderr.contains("trained on 499 of 500 connections"), "{}", outcome.stderr);
+    dir.write("known.tsv", "nonsense");
+    dir.run("train labelled.log -o m --known known.tsv").fails(1, &["known.tsv: cannot be used"]);
+}
+
+#[test]
 fn only_benign_excludes_malicious_rows() {
     let dir = Dir::new();
     dir.write("labelled.log", labelled(&rows(500)));
