@@ -1,6 +1,5 @@
-##! One notice an originator and hour, instead of one for each of its main reasons. What follows within the hour is
-##! neither logged as a notice nor mailed; conn.log keeps the score of every connection. In a cluster each worker counts
-##! for itself.
+##! One notice an actor and hour, instead of one for each incident and escalation. What follows within the hour is
+##! neither logged as a notice nor mailed; conn.log keeps the score of every connection.
 
 @load IForest
 
@@ -11,7 +10,7 @@ global noticed: set[addr] &create_expire=1hr;
 # After the other policies, mail-alerts.zeek among them: whatever they want done is not done a second time.
 hook Notice::policy(n: Notice::Info) &priority=-10
 	{
-	if ( n$note != IForest::Anomalous_Connection || ! n?$src )
+	if ( n$note != IForest::Incident || ! n?$src )
 		return;
 
 	if ( n$src in noticed )

@@ -91,6 +91,13 @@ export {
 		is_target: bool &default=F;
 	};
 
+	redef record Notice::Info += {
+		## The identifier of the incident that the notice is about.
+		anomaly_incident: string &log &optional;
+		## That incident, for notice policies.
+		incident: IncidentInfo &optional;
+	};
+
 	## Raised for each line of anomaly_incident.log.
 	global log_incident: event(rec: IncidentInfo);
 
@@ -140,17 +147,27 @@ function notify(incident: IncidentInfo)
 
 	# Repetitions are escalations, which suppression would hide.
 	local notice = Notice::Info($note=Incident, $msg=fmt("%s: %s", incident$kind, incident$summary),
-	                            $src=incident$actor,
+	                            $anomaly_incident=incident$id, $incident=incident,
 	                            $identifier=fmt("%s %s %d", incident$id, incident$kind, incident$records));
 
 	local reasons = join_string_vec(incident$reasons, "; ");
-	notice$sub = reasons == "" ? fmt("incident %s", incident$id) : fmt("incident %s; %s", incident$id, reasons);
+
+	if ( reasons != "" )
+		notice$sub = reasons;
 
 	if ( |incident$uids| > 0 )
 		notice$uid = incident$uids[0];
 
-	if ( |incident$targets| == 1 )
-		notice$dst = incident$targets[0];
+	# The originators of an incident of a target are many.
+	if ( incident$is_target )
+		notice$dst = incident$actor;
+	else
+		{
+		notice$src = incident$actor;
+
+		if ( |incident$targets| == 1 )
+			notice$dst = incident$targets[0];
+		}
 
 	NOTICE(notice);
 	}
