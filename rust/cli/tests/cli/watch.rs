@@ -132,12 +132,12 @@ fn follows_rotation() {
 fn follows_several_logs_with_one_context() {
     let dir = trained();
     dir.write("one.log", header(&[]) + &odd("Cone") + &odd("Ctwo"));
-    let single = Watch::start(&dir, "watch -m m one.log");
+    let single = Watch::start(&dir, "watch --connections -m m one.log");
     let (first, second) = (single.connection(), single.connection());
     assert_ne!(first.replace("Cone", "Ctwo"), second, "the context makes a difference");
 
     dir.write("logger-1.log", header(&[]) + &odd("Cone"));
-    let watch = Watch::start(&dir, "watch -m m logger-1.log logger-2.log");
+    let watch = Watch::start(&dir, "watch --connections -m m logger-1.log logger-2.log");
     assert_eq!(watch.connection(), first);
     dir.write("logger-2.log", header(&[]) + &odd("Ctwo"));
     assert_eq!(watch.connection(), second);
@@ -154,7 +154,7 @@ fn reads_several_pipes_to_their_ends() {
         let (pipe, log) = (dir.path(pipe), header(&[]) + &odd(uid));
         std::thread::spawn(move || fs::write(pipe, log));
     }
-    let shown = dir.ok("watch one two -m m");
+    let shown = dir.ok("watch --connections one two -m m");
     assert!(shown.contains("C1") && shown.contains("C2"), "{shown}");
 }
 

@@ -149,10 +149,12 @@ fn setting(line: &str) -> Option<(String, String)> {
     Some((format!("IForest::{name}"), value.trim().to_owned()))
 }
 
-/// A type of notice is all that is written with capitals and underscores here.
+/// A type of notice is written with capitals and small letters, other enumerators in capitals.
 fn notice(line: &str) -> Option<(String, String)> {
     let name = line.strip_suffix(',')?;
-    let is_type = name.contains('_') && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+    let is_mixed =
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && name.contains(|c: char| c.is_ascii_lowercase());
+    let is_type = is_mixed && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
     is_type.then(|| (format!("IForest::{name}"), "Notice::Type".to_owned()))
 }
 
