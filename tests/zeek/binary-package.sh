@@ -46,7 +46,7 @@ if [ -e bin/zkg ]; then
 	cmp built/scores by-zkg/scores || fail "the package installed by zkg gives other scores"
 	zkg="zkg installed it"
 	# What root installed, another user can run.
-	if [ "$(id -u)" = 0 ]; then
+	if [ "$EUID" = 0 ]; then
 		(
 			cd /
 			export ZEEK_PLUGIN_PATH=$scratch/installed
