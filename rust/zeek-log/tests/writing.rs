@@ -248,15 +248,18 @@ mod unix {
     }
 
     #[test]
-    fn permissions_of_a_replaced_file_stay() {
+    fn keeps_permissions_of_a_replaced_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         write(&path, "new").unwrap();
         assert_eq!(mode() & 0o600, 0o600);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        write(&path, "newer").unwrap();
-        assert_eq!(mode(), 0o640);
+        // Not even the umask changes them.
+        for kept in [0o640, 0o666] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
+            write(&path, "newer").unwrap();
+            assert_eq!(mode(), kept);
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -136,11 +136,14 @@ fn open(path: &Path) -> io::Result<(File, Option<Temporary>)> {
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".part");
-    let permissions = permissions(path);
-    if let Some(permissions) = &permissions {
-        builder.permissions(permissions.clone());
-    }
+    let permissions = replaced_permissions(path);
+    #[cfg(unix)]
+    builder.permissions(permissions.clone().unwrap_or_else(default_permissions));
     let file = builder.tempfile_in(directory).map_err(|error| create_error(directory, error))?;
+    if let Some(permissions) = permissions {
+        // The umask was applied at creation.
+        file.as_file().set_permissions(permissions)?;
+    }
     let (file, temporary) = NamedTempFile::into_parts(file);
     let temporary = Temporary { file: file.try_clone()?, path: temporary, name: path.to_owned() };
     Ok((file, Some(temporary)))
@@ -159,18 +162,23 @@ fn buffered(file: File) -> Plain {
     Box::new(BufWriter::with_capacity(128 << 10, file))
 }
 
-/// The permissions of the replaced file, or the default of a new one.
+/// The permissions of the file that is replaced, if there is one.
 #[cfg(unix)]
-fn permissions(path: &Path) -> Option<fs::Permissions> {
+fn replaced_permissions(path: &Path) -> Option<fs::Permissions> {
     use std::os::unix::fs::PermissionsExt;
-    let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
-    let mode = replaced.map_or(0o666, |metadata| metadata.permissions().mode() & 0o777);
-    Some(fs::Permissions::from_mode(mode))
+    let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(fs::Permissions::from_mode(replaced.permissions().mode() & 0o777))
 }
 
 #[cfg(not(unix))]
-fn permissions(_: &Path) -> Option<fs::Permissions> {
+fn replaced_permissions(_: &Path) -> Option<fs::Permissions> {
     None
+}
+
+/// The permissions of a new file, before the umask.
+#[cfg(unix)]
+fn default_permissions() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }
 
 fn write_error(name: &Arc<str>, cause: io::Error) -> Error {
