@@ -32,6 +32,10 @@ export {
 	## names: Identifiers of incidents that the worker has to use.
 	global additions_arrived: event(run: string, number: count, names: string);
 
+	## The time without an answer of the manager after which a worker warns
+	## that its incidents are neither logged nor noticed.
+	const manager_timeout = 30sec &redef;
+
 	## Manager to workers: identifiers of incidents that have opened.
 	global incident_names: event(names: string);
 }
@@ -44,9 +48,6 @@ const incidents_per_message = 64;
 # The pause between messages, and the interval after which one is sent even without additions, or repeated.
 const send_pause = 100msec;
 const send_interval = 10sec;
-
-# The time without confirmation after which the worker warns.
-const confirmation_timeout = 30sec;
 
 global additions_run = unique_id("");
 global additions_number = 0;
@@ -140,8 +141,8 @@ event send_additions_regularly()
 	if ( unconfirmed == "" || current_time() - sent_at >= send_interval )
 		send_additions();
 
-	if ( unconfirmed != "" && current_time() - unconfirmed_since >= confirmation_timeout )
-		report_missing_manager("the manager has not confirmed incidents for 30 seconds");
+	if ( unconfirmed != "" && current_time() - unconfirmed_since >= manager_timeout )
+		report_missing_manager(fmt("the manager has not confirmed incidents for %s", manager_timeout));
 
 	schedule send_interval { send_additions_regularly() };
 	}
