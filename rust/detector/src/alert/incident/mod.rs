@@ -98,6 +98,8 @@ pub struct Incident {
     pub last: i64,
     /// The hosts on the other side.
     pub targets: Members<Address>,
+    /// The responders of an incident of a target: several in one network where external originators flood it.
+    pub victims: Members<Address>,
     /// Ports of the responders.
     pub ports: Members<(Proto, u16)>,
     /// Connections that belong to it.
@@ -243,6 +245,14 @@ fn is_group(address: Address) -> bool {
     }
 }
 
+/// The /24 or /64 of an address.
+fn network(address: Address) -> Address {
+    let is_v4 = std::net::Ipv6Addr::from(address.0).to_ipv4_mapped().is_some();
+    let mut bytes = address.0;
+    bytes[if is_v4 { 15 } else { 8 }..].fill(0);
+    Address(bytes)
+}
+
 /// The first of a connection's services that has a name here.
 fn service_name(services: &[u8]) -> &'static str {
     const NAMES: [&str; 20] = [
@@ -298,6 +308,8 @@ pub struct Grouper {
     expiry: BTreeSet<(bool, i64, ActorKey)>,
     /// Originators with an incident of one target alone, by target.
     single: BTreeMap<Address, BTreeSet<Address>>,
+    /// Incidents of targets of external originators, by network: a flood of many targets there is one incident.
+    flooded: HashMap<Address, ActorKey>,
     history: History,
     surges: Surges,
     changes: Vec<Change>,
@@ -320,6 +332,7 @@ impl Grouper {
             open: HashMap::new(),
             expiry: BTreeSet::new(),
             single: BTreeMap::new(),
+            flooded: HashMap::new(),
             history: History::default(),
             surges: Surges::default(),
             changes: Vec::new(),
@@ -375,14 +388,28 @@ impl Grouper {
         if self.open.contains_key(&target) && o.evidence.is_none() && (o.alert || record.failed) {
             return Some(target);
         }
-        if surge || is_notable && o.evidence.is_none() && self.is_crowded(&own, &target) {
+        if record.failed && o.evidence.is_none() && !record.originator.is_internal() {
+            if let Some(key) = self.flood_near(record.responder, known) {
+                return Some(key);
+            }
+        }
+        let is_flooded = self.flood_near(record.responder, known).is_some();
+        if surge || is_notable && o.evidence.is_none() && !is_flooded && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
+            if !record.originator.is_internal() {
+                self.flooded.entry(network(record.responder)).or_insert(target);
+            }
             return Some(target);
         }
         is_notable.then(|| {
             self.open(own, record.end);
             own
         })
+    }
+
+    /// The open incident of a flooded target in the same network.
+    fn flood_near(&self, responder: Address, known: bool) -> Option<ActorKey> {
+        self.flooded.get(&network(responder)).copied().filter(|key| key.2 == known)
     }
 
     /// Returns whether with this originator many have incidents of this target alone.
@@ -503,6 +530,10 @@ impl Grouper {
 
     fn close(&mut self, key: ActorKey, event: Event) {
         if let Some(mut incident) = self.take(key) {
+            let place = network(key.0);
+            if self.flooded.get(&place) == Some(&key) {
+                self.flooded.remove(&place);
+            }
             incident.classify();
             incident.known |= self.known.covers_incident(&incident);
             self.changes.push(Change::new(event, incident));
@@ -557,6 +588,7 @@ impl Incident {
             start: i64::MAX,
             last: i64::MIN,
             targets: Members::default(),
+            victims: Members::default(),
             ports: Members::default(),
             records: 0,
             alerts: 0,
@@ -657,6 +689,9 @@ impl Incident {
         self.failed += u64::from(record.failed);
         let peer = if self.role == Role::Originator { record.responder } else { record.originator };
         self.targets.add(peer);
+        if self.role == Role::Target {
+            self.victims.add(record.responder);
+        }
         self.ports.add((record.proto, record.port));
         let is_alert = o.is_some_and(|o| o.alert);
         let trail = self.trails.iter().position(|trail| record.is_to(trail)).or_else(|| {
@@ -710,7 +745,10 @@ impl Incident {
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);
         match self.role == other.role {
-            true => self.targets.merge(&other.targets),
+            true => {
+                self.targets.merge(&other.targets);
+                self.victims.merge(&other.victims);
+            }
             false => self.targets.add(other.actor),
         }
         self.ports.merge(&other.ports);

@@ -22,6 +22,10 @@ impl Incident {
             (IncidentKind::Outage, Role::Target) => {
                 format!("{hosts} reached no service of {actor} on {ports} in {lasted}; {failed}")
             }
+            (IncidentKind::Flood, _) if self.victims.count() > 1 => {
+                let victims = number(&self.victims);
+                format!("{hosts} flooded {victims} hosts such as {actor} on {ports} in {lasted}; {failed}")
+            }
             (IncidentKind::Flood, _) => format!("{hosts} flooded {actor} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Guessing, Role::Target) => {
                 format!("{hosts} logged in to {target} {} times in {lasted}", count(trail.records))

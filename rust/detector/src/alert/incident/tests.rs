@@ -155,6 +155,32 @@ fn a_flood_from_a_million_addresses_is_one_incident_beside_a_real_attack() {
 }
 
 #[test]
+fn a_flood_of_a_network_from_outside_is_one_incident_and_swallows_no_answered_attack() {
+    for alerts in [true, false] {
+        let mut grouper = grouper();
+        let (mut events, mut most) = (Vec::new(), 0);
+        for i in 0..1_000_000u32 {
+            let c = tcp(address(0x0b00_0000 + i), host((i % 250) as u8), 80, i64::from(i) * 100, ConnState::S0);
+            observe(&mut grouper, &c, alerts, None);
+            if i == 900_000 {
+                observe(&mut grouper, &tcp(remote(9), host(7), 22, i64::from(i) * 100, ConnState::SF), true, None);
+            }
+            most = most.max(grouper.open.len());
+            events.extend(grouper.take_changes().into_iter().filter(|change| change.escalates));
+        }
+        let kinds: Vec<_> = events.iter().map(|change| change.incident.kind).collect();
+        assert_eq!(kinds, [IncidentKind::Flood, IncidentKind::Other]);
+        assert!(most < 2100, "{most}");
+        let flood = closed(grouper).into_iter().find(|it| it.kind == IncidentKind::Flood).unwrap();
+        assert!(
+            flood.victims.count() > 200 && flood.summary().contains(" hosts such as 10.0.0."),
+            "{}",
+            flood.summary()
+        );
+    }
+}
+
+#[test]
 fn a_million_actors_with_targets_of_their_own_stay_within_bounds() {
     let mut grouper = grouper();
     let attack = observe(&mut grouper, &tcp(host(1), remote(1), 4444, 0, ConnState::SF), true, Some(9));

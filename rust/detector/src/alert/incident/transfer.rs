@@ -128,14 +128,24 @@ impl Grouper {
         let own = (addition.actor, addition.role, addition.known);
         let target = addition.single_target().map(|target| (target, Role::Target, addition.known));
         let is_open = self.open.get(&own).is_some_and(|incident| !incident.is_minor());
+        let is_external = addition.targets.sample().first().is_some_and(|peer| !peer.is_internal());
+        let flood = self.flood_near(addition.actor, addition.known).filter(|_| is_external);
         let key = match target {
+            _ if addition.role == Role::Target && !self.open.contains_key(&own) && flood.is_some() => {
+                flood.unwrap_or(own)
+            }
             Some(target) if !is_open && self.open.contains_key(&target) => target,
             Some(target) if !is_open && self.is_crowded(&own, &target) => target,
             _ => own,
         };
         let is_new = !self.open.contains_key(&key);
         match key.1 {
-            Role::Target => self.open_target(key, addition.active),
+            Role::Target => {
+                self.open_target(key, addition.active);
+                if is_external {
+                    self.flooded.entry(super::network(key.0)).or_insert(key);
+                }
+            }
             Role::Originator => self.open(key, addition.active),
         }
         let Some(mut incident) = self.take(key) else { return (key, addition.number) };
@@ -193,6 +203,7 @@ impl Incident {
             && self.reasons.iter().all(|it| it.text.len() <= MAX_TEXT && it.feature.len() <= 64 && it.score <= 1.0)
             && self.targets.is_sound()
             && self.ports.is_sound()
+            && self.victims.is_sound()
             && self.records > 0
             && self.alerts.max(self.failed) <= self.records
             && (0.0..=1.0).contains(&self.highest)
