@@ -690,10 +690,11 @@ fn peer(i: u32) -> ConnectionView<'static> {
     view
 }
 
-/// Connection of the first client to the server that ends just before connection `i` and took so many seconds.
+/// Connection of another client to the server that ends just before connection `i` and took so many seconds.
 fn ending_before(i: u32, seconds: f64) -> ConnectionView<'static> {
-    let last = peer(i);
-    ConnectionView { ts: last.ts - 1.0 - seconds, duration: seconds, orig: peer(0).orig, ..last }
+    let mut view = peer(i);
+    view.orig.addr[13] = 1;
+    ConnectionView { ts: view.ts - 1.0 - seconds, duration: seconds, ..view }
 }
 
 /// Scores that the connections of the 300 clients get, and if they alert.
