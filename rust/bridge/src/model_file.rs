@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use detector::{Fault, Model, Trust, signature_of};
+use detector::{Model, Trust, signature_of};
 
 use crate::panic::load;
 
@@ -57,7 +57,7 @@ impl LoadAttempt {
         let (version, permissions) = (FileVersion::of(path), Permissions::of(path, trust));
         let mut distrusted = false;
         let model = load(path, |path| {
-            Model::load(path, trust).inspect_err(|error| distrusted = !matches!(error.fault, Fault::Refused(_)))
+            Model::load(path, trust).inspect_err(|error| distrusted = !error.kind().is_of_contents())
         });
         let loaded = model.and_then(|model| {
             let bytes = model.to_bytes().map_err(|error| error.to_string())?;

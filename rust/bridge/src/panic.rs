@@ -1,11 +1,10 @@
 //! Conversion of panics to messages. Nothing is printed, because standard error belongs to Zeek.
 
 use std::cell::RefCell;
-use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use detector::FileError;
+use detector::Error;
 
 thread_local! {
     static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
@@ -19,10 +18,7 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// Loads a file; returns errors and panics as messages that name it.
-pub(crate) fn load<T, R: Display>(
-    path: &Path,
-    load: impl FnOnce(&Path) -> Result<T, FileError<R>>,
-) -> Result<T, String> {
+pub(crate) fn load<T>(path: &Path, load: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, String> {
     match catch(|| load(path)) {
         Ok(loaded) => loaded.map_err(|error| error.to_string()),
         Err(panic) => Err(format!("{}: {panic}", path.display())),

@@ -4,12 +4,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Result;
-use detector::{Cusum, Extractor, Fault, State, Trust};
+use detector::{Extractor, ScoreHistory, State, Trust};
 
 /// Context of a run, loaded from a file if one is given.
 pub struct RunContext<'a> {
     path: Option<&'a Path>,
-    pub state: (Extractor, Cusum),
+    pub state: (Extractor, ScoreHistory),
 }
 
 impl<'a> RunContext<'a> {
@@ -21,13 +21,15 @@ impl<'a> RunContext<'a> {
         // A signature by the trusted key is for models only.
         let trust = Trust { key: String::new(), ..*trust };
         let state = match path.map(|path| State::load(path, &trust).map(|state| (path, state.recall()))) {
-            None => (Extractor::new(), Cusum::new()),
+            None => (Extractor::new(), ScoreHistory::new()),
             Some(Ok((_, Some(state)))) => state,
             Some(Ok((path, None))) => {
                 anyhow::bail!("{}: is corrupt: it contains values no connection can have; delete it", path.display())
             }
-            Some(Err(error)) => match &error.fault {
-                Fault::Read(cause) if cause.kind() == ErrorKind::NotFound => (Extractor::new(), Cusum::new()),
+            Some(Err(error)) => match error.kind() {
+                detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => {
+                    (Extractor::new(), ScoreHistory::new())
+                }
                 _ => return Err(error.into()),
             },
         };

@@ -84,7 +84,9 @@ fn score_rows_in_batch(bencher: Bencher) {
     let (traffic, mut extractor) = (traffic(1000), Extractor::new());
     let rows: Vec<_> = traffic.iter().map(|connection| extractor.extract(connection)).collect();
     let model = model(&traffic);
-    bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| model.score_rows(black_box(&rows)));
+    bencher
+        .counter(ItemsCount::new(CONNECTIONS))
+        .bench_local(|| model.score_rows(black_box(&rows), &vec![0; rows.len()]));
 }
 
 #[divan::bench]

@@ -9,97 +9,86 @@ use std::path::Path;
 
 use bincode::error::EncodeError;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::alert::cusum::{self, Cusum};
 use crate::alert::drift::BinCounts;
+use crate::alert::score_history::{self, ScoreHistory};
 use crate::conn::context::{self, Context};
 use crate::conn::features::Extractor;
-use crate::conn::schema;
-use crate::storage::envelope::{Broken, Envelope};
-use crate::storage::error::Fault;
-use crate::storage::error::FileError;
+use crate::error::{Contents, Error, ErrorKind};
+use crate::schema::LogKind;
+use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
 /// Full tables come to about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Envelope = Envelope { magic: b"ZIFMEMOR", version: 2, max_payload: MAX_PAYLOAD };
+const SEAL: Envelope = Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 3, max_payload: MAX_PAYLOAD };
 
 /// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
 /// detector continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     context: context::Snapshot,
-    evidence: cusum::Snapshot,
+    history: score_history::Snapshot,
     /// How live scores were distributed: the window of [`Drift`](crate::Drift).
     pub drift: Vec<BinCounts>,
     /// The version of the model that gave those scores.
     pub version: i64,
 }
 
-/// Why a file's contents are not remembered.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StateRefusal {
-    /// Damaged, or something else.
-    #[error(transparent)]
-    Broken(#[from] Broken),
-    /// Whole, and says what cannot be.
-    #[error("is damaged: {0}")]
-    Invalid(String),
-    /// Of other features.
-    #[error("is of another version of the features")]
-    OtherSchema,
-}
-
 impl State {
     /// Of hosts and services; no score yet.
-    pub fn new(extractor: &Extractor, evidence: &Cusum) -> Self {
-        let (context, evidence) = (extractor.context().snapshot(), evidence.snapshot());
-        Self { context, evidence, drift: Vec::new(), version: 0 }
+    pub fn new(extractor: &Extractor, history: &ScoreHistory) -> Self {
+        let (context, history) = (extractor.context().snapshot(), history.snapshot());
+        Self { context, history, drift: Vec::new(), version: 0 }
     }
 
     /// Context and evidence; none if they contain values no connection can have.
-    pub fn recall(self) -> Option<(Extractor, Cusum)> {
+    pub fn recall(self) -> Option<(Extractor, ScoreHistory)> {
         let extractor = Extractor::with_context(Context::from_snapshot(self.context)?);
-        Some((extractor, Cusum::from_snapshot(self.evidence)?))
+        Some((extractor, ScoreHistory::from_snapshot(self.history)?))
     }
 
     /// Writes its file: the old one or the new one is there at any time, never a part.
     ///
     /// # Errors
-    /// [`Fault::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), FileError<StateRefusal>> {
+    /// [`ErrorKind::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
         // Many megabytes, which are not held a second time.
         let saved = SEAL.write(path, |payload| {
             let config = bincode::config::standard();
-            let contents = (schema::fingerprint(), self);
+            let contents = (LogKind::Conn.schema().fingerprint(), self);
             match bincode::serde::encode_into_std_write(contents, payload, config) {
                 Ok(_) => Ok(()),
                 Err(EncodeError::Io { inner, .. }) => Err(inner),
                 Err(cause) => Err(io::Error::other(cause)),
             }
         });
-        saved.map_err(|cause| Fault::Write(cause).of(path))
+        saved.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
     }
 
     /// Parses the bytes of a file; [`State::recall`] validates the values.
     ///
     /// # Errors
-    /// The [`StateRefusal`] that says what is wrong.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateRefusal> {
+    /// If they are not the contents of a state file, without its name.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let payload = SEAL.open(bytes)?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
-        let invalid = |cause: bincode::error::DecodeError| StateRefusal::Invalid(cause.to_string());
+        let invalid = |problem: String| ErrorKind::Invalid { contents: Contents::State, problem };
+        let undecodable = |cause: bincode::error::DecodeError| invalid(cause.to_string());
         // The fingerprint stands alone, so that what is of other features is told from what is damaged.
-        let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(invalid)?;
-        if fingerprint != schema::fingerprint() {
-            return Err(StateRefusal::OtherSchema);
+        let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(undecodable)?;
+        if fingerprint != LogKind::Conn.schema().fingerprint() {
+            return Err(ErrorKind::OtherSchema {
+                contents: Contents::State,
+                found: None,
+                expected: LogKind::Conn.schema().version,
+            }
+            .into());
         }
         let payload = payload.get(head..).unwrap_or_default();
-        let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
+        let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
-            return Err(StateRefusal::Invalid("bytes are left over behind what is remembered".into()));
+            return Err(invalid("bytes are left over behind the state".into()).into());
         }
         Ok(memory)
     }
@@ -107,10 +96,10 @@ impl State {
     /// Reads its file.
     ///
     /// # Errors
-    /// Why nothing is remembered, naming the file.
-    pub fn load(path: &Path, trust: &Trust) -> Result<Self, FileError<StateRefusal>> {
-        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
-        Self::from_bytes(&bytes).map_err(|cause| Fault::Refused(cause).of(path))
+    /// If it is not trusted or cannot be used; the error names the file.
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
+        let bytes = trust.read(path, SEAL.longest())?;
+        Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
 }
 
@@ -140,7 +129,7 @@ mod tests {
     }
 
     fn memory() -> State {
-        State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &Cusum::new()) }
+        State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &ScoreHistory::new()) }
     }
 
     /// The file of it.
@@ -181,13 +170,13 @@ mod tests {
             text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
         };
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
-        assert_eq!(refusal(b"#separator"), "is something else");
+        assert_eq!(refusal(b"#separator"), "is not a state file of zeek-iforest; delete it");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
-        assert_eq!(refusal(&SEAL.close(&other)), "is of another version of the features");
+        assert!(refusal(&SEAL.close(&other)).starts_with("is for another version of the features"));
         let longer = [SEAL.open(file()).unwrap(), &[0]].concat();
-        assert_eq!(refusal(&SEAL.close(&longer)), "is damaged: bytes are left over behind what is remembered");
+        assert_eq!(refusal(&SEAL.close(&longer)), "is damaged: bytes are left over behind the state; delete it");
         let mut damaged = memory();
-        damaged.evidence.average = f32::NAN;
+        damaged.history.cusum.average = f32::NAN;
         assert!(damaged.recall().is_none());
     }
 

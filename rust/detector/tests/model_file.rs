@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::schema::N_FEATURES;
+use detector::MAX_COLUMNS;
 use detector::{
-    Broken, ConnState, Connection, Drift, Fault, Model, Params, Proto, Refusal, Trainer, Trust, format_reasons,
+    ConnState, Connection, Contents, Drift, ErrorKind, Model, Params, Proto, Trainer, Trust, format_reasons,
 };
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
@@ -68,7 +68,7 @@ fn every_flipped_byte_and_every_truncation_is_refused() {
         bytes[at] = good;
     }
     bytes.push(0);
-    assert!(matches!(Model::from_bytes(&bytes), Err(Refusal::Broken(Broken::Length { .. }))));
+    assert!(matches!(Model::from_bytes(&bytes).unwrap_err().kind(), ErrorKind::Length { .. }));
 }
 
 /// A model in which each group has a tree, few rows each: small enough for all of it to be changed.
@@ -97,10 +97,11 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
         let threshold = model.threshold_for_alerts(alerts);
         assert!((0.0..=1.000_001).contains(&threshold), "{threshold}");
     }
-    let rows = [0.0, f32::INFINITY, f32::MIN, 1e7, -3.5].map(|value| [value; N_FEATURES]);
-    for (row, score) in rows.iter().zip(model.score_rows(&rows)) {
-        assert!((0.0..=1.0).contains(&score), "{score} of {row:?}");
-        assert_eq!(model.score(row), score);
+    let rows = [0.0, f32::INFINITY, f32::MIN, 1e7, -3.5].map(|value| [value; MAX_COLUMNS]);
+    for (row, score) in rows.iter().zip(model.score_rows(&rows, &[0; 5])) {
+        let raised = model.raise(score);
+        assert!((0.0..=1.0).contains(&raised), "{raised} of {row:?}");
+        assert_eq!(model.score_row(row, 0), score);
     }
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
@@ -160,7 +161,7 @@ fn a_model_is_no_more_work_than_its_size() {
     let at = bytes.windows(forest.len()).position(|window| window == forest).unwrap();
     let load = |extents, trees| {
         let forged =
-            Stored { n_features: N_FEATURES as u32, sample_size: ROWS, n_groups: 1, emphasis: 2, extents, trees };
+            Stored { n_features: MAX_COLUMNS as u32, sample_size: ROWS, n_groups: 1, emphasis: 2, extents, trees };
         let mut file = [&bytes[..at], &encode(forged), &bytes[at + forest.len()..]].concat();
         forge(&mut file);
         Model::from_bytes(&file)
@@ -203,18 +204,19 @@ fn each_refusal_says_which() {
         changed[at] = byte;
         Model::from_bytes(&changed).unwrap_err()
     };
-    assert_eq!(with(0, b'X'), Refusal::NotAModel);
-    assert_eq!(with(8, 4), Refusal::Broken(Broken::Newer { found: 4, known: 3 }));
-    assert_eq!(with(8, 2), Refusal::Broken(Broken::Older { found: 2, known: 3 }));
-    assert_eq!(with(40, !bytes[40]), Refusal::Broken(Broken::Checksum));
+    assert!(matches!(with(0, b'X').kind(), ErrorKind::OtherContents(Contents::Model)));
+    assert!(matches!(with(8, 4).kind(), ErrorKind::Newer { found: 4, known: 3 }));
+    assert!(matches!(with(8, 2).kind(), ErrorKind::Older { found: 2, known: 3, .. }));
+    assert!(matches!(with(40, !bytes[40]).kind(), ErrorKind::Checksum));
 
     let mut other_schema = bytes.clone();
-    other_schema[32] += 1;
+    // Behind the name of the log.
+    other_schema[37] += 1;
     let sum = twox_hash::XxHash3_64::oneshot(&other_schema[32..]);
     other_schema[24..32].copy_from_slice(&sum.to_le_bytes());
-    assert!(matches!(Model::from_bytes(&other_schema), Err(Refusal::OtherSchema { .. })));
+    assert!(matches!(Model::from_bytes(&other_schema).unwrap_err().kind(), ErrorKind::OtherSchema { .. }));
 
     let missing = Model::load("/nowhere/net.model".as_ref(), &Trust::default()).unwrap_err();
-    assert!(matches!(missing.fault, Fault::Read(_)));
+    assert!(matches!(missing.kind(), ErrorKind::Read(_)));
     assert!(missing.to_string().starts_with("/nowhere/net.model: cannot be read: "));
 }

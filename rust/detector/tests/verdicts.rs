@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use detector::{
-    Address, AlertPolicy, ConnState, Connection, ContextKeys, Cusum, Detector, Extractor, Model, Params, Proto, Trainer,
+    Address, AlertPolicy, ConnState, Connection, ContextKeys, Detector, Extractor, Model, Params, Proto, RowScore,
+    ScoreHistory, Trainer,
 };
 
 const MINUTE: i64 = 60_000_000;
@@ -176,10 +177,12 @@ fn alerts_that_add_up_are_rationed() {
     let mut trainer = Trainer::new(params);
     (0..20_000).for_each(|i| trainer.learn(&ordinary(i)));
     let model = trainer.fit().unwrap();
-    let mut evidence = Cusum::new();
+    let mut evidence = ScoreHistory::new();
     let policy = AlertPolicy::of(&model);
-    (0..4_000)
-        .for_each(|i| _ = evidence.verdict(&model, &policy, ordinary(i).end(), &ContextKeys::of(&ordinary(i)), 0.3));
+    let scored = |forest| RowScore { forest, records: 0.0 };
+    (0..4_000).for_each(|i| {
+        _ = evidence.verdict(&model, &policy, ordinary(i).end(), &ContextKeys::of(&ordinary(i)), scored(0.3));
+    });
     let unusual = model.threshold() - 1e-6;
     let mut alerted = 0;
     for i in 0..100 {
@@ -187,7 +190,7 @@ fn alerts_that_add_up_are_rationed() {
             let mut c = beat(0);
             (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
             alerted += usize::from(
-                evidence.verdict(&model, &policy, c.end(), &ContextKeys::of(&c), unusual).sustained.is_some(),
+                evidence.verdict(&model, &policy, c.end(), &ContextKeys::of(&c), scored(unusual)).sustained.is_some(),
             );
         }
     }

@@ -1,12 +1,22 @@
-//! Errors in parameters, training rows and stored forests.
+//! The error of this crate.
 
-use thiserror::Error;
+/// Error in parameters, training rows or a stored forest. `Display` is one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] ErrorKind);
 
-/// Error of a fit.
-#[derive(Clone, Debug, Error, PartialEq)]
+impl Error {
+    /// The kind of error.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+}
+
+/// Kind of an [`Error`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum FitError {
-    /// A parameter lies outside its range.
+pub enum ErrorKind {
+    /// Fit: a parameter lies outside its range.
     #[error("{name} is {value}; it must lie between {min} and {max}")]
     Parameter {
         /// The field of [`Params`](crate::Params).
@@ -18,7 +28,7 @@ pub enum FitError {
         /// The largest value allowed.
         max: usize,
     },
-    /// A group names a column more than once.
+    /// Fit: a group names a column more than once.
     #[error("group {group} names column {column} more than once; name each column of a group once")]
     RepeatedColumn {
         /// Index of the group, from 0.
@@ -26,7 +36,7 @@ pub enum FitError {
         /// The column.
         column: usize,
     },
-    /// The values do not divide into rows of that many columns.
+    /// Matrix: the values do not divide into rows of that many columns.
     #[error("{values} values do not divide into rows of {n_features} columns")]
     Shape {
         /// How many values were given.
@@ -34,7 +44,7 @@ pub enum FitError {
         /// How many columns a row was said to have.
         n_features: usize,
     },
-    /// There are fewer rows than a tree needs.
+    /// Fit: there are fewer rows than a tree needs.
     #[error("{rows} rows are too few to build a forest; at least {min} are needed")]
     TooFewRows {
         /// How many rows were given.
@@ -42,7 +52,7 @@ pub enum FitError {
         /// How many are needed.
         min: usize,
     },
-    /// A value is infinite, so no split can be drawn from its column's range.
+    /// Fit: a value is infinite, so no split can be drawn from its column's range.
     #[error("row {row}, column {column} is infinite; give a finite number, or NaN where the value is missing")]
     Infinite {
         /// Index of the row, from 0.
@@ -50,13 +60,7 @@ pub enum FitError {
         /// Index of the column, from 0.
         column: usize,
     },
-}
-
-/// Error of a stored or imported forest.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidForest {
-    /// A number that bounds the forest lies outside its range.
+    /// Stored forest: a number that bounds the forest lies outside its range.
     #[error("the forest's {name} is {value}; it must lie between {min} and {max}")]
     Bound {
         /// Name of the number.
@@ -68,7 +72,7 @@ pub enum InvalidForest {
         /// The largest value allowed.
         max: usize,
     },
-    /// A split names a column that rows do not have.
+    /// Stored forest: a split names a column that rows do not have.
     #[error("tree {tree}, node {node} splits column {feature}, but rows have {n_features}")]
     Feature {
         /// Index of the tree.
@@ -80,13 +84,13 @@ pub enum InvalidForest {
         /// How many columns a row has.
         n_features: usize,
     },
-    /// A column's range is not one of finite numbers, the lower end first.
+    /// Stored forest: a column's range is not one of finite numbers, the lower end first.
     #[error("the range of column {column} is not one of finite numbers")]
     Range {
         /// The column.
         column: usize,
     },
-    /// A group has several ranges of one column.
+    /// Stored forest: a group has several ranges of one column.
     #[error("group {group} has more than one range of column {column}")]
     RepeatedRange {
         /// Index of the group.
@@ -94,7 +98,7 @@ pub enum InvalidForest {
         /// The column.
         column: usize,
     },
-    /// A split's threshold is not a finite number.
+    /// Stored forest: a split's threshold is not a finite number.
     #[error("tree {tree}, node {node} splits at a threshold that is not finite")]
     Threshold {
         /// Index of the tree.
@@ -102,7 +106,7 @@ pub enum InvalidForest {
         /// Index of the node in the tree's preorder.
         node: usize,
     },
-    /// The nodes do not form one binary tree, or one deeper than its height limit.
+    /// Stored forest: the nodes do not form one binary tree, or one deeper than its height limit.
     #[error("the {nodes} nodes of tree {tree} do not form one binary tree of height {height_limit} or less")]
     Structure {
         /// Index of the tree.
@@ -112,7 +116,7 @@ pub enum InvalidForest {
         /// The height limit the sample size implies.
         height_limit: usize,
     },
-    /// A path length is not a number of edges.
+    /// Stored forest: a path length is not a number of edges.
     #[error("tree {tree}, node {node}: the path that ends there is not between 0 and 255 edges long")]
     PathLength {
         /// Index of the tree.
@@ -120,7 +124,7 @@ pub enum InvalidForest {
         /// Index of the node in the tree's preorder.
         node: usize,
     },
-    /// A leaf holds no row, or the leaves hold more rows than the sample had.
+    /// Stored forest: a leaf holds no row, or the leaves hold more rows than the sample had.
     #[error("the leaves of tree {tree} do not hold between one row each and {sample_size} rows together")]
     LeafSizes {
         /// Index of the tree.

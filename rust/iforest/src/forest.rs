@@ -12,7 +12,7 @@ use crate::rng::ForestRng;
 use crate::score::Scorer;
 use crate::traverse::Traversal;
 use crate::tree::{Node, Tree};
-use crate::{FitError, InvalidForest, Matrix, Params};
+use crate::{Error, ErrorKind, Matrix, Params};
 
 /// Enough rows to a task that handing them out costs nothing.
 const ROWS_PER_TASK: usize = 1024;
@@ -61,8 +61,8 @@ impl Forest {
     /// threads; `NaN` stands for a missing value.
     ///
     /// # Errors
-    /// [`FitError`] when a parameter is out of range, there are fewer than two rows, or a value is infinite.
-    pub fn fit(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Self, FitError> {
+    /// [`Error`] when a parameter is out of range, there are fewer than two rows, or a value is infinite.
+    pub fn fit(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Self, Error> {
         Ok(Self::build_all(rows, params, seed)?.0)
     }
 
@@ -71,7 +71,7 @@ impl Forest {
     ///
     /// # Errors
     /// Those of [`Forest::fit`].
-    pub fn fit_out_of_bag(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Fit, FitError> {
+    pub fn fit_out_of_bag(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Fit, Error> {
         let (forest, samples) = Self::build_all(rows, params, seed)?;
         let n_groups = forest.n_groups();
         let mut seen: Vec<Seen> = (samples.par_iter().zip(&forest.stored.trees).enumerate())
@@ -122,16 +122,16 @@ impl Forest {
         }
     }
 
-    fn build_all(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<(Self, Vec<Vec<usize>>), FitError> {
+    fn build_all(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<(Self, Vec<Vec<usize>>), Error> {
         params.check(rows.n_features())?;
         if rows.len() < 2 {
-            return Err(FitError::TooFewRows { rows: rows.len(), min: 2 });
+            return Err(ErrorKind::TooFewRows { rows: rows.len(), min: 2 }.into());
         }
         // Many at a time first: the search for the first one stops the compiler from using vectors.
         let any = |values: &[f32]| values.iter().fold(false, |any, value| any | value.is_infinite());
         if rows.values().chunks(1024).any(any) {
             if let Some(at) = rows.values().iter().position(|value| value.is_infinite()) {
-                return Err(FitError::Infinite { row: at / rows.n_features(), column: at % rows.n_features() });
+                return Err(ErrorKind::Infinite { row: at / rows.n_features(), column: at % rows.n_features() }.into());
             }
         }
         let sample_size = params.sample_size.min(rows.len());
@@ -187,6 +187,16 @@ impl Forest {
         self.scorer.group_scores(&row[..self.n_features()])
     }
 
+    /// The generalised mean of one score per group: the score of a row, if they are its [`Forest::group_scores`].
+    pub fn mean_of_groups(&self, scores: &[f64]) -> f64 {
+        self.scorer.mean_of_scores(scores)
+    }
+
+    /// Number of groups of trees.
+    pub fn n_groups(&self) -> usize {
+        self.stored.n_groups as usize
+    }
+
     /// Scores of the row with one column at a time replaced by the value in `usual`: the columns whose
     /// replacement lowers the score are those that make the row anomalous.
     ///
@@ -194,10 +204,6 @@ impl Forest {
     /// If `row` or `usual` is shorter than [`Forest::n_features`].
     pub fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
         self.scorer.scores_without(&row[..self.n_features()], &usual[..self.n_features()])
-    }
-
-    fn n_groups(&self) -> usize {
-        self.stored.n_groups as usize
     }
 
     /// Returns the trees and parameters as plain data.
@@ -215,13 +221,13 @@ impl Forest {
     /// Builds a forest from plain data, with the checks made when a file is loaded.
     ///
     /// # Errors
-    /// [`InvalidForest`] when the parts are not a forest that can be walked.
-    pub fn from_raw(raw: &RawForest) -> Result<Self, InvalidForest> {
+    /// [`Error`] when the parts are not a forest that can be walked.
+    pub fn from_raw(raw: &RawForest) -> Result<Self, Error> {
         for (tree, nodes) in raw.trees.iter().enumerate() {
             for (node, raw_node) in nodes.iter().enumerate() {
                 match raw_node {
                     RawNode::Leaf { path_length } if !(0.0..=LONGEST_PATH).contains(path_length) => {
-                        return Err(InvalidForest::PathLength { tree, node });
+                        return Err(ErrorKind::PathLength { tree, node }.into());
                     }
                     _ => {}
                 }
@@ -260,11 +266,11 @@ impl Forest {
 }
 
 impl TryFrom<Stored> for Forest {
-    type Error = InvalidForest;
+    type Error = Error;
 
-    fn try_from(stored: Stored) -> Result<Self, InvalidForest> {
+    fn try_from(stored: Stored) -> Result<Self, Error> {
         let within = |name, value: usize, min, max| {
-            if (min..=max).contains(&value) { Ok(()) } else { Err(InvalidForest::Bound { name, value, min, max }) }
+            if (min..=max).contains(&value) { Ok(()) } else { Err(ErrorKind::Bound { name, value, min, max }) }
         };
         let (n_features, sample_size) = (stored.n_features as usize, stored.sample_size as usize);
         within("number of columns", n_features, 1, MAX_FEATURES)?;
@@ -279,12 +285,12 @@ impl TryFrom<Stored> for Forest {
         for range in stored.feature_ranges.iter().flatten() {
             within("column with a range", usize::from(range.column), 0, n_features - 1)?;
             if !(range.min <= range.max && range.min.is_finite() && range.max.is_finite()) {
-                return Err(InvalidForest::Range { column: range.column.into() });
+                return Err(ErrorKind::Range { column: range.column.into() }.into());
             }
         }
         for (group, feature_ranges) in stored.feature_ranges.iter().enumerate() {
             if let Some(column) = repeated(feature_ranges.iter().map(|range| range.column)) {
-                return Err(InvalidForest::RepeatedRange { group, column });
+                return Err(ErrorKind::RepeatedRange { group, column }.into());
             }
         }
         for (i, tree) in stored.trees.iter().enumerate() {

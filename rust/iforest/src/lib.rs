@@ -43,7 +43,7 @@ mod traverse;
 mod tree;
 
 pub use build::next_up;
-pub use error::{FitError, InvalidForest};
+pub use error::{Error, ErrorKind};
 pub use feature_range::FeatureRange;
 pub use forest::{Fit, Forest};
 pub use matrix::Matrix;

@@ -1,6 +1,6 @@
 //! Borrowed row-major matrix of `f32`.
 
-use crate::FitError;
+use crate::{Error, ErrorKind};
 
 /// Rows of `n_features` values each, row after row.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +13,10 @@ impl<'a> Matrix<'a> {
     /// Views `values` as rows of `n_features` columns.
     ///
     /// # Errors
-    /// [`FitError::Shape`] when `n_features` is 0 or does not divide the number of values.
-    pub fn new(values: &'a [f32], n_features: usize) -> Result<Self, FitError> {
+    /// [`ErrorKind::Shape`] when `n_features` is 0 or does not divide the number of values.
+    pub fn new(values: &'a [f32], n_features: usize) -> Result<Self, Error> {
         if n_features == 0 || values.len() % n_features != 0 {
-            return Err(FitError::Shape { values: values.len(), n_features });
+            return Err(ErrorKind::Shape { values: values.len(), n_features }.into());
         }
         Ok(Self { values, n_features })
     }

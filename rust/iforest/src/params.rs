@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::FitError;
+use crate::ErrorKind;
 
 /// Beyond this a tree's depth no longer pays: the paper finds 256 enough on data of any size.
 pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
@@ -45,9 +45,9 @@ impl Default for Params {
 }
 
 impl Params {
-    pub(crate) fn check(&self, n_features: usize) -> Result<(), FitError> {
+    pub(crate) fn check(&self, n_features: usize) -> Result<(), ErrorKind> {
         let within = |name, value, min, max| {
-            if (min..=max).contains(&value) { Ok(()) } else { Err(FitError::Parameter { name, value, min, max }) }
+            if (min..=max).contains(&value) { Ok(()) } else { Err(ErrorKind::Parameter { name, value, min, max }) }
         };
         within("number of columns", n_features, 1, MAX_FEATURES)?;
         within("n_trees", self.n_trees, self.groups.len().max(1), MAX_TREES)?;
@@ -60,7 +60,7 @@ impl Params {
                 within("column in a group", usize::from(column), 0, n_features - 1)?;
             }
             if let Some(column) = repeated(group.iter().copied()) {
-                return Err(FitError::RepeatedColumn { group: i, column });
+                return Err(ErrorKind::RepeatedColumn { group: i, column });
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidForest;
+use crate::ErrorKind;
 use crate::params::height_limit;
 use crate::path_length::leaf_units;
 
@@ -56,9 +56,9 @@ impl Tree {
 
     /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, splitting columns that rows
     /// have at finite thresholds, with leaves that together hold the sample, where they say how many rows they hold.
-    pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), InvalidForest> {
+    pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), ErrorKind> {
         let height_limit = height_limit(sample_size);
-        let structure = || InvalidForest::Structure { tree, nodes: self.0.len(), height_limit };
+        let structure = || ErrorKind::Structure { tree, nodes: self.0.len(), height_limit };
         // Depths of the right children not reached yet; the tree is whole when the last one is used up.
         let mut pending = vec![0];
         let mut rows = None;
@@ -71,16 +71,16 @@ impl Tree {
                         return Err(structure());
                     }
                     if feature >= n_features {
-                        return Err(InvalidForest::Feature { tree, node, feature, n_features });
+                        return Err(ErrorKind::Feature { tree, node, feature, n_features });
                     }
                     if !threshold.is_finite() {
-                        return Err(InvalidForest::Threshold { tree, node });
+                        return Err(ErrorKind::Threshold { tree, node });
                     }
                     pending.extend([depth + 1, depth + 1]);
                 }
                 Node::Leaf { size } => {
                     if size == 0 {
-                        return Err(InvalidForest::LeafSizes { tree, sample_size });
+                        return Err(ErrorKind::LeafSizes { tree, sample_size });
                     }
                     rows = Some(rows.unwrap_or(0usize).saturating_add(size as usize));
                 }
@@ -91,7 +91,7 @@ impl Tree {
             return Err(structure());
         }
         if rows.is_some_and(|rows| rows != sample_size) {
-            return Err(InvalidForest::LeafSizes { tree, sample_size });
+            return Err(ErrorKind::LeafSizes { tree, sample_size });
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ mod tests {
     const SPLIT: Node = Node::Split { feature: 0, threshold: 0.5 };
     const LEAF: Node = Node::Leaf { size: 1 };
 
-    fn check(nodes: &[Node], sample_size: usize) -> Result<(), InvalidForest> {
+    fn check(nodes: &[Node], sample_size: usize) -> Result<(), ErrorKind> {
         Tree(nodes.to_vec()).check(0, 1, sample_size)
     }
 
@@ -126,16 +126,16 @@ mod tests {
     #[test]
     fn broken_trees_are_refused() {
         for nodes in [&[][..], &[SPLIT], &[SPLIT, LEAF], &[LEAF, LEAF], &[SPLIT, LEAF, LEAF, LEAF]] {
-            assert!(matches!(check(nodes, 4), Err(InvalidForest::Structure { .. })), "{nodes:?}");
+            assert!(matches!(check(nodes, 4), Err(ErrorKind::Structure { .. })), "{nodes:?}");
         }
         for too_deep in [[SPLIT, SPLIT, LEAF, LEAF, LEAF], [SPLIT, LEAF, SPLIT, LEAF, LEAF]] {
-            assert!(matches!(check(&too_deep, 2), Err(InvalidForest::Structure { .. })));
+            assert!(matches!(check(&too_deep, 2), Err(ErrorKind::Structure { .. })));
         }
         let strange_column = [Node::Split { feature: 1, threshold: 0.0 }, LEAF, LEAF];
-        assert!(matches!(check(&strange_column, 2), Err(InvalidForest::Feature { .. })));
+        assert!(matches!(check(&strange_column, 2), Err(ErrorKind::Feature { .. })));
         let endless = [Node::Split { feature: 0, threshold: f32::NAN }, LEAF, LEAF];
-        assert!(matches!(check(&endless, 2), Err(InvalidForest::Threshold { .. })));
-        assert!(matches!(check(&[Node::Leaf { size: 0 }], 2), Err(InvalidForest::LeafSizes { .. })));
-        assert!(matches!(check(&[SPLIT, LEAF, LEAF], 3), Err(InvalidForest::LeafSizes { .. })));
+        assert!(matches!(check(&endless, 2), Err(ErrorKind::Threshold { .. })));
+        assert!(matches!(check(&[Node::Leaf { size: 0 }], 2), Err(ErrorKind::LeafSizes { .. })));
+        assert!(matches!(check(&[SPLIT, LEAF, LEAF], 3), Err(ErrorKind::LeafSizes { .. })));
     }
 }

@@ -14,5 +14,5 @@ mod messages;
 mod read;
 mod write;
 
-pub use read::{Imported, MAX, ReadError, read};
+pub use read::{Error, ErrorKind, Imported, MAX, read};
 pub use write::{Description, Raise, write};

@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 
-use iforest::{Forest, InvalidForest, MAX_FEATURES, MAX_TREES, RawForest, RawNode, average_path_length};
+use iforest::{Forest, MAX_FEATURES, MAX_TREES, RawForest, RawNode, average_path_length};
 use prost::Message;
-use thiserror::Error;
 
 use crate::evaluate::{Index, Reason, TREES, Values};
 use crate::messages::{Attribute, Graph, Model, Node};
@@ -31,10 +30,22 @@ pub struct Imported {
     pub offset: f64,
 }
 
-/// Why there is no forest.
-#[derive(Clone, Debug, Error, PartialEq)]
+/// Error of reading a file that is not the ONNX file of a forest. `Display` is one sentence without the file's name.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] ErrorKind);
+
+impl Error {
+    /// The kind of error.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+}
+
+/// Kind of an [`Error`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReadError {
+pub enum ErrorKind {
     /// The bytes are not those of an ONNX model.
     #[error("is not an ONNX file; make one of a fitted IsolationForest with skl2onnx.to_onnx")]
     NotOnnx,
@@ -45,22 +56,22 @@ pub enum ReadError {
     #[error("is not a scikit-learn IsolationForest as skl2onnx writes it: {0}")]
     NotAForest(String),
     /// The trees are no trees, or too many.
-    #[error("holds a forest that cannot be used: {0}")]
-    Invalid(#[from] InvalidForest),
+    #[error("contains a forest that cannot be used: {0}")]
+    Forest(iforest::Error),
 }
 
 /// Reads a forest from the bytes of an ONNX file.
 ///
 /// # Errors
-/// [`ReadError`], for everything but the graph of an `IsolationForest` on one matrix of numbers.
-pub fn read(bytes: &[u8]) -> Result<Imported, ReadError> {
+/// [`Error`], for everything but the graph of an `IsolationForest` on one matrix of numbers.
+pub fn read(bytes: &[u8]) -> Result<Imported, Error> {
     if bytes.len() > MAX {
-        return Err(ReadError::TooLarge);
+        return Err(ErrorKind::TooLarge.into());
     }
-    let model = Model::decode(bytes).map_err(|_| ReadError::NotOnnx)?;
-    let graph = model.graph.filter(|_| !model.opset_import.is_empty()).ok_or(ReadError::NotOnnx)?;
-    let (raw, offset) = forest_in(&graph, bytes.len()).map_err(ReadError::NotAForest)?;
-    Ok(Imported { forest: Forest::from_raw(&raw)?, offset })
+    let model = Model::decode(bytes).map_err(|_| ErrorKind::NotOnnx)?;
+    let graph = model.graph.filter(|_| !model.opset_import.is_empty()).ok_or(ErrorKind::NotOnnx)?;
+    let (raw, offset) = forest_in(&graph, bytes.len()).map_err(ErrorKind::NotAForest)?;
+    Ok(Imported { forest: Forest::from_raw(&raw).map_err(ErrorKind::Forest)?, offset })
 }
 
 fn forest_in(graph: &Graph, file_size: usize) -> Result<(RawForest, f64), Reason> {
@@ -365,7 +376,7 @@ mod tests {
         Graph { node: node_before, name: None, initializer, input, output }
     }
 
-    fn read_graph(graph: Graph) -> Result<Imported, ReadError> {
+    fn read_graph(graph: Graph) -> Result<Imported, Error> {
         let opset_import = vec![OperatorSet::default()];
         read(&Model { graph: Some(graph), opset_import, ..Model::default() }.encode_to_vec())
     }
@@ -406,8 +417,8 @@ mod tests {
         assert!(read_graph(wide.clone()).is_ok());
         wide.input = vec![value("x", 1025)];
         assert!(refusal(wide).contains("its matrix has 1025 columns, of which 1024"));
-        assert_eq!(read(&vec![0; MAX]).unwrap_err(), ReadError::NotOnnx);
-        assert_eq!(read(&vec![0; MAX + 1]).unwrap_err(), ReadError::TooLarge);
+        assert_eq!(*read(&vec![0; MAX]).unwrap_err().kind(), ErrorKind::NotOnnx);
+        assert_eq!(*read(&vec![0; MAX + 1]).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]

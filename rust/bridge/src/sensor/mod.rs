@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use detector::units::DAY;
 use detector::{
-    AlertPolicy, Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, Observation, Reservoir, State,
-    Trust, format_reasons,
+    AlertPolicy, Connection, Detector, Drift, Extractor, FeatureRow, Model, Observation, Reservoir, ScoreHistory,
+    State, Trust, format_reasons,
 };
 
 use crate::background::Background;
@@ -595,7 +595,7 @@ impl Sensor {
     fn snapshot(&self) -> Option<State> {
         match &self.scoring {
             Scoring::Off => None,
-            Scoring::Extracting(extractor) => Some(State::new(extractor, &Cusum::new())),
+            Scoring::Extracting(extractor) => Some(State::new(extractor, &ScoreHistory::new())),
             Scoring::On(active) => {
                 let (extractor, evidence) = active.detector.memory();
                 let mut state = State::new(extractor, evidence);

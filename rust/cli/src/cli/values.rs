@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use detector::schema;
+use detector::LogKind;
 
 /// A whole number in a range.
 pub fn within(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {
@@ -15,12 +15,12 @@ pub fn within(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, St
 
 /// A number of trees: at least one for each group of features.
 pub fn trees(text: &str) -> Result<usize, String> {
-    const FEWEST: usize = schema::GROUPS.len();
-    match text.parse() {
-        Ok(number @ 0..FEWEST) => {
-            Err(format!("{number} is too few: each of the {FEWEST} groups of features needs a tree"))
+    let fewest = LogKind::Conn.schema().groups.len();
+    match text.parse::<usize>() {
+        Ok(number) if number < fewest => {
+            Err(format!("{number} is too few: each of the {fewest} groups of features needs a tree"))
         }
-        _ => within(FEWEST..=10_000)(text),
+        _ => within(fewest..=10_000)(text),
     }
 }
 

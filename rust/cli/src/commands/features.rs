@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
-use detector::{Extractor, Model, schema};
+use detector::{Extractor, Model, Schema};
 use zeek_log::{Format, Output};
 
 use super::model_for;
@@ -68,7 +68,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
         |batch| {
             let Some(&labelled) = labelled.get().filter(|_| batch.connections.len() > 0) else { return Ok(()) };
             if std::mem::take(&mut header_is_due) {
-                sink.write(header(labelled).as_bytes())?;
+                sink.write(header(model.schema(), labelled).as_bytes())?;
             }
             ensure!(
                 !labelled || batch.block.layout().format() == Format::Json || has_label(batch, &labels),
@@ -85,7 +85,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
     console.note(&format!(
         "{} with {} features{}",
         format::counted(summary.connections, "row"),
-        schema::N_FEATURES,
+        model.schema().features.len(),
         if labelled.get() == Some(&true) { " and a label" } else { "" }
     ));
     summary.require_all("wrote the rows")
@@ -95,8 +95,8 @@ fn has_label(batch: &Batch, labels: &Labels) -> bool {
     batch.block.layout().position(&labels.field).is_some() || batch.malicious.iter().any(Option::is_some)
 }
 
-fn header(labelled: bool) -> String {
-    let mut names: Vec<_> = schema::FEATURES.iter().map(|feature| feature.name).collect();
+fn header(schema: &Schema, labelled: bool) -> String {
+    let mut names: Vec<_> = schema.features.iter().map(|feature| feature.name).collect();
     names.extend(labelled.then_some("label"));
     names.join(",") + "\n"
 }
@@ -106,7 +106,7 @@ fn write_rows(batch: &mut Batch, model: &Model, labelled: bool) {
     let Batch { rows, malicious, out, .. } = batch;
     out.clear();
     for (row, malicious) in rows.iter().zip(malicious) {
-        for (i, value) in model.encode(row).iter().enumerate() {
+        for (i, value) in model.encode(row).iter().take(model.schema().features.len()).enumerate() {
             // Writing to a `Vec` cannot fail.
             let _ = write!(out, "{}{value}", if i > 0 { "," } else { "" });
         }

@@ -18,7 +18,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use detector::{Fault, Model, Params, Trust};
+use detector::{Model, Params, Trust};
 use serde::Serialize;
 
 use crate::cli::options::ModelArgs;
@@ -49,12 +49,12 @@ fn model_for(model: &ModelArgs, inputs: &LogInputs, threads: usize, console: &Co
 
 /// Loads a model file.
 fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
-    Model::load(path, trust).map_err(|error| match &error.fault {
-        Fault::Read(cause) if cause.kind() == ErrorKind::NotFound => {
+    Model::load(path, trust).map_err(|error| match error.kind() {
+        detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => {
             let path = format::shell_word(&path.display().to_string());
             anyhow!("{path}: model not found; train one with: zeek-iforest train LOG... -o {path}")
         }
-        Fault::Read(cause) if cause.kind() == ErrorKind::IsADirectory => {
+        detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::IsADirectory => {
             anyhow!("{}: this is a directory; give the model file", path.display())
         }
         _ => error.into(),

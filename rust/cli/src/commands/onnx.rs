@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow};
-use detector::{Params, RecordRange, Trainer, schema};
+use detector::{Params, RecordRange, Trainer};
 use iforest_onnx::{Description, MAX, Raise};
 use zeek_log::Output;
 
@@ -136,17 +136,17 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
 /// Exports the forest of a model.
 pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
     let model = load_model(&args.model, &args.trust.trust())?;
-    let names: Vec<_> = schema::FEATURES.iter().map(|feature| feature.name).collect();
+    let names: Vec<_> = model.schema().features.iter().map(|feature| feature.name).collect();
     let version = env!("CARGO_PKG_VERSION");
     let metadata = [
         ("features", names.join(",")),
-        ("features_version", schema::VERSION.to_string()),
+        ("features_version", model.schema().version.to_string()),
         ("threshold", format!("{:.6}", model.threshold())),
     ];
     let raises: Vec<_> = model
         .records()
         .iter()
-        .map(|&RecordRange { column, weight, highest, width }| Raise { column, weight, highest, width })
+        .map(|&RecordRange { column, weight, highest, width, .. }| Raise { column, weight, highest, width })
         .collect();
     let graph = iforest_onnx::write(
         model.forest(),
@@ -165,7 +165,7 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
     console.note(&format!(
         "{} trees on {} features, {}",
         format::count(model.forest().n_trees() as u64),
-        schema::N_FEATURES,
+        model.schema().features.len(),
         format::bytes(graph.len() as u64)
     ));
     Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use detector::{AlertPolicy, Model, format_reasons};
+use detector::{Model, format_reasons};
 use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 
 use super::model_for;
@@ -54,7 +54,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
 
-    let (extractor, cusum) = &mut context.state;
+    let mut appending = Appending::default();
     let mut output = Output::create(args.output.path())?;
     let to_terminal = output.is_terminal();
     let mut anomalous = 0u64;
@@ -65,34 +65,23 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
         mute_progress: to_terminal,
         ..Pipeline::new(&inputs, threads, console)
     };
-    let summary = pipeline.run(
-        |batch| batch.extract(extractor),
-        || {
-            let mut appending = Appending::default();
-            let (model, policy) = (&model, &policy);
-            move |batch: &mut Batch| {
-                batch.score(model);
-                appending.write(batch, model, policy);
-            }
-        },
-        |batch| {
-            let same = *format.get_or_insert(batch.block.layout().format()) == batch.block.layout().format();
-            if !same && !std::mem::replace(&mut is_mixed, true) {
-                console.warning(&format!(
-                    "{}: the output mixes TSV and JSON, which few programs can read; score these logs separately",
-                    batch.block.name()
-                ));
-            }
-            batch.decide(&model, &policy, cusum);
-            anomalous += batch.verdicts.iter().filter(|verdict| verdict.anomalous).count() as u64;
-            // Files and pipes get the bytes of the log unescaped.
-            match to_terminal {
-                true => output.write(format::printable_lines(&batch.out).as_bytes())?,
-                false => output.write(&batch.out)?,
-            }
-            Ok(())
-        },
-    )?;
+    let summary = pipeline.score(&model, &policy, &mut context.state, |batch| {
+        let same = *format.get_or_insert(batch.block.layout().format()) == batch.block.layout().format();
+        if !same && !std::mem::replace(&mut is_mixed, true) {
+            console.warning(&format!(
+                "{}: the output mixes TSV and JSON, which few programs can read; score these logs separately",
+                batch.block.name()
+            ));
+        }
+        anomalous += batch.verdicts.iter().filter(|verdict| verdict.anomalous).count() as u64;
+        appending.write(batch, &model);
+        // Files and pipes get the bytes of the log unescaped.
+        match to_terminal {
+            true => output.write(format::printable_lines(&batch.out).as_bytes())?,
+            false => output.write(&batch.out)?,
+        }
+        Ok(())
+    })?;
     summary.require_some()?;
     output.finish()?;
     console.note(&format!(
@@ -112,15 +101,16 @@ struct Appending {
 }
 
 impl Appending {
-    fn write(&mut self, batch: &mut Batch, model: &Model, policy: &AlertPolicy) {
-        let Batch { block, lines, connections, rows, scores, out, .. } = batch;
+    /// Writes a batch with its verdicts.
+    fn write(&mut self, batch: &mut Batch, model: &Model) {
+        let Batch { block, lines, connections, rows, verdicts, out, .. } = batch;
         out.clear();
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, appender) = bound.unwrap_or_else(|| {
             let columns = COLUMNS.map(|(name, kind)| NewField { name: name.to_owned(), zeek_type: kind.to_owned() });
             (block.layout().clone(), Appender::new(block.layout(), &columns))
         });
-        let mut indices = 0..scores.len();
+        let mut indices = 0..verdicts.len();
         for (line, status) in block.lines().zip(lines) {
             let index = match status {
                 LineStatus::Connection => indices.next(),
@@ -132,10 +122,10 @@ impl Appending {
                     continue;
                 }
             };
-            let score = index.map(|i| ScoreText::new(scores[i]));
+            let score = index.map(|i| ScoreText::new(verdicts[i].score));
             let reasons = index.and_then(|i| {
-                let is_alert = policy.is_alert(scores[i]);
-                is_alert.then(|| format_reasons(&model.reasons(&connections.get(i), &rows[i], None)))
+                let reasons = || format_reasons(&model.reasons(&connections.get(i), &rows[i], None));
+                verdicts[i].anomalous.then(reasons)
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
             let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();

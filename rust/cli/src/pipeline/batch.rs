@@ -1,6 +1,6 @@
 //! Batches of log lines, the unit of work of the pipeline.
 
-use detector::{AlertPolicy, Connection, ContextKeys, Cusum, Extractor, FeatureRow, Model, Verdict};
+use detector::{AlertPolicy, Connection, ContextKeys, Extractor, FeatureRow, Model, RowScore, ScoreHistory, Verdict};
 use zeek_log::Block;
 
 use crate::input::connections::Connections;
@@ -37,7 +37,7 @@ pub struct Batch {
     /// For each connection, its feature row, if extracted.
     pub rows: Vec<FeatureRow>,
     /// For each connection, its score, if scored.
-    pub scores: Vec<f64>,
+    pub scores: Vec<RowScore>,
     /// For each connection, its verdict, if decided.
     pub verdicts: Vec<Verdict>,
     /// The output of commands that write rows.
@@ -73,20 +73,31 @@ impl Batch {
 
     /// Scores the feature rows.
     pub fn score(&mut self, model: &Model) {
-        self.scores = model.score_rows(&self.rows);
+        self.scores = model.score_rows(&self.rows, &self.times());
         self.verdicts.clear();
     }
 
+    /// Time of each connection's first packet.
+    pub fn times(&self) -> Vec<i64> {
+        self.connections.iter().map(|connection| connection.ts).collect()
+    }
+
     /// Decides on the scored connections, in order.
-    pub fn decide(&mut self, model: &Model, policy: &AlertPolicy, cusum: &mut Cusum) {
-        self.verdicts = self.verdicts_by(model, policy, cusum, &self.scores);
+    pub fn decide(&mut self, model: &Model, policy: &AlertPolicy, history: &mut ScoreHistory) {
+        self.verdicts = self.verdicts_by(model, policy, history, &self.scores);
     }
 
     /// The verdicts for these scores, in order.
-    pub fn verdicts_by(&self, model: &Model, policy: &AlertPolicy, cusum: &mut Cusum, scores: &[f64]) -> Vec<Verdict> {
+    pub fn verdicts_by(
+        &self,
+        model: &Model,
+        policy: &AlertPolicy,
+        history: &mut ScoreHistory,
+        scores: &[RowScore],
+    ) -> Vec<Verdict> {
         let connections = self.connections.iter().zip(&self.keys).zip(scores);
         connections
-            .map(|((connection, keys), &score)| cusum.verdict(model, policy, connection.end(), keys, score))
+            .map(|((connection, keys), &score)| history.verdict(model, policy, connection.end(), keys, score))
             .collect()
     }
 

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use detector::{AlertPolicy, Cusum, Extractor, Model};
+use detector::{AlertPolicy, Extractor, Model, ScoreHistory};
 use indicatif::ProgressBar;
 use zeek_log::Input;
 
@@ -79,7 +79,7 @@ impl<'a> Pipeline<'a> {
         &self,
         model: &Model,
         policy: &AlertPolicy,
-        context: &mut (Extractor, Cusum),
+        context: &mut (Extractor, ScoreHistory),
         mut deliver: impl FnMut(&mut Batch) -> Result<()>,
     ) -> Result<Summary> {
         let (extractor, cusum) = context;

@@ -59,7 +59,7 @@ fn inspect_describes_a_model() {
     let json: Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
     assert_eq!(json["n_trees"], 30);
     assert_eq!(json["sources"][0], "conn.log");
-    assert_eq!(json["features"].as_array().unwrap().len(), detector::schema::N_FEATURES);
+    assert_eq!(json["features"].as_array().unwrap().len(), detector::LogKind::Conn.schema().features.len());
     let quantiles = json["score_quantiles"].as_array().unwrap();
     assert!(quantiles.windows(2).all(|pair| pair[0]["score"].as_f64() <= pair[1]["score"].as_f64()));
 }

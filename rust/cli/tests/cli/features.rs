@@ -10,7 +10,7 @@ fn writes_one_line_per_row() {
     dir.ok("features conn.log -o m.csv");
     let csv = dir.read("m.csv");
     let names: Vec<_> = csv.lines().next().unwrap().split(',').collect();
-    let schema: Vec<_> = detector::schema::FEATURES.iter().map(|feature| feature.name).collect();
+    let schema: Vec<_> = detector::LogKind::Conn.schema().features.iter().map(|feature| feature.name).collect();
     assert_eq!(names, schema);
     assert_eq!(csv.lines().count(), 301);
     for line in csv.lines().skip(1) {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use detector::{Cusum, Extractor, State};
+use detector::{Extractor, ScoreHistory, State};
 
 use crate::logs::{rows, tsv};
 use crate::run::Dir;
@@ -109,7 +109,7 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(json[2]["path"], "state/worker-\u{fffd}");
     fs::remove_dir_all(&odd).unwrap();
-    let mut memory = State::new(&Extractor::new(), &Cusum::new());
+    let mut memory = State::new(&Extractor::new(), &ScoreHistory::new());
     memory.version = 1_700_000_000_000_000;
     fs::create_dir_all(dir.path("state/worker-2")).unwrap();
     memory.save(&dir.path("state/worker-2/memory")).unwrap();
@@ -120,7 +120,7 @@ fn inspect_reads_a_state_directory() {
     dir.write("state/worker-1/model", "nonsense");
     let outcome = dir.run("inspect state");
     assert!(outcome.stdout.contains("state/worker-1/model: is not a zeek-iforest model"), "{outcome:?}");
-    assert!(outcome.stdout.contains("state/worker-2/memory: is something else"), "{outcome:?}");
+    assert!(outcome.stdout.contains("state/worker-2/memory: is not a state file"), "{outcome:?}");
     assert!(outcome.stdout.contains("sample  300 rows"), "{outcome:?}");
     outcome.fails(1, &["state: 2 files cannot be used"]);
     fs::create_dir_all(dir.path("empty")).unwrap();

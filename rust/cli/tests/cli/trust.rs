@@ -45,7 +45,7 @@ fn refuses_pipes_as_models() {
     let dir = trained();
     assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
     for command in ["top -m pipe conn.log", "inspect pipe", "inspect pipe --allow-writable"] {
-        dir.run(command).fails(1, &["pipe: is no regular file"]);
+        dir.run(command).fails(1, &["pipe: is not a regular file"]);
     }
 }
 
@@ -76,7 +76,7 @@ fn accepts_only_signed_models() {
     let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap().pk.to_base64();
     dir.run(&format!("top -m model conn.log --trusted-key {other}"))
         .fails(1, &["model.minisig is not its signature by the trusted key"]);
-    dir.run("top -m model conn.log --trusted-key nonsense").fails(1, &["is no public key of minisign"]);
+    dir.run("top -m model conn.log --trusted-key nonsense").fails(1, &["is not a public key of minisign"]);
 
     // Sound in itself, but not what was signed.
     dir.ok("train conn.log -o model --seed 2");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use detector::schema::{FEATURES, GROUPS, Kind};
+use detector::{Encoding, LogKind, Schema};
 use libtest_mimic::Failed;
 
 const BEGIN: &str = "<!-- made from ";
@@ -51,18 +51,24 @@ fn make(name: &str) -> Result<String, Failed> {
 
 fn features() -> String {
     let mut text =
-        "| feature | is | what it measures, and for what | cut together with |\n|---|---|---|---|\n".to_owned();
-    for feature in FEATURES {
-        let kind = match feature.kind {
-            Kind::Number => "number",
-            Kind::Category => "category",
+        "| feature | is | what it measures, and for what | split together with |\n|---|---|---|---|\n".to_owned();
+    let Schema { features, groups, .. } = LogKind::Conn.schema();
+    for (column, feature) in (0..).zip(*features) {
+        let kind = match feature.encoding {
+            Encoding::Number => "number",
+            Encoding::Category => "category",
+            Encoding::Identity => "identity",
+            Encoding::Partners { .. } => "count",
+            Encoding::Share { .. } => "share",
+            Encoding::Conditional { .. } => "rarity",
         };
-        let mut company: Vec<_> = GROUPS
+        let mut company: Vec<_> = groups
             .iter()
-            .filter(|group| group.contains(&feature.column))
-            .flat_map(|group| group.iter().filter(|other| **other != feature.column))
-            .map(|other| format!("`{}`", FEATURES[*other as usize].name))
+            .filter(|group| group.contains(&column))
+            .flat_map(|group| group.iter().filter(|other| **other != column))
+            .map(|&other| format!("`{}`", features[usize::from(other)].name))
             .collect();
+        company.sort();
         company.dedup();
         let company = if company.is_empty() { "nothing".to_owned() } else { company.join(", ") };
         text.push_str(&format!("| `{}` | {kind} | {} | {company} |\n", feature.name, feature.meaning));

@@ -77,11 +77,6 @@ impl Default for Cusum {
 }
 
 impl Cusum {
-    /// No evidence against anything yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// The verdict on a connection that ended at `end` with this score. Call it once per connection, in order.
     pub fn verdict(
         &mut self,
@@ -174,7 +169,7 @@ mod tests {
     }
 
     fn keys(service: u64) -> ContextKeys {
-        ContextKeys { orig: 1, resp: 2, service }
+        ContextKeys { orig: 1, resp: 2, pair: 3, service }
     }
 
     fn sum(evidence: &Cusum, service: u64) -> Sum {
@@ -189,14 +184,14 @@ mod tests {
 
     #[test]
     fn what_surprises_on_average_adds_nothing() {
-        let mut evidence = Cusum::new();
+        let mut evidence = Cusum::default();
         assert_eq!(evidence.surplus(66.0), 66.0 - 2.0 - ALLOWANCE);
         assert_eq!((evidence.average, evidence.averaged), (2.0, 1.0));
         assert_eq!(evidence.surplus(2.0), -ALLOWANCE);
         // An average below that of training counts as that.
-        let mut evidence = Cusum::new();
+        let mut evidence = Cusum::default();
         assert_eq!(evidence.surplus(0.0), -1.0 - ALLOWANCE);
-        let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::new() };
+        let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::default() };
         assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
         assert_eq!(evidence.averaged, AVERAGED);
     }
@@ -204,14 +199,14 @@ mod tests {
     #[test]
     fn the_ration_grows_with_the_time_of_connections_to_some_days_of_it() {
         for (per_day, most) in [(0.1, 1.0), (2.0, 5.0), (9.0, 10.0)] {
-            let mut evidence = Cusum::new();
+            let mut evidence = Cusum::default();
             evidence.hand_out(per_day, 0);
             assert_eq!(evidence.tokens, most);
             evidence.tokens = 0.0;
             evidence.hand_out(per_day, 1000 * DAY);
             assert_eq!(evidence.tokens, most);
         }
-        let mut evidence = Cusum { until: Some(0), ..Cusum::new() };
+        let mut evidence = Cusum { until: Some(0), ..Cusum::default() };
         let mut after = |now, tokens, until| {
             evidence.hand_out(2.0, now);
             assert_eq!((evidence.tokens, evidence.until), (tokens, Some(until)));
@@ -230,7 +225,7 @@ mod tests {
         let unusual = model.threshold() - 1e-6;
         let surprisal = model.surprisal(unusual);
         assert!(surprisal > 4.0, "{surprisal}");
-        let (mut evidence, mut twin) = (Cusum::new(), Cusum::new());
+        let (mut evidence, mut twin) = (Cusum::default(), Cusum::default());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
             let before = evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual);
@@ -251,7 +246,7 @@ mod tests {
     fn sums_fade_in_a_day_and_fall_with_what_is_usual() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
-        let mut evidence = Cusum::new();
+        let mut evidence = Cusum::default();
         evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), unusual);
         evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), unusual);
         let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
@@ -276,7 +271,7 @@ mod tests {
     fn what_is_anomalous_itself_or_over_the_ration_waits() {
         let model = model(20.0);
         let (unusual, anomalous) = (model.threshold() - 1e-6, model.threshold());
-        let mut evidence = Cusum::new();
+        let mut evidence = Cusum::default();
         for _ in 0..100 {
             let own = Verdict { score: anomalous, anomalous: true, sustained: None };
             assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), anomalous), own);
@@ -291,7 +286,7 @@ mod tests {
 
     #[test]
     fn with_no_alerts_a_day_nothing_adds_up() {
-        let mut evidence = Cusum::new();
+        let mut evidence = Cusum::default();
         let model = model(0.0);
         evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), 0.9);
         assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
@@ -299,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_evidence_again_if_it_is_sound() {
-        let mut evidence = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::new() };
+        let mut evidence = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::default() };
         evidence.services.visit(7, 5).value.sum = 12.0;
         let again = Cusum::from_snapshot(evidence.snapshot()).unwrap();
         assert_eq!((again.average, again.averaged, again.tokens, again.until), (1.5, 9.0, 3.0, Some(5)));

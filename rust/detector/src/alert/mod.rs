@@ -3,4 +3,6 @@
 pub(crate) mod cusum;
 pub(crate) mod drift;
 pub(crate) mod incident;
+pub(crate) mod pair_mean;
 pub(crate) mod reasons;
+pub(crate) mod score_history;

@@ -7,10 +7,10 @@
 use std::fmt;
 
 use crate::conn::connection::{Connection, Proto};
-use crate::conn::features::FeatureRow;
-use crate::conn::schema::{Column, FEATURES, Kind, N_FEATURES};
+use crate::conn::schema::Column;
 use crate::model::Model;
 use crate::model::feature_stats::Quantiles;
+use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS};
 use crate::units::{bytes, count, duration};
 
 /// More would be read by nobody.
@@ -30,19 +30,22 @@ const TOPICS: &[&[Column]] = &[
     &[Column::Duration],
     &[Column::OrigPkts, Column::RespPkts, Column::PacketRate],
     &[Column::ByteRate],
-    &[Column::OrigPktSize],
-    &[Column::RespPktSize],
+    &[Column::OrigPktSize, Column::UnusualOrigSize],
+    &[Column::RespPktSize, Column::UnusualRespSize],
     &[Column::MissedBytes],
     &[Column::Port],
     &[Column::Service],
     &[Column::History],
     &[Column::Progress, Column::ServiceFailures, Column::RespFailedShare],
     &[Column::Direction],
-    &[Column::OrigNewServices],
+    &[Column::OrigFailures],
     &[Column::ServiceCount],
     &[Column::Periodicity],
     &[Column::RespOriginators],
-    &[Column::OrigPause],
+    &[Column::RespPort, Column::RespNet, Column::NetShare],
+    &[Column::OrigPort, Column::Orig],
+    &[Column::OrigPause, Column::UnusualPause],
+    &[Column::ServicePause],
 ];
 
 /// A feature that made a connection anomalous.
@@ -83,7 +86,7 @@ impl Model {
     }
 
     fn reasons_of_features(&self, connection: &Connection<'_>, row: &FeatureRow) -> Vec<Reason> {
-        let weights = self.weights(row);
+        let weights = self.weights(connection, row);
         let mut topics: Vec<(f64, Column)> = Vec::with_capacity(TOPICS.len());
         for topic in TOPICS {
             let weight = |column: &Column| weights[*column as usize];
@@ -98,28 +101,34 @@ impl Model {
         topics
             .map(|(_, column)| {
                 let text = self.describe(column, connection, row);
-                Reason { feature: FEATURES[column as usize].name, text }
+                Reason { feature: self.schema().features[column as usize].name, text }
             })
             .collect()
     }
 
-    /// By how much the score of a row would fall if each feature had its typical value, and more for the unseen.
-    fn weights(&self, row: &FeatureRow) -> [f64; N_FEATURES] {
-        let (score, typical) = (self.score(row), self.stats().typical());
-        let encoded = self.encode(row);
-        let without = self.forest().scores_without(&encoded, &typical);
-        let mut weights = [0.0; N_FEATURES];
-        for (column, (weight, without)) in weights.iter_mut().zip(without).enumerate() {
+    /// Decrease of the score of a row if each feature had its typical value, and more for the unseen.
+    fn weights(&self, connection: &Connection<'_>, row: &FeatureRow) -> [f64; MAX_COLUMNS] {
+        let learnt = self.has_learnt(connection.ts);
+        let (schema, typical) = (self.schema(), self.stats().typical(self.schema()));
+        let encoded = self.encoder().encode(schema, row, learnt);
+        let forest = self.forest_of(row);
+        let raised = |score: f64, row: &FeatureRow| self.raise(self.with_records(row, score, learnt));
+        let score = raised(forest.score(&encoded), &encoded);
+        let mut weights = [0.0; MAX_COLUMNS];
+        for (column, (weight, without)) in weights.iter_mut().zip(forest.scores_without(&encoded, &typical)).enumerate()
+        {
             let mut other = encoded;
             other[column] = typical[column];
-            *weight = score - self.raise(without, &other);
+            *weight = score - raised(without, &other);
         }
-        for (feature, weight) in FEATURES.iter().zip(&mut weights) {
-            let unseen = match feature.kind {
-                Kind::Number => self.stats().beyond(feature.column, encoded[feature.column as usize]),
-                Kind::Category => {
-                    f64::from(u8::from(self.categories().seen(feature.column, row[feature.column as usize]).0 == 0))
+        for ((column, feature), weight) in schema.features.iter().enumerate().zip(&mut weights) {
+            let unseen = match feature.encoding {
+                Encoding::Number => self.stats().beyond(column, encoded[column], learnt),
+                Encoding::Category => {
+                    let seen = self.encoder().seen(column, row[column]).0.saturating_sub(u32::from(learnt));
+                    f64::from(u8::from(seen == 0 && self.forest_uses(column)))
                 }
+                _ => 0.0,
             };
             *weight += UNSEEN * unseen;
         }
@@ -129,22 +138,25 @@ impl Model {
     fn describe(&self, column: Column, connection: &Connection<'_>, row: &FeatureRow) -> String {
         let value = row[column as usize];
         let subject = subject(column, value, connection);
-        if FEATURES[column as usize].kind == Kind::Category {
-            let (seen, of) = self.categories().seen(column, value);
+        if self.schema().features[column as usize].encoding == Encoding::Category {
+            let (seen, of) = self.encoder().seen(column as usize, value);
+            let learnt = u32::from(self.has_learnt(connection.ts));
+            let (seen, of) = (seen.saturating_sub(learnt), of.saturating_sub(learnt));
             let times = if seen == 1 { "time" } else { "times" };
             return format!("{subject}, seen {} {times} in {}", count(seen.into()), count(of.into()));
         }
         let Some(amount) = amount(column) else { return subject };
-        let Quantiles { low, median, high, .. } = self.stats().of(column);
+        let Quantiles { low, median, high, .. } = self.stats().of(column as usize);
         let (how, usual) = match () {
             () if value > high => ("under", high),
             () if value < low => ("over", low),
             () => ("about", median),
         };
-        if column == Column::OrigPause && is_long_ago(value) {
+        let is_pause = matches!(column, Column::OrigPause | Column::ServicePause);
+        if is_pause && is_long_ago(value) {
             return subject;
         }
-        if column == Column::OrigPause && is_long_ago(usual) {
+        if is_pause && is_long_ago(usual) {
             return format!("{subject}, usually a day or more");
         }
         let usual = amount(usual);
@@ -180,20 +192,13 @@ fn amount(column: Column) -> Option<fn(f32) -> String> {
         Column::OrigPktSize | Column::RespPktSize => |v| bytes(whole(v)),
         Column::ByteRate => |v| format!("{}/s", bytes(whole(v))),
         Column::Duration => |v| duration((plain(v) * 1e3) as i64),
-        Column::OrigPause => |v| duration((plain(v) * 1e6) as i64),
+        Column::OrigPause | Column::ServicePause => |v| duration((plain(v) * 1e6) as i64),
         Column::PacketRate | Column::OrigPkts | Column::RespPkts => |v| count(whole(v)),
-        Column::RespOriginators | Column::OrigNewServices | Column::ServiceCount | Column::ServiceFailures => {
+        Column::RespOriginators | Column::OrigFailures | Column::ServiceCount | Column::ServiceFailures => {
             |v| count(whole(v))
         }
         Column::RespFailedShare => |v| format!("{:.0} %", 100.0 * v),
-        Column::Progress
-        | Column::Direction
-        | Column::Periodicity
-        | Column::Service
-        | Column::Port
-        | Column::History => {
-            return None;
-        }
+        _ => return None,
     })
 }
 
@@ -249,8 +254,8 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         // Half a failure more than were seen, of one connection more: of few connections nobody knows.
         Column::RespFailedShare => format!("an estimated {amount} of connections to this responder fail"),
         Column::RespOriginators => format!("responder of {amount} {} lately", noun("host", "hosts")),
-        Column::OrigNewServices => {
-            format!("{amount} {} new to the originator in an hour", noun("service", "services"))
+        Column::OrigFailures => {
+            format!("{amount} {} in a row from the originator", noun("failed connection", "failed connections"))
         }
         Column::OrigPause if is_long_ago(value) => "originator not seen before, or not for a day".to_owned(),
         Column::OrigPause => format!("{amount} since the originator's last connection"),
@@ -258,6 +263,19 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
         Column::ServiceBytes => format!("{amount} out to this service in an hour"),
         Column::Periodicity => "connections to this service at steady intervals".to_owned(),
+        Column::ServicePause if is_long_ago(value) => {
+            "first connection to this service, or the first for a day".to_owned()
+        }
+        Column::ServicePause => format!("{amount} since the last connection to this service"),
+        Column::RespNet => "network of the responder".to_owned(),
+        Column::RespPort => "this responder on this port".to_owned(),
+        Column::OrigPort => "this originator to this port".to_owned(),
+        Column::NetShare => "a network that few originators use".to_owned(),
+        Column::Orig => "an originator that little is known of".to_owned(),
+        Column::UnusualPause => "a pause that is rare for this service".to_owned(),
+        Column::UnusualOrigSize => "a packet size out that is rare for this service".to_owned(),
+        Column::UnusualRespSize => "a packet size in that is rare for this service".to_owned(),
+        Column::Pair | Column::Chatter => String::new(),
     }
 }
 

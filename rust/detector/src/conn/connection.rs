@@ -19,6 +19,28 @@ impl Address {
             }
         }
     }
+
+    /// The bytes of its network: /24 for IPv4, /64 for IPv6.
+    pub(crate) fn network(&self) -> &[u8] {
+        let is_v4 = self.0[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        if is_v4 { &self.0[..15] } else { &self.0[..8] }
+    }
+
+    /// Returns whether the address is unspecified or link-local.
+    fn is_of_link(self) -> bool {
+        match std::net::Ipv6Addr::from(self.0).to_canonical() {
+            std::net::IpAddr::V4(ip) => ip.is_unspecified() || ip.is_link_local(),
+            std::net::IpAddr::V6(ip) => ip.is_unspecified() || ip.is_unicast_link_local(),
+        }
+    }
+
+    /// Returns whether the address is a group of hosts: multicast, or by its last byte probably a broadcast.
+    fn is_group(self) -> bool {
+        match std::net::Ipv6Addr::from(self.0).to_canonical() {
+            std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.octets()[3] == 255,
+            std::net::IpAddr::V6(ip) => ip.is_multicast(),
+        }
+    }
 }
 
 impl From<std::net::IpAddr> for Address {
@@ -90,6 +112,20 @@ impl Connection<'_> {
     /// Time of the last packet, in microseconds since 1970: records arrive in about this order.
     pub fn end(&self) -> i64 {
         self.ts.saturating_add(self.duration.unwrap_or(0).max(0))
+    }
+
+    /// Returns whether it is part of how hosts find each other and their addresses: multicast, broadcast, link-local or
+    /// unspecified addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered
+    /// on every network, so it is compared with its like.
+    pub fn is_chatter(&self) -> bool {
+        let is_v6 = self.resp.addr.network().len() == 8;
+        let discovers = self.proto == Proto::Icmp && is_v6 && matches!(self.orig.port, 130..=136 | 143);
+        let configures = self.proto == Proto::Udp && matches!(self.resp.port, 67 | 68 | 546 | 547);
+        discovers
+            || configures
+            || self.orig.addr.is_of_link()
+            || self.resp.addr.is_of_link()
+            || self.resp.addr.is_group()
     }
 
     /// Copy without `service` and `history`, which borrow from the source of the record.

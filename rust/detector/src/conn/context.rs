@@ -44,8 +44,7 @@ pub(crate) struct Snapshot {
 /// A host as originator.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Originator {
-    /// Decayed count of ports of responders it contacted for the first time.
-    new_services: f32,
+    failures_in_a_row: u32,
 }
 
 /// A host as responder.
@@ -71,12 +70,13 @@ struct Service {
 pub(crate) struct ContextFeatures {
     pub(crate) resp_failed_share: f32,
     pub(crate) resp_originators: f32,
-    pub(crate) orig_new_services: f32,
     pub(crate) orig_pause: f32,
     pub(crate) service_failures: f32,
     pub(crate) service_count: f32,
     pub(crate) service_bytes: f32,
     pub(crate) periodicity: f32,
+    pub(crate) orig_failures: f32,
+    pub(crate) service_pause: f32,
 }
 
 /// Hashes of a connection's hosts and service, the keys of the context tables.
@@ -84,6 +84,8 @@ pub(crate) struct ContextFeatures {
 pub struct ContextKeys {
     pub(crate) orig: u64,
     pub(crate) resp: u64,
+    /// The originator and the responder.
+    pub(crate) pair: u64,
     /// The originator, the responder, the protocol and the port.
     pub(crate) service: u64,
 }
@@ -93,7 +95,8 @@ impl ContextKeys {
     pub fn of(c: &Connection<'_>) -> Self {
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
-        Self { orig, resp, service: combine(combine(orig, resp), port) }
+        let pair = combine(orig, resp);
+        Self { orig, resp, pair, service: combine(pair, port) }
     }
 }
 
@@ -120,7 +123,7 @@ impl Context {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
         let Snapshot { originators, responders, services } = kept;
         Some(Self {
-            originators: Table::from_snapshot(originators, HOSTS, |it| counts(&[it.new_services]))?,
+            originators: Table::from_snapshot(originators, HOSTS, |_| true)?,
             responders: Table::from_snapshot(responders, HOSTS, |it| {
                 counts(&[it.connections, it.failed]) && it.originators.is_sound()
             })?,
@@ -146,11 +149,11 @@ impl Context {
     /// Takes a connection in and says what the context makes of it.
     pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> ContextFeatures {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
-        let ContextKeys { orig, resp, service } = *keys;
+        let ContextKeys { orig, resp, service, .. } = *keys;
         let now = self.time(c);
 
         let visit = self.services.visit(service, now);
-        let new_service = visit.since.is_none();
+        let service_pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
         let service_failures = count_in_a_row(&mut visit.value.failures_in_a_row, failed);
         if let Some(since) = visit.since {
             visit.value.periodicity.add(seconds(since));
@@ -163,9 +166,9 @@ impl Context {
 
         let visit = self.originators.visit(orig, now);
         let pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
-        let kept = visit.since.map_or(0.0, decay);
-        let originator = visit.value;
-        originator.new_services = originator.new_services * kept + f32::from(new_service);
+        let failures = &mut visit.value.failures_in_a_row;
+        // Chatter is never answered, so it says nothing about failures.
+        let orig_failures = if c.is_chatter() { *failures as f32 } else { count_in_a_row(failures, failed) };
 
         let visit = self.responders.visit(resp, now);
         let kept = visit.since.map_or(0.0, decay);
@@ -176,12 +179,13 @@ impl Context {
         ContextFeatures {
             resp_failed_share: (responder.failed + 0.5) / (responder.connections + 1.0),
             resp_originators: log2(responder.originators.add(orig, now)),
-            orig_new_services: log2(originator.new_services),
             orig_pause: log2(pause),
             service_failures: log2(service_failures),
             service_count,
             service_bytes,
             periodicity,
+            orig_failures: log2(orig_failures),
+            service_pause: log2(service_pause),
         }
     }
 }
@@ -201,7 +205,7 @@ fn decay(since: i64) -> f32 {
 }
 
 /// A hash of two hashes, in order.
-fn combine(a: u64, b: u64) -> u64 {
+pub(crate) fn combine(a: u64, b: u64) -> u64 {
     // Multiplication folded onto itself: every bit of either depends on every bit of both.
     let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
     (product as u64) ^ (product >> 64) as u64
@@ -231,7 +235,7 @@ mod tests {
         [
             it.resp_failed_share,
             it.resp_originators,
-            it.orig_new_services,
+            it.orig_failures,
             it.orig_pause,
             it.service_failures,
             it.service_count,
@@ -258,8 +262,7 @@ mod tests {
         (c.ts, c.conn_state, c.orig.bytes) = (60 * MINUTE, Some(ConnState::SF), Some(3000));
         let hour = (-1f32).exp();
         let share = (hour + 0.5) / (hour + 2.0);
-        let again =
-            [share, log2(one), log2(hour), log2(3600.0), 0.0, log2(hour + 1.0), log2(1000.0 * hour + 3000.0), 0.0];
+        let again = [share, log2(one), 0.0, log2(3600.0), 0.0, log2(hour + 1.0), log2(1000.0 * hour + 3000.0), 0.0];
         alike(observe(&mut context, &c), again);
 
         // Half an hour later to another port, and to the first one as well.
@@ -267,20 +270,32 @@ mod tests {
         (c.ts, c.conn_state, c.resp.port) = (90 * MINUTE, Some(ConnState::REJ), 139);
         let (failed, connections) = (hour * half + 1.0, (hour + 1.0) * half + 1.0);
         let share = (failed + 0.5) / (connections + 1.0);
-        let services = log2(hour * half + 1.0);
-        alike(observe(&mut context, &c), [share, log2(one), services, log2(1800.0), 1.0, 1.0, log2(3000.0), 0.0]);
+        alike(observe(&mut context, &c), [share, log2(one), 1.0, log2(1800.0), 1.0, 1.0, log2(3000.0), 0.0]);
         c.resp.port = 445;
         let share = (failed + 1.5) / (connections + 2.0);
         let bytes = log2((1000.0 * hour + 3000.0) * half + 3000.0);
         let count = log2((hour + 1.0) * half + 1.0);
         // Of the two pauses the mean is 2700 s, the deviation 450 s.
         let periodicity = log2(2.0 * (0.7f32 * 3.0 / 2.0).ln());
-        alike(observe(&mut context, &c), [share, log2(one), services, 0.0, 1.0, count, bytes, periodicity]);
+        alike(observe(&mut context, &c), [share, log2(one), log2(2.0), 0.0, 1.0, count, bytes, periodicity]);
 
         // Another originator, whom the responder has failed as well.
         (c.orig.addr, c.orig.bytes) = (host(3), None);
         let share = (failed + 2.5) / (connections + 3.0);
         alike(observe(&mut context, &c), [share, log2(two), 1.0, log2(LONG_AGO), 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn failures_of_an_originator_are_counted_without_chatter() {
+        let mut context = Context::default();
+        let mut failures = |responder: &str| {
+            let address = responder.parse::<std::net::IpAddr>().unwrap();
+            let mut c = refused();
+            c.resp.addr = address.into();
+            context.observe(&c, &ContextKeys::of(&c)).orig_failures
+        };
+        let counted = ["192.0.2.1", "224.0.0.251", "192.0.2.2", "192.0.2.255"].map(&mut failures);
+        assert_eq!(counted, [1.0, 1.0, log2(2.0), log2(2.0)]);
     }
 
     #[test]
@@ -330,9 +345,8 @@ mod tests {
         };
         assert!(kept(|_| ()));
         assert!(kept(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
-        let unsound: [fn(&mut Context); 7] = [
+        let unsound: [fn(&mut Context); 6] = [
             |it| it.responders.visit(7, 0).value.originators = LinearCounter::of_no_time(),
-            |it| it.originators.visit(7, 0).value.new_services = -1.0,
             |it| it.responders.visit(7, 0).value.connections = f32::INFINITY,
             |it| it.responders.visit(7, 0).value.failed = f32::NAN,
             |it| it.services.visit(7, 0).value.count = -1.0,

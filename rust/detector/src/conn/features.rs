@@ -3,13 +3,10 @@
 use twox_hash::XxHash3_64;
 
 use crate::conn::connection::{ConnState, Connection, Endpoint};
-use crate::conn::context::{Context, ContextKeys};
-use crate::conn::schema::{Column, N_FEATURES};
+use crate::conn::context::{Context, ContextKeys, combine};
+use crate::conn::schema::Column;
 use crate::quantize::{log2, on_grid};
-
-/// One value per feature of the [`schema`](crate::schema), in its order; a category by its identity, which the
-/// [`Model`](crate::Model) turns into how rare it is.
-pub type FeatureRow = [f32; N_FEATURES];
+use crate::schema::{FeatureRow, MAX_COLUMNS};
 
 /// Turns connections into rows, in the order in which they ended.
 ///
@@ -39,7 +36,7 @@ impl Extractor {
         self.context_row(c).0
     }
 
-    /// The connection's row, and the keys that [`Cusum::verdict`](crate::Cusum::verdict) needs. Call it once per
+    /// The connection's row, and the keys that [`ScoreHistory::verdict`](crate::ScoreHistory::verdict) needs. Call it once per
     /// connection, in order.
     pub fn context_row(&mut self, c: &Connection<'_>) -> (FeatureRow, ContextKeys) {
         let keys = ContextKeys::of(c);
@@ -52,7 +49,7 @@ impl Extractor {
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));
         let duration = c.duration.unwrap_or(0).max(0);
         let a_second = 1e6 / duration.max(1000) as f32;
-        let mut row = [0.0; N_FEATURES];
+        let mut row: FeatureRow = [0.0; MAX_COLUMNS];
         let mut set = |column: Column, value: f32| row[column as usize] = value;
         set(Column::OrigBytes, log2(c.orig.bytes.unwrap_or(0) as f32));
         set(Column::RespBytes, log2(c.resp.bytes.unwrap_or(0) as f32));
@@ -71,12 +68,20 @@ impl Extractor {
         set(Column::MissedBytes, log2(c.missed_bytes as f32));
         set(Column::RespFailedShare, context.resp_failed_share);
         set(Column::RespOriginators, context.resp_originators);
-        set(Column::OrigNewServices, context.orig_new_services);
         set(Column::OrigPause, context.orig_pause);
         set(Column::ServiceFailures, context.service_failures);
         set(Column::ServiceCount, context.service_count);
         set(Column::ServiceBytes, context.service_bytes);
         set(Column::Periodicity, context.periodicity);
+        set(Column::OrigFailures, context.orig_failures);
+        set(Column::ServicePause, context.service_pause);
+        let port = u64::from(c.resp.port) << 2 | c.proto as u64;
+        set(Column::RespNet, identity(XxHash3_64::oneshot(c.resp.addr.network())));
+        set(Column::RespPort, identity(combine(keys.resp, port)));
+        set(Column::OrigPort, identity(combine(keys.orig, port)));
+        set(Column::Orig, identity(keys.orig));
+        set(Column::Pair, identity(keys.pair));
+        set(Column::Chatter, f32::from(c.is_chatter()));
         row.map(on_grid)
     }
 }
@@ -139,6 +144,7 @@ mod tests {
     /// A local host asks one outside.
     fn answered() -> Connection<'static> {
         let mut c = Connection { duration: Some(2_000_000), missed_bytes: 7, ..Connection::default() };
+        (c.orig.addr.0[15], c.resp.addr.0[15]) = (1, 2);
         (c.proto, c.conn_state) = (crate::Proto::Tcp, Some(ConnState::SF));
         (c.service, c.history) = (Some(&b"ssl"[..]), Some(&b"ShADadFf"[..]));
         (c.orig.local, c.resp.local, c.resp.port) = (Some(true), Some(false), 443);
@@ -166,12 +172,15 @@ mod tests {
             (Column::RespPktSize, log2(600.0)),
             (Column::MissedBytes, log2(7.0)),
             (Column::RespFailedShare, 0.25),
-            (Column::OrigNewServices, 1.0),
             (Column::OrigPause, log2(1e5)),
             (Column::ServiceFailures, 0.0),
             (Column::ServiceCount, 1.0),
             (Column::ServiceBytes, log2(1000.0)),
             (Column::Periodicity, 0.0),
+            (Column::OrigFailures, 0.0),
+            (Column::ServicePause, log2(1e5)),
+            (Column::Chatter, 0.0),
+            (Column::NetShare, 0.0),
         ] {
             assert_eq!(row[column as usize], on_grid(value), "{column:?}");
         }

@@ -3,9 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use thiserror::Error;
-
 use crate::Address;
+use crate::error::{Error, ErrorKind};
 
 /// Addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +13,6 @@ pub struct Network {
     /// Length of the prefix in bits. IPv4 addresses are mapped, so their prefixes have 96 bits more.
     bits: u32,
 }
-
-/// A text that is not a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not an address or a network such as 192.0.2.0/24")]
-pub struct InvalidNetwork;
 
 impl Network {
     /// Every address, IPv4 and IPv6.
@@ -37,16 +31,16 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = InvalidNetwork;
+    type Err = Error;
 
     /// Parses `192.0.2.0/24`, `2001:db8::/32` or a single address.
-    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let (address, length) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| InvalidNetwork)?;
+        let address: IpAddr = address.parse().map_err(|_| ErrorKind::Network)?;
         let (most, mapped) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
-        let bits = length.map_or(Ok(most), str::parse).map_err(|_| InvalidNetwork)?;
+        let bits = length.map_or(Ok(most), str::parse).map_err(|_| ErrorKind::Network)?;
         if bits > most {
-            return Err(InvalidNetwork);
+            return Err(ErrorKind::Network.into());
         }
         Ok(Self { prefix: address.into(), bits: bits + mapped })
     }

@@ -1,15 +1,11 @@
-//! The features, in the order of a row: their names, what each is for, and which of them a tree may see together.
+//! Columns of conn.log rows: their names, their purpose, and the groups of columns a tree may split together.
 
-/// Rises whenever a feature is added, removed, reordered or computed differently: a model is bound to one version.
-pub const VERSION: u32 = 2;
-
-/// How many values a row has.
-pub const N_FEATURES: usize = FEATURES.len();
+use crate::schema::{Encoding, Feature, LogKind, Record, Schema};
 
 /// A column of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-#[allow(missing_docs, reason = "each is described in FEATURES")]
+#[allow(missing_docs, reason = "each is described in SCHEMA")]
 pub enum Column {
     OrigBytes,
     RespBytes,
@@ -28,148 +24,184 @@ pub enum Column {
     MissedBytes,
     RespFailedShare,
     RespOriginators,
-    OrigNewServices,
     OrigPause,
     ServiceFailures,
     ServiceCount,
     ServiceBytes,
     Periodicity,
+    OrigFailures,
+    ServicePause,
+    RespNet,
+    RespPort,
+    OrigPort,
+    Orig,
+    Pair,
+    Chatter,
+    NetShare,
+    UnusualPause,
+    UnusualOrigSize,
+    UnusualRespSize,
 }
 
-/// Type of a column of a [`FeatureRow`](crate::FeatureRow).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A number; the forest sees it as it is.
-    Number,
-    /// The identity of a category; the forest sees how rare that category was in training, as log2 of one in so many.
-    Category,
+const fn number(name: &'static str, meaning: &'static str) -> Feature {
+    Feature { name, encoding: Encoding::Number, meaning }
 }
 
-/// The description of one column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Feature {
-    /// Position in a row.
-    pub column: Column,
-    /// Its name, as in the matrix the command line writes.
-    pub name: &'static str,
-    /// Type of its values.
-    pub kind: Kind,
-    /// Meaning, unit and purpose.
-    pub meaning: &'static str,
+const fn category(name: &'static str, meaning: &'static str) -> Feature {
+    Feature { name, encoding: Encoding::Category, meaning }
 }
 
-const fn number(column: Column, name: &'static str, meaning: &'static str) -> Feature {
-    Feature { column, name, kind: Kind::Number, meaning }
+const fn conditional(name: &'static str, of: Column, width: f32, meaning: &'static str) -> Feature {
+    let given = [Column::Service as u16, Column::Port as u16];
+    Feature { name, encoding: Encoding::Conditional { given, of: of as u16, width }, meaning }
 }
 
-const fn category(column: Column, name: &'static str, meaning: &'static str) -> Feature {
-    Feature { column, name, kind: Kind::Category, meaning }
-}
-
-/// Every feature, in the order of a row. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as
+/// Every column. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as
 /// 0. Context is of connections that ended earlier and of the present one; "lately" means with a weight that falls to
 /// 1/e in an hour.
-pub const FEATURES: &[Feature] = &[
-    number(Column::OrigBytes, "orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
-    number(Column::RespBytes, "resp_bytes", "payload bytes from the responder: downloads"),
-    number(Column::ByteRate, "byte_rate", "payload bytes a second, both ways"),
-    number(Column::PacketRate, "packet_rate", "packets a second, both ways: floods, idle sessions"),
+const FEATURES: &[Feature] = &[
+    number("orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
+    number("resp_bytes", "payload bytes from the responder: downloads"),
+    number("byte_rate", "payload bytes a second, both ways"),
+    number("packet_rate", "packets a second, both ways: floods, idle sessions"),
     number(
-        Column::Progress,
         "progress",
         "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1) and 5 closed in order (SF)",
     ),
     number(
-        Column::Direction,
         "direction",
         "1 from the local networks outward, -1 inward, 0 otherwise; by address where the sensor does not say",
     ),
-    category(Column::Service, "service", "the set of services recognised, order ignored: how rare it is here"),
-    category(Column::Port, "port", "protocol and responder's port: how rare it is here"),
-    category(Column::History, "history", "the connection's history: how rare that sequence of packets is here"),
-    number(Column::Duration, "duration", "milliseconds from the first packet to the last: connections held open"),
-    number(Column::OrigPkts, "orig_pkts", "packets from the originator"),
-    number(Column::RespPkts, "resp_pkts", "packets from the responder"),
-    number(Column::OrigPktSize, "orig_pkt_size", "bytes a packet from the originator, headers included: tunnels"),
-    number(Column::RespPktSize, "resp_pkt_size", "bytes a packet from the responder, headers included"),
-    number(Column::MissedBytes, "missed_bytes", "bytes missed in gaps"),
+    category("service", "the set of services recognised, order ignored: how rare it is here"),
+    category("port", "protocol and responder's port: how rare it is here"),
+    category("history", "the connection's history: how rare that sequence of packets is here"),
+    number("duration", "milliseconds from the first packet to the last: connections held open"),
+    number("orig_pkts", "packets from the originator"),
+    number("resp_pkts", "packets from the responder"),
+    number("orig_pkt_size", "bytes a packet from the originator, headers included: tunnels"),
+    number("resp_pkt_size", "bytes a packet from the responder, headers included"),
+    number("missed_bytes", "bytes missed in gaps"),
     number(
-        Column::RespFailedShare,
         "resp_failed_share",
         "share of the connections to this responder that failed lately: closed ports, dead controllers",
     ),
     number(
-        Column::RespOriginators,
         "resp_originators",
         "different originators this responder had in this clock hour and the one before: how popular it is",
     ),
+    number("orig_pause", "seconds since the originator's last connection, at most 100,000"),
     number(
-        Column::OrigNewServices,
-        "orig_new_services",
-        "ports of responders that this originator contacted for the first time lately: scans, worms",
-    ),
-    number(Column::OrigPause, "orig_pause", "seconds since the originator's last connection, at most 100,000"),
-    number(
-        Column::ServiceFailures,
         "service_failures",
         "connections in a row between these two hosts on this port that failed: retries to a dead controller",
     ),
+    number("service_count", "connections between these two hosts on this port lately: guessing, tunnels"),
     number(
-        Column::ServiceCount,
-        "service_count",
-        "connections between these two hosts on this port lately: guessing, tunnels",
-    ),
-    number(
-        Column::ServiceBytes,
         "service_bytes",
         "payload bytes the originator sent the responder on this port lately: tunnels, slow exfiltration",
     ),
     number(
-        Column::Periodicity,
         "periodicity",
         "pauses between these two hosts on this port times how much steadier than random they are: beacons",
     ),
-];
-
-/// The columns a tree may cut together: tree `i` of a forest sees group `i` modulo their number. Small groups keep what
-/// tells nothing of a given attack from diluting what does.
-pub const GROUPS: &[&[Column]] = &[
-    &[Column::RespFailedShare],
-    &[Column::OrigNewServices],
-    &[Column::Progress],
-    &[Column::ByteRate, Column::PacketRate],
-    &[Column::OrigPause],
-    &[Column::ServiceFailures],
-    &[Column::Service],
-    &[Column::Port],
-    &[Column::History],
-    &[Column::RespOriginators],
-    &[Column::Periodicity],
-    &[Column::Periodicity, Column::RespOriginators],
-    &[Column::ServiceBytes],
-    &[Column::Port, Column::ServiceCount],
-    &[Column::OrigBytes],
-    &[Column::RespBytes],
-    &[Column::Direction],
-    &[
-        Column::Duration,
-        Column::OrigPkts,
-        Column::RespPkts,
+    number("orig_failures", "connections of this originator in a row that failed, chatter aside: scans, guessing"),
+    number("service_pause", "seconds since the last connection between these two hosts on this port, at most 100,000"),
+    category("resp_net", "the responder's network, /24 or /64: how rare it is here"),
+    category("resp_port", "the responder with protocol and port: how rare that service is here"),
+    category("orig_port", "the originator with protocol and port: how rare that use of the port is here"),
+    Feature {
+        name: "orig_services",
+        encoding: Encoding::Partners { with: Column::RespPort as u16 },
+        meaning: "different services that the originator used in training: how much is known of it",
+    },
+    Feature { name: "pair", encoding: Encoding::Identity, meaning: "the two hosts; not seen by the forest" },
+    number(
+        "chatter",
+        "1 for multicast, broadcast, link-local and address configuration, which have a forest of their own",
+    ),
+    Feature {
+        name: "net_share",
+        encoding: Encoding::Share { of: Column::RespNet as u16, with: Column::Orig as u16 },
+        meaning: "how few of the originators of training used the responder's network",
+    },
+    conditional("unusual_pause", Column::OrigPause, 1.0, "how rare the originator's pause is for this service"),
+    conditional(
+        "unusual_orig_size",
         Column::OrigPktSize,
+        0.5,
+        "how rare the originator's packet size is for this service",
+    ),
+    conditional(
+        "unusual_resp_size",
         Column::RespPktSize,
-        Column::MissedBytes,
-    ],
+        0.5,
+        "how rare the responder's packet size is for this service",
+    ),
 ];
 
-/// A number that tells one schema from another: a hash of the version and the names in order.
-pub fn fingerprint() -> u64 {
-    let mut text = VERSION.to_string();
-    for feature in FEATURES {
-        text.push('\n');
-        text.push_str(feature.name);
-    }
-    twox_hash::XxHash3_64::oneshot(text.as_bytes())
-}
+/// Groups of columns. Small groups keep columns that say nothing about an attack from diluting those that do; columns
+/// of the responder's network stand beside others because a rare network alone is common.
+const GROUPS: &[&[u16]] = &[
+    &[Column::RespFailedShare as u16],
+    &[Column::Progress as u16],
+    &[Column::OrigPause as u16],
+    &[Column::OrigFailures as u16],
+    &[Column::RespOriginators as u16],
+    &[Column::Direction as u16],
+    &[Column::RespNet as u16],
+    &[Column::NetShare as u16],
+    &[Column::OrigPort as u16],
+    &[Column::ServicePause as u16],
+    &[Column::OrigPktSize as u16],
+    &[Column::UnusualPause as u16],
+    &[Column::Periodicity as u16],
+    &[Column::OrigFailures as u16, Column::ServiceFailures as u16],
+    &[Column::Periodicity as u16, Column::NetShare as u16, Column::ServiceCount as u16],
+    &[Column::Port as u16, Column::Service as u16, Column::History as u16],
+    &[
+        Column::OrigBytes as u16,
+        Column::RespBytes as u16,
+        Column::ByteRate as u16,
+        Column::PacketRate as u16,
+        Column::Duration as u16,
+        Column::OrigPkts as u16,
+        Column::RespPkts as u16,
+        Column::OrigPktSize as u16,
+        Column::RespPktSize as u16,
+        Column::MissedBytes as u16,
+        Column::ServiceBytes as u16,
+    ],
+    &[Column::UnusualOrigSize as u16, Column::UnusualRespSize as u16],
+    &[Column::NetShare as u16, Column::Orig as u16],
+    &[Column::NetShare as u16, Column::RespPort as u16],
+    &[Column::RespNet as u16, Column::NetShare as u16],
+    &[Column::NetShare as u16, Column::RespPort as u16, Column::OrigPort as u16],
+];
+
+/// A second as a duration's value.
+const SECOND: f32 = 10.0;
+
+/// Amounts of a connection, and of one host with one service of another, that matter to an analyst when they exceed all
+/// of training: a session, a transfer, a tunnel, a beacon. Hosts differ more in how much they send and receive than in
+/// how long their sessions last; with more weight, a host that is merely busier would outrank attacks.
+const RECORDS: &[Record] = &[
+    Record { column: Column::Duration as u16, weight: 1.0, from: SECOND },
+    Record { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0 },
+    Record { column: Column::RespBytes as u16, weight: 0.5, from: 0.0 },
+    Record { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0 },
+    Record { column: Column::Periodicity as u16, weight: 0.5, from: 0.0 },
+];
+
+/// Columns of conn.log rows.
+pub static SCHEMA: Schema = Schema {
+    log: LogKind::Conn,
+    name: "conn",
+    version: 3,
+    features: FEATURES,
+    groups: GROUPS,
+    records: RECORDS,
+    peer_group: Column::Chatter as u16,
+    pair: Column::Pair as u16,
+};
 
 #[cfg(test)]
 mod tests {
@@ -177,21 +209,22 @@ mod tests {
 
     #[test]
     fn features_stand_in_the_order_of_their_columns() {
-        for (i, feature) in FEATURES.iter().enumerate() {
-            assert_eq!(feature.column as usize, i, "{}", feature.name);
+        for (name, column) in [
+            ("orig_bytes", Column::OrigBytes),
+            ("progress", Column::Progress),
+            ("periodicity", Column::Periodicity),
+            ("resp_net", Column::RespNet),
+            ("chatter", Column::Chatter),
+            ("unusual_resp_size", Column::UnusualRespSize),
+        ] {
+            assert_eq!(FEATURES[column as usize].name, name);
         }
+        assert_eq!(FEATURES.len(), Column::UnusualRespSize as usize + 1);
     }
 
-    #[test]
-    fn every_column_is_in_a_group() {
-        for feature in FEATURES {
-            assert!(GROUPS.iter().any(|group| group.contains(&feature.column)), "{}", feature.name);
-        }
-    }
-
-    /// Fails when features change. A model made before then fits no longer: raise [`VERSION`] as well.
+    /// Fails when columns change. A model made before then fits no longer: raise the version as well.
     #[test]
     fn the_schema_is_that_of_its_version() {
-        assert_eq!((VERSION, fingerprint()), (2, 11_693_249_955_934_832_207));
+        assert_eq!((SCHEMA.version, SCHEMA.fingerprint()), (3, 5_418_348_184_377_932_900));
     }
 }

@@ -6,8 +6,9 @@
 //! bincode stays behind this file: nothing else depends on how the payload is written.
 
 pub(crate) mod calibration;
-pub(crate) mod category_counts;
+pub(crate) mod encoder;
 pub(crate) mod feature_stats;
+pub(crate) mod peer_group;
 pub(crate) mod train;
 
 use std::io;
@@ -16,45 +17,82 @@ use std::path::Path;
 use bincode::enc::write::SizeWriter;
 use iforest::{Forest, Matrix};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::alert::cusum;
-use crate::conn::features::FeatureRow;
-use crate::conn::schema;
+use crate::error::{Contents, Error, ErrorKind};
 use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
-use crate::model::category_counts::CategoryCounts;
+use crate::model::encoder::Encoder;
 use crate::model::feature_stats::{FeatureStats, RecordRange};
+use crate::model::peer_group::PeerGroup;
 use crate::quantize::nearest;
+use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::storage::atomic_file;
-use crate::storage::envelope::{self, Broken, Envelope};
-use crate::storage::error::Fault;
-use crate::storage::error::FileError;
+use crate::storage::envelope::{self, Envelope};
 use crate::storage::trust::Trust;
 
 /// Ten times a forest of 1,000 trees; anything larger is no model of this software.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Envelope = Envelope { magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
+const SEAL: Envelope = Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
 /// Largest payload with each number at its full size, as bincode counts it. A split and a leaf take at least 8 bytes of
 /// a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
+/// Share that counts of how far a score of the peer group lies above the median.
+const PEER_EXCESS: f64 = 0.5;
 /// Latest time of training, in the year 2255: until then Zeek's times, which are doubles, resolve microseconds, which
 /// identify models.
 const LATEST: i64 = 1 << 53;
 
-/// Trained model: schema, trees, calibration and origin. Immutable.
+/// Trained model of one log kind: schema, trees, calibration and origin. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
-    schema_version: u32,
-    schema_fingerprint: u64,
-    categories: CategoryCounts,
-    stats: FeatureStats,
-    forest: Forest,
+    id: SchemaId,
+    parts: Parts,
     calibration: Calibration,
     provenance: Provenance,
     threshold: f64,
+    #[serde(skip, default = "conn")]
+    schema: &'static Schema,
     /// Surprisal of scores, computed when a model is loaded.
     #[serde(skip)]
     surprisal: Surprisal,
+}
+
+/// Log kind, version and fingerprint of the schema, in front of a model's payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SchemaId {
+    log: String,
+    version: u32,
+    fingerprint: u64,
+}
+
+/// Everything of a model that scores rows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    pub(crate) encoder: Encoder,
+    pub(crate) stats: FeatureStats,
+    pub(crate) forest: Forest,
+    pub(crate) peers: Option<PeerGroup>,
+    /// Median score of training, the peer group aside.
+    pub(crate) median: f64,
+}
+
+/// Score of a row, before earlier scores count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowScore {
+    /// Score of the forest, between 0 and 1.
+    pub forest: f64,
+    /// Share of the distance to 1 by which records (a transfer or a session beyond all of training) raise it.
+    pub records: f64,
+}
+
+fn conn() -> &'static Schema {
+    LogKind::Conn.schema()
+}
+
+impl SchemaId {
+    fn of(schema: &Schema) -> Self {
+        Self { log: schema.name.to_owned(), version: schema.version, fingerprint: schema.fingerprint() }
+    }
 }
 
 /// Origin of a model.
@@ -97,51 +135,17 @@ impl Provenance {
     }
 }
 
-/// Reason to refuse the contents of a model file.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// Another kind of file.
-    #[error("is not a zeek-iforest model; make one with `zeek-iforest train`")]
-    NotAModel,
-    /// Trained on other features.
-    #[error(
-        "was trained on version {found} of the features, this version computes {}; train it again",
-        schema::VERSION
-    )]
-    OtherSchema {
-        /// The schema version found.
-        found: u32,
-    },
-    /// Cut short, changed, or from a later version of the software.
-    #[error("{0}")]
-    Broken(Broken),
-    /// The payload cannot be decoded or breaks a rule of the forest.
-    #[error("is damaged: {0}; train it again")]
-    Invalid(String),
-}
-
 impl Model {
     pub(crate) fn new(
-        categories: CategoryCounts,
-        stats: FeatureStats,
-        forest: Forest,
+        schema: &'static Schema,
+        parts: Parts,
         calibration: Calibration,
         provenance: Provenance,
         contamination: Option<f64>,
     ) -> Self {
         let surprisal = Surprisal::new(&calibration);
-        let mut model = Self {
-            schema_version: schema::VERSION,
-            schema_fingerprint: schema::fingerprint(),
-            categories,
-            stats,
-            forest,
-            calibration,
-            provenance,
-            threshold: 0.0,
-            surprisal,
-        };
+        let id = SchemaId::of(schema);
+        let mut model = Self { id, parts, calibration, provenance, threshold: 0.0, schema, surprisal };
         model.threshold = match contamination {
             Some(share) => model.threshold_for_share(share),
             None => model.threshold_for_alerts(model.provenance.alerts_per_day),
@@ -151,51 +155,61 @@ impl Model {
 
     /// The same trees under another calibration.
     pub(crate) fn with_calibration(&self, calibration: Calibration, provenance: Provenance) -> Self {
-        let (categories, stats, forest) = (self.categories.clone(), self.stats.clone(), self.forest.clone());
-        Self::new(categories, stats, forest, calibration, provenance, None)
+        Self::new(self.schema, self.parts.clone(), calibration, provenance, None)
     }
 
-    /// The score of a row, between 0 and 1, in whole millionths: the forest's, raised by the records the row breaks.
-    pub fn score(&self, row: &FeatureRow) -> f64 {
-        let row = self.encode(row);
-        self.in_millionths(self.raise(self.forest.score(&row), &row))
+    /// Columns of the rows it scores.
+    pub fn schema(&self) -> &'static Schema {
+        self.schema
     }
 
-    /// The forest's score of an encoded row, raised by the records it breaks; a forest grown elsewhere has the last
-    /// word.
-    pub(crate) fn raise(&self, score: f64, encoded: &FeatureRow) -> f64 {
-        if self.forest.is_imported() { score } else { self.stats.raise(score, encoded) }
+    /// Returns whether a record of time `ts` (`ts` of the log, in microseconds since 1970) is probably one of those
+    /// learnt from: it lies in the time learnt from, most of which the sample holds. Such a record is judged as if it
+    /// had not been learnt, or the most unusual row of a log would hide itself by having been learnt.
+    pub(crate) fn has_learnt(&self, ts: i64) -> bool {
+        let Provenance { first_ts, last_ts, rows, connections, .. } = self.provenance;
+        (first_ts..=last_ts).contains(&ts) && rows.saturating_mul(2) >= connections
     }
 
-    /// The amounts in which a record raises the forest's score, each by its weight times how far the value lies beyond
-    /// the range, as the share of the stretch in the range stretched to it; none where the forest has the last word.
+    /// Score of the row of a record of time `ts`.
+    pub fn score_row(&self, row: &FeatureRow, ts: i64) -> RowScore {
+        self.parts.score(self.schema, row, self.has_learnt(ts))
+    }
+
+    /// Scores of many rows with their times, in order, faster than one at a time.
+    pub fn score_rows(&self, rows: &[FeatureRow], times: &[i64]) -> Vec<RowScore> {
+        let learnt: Vec<bool> = times.iter().map(|&ts| self.has_learnt(ts)).collect();
+        self.parts.score_rows(self.schema, rows, &learnt)
+    }
+
+    /// Forest score of an encoded row with the records it breaks.
+    pub(crate) fn with_records(&self, encoded: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
+        self.parts.with_records(self.schema, encoded, forest, learnt)
+    }
+
+    /// Returns whether a column is in a group of the schema.
+    pub(crate) fn forest_uses(&self, column: usize) -> bool {
+        self.schema.groups.iter().copied().flatten().any(|&it| usize::from(it) == column)
+    }
+
+    /// Final score, between 0 and 1, in whole millionths: the forest's, raised by records.
+    pub fn raise(&self, score: RowScore) -> f64 {
+        nearest((score.forest + (1.0 - score.forest) * score.records) * SCORE_UNITS) / SCORE_UNITS
+    }
+
+    /// Score of most records, which a pair of hosts starts from; none for an imported forest, whose scores are final.
+    pub(crate) fn typical_score(&self) -> Option<f64> {
+        (!self.forest().is_imported()).then_some(self.parts.median)
+    }
+
+    /// Ranges of the amounts in which a record raises the forest's score; none for an imported forest.
     pub fn records(&self) -> Vec<RecordRange> {
-        if self.forest.is_imported() { Vec::new() } else { self.stats.records().collect() }
+        if self.forest().is_imported() { Vec::new() } else { self.parts.stats.records(self.schema).collect() }
     }
 
-    /// The scores of many rows, in order, faster than one at a time.
-    pub fn score_rows(&self, rows: &[FeatureRow]) -> Vec<f64> {
-        let encoded: Vec<FeatureRow> = rows.iter().map(|row| self.encode(row)).collect();
-        let mut scores = Vec::with_capacity(rows.len());
-        if let Ok(rows) = Matrix::new(encoded.as_flattened(), schema::N_FEATURES) {
-            self.forest.score_rows(rows, &mut scores);
-        }
-        for (score, row) in scores.iter_mut().zip(&encoded) {
-            *score = self.in_millionths(self.raise(*score, row));
-        }
-        scores
-    }
-
-    /// A score as it is kept and compared.
-    pub(crate) fn in_millionths(&self, score: f64) -> f64 {
-        nearest(score * SCORE_UNITS) / SCORE_UNITS
-    }
-
-    /// The row as the forest sees it: categories by how rare they were in training.
+    /// The row as the forest sees it.
     pub fn encode(&self, row: &FeatureRow) -> FeatureRow {
-        let mut row = *row;
-        self.categories.encode(&mut row);
-        row
+        self.parts.encoder.encode(self.schema, row, false)
     }
 
     /// A score is anomalous when it is not below this.
@@ -206,7 +220,7 @@ impl Model {
     /// The threshold that lets about so many connections a day pass, at the rate of connections seen in training. A
     /// tenth of them, 10 at most, is set aside for evidence that adds up over many connections.
     pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
-        let single = match self.forest.is_imported() {
+        let single = match self.forest().is_imported() {
             true => alerts_per_day,
             false => alerts_per_day - cusum::sustained_per_day(alerts_per_day),
         };
@@ -229,17 +243,23 @@ impl Model {
     }
 
     pub(crate) fn stats(&self) -> &FeatureStats {
-        &self.stats
+        &self.parts.stats
     }
 
     /// The trees.
     pub fn forest(&self) -> &Forest {
-        &self.forest
+        &self.parts.forest
     }
 
-    /// How often each category occurred in training.
-    pub(crate) fn categories(&self) -> &CategoryCounts {
-        &self.categories
+    /// Forest that scores a row: that of the peer group for its rows.
+    pub(crate) fn forest_of(&self, row: &FeatureRow) -> &Forest {
+        let peers = self.parts.peers.as_ref().filter(|_| self.parts.is_peer(self.schema, row));
+        peers.map_or(&self.parts.forest, PeerGroup::forest)
+    }
+
+    /// Counts of identities in training.
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.parts.encoder
     }
 
     /// How scores were distributed on rows the trees had not seen.
@@ -286,44 +306,63 @@ impl Model {
     /// A model from the bytes of its file. Everything that scoring relies on is checked here, once.
     ///
     /// # Errors
-    /// The [`Refusal`] that says what is wrong.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+    /// If they are not a model, or not one that can be used.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let payload = SEAL.open(bytes)?;
         // The schema comes first in the payload, so that a model of other features is told apart from a damaged one.
         let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
-        let invalid = |cause: bincode::error::DecodeError| Refusal::Invalid(cause.to_string());
-        let ((schema_version, fingerprint), _) =
-            bincode::serde::decode_from_slice::<(u32, u64), _>(payload, config).map_err(invalid)?;
-        if (schema_version, fingerprint) != (schema::VERSION, schema::fingerprint()) {
-            return Err(Refusal::OtherSchema { found: schema_version });
+        let invalid = |problem: &str| ErrorKind::Invalid { contents: Contents::Model, problem: problem.to_owned() };
+        let undecodable = |cause: bincode::error::DecodeError| invalid(&cause.to_string());
+        let (id, _) = bincode::serde::decode_from_slice::<SchemaId, _>(payload, config).map_err(undecodable)?;
+        let schema = LogKind::ALL.map(LogKind::schema).into_iter().find(|schema| schema.name == id.log);
+        let schema = schema.ok_or_else(|| ErrorKind::OtherLog { found: id.log.escape_default().to_string() })?;
+        if id != SchemaId::of(schema) {
+            return Err(ErrorKind::OtherSchema {
+                contents: Contents::Model,
+                found: Some(id.version),
+                expected: schema.version,
+            }
+            .into());
         }
-        let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(invalid)?;
+        let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
-            return Err(Refusal::Invalid("bytes are left over behind the model".into()));
+            return Err(invalid("bytes are left over behind the model").into());
         }
-        if model.forest.n_features() != schema::N_FEATURES {
-            return Err(Refusal::OtherSchema { found: schema_version });
+        if model.forest().n_features() != MAX_COLUMNS {
+            return Err(ErrorKind::OtherSchema {
+                contents: Contents::Model,
+                found: Some(id.version),
+                expected: schema.version,
+            }
+            .into());
         }
-        if !model.categories.is_sound() {
-            return Err(Refusal::Invalid("its counts of categories are out of order".into()));
+        model.schema = schema;
+        if !model.parts.encoder.is_sound(schema) {
+            return Err(invalid("its counts of categories are out of order").into());
         }
-        if !model.stats.is_sound() {
-            return Err(Refusal::Invalid("its stats is not of these features".into()));
+        if !model.parts.stats.is_sound(schema) {
+            return Err(invalid("its statistics are not of these features").into());
+        }
+        if model.parts.peers.as_ref().is_some_and(|peers| !peers.is_sound(model.forest())) {
+            return Err(invalid("its peer group does not fit its forest").into());
+        }
+        if !(0.0..=1.0).contains(&model.parts.median) {
+            return Err(invalid("its median is not a score").into());
         }
         if !model.calibration.is_sound() {
-            return Err(Refusal::Invalid("its calibration has scores above 1".into()));
+            return Err(invalid("its calibration has scores above 1").into());
         }
         if !(0.0..=2.0).contains(&model.threshold) {
-            return Err(Refusal::Invalid("its threshold is not a score".into()));
+            return Err(invalid("its threshold is not a score").into());
         }
         if !(0..=LATEST).contains(&model.provenance.trained_at) {
-            return Err(Refusal::Invalid("the time of its training is none".into()));
+            return Err(invalid("the time of its training is none").into());
         }
         if !(0.0..=f64::MAX).contains(&model.provenance.alerts_per_day) {
-            return Err(Refusal::Invalid("its alerts a day are no number of alerts".into()));
+            return Err(invalid("its alerts a day are no number of alerts").into());
         }
         if !(0.0..=f64::INFINITY).contains(&model.provenance.connections_per_day) {
-            return Err(Refusal::Invalid("its connections a day are no number of connections".into()));
+            return Err(invalid("its connections a day are no number of connections").into());
         }
         model.surprisal = Surprisal::new(&model.calibration);
         Ok(model)
@@ -332,29 +371,69 @@ impl Model {
     /// Loads a model file.
     ///
     /// # Errors
-    /// Why there is none, naming the file.
-    pub fn load(path: &Path, trust: &Trust) -> Result<Self, FileError<Refusal>> {
-        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
-        Self::from_bytes(&bytes).map_err(|cause| Fault::Refused(cause).of(path))
+    /// If it is not trusted or cannot be used; the error names the file.
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
+        let bytes = trust.read(path, SEAL.longest())?;
+        Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
 
     /// Saves the model: written under a temporary name beside `path`, then renamed, so that a reader sees the old file
     /// or the new one and never a part.
     ///
     /// # Errors
-    /// [`Fault::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), FileError<Refusal>> {
+    /// [`ErrorKind::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
         let saved = self.to_bytes().and_then(|bytes| atomic_file::write(path, &bytes));
-        saved.map_err(|cause| Fault::Write(cause).of(path))
+        saved.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
     }
 }
 
-impl From<Broken> for Refusal {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::OtherKind => Self::NotAModel,
-            other => Self::Broken(other),
+impl Parts {
+    fn is_peer(&self, schema: &Schema, row: &FeatureRow) -> bool {
+        row[usize::from(schema.peer_group)] > 0.5 && !self.forest.is_imported()
+    }
+
+    fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> RowScore {
+        let encoded = self.encoder.encode(schema, row, learnt);
+        let forest = match self.is_peer(schema, row) {
+            true => self.peer_score(&encoded),
+            false => self.forest.score(&encoded),
+        };
+        self.with_records(schema, &encoded, forest, learnt)
+    }
+
+    /// Score of an encoded row of the peer group, by its own forest if there is one. Chatter matters less than unicast
+    /// traffic, so that a share of how far it lies above the median counts.
+    pub(crate) fn peer_score(&self, encoded: &FeatureRow) -> f64 {
+        let score = self.peers.as_ref().map_or_else(|| self.forest.score(encoded), |peers| peers.score(encoded));
+        score.min(self.median) + (score - self.median).max(0.0) * PEER_EXCESS
+    }
+
+    /// Scores of rows; `learnt` says of each whether it was learnt.
+    pub(crate) fn score_rows(&self, schema: &Schema, rows: &[FeatureRow], learnt: &[bool]) -> Vec<RowScore> {
+        let (mut encoded, mut forest_scores) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for (row, &learnt) in rows.iter().zip(learnt) {
+            if !self.is_peer(schema, row) {
+                encoded.push(self.encoder.encode(schema, row, learnt));
+            }
         }
+        if let Ok(rows) = Matrix::new(encoded.as_flattened(), MAX_COLUMNS) {
+            self.forest.score_rows(rows, &mut forest_scores);
+        }
+        let mut scored = encoded.iter().zip(forest_scores);
+        let score = |(row, &learnt)| match self.is_peer(schema, row) {
+            true => self.score(schema, row, learnt),
+            false => scored.next().map_or(RowScore { forest: 0.0, records: 0.0 }, |(encoded, forest)| {
+                self.with_records(schema, encoded, forest, learnt)
+            }),
+        };
+        rows.iter().zip(learnt).map(score).collect()
+    }
+
+    /// Score with the records that an encoded row breaks.
+    pub(crate) fn with_records(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
+        let records = if self.forest.is_imported() { 0.0 } else { self.stats.records_broken(schema, row, learnt) };
+        RowScore { forest, records }
     }
 }
 
@@ -413,13 +492,16 @@ mod tests {
     fn many_scores_are_those_of_each_in_whole_millionths() {
         let model = trainer().fit().unwrap();
         let rows = rows();
-        let scores = model.score_rows(&rows);
-        assert_eq!(scores, rows.iter().map(|row| model.score(row)).collect::<Vec<_>>());
-        for (row, &score) in rows.iter().zip(&scores) {
-            let exact = model.raise(model.forest().score(&model.encode(row)), &model.encode(row));
-            assert!((score - exact).abs() <= 0.5e-6 && (score * 1e6).fract().min(1.0 - (score * 1e6).fract()) < 1e-6);
+        let times: Vec<i64> = (0..rows.len() as i64).collect();
+        let scores = model.score_rows(&rows, &times);
+        for ((row, &ts), &score) in rows.iter().zip(&times).zip(&scores) {
+            assert_eq!(score, model.score_row(row, ts));
+            let (exact, raised) = (score.forest + (1.0 - score.forest) * score.records, model.raise(score));
+            assert!((raised - exact).abs() <= 0.5e-6);
+            assert!((raised * 1e6).fract().min(1.0 - (raised * 1e6).fract()) < 1e-6);
         }
-        assert!(scores[1000] > 0.9, "a record without compare: {}", scores[1000]);
+        let record = model.raise(scores[1000]);
+        assert!(record > 0.9, "a record without compare: {record}");
         let columns: Vec<_> = model.records().iter().map(|range| range.column).collect();
         assert!(columns.contains(&(Column::Duration as usize)), "{columns:?}");
     }
@@ -429,8 +511,8 @@ mod tests {
         let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
         let model = trainer().adopt(forest, None).unwrap();
         assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
-        let record = model.encode(&rows()[1000]);
-        assert_eq!(model.raise(0.25, &record), 0.25);
+        assert_eq!(model.score_row(&rows()[1000], 0).records, 0.0);
+        assert_eq!(model.typical_score(), None);
         let share = model.provenance().share_of_alerts(20.0);
         assert_eq!(model.threshold_for_alerts(20.0), model.threshold_for_share(share));
     }
@@ -489,9 +571,14 @@ mod tests {
             Model::from_bytes(&changed.to_bytes().unwrap()).err().map(|refusal| refusal.to_string())
         };
         assert_eq!([refused(|it| it.threshold = 0.0), refused(|it| it.threshold = 2.0)], [None, None]);
-        let of_other_features = |found| Some(Refusal::OtherSchema { found }.to_string());
-        assert_eq!(refused(|it| it.schema_version += 1), of_other_features(schema::VERSION + 1));
-        assert_eq!(refused(|it| it.schema_fingerprint ^= 1), of_other_features(schema::VERSION));
+        let expected = model.schema().version;
+        let of_other_features = |found| {
+            Some(ErrorKind::OtherSchema { contents: Contents::Model, found: Some(found), expected }.to_string())
+        };
+        assert_eq!(refused(|it| it.id.version += 1), of_other_features(expected + 1));
+        assert_eq!(refused(|it| it.id.fingerprint ^= 1), of_other_features(expected));
+        assert!(refused(|it| it.id.log = "ssl".into()).is_some_and(|text| text.contains("a model of ssl.log")));
+        assert!(refused(|it| it.parts.median = 1.5).is_some_and(|text| text.contains("median")));
         let not_scores: [fn(&mut Model); 3] =
             [|it| it.threshold = -1e-6, |it| it.threshold = 2.1, |it| it.threshold = f64::NAN];
         for change in not_scores {

@@ -1,20 +1,25 @@
 //! Training: connections in, a model out.
 
-use iforest::{Forest, Matrix};
-use thiserror::Error;
+use std::collections::{BTreeSet, HashMap};
 
+use iforest::{Forest, Matrix};
+
+use crate::alert::pair_mean::PairMean;
 use crate::conn::connection::Connection;
-use crate::conn::features::{Extractor, FeatureRow};
-use crate::conn::schema;
-use crate::model::Model;
-use crate::model::Provenance;
+use crate::conn::features::Extractor;
+use crate::error::{Error, ErrorKind};
 use crate::model::calibration::Calibration;
-use crate::model::category_counts::CategoryCounts;
+use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
+use crate::model::peer_group::{MIN_ROWS, PeerGroup};
+use crate::model::{Model, Parts, Provenance, RowScore};
 use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
+use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 
 /// Scores settle from about 100 trees on.
 const TREES_PER_GROUP: usize = 8;
+/// Anomalies show in few groups of columns, so that the score follows the highest group scores.
+const MEAN_EXPONENT: u8 = 4;
 
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,36 +39,14 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        let groups = schema::GROUPS.iter().map(|group| group.iter().map(|&column| column as u16).collect());
+        let groups = LogKind::Conn.schema().groups;
         let mut forest = iforest::Params::default();
-        forest.groups = groups.collect();
-        forest.n_trees = TREES_PER_GROUP * schema::GROUPS.len();
-        forest.mean_exponent = 2;
+        forest.groups = groups.iter().map(|group| group.to_vec()).collect();
+        forest.n_trees = TREES_PER_GROUP * groups.len();
+        forest.mean_exponent = MEAN_EXPONENT;
         forest.extrapolate = true;
         Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, contamination: None, seed: 1 }
     }
-}
-
-/// Why there is no model.
-#[derive(Clone, Debug, Error, PartialEq)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// Nothing to learn from.
-    #[error("{0} connections are too few to learn from; at least 2 are needed, a few thousand make a useful model")]
-    TooFewConnections(u64),
-    /// A forest for rows of something else.
-    #[error(
-        "the forest takes {found} columns, a row of this version has {}; fit it on the matrix that `zeek-iforest features` \
-         writes, without the column `label`",
-        schema::N_FEATURES
-    )]
-    OtherRows {
-        /// How many columns it takes.
-        found: usize,
-    },
-    /// The forest could not be grown.
-    #[error(transparent)]
-    Fit(#[from] iforest::FitError),
 }
 
 /// Learns from connections, one at a time, in bounded memory.
@@ -105,8 +88,8 @@ impl Trainer {
     /// Grows the forest, calibrates it, and sets the threshold.
     ///
     /// # Errors
-    /// [`TrainError`] when there are too few connections or a parameter is out of range.
-    pub fn fit(self) -> Result<Model, TrainError> {
+    /// [`Error`] when there are too few connections or a parameter is out of range.
+    pub fn fit(self) -> Result<Model, Error> {
         grow(&self.reservoir.snapshot().in_place_order(), &self.params)
     }
 
@@ -115,21 +98,22 @@ impl Trainer {
     /// from.
     ///
     /// # Errors
-    /// [`TrainError`] when there are too few connections, or rows of another length than the forest's.
-    pub fn adopt(self, forest: Forest, categories: Option<&Model>) -> Result<Model, TrainError> {
-        if forest.n_features() != schema::N_FEATURES {
-            return Err(TrainError::OtherRows { found: forest.n_features() });
+    /// [`Error`] when there are too few connections, or rows of another length than the forest's.
+    pub fn adopt(self, forest: Forest, categories: Option<&Model>) -> Result<Model, Error> {
+        if forest.n_features() != MAX_COLUMNS {
+            return Err(ErrorKind::OtherRows { found: forest.n_features(), expected: MAX_COLUMNS }.into());
         }
+        let schema = LogKind::Conn.schema();
         let sample = self.reservoir.snapshot().in_place_order();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
-        let mut rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
-        let categories = categories.map_or_else(|| CategoryCounts::count(&rows), |model| model.categories().clone());
-        rows.iter_mut().for_each(|row| categories.encode(row));
-        let stats = FeatureStats::new(&rows);
-        let mut scores = Vec::with_capacity(rows.len());
-        forest.score_rows(Matrix::new(rows.as_flattened(), schema::N_FEATURES)?, &mut scores);
-        let calibration = calibrate(&provenance, &sample.entries, &scores);
-        Ok(Model::new(categories, stats, forest, calibration, provenance, self.params.contamination))
+        let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
+        let encoder = categories.map_or_else(|| Encoder::new(schema, &rows), |model| model.encoder().clone());
+        let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(schema, row, false)).collect();
+        let stats = FeatureStats::new(schema, &encoded);
+        let parts = Parts { encoder, stats, forest, peers: None, median: 0.0 };
+        let scores = parts.score_rows(schema, &rows, &vec![false; rows.len()]);
+        let calibration = calibrate(schema, None, &provenance, &sample.entries, &scores);
+        Ok(Model::new(schema, parts, calibration, provenance, self.params.contamination))
     }
 }
 
@@ -137,26 +121,28 @@ impl Trainer {
 /// which it was merged.
 ///
 /// # Errors
-/// [`TrainError`] when the sample has too few rows or a parameter is out of range.
-pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, TrainError> {
+/// [`Error`] when the sample has too few rows or a parameter is out of range.
+pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, Error> {
     grow(&sample.by_key(), params)
 }
 
 /// The same trees, calibrated on another sample: where the traffic has changed but its kinds have not.
 ///
 /// # Errors
-/// [`TrainError`] when the sample has too few rows.
-pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Result<Model, TrainError> {
+/// [`Error`] when the sample has too few rows.
+pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Result<Model, Error> {
     let sample = sample.by_key();
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
-    let calibration = calibrate(&provenance, &sample.entries, &model.score_rows(&rows));
+    let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
+    let scores = model.score_rows(&rows, &times);
+    let calibration = calibrate(model.schema(), model.typical_score(), &provenance, &sample.entries, &scores);
     Ok(model.with_calibration(calibration, provenance))
 }
 
-fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provenance, TrainError> {
+fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provenance, Error> {
     let (Some((first_ts, last_ts)), true) = (sample.span.ends(), sample.entries.len() >= 2) else {
-        return Err(TrainError::TooFewConnections(sample.seen));
+        return Err(ErrorKind::TooFewConnections(sample.seen).into());
     };
     let (connections, rows, time_seen) = (sample.seen, sample.entries.len() as u64, sample.span.seen());
     Ok(Provenance {
@@ -176,36 +162,110 @@ fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provena
 ///
 /// Of the rows flagged when they were seen, as many as the budget allows count. If those beyond it did, a flood of
 /// alerts would raise the threshold above itself; if none did, each fit would lower it further.
-fn calibrate(provenance: &Provenance, entries: &[Entry], scores: &[f64]) -> Calibration {
+fn calibrate(
+    schema: &Schema,
+    typical: Option<f64>,
+    provenance: &Provenance,
+    entries: &[Entry],
+    scores: &[RowScore],
+) -> Calibration {
+    let scores = final_scores(schema, typical, provenance, entries, scores);
     let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
     let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * usual as f64).ceil();
     let mut counts = |entry: &Entry| {
         budget -= f64::from(u8::from(entry.group.is_flagged()));
         !entry.group.is_flagged() || budget >= 0.0
     };
-    let scores = entries.iter().zip(scores).filter(|(entry, _)| counts(entry)).map(|(_, &score)| score);
+    let scores = entries.iter().zip(scores).filter(|(entry, _)| counts(entry)).map(|(_, score)| score);
     Calibration::new(&scores.collect::<Vec<_>>())
 }
 
-fn grow(sample: &Sample, params: &Params) -> Result<Model, TrainError> {
-    let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
-    let mut rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
-    let categories = CategoryCounts::count(&rows);
-    rows.iter_mut().for_each(|row| categories.encode(row));
-    let stats = FeatureStats::new(&rows);
-    let rows = Matrix::new(rows.as_flattened(), schema::N_FEATURES)?;
-    let mut forest = params.forest.clone();
-    if forest.n_trees < forest.groups.len() {
-        // Too few for a tree to each group: every tree cuts what it likes.
-        forest.groups.clear();
+/// Final scores of a sample's rows: with the means of their pairs, each row of the sample standing for all that it was
+/// drawn from.
+fn final_scores(
+    schema: &Schema,
+    typical: Option<f64>,
+    provenance: &Provenance,
+    entries: &[Entry],
+    scores: &[RowScore],
+) -> Vec<f64> {
+    let share = (provenance.connections as f64 / provenance.rows.max(1) as f64).max(1.0) as f32;
+    let mut forest: Vec<f64> = scores.iter().map(|score| score.forest).collect();
+    if let Some(typical) = typical {
+        let mut pairs: HashMap<u32, (i64, PairMean)> = HashMap::new();
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_by_key(|&i| entries[i].ts);
+        for i in order {
+            let (ts, pair) = (entries[i].ts, entries[i].row[usize::from(schema.pair)] as u32);
+            let (last, mean) = pairs.entry(pair).or_insert((ts, PairMean::default()));
+            forest[i] = mean.add(Some(ts.saturating_sub(*last)), forest[i], share, typical);
+            *last = ts;
+        }
     }
-    let fit = Forest::fit_out_of_bag(rows, &forest, params.seed)?;
+    forest.iter().zip(scores).map(|(forest, score)| forest + (1.0 - forest) * score.records).collect()
+}
+
+/// Rows of a sample that belong to the peer group, or to all others.
+fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl Iterator<Item = usize> + 'a {
+    (0..rows.len()).filter(move |&i| (rows[i][usize::from(schema.peer_group)] > 0.5) == peers)
+}
+
+fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
+    let schema = LogKind::Conn.schema();
+    let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
+    let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
+    let encoder = Encoder::new(schema, &rows);
+    let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(schema, row, true)).collect();
+    let stats = FeatureStats::new(schema, &encoded);
+    let mut forest_params = params.forest.clone();
+    if forest_params.n_trees < forest_params.groups.len() {
+        // Too few for a tree to each group: every tree splits the columns of all groups.
+        let columns: BTreeSet<u16> = forest_params.groups.concat().into_iter().collect();
+        forest_params.groups = vec![columns.into_iter().collect()];
+    }
+    let (mut others, mut peers): (Vec<usize>, Vec<usize>) =
+        (select(&encoded, schema, false).collect(), select(&encoded, schema, true).collect());
+    if others.len() < MIN_ROWS || peers.len() < MIN_ROWS {
+        (others, peers) = ((0..encoded.len()).collect(), Vec::new());
+    }
+    let (other_rows, peer_rows) = (pick(&encoded, &others), pick(&encoded, &peers));
+    let fit =
+        Forest::fit_out_of_bag(Matrix::new(other_rows.as_flattened(), MAX_COLUMNS)?, &forest_params, params.seed)?;
+    let peer_group = match peers.is_empty() {
+        true => None,
+        false => {
+            let rows = Matrix::new(peer_rows.as_flattened(), MAX_COLUMNS)?;
+            let forest = Forest::fit(rows, &forest_params, params.seed.wrapping_add(1))?;
+            Some(PeerGroup::new(forest, &peer_rows, &fit.forest, &other_rows))
+        }
+    };
+    let median = median(&fit.out_of_bag_scores);
+    let mut scores = vec![RowScore { forest: 0.0, records: 0.0 }; encoded.len()];
+    let parts = Parts { encoder, stats, forest: fit.forest, peers: peer_group, median };
+    for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
+        let is_peer = encoded[i][usize::from(schema.peer_group)] > 0.5;
+        let score = if is_peer { parts.peer_score(&encoded[i]) } else { score };
+        scores[i] = parts.with_records(schema, &encoded[i], score, true);
+    }
+    for &i in &peers {
+        scores[i] = parts.with_records(schema, &encoded[i], parts.peer_score(&encoded[i]), true);
+    }
     if let Some(share) = params.contamination {
         let one_alert = provenance.share_of_alerts(1.0);
         provenance.alerts_per_day = if one_alert > 0.0 { share / one_alert } else { 0.0 };
     }
-    let calibration = calibrate(&provenance, &sample.entries, &fit.out_of_bag_scores);
-    Ok(Model::new(categories, stats, fit.forest, calibration, provenance, params.contamination))
+    let calibration = calibrate(schema, Some(median), &provenance, &sample.entries, &scores);
+    Ok(Model::new(schema, parts, calibration, provenance, params.contamination))
+}
+
+fn pick(rows: &[FeatureRow], indices: &[usize]) -> Vec<FeatureRow> {
+    indices.iter().map(|&i| rows[i]).collect()
+}
+
+fn median(scores: &[f64]) -> f64 {
+    let mut scores = scores.to_vec();
+    scores.sort_unstable_by(f64::total_cmp);
+    scores.get(scores.len() / 2).copied().unwrap_or(0.5)
 }
 
 #[cfg(test)]
@@ -219,7 +279,9 @@ mod tests {
         let mut trainer = Trainer::new(Params::default());
         for i in 0..5000 {
             let duration = Some(1000 + i * i % 77_777);
-            trainer.learn(&Connection { ts: dated(i), duration, ..Connection::default() });
+            let mut connection = Connection { ts: dated(i), duration, ..Connection::default() };
+            (connection.orig.addr.0[15], connection.resp.addr.0[15]) = (1, 2);
+            trainer.learn(&connection);
         }
         trainer.fit().unwrap()
     }

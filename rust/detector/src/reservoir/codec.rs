@@ -19,47 +19,23 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use thiserror::Error;
-
-use crate::conn::features::FeatureRow;
-use crate::conn::schema::{self, FEATURES, Kind, N_FEATURES};
+use crate::error::{Contents, Error, ErrorKind};
 use crate::reservoir::observed_time::{self as span, Interval, ObservedTime};
 use crate::reservoir::rate::{MAX_SLOTS, RowCounts};
 use crate::reservoir::{Entry, Group, Key, Reservoir, Sample, Sampling, Snapshot};
-use crate::storage::envelope::{Broken, Envelope};
-use crate::storage::error::Fault;
-use crate::storage::error::FileError;
+use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
+use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
 const HEAD: usize = 48;
 const STRETCH: usize = 24;
 const SLOT: usize = 16;
-const ENTRY: usize = 24 + 4 * N_FEATURES;
+const LARGEST_ENTRY: usize = 24 + 4 * MAX_COLUMNS;
 /// A reservoir holds no more than this.
 const MAX_ROWS: usize = 10_000_000;
-const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + 4 + MAX_SLOTS * SLOT + MAX_ROWS * ENTRY;
-const SEAL: Envelope = Envelope { magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
-
-/// Reason to refuse a sample.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SampleRefusal {
-    /// Another kind of file.
-    #[error("is not a zeek-iforest sample; make one with `zeek-iforest sample`")]
-    NotASample,
-    /// The envelope is damaged or too new.
-    #[error(transparent)]
-    Broken(Broken),
-    /// Rows of other features.
-    #[error("has rows of version {found} of the features, this version computes {}; draw it again", schema::VERSION)]
-    OtherSchema {
-        /// The schema version found.
-        found: u32,
-    },
-    /// The payload says something that cannot be.
-    #[error("is damaged: {0}")]
-    Invalid(&'static str),
-}
+const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + 4 + MAX_SLOTS * SLOT + MAX_ROWS * LARGEST_ENTRY;
+const SEAL: Envelope =
+    Envelope { contents: Contents::Sample, magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
 impl Reservoir {
     /// Returns whether bytes are meant to be a sample, be they sound or not.
@@ -76,19 +52,23 @@ impl Reservoir {
     /// `seed` and the next row.
     ///
     /// # Errors
-    /// The [`SampleRefusal`] that says what is wrong.
-    pub fn from_bytes(bytes: &[u8], seed: u64) -> Result<Self, SampleRefusal> {
-        let payload = SEAL.open(bytes).map_err(|broken| match broken {
-            Broken::OtherKind => SampleRefusal::NotASample,
-            broken => SampleRefusal::Broken(broken),
-        })?;
-        let invalid = SampleRefusal::Invalid;
+    /// If they are not a sample, or not one that can be used.
+    pub fn from_bytes(bytes: &[u8], seed: u64) -> Result<Self, Error> {
+        let payload = SEAL.open(bytes)?;
+        let invalid =
+            |problem: &str| Error::from(ErrorKind::Invalid { contents: Contents::Sample, problem: problem.to_owned() });
         let cut_short = || invalid("its head is cut short");
         let (head, rest) = payload.split_at_checked(HEAD).ok_or_else(cut_short)?;
         let mut head = Numbers(head);
+        let schema = LogKind::Conn.schema();
         let version = u32::from_le_bytes(head.next());
-        if (version, u64::from_le_bytes(head.next())) != (schema::VERSION, schema::fingerprint()) {
-            return Err(SampleRefusal::OtherSchema { found: version });
+        if (version, u64::from_le_bytes(head.next())) != (schema.version, schema.fingerprint()) {
+            return Err(ErrorKind::OtherSchema {
+                contents: Contents::Sample,
+                found: Some(version),
+                expected: schema.version,
+            }
+            .into());
         }
         let half_life = i64::from_le_bytes(head.next());
         let (quota, capacity) = (u32::from_le_bytes(head.next()) as usize, u32::from_le_bytes(head.next()) as usize);
@@ -112,8 +92,9 @@ impl Reservoir {
             Interval { first, last, seen }
         });
         let span = ObservedTime::from_intervals(intervals.collect());
-        let n = rows.0.len() / ENTRY;
-        if rows.0.len() % ENTRY != 0 || n > capacity || capacity > MAX_ROWS {
+        let (stored, entry) = (schema.stored(), entry_size(schema));
+        let n = rows.0.len() / entry;
+        if rows.0.len() % entry != 0 || n > capacity || capacity > MAX_ROWS {
             return Err(invalid("its number of rows is not that of its size"));
         }
         let Some(span) = span.filter(|span| half_life >= 0 && seen >= n as u64 && span.ends().is_some() == (seen > 0))
@@ -144,8 +125,9 @@ impl Reservoir {
             let key = f64::from_le_bytes(rows.next());
             let group = Group(u64::from_le_bytes(rows.next()));
             let ts = i64::from_le_bytes(rows.next());
-            let row: FeatureRow = std::array::from_fn(|_| f32::from_le_bytes(rows.next()));
-            if !sampling.is_key(key) || !span.holds(ts) || !is_sound(&row) {
+            let mut row: FeatureRow = [0.0; MAX_COLUMNS];
+            row[..stored].iter_mut().for_each(|value| *value = f32::from_le_bytes(rows.next()));
+            if !sampling.is_key(key) || !span.holds(ts) || !is_sound(schema, &row) {
                 return Err(invalid("it holds a row that no connection gives"));
             }
             if key < std::mem::replace(&mut before, key) {
@@ -163,17 +145,17 @@ impl Reservoir {
     /// Reads the file of a sample.
     ///
     /// # Errors
-    /// Why there is none, naming the file.
-    pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, FileError<SampleRefusal>> {
-        let bytes = trust.read(path, SEAL.longest()).map_err(|cause| Fault::from(cause).of(path))?;
-        Self::from_bytes(&bytes, seed).map_err(|cause| Fault::Refused(cause).of(path))
+    /// If it is not trusted or cannot be used; the error names the file.
+    pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, Error> {
+        let bytes = trust.read(path, SEAL.longest())?;
+        Self::from_bytes(&bytes, seed).map_err(|error| error.of(path.display()))
     }
 
     /// Writes the file of a sample: the old file or the new one is there at any time, never a part.
     ///
     /// # Errors
-    /// [`Fault::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), FileError<SampleRefusal>> {
+    /// [`ErrorKind::Write`], naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
         self.snapshot().save(path)
     }
 }
@@ -182,7 +164,7 @@ impl Snapshot {
     /// The bytes of a sample.
     pub fn to_bytes(self) -> Vec<u8> {
         let sample = self.by_key();
-        let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * ENTRY);
+        let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * LARGEST_ENTRY);
         // Writing to a vector does not fail.
         let _ = sample.write(&mut payload);
         SEAL.close(&payload)
@@ -191,11 +173,12 @@ impl Snapshot {
     /// Writes the file of a sample, as [`Reservoir::save`] does.
     ///
     /// # Errors
-    /// [`Fault::Write`], naming the file.
-    pub fn save(self, path: &Path) -> Result<(), FileError<SampleRefusal>> {
+    /// [`ErrorKind::Write`], naming the file.
+    pub fn save(self, path: &Path) -> Result<(), Error> {
         let sample = self.by_key();
         // A large sample is not held a second time.
-        SEAL.write(path, |payload| sample.write(payload)).map_err(|cause| Fault::Write(cause).of(path))
+        let written = SEAL.write(path, |payload| sample.write(payload));
+        written.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
     }
 }
 
@@ -203,8 +186,9 @@ impl Sample {
     /// Writes the payload, the rows in their order.
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let Sampling { capacity, half_life, quota } = self.sampling;
-        to.write_all(&schema::VERSION.to_le_bytes())?;
-        to.write_all(&schema::fingerprint().to_le_bytes())?;
+        let schema = LogKind::Conn.schema();
+        to.write_all(&schema.version.to_le_bytes())?;
+        to.write_all(&schema.fingerprint().to_le_bytes())?;
         to.write_all(&half_life.unwrap_or(0).to_le_bytes())?;
         to.write_all(&(quota.unwrap_or(0) as u32).to_le_bytes())?;
         to.write_all(&(capacity.min(MAX_ROWS) as u32).to_le_bytes())?;
@@ -226,17 +210,22 @@ impl Sample {
             to.write_all(&key.0.to_le_bytes())?;
             to.write_all(&group.0.to_le_bytes())?;
             to.write_all(&ts.to_le_bytes())?;
-            row.iter().try_for_each(|value| to.write_all(&value.to_le_bytes()))?;
+            row[..schema.stored()].iter().try_for_each(|value| to.write_all(&value.to_le_bytes()))?;
         }
         Ok(())
     }
 }
 
+/// Bytes of a row with its key, group and time.
+fn entry_size(schema: &Schema) -> usize {
+    24 + 4 * schema.stored()
+}
+
 /// Returns whether an extractor could have made the row: finite numbers, and identities where a category is.
-fn is_sound(row: &FeatureRow) -> bool {
-    FEATURES.iter().zip(row).all(|(feature, &value)| match feature.kind {
-        Kind::Number => value.is_finite(),
-        Kind::Category => (0.0..=(1 << 24) as f32).contains(&value) && value.fract() == 0.0,
+fn is_sound(schema: &Schema, row: &FeatureRow) -> bool {
+    schema.features.iter().zip(row).all(|(feature, &value)| match feature.encoding.is_identity() {
+        true => (0.0..=(1 << 24) as f32).contains(&value) && value.fract() == 0.0,
+        false => value.is_finite(),
     })
 }
 
@@ -265,12 +254,14 @@ mod tests {
         let sampling = Sampling { capacity: 60, half_life: Some(320_000), quota: Some(20) };
         let mut reservoir = Reservoir::new(sampling, 1);
         for i in 0..500u64 {
-            reservoir.offer(&[i as f32; N_FEATURES], i as i64 - 3, Group(i % 5 * 2));
+            let mut row = [0.0; MAX_COLUMNS];
+            row[..LogKind::Conn.schema().stored()].fill(i as f32);
+            reservoir.offer(&row, i as i64 - 3, Group(i % 5 * 2));
         }
         reservoir
     }
 
-    fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Reservoir, SampleRefusal> {
+    fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Reservoir, Error> {
         let mut payload = SEAL.open(&reservoir().to_bytes()).unwrap().to_vec();
         change(&mut payload);
         Reservoir::from_bytes(&SEAL.close(&payload), 1)
@@ -309,7 +300,7 @@ mod tests {
         let refusal = |bytes: &[u8]| Reservoir::from_bytes(bytes, 1).unwrap_err().to_string();
         assert_eq!(refusal(&bytes), "is damaged: its checksum does not match; copy it again");
         assert!(refusal(b"#separator").starts_with("is not a zeek-iforest sample"));
-        assert!(matches!(resealed(|payload| payload[4] ^= 1), Err(SampleRefusal::OtherSchema { .. })));
+        assert!(matches!(resealed(|payload| payload[4] ^= 1).unwrap_err().kind(), ErrorKind::OtherSchema { .. }));
         for (what, change) in [
             ("cut in a row", (|payload| payload.truncate(150)) as fn(&mut Vec<u8>)),
             ("no head", |payload| payload.truncate(20)),
@@ -319,7 +310,10 @@ mod tests {
             ("an infinite bound that is none", |payload| {
                 payload[36..44].copy_from_slice(&f64::NEG_INFINITY.to_le_bytes());
             }),
-            ("keys out of order", |payload| payload[ROWS..ROWS + 2 * ENTRY].rotate_left(ENTRY)),
+            ("keys out of order", |payload| {
+                let entry = entry_size(LogKind::Conn.schema());
+                payload[ROWS..ROWS + 2 * entry].rotate_left(entry);
+            }),
             ("rows beyond the bound", |payload| payload[36..44].copy_from_slice(&(-1e9f64).to_le_bytes())),
             ("no times", |payload| {
                 payload[44..48].copy_from_slice(&0u32.to_le_bytes());
@@ -341,7 +335,7 @@ mod tests {
             }),
             ("a broken quota", |payload| payload[20..24].copy_from_slice(&3u32.to_le_bytes())),
         ] {
-            assert!(matches!(resealed(change), Err(SampleRefusal::Invalid(_))), "{what}");
+            assert!(matches!(resealed(change).unwrap_err().kind(), ErrorKind::Invalid { .. }), "{what}");
         }
         let missing = Reservoir::load(Path::new("/nonexistent/sample"), 1, &Trust::default()).unwrap_err().to_string();
         assert!(missing.starts_with("/nonexistent/sample: cannot be read"), "{missing}");

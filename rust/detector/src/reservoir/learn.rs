@@ -11,8 +11,8 @@
 use twox_hash::XxHash3_64;
 
 use crate::conn::connection::Connection;
-use crate::conn::features::FeatureRow;
 use crate::reservoir::{Group, Reservoir, Sampling};
+use crate::schema::FeatureRow;
 
 /// Shares of a reservoir that one group may fill.
 const GROUPS_TO_FILL: usize = 256;
@@ -49,7 +49,7 @@ fn hash(whose: &[u8], when: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conn::schema::N_FEATURES;
+    use crate::schema::MAX_COLUMNS;
     use crate::{Address, ConnState, Detector, Extractor, Model, Params, Proto, fit};
 
     /// Connection `i` of a day of `n` on a small network: twenty desks, five servers, web and names.
@@ -126,12 +126,12 @@ mod tests {
         for i in 0..10_000 {
             let mut c = ordinary(i, 10_000, 1);
             c.orig.addr = Address::default();
-            reservoir.learn(&c, &[0.0; N_FEATURES], false, i64::MAX);
+            reservoir.learn(&c, &[0.0; MAX_COLUMNS], false, i64::MAX);
         }
         // A day has 24 hours; the last connections end in the next.
         assert!((24 * 32..=25 * 32).contains(&reservoir.len()), "{}", reservoir.len());
         for i in 0..10_000 {
-            reservoir.learn(&ordinary(i, 10_000, 2), &[1.0; N_FEATURES], true, i64::MAX);
+            reservoir.learn(&ordinary(i, 10_000, 2), &[1.0; MAX_COLUMNS], true, i64::MAX);
         }
         assert_eq!(reservoir.rows().filter(|row| row[0] == 1.0).count(), 32);
     }

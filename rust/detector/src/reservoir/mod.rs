@@ -15,14 +15,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
-use thiserror::Error;
 use twox_hash::XxHash3_64;
 
-use crate::conn::features::FeatureRow;
-use crate::conn::schema::N_FEATURES;
+use crate::error::{Error, ErrorKind};
 use crate::reservoir::observed_time::ObservedTime;
 use crate::reservoir::rate::RowCounts;
 use crate::reservoir::shared_vec::SharedVec;
+use crate::schema::{FeatureRow, MAX_COLUMNS};
 use crate::units::DAY;
 
 /// How a reservoir draws. Only reservoirs that draw alike can be merged.
@@ -114,7 +113,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Identity among entries with the same key.
-    fn in_bits(&self) -> (Group, i64, [u32; N_FEATURES]) {
+    fn in_bits(&self) -> (Group, i64, [u32; MAX_COLUMNS]) {
         (self.group, self.ts, self.row.map(f32::to_bits))
     }
 }
@@ -152,11 +151,6 @@ impl Ord for Key {
         self.0.total_cmp(&other.0)
     }
 }
-
-/// Why two reservoirs cannot be merged.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("was drawn in another way: both have to have the same half-life and the same quota")]
-pub struct Mismatch;
 
 /// The contents of a reservoir at one time. It shares its rows with the reservoir, so that taking it copies none.
 #[derive(Clone, Debug)]
@@ -273,11 +267,11 @@ impl Reservoir {
     /// [`Reservoir::seen`].
     ///
     /// # Errors
-    /// [`Mismatch`] when the other one draws differently; its capacity may differ.
-    pub fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
+    /// [`ErrorKind::OtherSampling`] when the other one draws differently; its capacity may differ.
+    pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         let rules = |sampling: Sampling| (sampling.half_life, sampling.quota);
         if rules(self.sampling) != rules(other.sampling) {
-            return Err(Mismatch);
+            return Err(ErrorKind::OtherSampling.into());
         }
         self.seen = self.seen.saturating_add(other.seen);
         self.span.merge(&other.span);

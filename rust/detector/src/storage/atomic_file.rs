@@ -1,6 +1,5 @@
 //! Atomic file replacement: write to a temporary name, fsync, rename.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use crate::storage::error::{Fault, FileError};
+use crate::error::{Error, ErrorKind};
 
 /// The temporary names of files that are being written. What bears one and is written by nobody was left by a process
 /// that was killed.
@@ -62,19 +61,19 @@ pub(crate) fn prepare(
 
 /// Why no file can be made, without the temporary name, which tells nobody anything.
 pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io::Error {
-    use std::io::Error;
     if !directory.is_dir() {
-        return Error::new(error.kind(), format!("there is no directory {}", directory.display()));
+        return std::io::Error::new(error.kind(), format!("there is no directory {}", directory.display()));
     }
-    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<Error>());
-    cause.and_then(Error::raw_os_error).map_or(error.kind().into(), Error::from_raw_os_error)
+    let cause =
+        error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.and_then(std::io::Error::raw_os_error).map_or(error.kind().into(), std::io::Error::from_raw_os_error)
 }
 
 /// Writes bytes as a file: the old one or the new one is there at any time, never a part.
 ///
 /// # Errors
-/// [`Fault::Write`], naming the file.
-pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError<Infallible>> {
+/// [`ErrorKind::Write`], naming the file.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     save_together(&[(path, bytes)])
 }
 
@@ -82,9 +81,9 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError<Infallible>
 /// name. If one cannot be written, the existing files stay.
 ///
 /// # Errors
-/// [`Fault::Write`], naming the file.
-pub fn save_together(files: &[(&Path, &[u8])]) -> Result<(), FileError<Infallible>> {
-    let failed = |path: &Path, cause| Fault::Write(cause).of(path);
+/// [`ErrorKind::Write`], naming the file.
+pub fn save_together(files: &[(&Path, &[u8])]) -> Result<(), Error> {
+    let failed = |path: &Path, cause| Error::from(ErrorKind::Write(cause)).of(path.display());
     let mut whole = Vec::with_capacity(files.len());
     for (path, bytes) in files {
         let file = prepare(path, |file| file.write_all(bytes)).map_err(|cause| failed(path, cause))?;

@@ -15,9 +15,9 @@ use std::hash::Hasher;
 use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
-use thiserror::Error;
 use twox_hash::XxHash3_64;
 
+use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::atomic_file::replace;
 
 /// The size of the header.
@@ -26,48 +26,14 @@ pub(crate) const HEADER: usize = 32;
 /// One kind of contents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Envelope {
+    /// The contents.
+    pub(crate) contents: Contents,
     /// Its magic.
     pub(crate) magic: &'static [u8; 8],
     /// The version this software writes and reads.
     pub(crate) version: u32,
     /// The longest payload it may have.
     pub(crate) max_payload: usize,
-}
-
-/// Why an envelope stays closed.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Broken {
-    /// Another kind of contents.
-    #[error("is something else")]
-    OtherKind,
-    /// Written by a later version of the software.
-    #[error("is of format {found}, newer than the format {known} this version reads; update zeek-iforest")]
-    Newer {
-        /// The format version found.
-        found: u32,
-        /// The newest format known.
-        known: u32,
-    },
-    /// Written by an earlier version of the software.
-    #[error("is of format {found}, older than the format {known} this version reads; make it anew")]
-    Older {
-        /// The format version found.
-        found: u32,
-        /// The oldest format known.
-        known: u32,
-    },
-    /// Cut short, longer than it says, or longer than it may be.
-    #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
-    Length {
-        /// Bytes announced in the header.
-        expected: u64,
-        /// Bytes found.
-        found: u64,
-    },
-    /// The checksum does not match.
-    #[error("is damaged: its checksum does not match; copy it again")]
-    Checksum,
 }
 
 /// Writer of a payload, which collects the length and checksum for the header.
@@ -124,29 +90,29 @@ impl Envelope {
     }
 
     /// The payload, if it is what was put in.
-    pub(crate) fn open(self, bytes: &[u8]) -> Result<&[u8], Broken> {
+    pub(crate) fn open(self, bytes: &[u8]) -> Result<&[u8], Error> {
         let Some((header, payload)) =
             bytes.split_at_checked(HEADER).filter(|(header, _)| header.starts_with(self.magic))
         else {
-            return Err(Broken::OtherKind);
+            return Err(ErrorKind::OtherContents(self.contents).into());
         };
         let number = |at: usize, n: usize| header[at..at + n].iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b));
         let (version, zero) = (number(8, 4) as u32, number(12, 4));
         if version > self.version {
-            return Err(Broken::Newer { found: version, known: self.version });
+            return Err(ErrorKind::Newer { found: version, known: self.version }.into());
         }
         if version == 0 || zero != 0 {
-            return Err(Broken::OtherKind);
+            return Err(ErrorKind::OtherContents(self.contents).into());
         }
         if version < self.version {
-            return Err(Broken::Older { found: version, known: self.version });
+            return Err(ErrorKind::Older { contents: self.contents, found: version, known: self.version }.into());
         }
         let (expected, found) = (number(16, 8), payload.len() as u64);
         if expected != found || payload.len() > self.max_payload {
-            return Err(Broken::Length { expected, found });
+            return Err(ErrorKind::Length { expected, found }.into());
         }
         if number(24, 8) != XxHash3_64::oneshot(payload) {
-            return Err(Broken::Checksum);
+            return Err(ErrorKind::Checksum.into());
         }
         Ok(payload)
     }
@@ -172,11 +138,15 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    const SEAL: Envelope = Envelope { magic: b"TESTTEST", version: 3, max_payload: 10 };
+    const SEAL: Envelope = Envelope { contents: Contents::Sample, magic: b"TESTTEST", version: 3, max_payload: 10 };
+
+    fn kind(bytes: &[u8]) -> ErrorKind {
+        SEAL.open(bytes).unwrap_err().into_kind()
+    }
 
     #[test]
     fn what_went_in_comes_out() {
-        assert_eq!(SEAL.open(&SEAL.close(b"hello")), Ok(&b"hello"[..]));
+        assert_eq!(SEAL.open(&SEAL.close(b"hello")).unwrap(), b"hello");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("piece by piece");
         SEAL.write(&path, |payload| ["he", "", "llo"].iter().try_for_each(|piece| payload.write_all(piece.as_bytes())))
@@ -203,21 +173,22 @@ mod tests {
     #[test]
     fn older_newer_and_oversized_are_refused() {
         let newer = Envelope { version: 4, ..SEAL }.close(b"x");
-        assert_eq!(SEAL.open(&newer), Err(Broken::Newer { found: 4, known: 3 }));
+        assert!(matches!(kind(&newer), ErrorKind::Newer { found: 4, known: 3 }));
         let older = Envelope { version: 2, ..SEAL }.close(b"x");
-        assert_eq!(SEAL.open(&older), Err(Broken::Older { found: 2, known: 3 }));
-        assert_eq!(SEAL.open(&SEAL.close(&[0; 11])), Err(Broken::Length { expected: 11, found: 11 }));
+        assert!(matches!(kind(&older), ErrorKind::Older { found: 2, known: 3, .. }));
+        assert!(matches!(kind(&SEAL.close(&[0; 11])), ErrorKind::Length { expected: 11, found: 11 }));
         let longest = SEAL.close(&[0; 10]);
-        assert_eq!((SEAL.open(&longest), SEAL.longest()), (Ok(&[0; 10][..]), longest.len()));
+        assert_eq!((SEAL.open(&longest).unwrap(), SEAL.longest()), (&[0; 10][..], longest.len()));
     }
 
     #[test]
     fn no_version_and_what_should_be_zero_are_something_else() {
-        assert_eq!(SEAL.open(&Envelope { version: 0, ..SEAL }.close(b"x")), Err(Broken::OtherKind));
+        let unversioned = Envelope { version: 0, ..SEAL }.close(b"x");
+        assert!(matches!(kind(&unversioned), ErrorKind::OtherContents(Contents::Sample)));
         for at in 12..16 {
             let mut changed = SEAL.close(b"x");
             changed[at] = 1;
-            assert_eq!(SEAL.open(&changed), Err(Broken::OtherKind), "byte {at}");
+            assert!(matches!(kind(&changed), ErrorKind::OtherContents(_)), "byte {at}");
         }
     }
 

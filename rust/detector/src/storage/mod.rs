@@ -2,5 +2,4 @@
 
 pub(crate) mod atomic_file;
 pub(crate) mod envelope;
-pub(crate) mod error;
 pub(crate) mod trust;

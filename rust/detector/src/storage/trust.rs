@@ -11,8 +11,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use minisign_verify::{PublicKey, Signature};
-use thiserror::Error;
 
+use crate::error::{Error, ErrorKind};
 use crate::storage::envelope::{HEADER, announced};
 
 /// Suffix of a signature's file name, as minisign writes it.
@@ -35,68 +35,16 @@ pub struct Trust {
     pub writable_by_others: bool,
 }
 
-/// Reason not to trust a file.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum Distrust {
-    /// A pipe or a device.
-    #[error("is no regular file")]
-    NoFile,
-    /// The file, or a directory above it, is a stranger's.
-    #[error(
-        "is not trusted: {} belongs to user {owner}, who can put anything there; make it yours or root's with chown, \
-         or allow it (--allow-writable, IForest::allow_writable)",
-        place.display()
-    )]
-    Owner {
-        /// The file, a link on the way to it, or a directory above it.
-        place: PathBuf,
-        /// The number of the user it belongs to.
-        owner: u32,
-    },
-    /// The file, or a directory above it, can be changed by others.
-    #[error(
-        "is not trusted: others can write to {} (mode {mode:04o}); take that from them with chmod go-w, or allow it \
-         (--allow-writable, IForest::allow_writable)",
-        place.display()
-    )]
-    Writable {
-        /// The file, or a directory above it.
-        place: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// The path names another file than the one that was opened.
-    #[error("is not trusted: another file took its place while it was read; read it again")]
-    Replaced,
-    /// The key is none.
-    #[error("is not trusted: {0:?} is no public key of minisign")]
-    Key(String),
-    /// There is no signature.
-    #[error("is not trusted: it is not signed: {}: {cause}", signature.display())]
-    Unsigned {
-        /// Expected path of the signature.
-        signature: PathBuf,
-        /// Why it cannot be read.
-        cause: Box<Distrust>,
-    },
-    /// The signature is of another file or by another key.
-    #[error("is not trusted: {} is not its signature by the trusted key", signature.display())]
-    WronglySigned {
-        /// The signature.
-        signature: PathBuf,
-    },
-    /// It cannot be read.
-    #[error("cannot be read: {0}")]
-    Read(#[from] io::Error),
-}
-
 impl Trust {
-    /// Reads a believed file, `longest` bytes of it at most and one more where there are more.
+    /// Reads a trusted file, `longest` bytes of it at most and one more where there are more.
     ///
     /// # Errors
-    /// The [`Distrust`] that says why it is not believed, or cannot be read.
-    pub fn read(&self, path: &Path, longest: usize) -> Result<Vec<u8>, Distrust> {
+    /// If it is not trusted or cannot be read; the error names the file.
+    pub fn read(&self, path: &Path, longest: usize) -> Result<Vec<u8>, Error> {
+        self.read_unnamed(path, longest).map_err(|kind| Error::from(kind).of(path.display()))
+    }
+
+    fn read_unnamed(&self, path: &Path, longest: usize) -> Result<Vec<u8>, ErrorKind> {
         let (file, metadata) = open(path)?;
         if !self.writable_by_others {
             check(path, &metadata)?;
@@ -114,28 +62,28 @@ impl Trust {
     /// Returns whether what is written to a directory will be believed when it is read again.
     ///
     /// # Errors
-    /// The [`Distrust`] that says why not.
-    pub fn check_directory(&self, directory: &Path) -> Result<(), Distrust> {
-        if self.writable_by_others { Ok(()) } else { check_way(directory).map(drop) }
+    /// The reason why not, without the name of the directory.
+    pub fn check_directory(&self, directory: &Path) -> Result<(), Error> {
+        if self.writable_by_others { Ok(()) } else { Ok(check_way(directory).map(drop)?) }
     }
 
-    fn check_signature(&self, path: &Path, bytes: &[u8]) -> Result<(), Distrust> {
+    fn check_signature(&self, path: &Path, bytes: &[u8]) -> Result<(), ErrorKind> {
         if self.key.is_empty() {
             return Ok(());
         }
-        let key = PublicKey::from_base64(self.key.trim()).map_err(|_| Distrust::Key(self.key.clone()))?;
+        let key = PublicKey::from_base64(self.key.trim()).map_err(|_| ErrorKind::Key(self.key.clone()))?;
         let signature = signature_of(path);
-        let read = || {
+        let read = || -> Result<String, ErrorKind> {
             let mut text = String::new();
             open(&signature)?.0.take(LONGEST).read_to_string(&mut text)?;
             Ok(text)
         };
         let text = match read() {
             Ok(text) => text,
-            Err(cause) => return Err(Distrust::Unsigned { signature, cause: Box::new(cause) }),
+            Err(cause) => return Err(ErrorKind::Unsigned(Box::new(Error::from(cause).of(signature.display())))),
         };
         let verified = Signature::decode(&text).and_then(|signed| key.verify(bytes, &signed, false));
-        verified.map_err(|_| Distrust::WronglySigned { signature })
+        verified.map_err(|_| ErrorKind::WronglySigned { signature })
     }
 }
 
@@ -148,7 +96,7 @@ pub fn signature_of(path: &Path) -> PathBuf {
 
 /// Opens a regular file. What turns out to be another kind of file is not waited for, as a pipe would be that has no
 /// writer, nor read.
-fn open(path: &Path) -> Result<(File, Metadata), Distrust> {
+fn open(path: &Path) -> Result<(File, Metadata), ErrorKind> {
     check_kind(&fs::metadata(path)?)?;
     let at_once = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(at_once).open(path)?;
@@ -158,24 +106,24 @@ fn open(path: &Path) -> Result<(File, Metadata), Distrust> {
     Ok((file, metadata))
 }
 
-fn check_kind(metadata: &Metadata) -> Result<(), Distrust> {
+fn check_kind(metadata: &Metadata) -> Result<(), ErrorKind> {
     match metadata.is_dir() {
         true => Err(io::Error::from(rustix::io::Errno::ISDIR).into()),
-        false if !metadata.is_file() => Err(Distrust::NoFile),
+        false if !metadata.is_file() => Err(ErrorKind::NotAFile),
         false => Ok(()),
     }
 }
 
 /// The way to a file that was opened before: where links were changed since, it leads to another one.
-fn check_way_to(path: &Path, opened: &Metadata) -> Result<(), Distrust> {
+fn check_way_to(path: &Path, opened: &Metadata) -> Result<(), ErrorKind> {
     let found = fs::symlink_metadata(check_way(path)?)?;
     let same = (found.dev(), found.ino()) == (opened.dev(), opened.ino());
-    if same { Ok(()) } else { Err(Distrust::Replaced) }
+    if same { Ok(()) } else { Err(ErrorKind::Replaced) }
 }
 
 /// Every directory and every link on the way to a file, as the system goes it: who can write to one can put another
 /// file there. Returns where it leads, without a link.
-fn check_way(path: &Path) -> Result<PathBuf, Distrust> {
+fn check_way(path: &Path) -> Result<PathBuf, ErrorKind> {
     let path = std::path::absolute(path)?;
     let mut place = PathBuf::new();
     let mut rest = components(&path);
@@ -209,14 +157,14 @@ fn components(path: &Path) -> Vec<OsString> {
 }
 
 /// Returns whether a place can be changed by nobody but root and the user this process acts as.
-fn check(place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
+fn check(place: &Path, metadata: &Metadata) -> Result<(), ErrorKind> {
     check_for(rustix::process::geteuid().as_raw(), place, metadata)
 }
 
-fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), Distrust> {
+fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), ErrorKind> {
     let owner = metadata.uid();
     if owner != 0 && owner != user {
-        return Err(Distrust::Owner { place: place.to_owned(), owner });
+        return Err(ErrorKind::Owner { place: place.to_owned(), owner });
     }
     // The mode of a link means nothing, and in a directory like /tmp nobody can touch what is another's.
     let mode = metadata.mode() & 0o7777;
@@ -228,7 +176,7 @@ fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), Distrus
     // there is a list of who may do what, what stands for the group is the most that any user on the list may.
     let theirs = metadata.is_dir() || (owner != 0 && metadata.gid() == owner && !has_access_list(place));
     if mode & BY_OTHERS != 0 || (mode & BY_GROUP != 0 && !theirs) {
-        return Err(Distrust::Writable { place: place.to_owned(), mode });
+        return Err(ErrorKind::Writable { place: place.to_owned(), mode });
     }
     Ok(())
 }
@@ -252,7 +200,7 @@ mod tests {
     }
 
     fn refusal(path: &Path) -> String {
-        STRICT.read(path, 10).unwrap_err().to_string()
+        STRICT.read_unnamed(path, 10).unwrap_err().to_string()
     }
 
     /// A file only its owner can write to.
@@ -408,16 +356,19 @@ mod tests {
     fn what_is_no_file_is_not_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         assert!(refusal(directory.path()).contains("Is a directory"));
-        assert_eq!(refusal(Path::new("/dev/null")), "is no regular file");
+        assert_eq!(refusal(Path::new("/dev/null")), "is not a regular file");
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert_eq!(refusal(&pipe), "is no regular file");
+        assert_eq!(refusal(&pipe), "is not a regular file");
         // Nor is a signature.
         let (directory, path) = private();
         let signature = signature_of(&path);
         assert!(std::process::Command::new("mkfifo").arg(&signature).status().unwrap().success());
-        let refusal = Trust { key: KEY.to_owned(), ..STRICT }.read(&path, 10).unwrap_err().to_string();
-        assert_eq!(refusal, format!("is not trusted: it is not signed: {}: is no regular file", signature.display()));
+        let refusal = Trust { key: KEY.to_owned(), ..STRICT }.read_unnamed(&path, 10).unwrap_err().to_string();
+        assert_eq!(
+            refusal,
+            format!("is not trusted: it is not signed: {}: is not a regular file", signature.display())
+        );
         drop(directory);
     }
 
@@ -435,13 +386,13 @@ mod tests {
     fn with_a_key_only_what_it_signed_is_believed() {
         let (directory, path) = private();
         let trusting = |key: &str| Trust { key: key.to_owned(), writable_by_others: true };
-        let refusal = |key: &str| trusting(key).read(&path, 10).unwrap_err().to_string();
+        let refusal = |key: &str| trusting(key).read_unnamed(&path, 10).unwrap_err().to_string();
         assert!(refusal(KEY).contains("it is not signed"), "{}", refusal(KEY));
         let signature = directory.path().join("model.minisig");
         fs::write(&signature, SIGNED).unwrap();
         assert_eq!(trusting(KEY).read(&path, 10).unwrap(), b"model");
         assert!(refusal(OTHER_KEY).contains("is not its signature by the trusted key"), "{}", refusal(OTHER_KEY));
-        assert!(refusal("not a key").contains("no public key"), "{}", refusal("not a key"));
+        assert!(refusal("not a key").contains("not a public key"), "{}", refusal("not a key"));
         fs::write(&path, "mOdel").unwrap();
         assert!(refusal(KEY).contains("is not its signature"), "{}", refusal(KEY));
         fs::write(&path, "model").unwrap();

@@ -147,6 +147,11 @@ impl Scorer {
         self.groups.iter().map(score).collect()
     }
 
+    /// The generalised mean of one score per group.
+    pub(crate) fn mean_of_scores(&self, scores: &[f64]) -> f64 {
+        self.mean.of(scores.iter().map(|&score| libm::pow(score, self.mean.mean_exponent)))
+    }
+
     /// The score of a row over as many trees of each group, with path lengths that sum up to this many fixed point.
     pub(crate) fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
         let powers = self.groups.iter().zip(sums).zip(trees);
@@ -224,6 +229,7 @@ impl Mean {
             _ if n == 1 => sum,
             // As exact on every machine, and a tenth of the work.
             2.0 => (sum / n as f64).sqrt(),
+            4.0 => (sum / n as f64).sqrt().sqrt(),
             mean_exponent => libm::exp2(libm::log2(sum / n as f64) / mean_exponent),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use detector::{
-    Address, AlertPolicy, Connection, Cusum, Extractor, FeatureRow, KnownList, Model, Params, Trainer, Verdict,
+    Address, AlertPolicy, Connection, Extractor, FeatureRow, KnownList, Model, Params, ScoreHistory, Trainer, Verdict,
 };
 use rayon::prelude::*;
 
@@ -109,8 +109,9 @@ impl Split<'_> {
                 wanted.push((connection, class));
             }
         }
-        let (mut cusum, policy) = (Cusum::new(), AlertPolicy::of(&model));
-        let scores = model.score_rows(&rows);
+        let (mut cusum, policy) = (ScoreHistory::new(), AlertPolicy::of(&model));
+        let times: Vec<i64> = wanted.iter().map(|(connection, _)| connection.ts).collect();
+        let scores = model.score_rows(&rows, &times);
         let verdicts: Vec<Verdict> = wanted
             .iter()
             .zip(&all_keys)
@@ -176,13 +177,17 @@ pub fn score_by(
     classes: &mut AttackLabels,
 ) -> Result<(Vec<ModelResult>, Summary)> {
     let mut extractor = Extractor::new();
-    let mut cusums = vec![Cusum::new(); models.len()];
+    let mut cusums = vec![ScoreHistory::new(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let mut groupings: Vec<_> = models.iter().map(|_| LabelledGrouping::new()).collect();
     let summary = pipeline.run(
         |batch| batch.extract(&mut extractor),
         // Scores of the first model for all connections, then of the second, and so on.
-        || |batch: &mut Batch| batch.scores = models.iter().flat_map(|model| model.score_rows(&batch.rows)).collect(),
+        || {
+            |batch: &mut Batch| {
+                batch.scores = models.iter().flat_map(|model| model.score_rows(&batch.rows, &batch.times())).collect()
+            }
+        },
         |batch| {
             let classes = classes.of(batch);
             let n = batch.connections.len();

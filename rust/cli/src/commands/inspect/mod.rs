@@ -5,7 +5,7 @@ mod state;
 use std::fmt::Write;
 
 use anyhow::Result;
-use detector::{Model, schema};
+use detector::Model;
 use serde::Serialize;
 
 use crate::cli::options::TrustArgs;
@@ -112,8 +112,10 @@ pub fn description(model: &Model) -> Description {
         seed: provenance.seed,
         alerts_per_day: provenance.alerts_per_day,
         threshold: model.threshold(),
-        schema_version: schema::VERSION,
-        features: schema::FEATURES
+        schema_version: model.schema().version,
+        features: model
+            .schema()
+            .features
             .iter()
             .map(|feature| Feature { name: feature.name, meaning: feature.meaning })
             .collect(),

@@ -1,9 +1,8 @@
 //! Known activity: the list of what a site expects, in the format of Zeek's Input framework.
 
-use thiserror::Error;
-
 use super::{Incident, IncidentKind, Role, story};
 use crate::conn::network::Network;
+use crate::error::{Error, ErrorKind};
 use crate::{Address, Connection, Proto};
 
 /// Columns of the list.
@@ -26,14 +25,6 @@ pub struct KnownEntry {
     pub note: String,
 }
 
-/// A line of a known list that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line}: {problem}")]
-pub struct KnownError {
-    line: usize,
-    problem: String,
-}
-
 /// The list of known activity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownList {
@@ -45,11 +36,11 @@ impl KnownList {
     ///
     /// # Errors
     /// Names the first line that cannot be used, and an entry that covers any originator and any responder.
-    pub fn parse(text: &str) -> Result<Self, KnownError> {
+    pub fn parse(text: &str) -> Result<Self, Error> {
         let mut order: Option<Vec<usize>> = None;
         let mut entries = Vec::new();
         for (i, line) in text.lines().enumerate() {
-            let fail = |problem: String| KnownError { line: i + 1, problem };
+            let fail = |problem: String| Error::from(ErrorKind::KnownList { line: i + 1, problem });
             if let Some(names) = line.strip_prefix("#fields\t") {
                 let names: Vec<&str> = names.split('\t').collect();
                 let at = |field: &&str| {
@@ -201,7 +192,7 @@ fn format_date(micros: i64) -> String {
 mod tests {
     use super::*;
 
-    fn list(lines: &str) -> Result<KnownList, KnownError> {
+    fn list(lines: &str) -> Result<KnownList, Error> {
         KnownList::parse(&format!("{}\n{lines}", KnownList::header()))
     }
 

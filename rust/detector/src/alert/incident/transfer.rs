@@ -8,32 +8,24 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::{
     ActorKey, Change, Event, Grouper, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Observation, Record, Role,
 };
-use crate::storage::envelope::{Broken, Envelope};
+use crate::error::{Contents, Error, ErrorKind};
+use crate::storage::envelope::Envelope;
 
 /// Incidents with unsent additions; those of further incidents are dropped.
 const MAX_UNSENT: usize = MAX_OPEN;
 /// Longest text of a reason, in bytes.
 const MAX_TEXT: usize = 1024;
+/// Subject of errors.
+const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
-const ADDITIONS: Envelope = Envelope { magic: b"ZIFINCID", version: 1, max_payload: MAX_MESSAGE };
-const RENAMINGS: Envelope = Envelope { magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
-
-/// Reason to refuse a message about incidents.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TransferError {
-    /// The envelope is damaged, or of another version.
-    #[error("incidents of another node: the message {0}")]
-    Broken(#[from] Broken),
-    /// It contains values no incident can have.
-    #[error("incidents of another node: the message is corrupt: it contains values no incident can have")]
-    Invalid,
-}
+const ADDITIONS: Envelope =
+    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 1, max_payload: MAX_MESSAGE };
+const RENAMINGS: Envelope =
+    Envelope { contents: Contents::Incidents, magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
 
 /// Additions to incidents since the last message.
 #[derive(Debug, Default)]
@@ -102,10 +94,10 @@ impl Grouper {
     ///
     /// # Errors
     /// If the message is damaged or corrupt; nothing is added then.
-    pub fn merge_additions(&mut self, bytes: &[u8]) -> Result<Vec<u8>, TransferError> {
-        let Additions { now, incidents } = decode(ADDITIONS.open(bytes)?)?;
+    pub fn merge_additions(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let Additions { now, incidents } = decode(ADDITIONS, bytes)?;
         if !incidents.iter().all(Incident::is_sound) {
-            return Err(TransferError::Invalid);
+            return Err(corrupt());
         }
         self.now = self.now.max(now);
         let mut renamings: Vec<Renaming> = Vec::new();
@@ -174,8 +166,8 @@ impl Grouper {
     ///
     /// # Errors
     /// If the message is damaged or corrupt.
-    pub fn rename(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
-        let renamings: Vec<Renaming> = decode(RENAMINGS.open(bytes)?)?;
+    pub fn rename(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let renamings: Vec<Renaming> = decode(RENAMINGS, bytes)?;
         let (now, timeout) = (self.now, self.timeout);
         if self.elsewhere.len() + renamings.len() > MAX_OPEN {
             self.elsewhere.retain(|_, (_, since)| now.saturating_sub(*since) < timeout);
@@ -220,11 +212,17 @@ fn encode(message: &impl Serialize) -> Vec<u8> {
     bincode::serde::encode_to_vec(message, bincode::config::standard()).unwrap_or_default()
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Result<T, TransferError> {
+fn corrupt() -> Error {
+    let problem = "it contains values no incident can have".to_owned();
+    Error::from(ErrorKind::Invalid { contents: Contents::Incidents, problem }).of(SUBJECT)
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(envelope: Envelope, message: &[u8]) -> Result<T, Error> {
+    let payload = envelope.open(message).map_err(|error| error.of(SUBJECT))?;
     let config = bincode::config::standard().with_limit::<MAX_MESSAGE>();
     match bincode::serde::decode_from_slice(payload, config) {
         Ok((message, read)) if read == payload.len() => Ok(message),
-        _ => Err(TransferError::Invalid),
+        _ => Err(corrupt()),
     }
 }
 
@@ -330,11 +328,11 @@ mod tests {
         let message = worker.take_additions(9, 0);
         let mut damaged = message.clone();
         damaged[40] ^= 1;
-        assert!(matches!(manager.merge_additions(&damaged), Err(TransferError::Broken(_))));
-        assert!(matches!(manager.merge_additions(&message[..20]), Err(TransferError::Broken(_))));
+        assert!(matches!(manager.merge_additions(&damaged).unwrap_err().kind(), ErrorKind::Checksum));
+        assert!(matches!(manager.merge_additions(&message[..20]).unwrap_err().kind(), ErrorKind::OtherContents(_)));
         addition.highest = f64::NAN;
         let corrupt = ADDITIONS.close(&encode(&Additions { now: 0, incidents: vec![addition] }));
-        assert_eq!(manager.merge_additions(&corrupt), Err(TransferError::Invalid));
+        assert!(matches!(manager.merge_additions(&corrupt).unwrap_err().kind(), ErrorKind::Invalid { .. }));
         assert_eq!((manager.open.len(), manager.rename(&message).is_err()), (0, true));
         manager.merge_additions(&message).unwrap();
         assert_eq!(manager.open.len(), 1);

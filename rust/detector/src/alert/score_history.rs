@@ -1,0 +1,59 @@
+//! Score history: from the score of a row to the verdict on its record, in the light of earlier scores.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::cusum::{self, Cusum};
+use crate::alert::pair_mean::{PairMean, PairMeans};
+use crate::conn::context::ContextKeys;
+use crate::context::table;
+use crate::model::{Model, RowScore};
+use crate::verdict::{AlertPolicy, Verdict};
+
+/// Mean scores of pairs, and evidence that accumulates over services.
+#[derive(Clone, Debug, Default)]
+pub struct ScoreHistory {
+    pairs: PairMeans,
+    cusum: Cusum,
+}
+
+/// Score history in a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pairs: table::Snapshot<PairMean>,
+    pub(crate) cusum: cusum::Snapshot,
+}
+
+impl ScoreHistory {
+    /// History without any scores.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Verdict on a record that ended at `end`. Call it once per record, in order.
+    pub fn verdict(
+        &mut self,
+        model: &Model,
+        policy: &AlertPolicy,
+        end: i64,
+        keys: &ContextKeys,
+        score: RowScore,
+    ) -> Verdict {
+        let forest = match model.typical_score() {
+            Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
+            None => score.forest,
+        };
+        let score = model.raise(RowScore { forest, ..score });
+        self.cusum.verdict(model, policy, end, keys, score)
+    }
+
+    /// Copy to write to a file.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { pairs: self.pairs.snapshot(), cusum: self.cusum.snapshot() }
+    }
+
+    /// History from a file; none if it contains values no scores give.
+    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
+        let pairs = PairMeans::from_snapshot(snapshot.pairs)?;
+        Some(Self { pairs, cusum: Cusum::from_snapshot(snapshot.cusum)? })
+    }
+}

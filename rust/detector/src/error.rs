@@ -1,0 +1,260 @@
+//! The error of this crate.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Error of a file, a message, a fit or a setting. `Display` is one sentence, which names the file where there is one:
+/// `net.model: is damaged: its checksum does not match; copy it again`.
+#[derive(Debug)]
+pub struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    subject: Option<String>,
+    kind: ErrorKind,
+}
+
+impl Error {
+    /// The same error of a file or a message.
+    pub(crate) fn of(mut self, subject: impl fmt::Display) -> Self {
+        self.0.subject = Some(subject.to_string());
+        self
+    }
+
+    /// The file or the message, if it is known.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_kind(self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The kind of error.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self(Box::new(Details { subject: None, kind }))
+    }
+}
+
+impl From<iforest::Error> for Error {
+    fn from(error: iforest::Error) -> Self {
+        ErrorKind::Forest(error).into()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { subject, kind } = &*self.0;
+        if let Some(subject) = subject {
+            write!(f, "{subject}: ")?;
+        }
+        kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Contents of files and messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contents {
+    /// A model.
+    Model,
+    /// A sample, or the reservoir of a sensor.
+    Sample,
+    /// Host context and evidence.
+    State,
+    /// Incidents of another node.
+    Incidents,
+}
+
+impl Contents {
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Model => "train it again",
+            Self::Sample => "draw it again",
+            Self::State => "delete it",
+            Self::Incidents => "run the same version on all nodes",
+        }
+    }
+
+    /// What something else is not, and what to do.
+    fn other(self) -> &'static str {
+        match self {
+            Self::Model => "is not a zeek-iforest model; make one with `zeek-iforest train`",
+            Self::Sample => "is not a zeek-iforest sample; make one with `zeek-iforest sample`",
+            Self::State => "is not a state file of zeek-iforest; delete it",
+            Self::Incidents => "is not a message about incidents; run the same version on all nodes",
+        }
+    }
+}
+
+/// Kind of an [`Error`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// File: it cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// File: it cannot be written.
+    #[error("cannot be written: {0}")]
+    Write(io::Error),
+    /// File: a pipe or a device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// File: it, or a directory above it, belongs to another user.
+    #[error(
+        "is not trusted: {} belongs to user {owner}, who can change it; make it yours or root's with chown, or allow it \
+         (--allow-writable, IForest::allow_writable)",
+        place.display()
+    )]
+    Owner {
+        /// The file, a link on the way to it, or a directory above it.
+        place: PathBuf,
+        /// The number of the user it belongs to.
+        owner: u32,
+    },
+    /// File: other users can change it, or a directory above it.
+    #[error(
+        "is not trusted: others can write to {} (mode {mode:04o}); take that from them with chmod go-w, or allow it \
+         (--allow-writable, IForest::allow_writable)",
+        place.display()
+    )]
+    Writable {
+        /// The file, or a directory above it.
+        place: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// File: the path names another file than the one that was opened.
+    #[error("is not trusted: another file took its place while it was read; read it again")]
+    Replaced,
+    /// Signature: the trusted key is invalid.
+    #[error("is not trusted: {0:?} is not a public key of minisign")]
+    Key(String),
+    /// Signature: there is none.
+    #[error("is not trusted: it is not signed: {0}")]
+    Unsigned(Box<Error>),
+    /// Signature: it is of another file or by another key.
+    #[error("is not trusted: {} is not its signature by the trusted key", signature.display())]
+    WronglySigned {
+        /// The signature.
+        signature: PathBuf,
+    },
+    /// Contents: something else.
+    #[error("{}", .0.other())]
+    OtherContents(Contents),
+    /// Contents: written by a later version of the software.
+    #[error("is of format {found}, newer than the format {known} this version reads; update zeek-iforest")]
+    Newer {
+        /// The format version found.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+    /// Contents: written by an earlier version of the software.
+    #[error("is of format {found}, older than the format {known} this version reads; {}", contents.remedy())]
+    Older {
+        /// The contents.
+        contents: Contents,
+        /// The format version found.
+        found: u32,
+        /// The oldest format known.
+        known: u32,
+    },
+    /// Contents: cut short, longer than announced, or longer than allowed.
+    #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
+    Length {
+        /// Bytes announced in the header.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// Contents: the checksum does not match.
+    #[error("is damaged: its checksum does not match; copy it again")]
+    Checksum,
+    /// Contents: made by a version with other features.
+    #[error(
+        "is for {} of the features, this version of zeek-iforest computes version {expected}; {}",
+        found.map_or("another version".to_owned(), |found| format!("version {found}")),
+        contents.remedy()
+    )]
+    OtherSchema {
+        /// The contents.
+        contents: Contents,
+        /// The schema version found, if the contents have it.
+        found: Option<u32>,
+        /// The schema version of this software.
+        expected: u32,
+    },
+    /// Contents: a model of a log that this version does not score.
+    #[error("is a model of {found}.log, which this version does not score; update zeek-iforest")]
+    OtherLog {
+        /// Name of the log without its extension.
+        found: String,
+    },
+    /// Contents: invalid values.
+    #[error("is damaged: {problem}; {}", contents.remedy())]
+    Invalid {
+        /// The contents.
+        contents: Contents,
+        /// Description of the values.
+        problem: String,
+    },
+    /// Training: too few connections.
+    #[error("{0} connections are too few to learn from; at least 2 are needed, a few thousand make a useful model")]
+    TooFewConnections(u64),
+    /// Training: a forest for other rows.
+    #[error(
+        "the forest takes {found} columns, a row of this version has {expected}; fit it on the matrix that \
+         `zeek-iforest features` writes, without the column `label`"
+    )]
+    OtherRows {
+        /// How many columns the forest takes.
+        found: usize,
+        /// How many columns a row has.
+        expected: usize,
+    },
+    /// Training: the forest cannot be grown.
+    #[error(transparent)]
+    Forest(iforest::Error),
+    /// Merging: reservoirs that draw differently.
+    #[error("was drawn in another way: both must have the same half-life and the same quota")]
+    OtherSampling,
+    /// Known list: a line that cannot be used.
+    #[error("line {line}: {problem}")]
+    KnownList {
+        /// The number of the line, from 1.
+        line: usize,
+        /// Description of the problem.
+        problem: String,
+    },
+    /// Text: not a network.
+    #[error("not an address or a network such as 192.0.2.0/24")]
+    Network,
+}
+
+impl ErrorKind {
+    /// Returns whether the contents of a file or message cannot be used, although they could be read.
+    pub fn is_of_contents(&self) -> bool {
+        matches!(
+            self,
+            Self::OtherContents(_)
+                | Self::Newer { .. }
+                | Self::Older { .. }
+                | Self::Length { .. }
+                | Self::Checksum
+                | Self::OtherSchema { .. }
+                | Self::OtherLog { .. }
+                | Self::Invalid { .. }
+        )
+    }
+}

@@ -1,0 +1,158 @@
+//! Description of a log kind: the columns of its rows, and how the forest sees them.
+
+/// Values in a row: those of the log kind with most columns. Rows of other kinds end in zeros.
+pub const MAX_COLUMNS: usize = 35;
+
+/// One value per column of a [`Schema`], in its order; a category by its identity.
+pub type FeatureRow = [f32; MAX_COLUMNS];
+
+/// Kind of log that a model scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogKind {
+    /// conn.log.
+    Conn,
+}
+
+impl LogKind {
+    /// Every kind.
+    pub const ALL: [Self; 1] = [Self::Conn];
+
+    /// Name of the log without its extension: `conn`.
+    pub fn name(self) -> &'static str {
+        self.schema().name
+    }
+
+    /// Columns of its rows.
+    pub fn schema(self) -> &'static Schema {
+        match self {
+            Self::Conn => &crate::conn::schema::SCHEMA,
+        }
+    }
+}
+
+/// Value that the forest sees in a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Encoding {
+    /// The number itself.
+    Number,
+    /// Rarity of a category: log2 of one in how many rows of training.
+    Category,
+    /// Nothing: the identity belongs to the row for other columns.
+    Identity,
+    /// log2 of 1 + the number of different identities in column `with` among the training rows with this identity.
+    Partners {
+        /// Column of the partners.
+        with: u16,
+    },
+    /// log2 of one in how many identities of column `with` that occur beside the identity of column `of` in training.
+    Share {
+        /// Column of the identity.
+        of: u16,
+        /// Column of those that share it.
+        with: u16,
+    },
+    /// Rarity of the value of column `of` among the training rows of the same service, or of the same port where no
+    /// service was recognised: log2 of one in how many.
+    Conditional {
+        /// Columns of the identities: the second is used where the first is 0.
+        given: [u16; 2],
+        /// Column of the value.
+        of: u16,
+        /// Width of a bin of its histogram.
+        width: f32,
+    },
+}
+
+impl Encoding {
+    /// Returns whether extraction leaves the column empty, because training fills it from others.
+    pub fn is_derived(self) -> bool {
+        matches!(self, Self::Share { .. } | Self::Conditional { .. })
+    }
+
+    /// Returns whether the column of a row holds an identity.
+    pub fn is_identity(self) -> bool {
+        matches!(self, Self::Category | Self::Identity | Self::Partners { .. })
+    }
+}
+
+/// Description of one column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Feature {
+    /// Name, as in the matrix the command line writes.
+    pub name: &'static str,
+    /// Value that the forest sees.
+    pub encoding: Encoding,
+    /// Meaning, unit and purpose.
+    pub meaning: &'static str,
+}
+
+/// An amount in which a record, a value above all of training, raises the score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    /// Its column.
+    pub column: u16,
+    /// Weight of a record: above 0, up to 1.
+    pub weight: f64,
+    /// Values below this count as equal when the range of training is measured.
+    pub from: f32,
+}
+
+/// Columns of a log kind, in the order of a row; derived columns last.
+#[derive(Debug)]
+pub struct Schema {
+    /// Kind of log.
+    pub log: LogKind,
+    /// Name of the log without its extension.
+    pub name: &'static str,
+    /// Rises whenever a column is added, removed, reordered or computed differently.
+    pub version: u32,
+    /// The columns.
+    pub features: &'static [Feature],
+    /// Columns that a tree may split together; each group of trees scores a row by itself.
+    pub groups: &'static [&'static [u16]],
+    /// Amounts in which records count.
+    pub records: &'static [Record],
+    /// Column that is 1 for rows of the peer group that has a forest of its own.
+    pub peer_group: u16,
+    /// Column with the identity of the pair whose mean score counts.
+    pub pair: u16,
+}
+
+impl Schema {
+    /// Number of columns that extraction fills, and that a sample stores.
+    pub fn stored(&self) -> usize {
+        self.features.iter().filter(|feature| !feature.encoding.is_derived()).count()
+    }
+
+    /// Hash of the version and of the names in order.
+    pub fn fingerprint(&self) -> u64 {
+        let mut text = format!("{} {}", self.name, self.version);
+        for feature in self.features {
+            text.push('\n');
+            text.push_str(feature.name);
+        }
+        twox_hash::XxHash3_64::oneshot(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_columns_follow_the_stored_ones_and_rows_hold_them_all() {
+        let schema = LogKind::Conn.schema();
+        let derived: Vec<bool> = schema.features.iter().map(|feature| feature.encoding.is_derived()).collect();
+        assert!(derived.is_sorted(), "{derived:?}");
+        assert!(schema.features.len() <= MAX_COLUMNS);
+    }
+
+    #[test]
+    fn groups_have_columns_that_the_forest_can_see() {
+        let schema = LogKind::Conn.schema();
+        for &column in schema.groups.iter().copied().flatten() {
+            let feature = schema.features[usize::from(column)];
+            assert_ne!(feature.encoding, Encoding::Identity, "{}", feature.name);
+        }
+    }
+}
