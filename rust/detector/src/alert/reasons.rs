@@ -33,7 +33,7 @@ const TOPICS: &[&[Column]] = &[
     &[Column::OrigPktSize, Column::UnusualOrigSize],
     &[Column::RespPktSize, Column::UnusualRespSize],
     &[Column::MissedBytes],
-    &[Column::Port],
+    &[Column::Port, Column::RespPort, Column::OrigPort],
     &[Column::Service],
     &[Column::History],
     &[Column::Progress, Column::ServiceFailures, Column::RespFailedShare],
@@ -42,11 +42,20 @@ const TOPICS: &[&[Column]] = &[
     &[Column::ServiceCount],
     &[Column::Periodicity],
     &[Column::RespOriginators],
-    &[Column::RespPort, Column::RespNet, Column::NetShare],
-    &[Column::OrigPort, Column::Orig],
+    &[Column::RespNet, Column::NetShare],
+    &[Column::Orig],
     &[Column::OrigPause, Column::UnusualPause],
     &[Column::ServicePause],
 ];
+
+/// Categories of traffic, of which a new one is worth naming; new pairs of hosts come every minute.
+const KINDS: [Column; 3] = [Column::Port, Column::Service, Column::History];
+/// Periodicity of about ten pauses of a steady beacon.
+const STEADY: f32 = 4.0;
+/// Three failed connections in a row.
+const IN_A_ROW: f32 = 2.0;
+/// A category seen in more than one of so many rows of training is usual.
+const RARE: u64 = 20;
 
 /// A feature that made a connection anomalous.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +95,10 @@ impl Model {
     }
 
     fn reasons_of_features(&self, connection: &Connection<'_>, row: &FeatureRow) -> Vec<Reason> {
-        let weights = self.weights(connection, row);
+        let mut weights = self.weights(connection, row);
+        for (column, weight) in weights.iter_mut().enumerate() {
+            *weight = if self.is_usual(column, row) { 0.0 } else { *weight };
+        }
         let mut topics: Vec<(f64, Column)> = Vec::with_capacity(TOPICS.len());
         for topic in TOPICS {
             let weight = |column: &Column| weights[*column as usize];
@@ -104,6 +116,26 @@ impl Model {
                 Reason { feature: self.schema().features[column as usize].name, text }
             })
             .collect()
+    }
+
+    /// Returns whether a value is one that most rows of training come near, so that it explains nothing.
+    fn is_usual(&self, column: usize, row: &FeatureRow) -> bool {
+        let Some(feature) = self.schema().features.get(column) else { return true };
+        let (value, Quantiles { low, median, high, .. }) = (row[column], self.stats().of(column));
+        let is = |other: Column| column == other as usize;
+        match feature.encoding {
+            Encoding::Category => {
+                let (seen, of) = self.encoder().seen(column, value);
+                u64::from(seen) * RARE > u64::from(of)
+            }
+            Encoding::Number if is(Column::Progress) || is(Column::Direction) => value == median,
+            Encoding::Number if is(Column::RespFailedShare) => (value - median).abs() < 0.1,
+            Encoding::Number if is(Column::Periodicity) => value < STEADY,
+            Encoding::Number if is(Column::OrigFailures) => value < IN_A_ROW,
+            // Less than twice and more than half of the usual amount.
+            Encoding::Number => (low..=high).contains(&value) && (value - median).abs() < 1.0,
+            _ => false,
+        }
     }
 
     /// Decrease of the score of a row if each feature had its typical value, and more for the unseen.
@@ -124,9 +156,9 @@ impl Model {
         for ((column, feature), weight) in schema.features.iter().enumerate().zip(&mut weights) {
             let unseen = match feature.encoding {
                 Encoding::Number => self.stats().beyond(column, encoded[column], learnt),
-                Encoding::Category => {
+                Encoding::Category if KINDS.iter().any(|&kind| kind as usize == column) => {
                     let seen = self.encoder().seen(column, row[column]).0.saturating_sub(u32::from(learnt));
-                    f64::from(u8::from(seen == 0 && self.forest_uses(column)))
+                    f64::from(u8::from(seen == 0))
                 }
                 _ => 0.0,
             };
@@ -137,7 +169,7 @@ impl Model {
 
     fn describe(&self, column: Column, connection: &Connection<'_>, row: &FeatureRow) -> String {
         let value = row[column as usize];
-        let subject = subject(column, value, connection);
+        let subject = subject(column, row, connection);
         if self.schema().features[column as usize].encoding == Encoding::Category {
             let (seen, of) = self.encoder().seen(column as usize, value);
             let learnt = u32::from(self.has_learnt(connection.ts));
@@ -203,7 +235,8 @@ fn amount(column: Column) -> Option<fn(f32) -> String> {
 }
 
 /// Text of a value, without the usual value.
-fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
+fn subject(column: Column, row: &FeatureRow, connection: &Connection<'_>) -> String {
+    let value = row[column as usize];
     // The connection has exact values; those of the row are rounded.
     let uncounted = || "no count of bytes".to_owned();
     let amount = match column {
@@ -236,11 +269,7 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
             Some(service) => format!("service {service}"),
             None => "no known service".to_owned(),
         },
-        Column::Port => match connection.proto {
-            Proto::Icmp => format!("icmp code {}", connection.resp.port),
-            Proto::Unknown => format!("port {}", connection.resp.port),
-            proto => format!("port {}/{}", connection.resp.port, proto.name()),
-        },
+        Column::Port => port(connection),
         Column::History => match printable(connection.history) {
             Some(history) => format!("history {history}"),
             None => "no history".to_owned(),
@@ -262,20 +291,31 @@ fn subject(column: Column, value: f32, connection: &Connection<'_>) -> String {
         Column::ServiceFailures => format!("{amount} {} in a row", noun("failure", "failures")),
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
         Column::ServiceBytes => format!("{amount} out to this service in an hour"),
-        Column::Periodicity => "connections to this service at steady intervals".to_owned(),
+        Column::Periodicity => {
+            let pause = duration((plain(row[Column::ServicePause as usize]) * 1e6) as i64);
+            format!("connections to this service at steady intervals, the last after {pause}")
+        }
         Column::ServicePause if is_long_ago(value) => {
             "first connection to this service, or the first for a day".to_owned()
         }
         Column::ServicePause => format!("{amount} since the last connection to this service"),
-        Column::RespNet => "network of the responder".to_owned(),
-        Column::RespPort => "this responder on this port".to_owned(),
-        Column::OrigPort => "this originator to this port".to_owned(),
-        Column::NetShare => "a network that few originators use".to_owned(),
-        Column::Orig => "an originator that little is known of".to_owned(),
+        Column::RespNet => format!("network of {}", connection.resp.addr),
+        Column::RespPort => format!("{} on {}", connection.resp.addr, port(connection)),
+        Column::OrigPort => format!("{} to {}", connection.orig.addr, port(connection)),
+        Column::NetShare => format!("network of {}, which few hosts here use", connection.resp.addr),
+        Column::Orig => format!("{}, of which little is known", connection.orig.addr),
         Column::UnusualPause => "a pause that is rare for this service".to_owned(),
         Column::UnusualOrigSize => "a packet size out that is rare for this service".to_owned(),
         Column::UnusualRespSize => "a packet size in that is rare for this service".to_owned(),
         Column::Pair | Column::Chatter => String::new(),
+    }
+}
+
+fn port(connection: &Connection<'_>) -> String {
+    match connection.proto {
+        Proto::Icmp => format!("icmp code {}", connection.resp.port),
+        Proto::Unknown => format!("port {}", connection.resp.port),
+        proto => format!("port {}/{}", connection.resp.port, proto.name()),
     }
 }
 

@@ -42,8 +42,7 @@ impl ScoreHistory {
             Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
             None => score.forest,
         };
-        let score = model.raise(RowScore { forest, ..score });
-        self.cusum.verdict(model, policy, end, keys, score)
+        self.cusum.verdict(model, policy, end, keys, model.raise(RowScore { forest, ..score }))
     }
 
     /// Copy to write to a file.

@@ -187,11 +187,6 @@ impl Model {
         self.parts.with_records(self.schema, encoded, forest, learnt)
     }
 
-    /// Returns whether a column is in a group of the schema.
-    pub(crate) fn forest_uses(&self, column: usize) -> bool {
-        self.schema.groups.iter().copied().flatten().any(|&it| usize::from(it) == column)
-    }
-
     /// Final score, between 0 and 1, in whole millionths: the forest's, raised by records.
     pub fn raise(&self, score: RowScore) -> f64 {
         nearest((score.forest + (1.0 - score.forest) * score.records) * SCORE_UNITS) / SCORE_UNITS
