@@ -42,9 +42,9 @@ impl Detector {
         (self.extractor, self.history) = (extractor, history);
     }
 
-    /// Returns the context.
-    pub fn into_extractor(self) -> Extractor {
-        self.extractor
+    /// Returns the context and the history of scores.
+    pub fn into_memory(self) -> (Extractor, ScoreHistory) {
+        (self.extractor, self.history)
     }
 
     /// Replaces the model and keeps the context; the policy is that of the model.
@@ -119,7 +119,7 @@ mod tests {
         let (extractor, evidence) = first.memory();
         let mut second = Detector::new(model(20.0));
         second.remember(extractor.clone(), evidence.clone());
-        let mut third = Detector::resume(model(20.0), first.clone().into_extractor());
+        let mut third = Detector::resume(model(20.0), first.clone().into_memory().0);
         let expected = extractor.clone().extract(&connection(50));
         let mut scores = Vec::new();
         for detector in [&mut first, &mut second, &mut third] {

@@ -1,7 +1,7 @@
 //! Description of a log kind: the columns of its rows, and how the forest sees them.
 
 /// Values in a row: those of the log kind with most columns. Rows of other kinds end in zeros.
-pub const MAX_COLUMNS: usize = 35;
+pub const MAX_COLUMNS: usize = 34;
 
 /// One value per column of a [`Schema`], in its order; a category by its identity.
 pub type FeatureRow = [f32; MAX_COLUMNS];

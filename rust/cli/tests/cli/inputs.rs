@@ -8,7 +8,7 @@ use crate::run::{Dir, command};
 fn trained() -> Dir {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(300)));
-    dir.ok("train conn.log -o m --trees 20");
+    dir.ok("train conn.log -o m --trees 22");
     dir
 }
 
@@ -235,9 +235,9 @@ fn errors_say_what_to_do() {
         ("top --threads 0", "'--threads <N>': not between 1 and 1024\n"),
         (
             "train conn.log -o o --trees 5",
-            "'--trees <N>': 5 is too few: each of the 18 groups of features needs a tree\n",
+            "'--trees <N>': 5 is too few: each of the 22 groups of features needs a tree\n",
         ),
-        ("train conn.log -o o --trees 10001", "'--trees <N>': not between 18 and 10000\n"),
+        ("train conn.log -o o --trees 10001", "'--trees <N>': not between 22 and 10000\n"),
         ("evaluate conn.log", "<--model <MODEL>|--protocol <PROTOCOL>>"),
         ("train conn.log -o o --alerts-per-day 1e300", "not above 0 and at most 1000000000\n"),
     ] {

@@ -18,14 +18,13 @@ use crate::verdict::{AlertPolicy, Verdict};
 
 /// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data. A
 /// higher one means that the model fits this network badly, so its surprisals count for less.
-const ALLOWANCE: f32 = 2.0;
+const ALLOWANCE: f32 = 1.5;
 /// Number of connections that the moving average covers.
 const AVERAGED: f32 = 4096.0;
 /// Number of connections with the surprisal of training that the average starts from.
 const EXPECTED: f32 = 64.0;
-/// Sum that is evidence against a service. Connections of one service resemble each other, so that it is higher than a
-/// test of independent ones would need.
-const LIMIT: f32 = 40.0;
+/// Sum that is evidence against a service.
+const LIMIT: f32 = 25.0;
 /// Time in which sums decay to 1/e: a day, in microseconds.
 const DAY: f64 = 86_400e6;
 /// Share of the alert budget reserved for evidence, and the most tokens a day and in the bucket.

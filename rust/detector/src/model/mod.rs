@@ -168,7 +168,9 @@ impl Model {
     /// had not been learnt, or the most unusual row of a log would hide itself by having been learnt.
     pub(crate) fn has_learnt(&self, ts: i64) -> bool {
         let Provenance { first_ts, last_ts, rows, connections, .. } = self.provenance;
-        (first_ts..=last_ts).contains(&ts) && rows.saturating_mul(2) >= connections
+        let is_whole = rows.saturating_mul(2) >= connections;
+        // An imported forest was built by other software, which leaves nothing out.
+        is_whole && (first_ts..=last_ts).contains(&ts) && !self.forest().is_imported()
     }
 
     /// Score of the row of a record of time `ts`.
@@ -180,6 +182,11 @@ impl Model {
     pub fn score_rows(&self, rows: &[FeatureRow], times: &[i64]) -> Vec<RowScore> {
         let learnt: Vec<bool> = times.iter().map(|&ts| self.has_learnt(ts)).collect();
         self.parts.score_rows(self.schema, rows, &learnt)
+    }
+
+    /// Score that an exported graph gives an encoded row: of the forest for unicast traffic, raised by records.
+    pub fn graph_score(&self, encoded: &FeatureRow) -> f64 {
+        self.raise(self.with_records(encoded, self.forest().score(encoded), false))
     }
 
     /// Forest score of an encoded row with the records it breaks.
