@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use detector::{
-    Connection, Cusum, Detector, Drift, Extractor, FeatureRow, Model, Params, Reason, Reservoir, Sampling, State,
-    Trainer, format_reasons, schema,
+    Connection, Detector, Drift, Extractor, FeatureRow, LogKind, MAX_COLUMNS, Model, Params, Reason, Reservoir,
+    Sampling, ScoreHistory, State, Trainer, format_reasons,
 };
 use twox_hash::XxHash3_64;
 
@@ -24,7 +24,7 @@ pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     let heads = HEADS.get_or_init(|| {
         let model = fixed_model().to_bytes().expect("a model can be written");
         let sample = Reservoir::new(Sampling::uniform(1), 1).to_bytes();
-        let memory = saved(&State::new(&Extractor::new(), &Cusum::new()));
+        let memory = saved(&State::new(&Extractor::new(), &ScoreHistory::new()));
         [model, sample, memory].map(|file| file[..HEAD].to_vec())
     });
     let mut bytes = heads.iter().find(|head| head.starts_with(magic)).expect("it is one of the three").clone();
@@ -71,7 +71,7 @@ pub fn fixed_model() -> &'static Model {
 
 /// What has to hold of a row, whatever it was made from.
 pub fn check_row(row: &FeatureRow) {
-    for (feature, value) in schema::FEATURES.iter().zip(row) {
+    for (feature, value) in LogKind::Conn.schema().features.iter().zip(row) {
         assert!(value.is_finite(), "{} is {value}", feature.name);
     }
 }
@@ -113,11 +113,11 @@ pub fn use_model(model: Model) {
     for alerts in [0.0, 1e-300, 20.0, 1e300, f64::INFINITY] {
         assert!((0.0..=1.000_001).contains(&model.threshold_for_alerts(alerts)));
     }
-    let rows = [[0.0; schema::N_FEATURES], [f32::MAX; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
-    let scores = model.score_rows(&rows);
+    let rows = [[0.0; MAX_COLUMNS], [f32::MAX; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
+    let scores = model.score_rows(&rows, &[0; 5]);
     for (row, score) in rows.iter().zip(scores) {
-        check_score(score);
-        assert_eq!(model.score(row), score);
+        check_score(model.raise(score));
+        assert_eq!(model.score_row(row, 0), score);
     }
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
@@ -126,7 +126,7 @@ pub fn use_model(model: Model) {
         let (ts, duration) = (i64::MAX - i as i64, Some(i64::MAX));
         let connection = Connection { ts, duration, service: text, history: text, ..Connection::default() };
         let row = extract(&connection);
-        check_score(model.score(&row));
+        check_score(model.raise(model.score_row(&row, connection.ts)));
         check_words(&model.reasons(&connection, &row, Some(u32::MAX)));
     }
 }
