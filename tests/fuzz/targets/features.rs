@@ -15,6 +15,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let row = extract(&connection);
     check_row(&row);
-    check_score(fixed_model().score(&row));
+    let model = fixed_model();
+    check_score(model.raise(model.score_row(&row, connection.ts)));
     check_words(&fixed_model().reasons(&connection, &row, None));
 });

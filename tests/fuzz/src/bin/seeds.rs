@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use detector::{Cusum, Extractor, Model, Reservoir, Sampling, State};
+use detector::{Extractor, Model, Reservoir, Sampling, ScoreHistory, State};
 use iforest_fuzz::bytes::from_connection;
 use iforest_fuzz::{LOG, as_file, log, model, saved};
 
@@ -64,7 +64,7 @@ fn main() -> io::Result<()> {
         sequence.extend(bytes);
         n += 1;
     });
-    let mut memory = State::new(&extractor, &Cusum::new());
+    let mut memory = State::new(&extractor, &ScoreHistory::new());
     memory.drift = vec![[3; _], [u64::MAX; _]];
     let bytes = saved(&memory);
     put("memory", "file", &bytes)?;
