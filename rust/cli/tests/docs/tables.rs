@@ -85,16 +85,57 @@ fn kinds() -> String {
     text
 }
 
-/// The help of every command, under its name.
+/// Every command with its purpose and examples, and one table of all options.
 fn commands() -> Result<String, Failed> {
     let help = help(&["-h"])?;
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names = listed.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<_> =
+        listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
     let mut text = String::new();
-    for name in names.filter(|name| *name != "help") {
-        text.push_str(&format!("## {name}\n\n```text\n{}\n```\n\n", self::help(&[name, "--help"])?));
+    let mut options: Vec<(String, String, Vec<&str>)> = Vec::new();
+    for &name in &names {
+        let help = self::help(&[name, "-h"])?;
+        text.push_str(&format!("## {name}\n\n{}.\n\n", help.lines().next().unwrap_or_default()));
+        if let Some((_, examples)) = help.split_once("\nExamples:\n") {
+            let examples: Vec<_> = examples.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+            text.push_str(&format!("```text\n{}\n```\n\n", examples.join("\n")));
+        }
+        for (flags, meaning) in options_of(&help) {
+            match options.iter_mut().find(|option| (&option.0, &option.1) == (&flags, &meaning)) {
+                Some((_, _, commands)) => commands.push(name),
+                None => options.push((flags, meaning, vec![name])),
+            }
+        }
+    }
+    text.push_str("## Options\n\n| option | meaning | commands |\n|---|---|---|\n");
+    options.sort_by_key(|(flags, ..)| flags.find("--").map(|at| flags[at..].to_owned()));
+    for (flags, meaning, commands) in options {
+        let commands = if commands.len() == names.len() { "all".to_owned() } else { commands.join(", ") };
+        text.push_str(&format!("| `{flags}` | {meaning} | {commands} |\n"));
     }
     Ok(text)
+}
+
+/// The options in a short help text, each with its meaning.
+fn options_of(help: &str) -> Vec<(String, String)> {
+    let mut options: Vec<(String, String)> = Vec::new();
+    let mut is_open = false;
+    for line in help.lines() {
+        let trimmed = line.trim_start();
+        let indent = line.len() - trimmed.len();
+        if trimmed.starts_with('-') && (2..=6).contains(&indent) {
+            let (flags, meaning) = trimmed.split_once("  ").unwrap_or((trimmed, ""));
+            options.push((flags.to_owned(), meaning.trim().to_owned()));
+            is_open = true;
+        } else if let Some((_, meaning)) = options.last_mut().filter(|_| is_open && indent > 6) {
+            let space = if meaning.is_empty() { "" } else { " " };
+            meaning.push_str(&format!("{space}{trimmed}"));
+        } else {
+            is_open = false;
+        }
+    }
+    options.retain(|(flags, _)| !flags.ends_with("--help"));
+    options
 }
 
 /// Output without a terminal.
