@@ -1,4 +1,4 @@
-//! Fit and scoring: `cargo bench -p iforest`. 100 trees of 256 rows over 24 columns, unless it says otherwise.
+//! Fit and scoring: `cargo bench -p iforest`. 100 trees of 256 rows over 24 columns, unless noted otherwise.
 
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 
@@ -49,7 +49,7 @@ fn in_batch(bencher: Bencher, columns: usize, params: &Params) {
     });
 }
 
-/// A group of trees to each column: no tree is walked.
+/// One group of trees per column: no tree is traversed.
 fn a_group_to_each_column(params: &mut Params) {
     params.groups = (0..COLUMNS as u16).map(|column| vec![column]).collect();
 }
@@ -74,7 +74,7 @@ fn rows_in_batch_of_single_columns(bencher: Bencher) {
     in_batch(bencher, COLUMNS, &params(a_group_to_each_column));
 }
 
-/// Beyond 256 rows to a tree, trees are higher than the compact layout holds.
+/// Trees of more than 256 rows, which are too high for the complete-tree layout.
 #[divan::bench(sample_size = 1000)]
 fn one_row_by_sample_size_512(bencher: Bencher) {
     one_at_a_time(bencher, COLUMNS, &params(|params| params.sample_size = 512));

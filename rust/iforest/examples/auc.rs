@@ -51,7 +51,7 @@ fn read(path: &str) -> Result<Table, Box<dyn Error>> {
     Ok(Table { values, n_features, anomalous })
 }
 
-/// The chance that an anomaly scores above an ordinary row; ties count half.
+/// Probability that an anomaly scores above an ordinary row; ties count half.
 fn roc_auc(scores: &[f64], anomalous: &[bool]) -> f64 {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));

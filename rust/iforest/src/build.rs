@@ -6,14 +6,14 @@ use crate::rng::ForestRng;
 use crate::traverse::quantize_threshold;
 use crate::tree::{Node, Tree};
 
-/// Rows are copied so many at a time, as many as a cache line holds of a column.
+/// Number of rows copied at a time: as many values of a column as fit a cache line.
 const BLOCK: usize = 16;
 
-/// Builds a tree from the rows `sample` names, splitting the columns `features` names; the first of them that is not
-/// constant is the first to be split.
+/// Builds a tree from the rows in `sample`, splitting the columns in `features`. The root splits the first of these
+/// that is not constant.
 pub(crate) fn build(rows: Matrix<'_>, sample: &[usize], mut features: Vec<u16>, rng: &mut ForestRng) -> Tree {
     let n = sample.len();
-    // The sample is copied to columns: a node then scans contiguous values of the one column it draws.
+    // The sample is copied column by column, so that a node scans contiguous values of the column it draws.
     let mut columns = vec![0.0; n * rows.n_features()];
     for (from, sample) in (0..n).step_by(BLOCK).zip(sample.chunks(BLOCK)) {
         let rows: Vec<&[f32]> = sample.iter().map(|&row| rows.row(row)).collect();
@@ -39,8 +39,8 @@ struct TreeBuilder<'r> {
 }
 
 impl TreeBuilder<'_> {
-    /// Appends the subtree of `members`. `features` are the columns that may vary among them: one that is constant
-    /// here is constant in every node below, so it is handed on no further.
+    /// Appends the subtree of `members`. `features` are the columns that can vary among them: a column that is constant
+    /// here is constant in every node below.
     fn node(&mut self, members: &mut [u32], features: &mut [u16], depth: usize) {
         if depth == self.height_limit || members.len() == 1 {
             return self.leaf(members.len());
@@ -75,25 +75,25 @@ impl TreeBuilder<'_> {
         &self.columns[usize::from(feature) * self.n..][..self.n]
     }
 
-    /// A threshold drawn evenly from (min, max] of the column, so that both sides get a row; the smallest value itself
-    /// where all present values are equal and others are missing; none where the column is constant.
+    /// Threshold drawn uniformly from (min, max] of the column, so that both sides get a row. If all present values are
+    /// equal and others are missing, it is the present value. `None` for a constant column.
     fn split(&mut self, members: &[u32], feature: u16) -> Option<f32> {
         let column = self.column(feature);
         let (mut min, mut max, mut missing) = (f32::INFINITY, f32::NEG_INFINITY, false);
         for &member in members {
             let value = column[member as usize];
             missing |= value.is_nan();
-            // Plain comparisons, which a missing value fails, cost a third of `min` and `max`.
+            // Plain comparisons, which are false for a missing value, cost a third of `min` and `max`.
             min = if value < min { value } else { min };
             max = if value > max { value } else { max };
         }
         if min < max {
-            // In f64, where the difference of two f32 can neither overflow nor lose the split.
+            // In f64 the difference of two f32 cannot overflow or lose the split.
             let (low, high) = (f64::from(min), f64::from(max));
             let drawn = (low + (high - low) * self.rng.unit()) as f32;
             Some(quantize_threshold(if drawn > min { drawn } else { next_up(min) }, min, max))
         } else {
-            // Any threshold up to the one value there is splits off what is missing.
+            // Any threshold up to the only present value separates the missing ones.
             (missing && min.is_finite()).then(|| quantize_threshold(min, f32::NEG_INFINITY, min))
         }
     }
@@ -111,7 +111,7 @@ fn partition(members: &mut [u32], is_left: impl Fn(&u32) -> bool) -> usize {
     split
 }
 
-/// The least number greater than `value`; NaN and infinity map to themselves. The standard method needs Rust 1.86.
+/// The smallest number greater than `value`; NaN and infinity map to themselves. `f32::next_up` needs Rust 1.86.
 pub fn next_up(value: f32) -> f32 {
     let bits = value.to_bits();
     f32::from_bits(match value {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_column_is_never_cut() {
+    fn never_splits_a_constant_column() {
         // Column 0 is constant: although it comes first, the only split goes through column 1.
         for seed in 0..50 {
             let tree = build_all(&[7.0, 1.0, 7.0, 2.0], 2, seed);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_values_are_cut_off_from_equal_ones() {
+    fn splits_missing_values_from_equal_ones() {
         let tree = build_all(&[f32::NAN, 5.0, 5.0, 5.0], 1, 0);
         let expected = [Node::Split { feature: 0, threshold: 5.0 }, Node::Leaf { size: 1 }, Node::Leaf { size: 3 }];
         assert_eq!(tree.0, expected);

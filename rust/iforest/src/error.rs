@@ -39,17 +39,17 @@ pub enum ErrorKind {
     /// Matrix: the values do not divide into rows of that many columns.
     #[error("{values} values do not divide into rows of {n_features} columns")]
     Shape {
-        /// How many values were given.
+        /// Number of values given.
         values: usize,
-        /// How many columns a row was said to have.
+        /// Number of columns per row.
         n_features: usize,
     },
     /// Fit: there are fewer rows than a tree needs.
     #[error("{rows} rows are too few to build a forest; at least {min} are needed")]
     TooFewRows {
-        /// How many rows were given.
+        /// Number of rows given.
         rows: usize,
-        /// How many are needed.
+        /// Number of rows needed.
         min: usize,
     },
     /// Fit: a value is infinite, so no split can be drawn from its column's range.
@@ -81,11 +81,11 @@ pub enum ErrorKind {
         node: usize,
         /// The column the node names.
         feature: usize,
-        /// How many columns a row has.
+        /// Number of columns of a row.
         n_features: usize,
     },
-    /// Stored forest: a column's range is not one of finite numbers, the lower end first.
-    #[error("the range of column {column} is not one of finite numbers")]
+    /// Stored forest: the range of a column is not finite, or its ends are reversed.
+    #[error("the range of column {column} is not a range of finite numbers")]
     Range {
         /// The column.
         column: usize,
@@ -111,25 +111,25 @@ pub enum ErrorKind {
     Structure {
         /// Index of the tree.
         tree: usize,
-        /// How many nodes it has.
+        /// Number of its nodes.
         nodes: usize,
         /// The height limit the sample size implies.
         height_limit: usize,
     },
-    /// Stored forest: a path length is not a number of edges.
-    #[error("tree {tree}, node {node}: the path that ends there is not between 0 and 255 edges long")]
+    /// Stored forest: a path length is outside 0 to 255 edges.
+    #[error("tree {tree}, node {node}: the path length is not between 0 and 255 edges")]
     PathLength {
         /// Index of the tree.
         tree: usize,
         /// Index of the node in the tree's preorder.
         node: usize,
     },
-    /// Stored forest: a leaf holds no row, or the leaves hold more rows than the sample had.
-    #[error("the leaves of tree {tree} do not hold between one row each and {sample_size} rows together")]
+    /// Stored forest: a leaf holds no row, or the leaves hold more rows than the sample.
+    #[error("the leaves of tree {tree} must hold at least one row each and at most {sample_size} rows together")]
     LeafSizes {
         /// Index of the tree.
         tree: usize,
-        /// How many rows a tree was built from.
+        /// Number of rows that the tree was built from.
         sample_size: usize,
     },
 }

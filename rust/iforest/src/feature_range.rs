@@ -1,8 +1,9 @@
-//! The range of a column in the rows of a fit, and what lies beyond it.
+//! Range of a column in the training rows, and the probability that a split separates a value beyond it.
 //!
-//! Trees split between the values they were built from; everything beyond is alike to them. A split drawn over the
-//! range stretched to a new value parts it from all that was seen with the probability that the stretch is of the
-//! whole, as when a point is inserted into a robust random split tree (Guha, Mishra, Roy and Schrijvers, ICML 2016).
+//! Trees split between the values they were built from and cannot distinguish values beyond. A split drawn uniformly
+//! from the range extended to a new value separates that value from all training rows with probability (extension /
+//! extended range), as when a point is inserted into a robust random cut tree (Guha, Mishra, Roy and Schrijvers, ICML
+//! 2016).
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ impl FeatureRange {
     }
 }
 
-/// The feature_ranges of those of the columns that hold a number at all.
+/// Ranges of the columns; a column without any present value has none.
 pub(crate) fn feature_ranges(rows: Matrix<'_>, columns: &[u16]) -> Vec<FeatureRange> {
     let range = |&column: &u16| {
         let values = rows.iter().map(|row| row[usize::from(column)]);
@@ -36,8 +37,8 @@ pub(crate) fn feature_ranges(rows: Matrix<'_>, columns: &[u16]) -> Vec<FeatureRa
     columns.iter().filter_map(range).collect()
 }
 
-/// The probability that a split, of a column drawn evenly and of its range stretched to the row's value, parts the row
-/// from everything seen. 0 for a row within all ranges; a missing value is within.
+/// Probability that a split of a uniformly drawn column, over its range extended to the row's value, separates the row
+/// from all training rows. 0 for a row within all ranges; a missing value is within.
 pub(crate) fn separation_probability(feature_ranges: &[FeatureRange], row: &[f32]) -> f64 {
     let mut sum = 0.0;
     for range in feature_ranges {
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn extents_pass_over_what_is_missing() {
+    fn ranges_ignore_missing_values() {
         let values = [1.0, f32::NAN, f32::NAN, 4.0, f32::NAN, -2.0];
         let found = feature_ranges(Matrix::new(&values, 3).unwrap(), &[0, 1, 2]);
         let expected =
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chance_is_the_share_of_the_stretch() {
+    fn separation_probability_is_the_share_of_the_extension() {
         let feature_ranges =
             [FeatureRange { column: 0, min: 0.0, max: 3.0 }, FeatureRange { column: 1, min: 5.0, max: 5.0 }];
         let chance = |a, b| separation_probability(&feature_ranges, &[a, b]);

@@ -1,12 +1,12 @@
-//! A float as an integer that sorts as it does, so that rows and thresholds can be compared as words.
+//! Integer keys that sort like the floats they represent, so that rows and thresholds compare as words.
 
-/// An integer that sorts as the value does; 0 for a missing value, and the same for both zeros.
+/// Integer key that sorts like the value; 0 for a missing value, and equal for both zeros.
 pub(crate) fn float_key(value: f32) -> u32 {
     if value.is_nan() {
         return 0;
     }
     let bits = (value + 0.0).to_bits();
-    // A float's bits sort as a signed magnitude: flip all of a negative, the sign alone of a positive.
+    // A float's bits sort as a signed magnitude: flip all bits of a negative number, only the sign of a positive one.
     bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000)
 }
 

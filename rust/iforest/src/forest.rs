@@ -1,4 +1,4 @@
-//! The forest: trees, what they were built from, and the score of a row.
+//! The forest: trees, their parameters, and the scores of rows.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::traverse::Traversal;
 use crate::tree::{Node, Tree};
 use crate::{Error, ErrorKind, Matrix, Params};
 
-/// Enough rows to a task that handing them out costs nothing.
+/// Number of rows per task, large enough to hide the cost of scheduling.
 const ROWS_PER_TASK: usize = 1024;
 
 /// Isolation trees built from one set of rows. Immutable; scoring needs no lock.
@@ -33,16 +33,16 @@ pub struct Forest {
 pub struct Fit {
     /// The forest.
     pub forest: Forest,
-    /// One score per row given to the fit, over the trees whose sample did not hold that row (all trees where no
-    /// group has such a tree, as with fewer rows than [`Params::sample_size`]).
+    /// One score per training row, from the trees whose sample did not contain the row. Groups without such a tree, as
+    /// with fewer rows than [`Params::sample_size`], use all their trees.
     pub out_of_bag_scores: Vec<f64>,
 }
 
-/// A row that a tree of this group was built from, and its path length there in fixed point.
+/// A row in the sample of a tree of this group, and its path length there in fixed point.
 struct Seen {
     row: usize,
     group: usize,
-    fixed_point: u64,
+    path_length: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,8 +57,8 @@ struct Stored {
 }
 
 impl Forest {
-    /// Builds a forest from `rows`. The result depends on `rows`, `params` and `seed` alone, not on the number of
-    /// threads; `NaN` stands for a missing value.
+    /// Builds a forest from `rows`. The result depends only on `rows`, `params` and `seed`, not on the number of
+    /// threads. `NaN` is a missing value.
     ///
     /// # Errors
     /// [`Error`] when a parameter is out of range, there are fewer than two rows, or a value is infinite.
@@ -66,8 +66,7 @@ impl Forest {
         Ok(Self::build_all(rows, params, seed)?.0)
     }
 
-    /// Like [`Forest::fit`], with a score for each row from the trees that have not seen it: the honest sample of
-    /// scores to calibrate a threshold on.
+    /// Like [`Forest::fit`], and also scores each row by the trees that have not seen it, to calibrate a threshold.
     ///
     /// # Errors
     /// Those of [`Forest::fit`].
@@ -77,12 +76,12 @@ impl Forest {
         let mut seen: Vec<Seen> = (samples.par_iter().zip(&forest.stored.trees).enumerate())
             .flat_map_iter(|(i, (sample, tree))| {
                 let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
-                let mut fixed_point = vec![0; sample.len()];
+                let mut path_lengths = vec![0; sample.len()];
                 if let Ok(rows) = Matrix::new(&values, rows.n_features()) {
-                    Traversal::new(&[tree], rows.n_features()).fixed_point_of_rows(rows, &mut fixed_point);
+                    Traversal::new(&[tree], rows.n_features()).path_lengths(rows, &mut path_lengths);
                 }
-                let seen = move |(&row, fixed_point)| Seen { row, group: i % n_groups, fixed_point };
-                sample.iter().zip(fixed_point).map(seen).collect::<Vec<_>>()
+                let seen = move |(&row, path_length)| Seen { row, group: i % n_groups, path_length };
+                sample.iter().zip(path_lengths).map(seen).collect::<Vec<_>>()
             })
             .collect();
         seen.sort_unstable_by_key(|seen| seen.row);
@@ -97,7 +96,7 @@ impl Forest {
         Ok(Fit { forest, out_of_bag_scores })
     }
 
-    /// Scores rows from row `first` on, leaving out of each the trees that have `seen` it.
+    /// Scores rows from row `first` on, each without the trees that have `seen` it.
     fn score_unseen(&self, rows: Matrix<'_>, first: usize, seen: &[Seen], scores: &mut [f64]) {
         let n_features = rows.n_features();
         let values = &rows.values()[first * n_features..][..scores.len() * n_features];
@@ -111,9 +110,9 @@ impl Forest {
         for seen in seen.chunk_by(|a, b| a.row == b.row) {
             let row = rows.row(seen[0].row);
             trees.copy_from_slice(&trees_by_group);
-            self.scorer.sum_fixed_point(row, &mut sums);
+            self.scorer.path_lengths(row, &mut sums);
             for seen in seen {
-                sums[seen.group] -= seen.fixed_point;
+                sums[seen.group] -= seen.path_length;
                 trees[seen.group] -= 1;
             }
             if !trees.contains(&0) {
@@ -127,7 +126,7 @@ impl Forest {
         if rows.len() < 2 {
             return Err(ErrorKind::TooFewRows { rows: rows.len(), min: 2 }.into());
         }
-        // Many at a time first: the search for the first one stops the compiler from using vectors.
+        // A whole block is checked first, because an early return prevents vectorization.
         let any = |values: &[f32]| values.iter().fold(false, |any, value| any | value.is_infinite());
         if rows.values().chunks(1024).any(any) {
             if let Some(at) = rows.values().iter().position(|value| value.is_infinite()) {
@@ -160,8 +159,8 @@ impl Forest {
         Self { stored, scorer, imported }
     }
 
-    /// The anomaly score of a row: s = 2^(-E\[h\] / c(ψ)), between 0 and 1. About 0.5 for a row like most; the nearer
-    /// to 1, the fewer splits set it apart. With groups, the generalised mean of their scores (see
+    /// Anomaly score of a row, between 0 and 1: s = 2^(-E\[h\] / c(ψ)). About 0.5 for a typical row; the fewer splits
+    /// isolate the row, the closer to 1. With groups, the generalised mean of their scores (see
     /// [`Params::mean_exponent`]).
     ///
     /// # Panics
@@ -179,7 +178,7 @@ impl Forest {
         self.scorer.score_rows(rows, scores);
     }
 
-    /// The score each group gives a row, in the order of [`Params::groups`]: which of them make its score.
+    /// Score of a row by each group, in the order of [`Params::groups`].
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
@@ -187,7 +186,7 @@ impl Forest {
         self.scorer.group_scores(&row[..self.n_features()])
     }
 
-    /// The generalised mean of one score per group: the score of a row, if they are its [`Forest::group_scores`].
+    /// Generalised mean of one score per group. For the [`Forest::group_scores`] of a row, this is its score.
     pub fn mean_of_groups(&self, scores: &[f64]) -> f64 {
         self.scorer.mean_of_scores(scores)
     }
@@ -197,8 +196,8 @@ impl Forest {
         self.stored.n_groups as usize
     }
 
-    /// Scores of the row with one column at a time replaced by the value in `usual`: the columns whose
-    /// replacement lowers the score are those that make the row anomalous.
+    /// Scores of the row with one column at a time replaced by its value in `usual`. The columns whose replacement
+    /// lowers the score make the row anomalous.
     ///
     /// # Panics
     /// If `row` or `usual` is shorter than [`Forest::n_features`].
@@ -221,7 +220,7 @@ impl Forest {
     /// Builds a forest from plain data, with the checks made when a file is loaded.
     ///
     /// # Errors
-    /// [`Error`] when the parts are not a forest that can be walked.
+    /// [`Error`] when the data do not form a forest that can be traversed.
     pub fn from_raw(raw: &RawForest) -> Result<Self, Error> {
         for (tree, nodes) in raw.trees.iter().enumerate() {
             for (node, raw_node) in nodes.iter().enumerate() {
@@ -249,17 +248,17 @@ impl Forest {
         self.imported
     }
 
-    /// How many values a row has.
+    /// Number of columns of a row.
     pub fn n_features(&self) -> usize {
         self.stored.n_features as usize
     }
 
-    /// How many trees there are.
+    /// Number of trees.
     pub fn n_trees(&self) -> usize {
         self.stored.trees.len()
     }
 
-    /// ψ: how many rows each tree was built from.
+    /// ψ: number of rows each tree was built from.
     pub fn sample_size(&self) -> usize {
         self.stored.sample_size as usize
     }
@@ -316,7 +315,7 @@ mod tests {
         fn subtree(nodes: &mut std::slice::Iter<'_, Node>, row: &[f32], depth: usize) -> f64 {
             let node = *nodes.next().unwrap();
             let Node::Split { feature, threshold } = node else {
-                return f64::from(node.fixed_point(depth)) / FIXED_POINT_PER_EDGE;
+                return f64::from(node.path_length(depth)) / FIXED_POINT_PER_EDGE;
             };
             let (left, right) = (subtree(nodes, row, depth + 1), subtree(nodes, row, depth + 1));
             if row[usize::from(feature)] >= threshold { right } else { left }
@@ -325,9 +324,9 @@ mod tests {
     }
 
     #[test]
-    fn an_out_of_bag_score_is_that_of_the_trees_that_have_not_seen_the_row() {
+    fn out_of_bag_scores_leave_out_trees_that_saw_the_row() {
         let (mut partly, mut by_all) = (0, 0);
-        // Rows of several tasks, the last one short, and as few as each group's trees have all seen.
+        // Several tasks of rows, the last one short; in each group some rows are in every tree's sample.
         for (n_rows, n_trees, sample_size) in [(2 * ROWS_PER_TASK + 100, 40, 64), (700, 5, 256), (40, 9, 64)] {
             let values: Vec<f32> = (0..3 * n_rows as u64).map(|i| (i * i % 1009) as f32).collect();
             let rows = Matrix::new(&values, 3).unwrap();

@@ -1,7 +1,6 @@
-//! Isolation forest on rows of `f32`: anomalies are few and different, so random splits set them apart early.
+//! Isolation forest on rows of `f32`: random splits isolate anomalies early, because they are few and different.
 //!
 //! The algorithm is that of Liu, Ting and Zhou, *Isolation Forest*, ICDM 2008, <https://doi.org/10.1109/ICDM.2008.17>.
-//! This crate knows nothing of networks: a row is a slice of numbers, a score is a number between 0 and 1.
 //!
 //! ```
 //! use iforest::{Forest, Params, Matrix};
@@ -16,15 +15,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Promises
-//! * **One seed, one forest, one score**, bit for bit, on every machine and with any number of threads. Each tree has a
-//!   seed of its own, drawn before any tree is built; path lengths are summed as integers, so no order of summation
-//!   can change a score; transcendental functions are computed in software.
-//! * **A missing value** (`NaN`) is smaller than every number. It is so while a tree is built, where it can be split off
-//!   from the numbers, and while a row is scored.
-//! * **A column that is constant in a node is not drawn there**; another one is. Without this, data with many constant
-//!   columns (network logs are such) yields trees that split nothing.
-//! * A [`Forest`] that exists is sound. Deserialising one checks everything that walking it relies on.
+//! # Guarantees
+//! * **One seed, one forest, one score**, bit for bit, on every machine and with any number of threads. Each tree has
+//!   its own seed, drawn before any tree is built. Path lengths are summed as integers, so the order of summation
+//!   cannot change a score. Transcendental functions are computed in software.
+//! * **A missing value** (`NaN`) is smaller than every number, both when a tree is built and when a row is scored.
+//! * **A column that is constant in a node is redrawn.** Otherwise, data with many constant columns, such as network
+//!   logs, would yield trees without splits.
+//! * **A [`Forest`] is always valid.** Deserialising one checks everything that traversal relies on.
 
 #![deny(unsafe_code)]
 

@@ -4,37 +4,35 @@ use std::collections::BTreeSet;
 
 use crate::ErrorKind;
 
-/// Beyond this a tree's depth no longer pays: the paper finds 256 enough on data of any size.
+/// Largest sample size. The paper finds 256 sufficient for data of any size.
 pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
-/// The most trees a forest has.
+/// Largest number of trees.
 pub const MAX_TREES: usize = 10_000;
 pub(crate) const MAX_GROUPS: usize = 64;
 pub(crate) const MAX_MEAN_EXPONENT: usize = 64;
-/// The most columns a row has.
+/// Largest number of columns.
 pub const MAX_FEATURES: usize = 1 << 10;
 
-/// How a forest is built. The defaults are the paper's.
+/// Parameters of a fit. The defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Params {
-    /// How many trees are built: 1 to 10,000, and one to a group at least. Scores settle well before 100.
+    /// Number of trees: 1 to 10,000, at least one per group. Scores are stable well below 100.
     pub n_trees: usize,
-    /// ψ: how many rows, drawn without replacement, each tree is built from: 2 to 2^20. With fewer rows than that,
-    /// all are used.
+    /// ψ: number of rows, drawn without replacement, that each tree is built from: 2 to 2^20. If there are fewer, all
+    /// are used.
     pub sample_size: usize,
-    /// Groups of columns: tree `i` splits only the columns of group `i` modulo the number of groups. No group: every
-    /// tree splits all columns, as in the paper. Where columns speak of different things, groups keep those that say
-    /// nothing about an anomaly from diluting those that do, and keep a large family of columns from outvoting a single
-    /// one.
+    /// Groups of columns: tree `i` splits only the columns of group `i` modulo the number of groups. Without groups
+    /// every tree splits all columns, as in the paper. Groups keep irrelevant columns from diluting relevant ones, and
+    /// a large family of columns from outvoting a single one.
     pub groups: Vec<Vec<u16>>,
-    /// How far the score follows the groups that find a row most anomalous: 1 to 64. Each group scores the row by its
-    /// own trees; the score is their generalised mean of this exponent. 1 is the plain mean, in which a row that only
-    /// one group finds unusual drowns; with a high one it stands out.
+    /// Exponent of the generalised mean over the groups' scores: 1 to 64. 1 is the plain mean, which hides a row that
+    /// only one group finds unusual; a high exponent lets it stand out.
     pub mean_exponent: u8,
-    /// Shortens the path of a row with a value outside the range of the training rows. A tree is blind beyond the
-    /// values it was built from: far outside looks to it like barely outside. With this, a group's path length is 1
-    /// with the probability that a split drawn over the range stretched to the value would part it from everything
-    /// seen, and the trees' own otherwise. Rows within the range score the same either way.
+    /// Shortens the path of a row with a value outside the range of the training rows. A tree cannot distinguish far
+    /// outside from barely outside. If set, a group's path length is 1 with the probability that a split drawn over the
+    /// extended range separates the value from all training rows, and the trees' own otherwise. Rows within the range
+    /// are not affected.
     pub extrapolate: bool,
 }
 
@@ -66,8 +64,8 @@ impl Params {
         Ok(())
     }
 
-    /// The columns tree `tree` may split, the one to split first in front. Trees take turns at that, so that each
-    /// column heads as many as any other: a draw in which chance has no say is one that cannot make two forests differ.
+    /// The columns that tree `tree` may split, starting with the one for its root. The root columns rotate, so that
+    /// each column is split first equally often; drawing them would add variance between forests.
     pub(crate) fn columns(&self, tree: usize, n_features: usize) -> Vec<u16> {
         let (mut columns, turn) = match self.groups.len() {
             0 => ((0..n_features as u16).collect(), tree),
@@ -79,13 +77,13 @@ impl Params {
     }
 }
 
-/// A column that is among these more than once.
+/// A column that occurs more than once.
 pub(crate) fn repeated(columns: impl Iterator<Item = u16>) -> Option<usize> {
     let mut before = BTreeSet::new();
     columns.map(usize::from).find(|&column| !before.insert(column))
 }
 
-/// ⌈log2 ψ⌉: the average height of a tree of `sample_size` rows, below which a row is no anomaly any more.
+/// ⌈log2 ψ⌉: the average height of a tree of `sample_size` rows. Rows below are no anomalies.
 pub(crate) fn height_limit(sample_size: usize) -> usize {
     sample_size.next_power_of_two().trailing_zeros() as usize
 }
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_reach_as_far_as_they_are_said_to() {
+    fn accepts_parameters_at_their_documented_limits() {
         let groups = |n: usize| vec![vec![0]; n];
         let farthest =
             Params { n_trees: 10_000, sample_size: 1 << 20, groups: groups(64), mean_exponent: 64, extrapolate: true };
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_take_turns_at_the_head() {
+    fn root_columns_rotate() {
         let columns = |groups: &[&[u16]], tree| {
             let groups = groups.iter().map(|group| group.to_vec()).collect();
             Params { groups, ..Params::default() }.columns(tree, 3)

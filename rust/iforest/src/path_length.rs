@@ -1,9 +1,9 @@
-//! Path lengths: the expected one of an unsuccessful search, and the integers in which they are summed.
+//! Path lengths: the expected one of an unsuccessful search, and their fixed-point representation.
 
 use std::sync::LazyLock;
 
-/// Path lengths are summed in fixed point of 2^-24 of an edge, as integers, so that every order of summation gives the
-/// same bits. A length of up to 255 edges fits a `u32`; rounding moves a score by less than 1e-8.
+/// Path lengths are integers in units of 2^-24 edge, so that every order of summation gives the same bits. A length of
+/// up to 255 edges fits a `u32`; rounding changes a score by less than 1e-8.
 pub(crate) const FIXED_POINT_PER_EDGE: f64 = (1u64 << 24) as f64;
 
 /// The longest path, in edges.
@@ -25,11 +25,11 @@ pub fn average_path_length(n: usize) -> f64 {
 /// c(n) for small n.
 static OF_FEW: LazyLock<[f64; 1 << 10]> = LazyLock::new(|| std::array::from_fn(average_path_length));
 
-/// The one number of rows up to 2^20 for which the rounding of the sum passes a whole unit that the series stays below.
+/// The only number of rows up to 2^20 for which the sum and the series round to different units.
 const ODD_ONE: usize = 797_695;
 static OF_ODD_ONE: LazyLock<f64> = LazyLock::new(|| average_path_length(ODD_ONE));
 
-/// c(n) without a sum of n terms for each leaf: a small file has room for many leaves that are said to hold many rows.
+/// c(n) without a sum of n terms per leaf: a small file can declare many leaves with many rows.
 fn average_path_length_at_once(n: usize) -> f64 {
     const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
     if let Some(&known) = OF_FEW.get(n) {
@@ -38,18 +38,18 @@ fn average_path_length_at_once(n: usize) -> f64 {
     if n == ODD_ONE {
         return *OF_ODD_ONE;
     }
-    // The asymptotic series of the harmonic number; of so many terms the next one is a ten-millionth of a unit.
+    // Asymptotic series of the harmonic number. The first omitted term is a ten-millionth of a unit.
     let last = (n - 1) as f64;
     let harmonic = libm::log(last) + EULER_GAMMA + 0.5 / last - 1.0 / (12.0 * last * last);
     2.0 * harmonic - 2.0 * last / n as f64
 }
 
-/// The path length of a row that ends at `depth` in a leaf of `size` training rows, in fixed point of 2^-24 edge.
-pub(crate) fn leaf_units(depth: usize, size: usize) -> u32 {
+/// Path length of a row that ends at `depth` in a leaf of `size` training rows, in fixed point.
+pub(crate) fn leaf_path_length(depth: usize, size: usize) -> u32 {
     fixed_point(depth as f64 + average_path_length_at_once(size))
 }
 
-/// A path length in fixed point of 2^-24 edge.
+/// A path length in fixed point.
 pub(crate) fn fixed_point(path_length: f64) -> u32 {
     (path_length * FIXED_POINT_PER_EDGE) as u32
 }
@@ -68,37 +68,37 @@ mod tests {
         assert!((average_path_length(256) - 10.248_689_925_634_562).abs() < 1e-12);
     }
 
-    /// The same fixed point, at every depth a leaf can be at.
+    /// Fixed-point value of a leaf, at every depth a leaf can have.
     fn assert_alike(n: usize, summed: f64) {
         for depth in 0..=20 {
-            assert_eq!(leaf_units(depth, n), fixed_point(depth as f64 + summed), "{n} rows at depth {depth}");
+            assert_eq!(leaf_path_length(depth, n), fixed_point(depth as f64 + summed), "{n} rows at depth {depth}");
         }
     }
 
     #[test]
-    fn leaves_have_the_path_length_that_is_summed() {
+    fn some_leaves_have_the_exact_path_length() {
         let most = crate::params::MAX_SAMPLE_SIZE;
         for n in (0..3000).chain((3000..most).step_by(4999)).chain([ODD_ONE, most - 1, most]) {
             assert_alike(n, average_path_length(n));
         }
     }
 
-    /// As many as a file has room for; each summed by itself, they would never end.
+    /// As many leaves as a file can hold; summing each would take minutes.
     #[test]
-    fn as_many_leaves_of_many_rows_as_a_file_holds_are_no_work() {
+    fn many_large_leaves_take_little_time() {
         let most = crate::params::MAX_SAMPLE_SIZE;
-        let longest = (0..10_000_000).map(|i| leaf_units(20, most - i % 10_000)).max();
-        assert_eq!(longest, Some(leaf_units(20, most)));
-        assert!((0..10_000_000).all(|_| leaf_units(0, ODD_ONE) > leaf_units(0, ODD_ONE - 1)));
+        let longest = (0..10_000_000).map(|i| leaf_path_length(20, most - i % 10_000)).max();
+        assert_eq!(longest, Some(leaf_path_length(20, most)));
+        assert!((0..10_000_000).all(|_| leaf_path_length(0, ODD_ONE) > leaf_path_length(0, ODD_ONE - 1)));
     }
 
     #[test]
     #[ignore = "takes a minute or two of a release build: half a million million terms are summed"]
-    fn every_leaf_has_the_path_length_that_is_summed() {
+    fn all_leaves_have_the_exact_path_length() {
         const AT_ONCE: usize = 64;
         let most = crate::params::MAX_SAMPLE_SIZE;
         for first in (0..=most).step_by(AT_ONCE) {
-            // For all of them together, each in the order in which it is summed alone.
+            // Incremental sums, in the same order as each single sum.
             let mut sums = [0.0; AT_ONCE];
             for i in (first.max(1)..first + AT_ONCE).rev() {
                 (0..AT_ONCE).filter(|at| first + at > i).for_each(|at| sums[at] += 1.0 / i as f64);

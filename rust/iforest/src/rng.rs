@@ -1,12 +1,12 @@
-//! The random draws of the fit, written out so that no other crate's change of method can change a forest.
+//! Random draws of a fit. Implemented here, because a changed method in another crate would change every forest.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-/// Draws of more than 1 in this many numbers shuffle a full deck, which is cheaper than a map of moves.
+/// Sampling more than 1 in this many numbers shuffles a full deck, which is cheaper than a map of moved entries.
 const DENSE: usize = 64;
 
-/// A stream of draws. The same seed gives the same stream on every platform.
+/// Stream of random draws. The same seed gives the same stream on every platform.
 pub(crate) struct ForestRng(ChaCha8Rng);
 
 impl ForestRng {
@@ -18,18 +18,18 @@ impl ForestRng {
         self.0.next_u64()
     }
 
-    /// A number in `0..n`. With 64 bits multiplied down, no number is likelier than another by more than `n` / 2^64.
+    /// Number in `0..n`, by multiplication of 64 random bits. The bias is at most `n` / 2^64.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }
 
-    /// A number in [0, 1): one of 2^53 evenly spaced ones.
+    /// Number in [0, 1), one of 2^53 evenly spaced ones.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// `samples` times `size` of the numbers `0..n`, dealt from a shuffled deck that is shuffled anew when it runs out:
-    /// no number twice in a sample, each subset equally likely, and no number in more samples than it must be.
+    /// `samples` samples of `size` numbers from `0..n`, dealt from a deck that is reshuffled when it runs out. A sample
+    /// has no repeats, each subset is equally likely, and all numbers occur about equally often.
     pub(crate) fn deal(&mut self, n: usize, size: usize, samples: usize) -> Vec<Vec<usize>> {
         let size = size.min(n);
         let mut dealt = Vec::with_capacity(samples);
@@ -40,7 +40,7 @@ impl ForestRng {
         dealt
     }
 
-    /// `k` of the numbers `0..n`, each subset equally likely, in random order (Fisher and Yates).
+    /// `k` of the numbers `0..n` in random order, each subset equally likely (Fisher-Yates).
     pub(crate) fn subset(&mut self, n: usize, k: usize) -> Vec<usize> {
         let k = k.min(n);
         if k > n / DENSE {
@@ -51,7 +51,7 @@ impl ForestRng {
             deck.truncate(k);
             return deck;
         }
-        // The same shuffle, storing only the moved entries.
+        // The same shuffle with a map that stores only moved entries.
         let mut moved = std::collections::HashMap::with_capacity(2 * k);
         (0..k)
             .map(|i| {
@@ -67,7 +67,7 @@ impl ForestRng {
 mod tests {
     use super::*;
 
-    /// A changed stream would change every forest: these figures may never change.
+    /// Pins the stream: another one would change every forest.
     #[test]
     fn the_stream_is_pinned() {
         let mut rng = ForestRng::new(7);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn few_are_drawn_as_many_are() {
+    fn both_methods_draw_the_same_subset() {
         for seed in 0..20 {
             let few = ForestRng::new(seed).subset(1000, 1000 / DENSE);
             assert_eq!(few, ForestRng::new(seed).subset(1000, 500)[..few.len()]);

@@ -1,12 +1,12 @@
-//! A tree as it is stored: its nodes in preorder, which leaves no index that could point astray.
+//! Stored form of a tree: nodes in preorder, without indexes that could be invalid.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ErrorKind;
 use crate::params::height_limit;
-use crate::path_length::leaf_units;
+use crate::path_length::leaf_path_length;
 
-/// A node; a split's left child follows it at once, its right child after the whole left subtree.
+/// A node. The left child of a split follows it, the right child follows the left subtree.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Node {
     /// Rows with `value < threshold`, and rows where the value is missing, go left; the others right.
@@ -14,26 +14,26 @@ pub(crate) enum Node {
     /// Leaf with `size` rows of the sample.
     Leaf { size: u32 },
     /// Leaf of an imported forest with its path length, in fixed point of 2^-24 edge.
-    End { fixed_point: u32 },
+    End { path_length: u32 },
 }
 
 impl Node {
-    /// The length of a path that ends here at `depth`, in fixed point of 2^-24 edge; 0 for a split.
-    pub(crate) fn fixed_point(self, depth: usize) -> u32 {
+    /// Path length of a row that ends here at `depth`, in fixed point; 0 for a split.
+    pub(crate) fn path_length(self, depth: usize) -> u32 {
         match self {
             Self::Split { .. } => 0,
-            Self::Leaf { size } => leaf_units(depth, size as usize),
-            Self::End { fixed_point } => fixed_point,
+            Self::Leaf { size } => leaf_path_length(depth, size as usize),
+            Self::End { path_length } => path_length,
         }
     }
 }
 
-/// The nodes of one tree in preorder.
+/// Nodes of one tree in preorder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tree(pub(crate) Vec<Node>);
 
 impl Tree {
-    /// The depth of its deepest leaf.
+    /// Depth of the deepest leaf.
     pub(crate) fn height(&self) -> usize {
         let (mut depths, mut height) = (vec![0], 0);
         for node in &self.0 {
@@ -46,7 +46,7 @@ impl Tree {
         height
     }
 
-    /// The column of every split, in preorder.
+    /// Columns of all splits, in preorder.
     pub(crate) fn columns(&self) -> impl Iterator<Item = u16> {
         self.0.iter().filter_map(|node| match *node {
             Node::Split { feature, .. } => Some(feature),
@@ -54,12 +54,12 @@ impl Tree {
         })
     }
 
-    /// Checks that the nodes form exactly one binary tree, no deeper than the height limit, splitting columns that rows
-    /// have at finite thresholds, with leaves that together hold the sample, where they say how many rows they hold.
+    /// Checks that the nodes form exactly one binary tree within the height limit, that splits have finite thresholds
+    /// and existing columns, and that leaves with row counts hold the sample together.
     pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), ErrorKind> {
         let height_limit = height_limit(sample_size);
         let structure = || ErrorKind::Structure { tree, nodes: self.0.len(), height_limit };
-        // Depths of the right children not reached yet; the tree is whole when the last one is used up.
+        // Depths of the right children not reached yet; the tree is complete when it runs empty.
         let mut pending = vec![0];
         let mut rows = None;
         for (node, kind) in self.0.iter().enumerate() {
@@ -109,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn whole_trees_pass() {
+    fn accepts_complete_trees() {
         assert_eq!(check(&[SPLIT, LEAF, LEAF], 2), Ok(()));
         assert_eq!(check(&[Node::Leaf { size: 4 }], 4), Ok(()));
         assert_eq!(check(&[SPLIT, SPLIT, LEAF, LEAF, SPLIT, LEAF, LEAF], 4), Ok(()));
     }
 
     #[test]
-    fn a_tree_is_as_high_as_its_deepest_leaf_on_either_side() {
+    fn height_is_the_depth_of_the_deepest_leaf() {
         for nodes in [[SPLIT, SPLIT, LEAF, LEAF, LEAF], [SPLIT, LEAF, SPLIT, LEAF, LEAF]] {
             assert_eq!(Tree(nodes.to_vec()).height(), 2);
         }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_trees_are_refused() {
+    fn rejects_invalid_trees() {
         for nodes in [&[][..], &[SPLIT], &[SPLIT, LEAF], &[LEAF, LEAF], &[SPLIT, LEAF, LEAF, LEAF]] {
             assert!(matches!(check(nodes, 4), Err(ErrorKind::Structure { .. })), "{nodes:?}");
         }

@@ -1,4 +1,4 @@
-//! Properties of any forest, on random rows.
+//! Properties of forests on random rows.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -125,7 +125,7 @@ proptest! {
     }
 }
 
-/// Rows with a shape: most around a few centres, two columns constant, some values missing.
+/// Clustered rows: most around a few centres, two constant columns, some missing values.
 fn sample_rows() -> Vec<f32> {
     (0..2000u32)
         .flat_map(|i| {
@@ -136,7 +136,7 @@ fn sample_rows() -> Vec<f32> {
 }
 
 #[test]
-fn the_number_of_threads_changes_nothing() {
+fn number_of_threads_does_not_change_scores() {
     let values = sample_rows();
     let fit = || Forest::fit_out_of_bag(Matrix::new(&values, 5).unwrap(), &Params::default(), 9).unwrap();
     let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(fit);
@@ -146,8 +146,8 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn a_tree_cuts_only_the_columns_of_its_group() {
-    // Column 0 is odd, but no group holds it.
+fn trees_split_only_columns_of_their_group() {
+    // Column 0 is unusual, but in no group.
     let values = sample_rows();
     let mut params = params(20, 64);
     params.groups = vec![vec![4], vec![2, 3]];
@@ -208,7 +208,7 @@ fn different_seeds_give_different_forests() {
     assert_ne!(fit(1), fit(2));
 }
 
-/// These bits may change only with a stated reason: every model in the field would score differently.
+/// Pins scores to the bit: a change would change every existing model.
 #[test]
 fn scores_are_pinned_to_the_bit() {
     let values = sample_rows();
@@ -220,7 +220,7 @@ fn scores_are_pinned_to_the_bit() {
 
 #[test]
 fn out_of_bag_scores_of_unseen_rows_are_like_those_of_new_ones() {
-    // Far more rows than any tree sees: leaving the few trees out that saw a row can hardly matter.
+    // With far more rows than any tree sees, leaving out the trees that saw a row hardly matters.
     let values = sample_rows();
     let rows = Matrix::new(&values, 5).unwrap();
     let fit = Forest::fit_out_of_bag(rows, &params(200, 16), 3).unwrap();
@@ -248,14 +248,14 @@ fn rejects_invalid_input_with_its_position() {
 }
 
 #[test]
-fn rows_know_how_many_they_are() {
+fn matrix_has_a_length() {
     let (none, two) = (Matrix::new(&[], 3).unwrap(), Matrix::new(&[1.0; 6], 3).unwrap());
     assert_eq!((none.len(), none.is_empty(), two.len(), two.is_empty()), (0, true, 2, false));
     assert_eq!(*Matrix::new(&[], 0).unwrap_err().kind(), ErrorKind::Shape { values: 0, n_features: 0 });
 }
 
 #[test]
-fn parts_are_checked() {
+fn rejects_invalid_raw_forests() {
     let values: Vec<f32> = (0..40).map(|i| (i * i % 17) as f32).collect();
     let good = Forest::fit(Matrix::new(&values, 2).unwrap(), &params(3, 16), 7).unwrap().to_raw();
     let broken = |change: fn(&mut RawForest)| {
@@ -272,7 +272,7 @@ fn parts_are_checked() {
 }
 
 #[test]
-fn every_bound_of_a_forest_is_within_it() {
+fn rejects_numbers_out_of_range() {
     let checked = |n_features, sample_size, n_trees, n_groups, mean_exponent| {
         let trees = vec![vec![RawNode::Leaf { path_length: 255.0 }]; n_trees];
         let raw = RawForest { n_features, sample_size, n_groups, mean_exponent, feature_ranges: Vec::new(), trees };
@@ -302,7 +302,7 @@ fn every_bound_of_a_forest_is_within_it() {
 }
 
 #[test]
-fn ranges_are_those_of_columns_that_rows_have() {
+fn rejects_ranges_of_unknown_columns() {
     let checked = |feature_ranges: Vec<Vec<(u16, f32, f32)>>| {
         let range = |(column, min, max)| FeatureRange { column, min, max };
         let feature_ranges = feature_ranges.into_iter().map(|group| group.into_iter().map(range).collect()).collect();
@@ -329,9 +329,9 @@ fn ranges_are_those_of_columns_that_rows_have() {
     }
 }
 
-/// Each step of a group was compared with each of its ranges: of both there can be as many as a file has room for.
+/// Checks that a group cannot have several ranges of a column: reading would take time quadratic in the file.
 #[test]
-fn a_group_has_one_range_of_a_column() {
+fn rejects_several_ranges_of_a_column() {
     let range = |column| FeatureRange { column, min: -1.0, max: 1.0 };
     let checked = |feature_ranges: Vec<FeatureRange>| {
         let trees = vec![vec![RawNode::Leaf { path_length: 0.0 }]];
@@ -353,7 +353,7 @@ fn a_group_has_one_range_of_a_column() {
 }
 
 #[test]
-fn parts_name_the_path_that_is_no_number_of_edges() {
+fn error_names_the_invalid_path_length() {
     let split = RawNode::Split { feature: 0, threshold: 1.0 };
     for path_length in [-1.0, 255.000_001, f64::NAN, f64::INFINITY] {
         let trees = vec![vec![split, RawNode::Leaf { path_length: 1.0 }, RawNode::Leaf { path_length }]];

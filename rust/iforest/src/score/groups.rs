@@ -11,10 +11,10 @@ use crate::traverse::Traversal;
 use crate::tree::Tree;
 use crate::{Matrix, average_path_length};
 
-/// Rows scored together: enough to share what each group's trees bring into the cache, few enough to stay there.
+/// Number of rows scored together: enough to reuse each group's trees in the cache, and few enough to stay there.
 const ROWS_PER_BLOCK: usize = 128;
 
-/// The trees of a forest by groups, ready to score.
+/// Trees of a forest by group, prepared for scoring.
 #[derive(Clone, Debug)]
 pub(crate) struct Scorer {
     groups: Vec<Group>,
@@ -24,7 +24,7 @@ pub(crate) struct Scorer {
 #[derive(Clone, Debug)]
 struct Group {
     n_trees: u32,
-    /// The columns its score depends on.
+    /// Columns that its score depends on.
     columns: Vec<u16>,
     feature_ranges: Vec<FeatureRange>,
     paths: Paths,
@@ -33,8 +33,8 @@ struct Group {
 /// Source of a group's path lengths.
 #[derive(Clone, Debug)]
 enum Paths {
-    /// The trees split one column. On each step the group has one power; `NaN` beyond the column's range, where the
-    /// power depends on more than the step.
+    /// All trees split one column. The group has one power per step; `NaN` beyond the column's range, where the power
+    /// depends on the value.
     Stepped {
         steps: StepFunction,
         powers: Vec<f64>,
@@ -42,17 +42,18 @@ enum Paths {
     Traversed(Traversal),
 }
 
-/// The generalised mean of the groups' scores 2^(-E\[h\] / c(ψ)): the root of the mean of their powers.
+/// Generalised mean of the groups' scores 2^(-E\[h\] / c(ψ)): the root of the mean of their powers.
 #[derive(Clone, Copy, Debug)]
 struct Mean {
-    /// The power and the root.
+    /// Exponent of the power and of the root.
     mean_exponent: f64,
     /// -1 / c(ψ).
     exponent_per_edge: f64,
 }
 
 impl Scorer {
-    /// Tree `i` belongs to group `i` modulo `n_groups`; `feature_ranges` are those of every group, or none.
+    /// Groups the trees: tree `i` belongs to group `i` modulo `n_groups`. `feature_ranges` has an entry per group, or
+    /// none.
     pub(crate) fn new(
         trees: &[Tree],
         n_features: usize,
@@ -61,7 +62,7 @@ impl Scorer {
         sample_size: usize,
         mean_exponent: u8,
     ) -> Self {
-        // The mean over one group is its score, whatever the mean exponent.
+        // The mean over one group is its score for every exponent.
         let mean_exponent = if n_groups == 1 { 1.0 } else { f64::from(mean_exponent) };
         let mean = Mean { mean_exponent, exponent_per_edge: -1.0 / average_path_length(sample_size) };
         let groups = (0..n_groups).map(|group| {
@@ -72,9 +73,9 @@ impl Scorer {
             let n_trees = trees.len() as u32;
             let paths = match StepFunction::of(trees.clone(), &feature_ranges) {
                 Some(steps) => {
-                    let powers = steps.iter().map(|(value, fixed_point)| {
+                    let powers = steps.iter().map(|(value, path_length)| {
                         let beyond = feature_ranges.iter().any(|range| range.is_beyond(value));
-                        if beyond { f64::NAN } else { mean.power(mean.exponent(fixed_point, n_trees, 0.0)) }
+                        if beyond { f64::NAN } else { mean.power(mean.exponent(path_length, n_trees, 0.0)) }
                     });
                     Paths::Stepped { powers: powers.collect(), steps }
                 }
@@ -87,7 +88,7 @@ impl Scorer {
 
     /// The score of one row.
     pub(crate) fn score(&self, row: &[f32]) -> f64 {
-        // A loop, because compilers put this one, and no closure, in one piece.
+        // A loop, because the compiler inlines it better than an iterator.
         let mut sum = 0.0;
         for group in &self.groups {
             sum += self.power(group, row);
@@ -98,7 +99,7 @@ impl Scorer {
     /// The scores of many rows, in order; `scores` is appended to.
     pub(crate) fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
         let n_groups = self.groups.len();
-        let mut fixed_point = [0; ROWS_PER_BLOCK];
+        let mut sums = [0; ROWS_PER_BLOCK];
         let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
@@ -110,9 +111,9 @@ impl Scorer {
                         powers.zip(rows.iter()).for_each(|(power, row)| *power = self.power(group, row));
                     }
                     Paths::Traversed(traversal) => {
-                        traversal.fixed_point_of_rows(rows, &mut fixed_point[..rows.len()]);
-                        for ((power, row), &fixed_point) in powers.zip(rows.iter()).zip(&fixed_point) {
-                            *power = self.mean.power(self.exponent(group, row, fixed_point, group.n_trees));
+                        traversal.path_lengths(rows, &mut sums[..rows.len()]);
+                        for ((power, row), &path_length) in powers.zip(rows.iter()).zip(&sums) {
+                            *power = self.mean.power(self.exponent(group, row, path_length, group.n_trees));
                         }
                     }
                 }
@@ -121,8 +122,8 @@ impl Scorer {
         }
     }
 
-    /// The score of a row with, in one column after the other, the value of another row. Only the groups that the
-    /// column is in are scored again.
+    /// Scores of a row with one column at a time replaced by the value of another row. Only groups with that column are
+    /// scored again.
     pub(crate) fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
         let powers: Vec<f64> = self.groups.iter().map(|group| self.power(group, row)).collect();
         let mut row = row.to_vec();
@@ -138,35 +139,35 @@ impl Scorer {
         without.collect()
     }
 
-    /// The score each group gives a row.
+    /// Score of a row by each group.
     pub(crate) fn group_scores(&self, row: &[f32]) -> Vec<f64> {
         let score = |group: &Group| {
-            let fixed_point = group.paths.fixed_point(row);
-            libm::exp2(self.exponent(group, row, fixed_point, group.n_trees))
+            let path_length = group.paths.path_length(row);
+            libm::exp2(self.exponent(group, row, path_length, group.n_trees))
         };
         self.groups.iter().map(score).collect()
     }
 
-    /// The generalised mean of one score per group.
+    /// Generalised mean of one score per group.
     pub(crate) fn mean_of_scores(&self, scores: &[f64]) -> f64 {
         self.mean.of(scores.iter().map(|&score| libm::pow(score, self.mean.mean_exponent)))
     }
 
-    /// The score of a row over as many trees of each group, with path lengths that sum up to this many fixed point.
+    /// Score of a row from the number of trees of each group and the sums of their path lengths.
     pub(crate) fn score_of(&self, row: &[f32], sums: &[u64], trees: &[u32]) -> f64 {
         let powers = self.groups.iter().zip(sums).zip(trees);
         self.mean.of(powers
-            .map(|((group, &fixed_point), &trees)| self.mean.power(self.exponent(group, row, fixed_point, trees))))
+            .map(|((group, &path_length), &trees)| self.mean.power(self.exponent(group, row, path_length, trees))))
     }
 
-    /// The path lengths of a row, in fixed point, by group.
-    pub(crate) fn sum_fixed_point(&self, row: &[f32], sums: &mut [u64]) {
+    /// Summed path lengths of a row by group, in fixed point.
+    pub(crate) fn path_lengths(&self, row: &[f32], sums: &mut [u64]) {
         for (sum, group) in sums.iter_mut().zip(&self.groups) {
-            *sum = group.paths.fixed_point(row);
+            *sum = group.paths.path_length(row);
         }
     }
 
-    /// How many trees each group has.
+    /// Number of trees of each group.
     pub(crate) fn trees_by_group(&self) -> Vec<u32> {
         self.groups.iter().map(|group| group.n_trees).collect()
     }
@@ -174,45 +175,45 @@ impl Scorer {
     /// Contribution of a group to the mean of powers.
     #[inline(always)]
     fn power(&self, group: &Group, row: &[f32]) -> f64 {
-        let fixed_point = match &group.paths {
+        let path_length = match &group.paths {
             Paths::Stepped { steps, powers } => {
                 let step = steps.step(row);
                 if !powers[step].is_nan() {
                     return powers[step];
                 }
-                steps.fixed_point_of(step)
+                steps.path_length_on(step)
             }
-            Paths::Traversed(traversal) => traversal.fixed_point(row),
+            Paths::Traversed(traversal) => traversal.path_length(row),
         };
-        self.power_worked_out(group, row, fixed_point)
+        self.computed_power(group, row, path_length)
     }
 
     #[inline(never)]
-    fn power_worked_out(&self, group: &Group, row: &[f32], fixed_point: u64) -> f64 {
-        self.mean.power(self.exponent(group, row, fixed_point, group.n_trees))
+    fn computed_power(&self, group: &Group, row: &[f32], path_length: u64) -> f64 {
+        self.mean.power(self.exponent(group, row, path_length, group.n_trees))
     }
 
-    fn exponent(&self, group: &Group, row: &[f32], fixed_point: u64, trees: u32) -> f64 {
-        self.mean.exponent(fixed_point, trees, separation_probability(&group.feature_ranges, row))
+    fn exponent(&self, group: &Group, row: &[f32], path_length: u64, trees: u32) -> f64 {
+        self.mean.exponent(path_length, trees, separation_probability(&group.feature_ranges, row))
     }
 }
 
 impl Paths {
-    /// The summed path lengths of a row, in fixed point.
-    fn fixed_point(&self, row: &[f32]) -> u64 {
+    /// Summed path length of a row, in fixed point.
+    fn path_length(&self, row: &[f32]) -> u64 {
         match self {
-            Self::Stepped { steps, .. } => steps.fixed_point(row),
-            Self::Traversed(traversal) => traversal.fixed_point(row),
+            Self::Stepped { steps, .. } => steps.path_length(row),
+            Self::Traversed(traversal) => traversal.path_length(row),
         }
     }
 }
 
 impl Mean {
-    /// -E\[h\] / c(ψ) of a group: h is 1 with the probability that the row is parted from everything seen, and the
+    /// -E\[h\] / c(ψ) of a group: h is 1 with the probability that the row is separated from all training rows, and the
     /// trees' path length otherwise.
-    fn exponent(self, fixed_point: u64, trees: u32, parted: f64) -> f64 {
-        let path_length = fixed_point as f64 / (FIXED_POINT_PER_EDGE * f64::from(trees));
-        (parted + (1.0 - parted) * path_length) * self.exponent_per_edge
+    fn exponent(self, path_length: u64, trees: u32, separated: f64) -> f64 {
+        let mean = path_length as f64 / (FIXED_POINT_PER_EDGE * f64::from(trees));
+        (separated + (1.0 - separated) * mean) * self.exponent_per_edge
     }
 
     fn power(self, exponent: f64) -> f64 {
@@ -227,7 +228,7 @@ impl Mean {
     fn of_sum(self, sum: f64, n: usize) -> f64 {
         match self.mean_exponent {
             _ if n == 1 => sum,
-            // As exact on every machine, and a tenth of the work.
+            // Square roots are exact on every machine and take a tenth of the time.
             2.0 => (sum / n as f64).sqrt(),
             4.0 => (sum / n as f64).sqrt().sqrt(),
             mean_exponent => libm::exp2(libm::log2(sum / n as f64) / mean_exponent),
@@ -244,7 +245,7 @@ mod tests {
     use crate::tree::Node;
     use proptest::prelude::*;
 
-    /// The same forest with no group stepped.
+    /// The same forest without step functions.
     fn walked(scorer: &Scorer, trees: &[Tree], n_features: usize) -> Scorer {
         let n_groups = scorer.groups.len();
         let groups = scorer.groups.iter().cloned().enumerate().map(|(i, group)| {
@@ -255,15 +256,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_parted_with_some_probability_has_a_path_of_one_edge_with_it() {
+    fn separated_rows_have_a_path_of_one_edge() {
         let mean = Mean { mean_exponent: 1.0, exponent_per_edge: -0.5 };
         let four_edges = 2 * 4 * FIXED_POINT_PER_EDGE as u64;
-        let exponents = [0.0, 0.25, 1.0].map(|parted| mean.exponent(four_edges, 2, parted));
+        let exponents = [0.0, 0.25, 1.0].map(|separated| mean.exponent(four_edges, 2, separated));
         assert_eq!(exponents, [-2.0, -1.625, -0.5]);
     }
 
     #[test]
-    fn an_emphasis_of_2_is_the_root_mean_square() {
+    fn exponent_2_is_the_root_mean_square() {
         let mean = Mean { mean_exponent: 2.0, exponent_per_edge: -1.0 };
         for i in 1..100 {
             let powers = [f64::from(i) / 100.0, 0.3, 0.7];
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_of_one_power_is_itself_to_the_last_bit() {
+    fn mean_of_one_power_is_bit_identical() {
         let mean = Mean { mean_exponent: 1.0, exponent_per_edge: -1.0 };
         for power in (1..1000).map(|i| f64::from(i) / 1000.0) {
             assert_eq!(mean.of(std::iter::once(power)).to_bits(), power.to_bits());
@@ -281,11 +282,11 @@ mod tests {
     }
 
     #[test]
-    fn the_score_of_one_group_is_its_own_to_the_last_bit_whatever_the_emphasis() {
+    fn score_of_one_group_is_bit_identical_for_every_exponent() {
         for i in 1..100 {
-            let fixed_point = i * 40_000_001;
-            let tree = Tree(vec![Node::End { fixed_point }]);
-            let score = libm::exp2(f64::from(fixed_point) / FIXED_POINT_PER_EDGE / -average_path_length(256));
+            let path_length = i * 40_000_001;
+            let tree = Tree(vec![Node::End { path_length }]);
+            let score = libm::exp2(f64::from(path_length) / FIXED_POINT_PER_EDGE / -average_path_length(256));
             for mean_exponent in [1, 2, 7] {
                 let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], 256, mean_exponent);
                 assert!((scorer.score(&[0.0]) - score).abs() < 1e-15);
@@ -326,7 +327,7 @@ mod tests {
                     prop_assert_eq!(score.to_bits(), batch.to_bits());
                     prop_assert_eq!(scorer.group_scores(row), walked.group_scores(row));
                     let mut sums = vec![0; groups.len()];
-                    scorer.sum_fixed_point(row, &mut sums);
+                    scorer.path_lengths(row, &mut sums);
                     prop_assert_eq!(score, scorer.score_of(row, &sums, &scorer.trees_by_group()));
                 }
             }

@@ -1,26 +1,24 @@
-//! Trees that all split the same column: together they are a step function of it, and one search takes the place of a
-//! walk down every tree.
+//! Step functions: trees that all split the same column, replaced by one search.
 //!
-//! Nothing is approximated: path lengths are summed as integers, so that summing them once, here, and summing them for
-//! each row give the same number.
+//! Path lengths are summed as integers, so summing them here once gives the same number as summing them for every row.
 
 use crate::feature_range::FeatureRange;
 use crate::float_key::{float_key, from_float_key};
 use crate::tree::{Node, Tree};
 
-/// The summed path lengths of some trees for every value of the one column they split.
+/// Summed path lengths of some trees for every value of the only column they split.
 #[derive(Clone, Debug)]
 pub(crate) struct StepFunction {
     column: u16,
-    /// The values at which the steps begin, ascending; the first is `NaN`, and another behind the last ends a search.
+    /// Values at which the steps begin, ascending. The first is `NaN`; a sentinel ends the search.
     begins: Vec<f32>,
-    /// The path length on each step, in fixed point of 2^-24 edge.
-    fixed_point: Vec<u64>,
-    /// Search index; none when the steps crowd together.
+    /// Path length on each step, in fixed point.
+    path_lengths: Vec<u64>,
+    /// Search index; `None` if too many steps share a cell.
     grid: Option<Grid>,
 }
 
-/// The values from the first threshold to the last split into equal cells, of which each knows its first step.
+/// Equal cells from the first threshold to the last. Each has the index of its first step.
 #[derive(Clone, Debug)]
 struct Grid {
     low: f32,
@@ -33,7 +31,7 @@ struct Grid {
 const TWO_TO_23: f32 = 8_388_608.0;
 
 impl StepFunction {
-    /// None where the trees split several columns. No step reaches across the ends of an range.
+    /// Builds the function; `None` if the trees split several columns. The ends of a range also end a step.
     pub(crate) fn of<'t>(
         trees: impl Iterator<Item = &'t Tree> + Clone,
         feature_ranges: &[FeatureRange],
@@ -47,23 +45,23 @@ impl StepFunction {
         let mut changes: Vec<(u32, i64)> = feature_ranges.iter().flat_map(ends).map(|end| (end, 0)).collect();
         trees.for_each(|tree| push_changes(tree, &mut changes));
         changes.sort_unstable();
-        let (mut begins, mut fixed_point, mut sum) = (Vec::new(), Vec::new(), 0);
+        let (mut begins, mut path_lengths, mut sum) = (Vec::new(), Vec::new(), 0);
         for at_one_key in changes.chunk_by(|a, b| a.0 == b.0) {
             sum += at_one_key.iter().map(|change| change.1).sum::<i64>();
             begins.push(from_float_key(at_one_key[0].0));
-            fixed_point.push(sum as u64);
+            path_lengths.push(sum as u64);
         }
         let grid = Grid::new(&begins);
         begins.push(f32::NAN);
-        Some(Self { column, begins, fixed_point, grid })
+        Some(Self { column, begins, path_lengths, grid })
     }
 
-    /// The step of a row. A missing value is on the first: no comparison with it is true.
+    /// Step of a row. A missing value is on the first step, because every comparison with it is false.
     #[inline(always)]
     pub(crate) fn step(&self, row: &[f32]) -> usize {
         let value = row[usize::from(self.column)];
         let Some(grid) = &self.grid else {
-            return self.begins[1..self.fixed_point.len()].partition_point(|&begin| value >= begin);
+            return self.begins[1..self.path_lengths.len()].partition_point(|&begin| value >= begin);
         };
         let mut step = grid.first[grid.cell(value)] as usize;
         while value >= self.begins[step + 1] {
@@ -73,24 +71,24 @@ impl StepFunction {
     }
 
     /// The path length of a row, in fixed point.
-    pub(crate) fn fixed_point(&self, row: &[f32]) -> u64 {
-        self.fixed_point_of(self.step(row))
+    pub(crate) fn path_length(&self, row: &[f32]) -> u64 {
+        self.path_length_on(self.step(row))
     }
 
     /// The path length on a step, in fixed point.
-    pub(crate) fn fixed_point_of(&self, step: usize) -> u64 {
-        self.fixed_point[step]
+    pub(crate) fn path_length_on(&self, step: usize) -> u64 {
+        self.path_lengths[step]
     }
 
-    /// The steps: the lowest value, and the path length in fixed point.
+    /// Steps, each with its lowest value and path length in fixed point.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (f32, u64)> {
-        self.begins.iter().copied().zip(self.fixed_point.iter().copied())
+        self.begins.iter().copied().zip(self.path_lengths.iter().copied())
     }
 }
 
 impl Grid {
     const CELLS_PER_STEP: usize = 2;
-    /// With more steps in a cell, they are better searched all at once.
+    /// With more steps per cell, a binary search over all steps is faster.
     const MOST_IN_A_CELL: usize = 8;
 
     fn new(begins: &[f32]) -> Option<Self> {
@@ -99,7 +97,7 @@ impl Grid {
         let cells = Self::CELLS_PER_STEP * begins.len();
         let (cells_per_unit, last) = (cells as f32 / (high - low), (cells - 1) as f32);
         let mut grid = Self { low, cells_per_unit, last, first: Vec::with_capacity(cells) };
-        // The cells of values rise with them: the last step that begins in an earlier cell is the first of this one.
+        // Cells ascend with values, so the last step that begins in an earlier cell is the first of this one.
         let (mut step, mut before) = (0, 0);
         for cell in 0..cells {
             while begins.get(step + 1).is_some_and(|&begin| grid.cell(begin) < cell) {
@@ -119,21 +117,21 @@ impl Grid {
         let at = (value - self.low) * self.cells_per_unit;
         let at = if at > 0.0 { at } else { 0.0 };
         let at = if at < self.last { at } else { self.last };
-        // With 2^23 added, a whole number stands in the low bits: rounded, which a grid may as well be. To convert it
-        // takes twice the instructions, for what is checked once more.
+        // Adding 2^23 rounds to an integer in the low bits; any rounding will do here. A conversion takes twice the
+        // instructions.
         ((at + TWO_TO_23).to_bits() - TWO_TO_23.to_bits()) as usize
     }
 }
 
-/// Keys at which the outside of a range begins and ends: a missing value, 0, lies within every range.
+/// Keys at which the outside of a range begins and ends. A missing value, key 0, is within every range.
 fn ends(range: &FeatureRange) -> [u32; 4] {
     [0, float_key(f32::NEG_INFINITY), float_key(range.min), float_key(range.max) + 1]
 }
 
-/// Adds the keys at which the path length in a tree changes, ascending, and by how much; the first is 0.
+/// Adds the keys at which the path length in a tree changes, ascending, with the changes; the first key is 0.
 fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
-    // Preorder: the next node belongs to the place that was reserved last. A place is its depth and the keys that get
-    // there; a stored tree may have places where none does.
+    // Preorder: the next node fills the slot that was reserved last. A slot has a depth and a range of keys, which can
+    // be empty in a stored tree.
     let mut places = vec![(0, 0, u32::MAX)];
     let mut before = 0;
     for node in &tree.0 {
@@ -145,9 +143,9 @@ fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
             }
             leaf => {
                 // An unreachable leaf starts at the key of the next leaf, which cancels its change.
-                let fixed_point = i64::from(leaf.fixed_point(depth));
-                changes.push((from, fixed_point - before));
-                before = fixed_point;
+                let path_length = i64::from(leaf.path_length(depth));
+                changes.push((from, path_length - before));
+                before = path_length;
             }
         }
     }
@@ -160,7 +158,7 @@ mod tests {
     use crate::traverse::Traversal;
     use proptest::prelude::*;
 
-    /// A tree of column 1 from anything: thresholds in any order, so that some leaves are out of reach.
+    /// A tree of column 1 from arbitrary thresholds, so that some leaves are unreachable.
     fn tree(thresholds: &[f32], mut shape: u64) -> Tree {
         fn build(thresholds: &mut std::slice::Iter<'_, f32>, shape: &mut u64, depth: usize, nodes: &mut Vec<Node>) {
             let split = depth < 8 && *shape & 3 != 0;
@@ -202,7 +200,7 @@ mod tests {
             let mut seen = vec![None; steps.iter().count()];
             for x in probes.into_iter().chain(edges).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
                 let step = steps.step(&[0.0, x]);
-                prop_assert_eq!(steps.fixed_point(&[0.0, x]), traversal.fixed_point(&[0.0, x]), "{}", x);
+                prop_assert_eq!(steps.path_length(&[0.0, x]), traversal.path_length(&[0.0, x]), "{}", x);
                 let all_beyond = *seen[step].get_or_insert(beyond(x));
                 prop_assert_eq!(all_beyond, beyond(x), "{}", x);
             }
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_knows_where_evenly_spaced_steps_begin() {
+    fn grid_finds_evenly_spaced_steps() {
         for (low, n) in [(0, 2), (-40, 60), (7, 300)] {
             let begins: Vec<f32> =
                 [f32::NAN, f32::NEG_INFINITY].into_iter().chain((low..low + n).map(|x| x as f32)).collect();

@@ -1,14 +1,13 @@
-//! Trees of height 8 or less over at most 32 columns as complete trees: a node is one 32-bit word, a tree two
-//! kilobytes.
+//! Complete-tree layout: trees of height 8 or less over at most 32 columns, with one 32-bit word per node.
 //!
 //! Values are compared as integers. [`float_key`] maps a float to a `u32` that sorts alike, with a missing value below
-//! all others. The fit draws thresholds whose keys end in five zero bits ([`quantize_threshold`]); there the node keeps
-//! its column, by its place among the columns that are split. Where a row's key gets its column in the same place,
-//! comparing whole words compares value with threshold: above the low bits they differ as the values do, and if they do
-//! not differ there, the low bits are equal. The comparison is exact because a threshold whose low bits are zero is
-//! passed by a key if and only if it is passed by the key rounded down.
+//! all others. The fit draws thresholds whose keys end in five zero bits ([`quantize_threshold`]); a node stores its
+//! column there, as an index into the split columns. With the same index in the low bits of the row's key, comparing
+//! whole words compares value and threshold: if the high bits differ they decide, and if they are equal, so are the low
+//! bits. The comparison is exact, because a key passes a threshold with zero low bits if and only if the key rounded
+//! down passes it.
 //!
-//! Children of node `i` are `2i` and `2i + 1` from the root at 1, so there is no link to follow.
+//! Children of node `i` are `2i` and `2i + 1`, with the root at 1, so nodes need no links.
 
 use std::collections::BTreeSet;
 
@@ -21,39 +20,39 @@ const COLUMN_BITS: u32 = 5;
 pub(super) const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 pub(super) const COLUMN_MASK: u32 = MAX_COLUMNS as u32 - 1;
 
-/// A row's key of each column that is split, plus one: to ask whether the key is not below the threshold is then to ask
-/// whether the threshold is below it, to which a processor leaves the answer in its carry.
+/// Keys of a row's split columns, plus one: "key ≥ threshold" becomes "threshold < key", which the processor answers in
+/// its carry flag.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(super) struct Keys<const N: usize = MAX_COLUMNS>(pub(super) [u32; N]);
 
 impl<const N: usize> Keys<N> {
-    /// Below a leaf the words are 0, of the first column: the right way, whether or not a column is split.
+    /// Initial keys. They pass the words 0 below a leaf, even if no column is split.
     pub(super) const NONE: Self = Self([1; N]);
 }
 
-/// All trees of a forest, to lay out for a kernel.
+/// Trees of a forest, before they are laid out for a kernel.
 pub(super) struct CompleteForest {
     pub(super) trees: Vec<CompleteTree>,
     pub(super) columns: Columns,
-    /// How many steps reach the leaves of every tree.
+    /// Number of steps from the root to the leaves of every tree.
     pub(super) height: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct CompleteTree {
-    /// Threshold and column. Below a leaf that lies higher than the last level the words are 0, which every key passes.
+    /// Threshold and column. Below a leaf above the last level the words are 0, which every key passes.
     pub(super) nodes: [u32; SIZE],
-    /// Path lengths in fixed point: where the last step leads, counted from the first place of its level.
+    /// Path lengths of the last level, in fixed point.
     pub(super) leaves: [u32; SIZE],
 }
 
-/// The columns that the trees split.
+/// Columns that the trees split.
 #[derive(Clone, Debug)]
 pub(super) struct Columns(pub(super) Vec<u16>);
 
-/// The threshold next to `threshold` that this layout can hold and that lies above `min` and not above `max`; the
-/// threshold itself where there is none.
+/// Nearest threshold to `threshold` that this layout can represent, above `min` and at most `max`; `threshold` itself
+/// if there is none.
 pub(crate) fn quantize_threshold(threshold: f32, min: f32, max: f32) -> f32 {
     let up = float_key(threshold).saturating_add(COLUMN_MASK) & !COLUMN_MASK;
     let down = float_key(threshold) & !COLUMN_MASK;
@@ -61,8 +60,8 @@ pub(crate) fn quantize_threshold(threshold: f32, min: f32, max: f32) -> f32 {
 }
 
 impl CompleteForest {
-    /// Leaves come after `height` steps. None where a tree is higher or too high, a row too wide, or a threshold too
-    /// long.
+    /// Lays out trees with leaves after `height` steps. `None` if a tree is too high, a row too wide, or a threshold
+    /// not representable.
     pub(super) fn new(trees: &[&Tree], n_features: usize, height: usize) -> Option<Self> {
         if n_features > MAX_COLUMNS || height > MAX_HEIGHT || trees.iter().any(|tree| tree.height() > height) {
             return None;
@@ -75,7 +74,7 @@ impl CompleteForest {
 }
 
 impl Columns {
-    /// The keys of a row; those of columns that are not split stay as they are.
+    /// Writes the keys of a row; those of other columns stay unchanged.
     pub(super) fn set_keys<const N: usize>(&self, row: &[f32], keys: &mut Keys<N>) {
         for (at, (&column, place)) in self.0.iter().zip(&mut keys.0).enumerate() {
             *place = (float_key(row[usize::from(column)]) & !COLUMN_MASK) + at as u32 + 1;
@@ -90,7 +89,7 @@ impl CompleteTree {
 
     fn new(tree: &Tree, height: usize, columns: &Columns) -> Option<Self> {
         let mut complete = Self::empty();
-        // Preorder: the next node belongs to the place that was reserved last. A place is its depth and its index.
+        // Preorder: the next node fills the slot that was reserved last. A slot has a depth and an index.
         let mut places = vec![(0, 1usize)];
         for node in &tree.0 {
             let (depth, place) = places.pop()?;
@@ -104,9 +103,9 @@ impl CompleteTree {
                     places.extend([(depth + 1, 2 * place + 1), (depth + 1, 2 * place)]);
                 }
                 leaf => {
-                    // A row that passes every word 0 on the way down arrives at the rightmost leaf below.
+                    // A row that passes every word 0 on its way down arrives at the rightmost leaf below.
                     let rightmost = ((place + 1) << (height - depth)) - 1;
-                    complete.leaves[rightmost % SIZE] = leaf.fixed_point(depth);
+                    complete.leaves[rightmost % SIZE] = leaf.path_length(depth);
                 }
             }
         }
@@ -114,8 +113,8 @@ impl CompleteTree {
     }
 }
 
-/// `2 at`, and one more to the right. This is one instruction, in place of the three that a compiler makes of the sum:
-/// of eight to a step, two less, which is a fifth of the time.
+/// `2 at`, plus one to the right: one instruction, where the compiler makes three of the sum, which saves a fifth of
+/// the time.
 pub(super) fn twice_and(at: u32, right: bool) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -141,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_shortened_threshold_still_cuts(a in any::<f32>(), b in any::<f32>(), at in 0f64..1.0) {
+        fn quantized_thresholds_still_split(a in any::<f32>(), b in any::<f32>(), at in 0f64..1.0) {
             prop_assume!(a.is_finite() && b.is_finite() && a < b);
             let drawn = ((f64::from(a) + (f64::from(b) - f64::from(a)) * at) as f32).max(crate::build::next_up(a));
             let short = quantize_threshold(drawn, a, b);
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_is_shortened_upwards_where_there_is_room_and_else_downwards() {
+    fn quantizes_thresholds_upwards_if_possible() {
         for word in [float_key(-3.0), float_key(0.0), float_key(5.0)].map(|key| key & !COLUMN_MASK) {
             let shortened = |drawn, min, max| {
                 let [drawn, min, max] =

@@ -1,12 +1,12 @@
-//! The layout that holds any forest: nodes that link to their children.
+//! Linked layout, for any forest: nodes with the index of their children.
 
 use crate::tree::{Node, Tree};
 
-/// How many trees one row walks at a time, to hide the latency of each step behind the others.
+/// Number of trees traversed together, to hide the latency of each step.
 const LANES: usize = 8;
 
-/// A node of the walk. A split's children lie side by side; a leaf is its own left child and, because no comparison
-/// with its `NaN` threshold is true, a row that has arrived stays.
+/// A node. The children of a split are adjacent. A leaf is its own left child, and its threshold is `NaN`, so a row
+/// that has arrived stays there.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     threshold: f32,
@@ -14,12 +14,12 @@ struct Step {
     left: u32,
 }
 
-/// All trees, ready to be walked.
+/// Trees prepared for traversal.
 #[derive(Clone, Debug)]
 pub(crate) struct Linked {
     steps: Vec<Step>,
-    /// Path length in fixed point for a row that ends at the step of the same index; 0 for splits.
-    fixed_point: Vec<u32>,
+    /// Path length of a row that ends at the step of the same index, in fixed point; 0 for splits.
+    path_lengths: Vec<u32>,
     roots: Vec<u32>,
     height: usize,
 }
@@ -29,14 +29,14 @@ impl Linked {
         let n = trees.iter().map(|tree| tree.0.len()).sum();
         let mut traversal = Self {
             steps: Vec::with_capacity(n),
-            fixed_point: Vec::with_capacity(n),
+            path_lengths: Vec::with_capacity(n),
             roots: Vec::with_capacity(trees.len()),
             height: 0,
         };
         for tree in trees {
             let root = traversal.push();
             traversal.roots.push(root);
-            // Preorder: the next node always belongs to the place that was reserved last.
+            // Preorder: the next node fills the slot that was reserved last.
             let mut places = vec![(root, 0)];
             for node in &tree.0 {
                 let Some((place, depth)) = places.pop() else { break };
@@ -49,7 +49,7 @@ impl Linked {
                     }
                     leaf => {
                         traversal.steps[place as usize] = Step { threshold: f32::NAN, feature: 0, left: place };
-                        traversal.fixed_point[place as usize] = leaf.fixed_point(depth);
+                        traversal.path_lengths[place as usize] = leaf.path_length(depth);
                         traversal.height = traversal.height.max(depth);
                     }
                 }
@@ -60,11 +60,11 @@ impl Linked {
 
     fn push(&mut self) -> u32 {
         self.steps.push(Step { threshold: f32::NAN, feature: 0, left: 0 });
-        self.fixed_point.push(0);
+        self.path_lengths.push(0);
         self.steps.len() as u32 - 1
     }
 
-    pub(crate) fn fixed_point(&self, row: &[f32]) -> u64 {
+    pub(crate) fn path_length(&self, row: &[f32]) -> u64 {
         let mut sum = 0;
         for roots in self.roots.chunks(LANES) {
             let mut at = [0; LANES];
@@ -74,7 +74,7 @@ impl Linked {
                     *at = self.step(*at, row);
                 }
             }
-            sum += at[..roots.len()].iter().map(|&at| u64::from(self.fixed_point[at as usize])).sum::<u64>();
+            sum += at[..roots.len()].iter().map(|&at| u64::from(self.path_lengths[at as usize])).sum::<u64>();
         }
         sum
     }

@@ -1,4 +1,4 @@
-//! Tree traversal: the hot loop, with one kernel for each memory layout.
+//! Tree traversal, the hot loop, with one kernel per memory layout.
 
 mod complete_tree;
 mod linked;
@@ -18,11 +18,10 @@ pub(crate) use complete_tree::quantize_threshold;
 /// Trees in the layout of one kernel. All kernels return bit-identical path lengths.
 #[derive(Clone, Debug)]
 pub(crate) enum Traversal {
-    /// Complete trees of few columns, which is every forest of the default sample size, where the processor has wide
-    /// registers.
+    /// Complete trees of few columns on a processor with wide registers: every forest of the default sample size.
     #[cfg(target_arch = "x86_64")]
     Blocks(x86_64::Blocks),
-    /// The same trees on any processor.
+    /// Complete trees on any processor.
     Portable(portable::Portable),
     /// Any forest.
     Linked(linked::Linked),
@@ -42,25 +41,23 @@ impl Traversal {
         }
     }
 
-    /// The sum of the row's path lengths in all trees, in fixed point of 2^-24 edge.
-    pub(crate) fn fixed_point(&self, row: &[f32]) -> u64 {
+    /// Sum of a row's path lengths in all trees, in fixed point.
+    pub(crate) fn path_length(&self, row: &[f32]) -> u64 {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Blocks(traversal) => traversal.fixed_point(row),
-            Self::Portable(traversal) => traversal.fixed_point(row),
-            Self::Linked(traversal) => traversal.fixed_point(row),
+            Self::Blocks(traversal) => traversal.path_length(row),
+            Self::Portable(traversal) => traversal.path_length(row),
+            Self::Linked(traversal) => traversal.path_length(row),
         }
     }
 
-    /// The same of many rows, in order, into as many `fixed point`.
-    pub(crate) fn fixed_point_of_rows(&self, rows: Matrix<'_>, fixed_point: &mut [u64]) {
+    /// Sums of many rows' path lengths, in order, into as many entries of `sums`.
+    pub(crate) fn path_lengths(&self, rows: Matrix<'_>, sums: &mut [u64]) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Blocks(traversal) => traversal.fixed_point_of_rows(rows, fixed_point),
-            Self::Portable(traversal) => traversal.fixed_point_of_rows(rows, fixed_point),
-            Self::Linked(traversal) => {
-                rows.iter().zip(fixed_point).for_each(|(row, fixed_point)| *fixed_point = traversal.fixed_point(row))
-            }
+            Self::Blocks(traversal) => traversal.path_lengths(rows, sums),
+            Self::Portable(traversal) => traversal.path_lengths(rows, sums),
+            Self::Linked(traversal) => rows.iter().zip(sums).for_each(|(row, sum)| *sum = traversal.path_length(row)),
         }
     }
 }
@@ -132,10 +129,10 @@ mod tests {
             for rows in [rows, probes] {
                 for traversal in &traversals {
                     let mut batch = vec![0; rows.len()];
-                    traversal.fixed_point_of_rows(rows, &mut batch);
+                    traversal.path_lengths(rows, &mut batch);
                     for (row, batch) in rows.iter().zip(batch) {
-                        let expected = linked.fixed_point(row);
-                        prop_assert_eq!(traversal.fixed_point(row), expected);
+                        let expected = linked.path_length(row);
+                        prop_assert_eq!(traversal.path_length(row), expected);
                         prop_assert_eq!(batch, expected);
                     }
                 }

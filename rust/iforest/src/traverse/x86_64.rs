@@ -1,10 +1,10 @@
-//! The kernels for x86-64 with wide registers: four levels of a tree at a time.
+//! Kernels for x86-64 with AVX2 or AVX-512: four levels of a tree at a time.
 //!
-//! Of complete trees of eight levels, fifteen nodes of four levels stand in a block of one cache line. All of them are
-//! compared at once, which leaves a bit for each; where the way down leaves the block is looked up by the bits of its
-//! upper three levels, and read off those of the fourth. So a walk is two blocks and a leaf, without a dependent load
-//! but for the choice of the second. A row's keys stay in registers, from which a permutation brings each node the key
-//! of its column: no gather, which is slow where its data are protected.
+//! The fifteen nodes of four levels form a block of one cache line. All of them are compared at once, which gives a bit
+//! for each node. The bits of the upper three levels select the node of the fourth level through a table, and its bit
+//! the exit from the block. A tree of eight levels is two blocks and a leaf; only the choice of the second block is a
+//! dependent load. A row's keys stay in registers, and a permutation moves to each node the key of its column, which is
+//! faster than a gather.
 
 #[cfg(avx512)]
 use std::arch::asm;
@@ -26,25 +26,24 @@ use super::complete_tree::MAX_COLUMNS;
 use super::complete_tree::{Columns, CompleteForest, CompleteTree, Keys, MAX_HEIGHT, twice_and};
 use crate::Matrix;
 
-/// How many trees a row walks at a time, to hide the latency of each step behind the others; of a hundred trees none is
-/// left over.
+/// Number of trees that a row traverses together, to hide the latency of each step. Divides a hundred.
 const TREES: usize = 10;
 
-/// Rows walk the same trees while these are in the first-level cache.
+/// Number of rows that traverse the same trees while these are in the first-level cache.
 const ROWS: usize = 32;
 
-/// How many columns' keys fit a register of AVX2.
+/// Number of columns whose keys fit an AVX2 register.
 const AVX2_COLUMNS: usize = 8;
 
-/// How many levels a block has, and how many blocks or leaves are below one.
+/// Levels of a block, and the number of its exits.
 const LEVELS: usize = 4;
 const BELOW: usize = 1 << LEVELS;
 
-/// Integers are compared with their sign, to which the keys have none: the first bit of both is turned.
+/// The comparison is signed, but keys are unsigned: the first bit of both sides is flipped.
 const SIGN: u32 = 1 << 31;
 
-/// Four levels, two halves: node `i` of the upper three at `i - 1`, at 7 a word that no key passes, node `i` of the
-/// fourth at `i`.
+/// Four levels in two halves: node `i` of the upper three at `i - 1`, a word that no key passes at 7, and node `i` of
+/// the fourth at `i`.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Block([[i32; 8]; 2]);
@@ -64,7 +63,7 @@ pub(crate) struct Blocks {
     kernel: Kernel,
 }
 
-/// By which instructions trees are walked.
+/// Instruction set of a kernel.
 #[derive(Clone, Copy, Debug)]
 enum Kernel {
     Avx2,
@@ -73,7 +72,7 @@ enum Kernel {
 }
 
 impl Kernel {
-    /// The cheapest first.
+    /// Supported ones, fastest first.
     const ALL: &[Self] = &[
         Self::Avx2,
         #[cfg(avx512)]
@@ -88,7 +87,7 @@ impl Kernel {
         }
     }
 
-    /// How many columns' keys fit the registers.
+    /// Number of columns whose keys fit the registers.
     fn columns(self) -> usize {
         match self {
             Self::Avx2 => AVX2_COLUMNS,
@@ -101,14 +100,14 @@ impl Kernel {
 /// Bit mask of the nodes of a block at which the row goes right.
 #[derive(Clone, Copy)]
 struct Passed {
-    /// Of the upper three levels, a bit each.
+    /// One bit per node of the upper three levels.
     upper: u8,
-    /// Those of the fourth level stand from the bit that `exits` counts from.
+    /// Nodes of the fourth level, from the bit that `exits` counts from.
     fourth: u32,
     exits: &'static [u8; 256],
 }
 
-/// By the bits of the upper three levels: which node of the fourth level is reached, counted from `first`.
+/// Table from the bits of the upper three levels to the node of the fourth level, counted from `first`.
 const fn exits(first: u8) -> [u8; 256] {
     let mut exits = [first; 256];
     let mut passed = 0;
@@ -139,12 +138,12 @@ impl Passed {
 }
 
 impl Blocks {
-    /// Trees of [`MAX_HEIGHT`], by the first kernel that can walk them; none where no kernel can.
+    /// Prepares trees of [`MAX_HEIGHT`] for the first kernel that supports them; `None` if none does.
     pub(super) fn new(complete: &CompleteForest) -> Option<Self> {
         Kernel::ALL.iter().find_map(|&kernel| Self::by(kernel, complete))
     }
 
-    /// By every kernel that can.
+    /// Prepares trees for every kernel that supports them.
     #[cfg(test)]
     pub(super) fn all(complete: &CompleteForest) -> impl Iterator<Item = Self> {
         Kernel::ALL.iter().filter_map(|&kernel| Self::by(kernel, complete))
@@ -156,27 +155,27 @@ impl Blocks {
         can.then(|| Self { trees: trees(), columns: complete.columns.clone(), kernel })
     }
 
-    pub(super) fn fixed_point(&self, row: &[f32]) -> u64 {
-        let mut fixed_point = 0;
-        self.add_units::<1>(iter::once(row), slice::from_mut(&mut fixed_point));
-        fixed_point
+    pub(super) fn path_length(&self, row: &[f32]) -> u64 {
+        let mut sum = 0;
+        self.add_path_lengths::<1>(iter::once(row), slice::from_mut(&mut sum));
+        sum
     }
 
-    pub(super) fn fixed_point_of_rows(&self, rows: Matrix<'_>, fixed_point: &mut [u64]) {
-        fixed_point.fill(0);
-        self.add_units::<ROWS>(rows.iter(), fixed_point);
+    pub(super) fn path_lengths(&self, rows: Matrix<'_>, sums: &mut [u64]) {
+        sums.fill(0);
+        self.add_path_lengths::<ROWS>(rows.iter(), sums);
     }
 
-    fn add_units<'r, const ROWS: usize>(&self, rows: impl Iterator<Item = &'r [f32]>, fixed_point: &mut [u64]) {
+    fn add_path_lengths<'r, const ROWS: usize>(&self, rows: impl Iterator<Item = &'r [f32]>, sums: &mut [u64]) {
         match self.kernel {
-            Kernel::Avx2 => self.add_by_keys::<AVX2_COLUMNS, ROWS>(rows, fixed_point, |keys, fixed_point| {
+            Kernel::Avx2 => self.add_by_keys::<AVX2_COLUMNS, ROWS>(rows, sums, |keys, sums| {
                 // SAFETY: this kernel was chosen because the processor has AVX2.
-                unsafe { avx2::add_units(&self.trees, keys, fixed_point) }
+                unsafe { avx2::add_path_lengths(&self.trees, keys, sums) }
             }),
             #[cfg(avx512)]
-            Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, fixed_point, |keys, fixed_point| {
+            Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, sums, |keys, sums| {
                 // SAFETY: this kernel was chosen because the processor has AVX-512F.
-                unsafe { avx512::add_units(&self.trees, keys, fixed_point) }
+                unsafe { avx512::add_path_lengths(&self.trees, keys, sums) }
             }),
         }
     }
@@ -184,15 +183,15 @@ impl Blocks {
     fn add_by_keys<'r, const N: usize, const ROWS: usize>(
         &self,
         mut rows: impl Iterator<Item = &'r [f32]>,
-        fixed_point: &mut [u64],
+        sums: &mut [u64],
         add: impl Fn(&[Keys<N>], &mut [u64]),
     ) {
         let mut keys_of = [Keys::NONE; ROWS];
-        for fixed_point in fixed_point.chunks_mut(ROWS) {
+        for sums in sums.chunks_mut(ROWS) {
             for (keys, row) in zip(&mut keys_of, &mut rows) {
                 self.columns.set_keys(row, keys);
             }
-            add(&keys_of[..fixed_point.len()], fixed_point);
+            add(&keys_of[..sums.len()], sums);
         }
     }
 }
@@ -208,7 +207,7 @@ impl BlockTree {
 }
 
 impl Block {
-    /// The nodes from `root` down.
+    /// Block of the nodes from `root` down.
     fn new(tree: &CompleteTree, root: usize) -> Self {
         let mut words = [i32::MAX; BELOW];
         for node in 1..BELOW {
@@ -220,8 +219,8 @@ impl Block {
     }
 }
 
-/// A kernel from what loads a row's keys into registers and what compares a block with them. Written out for each,
-/// since what is generic over the two would be compiled without their instructions, and could not take them in.
+/// Defines a kernel from a function that loads a row's keys into registers and one that compares a block with them. A
+/// macro, because generic functions would be compiled without the target feature and not inlined.
 macro_rules! kernel {
     ($kernel:ident, $instructions:literal, $keys:ty, $registers:ty, $load:ident, $pass:ident) => {
         mod $kernel {
@@ -232,25 +231,25 @@ macro_rules! kernel {
             /// # Safety
             /// The processor has the instructions.
             #[target_feature(enable = $instructions)]
-            pub(super) unsafe fn add_units(mut trees: &[BlockTree], keys: &[$keys], fixed_point: &mut [u64]) {
+            pub(super) unsafe fn add_path_lengths(mut trees: &[BlockTree], keys: &[$keys], sums: &mut [u64]) {
                 while let Some((chunk, rest)) = trees.split_first_chunk::<TREES>() {
-                    for (keys, fixed_point) in zip(keys, &mut *fixed_point) {
+                    for (keys, sum) in zip(keys, &mut *sums) {
                         // SAFETY: as of this function.
-                        *fixed_point += unsafe { path_lengths(chunk, &$load(keys)) };
+                        *sum += unsafe { path_lengths(chunk, &$load(keys)) };
                     }
                     trees = rest;
                 }
-                for (keys, fixed_point) in zip(keys, fixed_point) {
+                for (keys, sum) in zip(keys, sums) {
                     // SAFETY: as of this function.
                     let row = unsafe { $load(keys) };
                     for tree in trees {
                         // SAFETY: as of this function.
-                        *fixed_point += unsafe { path_lengths(from_ref(tree), &row) };
+                        *sum += unsafe { path_lengths(from_ref(tree), &row) };
                     }
                 }
             }
 
-            /// The sum over trees that are walked side by side.
+            /// Sum over trees that are traversed together.
             ///
             /// # Safety
             /// The processor has the instructions.
@@ -328,13 +327,13 @@ unsafe fn load_32(keys: &Keys) -> [__m512i; 2] {
 #[target_feature(enable = "avx512f")]
 #[allow(clippy::incompatible_msrv, reason = "the build script leaves this out before Rust 1.89")]
 unsafe fn pass_16(row: &[__m512i; 2], block: &Block) -> Passed {
-    // SAFETY: what is read are the sixteen words.
+    // SAFETY: exactly the sixteen words are read.
     let nodes = unsafe { _mm512_loadu_si512(block.0.as_ptr().cast()) };
     let keys = _mm512_permutex2var_epi32(row[0], nodes, row[1]);
     let passed = _mm512_cmpgt_epi32_mask(keys, nodes);
     let bits: u32;
-    // SAFETY: a move from one register to another. Left to itself the compiler moves the mask twice and extends both,
-    // which is a sixth of the time of a walk.
+    // SAFETY: a move between registers. The compiler alone would move the mask twice and extend both, which costs a
+    // sixth of the time.
     unsafe {
         asm!("kmovw {0:e}, {1}", out(reg) bits, in(kreg) passed, options(pure, nomem, nostack, preserves_flags));
     }

@@ -20,9 +20,9 @@ const TREES_PER_GROUP: [usize; 3] = [4, 8, 16];
 /// Variants of the forest apart from the number and size of trees.
 const VARIANTS: [Variant; 4] = [
     Variant { name: "one group", grouped: false, mean_exponent: 1 },
-    Variant { name: "groups, emphasis 1", grouped: true, mean_exponent: 1 },
-    Variant { name: "groups, emphasis 2", grouped: true, mean_exponent: 2 },
-    Variant { name: "groups, emphasis 4", grouped: true, mean_exponent: 4 },
+    Variant { name: "groups, exponent 1", grouped: true, mean_exponent: 1 },
+    Variant { name: "groups, exponent 2", grouped: true, mean_exponent: 2 },
+    Variant { name: "groups, exponent 4", grouped: true, mean_exponent: 4 },
 ];
 
 #[derive(Clone, Copy, Debug)]
