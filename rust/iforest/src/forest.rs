@@ -9,7 +9,7 @@ use crate::params::{MAX_FEATURES, MAX_GROUPS, MAX_MEAN_EXPONENT, MAX_SAMPLE_SIZE
 use crate::path_length::LONGEST_PATH;
 use crate::raw::{RawForest, RawNode, raw_nodes, tree_from_raw};
 use crate::rng::ForestRng;
-use crate::score::Scorer;
+use crate::score::{ScoreCache, Scorer};
 use crate::traverse::Traversal;
 use crate::tree::{Node, Tree};
 use crate::{Error, ErrorKind, Matrix, Params};
@@ -75,11 +75,8 @@ impl Forest {
         let n_groups = forest.n_groups();
         let mut seen: Vec<Seen> = (samples.par_iter().zip(&forest.stored.trees).enumerate())
             .flat_map_iter(|(i, (sample, tree))| {
-                let values: Vec<f32> = sample.iter().flat_map(|&row| rows.row(row)).copied().collect();
                 let mut path_lengths = vec![0; sample.len()];
-                if let Ok(rows) = Matrix::new(&values, rows.n_features()) {
-                    Traversal::new(&[tree], rows.n_features()).path_lengths(rows, &mut path_lengths);
-                }
+                Traversal::new(&[tree]).path_lengths(sample.iter().map(|&row| rows.row(row)), &mut path_lengths);
                 let seen = move |(&row, path_length)| Seen { row, group: i % n_groups, path_length };
                 sample.iter().zip(path_lengths).map(seen).collect::<Vec<_>>()
             })
@@ -152,9 +149,9 @@ impl Forest {
     }
 
     fn ready(stored: Stored) -> Self {
-        let Stored { n_features, sample_size, n_groups, mean_exponent, ref feature_ranges, ref trees } = stored;
-        let (n_features, n_groups, sample_size) = (n_features as usize, n_groups as usize, sample_size as usize);
-        let scorer = Scorer::new(trees, n_features, n_groups, feature_ranges, sample_size, mean_exponent);
+        let Stored { sample_size, n_groups, mean_exponent, ref feature_ranges, ref trees, .. } = stored;
+        let (n_groups, sample_size) = (n_groups as usize, sample_size as usize);
+        let scorer = Scorer::new(trees, n_groups, feature_ranges, sample_size, mean_exponent);
         let imported = trees.iter().flat_map(|tree| &tree.0).any(|node| matches!(node, Node::End { .. }));
         Self { stored, scorer, imported }
     }
@@ -167,6 +164,14 @@ impl Forest {
     /// If `row` is shorter than [`Forest::n_features`].
     pub fn score(&self, row: &[f32]) -> f64 {
         self.scorer.score(&row[..self.n_features()])
+    }
+
+    /// The score of a row as of [`Forest::score`]; `cache` spares the work for values that were scored lately.
+    ///
+    /// # Panics
+    /// If `row` is shorter than [`Forest::n_features`].
+    pub fn score_cached(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
+        self.scorer.score_cached(&row[..self.n_features()], cache)
     }
 
     /// Scores many rows, in order, faster than one at a time; `scores` is appended to.

@@ -48,3 +48,4 @@ pub use matrix::Matrix;
 pub use params::{MAX_FEATURES, MAX_TREES, Params};
 pub use path_length::average_path_length;
 pub use raw::{RawForest, RawNode};
+pub use score::ScoreCache;

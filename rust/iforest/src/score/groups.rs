@@ -3,7 +3,9 @@
 //! Path lengths come from [`Traversal`] and [`StepFunction`].
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::cache::{self, ScoreCache};
 use super::step_function::StepFunction;
 use crate::feature_range::{FeatureRange, separation_probability};
 use crate::path_length::FIXED_POINT_PER_EDGE;
@@ -17,6 +19,8 @@ const ROWS_PER_BLOCK: usize = 128;
 /// Trees of a forest by group, prepared for scoring.
 #[derive(Clone, Debug)]
 pub(crate) struct Scorer {
+    /// Identity, which copies share.
+    id: u64,
     groups: Vec<Group>,
     mean: Mean,
 }
@@ -56,7 +60,6 @@ impl Scorer {
     /// none.
     pub(crate) fn new(
         trees: &[Tree],
-        n_features: usize,
         n_groups: usize,
         feature_ranges: &[Vec<FeatureRange>],
         sample_size: usize,
@@ -65,6 +68,7 @@ impl Scorer {
         // The mean over one group is its score for every exponent.
         let mean_exponent = if n_groups == 1 { 1.0 } else { f64::from(mean_exponent) };
         let mean = Mean { mean_exponent, exponent_per_edge: -1.0 / average_path_length(sample_size) };
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let groups = (0..n_groups).map(|group| {
             let trees = trees.iter().skip(group).step_by(n_groups);
             let feature_ranges = feature_ranges.get(group).cloned().unwrap_or_default();
@@ -79,11 +83,41 @@ impl Scorer {
                     });
                     Paths::Stepped { powers: powers.collect(), steps }
                 }
-                None => Paths::Traversed(Traversal::new(&trees.collect::<Vec<_>>(), n_features)),
+                None => Paths::Traversed(Traversal::new(&trees.collect::<Vec<_>>())),
             };
             Group { n_trees, columns: columns.into_iter().collect(), feature_ranges, paths }
         });
-        Self { groups: groups.collect(), mean }
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), groups: groups.collect(), mean }
+    }
+
+    /// Identity, which copies share.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns of each group whether its scores are cached.
+    pub(super) fn are_cached(&self) -> impl Iterator<Item = bool> {
+        self.groups.iter().map(Group::is_cached)
+    }
+
+    /// The score of one row, with those of its groups that the cache holds.
+    pub(crate) fn score_cached(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
+        let mut sum = 0.0;
+        for (group, entries) in self.groups.iter().zip(cache.of(self)) {
+            sum += match entries.is_empty() {
+                true => self.power(group, row),
+                false => {
+                    let key = cache::key(&group.columns, row);
+                    let (power, entry) = cache::find(entries, key);
+                    power.unwrap_or_else(|| {
+                        let power = self.power(group, row);
+                        entry.put(key, power);
+                        power
+                    })
+                }
+            };
+        }
+        self.mean.of_sum(sum, self.groups.len())
     }
 
     /// The score of one row.
@@ -99,22 +133,42 @@ impl Scorer {
     /// The scores of many rows, in order; `scores` is appended to.
     pub(crate) fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
         let n_groups = self.groups.len();
-        let mut sums = [0; ROWS_PER_BLOCK];
+        let (mut sums, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
         let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
+        let mut cache = ScoreCache::new();
+        let cache = cache.of(self);
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
             let powers = &mut powers[..rows.len() * n_groups];
-            for (at, group) in self.groups.iter().enumerate() {
-                let powers = powers.iter_mut().skip(at).step_by(n_groups);
-                match &group.paths {
-                    Paths::Stepped { .. } => {
-                        powers.zip(rows.iter()).for_each(|(power, row)| *power = self.power(group, row));
-                    }
-                    Paths::Traversed(traversal) => {
-                        traversal.path_lengths(rows, &mut sums[..rows.len()]);
-                        for ((power, row), &path_length) in powers.zip(rows.iter()).zip(&sums) {
-                            *power = self.mean.power(self.exponent(group, row, path_length, group.n_trees));
+            for ((at, group), entries) in self.groups.iter().enumerate().zip(&mut *cache) {
+                let Paths::Traversed(traversal) = &group.paths else {
+                    let powers = powers.iter_mut().skip(at).step_by(n_groups);
+                    powers.zip(rows.iter()).for_each(|(power, row)| *power = self.power(group, row));
+                    continue;
+                };
+                let mut n_walked = 0;
+                for (i, row) in rows.iter().enumerate() {
+                    let cached = match entries.is_empty() {
+                        true => None,
+                        false => cache::find(entries, cache::key(&group.columns, row)).0,
+                    };
+                    match cached {
+                        Some(power) => powers[i * n_groups + at] = power,
+                        None => {
+                            walked[n_walked] = i;
+                            n_walked += 1;
                         }
+                    }
+                }
+                let walked = &walked[..n_walked];
+                traversal.path_lengths(walked.iter().map(|&i| rows.row(i)), &mut sums[..n_walked]);
+                for (&i, &path_length) in walked.iter().zip(&sums) {
+                    let row = rows.row(i);
+                    let power = self.mean.power(self.exponent(group, row, path_length, group.n_trees));
+                    powers[i * n_groups + at] = power;
+                    if !entries.is_empty() {
+                        let key = cache::key(&group.columns, row);
+                        cache::find(entries, key).1.put(key, power);
                     }
                 }
             }
@@ -198,6 +252,13 @@ impl Scorer {
     }
 }
 
+impl Group {
+    /// Returns whether a walk costs more than to look for its result, and few columns decide it.
+    fn is_cached(&self) -> bool {
+        matches!(self.paths, Paths::Traversed(_)) && self.columns.len() <= cache::MAX_COLUMNS
+    }
+}
+
 impl Paths {
     /// Summed path length of a row, in fixed point.
     fn path_length(&self, row: &[f32]) -> u64 {
@@ -246,13 +307,13 @@ mod tests {
     use proptest::prelude::*;
 
     /// The same forest without step functions.
-    fn walked(scorer: &Scorer, trees: &[Tree], n_features: usize) -> Scorer {
+    fn walked(scorer: &Scorer, trees: &[Tree]) -> Scorer {
         let n_groups = scorer.groups.len();
         let groups = scorer.groups.iter().cloned().enumerate().map(|(i, group)| {
             let trees: Vec<&Tree> = trees.iter().skip(i).step_by(n_groups).collect();
-            Group { paths: Paths::Traversed(Traversal::new(&trees, n_features)), ..group }
+            Group { paths: Paths::Traversed(Traversal::new(&trees)), ..group }
         });
-        Scorer { groups: groups.collect(), ..*scorer }
+        Scorer { id: !scorer.id, groups: groups.collect(), ..*scorer }
     }
 
     #[test]
@@ -288,7 +349,7 @@ mod tests {
             let tree = Tree(vec![Node::End { path_length }]);
             let score = libm::exp2(f64::from(path_length) / FIXED_POINT_PER_EDGE / -average_path_length(256));
             for mean_exponent in [1, 2, 7] {
-                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, 1, &[], 256, mean_exponent);
+                let scorer = Scorer::new(std::slice::from_ref(&tree), 1, &[], 256, mean_exponent);
                 assert!((scorer.score(&[0.0]) - score).abs() < 1e-15);
                 assert_eq!(scorer.score(&[0.0]).to_bits(), scorer.group_scores(&[0.0])[0].to_bits());
             }
@@ -315,14 +376,19 @@ mod tests {
                 .map(|i| build(rows, &rng.subset(rows.len(), 64), groups[i % groups.len()].clone(), &mut rng))
                 .collect();
             let feature_ranges: Vec<Vec<FeatureRange>> = groups.iter().map(|columns| feature_ranges(rows, columns)).collect();
+            let mut cache = ScoreCache::new();
             for feature_ranges in [&feature_ranges[..], &[]] {
-                let scorer = Scorer::new(&trees, 4, groups.len(), feature_ranges, 64, mean_exponent);
-                let walked = walked(&scorer, &trees, 4);
+                let scorer = Scorer::new(&trees, groups.len(), feature_ranges, 64, mean_exponent);
+                let walked = walked(&scorer, &trees);
                 let probes = Matrix::new(&probes, 4).unwrap();
                 let mut batch = Vec::new();
                 scorer.score_rows(probes, &mut batch);
                 for (row, batch) in probes.iter().zip(batch) {
                     let score = scorer.score(row);
+                    // Of another forest, empty and filled.
+                    for scorer in [&walked, &scorer, &scorer] {
+                        prop_assert_eq!(score.to_bits(), scorer.score_cached(row, &mut cache).to_bits());
+                    }
                     prop_assert_eq!(score.to_bits(), walked.score(row).to_bits());
                     prop_assert_eq!(score.to_bits(), batch.to_bits());
                     prop_assert_eq!(scorer.group_scores(row), walked.group_scores(row));

@@ -193,7 +193,7 @@ mod tests {
             let trees: Vec<Tree> = thresholds.iter().map(|thresholds| tree(thresholds, shape)).collect();
             let range = FeatureRange { column: 1, min: a.min(b), max: a.max(b) };
             let steps = StepFunction::of(trees.iter(), &[range]).unwrap();
-            let traversal = Traversal::new(&trees.iter().collect::<Vec<_>>(), 2);
+            let traversal = Traversal::new(&trees.iter().collect::<Vec<_>>());
             let beyond = |x: f32| x < range.min || x > range.max;
             let edges = [range.min, range.max].into_iter().flat_map(|x| [-next_up(-x), x, next_up(x)]);
             let edges = edges.chain(thresholds.iter().flatten().flat_map(|x| [-next_up(-x), *x]));

@@ -60,13 +60,16 @@ pub(crate) fn quantize_threshold(threshold: f32, min: f32, max: f32) -> f32 {
 }
 
 impl CompleteForest {
-    /// Lays out trees with leaves after `height` steps. `None` if a tree is too high, a row too wide, or a threshold
-    /// not representable.
-    pub(super) fn new(trees: &[&Tree], n_features: usize, height: usize) -> Option<Self> {
-        if n_features > MAX_COLUMNS || height > MAX_HEIGHT || trees.iter().any(|tree| tree.height() > height) {
+    /// Lays out trees with leaves after `height` steps. `None` if a tree is too high, too many columns are split, or a
+    /// threshold is not representable.
+    pub(super) fn new(trees: &[&Tree], height: usize) -> Option<Self> {
+        if height > MAX_HEIGHT || trees.iter().any(|tree| tree.height() > height) {
             return None;
         }
         let columns: BTreeSet<u16> = trees.iter().flat_map(|tree| tree.columns()).collect();
+        if columns.len() > MAX_COLUMNS {
+            return None;
+        }
         let columns = Columns(columns.into_iter().collect());
         let trees = trees.iter().map(|tree| CompleteTree::new(tree, height, &columns)).collect::<Option<_>>()?;
         Some(Self { trees, columns, height })

@@ -8,7 +8,6 @@ mod portable;
 #[allow(unused_unsafe, reason = "their functions are unsafe before Rust 1.87 only")]
 mod x86_64;
 
-use crate::Matrix;
 use crate::tree::Tree;
 use complete_tree::CompleteForest;
 #[cfg(target_arch = "x86_64")]
@@ -28,14 +27,13 @@ pub(crate) enum Traversal {
 }
 
 impl Traversal {
-    pub(crate) fn new(trees: &[&Tree], n_features: usize) -> Self {
+    pub(crate) fn new(trees: &[&Tree]) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(blocks) = CompleteForest::new(trees, n_features, MAX_HEIGHT).and_then(|it| x86_64::Blocks::new(&it))
-        {
+        if let Some(blocks) = CompleteForest::new(trees, MAX_HEIGHT).and_then(|it| x86_64::Blocks::new(&it)) {
             return Self::Blocks(blocks);
         }
         let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
-        match CompleteForest::new(trees, n_features, height) {
+        match CompleteForest::new(trees, height) {
             Some(complete) => Self::Portable(portable::Portable::new(complete)),
             None => Self::Linked(linked::Linked::new(trees)),
         }
@@ -52,12 +50,12 @@ impl Traversal {
     }
 
     /// Sums of many rows' path lengths, in order, into as many entries of `sums`.
-    pub(crate) fn path_lengths(&self, rows: Matrix<'_>, sums: &mut [u64]) {
+    pub(crate) fn path_lengths<'r>(&self, rows: impl Iterator<Item = &'r [f32]>, sums: &mut [u64]) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Blocks(traversal) => traversal.path_lengths(rows, sums),
             Self::Portable(traversal) => traversal.path_lengths(rows, sums),
-            Self::Linked(traversal) => rows.iter().zip(sums).for_each(|(row, sum)| *sum = traversal.path_length(row)),
+            Self::Linked(traversal) => rows.zip(sums).for_each(|(row, sum)| *sum = traversal.path_length(row)),
         }
     }
 }
@@ -65,6 +63,7 @@ impl Traversal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Matrix;
     use crate::build::build;
     use crate::rng::ForestRng;
     use crate::tree::Node;
@@ -84,9 +83,9 @@ mod tests {
         let leaf = Node::Leaf { size: 1 };
         let split = |feature| Tree(vec![Node::Split { feature, threshold: 1.0 }, leaf, leaf]);
         let trees: Vec<Tree> = (0..32).map(split).collect();
-        let traversal = |width| Traversal::new(&trees[..width].iter().collect::<Vec<_>>(), width);
+        let traversal = |width| Traversal::new(&trees[..width].iter().collect::<Vec<_>>());
         let (avx2, avx512) = (is_x86_feature_detected!("avx2"), cfg!(avx512) && is_x86_feature_detected!("avx512f"));
-        for (width, blocks) in [(1, avx2 || avx512), (8, avx2 || avx512), (9, avx512), (32, avx512)] {
+        for (width, blocks) in [(1, avx2 || avx512), (8, avx2 || avx512), (16, avx2 || avx512), (17, avx512), (32, avx512)] {
             assert_eq!(matches!(traversal(width), Traversal::Blocks(_)), blocks, "{width}");
             assert_eq!(matches!(traversal(width), Traversal::Portable(_)), !blocks, "{width}");
         }
@@ -94,10 +93,15 @@ mod tests {
 
     #[test]
     fn uses_linked_nodes_for_high_or_wide_trees() {
-        let split = Node::Split { feature: 0, threshold: 1.0 };
-        for (height, width, linked) in [(8, 32, false), (9, 1, true), (8, 33, true)] {
-            let tree = Tree([vec![split; height], vec![Node::Leaf { size: 1 }; height + 1]].concat());
-            assert_eq!(matches!(Traversal::new(&[&tree], width), Traversal::Linked(_)), linked, "{height}, {width}");
+        for (height, width, linked) in [(8, 32u16, false), (9, 1, true), (8, 33, true)] {
+            // As many columns as trees; the number of columns of a row is without limit.
+            let tree = |feature| {
+                let split = Node::Split { feature: 10 * feature, threshold: 1.0 };
+                Tree([vec![split; height], vec![Node::Leaf { size: 1 }; height + 1]].concat())
+            };
+            let trees: Vec<Tree> = (0..width).map(tree).collect();
+            let traversal = Traversal::new(&trees.iter().collect::<Vec<_>>());
+            assert_eq!(matches!(traversal, Traversal::Linked(_)), linked, "{height}, {width}");
         }
     }
 
@@ -121,15 +125,15 @@ mod tests {
             let trees: Vec<&Tree> = trees.iter().collect();
             let linked = linked::Linked::new(&trees);
             let height = trees.iter().map(|tree| tree.height()).max().unwrap_or(0);
-            let Some(complete) = CompleteForest::new(&trees, width, height) else { return Ok(()) };
+            let Some(complete) = CompleteForest::new(&trees, height) else { return Ok(()) };
             let mut traversals = vec![Traversal::Portable(portable::Portable::new(complete))];
             #[cfg(target_arch = "x86_64")]
-            traversals.extend(x86_64::Blocks::all(&CompleteForest::new(&trees, width, MAX_HEIGHT).unwrap()).map(Traversal::Blocks));
+            traversals.extend(x86_64::Blocks::all(&CompleteForest::new(&trees, MAX_HEIGHT).unwrap()).map(Traversal::Blocks));
             let probes = Matrix::new(&probes[..160 / width * width], width).unwrap();
             for rows in [rows, probes] {
                 for traversal in &traversals {
                     let mut batch = vec![0; rows.len()];
-                    traversal.path_lengths(rows, &mut batch);
+                    traversal.path_lengths(rows.iter(), &mut batch);
                     for (row, batch) in rows.iter().zip(batch) {
                         let expected = linked.path_length(row);
                         prop_assert_eq!(traversal.path_length(row), expected);

@@ -3,7 +3,6 @@
 //! Arrays have 256 entries and are indexed by the low byte, so no step can leave them; the leaves start again at 0.
 
 use super::complete_tree::{COLUMN_MASK, Columns, CompleteForest, CompleteTree, Keys, twice_and};
-use crate::Matrix;
 
 /// Number of traversals side by side, to hide the latency of each step: one row through `TREES` trees, or `ROWS` rows
 /// through one tree. More would not fit the registers.
@@ -51,11 +50,10 @@ impl Portable {
         sum
     }
 
-    pub(crate) fn path_lengths(&self, rows: Matrix<'_>, sums: &mut [u64]) {
+    pub(crate) fn path_lengths<'r>(&self, mut rows: impl Iterator<Item = &'r [f32]>, sums: &mut [u64]) {
         let mut keys_of = [[Keys::NONE; ROWS]; ROUNDS];
-        let blocks = rows.blocks(ROUNDS * ROWS);
-        for (block, sums) in blocks.zip(sums.chunks_mut(ROUNDS * ROWS)) {
-            for (keys, row) in keys_of.as_flattened_mut().iter_mut().zip(block.iter()) {
+        for sums in sums.chunks_mut(ROUNDS * ROWS) {
+            for (keys, row) in keys_of.as_flattened_mut().iter_mut().zip(&mut rows) {
                 self.columns.set_keys(row, keys);
             }
             sums.fill(0);

@@ -9,8 +9,8 @@
 #[cfg(avx512)]
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256, _mm256_movemask_ps,
-    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_xor_si256,
+    __m256i, _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256,
+    _mm256_movemask_ps, _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_slli_epi32, _mm256_xor_si256,
 };
 #[cfg(avx512)]
 use std::arch::x86_64::{
@@ -24,16 +24,16 @@ use std::slice;
 #[cfg(avx512)]
 use super::complete_tree::MAX_COLUMNS;
 use super::complete_tree::{Columns, CompleteForest, CompleteTree, Keys, MAX_HEIGHT, twice_and};
-use crate::Matrix;
 
-/// Number of trees that a row traverses together, to hide the latency of each step. Divides a hundred.
-const TREES: usize = 10;
+/// Number of trees that a row traverses together, to hide the latency of each step.
+const TREES: usize = 8;
 
 /// Number of rows that traverse the same trees while these are in the first-level cache.
 const ROWS: usize = 32;
 
-/// Number of columns whose keys fit an AVX2 register.
+/// Number of columns whose keys fit an AVX2 register, and two of them.
 const AVX2_COLUMNS: usize = 8;
+const AVX2_WIDE_COLUMNS: usize = 2 * AVX2_COLUMNS;
 
 /// Levels of a block, and the number of its exits.
 const LEVELS: usize = 4;
@@ -69,6 +69,7 @@ enum Kernel {
     Avx2,
     #[cfg(avx512)]
     Avx512,
+    Avx2Wide,
 }
 
 impl Kernel {
@@ -77,11 +78,12 @@ impl Kernel {
         Self::Avx2,
         #[cfg(avx512)]
         Self::Avx512,
+        Self::Avx2Wide,
     ];
 
     fn is_there(self) -> bool {
         match self {
-            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Avx2 | Self::Avx2Wide => is_x86_feature_detected!("avx2"),
             #[cfg(avx512)]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
         }
@@ -91,6 +93,7 @@ impl Kernel {
     fn columns(self) -> usize {
         match self {
             Self::Avx2 => AVX2_COLUMNS,
+            Self::Avx2Wide => AVX2_WIDE_COLUMNS,
             #[cfg(avx512)]
             Self::Avx512 => MAX_COLUMNS,
         }
@@ -161,9 +164,9 @@ impl Blocks {
         sum
     }
 
-    pub(super) fn path_lengths(&self, rows: Matrix<'_>, sums: &mut [u64]) {
+    pub(super) fn path_lengths<'r>(&self, rows: impl Iterator<Item = &'r [f32]>, sums: &mut [u64]) {
         sums.fill(0);
-        self.add_path_lengths::<ROWS>(rows.iter(), sums);
+        self.add_path_lengths::<ROWS>(rows, sums);
     }
 
     fn add_path_lengths<'r, const ROWS: usize>(&self, rows: impl Iterator<Item = &'r [f32]>, sums: &mut [u64]) {
@@ -171,6 +174,10 @@ impl Blocks {
             Kernel::Avx2 => self.add_by_keys::<AVX2_COLUMNS, ROWS>(rows, sums, |keys, sums| {
                 // SAFETY: this kernel was chosen because the processor has AVX2.
                 unsafe { avx2::add_path_lengths(&self.trees, keys, sums) }
+            }),
+            Kernel::Avx2Wide => self.add_by_keys::<AVX2_WIDE_COLUMNS, ROWS>(rows, sums, |keys, sums| {
+                // SAFETY: this kernel was chosen because the processor has AVX2.
+                unsafe { avx2_wide::add_path_lengths(&self.trees, keys, sums) }
             }),
             #[cfg(avx512)]
             Kernel::Avx512 => self.add_by_keys::<MAX_COLUMNS, ROWS>(rows, sums, |keys, sums| {
@@ -279,6 +286,7 @@ macro_rules! kernel {
 }
 
 kernel!(avx2, "avx2", Keys<AVX2_COLUMNS>, __m256i, load_8, pass_8);
+kernel!(avx2_wide, "avx2", Keys<AVX2_WIDE_COLUMNS>, [__m256i; 2], load_16, pass_8_of_16);
 #[cfg(avx512)]
 kernel!(avx512, "avx512f", Keys, [__m512i; 2], load_32, pass_16);
 
@@ -302,6 +310,37 @@ unsafe fn pass_8(row: &__m256i, block: &Block) -> Passed {
         *passed = unsafe {
             let nodes = _mm256_loadu_si256(words.as_ptr().cast());
             let keys = _mm256_permutevar8x32_epi32(*row, nodes);
+            _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(keys, nodes))) as u32
+        };
+    }
+    Passed { upper: passed[0] as u8, fourth: passed[1], exits: &FROM_0 }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn load_16(keys: &Keys<AVX2_WIDE_COLUMNS>) -> [__m256i; 2] {
+    // SAFETY: the first half of the sixteen keys is read, then the second, by instructions that the processor has.
+    [0, AVX2_COLUMNS].map(|from| unsafe {
+        _mm256_xor_si256(_mm256_loadu_si256(keys.0[from..].as_ptr().cast()), _mm256_set1_epi32(SIGN as i32))
+    })
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn pass_8_of_16(row: &[__m256i; 2], block: &Block) -> Passed {
+    let mut passed = [0; 2];
+    for (passed, words) in zip(&mut passed, &block.0) {
+        // SAFETY: the eight words are read, by instructions that the processor has.
+        *passed = unsafe {
+            let nodes = _mm256_loadu_si256(words.as_ptr().cast());
+            // The fourth bit of a column's place chooses the register; blending looks at the first bit of a word.
+            let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(nodes));
+            let [low, high] = row.map(|row| _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(row, nodes)));
+            let keys = _mm256_castps_si256(_mm256_blendv_ps(low, high, half));
             _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(keys, nodes))) as u32
         };
     }
