@@ -8,6 +8,7 @@
 @load ./known
 @load ./learn
 @load ./conn
+@load ./dns
 @load ./cluster
 @load ./incident_cluster
 @load ./drift

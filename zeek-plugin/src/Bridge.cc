@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ConnInfo.h"
+#include "DnsInfo.h"
 #include "Histograms.h"
 
 namespace plugin::IForest_Scorer {
@@ -17,8 +18,9 @@ namespace plugin::IForest_Scorer {
 namespace {
 
 // Returns the field offsets for the type of this record.
-const ConnInfo& fields(const zeek::RecordVal& info) {
-    static std::optional<ConnInfo> fields;
+template<typename Info>
+const Info& fields(const zeek::RecordVal& info) {
+    static std::optional<Info> fields;
 
     if ( ! fields || ! fields->Fits(info) )
         fields.emplace(info.GetType<zeek::RecordType>());
@@ -35,6 +37,11 @@ iforest::Verdict& verdict() {
     return verdict;
 }
 
+iforest::Verdict& dns_verdict() {
+    static iforest::Verdict verdict{};
+    return verdict;
+}
+
 } // namespace
 
 iforest::Sensor& sensor() {
@@ -42,10 +49,16 @@ iforest::Sensor& sensor() {
     return *sensor;
 }
 
+iforest::Sensor& dns_sensor() {
+    static rust::Box<iforest::Sensor> sensor = iforest::new_dns_sensor();
+    return *sensor;
+}
+
 void report_panic() {
-    if ( const auto panic = std::string(sensor().take_panic()); ! panic.empty() )
-        zeek::reporter->Warning("IForest: internal error, connections may lack anomaly_score; please report it: %s",
-                                panic.c_str());
+    for ( auto* of : {&sensor(), &dns_sensor()} )
+        if ( const auto panic = std::string(of->take_panic()); ! panic.empty() )
+            zeek::reporter->Warning("IForest: internal error, records may lack anomaly_score; please report it: %s",
+                                    panic.c_str());
 }
 
 iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
@@ -54,7 +67,7 @@ iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
     if ( ! info )
         return iforest::Outcome::NoModel;
 
-    const auto& conn_info = fields(*info);
+    const auto& conn_info = fields<ConnInfo>(*info);
     auto& last = verdict();
     last = sensor().score(conn_info.View(*info), learn, learn_after);
 
@@ -84,7 +97,7 @@ iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
     if ( ! info )
         return iforest::Outcome::NoModel;
 
-    const auto outcome = sensor().observe(fields(*info).View(*info), learn, learn_after);
+    const auto outcome = sensor().observe(fields<ConnInfo>(*info).View(*info), learn, learn_after);
 
     if ( outcome == iforest::Outcome::Failed )
         report_panic();
@@ -93,6 +106,42 @@ iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
 }
 
 const iforest::Verdict& last_verdict() { return verdict(); }
+
+iforest::Outcome score_dns(zeek::Val* val) {
+    auto* info = as_record(val);
+
+    if ( ! info )
+        return iforest::Outcome::NoModel;
+
+    const auto& dns_info = fields<DnsInfo>(*info);
+    auto& last = dns_verdict();
+    last = dns_sensor().score_dns(dns_info.View(*info), false, 0);
+
+    switch ( last.outcome ) {
+        case iforest::Outcome::Failed: report_panic(); break;
+        case iforest::Outcome::Alert: dns_info.SetReasons(*info, std::string(last.reasons)); [[fallthrough]];
+        case iforest::Outcome::Normal: dns_info.SetScore(*info, last.score); break;
+        default: break;
+    }
+
+    return last.outcome;
+}
+
+iforest::Outcome observe_dns(zeek::Val* val) {
+    auto* info = as_record(val);
+
+    if ( ! info )
+        return iforest::Outcome::NoModel;
+
+    const auto outcome = dns_sensor().observe_dns(fields<DnsInfo>(*info).View(*info), false, 0);
+
+    if ( outcome == iforest::Outcome::Failed )
+        report_panic();
+
+    return outcome;
+}
+
+const iforest::Verdict& last_dns_verdict() { return dns_verdict(); }
 
 BlockSignals::BlockSignals() {
     sigset_t all;

@@ -15,8 +15,11 @@
 
 namespace plugin::IForest_Scorer {
 
-// Returns the sensor of this process.
+// Returns the sensor of this process for conn.log.
 iforest::Sensor& sensor();
+
+// Returns the sensor of this process for dns.log.
+iforest::Sensor& dns_sensor();
 
 // Warns about a caught panic, once.
 void report_panic();
@@ -29,6 +32,15 @@ iforest::Outcome observe(zeek::Val* info, bool learn, uint64_t learn_after);
 
 // Returns the verdict on the last scored connection.
 const iforest::Verdict& last_verdict();
+
+// Scores the query of a DNS::Info and sets `anomaly_score`, and `anomaly_reasons` on an alert.
+iforest::Outcome score_dns(zeek::Val* info);
+
+// Adds the query of a DNS::Info to the context without scoring it.
+iforest::Outcome observe_dns(zeek::Val* info);
+
+// Returns the verdict on the last scored query.
+const iforest::Verdict& last_dns_verdict();
 
 // Blocks signals in its scope. Threads started there inherit that, so signals reach the main thread only.
 class BlockSignals {
@@ -43,13 +55,13 @@ private:
     sigset_t before;
 };
 
-// Calls `action(sensor)` and returns its error, or an empty string.
+// Calls `action(of)` and returns its error, or an empty string.
 template<typename Action>
-zeek::StringValPtr error_of(Action action) {
+zeek::StringValPtr error_of(Action action, iforest::Sensor& of = sensor()) {
     BlockSignals block_signals;
 
     try {
-        action(sensor());
+        action(of);
         return zeek::val_mgr->EmptyString();
     } catch ( const std::exception& error ) {
         return zeek::make_intrusive<zeek::StringVal>(error.what());

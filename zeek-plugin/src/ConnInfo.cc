@@ -1,65 +1,8 @@
 #include "ConnInfo.h"
 
-#include <zeek/IPAddr.h>
-#include <zeek/ZeekString.h>
-#include <zeek/net_util.h>
-
-#include <cstring>
 #include <utility>
 
 namespace plugin::IForest_Scorer {
-
-namespace {
-
-double seconds(const zeek::RecordVal& record, const Field& field, double otherwise) {
-    return field.IsSet(&record) ? record.GetFieldAs<double>(field.Offset()) : otherwise;
-}
-
-iforest::Count count(const zeek::RecordVal& record, const Field& field) {
-    if ( ! field.IsSet(&record) )
-        return {false, 0};
-
-    return {true, record.GetFieldAs<zeek_uint_t>(field.Offset())};
-}
-
-iforest::Tristate tristate(const zeek::RecordVal& record, const Field& field) {
-    if ( ! field.IsSet(&record) )
-        return iforest::Tristate::Unset;
-
-    return record.GetFieldAs<zeek_int_t>(field.Offset()) ? iforest::Tristate::Yes : iforest::Tristate::No;
-}
-
-rust::Slice<const uint8_t> text(const zeek::RecordVal& record, const Field& field) {
-    if ( ! field.IsSet(&record) )
-        return {};
-
-    const zeek::String* string = record.GetFieldAs<zeek::StringVal>(field.Offset());
-
-    if ( string->Len() <= 0 )
-        return {};
-
-    return {string->Bytes(), static_cast<size_t>(string->Len())};
-}
-
-iforest::Proto transport(const zeek::RecordVal& record, const Field& field) {
-    if ( ! field.IsSet(&record) )
-        return iforest::Proto::Unknown;
-
-    switch ( record.GetFieldAs<zeek_int_t>(field.Offset()) ) {
-        case TRANSPORT_TCP: return iforest::Proto::Tcp;
-        case TRANSPORT_UDP: return iforest::Proto::Udp;
-        case TRANSPORT_ICMP: return iforest::Proto::Icmp;
-        default: return iforest::Proto::Unknown;
-    }
-}
-
-} // namespace
-
-Field::Field(const zeek::RecordType* type, const char* name, zeek::TypeTag tag)
-    : offset(type ? type->FieldOffset(name) : -1) {
-    if ( Exists() && type->GetFieldType(offset)->Tag() != tag )
-        offset = -1;
-}
 
 ConnInfo::ConnInfo(zeek::RecordTypePtr arg_type)
     : type(std::move(arg_type)),
@@ -111,26 +54,14 @@ iforest::ConnectionView ConnInfo::View(const zeek::RecordVal& info) const {
 }
 
 iforest::Endpoint ConnInfo::Endpoint(const zeek::RecordVal& info, const zeek::RecordVal* id, const Side& side) {
-    iforest::Endpoint end{
-        .addr = {},
-        .port = 0,
+    return {
+        .addr = address(id, side.addr),
+        .port = port(id, side.port),
         .local = tristate(info, side.local),
         .bytes = count(info, side.bytes),
         .pkts = count(info, side.pkts),
         .ip_bytes = count(info, side.ip_bytes),
     };
-
-    if ( side.addr.IsSet(id) ) {
-        in6_addr addr;
-        id->GetFieldAs<zeek::AddrVal>(side.addr.Offset()).CopyIPv6(&addr);
-        std::memcpy(end.addr.data(), &addr, end.addr.size());
-    }
-
-    if ( side.port.IsSet(id) )
-        // The upper bits encode the transport protocol.
-        end.port = static_cast<uint16_t>(id->GetFieldAs<zeek_uint_t>(side.port.Offset()) & ~PORT_SPACE_MASK);
-
-    return end;
 }
 
 void ConnInfo::SetScore(zeek::RecordVal& info, double score) const {

@@ -1,30 +1,12 @@
 // Field offsets of Conn::Info: looked up by name once, then used for every record.
-//
-// Fields that this Zeek lacks, or has with another type, read as unset. Nothing here allocates.
 
 #pragma once
 
-#include <zeek/Type.h>
-#include <zeek/Val.h>
-
 #include <string>
 
-#include "iforest-bridge/src/types.rs.h"
+#include "Field.h"
 
 namespace plugin::IForest_Scorer {
-
-// A field of a record type. `IsSet` accepts a null record.
-class Field {
-public:
-    Field(const zeek::RecordType* type, const char* name, zeek::TypeTag tag);
-
-    bool Exists() const { return offset >= 0; }
-    bool IsSet(const zeek::RecordVal* record) const { return record && Exists() && record->HasRawField(offset); }
-    int Offset() const { return offset; }
-
-private:
-    int offset;
-};
 
 class ConnInfo {
 public:

@@ -1,6 +1,6 @@
 //! Conversion of C++ views to the detector's borrowed connection. It allocates nothing.
 
-use detector::{Address, ConnState, Connection, Endpoint, Proto};
+use detector::{Address, ConnState, Connection, DnsQuery, Endpoint, Proto};
 
 use crate::types;
 
@@ -11,16 +11,46 @@ pub(crate) fn connection<'a>(view: &types::ConnectionView<'a>) -> Connection<'a>
         duration: (view.duration >= 0.0).then(|| Connection::micros(view.duration)),
         orig: endpoint(&view.orig),
         resp: endpoint(&view.resp),
-        proto: match view.proto {
-            types::Proto::Icmp => Proto::Icmp,
-            types::Proto::Tcp => Proto::Tcp,
-            types::Proto::Udp => Proto::Udp,
-            _ => Proto::Unknown,
-        },
+        proto: proto(view.proto),
         conn_state: ConnState::parse(view.conn_state),
         service: text(view.service),
         history: text(view.history),
         missed_bytes: view.missed_bytes,
+    }
+}
+
+/// Borrows the query behind a view.
+pub(crate) fn query<'a>(view: &types::DnsView<'a>) -> DnsQuery<'a> {
+    let seconds = |seconds: f64| (seconds >= 0.0).then(|| Connection::micros(seconds));
+    DnsQuery {
+        ts: Connection::micros(view.ts),
+        client: Address(view.client),
+        client_port: view.client_port,
+        server: Address(view.server),
+        server_port: view.server_port,
+        proto: proto(view.proto),
+        rtt: seconds(view.rtt),
+        query: view.has_query.then_some(view.query),
+        qclass: number(view.qclass),
+        qtype: number(view.qtype),
+        rcode: number(view.rcode),
+        authoritative: view.authoritative,
+        truncated: view.truncated,
+        recursion_desired: view.recursion_desired,
+        recursion_available: view.recursion_available,
+        rejected: view.rejected,
+        answers: view.answers,
+        answer_bytes: view.answer_bytes,
+        min_ttl: seconds(view.min_ttl),
+    }
+}
+
+fn proto(proto: types::Proto) -> Proto {
+    match proto {
+        types::Proto::Icmp => Proto::Icmp,
+        types::Proto::Tcp => Proto::Tcp,
+        types::Proto::Udp => Proto::Udp,
+        _ => Proto::Unknown,
     }
 }
 

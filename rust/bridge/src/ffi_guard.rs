@@ -4,10 +4,12 @@
 //! where the function returns one; otherwise the function returns its fallback and [`GuardedSensor::take_panic`] the
 //! message. The declarations in the crate root document the functions.
 
+use detector::LogKind;
+
 use crate::panic::{catch, print_nothing};
 use crate::sensor::Sensor;
 use crate::types::{
-    ConnectionView, Description, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
+    ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
 };
 
 #[derive(Default)]
@@ -21,6 +23,12 @@ pub struct GuardedSensor {
 pub(crate) fn new_sensor() -> Box<GuardedSensor> {
     print_nothing();
     Box::default()
+}
+
+/// Creates a sensor for dns.log.
+pub(crate) fn new_dns_sensor() -> Box<GuardedSensor> {
+    print_nothing();
+    Box::new(GuardedSensor { sensor: Sensor::of(LogKind::Dns), panic: None })
 }
 
 macro_rules! guard {
@@ -66,6 +74,8 @@ guard! {
     fn budget_problem() -> String = String::new();
     fn score(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict = no_verdict();
     fn observe(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Outcome = Outcome::Failed;
+    fn score_dns(view: &DnsView<'_>, learn: bool, learn_after: u64) -> Verdict = no_verdict();
+    fn observe_dns(view: &DnsView<'_>, learn: bool, learn_after: u64) -> Outcome = Outcome::Failed;
     fn learn(learn_after: u64) -> bool = false;
     fn start_learning(rows: usize, half_life: f64);
     fn stop_learning();
@@ -179,6 +189,7 @@ mod tests {
         u64 = 0;
         usize = 0;
         &ConnectionView<'static> = Box::leak(Box::new(view()));
+        &DnsView<'static> = Box::leak(Box::new(dns_view()));
     }
 
     pub(super) fn any<T: Any>() -> T {
@@ -206,6 +217,32 @@ mod tests {
             service: b"",
             history: b"",
             uid: b"",
+        }
+    }
+
+    fn dns_view() -> DnsView<'static> {
+        use crate::types::{Count, Proto};
+        DnsView {
+            ts: 0.0,
+            rtt: -1.0,
+            client: [0; 16],
+            client_port: 0,
+            server: [0; 16],
+            server_port: 53,
+            proto: Proto::Udp,
+            has_query: true,
+            query: b"example.com",
+            qclass: Count::default(),
+            qtype: Count::default(),
+            rcode: Count::default(),
+            authoritative: false,
+            truncated: false,
+            recursion_desired: false,
+            recursion_available: false,
+            rejected: false,
+            answers: 0,
+            answer_bytes: 0,
+            min_ttl: -1.0,
         }
     }
 

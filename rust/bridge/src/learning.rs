@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use detector::units::DAY;
-use detector::{Connection, FeatureRow, Model, Params, Reservoir, Sampling, Snapshot, Trust};
+use detector::{FeatureRow, LogKind, LogRecord, Model, Params, Reservoir, Sampling, Snapshot, Trust};
 
 use crate::background::Background;
 use crate::job::{Fitted, JobResult};
@@ -52,6 +52,7 @@ type Jobs = Background<JobResult>;
 /// State of learning at the sensor.
 #[derive(Default)]
 pub(crate) struct Learning {
+    pub(crate) log: LogKind,
     /// None while learning is off.
     pub(crate) reservoir: Option<Reservoir>,
     pub(crate) fitting: bool,
@@ -69,14 +70,14 @@ pub(crate) struct Learning {
 /// The last connection, until it is learnt or the next one arrives.
 #[derive(Clone, Copy)]
 pub(crate) struct PendingExample {
-    connection: Connection<'static>,
+    record: LogRecord<'static>,
     row: FeatureRow,
     flagged: bool,
 }
 
 impl PendingExample {
-    pub(crate) fn new(connection: &Connection<'_>, row: FeatureRow, flagged: bool) -> Self {
-        Self { connection: connection.without_texts(), row, flagged }
+    pub(crate) fn new(record: &LogRecord<'_>, row: FeatureRow, flagged: bool) -> Self {
+        Self { record: record.without_texts(), row, flagged }
     }
 }
 
@@ -108,8 +109,8 @@ fn resample(mut sample: Reservoir, sampling: Sampling) -> Reservoir {
 /// Builds a model from a snapshot of the reservoir, on the background thread.
 pub(crate) type Fit = Box<dyn FnOnce(Snapshot) -> Result<Model, String> + Send>;
 
-pub(crate) fn new_fit(alerts_per_day: f64) -> Fit {
-    let mut params = Params::default();
+pub(crate) fn new_fit(log: LogKind, alerts_per_day: f64) -> Fit {
+    let mut params = Params::of(log);
     (params.seed, params.alerts_per_day) = (SEED, alerts_per_day);
     Box::new(move |sample| detector::fit(sample, &params).map_err(|error| error.to_string()))
 }
@@ -128,16 +129,16 @@ impl Learning {
         let sampling = Sampling::for_sensor(rows.max(2), (half_life.max(60.0) * 1e6) as i64);
         self.reservoir = Some(match self.reservoir.take() {
             Some(reservoir) => resample(reservoir, sampling),
-            None => Reservoir::new(sampling, SEED),
+            None => Reservoir::new(sampling, SEED).of(self.log),
         });
     }
 
     /// Adds a row to the reservoir. Returns false while learning is off.
     pub(crate) fn learn(&mut self, example: &PendingExample) -> bool {
-        let PendingExample { connection, row, flagged } = example;
-        let latest = self.latest.for_time(connection.ts.saturating_add(connection.duration.unwrap_or(0)));
+        let PendingExample { record, row, flagged } = example;
+        let latest = self.latest.for_time(record.end());
         let Some(reservoir) = &mut self.reservoir else { return false };
-        reservoir.learn(connection, row, *flagged, latest);
+        reservoir.learn(record, row, *flagged, latest);
         true
     }
 

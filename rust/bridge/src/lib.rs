@@ -15,13 +15,14 @@ mod sensor;
 mod state_dir;
 mod types;
 
-use ffi_guard::{GuardedSensor, new_sensor};
+use ffi_guard::{GuardedSensor, new_dns_sensor, new_sensor};
 
 #[cxx::bridge(namespace = "iforest")]
 mod ffi {
     unsafe extern "C++" {
         include!("iforest-bridge/src/types.rs.h");
         type ConnectionView<'a> = crate::types::ConnectionView<'a>;
+        type DnsView<'a> = crate::types::DnsView<'a>;
         type Description = crate::types::Description;
         type FinishedJob = crate::types::FinishedJob;
         type HostRisk = crate::types::HostRisk;
@@ -38,6 +39,9 @@ mod ffi {
 
         /// Creates a sensor without a model.
         fn new_sensor() -> Box<GuardedSensor>;
+
+        /// Creates a sensor for dns.log without a model.
+        fn new_dns_sensor() -> Box<GuardedSensor>;
 
         /// Loads a model file; host context stays. On an error the previous model stays loaded.
         fn load_model(self: &mut GuardedSensor, path: &[u8]) -> Result<()>;
@@ -70,6 +74,12 @@ mod ffi {
 
         /// Adds a connection to the host context without scoring it, and with `learn` to the reservoir.
         fn observe(self: &mut GuardedSensor, connection: &ConnectionView, learn: bool, learn_after: u64) -> Outcome;
+
+        /// Scores a query, adds it to the context, and with `learn` to the reservoir.
+        fn score_dns(self: &mut GuardedSensor, query: &DnsView, learn: bool, learn_after: u64) -> Verdict;
+
+        /// Adds a query to the context without scoring it, and with `learn` to the reservoir.
+        fn observe_dns(self: &mut GuardedSensor, query: &DnsView, learn: bool, learn_after: u64) -> Outcome;
 
         /// Adds the last connection to the reservoir, unless that was done. Returns the result of `fit_is_due`.
         fn learn(self: &mut GuardedSensor, learn_after: u64) -> bool;

@@ -54,6 +54,35 @@ mod ffi {
         uid: &'a [u8],
     }
 
+    /// A DNS transaction, borrowed from Zeek for one call: the fields of dns.log in Zeek's units.
+    struct DnsView<'a> {
+        /// Seconds since 1970.
+        ts: f64,
+        /// Seconds; negative if unset.
+        rtt: f64,
+        /// 16 bytes in network order; IPv4 addresses are mapped.
+        client: [u8; 16],
+        client_port: u16,
+        server: [u8; 16],
+        server_port: u16,
+        proto: Proto,
+        has_query: bool,
+        query: &'a [u8],
+        qclass: Count,
+        qtype: Count,
+        rcode: Count,
+        authoritative: bool,
+        truncated: bool,
+        recursion_desired: bool,
+        recursion_available: bool,
+        rejected: bool,
+        /// Number and length of all elements of `answers`.
+        answers: u32,
+        answer_bytes: u64,
+        /// The least of `TTLs` in seconds; negative without any.
+        min_ttl: f64,
+    }
+
     /// Result of handing over a connection.
     #[derive(Debug)]
     enum Outcome {

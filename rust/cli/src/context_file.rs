@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::Result;
-use detector::{Extractor, ScoreHistory, State, Trust};
+use anyhow::{Result, ensure};
+use detector::{Extractor, LogKind, ScoreHistory, State, Trust};
 
 /// Context of a run, loaded from a file if one is given.
 pub struct RunContext<'a> {
@@ -17,19 +17,28 @@ impl<'a> RunContext<'a> {
     ///
     /// # Errors
     /// If the file is damaged, or others can write to it.
-    pub fn load(path: Option<&'a Path>, trust: &Trust) -> Result<Self> {
+    pub fn load(path: Option<&'a Path>, log: LogKind, trust: &Trust) -> Result<Self> {
+        let empty = || (Extractor::of(log), ScoreHistory::new());
         // A signature by the trusted key is for models only.
         let trust = Trust { key: String::new(), ..*trust };
         let state = match path.map(|path| State::load(path, &trust).map(|state| (path, state.recall()))) {
-            None => (Extractor::new(), ScoreHistory::new()),
-            Some(Ok((_, Some(state)))) => state,
+            None => empty(),
+            Some(Ok((path, Some(state)))) => {
+                let found = state.0.log();
+                ensure!(
+                    found == log,
+                    "{}: is the context of {}.log, but the logs are {}.log; give another file",
+                    path.display(),
+                    found.name(),
+                    log.name()
+                );
+                state
+            }
             Some(Ok((path, None))) => {
                 anyhow::bail!("{}: is corrupt: it contains values no connection can have; delete it", path.display())
             }
             Some(Err(error)) => match error.kind() {
-                detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => {
-                    (Extractor::new(), ScoreHistory::new())
-                }
+                detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => empty(),
                 _ => return Err(error.into()),
             },
         };

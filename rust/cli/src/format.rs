@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 pub use detector::units::{bytes, count, duration};
-use detector::{Address, Connection, Proto};
+use detector::{Address, Connection, LogRecord, Proto, type_name};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -22,7 +22,10 @@ pub fn short_count(n: f64) -> String {
 
 /// Count with its noun: `1 log`, `2 logs`.
 pub fn counted(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+    match noun.strip_suffix('y') {
+        Some(stem) if n != 1 => format!("{} {stem}ies", count(n)),
+        _ => format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" }),
+    }
 }
 
 /// Length of time from microseconds: `3.0 days`, `40.0 minutes`.
@@ -81,6 +84,28 @@ pub fn responder(connection: &Connection<'_>) -> String {
         out.push_str(&name(service));
     }
     out
+}
+
+/// What a record is about: the responder of a connection, or the name of a query and its server.
+pub fn target(record: &LogRecord<'_>) -> String {
+    match record {
+        LogRecord::Conn(connection) => responder(connection),
+        LogRecord::Dns(query) => {
+            format!(
+                "{} at {}",
+                query.query.map_or_else(|| "-".to_owned(), name),
+                endpoint(query.server, query.server_port)
+            )
+        }
+    }
+}
+
+/// State of a connection, or type of a query.
+pub fn state(record: &LogRecord<'_>) -> String {
+    match record {
+        LogRecord::Conn(connection) => connection.conn_state.map_or("-", |state| state.name()).to_owned(),
+        LogRecord::Dns(query) => query.qtype.map_or_else(|| "-".to_owned(), type_name),
+    }
 }
 
 /// First few names, and the number of the others.

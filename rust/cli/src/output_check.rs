@@ -15,7 +15,6 @@ use crate::cli::{
     Command,
     options::{ContextArgs, LogArgs},
 };
-use crate::input::conn_log;
 
 const STDIN: &str = "/dev/stdin";
 const STDOUT: &str = "/dev/stdout";
@@ -65,8 +64,7 @@ pub fn check(command: &Command) -> Result<()> {
         }
         let Some(written) = file(output.path()) else { continue };
         // Missing logs are reported when they are read.
-        let inputs =
-            logs.iter().filter_map(|log| find_inputs([log], conn_log::STREAM).ok()).flat_map(|logs| logs.found);
+        let inputs = logs.iter().filter_map(|log| find_inputs([log], "conn").ok()).flat_map(|logs| logs.found);
         let inputs = inputs.map(|input| match input {
             Input::Stdin => PathBuf::from(STDIN),
             Input::File(path) => path,

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use detector::{Reservoir, Sampling, Trust};
+use detector::{LogKind, Reservoir, Sampling, Trust};
 
 /// Splits arguments into samples and logs.
 pub fn split_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
@@ -39,7 +39,8 @@ pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir>
     let full = samples.iter().filter(|sample| sample.len() >= sample.sampling().capacity);
     let capacity = full.map(|sample| sample.sampling().capacity).fold(capacity, usize::min);
     let sampling = samples.first().map_or(Sampling::uniform(capacity), Reservoir::sampling);
-    let mut merged = Reservoir::new(Sampling { capacity, ..sampling }, seed);
+    let log = samples.first().map_or(LogKind::Conn, Reservoir::log);
+    let mut merged = Reservoir::new(Sampling { capacity, ..sampling }, seed).of(log);
     for (sample, part) in samples.iter().zip(parts) {
         merged.merge(sample).with_context(|| part.display().to_string())?;
     }

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use detector::{Connection, FeatureRow, Model, Reason, Verdict};
+use detector::{Connection, FeatureRow, LogRecord, Model, Reason, Verdict};
 
 use crate::format;
+use crate::input::records;
 use crate::pipeline::Judged;
 use crate::score_text::millionths;
 
@@ -26,10 +27,9 @@ pub struct ScoredConnection {
     rank: Rank,
     pub verdict: Verdict,
     row: FeatureRow,
-    connection: Connection<'static>,
+    record: LogRecord<'static>,
     uid: Option<Box<[u8]>>,
-    service: Option<Box<[u8]>>,
-    history: Option<Box<[u8]>>,
+    texts: [Option<Box<[u8]>>; 2],
 }
 
 impl PartialEq for ScoredConnection {
@@ -84,27 +84,36 @@ impl ScoredConnection {
     }
 
     fn with_rank(judged: &Judged<'_>, rank: Rank) -> Self {
-        let connection = &judged.connection;
-        let copy = |text: &[u8]| format::truncate(text).into();
+        let (record, texts) = records::split(&judged.record);
+        // The features of a name depend on all of it.
+        let longest = |text: &[u8]| match record {
+            LogRecord::Conn(_) => format::truncate(text).into(),
+            LogRecord::Dns(_) => text.into(),
+        };
         Self {
             rank,
             verdict: *judged.verdict,
             row: *judged.row,
-            uid: judged.uid.map(copy),
-            service: connection.service.map(copy),
-            history: connection.history.map(copy),
-            connection: connection.without_texts(),
+            uid: judged.uid.map(|uid| format::truncate(uid).into()),
+            texts: texts.map(|text| text.map(longest)),
+            record,
         }
     }
 
-    /// The connection; long texts are truncated.
+    /// The record; long texts of a connection are truncated.
+    pub fn record(&self) -> LogRecord<'_> {
+        let [first, second] = &self.texts;
+        records::join(&self.record, [first.as_deref(), second.as_deref()])
+    }
+
+    /// The connection that carried the record.
     pub fn connection(&self) -> Connection<'_> {
-        Connection { service: self.service.as_deref(), history: self.history.as_deref(), ..self.connection }
+        self.record().connection()
     }
 
     /// The reasons for its score, the strongest first.
     pub fn reasons(&self, model: &Model) -> Vec<Reason> {
-        model.reasons(&self.connection(), &self.row, None)
+        model.reasons(&self.record(), &self.row, None)
     }
 
     /// Its `uid`.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::format;
 use crate::input::labels::Labels;
+use crate::input::log;
 use crate::pipeline::{Pipeline, Summary, idle};
 
 /// With fewer connections, the model cannot tell rare from typical.
@@ -17,10 +18,10 @@ pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownL
     let summary = pipeline.run(
         |batch| {
             let mut malicious = batch.malicious.iter();
-            for connection in batch.connections.iter() {
+            for record in batch.records.iter() {
                 match malicious.next() {
-                    Some(Some(true)) if !known.covers(&connection) => trainer.observe(&connection),
-                    _ => trainer.learn(&connection),
+                    Some(Some(true)) if !known.covers(&record.connection()) => trainer.observe(&record),
+                    _ => trainer.learn(&record),
                 }
             }
         },
@@ -43,7 +44,7 @@ pub fn train(
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(
             "{observed} of {} have a {} that does not start with {:?}",
-            format::counted(summary.connections, "connection"),
+            format::counted(summary.connections, log::noun(pipeline.inputs.log)),
             labels.field,
             String::from_utf8_lossy(&labels.prefix)
         ),
@@ -52,7 +53,7 @@ pub fn train(
     if observed < MIN_CONNECTIONS {
         pipeline.console.warning(&format!(
             "trained on only {}, too few to tell rare from typical; train on at least a day of logs",
-            format::counted(observed, "connection")
+            format::counted(observed, log::noun(pipeline.inputs.log))
         ));
     }
     set_origin(&mut model, pipeline.inputs.names.clone());

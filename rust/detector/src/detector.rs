@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use crate::alert::reasons::Reason;
 use crate::alert::score_history::ScoreHistory;
-use crate::conn::connection::Connection;
-use crate::conn::features::Extractor;
 use crate::model::Model;
+use crate::record::{Extractor, LogRecord};
 use crate::schema::{FeatureRow, MAX_COLUMNS};
 use crate::verdict::{AlertPolicy, Verdict};
 
@@ -23,7 +22,8 @@ pub struct Detector {
 impl Detector {
     /// A detector that has seen no traffic yet.
     pub fn new(model: Model) -> Self {
-        Self::resume(model, Extractor::new())
+        let extractor = Extractor::of(model.schema().log);
+        Self::resume(model, extractor)
     }
 
     /// Detector with the context of an extractor.
@@ -69,21 +69,22 @@ impl Detector {
     }
 
     /// Scores a connection and adds it to the context.
-    pub fn score(&mut self, connection: &Connection<'_>) -> Verdict {
-        let (row, keys) = self.extractor.context_row(connection);
+    pub fn score<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> Verdict {
+        let record = record.into();
+        let (row, keys) = self.extractor.context_row(&record);
         self.last = row;
-        let score = self.model.score_row(&row, connection.ts);
-        self.history.verdict(&self.model, &self.policy, connection.end(), &keys, score)
+        let score = self.model.score_row(&row, record.ts());
+        self.history.verdict(&self.model, &self.policy, record.end(), &keys, score)
     }
 
     /// Reasons for the score of the last connection, strongest first.
-    pub fn reasons(&self, connection: &Connection<'_>) -> Vec<Reason> {
-        self.model.reasons(connection, &self.last, None)
+    pub fn reasons<'a>(&self, record: impl Into<LogRecord<'a>>) -> Vec<Reason> {
+        self.model.reasons(record, &self.last, None)
     }
 
     /// Adds a connection to the context without scoring it.
-    pub fn observe(&mut self, connection: &Connection<'_>) {
-        self.last = self.extractor.extract(connection);
+    pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
+        self.last = self.extractor.extract(record);
     }
 
     /// Feature row of the last connection.
@@ -95,7 +96,7 @@ impl Detector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConnState, Params, Trainer};
+    use crate::{ConnState, Connection, Params, Trainer};
 
     /// Connections from one host to one service, each with more bytes.
     fn connection(i: i64) -> Connection<'static> {

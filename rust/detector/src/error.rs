@@ -227,7 +227,7 @@ pub enum ErrorKind {
     #[error(transparent)]
     Forest(iforest::Error),
     /// Merging: reservoirs that draw differently.
-    #[error("was drawn in another way: both must have the same half-life and the same quota")]
+    #[error("was drawn in another way: both must be of the same log and have the same half-life and the same quota")]
     OtherSampling,
     /// Known list: a line that cannot be used.
     #[error("line {line}: {problem}")]

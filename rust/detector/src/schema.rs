@@ -6,16 +6,48 @@ pub const MAX_COLUMNS: usize = 34;
 /// One value per column of a [`Schema`], in its order; a category by its identity.
 pub type FeatureRow = [f32; MAX_COLUMNS];
 
+/// Declares the columns of a row in their order.
+macro_rules! columns {
+    ($($column:ident,)*) => {
+        /// A column of a row.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        #[allow(missing_docs, reason = "each is described in SCHEMA")]
+        pub enum Column {
+            $($column,)*
+        }
+
+        impl Column {
+            const ALL: &[Self] = &[$(Self::$column,)*];
+
+            /// The column at this position of a row.
+            pub(crate) fn at(position: usize) -> Option<Self> {
+                Self::ALL.get(position).copied()
+            }
+        }
+    };
+}
+
+pub(crate) use columns;
+
 /// Kind of log that a model scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogKind {
     /// conn.log.
+    #[default]
     Conn,
+    /// dns.log.
+    Dns,
 }
 
 impl LogKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Conn];
+    pub const ALL: [Self; 2] = [Self::Conn, Self::Dns];
+
+    /// The kind of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|log| log.name() == name)
+    }
 
     /// Name of the log without its extension: `conn`.
     pub fn name(self) -> &'static str {
@@ -26,6 +58,7 @@ impl LogKind {
     pub fn schema(self) -> &'static Schema {
         match self {
             Self::Conn => &crate::conn::schema::SCHEMA,
+            Self::Dns => &crate::dns::schema::SCHEMA,
         }
     }
 }
@@ -110,6 +143,8 @@ pub struct Schema {
     pub features: &'static [Feature],
     /// Columns that a tree may split together; each group of trees scores a row by itself.
     pub groups: &'static [&'static [u16]],
+    /// How far the score follows the groups that find a row most anomalous.
+    pub mean_exponent: u8,
     /// Amounts in which records count.
     pub records: &'static [Record],
     /// Column that is 1 for rows of the peer group that has a forest of its own.

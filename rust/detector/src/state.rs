@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::drift::BinCounts;
 use crate::alert::score_history::{self, ScoreHistory};
-use crate::conn::context::{self, Context};
-use crate::conn::features::Extractor;
+use crate::conn::context::{self as conn_context, Context};
+use crate::conn::features::Extractor as ConnExtractor;
+use crate::dns::context::{self as dns_context, DnsContext};
+use crate::dns::features::DnsExtractor;
 use crate::error::{Contents, Error, ErrorKind};
+use crate::record::{Extractor, ExtractorKind};
 use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
@@ -27,7 +30,7 @@ const SEAL: Envelope = Envelope { contents: Contents::State, magic: b"ZIFMEMOR",
 /// detector continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
-    context: context::Snapshot,
+    context: ContextSnapshot,
     history: score_history::Snapshot,
     /// How live scores were distributed: the window of [`Drift`](crate::Drift).
     pub drift: Vec<BinCounts>,
@@ -35,17 +38,48 @@ pub struct State {
     pub version: i64,
 }
 
+/// Context of one log kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum ContextSnapshot {
+    Conn(conn_context::Snapshot),
+    Dns(dns_context::Snapshot),
+}
+
+impl ContextSnapshot {
+    fn log(&self) -> LogKind {
+        match self {
+            Self::Conn(_) => LogKind::Conn,
+            Self::Dns(_) => LogKind::Dns,
+        }
+    }
+}
+
 impl State {
     /// Of hosts and services; no score yet.
     pub fn new(extractor: &Extractor, history: &ScoreHistory) -> Self {
-        let (context, history) = (extractor.context().snapshot(), history.snapshot());
-        Self { context, history, drift: Vec::new(), version: 0 }
+        let context = match &extractor.0 {
+            ExtractorKind::Conn(extractor) => ContextSnapshot::Conn(extractor.context().snapshot()),
+            ExtractorKind::Dns(extractor) => ContextSnapshot::Dns(extractor.context().snapshot()),
+        };
+        Self { context, history: history.snapshot(), drift: Vec::new(), version: 0 }
+    }
+
+    /// Kind of the log whose context it is.
+    pub fn log(&self) -> LogKind {
+        self.context.log()
     }
 
     /// Context and evidence; none if they contain values no connection can have.
     pub fn recall(self) -> Option<(Extractor, ScoreHistory)> {
-        let extractor = Extractor::with_context(Context::from_snapshot(self.context)?);
-        Some((extractor, ScoreHistory::from_snapshot(self.history)?))
+        let extractor = match self.context {
+            ContextSnapshot::Conn(context) => {
+                ExtractorKind::Conn(ConnExtractor::with_context(Context::from_snapshot(context)?))
+            }
+            ContextSnapshot::Dns(context) => {
+                ExtractorKind::Dns(Box::new(DnsExtractor::with_context(DnsContext::from_snapshot(context)?)))
+            }
+        };
+        Some((Extractor(extractor), ScoreHistory::from_snapshot(self.history)?))
     }
 
     /// Writes its file: the old one or the new one is there at any time, never a part.
@@ -56,7 +90,7 @@ impl State {
         // Many megabytes, which are not held a second time.
         let saved = SEAL.write(path, |payload| {
             let config = bincode::config::standard();
-            let contents = (LogKind::Conn.schema().fingerprint(), self);
+            let contents = (self.log().schema().fingerprint(), self);
             match bincode::serde::encode_into_std_write(contents, payload, config) {
                 Ok(_) => Ok(()),
                 Err(EncodeError::Io { inner, .. }) => Err(inner),
@@ -77,18 +111,21 @@ impl State {
         let undecodable = |cause: bincode::error::DecodeError| invalid(cause.to_string());
         // The fingerprint stands alone, so that what is of other features is told from what is damaged.
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(undecodable)?;
-        if fingerprint != LogKind::Conn.schema().fingerprint() {
+        let Some(log) = LogKind::ALL.into_iter().find(|log| log.schema().fingerprint() == fingerprint) else {
             return Err(ErrorKind::OtherSchema {
                 contents: Contents::State,
                 found: None,
                 expected: LogKind::Conn.schema().version,
             }
             .into());
-        }
+        };
         let payload = payload.get(head..).unwrap_or_default();
         let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
             return Err(invalid("bytes are left over behind the state".into()).into());
+        }
+        if memory.log() != log {
+            return Err(invalid("its context is of another log".into()).into());
         }
         Ok(memory)
     }

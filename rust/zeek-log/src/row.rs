@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::json::{self, key_cache::KeyCache};
 use crate::layout::Format;
-use crate::tsv::escape::unescape;
+use crate::tsv::escape::{unescape, unescape_bytes};
 use crate::value;
 
 /// The wanted columns of one line, numbered as in [`Layout::bind`](crate::Layout::bind).
@@ -100,6 +100,15 @@ impl Row {
             (CellKind::Text, Format::Tsv) => Elements(Rest::Tsv(self.slice(cell.raw), &self.shape.set_separator)),
             (CellKind::Text, Format::Json) => Elements(Rest::Text(self.slice(cell.text))),
         })
+    }
+
+    /// The bytes of a text or an element of this row. Zeek writes bytes that are not UTF-8 as `\xHH` in JSON, too, where
+    /// they are part of the text; TSV is unescaped already.
+    pub fn binary<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        match self.shape.format {
+            Format::Tsv => Cow::Borrowed(text),
+            Format::Json => unescape_bytes(text),
+        }
     }
 
     /// A column of type `count`, or a non-negative `int`.

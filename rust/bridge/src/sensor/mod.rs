@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use detector::units::DAY;
 use detector::{
-    AlertPolicy, Connection, Detector, Drift, Extractor, FeatureRow, Model, Observation, Reservoir, ScoreHistory,
-    State, Trust, format_reasons,
+    AlertPolicy, Detector, Drift, Extractor, FeatureRow, LogKind, LogRecord, Model, Observation, Reservoir,
+    ScoreHistory, State, Trust, format_reasons,
 };
 
 use crate::background::Background;
-use crate::convert::connection;
+use crate::convert::{connection, query};
 use crate::incidents::Incidents;
 use crate::job::{Fitted, JobResult};
 use crate::learning::{self, Fit, Latest, Learning, Origin, PendingExample, start_saving};
 use crate::model_file::{LoadAttempt, Loaded};
 use crate::panic::{catch, load};
 use crate::types::{
-    ConnectionView, Description, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
+    ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
 };
 
 /// One scoring call in this many is timed.
@@ -75,14 +75,34 @@ fn existing(bytes: &[u8]) -> Option<PathBuf> {
 
 // Loading and unloading.
 impl Sensor {
+    /// A sensor without a model, for records of one log.
+    pub(crate) fn of(log: LogKind) -> Self {
+        let mut sensor = Self::default();
+        sensor.learning.log = log;
+        sensor
+    }
+
+    fn check_log(&self, model: &Model) -> Result<(), String> {
+        let (found, wanted) = (model.schema().log, self.learning.log);
+        if found == wanted {
+            return Ok(());
+        }
+        Err(format!("is a model of {}.log; give a model of {}.log", found.name(), wanted.name()))
+    }
+
     pub(crate) fn load_model(&mut self, path: &[u8]) -> Result<(), String> {
         let (attempt, loaded) = LoadAttempt::load(Path::new(OsStr::from_bytes(path)), &self.trust);
         self.apply_attempt(attempt, loaded)
     }
 
     fn apply_attempt(&mut self, attempt: LoadAttempt, loaded: Loaded) -> Result<(), String> {
+        let path = attempt.path.display().to_string();
         self.model_file = Some(Arc::new(attempt));
         self.generation += 1;
+        let loaded = loaded.and_then(|(model, bytes)| match self.check_log(&model) {
+            Ok(()) => Ok((model, bytes)),
+            Err(refusal) => Err(format!("{path}: {refusal}")),
+        });
         let (model, bytes) = loaded.map_err(|refusal| {
             self.statistics.refused += 1;
             let consequence = match self.model() {
@@ -218,10 +238,18 @@ impl Sensor {
     }
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {
+        let uid = (!view.uid.is_empty()).then_some(view.uid);
+        self.score_record(LogRecord::Conn(connection(view)), uid, learn, learn_after)
+    }
+
+    pub(crate) fn score_dns(&mut self, view: &DnsView<'_>, learn: bool, learn_after: u64) -> Verdict {
+        self.score_record(LogRecord::Dns(query(view)), None, learn, learn_after)
+    }
+
+    fn score_record(&mut self, record: LogRecord<'_>, uid: Option<&[u8]>, learn: bool, learn_after: u64) -> Verdict {
         // After a panic the previous connection must not be learnt in place of this one.
         self.pending = None;
         self.offered += 1;
-        let connection = connection(view);
         let mut verdict = Verdict {
             outcome: Outcome::NoModel,
             score: 0.0,
@@ -232,7 +260,7 @@ impl Sensor {
             incident: String::new(),
         };
         let Scoring::On(active) = &mut self.scoring else {
-            self.extract(&connection);
+            self.extract(&record);
             self.statistics.without_model += 1;
             verdict.outcome = self.learnt(verdict.outcome, learn, learn_after);
             return verdict;
@@ -241,11 +269,11 @@ impl Sensor {
         #[cfg(any(test, feature = "injected-panic"))]
         crate::panic::injected(self.offered - 1);
         let detector = &mut active.detector;
-        let scored = detector.score(&connection);
+        let scored = detector.score(&record);
         let alert = scored.anomalous;
         active.drift.observe(scored.score);
         let reasons = match alert || scored.sustained.is_some() && self.incidents.is_some() {
-            true => detector.model().reasons(&connection, detector.row(), scored.sustained),
+            true => detector.model().reasons(&record, detector.row(), scored.sustained),
             false => Vec::new(),
         };
         if alert {
@@ -255,8 +283,8 @@ impl Sensor {
         let mut incidents_changed = false;
         if let Some(incidents) = &mut self.incidents {
             (verdict.incident, incidents_changed) = incidents.observe(&Observation {
-                connection: &connection,
-                uid: (!view.uid.is_empty()).then_some(view.uid),
+                connection: &record.connection(),
+                uid,
                 score: scored.score,
                 alert,
                 evidence: scored.sustained,
@@ -271,7 +299,7 @@ impl Sensor {
         if self.learning.is_on() {
             // By the model's own threshold: the configured one selects alerts, not the usual traffic.
             let flagged = scored.score >= detector.model().threshold();
-            self.pending = Some(PendingExample::new(&connection, *detector.row(), flagged));
+            self.pending = Some(PendingExample::new(&record, *detector.row(), flagged));
         }
         let outcome = match (alert, incidents_changed) {
             (true, _) => Outcome::Alert,
@@ -283,27 +311,35 @@ impl Sensor {
     }
 
     pub(crate) fn observe(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Outcome {
+        self.observe_record(LogRecord::Conn(connection(view)), learn, learn_after)
+    }
+
+    pub(crate) fn observe_dns(&mut self, view: &DnsView<'_>, learn: bool, learn_after: u64) -> Outcome {
+        self.observe_record(LogRecord::Dns(query(view)), learn, learn_after)
+    }
+
+    fn observe_record(&mut self, record: LogRecord<'_>, learn: bool, learn_after: u64) -> Outcome {
         self.pending = None;
         self.offered += 1;
         #[cfg(test)]
         crate::panic::injected(self.offered - 1);
-        self.extract(&connection(view));
+        self.extract(&record);
         self.statistics.exempt += 1;
         let outcome = if self.model().is_some() { Outcome::Normal } else { Outcome::NoModel };
         self.learnt(outcome, learn, learn_after)
     }
 
-    /// Adds a connection to the host context without a score.
-    fn extract(&mut self, connection: &Connection<'_>) {
+    /// Adds a record to the context without a score.
+    fn extract(&mut self, record: &LogRecord<'_>) {
         let row: FeatureRow = match &mut self.scoring {
             Scoring::Off => return,
-            Scoring::Extracting(memory) => memory.0.extract(connection),
+            Scoring::Extracting(memory) => memory.0.extract(record),
             Scoring::On(active) => {
-                active.detector.observe(connection);
+                active.detector.observe(record);
                 *active.detector.row()
             }
         };
-        self.pending = self.learning.is_on().then(|| PendingExample::new(connection, row, false));
+        self.pending = self.learning.is_on().then(|| PendingExample::new(record, row, false));
     }
 
     /// Learns the last connection if asked to, and adds to its outcome that a fit is due.
@@ -377,7 +413,7 @@ impl Sensor {
     pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
         self.learning.start(rows, half_life);
         if matches!(self.scoring, Scoring::Off) {
-            self.scoring = Scoring::Extracting(Box::default());
+            self.scoring = Scoring::Extracting(Box::new((Extractor::of(self.learning.log), ScoreHistory::new())));
         }
     }
 
@@ -395,7 +431,13 @@ impl Sensor {
 
     pub(crate) fn fit(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
         let zeek_version = self.learning.zeek_version.clone();
-        self.start_fit(learning::new_fit(alerts_per_day), version, alerts_per_day, zeek_version, file)
+        self.start_fit(
+            learning::new_fit(self.learning.log, alerts_per_day),
+            version,
+            alerts_per_day,
+            zeek_version,
+            file,
+        )
     }
 
     pub(crate) fn recalibrate(&mut self, version: i64, alerts_per_day: f64, file: &[u8]) -> Result<(), String> {
@@ -477,6 +519,7 @@ impl Sensor {
         if !checksum.is_empty() && checksum != checksum_of(bytes).as_bytes() {
             return Err("the model's checksum differs from the announced one; it was damaged on the way".into());
         }
+        self.check_log(&model).map_err(|error| format!("the model {error}"))?;
         if let Some(file) = path(file) {
             if write_first {
                 self.learning.write_model(&mut self.background, file, version, bytes);
@@ -557,6 +600,7 @@ impl Sensor {
         let Some(file) = existing(file) else { return Ok(false) };
         let trust = self.trust_in_state();
         let model = load(&file, |file| Model::load(file, &trust))?;
+        self.check_log(&model).map_err(|error| format!("{}: {error}", file.display()))?;
         if model.provenance().trained_at <= self.version() {
             return Ok(false);
         }
@@ -592,6 +636,9 @@ impl Sensor {
         let Some(file) = existing(file) else { return Ok(()) };
         let trust = self.trust_in_state();
         let state = load(&file, |file| State::load(file, &trust))?;
+        if state.log() != self.learning.log {
+            return Err(format!("{}: is the context of {}.log", file.display(), state.log().name()));
+        }
         let restored = self.restore(state);
         restored.ok_or_else(|| format!("{}: is corrupt: it contains values no connection can have", file.display()))
     }

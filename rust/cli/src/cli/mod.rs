@@ -142,7 +142,7 @@ mod tests {
     fn defaults_match_the_detector() {
         let cli = Cli::try_parse_from(["zeek-iforest", "train", "conn.log", "-o", "m"]).unwrap();
         let Command::Train(args) = cli.command else { panic!("another command") };
-        assert_eq!(args.learning.params(), Params::default());
+        assert_eq!(args.learning.params(detector::LogKind::Conn), Params::default());
     }
 
     #[test]

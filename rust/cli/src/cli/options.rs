@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use detector::{AlertPolicy, Model, Network, Params, Trust};
+use detector::{AlertPolicy, LogKind, Model, Network, Params, Trust};
 
-use super::values::{alerts, key, share, trees, within};
+use super::values::{alerts, key, log_kind, share, trees, within};
 use crate::host_filter::HostFilter;
 use crate::input::labels::Labels;
 
@@ -16,6 +16,10 @@ pub struct LogArgs {
     /// Logs to read: files, directories, or - for standard input [default: standard input]
     #[arg(value_name = "LOG")]
     pub paths: Vec<PathBuf>,
+
+    /// Kind of the logs: conn or dns [default: as their headers or fields say; conn for directories and pipes]
+    #[arg(long, value_name = "KIND", value_parser = log_kind, help_heading = "Reading")]
+    pub log: Option<LogKind>,
 
     /// Stop at the first unusable row or log, with exit status 1
     #[arg(long, help_heading = "Reading")]
@@ -238,8 +242,8 @@ impl TrafficArgs {
 
 impl SamplingArgs {
     /// The parameters that determine the sample.
-    pub fn params(&self) -> Params {
-        let mut params = Params::default();
+    pub fn params(&self, log: LogKind) -> Params {
+        let mut params = Params::of(log);
         params.reservoir = self.reservoir;
         params.seed = self.seed;
         params
@@ -248,8 +252,8 @@ impl SamplingArgs {
 
 impl LearningArgs {
     /// The parameters of a training.
-    pub fn params(&self) -> Params {
-        let mut params = self.sampling.params();
+    pub fn params(&self, log: LogKind) -> Params {
+        let mut params = self.sampling.params(log);
         params.forest.n_trees = self.trees;
         params.forest.sample_size = self.sample_size;
         self.budget.set(&mut params);

@@ -46,3 +46,8 @@ pub fn share(text: &str) -> Result<f64, String> {
 pub fn key(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("not a public key of minisign".to_owned()) } else { Ok(text.to_owned()) }
 }
+
+/// Parses the name of a log kind.
+pub fn log_kind(text: &str) -> Result<LogKind, String> {
+    LogKind::parse(text).ok_or_else(|| "give conn or dns".to_owned())
+}

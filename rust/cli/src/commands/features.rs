@@ -47,7 +47,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
     let inputs = LogInputs::new(&args.logs)?;
     let model = model_for(&args.model, &inputs, threads, console)?;
     let labels = args.labels.optional();
-    let mut extractor = Extractor::new();
+    let mut extractor = Extractor::of(inputs.log);
     let mut sink = Output::create(args.output.path())?;
     // The first connections decide whether there is a label column.
     let labelled = OnceLock::new();
@@ -60,13 +60,13 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
     let summary = pipeline.run(
         |batch| {
             batch.extract(&mut extractor);
-            if batch.connections.len() > 0 {
+            if batch.records.len() > 0 {
                 labelled.get_or_init(|| has_label(batch, &labels));
             }
         },
         || |batch: &mut Batch| write_rows(batch, &model, labelled.get() == Some(&true)),
         |batch| {
-            let Some(&labelled) = labelled.get().filter(|_| batch.connections.len() > 0) else { return Ok(()) };
+            let Some(&labelled) = labelled.get().filter(|_| batch.records.len() > 0) else { return Ok(()) };
             if std::mem::take(&mut header_is_due) {
                 sink.write(header(model.schema(), labelled).as_bytes())?;
             }

@@ -15,7 +15,7 @@ use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
 use crate::grouping::{Grouping, KnownArgs, known_list, risks};
-use crate::input::LogInputs;
+use crate::input::{LogInputs, log};
 use crate::pipeline::Pipeline;
 
 /// Show incidents: anomalous connections grouped by host, with a story each
@@ -83,7 +83,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     let model = model_for(&args.model, &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
-    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
+    let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
     let filter = args.filter.filter();
     let hosts = &filter.hosts;
     let mut grouping = Grouping::new(hypothetical.clone().unwrap_or(known), args.all);
@@ -115,7 +115,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     super::print(&text)?;
     console.note(&format!(
         "{}, {} at the threshold {threshold:.6}, {}",
-        format::counted(summary.connections, "connection"),
+        format::counted(summary.connections, log::noun(inputs.log)),
         format::counted(alerts, "alert"),
         format::counted(all, "incident"),
     ));

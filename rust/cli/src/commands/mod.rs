@@ -18,7 +18,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use detector::{Model, Params, Trust};
+use detector::{LogKind, Model, Params, Trust};
 use serde::Serialize;
 
 use crate::cli::options::ModelArgs;
@@ -31,7 +31,8 @@ use crate::training;
 /// Loads the given model, or trains one on the logs that are scored.
 fn model_for(model: &ModelArgs, inputs: &LogInputs, threads: usize, console: &Console) -> Result<Model> {
     if let Some(path) = model.path() {
-        return load_model(path, &model.trust.trust());
+        let loaded = load_model(path, &model.trust.trust())?;
+        return require_log(loaded, path, inputs.log);
     }
     ensure!(
         inputs.is_repeatable(),
@@ -44,7 +45,21 @@ fn model_for(model: &ModelArgs, inputs: &LogInputs, threads: usize, console: &Co
     };
     console.note(&format!("no model given: training on the same {logs} first"));
     let pipeline = Pipeline { reports: false, ..Pipeline::new(inputs, threads, console) };
-    Ok(training::train(&pipeline, &Params::default(), None, &detector::KnownList::default())?.0)
+    Ok(training::train(&pipeline, &Params::of(inputs.log), None, &detector::KnownList::default())?.0)
+}
+
+/// Refuses a model of another log.
+fn require_log(model: Model, path: &Path, log: LogKind) -> Result<Model> {
+    let found = model.schema().log;
+    ensure!(
+        found == log,
+        "{}: is a model of {}.log, but the logs are {}.log; give a model of {}.log, or the kind of the logs with --log",
+        path.display(),
+        found.name(),
+        log.name(),
+        log.name()
+    );
+    Ok(model)
 }
 
 /// Loads a model file.

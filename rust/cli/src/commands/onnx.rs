@@ -106,11 +106,11 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
 
     let inputs = LogInputs::new(&args.logs)?;
     // Default parameters apart from the budget, so that categories are counted as by `features`.
-    let mut params = Params::default();
+    let mut params = Params::of(inputs.log);
     args.budget.set(&mut params);
     let mut trainer = Trainer::new(params);
     let summary = Pipeline::new(&inputs, threads, console).run(
-        |batch| batch.connections.iter().for_each(|connection| trainer.learn(&connection)),
+        |batch| batch.records.iter().for_each(|record| trainer.learn(&record)),
         idle,
         |_| Ok(()),
     )?;

@@ -59,7 +59,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let mut output = Output::create(&args.output)?;
-    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
+    let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
     let filter = args.filter.filter();
     let mut collector = IncidentCollector::new(Grouping::new(args.known.list()?, false));
     let mut aggregates = Aggregates::new(threshold, filter.clone());

@@ -6,7 +6,7 @@ use crate::cli::options::SamplingArgs;
 use crate::cli::options::TrafficArgs;
 use crate::console::Console;
 use crate::format;
-use crate::input::LogInputs;
+use crate::input::{LogInputs, log};
 use crate::pipeline::Pipeline;
 use crate::training;
 use std::path::PathBuf;
@@ -40,14 +40,15 @@ pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.traffic.logs)?;
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
-    let (trainer, summary) = training::sample(&pipeline, &args.sampling.params(), &detector::KnownList::default())?;
+    let (trainer, summary) =
+        training::sample(&pipeline, &args.sampling.params(inputs.log), &detector::KnownList::default())?;
     let sample = trainer.into_reservoir();
     sample.save(&args.output)?;
     let bytes = args.output.metadata().map_or(0, |metadata| metadata.len());
     console.note(&format!(
         "sampled {} of {}; wrote {} ({})",
         format::counted(sample.len() as u64, "row"),
-        format::counted(summary.connections, "connection"),
+        format::counted(summary.connections, log::noun(inputs.log)),
         args.output.display(),
         format::bytes(bytes),
     ));

@@ -11,7 +11,7 @@ use crate::cli::options::{ContextArgs, LogArgs, ModelArgs, OutputArgs, Threshold
 use crate::console::Console;
 use crate::context_file::RunContext;
 use crate::format;
-use crate::input::LogInputs;
+use crate::input::{LogInputs, log};
 use crate::pipeline::{Batch, LineStatus, Pipeline};
 use crate::score_text::ScoreText;
 
@@ -52,7 +52,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let model = model_for(&args.model, &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
-    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
+    let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
 
     let mut appending = Appending::default();
     let mut output = Output::create(args.output.path())?;
@@ -86,7 +86,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     output.finish()?;
     console.note(&format!(
         "scored {}, {} anomalous at the threshold {:.6}",
-        format::counted(summary.connections, "connection"),
+        format::counted(summary.connections, log::noun(inputs.log)),
         format::count(anomalous),
         threshold
     ));
@@ -103,7 +103,7 @@ struct Appending {
 impl Appending {
     /// Writes a batch with its verdicts.
     fn write(&mut self, batch: &mut Batch, model: &Model) {
-        let Batch { block, lines, connections, rows, verdicts, out, .. } = batch;
+        let Batch { block, lines, records, rows, verdicts, out, .. } = batch;
         out.clear();
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
         let (layout, appender) = bound.unwrap_or_else(|| {
@@ -113,7 +113,7 @@ impl Appending {
         let mut indices = 0..verdicts.len();
         for (line, status) in block.lines().zip(lines) {
             let index = match status {
-                LineStatus::Connection => indices.next(),
+                LineStatus::Record => indices.next(),
                 LineStatus::Unusable => None,
                 LineStatus::Malformed => continue,
                 // The last line of a log gets a newline: another log can follow.
@@ -124,7 +124,7 @@ impl Appending {
             };
             let score = index.map(|i| ScoreText::new(verdicts[i].score));
             let reasons = index.and_then(|i| {
-                let reasons = || format_reasons(&model.reasons(&connections.get(i), &rows[i], None));
+                let reasons = || format_reasons(&model.reasons(&records.get(i), &rows[i], None));
                 verdicts[i].anomalous.then(reasons)
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use detector::units::DAY;
+use detector::{LogKind, LogRecord, rcode_name, type_name, units::DAY};
 use detector::{Model, Reason, format_reasons};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::cli::values::within;
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
-use crate::input::LogInputs;
+use crate::input::{LogInputs, log};
 use crate::pipeline::Pipeline;
 use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
@@ -75,7 +75,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let model = model_for(&args.model, &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
-    let mut context = RunContext::load(args.context.context.as_deref(), &args.model.trust.trust())?;
+    let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
     let filter = args.filter.filter();
     let mut shown = 0u64;
     let mut top = TopK::new(args.number);
@@ -102,7 +102,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     super::print(&text)?;
     console.note(&format!(
         "{}, {} anomalous at the threshold {:.6}",
-        format::counted(shown, "connection"),
+        format::counted(shown, log::noun(inputs.log)),
         format::count(anomalous),
         threshold
     ));
@@ -133,7 +133,11 @@ fn table(entries: &[ScoredConnection], model: &Model, threshold: f64, width: usi
         Some(year) => (format!("{year} (UTC)"), "%m-%d %H:%M:%S"),
         None => ("time (UTC)".to_owned(), "%Y-%m-%d %H:%M:%S"),
     };
-    let heads = ["score", &time_head, "state", "lasted", "out", "in", "connection"].map(str::to_owned).to_vec();
+    let (state, lasted, what) = match model.schema().log {
+        LogKind::Conn => ("state", "lasted", "connection"),
+        LogKind::Dns => ("type", "rtt", "query"),
+    };
+    let heads = ["score", &time_head, state, lasted, "out", "in", what].map(str::to_owned).to_vec();
     let mut rows = vec![heads];
     rows.extend(entries.iter().map(|entry| cells(entry, time_pattern, width)));
     let columns = TextTable::new(&ALIGNS, &rows, INDENT, width);
@@ -164,13 +168,13 @@ fn table(entries: &[ScoredConnection], model: &Model, threshold: f64, width: usi
 fn cells(entry: &ScoredConnection, time_pattern: &str, width: usize) -> Vec<String> {
     let connection = entry.connection();
     let unset = || "-".to_owned();
-    let (originator, responder) = (connection.orig.addr.to_string(), format::responder(&connection));
+    let (originator, responder) = (connection.orig.addr.to_string(), format::target(&entry.record()));
     let length = originator.len() + ARROW.len() + responder.chars().count();
     let arrow = if INDENT + length <= width { ARROW } else { WRAPPING_ARROW };
     vec![
         format!("{:.6}", entry.verdict.score),
         format::time(connection.ts, time_pattern),
-        connection.conn_state.map_or("-", |state| state.name()).to_owned(),
+        format::state(&entry.record()),
         connection.duration.map_or_else(unset, format::duration),
         connection.orig.bytes.map_or_else(unset, format::bytes),
         connection.resp.bytes.map_or_else(unset, format::bytes),
@@ -226,6 +230,14 @@ struct JsonConnection<'a> {
     resp_p: u16,
     proto: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qtype_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rcode_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
@@ -242,6 +254,11 @@ struct JsonConnection<'a> {
 impl<'a> JsonConnection<'a> {
     fn of(entry: &'a ScoredConnection, model: &Model, threshold: f64) -> Self {
         let (connection, reasons) = (entry.connection(), entry.reasons(model));
+        let query = match entry.record() {
+            LogRecord::Conn(_) => None,
+            LogRecord::Dns(query) => Some(query),
+        };
+        let is_query = query.is_some();
         let text = |text: Option<&'a [u8]>| text.map(String::from_utf8_lossy);
         Self {
             anomaly_score: entry.verdict.score,
@@ -255,10 +272,14 @@ impl<'a> JsonConnection<'a> {
             resp_h: connection.resp.addr.to_string(),
             resp_p: connection.resp.port,
             proto: connection.proto.name(),
-            service: text(connection.service),
-            duration: connection.duration.map(|micros| micros as f64 / 1e6),
-            orig_bytes: connection.orig.bytes,
-            resp_bytes: connection.resp.bytes,
+            query: query.and_then(|query| query.query).map(|name| String::from_utf8_lossy(name).into_owned()),
+            qtype_name: query.and_then(|query| query.qtype).map(type_name),
+            rcode_name: query.and_then(|query| query.rcode).map(rcode_name),
+            rtt: query.and_then(|query| query.rtt).map(|micros| micros as f64 / 1e6),
+            service: text(connection.service).filter(|_| !is_query),
+            duration: connection.duration.filter(|_| !is_query).map(|micros| micros as f64 / 1e6),
+            orig_bytes: connection.orig.bytes.filter(|_| !is_query),
+            resp_bytes: connection.resp.bytes.filter(|_| !is_query),
             conn_state: connection.conn_state.map(|state| state.name()),
             history: text(connection.history),
         }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use detector::{KnownList, Model};
+use anyhow::{Context, Result, bail, ensure};
+use detector::{KnownList, LogKind, Model};
 use minisign::SecretKey;
 
 use crate::cli::options::LearningArgs;
@@ -12,7 +12,7 @@ use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
 use crate::grouping::known_list;
-use crate::input::LogInputs;
+use crate::input::{LogInputs, log};
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
 use crate::{samples, signature};
@@ -65,7 +65,7 @@ pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.traffic.logs)?;
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
-    let (model, summary) = training::train(&pipeline, &args.learning.params(), labels.as_ref(), &known)?;
+    let (model, summary) = training::train(&pipeline, &args.learning.params(inputs.log), labels.as_ref(), &known)?;
     deliver(&model, &args, key.as_ref(), summary.connections, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
@@ -80,10 +80,17 @@ fn run_on_samples(
     console: &Console,
 ) -> Result<()> {
     let known = &args.known.as_deref().map_or(Ok(KnownList::default()), known_list)?;
-    let params = args.learning.params();
-    let mut sample = samples::merge(parts, params.reservoir, params.seed)?;
+    let settings = args.learning.params(LogKind::Conn);
+    let mut sample = samples::merge(parts, settings.reservoir, settings.seed)?;
+    let params = args.learning.params(sample.log());
     if !logs.is_empty() {
         let inputs = LogInputs::of(logs, &args.traffic.logs)?;
+        ensure!(
+            inputs.log == sample.log(),
+            "the samples are of {}.log and the logs are {}.log; train a model of each",
+            sample.log().name(),
+            inputs.log.name()
+        );
         let labels = args.traffic.excluded();
         let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
         let (trainer, summary) = training::sample(&pipeline, &params, known)?;
@@ -133,7 +140,7 @@ fn deliver(
     console.note(&format!(
         "trained on {} of {} in {}; threshold {threshold:.6} for {} alerts a day; wrote {} ({})",
         format::count(provenance.connections),
-        format::counted(connections, "connection"),
+        format::counted(connections, log::noun(model.schema().log)),
         format::time_span(provenance.time_seen),
         provenance.alerts_per_day,
         args.output.display(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::{Result, bail, ensure};
-use detector::{Change, Detector, Event};
+use detector::{Change, Detector, Event, LogKind};
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
 use super::{incidents, load_model, top};
@@ -14,8 +14,8 @@ use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
 use crate::grouping::{Grouping, KnownArgs};
+use crate::input;
 use crate::input::follow::{Follow, Starts};
-use crate::input::{self, conn_log};
 use crate::pipeline::Judged;
 use crate::pipeline::parse::{Parser, check_columns};
 use crate::top_k::ScoredConnection;
@@ -73,12 +73,13 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let filter = args.filter.filter();
+    let kind = model.schema().log;
     let mut grouping = Grouping::new(args.known.list()?, false);
-    let mut context = RunContext::load(args.context.context.as_deref(), &trust)?;
+    let mut context = RunContext::load(args.context.context.as_deref(), kind, &trust)?;
     let mut detector = Detector::new(model);
     detector.set_policy(policy);
     detector.remember(context.state.0, context.state.1);
-    let mut logs: Vec<_> = args.logs.iter().map(|path| WatchedLog::new(path)).collect();
+    let mut logs: Vec<_> = args.logs.iter().map(|path| WatchedLog::new(kind, path)).collect();
     for log in &logs {
         if let Input::File(path) = &log.input {
             require_place(path)?;
@@ -95,14 +96,14 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         let block = read.map_err(|error| input::explain(&log.input, error))?;
         // Later a damaged line can look like another header.
         if !std::mem::replace(&mut log.is_conn_log, true) {
-            check_columns(&block, None)?;
+            check_columns(kind, &block, None)?;
         }
         let mut shown = Ok(());
         log.parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
-                let verdict = detector.score(&parsed.connection);
-                let (row, connection) = (*detector.row(), parsed.connection);
-                let judged = Judged { connection, uid: parsed.uid, row: &row, verdict: &verdict };
+                let verdict = detector.score(&parsed.record);
+                let (row, connection) = (*detector.row(), parsed.record.connection());
+                let judged = Judged::new(parsed.record, parsed.uid, &row, &verdict);
                 grouping.add(&judged, detector.model(), filter.excludes(&connection));
                 if args.connections && verdict.anomalous && filter.matches(&connection) {
                     shown = show(&judged, &detector, threshold, args.json);
@@ -136,17 +137,18 @@ struct WatchedLog {
     starts: Starts,
     /// True once its columns were checked.
     is_conn_log: bool,
+    kind: LogKind,
 }
 
 impl WatchedLog {
-    fn new(path: &Path) -> Self {
+    fn new(kind: LogKind, path: &Path) -> Self {
         let input = if path == Path::new("-") { Input::Stdin } else { Input::File(path.to_owned()) };
-        Self { input, parser: Parser::new(None), starts: Starts::default(), is_conn_log: false }
+        Self { input, parser: Parser::new(kind, None), starts: Starts::default(), is_conn_log: false, kind }
     }
 
     /// Reader of its lines as they are written. A pipe, such as the output of another command, is read to the end.
-    fn open(input: &Input, starts: Starts) -> Result<Reader, zeek_log::Error> {
-        let options = ReadOptions::new().stream(conn_log::STREAM);
+    fn open(kind: LogKind, input: &Input, starts: Starts) -> Result<Reader, zeek_log::Error> {
+        let options = ReadOptions::new().stream(kind.name());
         let is_pipe = |path: &Path| path.metadata().is_ok_and(|log| log.file_type().is_fifo());
         let reader = match input {
             Input::File(path) if !is_pipe(path) => {
@@ -164,9 +166,10 @@ impl WatchedLog {
 fn read_all(logs: &[WatchedLog]) -> Receiver<(usize, Result<Block, zeek_log::Error>)> {
     let (sender, blocks) = sync_channel(logs.len());
     for (index, log) in logs.iter().enumerate() {
+        let kind = log.kind;
         let (input, starts, sender) = (log.input.clone(), log.starts.clone(), sender.clone());
         std::thread::spawn(move || {
-            let mut reader = match WatchedLog::open(&input, starts) {
+            let mut reader = match WatchedLog::open(kind, &input, starts) {
                 Ok(reader) => reader,
                 Err(error) => return sender.send((index, Err(error))),
             };
@@ -214,12 +217,12 @@ fn show(judged: &Judged<'_>, detector: &Detector, threshold: f64, json: bool) ->
     if json {
         return super::print(&top::json_lines(&[ScoredConnection::new(judged)], model, threshold)?);
     }
-    let Judged { connection, uid, row, verdict } = judged;
+    let Judged { record, connection, uid, row, verdict } = judged;
     let unset = || "-".to_owned();
     let time = format!("{}  ", format::date_time(connection.ts));
     let columns = format!(
         "  {:<6} {:>6}  {:>6}  {:>6}",
-        connection.conn_state.map_or("-", |state| state.name()),
+        format::state(record),
         connection.duration.map_or_else(unset, format::duration),
         connection.orig.bytes.map_or_else(unset, format::bytes),
         connection.resp.bytes.map_or_else(unset, format::bytes),
@@ -227,7 +230,7 @@ fn show(judged: &Judged<'_>, detector: &Detector, threshold: f64, json: bool) ->
     let endpoints = format!(
         "{} -> {}  {}",
         connection.orig.addr,
-        format::responder(connection),
+        format::target(record),
         uid.map(format::name).unwrap_or_default(),
     );
     let score = format!("{:.6}", verdict.score);
@@ -239,6 +242,6 @@ fn show(judged: &Judged<'_>, detector: &Detector, threshold: f64, json: bool) ->
     };
     let style = top::ANOMALOUS;
     let line = format!("{time}{style}{score}{style:#}{columns}{gap}{endpoints}\n");
-    let reasons = model.reasons(connection, row, None);
+    let reasons = model.reasons(record, row, None);
     super::print(&(line + &top::reason_lines(&reasons, console::width())))
 }

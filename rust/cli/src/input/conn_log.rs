@@ -9,10 +9,7 @@ use detector::{Address, ConnState, Connection, Endpoint, Proto};
 use zeek_log::{ColumnSpec, Error, ErrorKind, Row, value};
 
 /// Latest valid time in microseconds since 1970, the end of 2099. Later times have another unit or a broken clock.
-const MAX_TIME: i64 = 4_102_444_800_000_000;
-
-/// Name of the stream.
-pub const STREAM: &str = "conn";
+pub(super) const MAX_TIME: i64 = 4_102_444_800_000_000;
 
 macro_rules! columns {
     ($($column:ident $name:literal $aliases:expr;)*) => {

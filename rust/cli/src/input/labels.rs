@@ -2,8 +2,6 @@
 
 use zeek_log::Row;
 
-use super::conn_log::COLUMNS;
-
 /// Column and prefix that mark malicious rows.
 #[derive(Clone, Debug)]
 pub struct Labels {
@@ -16,17 +14,9 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Index of the label column, after the columns of [`COLUMNS`].
-    pub const COLUMN: usize = COLUMNS.len();
-
-    /// True if the row is malicious; `None` if it has no label.
-    pub fn malicious(&self, row: &Row) -> Option<bool> {
-        let label = Self::of(row)?;
+    /// True if the row is malicious, by the label in this column; `None` if it has no label.
+    pub fn malicious(&self, row: &Row, column: usize) -> Option<bool> {
+        let label = row.get(column)?;
         Some(label.get(..self.prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix)))
-    }
-
-    /// The label of the row.
-    pub fn of(row: &Row) -> Option<&[u8]> {
-        row.get(Self::COLUMN)
     }
 }

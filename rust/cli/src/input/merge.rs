@@ -8,9 +8,10 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use detector::LogKind;
 use zeek_log::{Binding, Block, Error, Input, Layout, LineKind, Parsed, ReadOptions, Reader, Row};
 
-use crate::input::conn_log;
+use crate::input::log;
 
 /// Splits the inputs into runs of files that several loggers wrote in the same interval.
 pub fn by_interval(inputs: &[Input]) -> impl Iterator<Item = &[Input]> {
@@ -34,7 +35,7 @@ fn interval(input: &Input) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the first of them cannot be opened; the failure of another is reported after the rows of the rest.
-pub fn open(inputs: &[Input], options: &ReadOptions) -> Result<Reader, Error> {
+pub fn open(log: LogKind, inputs: &[Input], options: &ReadOptions) -> Result<Reader, Error> {
     let [first, others @ ..] = inputs else { return Reader::from_read("", io::empty(), options) };
     if others.is_empty() {
         return Reader::open(first, options);
@@ -42,7 +43,7 @@ pub fn open(inputs: &[Input], options: &ReadOptions) -> Result<Reader, Error> {
     let mut merged = Merged { logs: Vec::new(), layout: None, pending: VecDeque::new(), failure: None };
     for input in inputs {
         match Reader::open(input, options) {
-            Ok(reader) => merged.logs.push(Log::new(reader)),
+            Ok(reader) => merged.logs.push(Log::new(log, reader)),
             Err(error) => merged.failure = Some(error),
         }
     }
@@ -65,6 +66,8 @@ struct Merged {
 
 /// One of the logs, at its next row.
 struct Log {
+    kind: LogKind,
+    name: Vec<u8>,
     reader: Reader,
     block: Block,
     /// Index of the next line in the block.
@@ -81,8 +84,10 @@ struct Log {
 }
 
 impl Log {
-    fn new(reader: Reader) -> Self {
+    fn new(kind: LogKind, reader: Reader) -> Self {
         Self {
+            kind,
+            name: Vec::new(),
             reader,
             block: Block::new(),
             next: 0,
@@ -106,7 +111,7 @@ impl Log {
                 }
                 let layout = self.block.layout();
                 if !self.binding.as_ref().is_some_and(|(bound, _)| Arc::ptr_eq(bound, layout)) {
-                    self.binding = Some((layout.clone(), layout.bind(conn_log::COLUMNS)));
+                    self.binding = Some((layout.clone(), layout.bind(log::columns(self.kind))));
                 }
             }
             let Some(line) = self.block.get(self.next) else { return Ok(()) };
@@ -129,8 +134,8 @@ impl Log {
             self.line.push(b'\n');
             let parsed = self.binding.as_ref().map(|(_, binding)| binding.parse(&line, &mut self.row));
             if let Some(Ok(Parsed::Row)) = parsed {
-                if let Ok(connection) = conn_log::connection(&self.row) {
-                    self.end_time = connection.ts.saturating_add(connection.duration.unwrap_or(0));
+                if let Ok(record) = log::record(self.kind, &self.row, &mut self.name) {
+                    self.end_time = record.end();
                 }
             }
             return Ok(());

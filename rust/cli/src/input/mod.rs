@@ -1,15 +1,18 @@
 //! Log inputs: resolution of arguments, and conversion of rows to connections.
 
 pub mod conn_log;
-pub mod connections;
+pub mod dns_log;
 pub mod follow;
 pub mod labels;
+pub mod log;
 pub mod merge;
+pub mod records;
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow, bail};
+use detector::LogKind;
 use zeek_log::{ErrorKind, Input, Inputs, ReadOptions, find_inputs};
 
 use crate::cli::options::LogArgs;
@@ -17,6 +20,8 @@ use crate::cli::options::LogArgs;
 /// Logs to read, and how.
 #[derive(Clone, Debug)]
 pub struct LogInputs {
+    /// Kind of the logs.
+    pub log: LogKind,
     /// The logs in the order given, with directories resolved.
     pub inputs: Vec<Input>,
     /// Number of other files in the directories.
@@ -45,19 +50,23 @@ impl LogInputs {
     pub fn of(logs: &[PathBuf], args: &LogArgs) -> Result<Self> {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
-        let Inputs { found: inputs, ignored } = find_inputs(logs, conn_log::STREAM)?;
+        let given = || logs.iter().find_map(|path| log::kind_of(&Input::File(path.clone())));
+        let log = args.log.or_else(given).unwrap_or(LogKind::Conn);
+        let Inputs { found: inputs, ignored } = find_inputs(logs, log.name())?;
         if inputs.contains(&Input::Stdin) && std::io::stdin().is_terminal() {
             bail!(
-                "no log given and standard input is a terminal; give a conn.log, a directory, or a pipe such as: zcat \
-                 conn.*.log.gz | zeek-iforest ..."
+                "no log given and standard input is a terminal; give a {}.log, a directory, or a pipe such as: zcat \
+                 {}.*.log.gz | zeek-iforest ...",
+                log.name(),
+                log.name()
             );
         }
-        let mut options = ReadOptions::new().stream(conn_log::STREAM);
+        let mut options = ReadOptions::new().stream(log.name());
         if let Some(fields) = &args.fields {
             options = options.fields(fields);
         }
         let names = logs.iter().map(|path| path.display().to_string()).collect();
-        Ok(Self { inputs, ignored, options, strict: args.strict, names })
+        Ok(Self { log, inputs, ignored, options, strict: args.strict, names })
     }
 
     /// Total size of the files; `None` if one is a pipe.

@@ -1,9 +1,11 @@
 //! Batches of log lines, the unit of work of the pipeline.
 
-use detector::{AlertPolicy, Connection, ContextKeys, Extractor, FeatureRow, Model, RowScore, ScoreHistory, Verdict};
+use detector::{
+    AlertPolicy, Connection, ContextKeys, Extractor, FeatureRow, LogRecord, Model, RowScore, ScoreHistory, Verdict,
+};
 use zeek_log::Block;
 
-use crate::input::connections::Connections;
+use crate::input::records::Records;
 
 /// Capacity in bytes that text and output buffers retain between batches, several times that of a typical batch.
 pub(super) const RETAINED_BYTES: usize = 1 << 20;
@@ -11,8 +13,8 @@ pub(super) const RETAINED_BYTES: usize = 1 << 20;
 /// Result of parsing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineStatus {
-    /// The next of the batch's connections.
-    Connection,
+    /// The next of the batch's records.
+    Record,
     /// A row with a value that cannot be used; reported.
     Unusable,
     /// Not a row, though it should be one; reported.
@@ -30,8 +32,8 @@ pub struct Batch {
     pub block: Block,
     /// The status of each line of the block.
     pub lines: Vec<LineStatus>,
-    /// The connections, in line order.
-    pub connections: Connections,
+    /// The records, in line order.
+    pub records: Records,
     /// For each connection, whether its label is malicious; empty if labels are not read.
     pub malicious: Vec<Option<bool>>,
     /// For each connection, its feature row, if extracted.
@@ -50,13 +52,21 @@ pub struct Batch {
     pub(super) failure: Option<anyhow::Error>,
 }
 
-/// A connection with its verdict.
+/// A record with its verdict.
 #[derive(Clone, Copy)]
 pub struct Judged<'a> {
+    pub record: LogRecord<'a>,
+    /// The connection that carried it.
     pub connection: Connection<'a>,
     pub uid: Option<&'a [u8]>,
     pub row: &'a FeatureRow,
     pub verdict: &'a Verdict,
+}
+
+impl<'a> Judged<'a> {
+    pub fn new(record: LogRecord<'a>, uid: Option<&'a [u8]>, row: &'a FeatureRow, verdict: &'a Verdict) -> Self {
+        Self { record, connection: record.connection(), uid, row, verdict }
+    }
 }
 
 impl Batch {
@@ -64,8 +74,8 @@ impl Batch {
     pub fn extract(&mut self, extractor: &mut Extractor) {
         self.rows.clear();
         self.keys.clear();
-        for connection in self.connections.iter() {
-            let (row, keys) = extractor.context_row(&connection);
+        for record in self.records.iter() {
+            let (row, keys) = extractor.context_row(&record);
             self.rows.push(row);
             self.keys.push(keys);
         }
@@ -79,7 +89,7 @@ impl Batch {
 
     /// Time of each connection's first packet.
     pub fn times(&self) -> Vec<i64> {
-        self.connections.iter().map(|connection| connection.ts).collect()
+        self.records.iter().map(|record| record.ts()).collect()
     }
 
     /// Decides on the scored connections, in order.
@@ -95,23 +105,21 @@ impl Batch {
         history: &mut ScoreHistory,
         scores: &[RowScore],
     ) -> Vec<Verdict> {
-        let connections = self.connections.iter().zip(&self.keys).zip(scores);
-        connections
-            .map(|((connection, keys), &score)| history.verdict(model, policy, connection.end(), keys, score))
-            .collect()
+        let records = self.records.iter().zip(&self.keys).zip(scores);
+        records.map(|((record, keys), &score)| history.verdict(model, policy, record.end(), keys, score)).collect()
     }
 
     /// The connections with their verdicts, in order.
     pub fn judged(&self) -> impl Iterator<Item = Judged<'_>> {
-        let connections = self.connections.iter().zip(self.connections.uids());
+        let records = self.records.iter().zip(self.records.uids());
         let results = self.rows.iter().zip(&self.verdicts);
-        connections.zip(results).map(|((connection, uid), (row, verdict))| Judged { connection, uid, row, verdict })
+        records.zip(results).map(|((record, uid), (row, verdict))| Judged::new(record, uid, row, verdict))
     }
 
     /// Prepares for reuse, and frees the memory that a very long line took.
     pub(super) fn clear(&mut self) {
-        self.connections.clear();
-        self.connections.shrink_texts(RETAINED_BYTES);
+        self.records.clear();
+        self.records.shrink_texts(RETAINED_BYTES);
         self.out.clear();
         self.out.shrink_to(RETAINED_BYTES);
     }
@@ -124,9 +132,9 @@ mod tests {
     #[test]
     fn clear_frees_the_memory_of_a_long_line() {
         let mut batch = Batch { out: vec![0; 10 * RETAINED_BYTES], ..Batch::default() };
-        batch.connections.push(Connection::default(), Some(&batch.out), None);
+        batch.records.push(&LogRecord::Conn(Connection::default()), Some(&batch.out), None);
         batch.clear();
         assert!(batch.out.is_empty() && batch.out.capacity() <= RETAINED_BYTES);
-        assert!(batch.connections.len() == 0 && batch.connections.text_capacity() <= RETAINED_BYTES);
+        assert!(batch.records.len() == 0 && batch.records.text_capacity() <= RETAINED_BYTES);
     }
 }

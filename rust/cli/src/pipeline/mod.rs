@@ -106,7 +106,10 @@ impl<'a> Pipeline<'a> {
     ) -> Result<Summary> {
         if self.reports && self.inputs.ignored > 0 {
             let others = format::counted(self.inputs.ignored, "file");
-            self.console.note(&format!("ignored {others} without the name of a conn log; to read one, name it"));
+            self.console.note(&format!(
+                "ignored {others} without the name of a {} log; to read one, name it",
+                self.inputs.log.name()
+            ));
         }
         let bar = self.console.progress(self.inputs.bytes(), self.mute_progress);
         let n = self.threads.max(1);
@@ -135,7 +138,7 @@ impl<'a> Pipeline<'a> {
         });
         let result: Result<Summary> = thread::scope(|scope| {
             for (batches, next) in from_read.into_iter().zip(to_context) {
-                let mut parser = Parser::new(self.labels);
+                let mut parser = Parser::new(self.inputs.log, self.labels);
                 scope.spawn(move || {
                     each(batches.into_iter().map_while(|batch| batch), &next, |batch| parser.parse_batch(batch))
                 });
@@ -159,7 +162,7 @@ impl<'a> Pipeline<'a> {
             let mut batches = RoundRobin::new(from_work);
             while let Some(mut batch) = batches.receive() {
                 diagnostics.rows(&mut batch)?;
-                diagnostics.summary.connections += batch.connections.len() as u64;
+                diagnostics.summary.connections += batch.records.len() as u64;
                 if batch.failure.is_none() {
                     deliver(&mut batch)?;
                 }
@@ -255,7 +258,7 @@ impl ReadStage {
     /// Returns the size of the log; `None` if no stage wants more batches.
     fn read_one(&mut self, interval: &[Input], inputs: &LogInputs, progress: impl Fn(u64)) -> Option<u64> {
         let mut batch = self.empty()?;
-        let mut reader = match merge::open(interval, &inputs.options) {
+        let mut reader = match merge::open(inputs.log, interval, &inputs.options) {
             Ok(reader) => reader,
             Err(error) => {
                 batch.failure = Some(error.into());
@@ -266,9 +269,9 @@ impl ReadStage {
         loop {
             batch.failure = match reader.next_block(&mut batch.block) {
                 Ok(true) if labelled.is_some() => None,
-                Ok(true) => {
-                    check_columns(&batch.block, self.labels.as_ref()).map(|checked| labelled = Some(checked)).err()
-                }
+                Ok(true) => check_columns(inputs.log, &batch.block, self.labels.as_ref())
+                    .map(|checked| labelled = Some(checked))
+                    .err(),
                 Ok(false) => {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());

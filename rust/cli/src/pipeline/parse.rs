@@ -1,25 +1,27 @@
-//! Parsing of log lines to connections.
+//! Parsing of log lines to records.
 
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use detector::Connection;
+use detector::{LogKind, LogRecord};
 use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Layout, Line, LineKind, Parsed, Row};
 
 use super::batch::{Batch, LineStatus};
-use crate::input::conn_log::{self, COLUMNS};
 use crate::input::labels::Labels;
+use crate::input::log;
 
 /// Parser for the lines of any number of logs.
 pub struct Parser<'a> {
+    log: LogKind,
     labels: Option<&'a Labels>,
     bound: Option<(Arc<Layout>, Binding)>,
     row: Row,
+    name: Vec<u8>,
 }
 
-/// A connection and the texts of its row.
-pub struct ParsedConnection<'a> {
-    pub connection: Connection<'a>,
+/// A record and the texts of its row.
+pub struct ParsedRecord<'a> {
+    pub record: LogRecord<'a>,
     pub uid: Option<&'a [u8]>,
     pub label: Option<&'a [u8]>,
     pub malicious: Option<bool>,
@@ -27,14 +29,14 @@ pub struct ParsedConnection<'a> {
 
 impl<'a> Parser<'a> {
     /// A parser that also reads the label column, if any.
-    pub fn new(labels: Option<&'a Labels>) -> Self {
-        Self { labels, bound: None, row: Row::new() }
+    pub fn new(log: LogKind, labels: Option<&'a Labels>) -> Self {
+        Self { log, labels, bound: None, row: Row::new(), name: Vec::new() }
     }
 
     /// Binds the columns of the block's layout.
     fn bind(&mut self, block: &Block) -> &Binding {
         let bound = self.bound.take().filter(|(layout, _)| Arc::ptr_eq(layout, block.layout()));
-        let bound = bound.unwrap_or_else(|| (block.layout().clone(), bind(block.layout(), self.labels)));
+        let bound = bound.unwrap_or_else(|| (block.layout().clone(), bind(self.log, block.layout(), self.labels)));
         &self.bound.insert(bound).1
     }
 
@@ -43,14 +45,15 @@ impl<'a> Parser<'a> {
         &mut self,
         block: &Block,
         needs_label: bool,
-        mut each: impl FnMut(LineStatus, Result<Option<ParsedConnection<'_>>, zeek_log::Error>),
+        mut each: impl FnMut(LineStatus, Result<Option<ParsedRecord<'_>>, zeek_log::Error>),
     ) {
-        let lacks_label = !self.bind(block).is_bound(Labels::COLUMN) && needs_label;
+        let label = log::columns(self.log).len();
+        let lacks_label = !self.bind(block).is_bound(label) && needs_label;
         for line in block.lines() {
             match self.parse_line(&line, lacks_label) {
                 Ok(None) if line.kind() == LineKind::Meta => each(LineStatus::Meta, Ok(None)),
                 Ok(None) => each(LineStatus::OtherStream, Ok(None)),
-                Ok(Some(parsed)) => each(LineStatus::Connection, Ok(Some(parsed))),
+                Ok(Some(parsed)) => each(LineStatus::Record, Ok(Some(parsed))),
                 Err((status, error)) => each(status, Err(error)),
             }
         }
@@ -60,28 +63,28 @@ impl<'a> Parser<'a> {
         &mut self,
         line: &Line<'_>,
         lacks_label: bool,
-    ) -> Result<Option<ParsedConnection<'_>>, (LineStatus, zeek_log::Error)> {
+    ) -> Result<Option<ParsedRecord<'_>>, (LineStatus, zeek_log::Error)> {
         let Some((_, binding)) = self.bound.as_ref().filter(|_| line.kind() != LineKind::Meta) else { return Ok(None) };
         match binding.parse(line, &mut self.row) {
             Ok(Parsed::OtherStream) => return Ok(None),
             Ok(Parsed::Row) => {}
             Err(error) => return Err((LineStatus::Malformed, error)),
         }
-        let row = &self.row;
-        let connection = conn_log::connection(row).map_err(|error| (LineStatus::Unusable, error))?;
+        let (log, row, column) = (self.log, &self.row, log::columns(self.log).len());
+        let record = log::record(log, row, &mut self.name).map_err(|error| (LineStatus::Unusable, error))?;
         if lacks_label {
-            return Err((LineStatus::Unusable, row.error(Labels::COLUMN, ErrorKind::Unset)));
+            return Err((LineStatus::Unusable, row.error(column, ErrorKind::Unset)));
         }
-        let label = self.labels.and_then(|_| Labels::of(row));
-        let malicious = self.labels.and_then(|labels| labels.malicious(row));
-        Ok(Some(ParsedConnection { connection, uid: conn_log::uid(row), label, malicious }))
+        let label = self.labels.and_then(|_| row.get(column));
+        let malicious = self.labels.and_then(|labels| labels.malicious(row, column));
+        Ok(Some(ParsedRecord { record, uid: log::uid(log, row), label, malicious }))
     }
 
     /// Parses the lines of a batch.
     pub(super) fn parse_batch(&mut self, batch: &mut Batch) {
-        let Batch { block, lines, connections, malicious, labelled, errors, failure, .. } = batch;
+        let Batch { block, lines, records, malicious, labelled, errors, failure, .. } = batch;
         lines.clear();
-        connections.clear();
+        records.clear();
         malicious.clear();
         errors.clear();
         if failure.is_some() {
@@ -92,7 +95,7 @@ impl<'a> Parser<'a> {
             lines.push(status);
             match parsed {
                 Ok(Some(parsed)) => {
-                    connections.push(parsed.connection, parsed.uid, parsed.label);
+                    records.push(&parsed.record, parsed.uid, parsed.label);
                     malicious.extend(reads_labels.then_some(parsed.malicious));
                 }
                 Ok(None) => {}
@@ -102,20 +105,24 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Refuses a log without the columns of a connection, or without a required label column. Returns whether rows need a
+/// Refuses a log without the columns of a record, or without a required label column. Returns whether rows need a
 /// label; later rows without the columns are unusable.
-pub fn check_columns(block: &Block, labels: Option<&Labels>) -> Result<bool> {
-    let binding = bind(block.layout(), labels);
-    let missing: Vec<_> =
-        conn_log::essential().filter(|(column, _)| !binding.is_bound(*column)).map(|(_, name)| name).collect();
+pub fn check_columns(log: LogKind, block: &Block, labels: Option<&Labels>) -> Result<bool> {
+    let binding = bind(log, block.layout(), labels);
+    let missing: Vec<_> = log::essential(log)
+        .into_iter()
+        .filter(|(column, _)| !binding.is_bound(*column))
+        .map(|(_, name)| name)
+        .collect();
     ensure!(
         missing.is_empty(),
-        "{}: not a conn log: column {} is missing; if the header is wrong, give the columns with --fields",
+        "{}: not a {} log: column {} is missing; if the header is wrong, give the columns with --fields",
         block.name(),
+        log.name(),
         missing.join(", ")
     );
     let Some(labels) = labels else { return Ok(false) };
-    let has_labels = binding.is_bound(Labels::COLUMN);
+    let has_labels = binding.is_bound(log::columns(log).len());
     let field = &labels.field;
     ensure!(
         has_labels || !labels.required,
@@ -126,8 +133,8 @@ pub fn check_columns(block: &Block, labels: Option<&Labels>) -> Result<bool> {
     Ok(has_labels && (labels.required || block.layout().format() == Format::Tsv))
 }
 
-fn bind(layout: &Layout, labels: Option<&Labels>) -> Binding {
-    let mut columns = COLUMNS.to_vec();
+fn bind(log: LogKind, layout: &Layout, labels: Option<&Labels>) -> Binding {
+    let mut columns = log::columns(log).to_vec();
     columns.extend(labels.map(|labels| ColumnSpec::new(&labels.field)));
     layout.bind(&columns)
 }

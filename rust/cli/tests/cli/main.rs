@@ -4,6 +4,7 @@
 
 mod context;
 mod describe;
+mod dns;
 mod evaluate;
 mod features;
 mod hostile;

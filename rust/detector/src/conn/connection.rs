@@ -43,6 +43,13 @@ impl Address {
     }
 }
 
+impl Address {
+    /// Returns whether it is a multicast group.
+    pub fn is_multicast(self) -> bool {
+        std::net::Ipv6Addr::from(self.0).to_canonical().is_multicast()
+    }
+}
+
 impl From<std::net::IpAddr> for Address {
     fn from(ip: std::net::IpAddr) -> Self {
         match ip {

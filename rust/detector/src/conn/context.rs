@@ -79,8 +79,8 @@ pub(crate) struct ContextFeatures {
     pub(crate) service_pause: f32,
 }
 
-/// Hashes of a connection's hosts and service, the keys of the context tables.
-#[derive(Clone, Copy, Debug)]
+/// Hashes of a record's hosts and service, the keys of the context tables.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ContextKeys {
     pub(crate) orig: u64,
     pub(crate) resp: u64,

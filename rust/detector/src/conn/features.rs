@@ -32,6 +32,7 @@ impl Extractor {
     }
 
     /// The connection's row. Call it once per connection, in order.
+    #[cfg(test)]
     pub fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
         self.context_row(c).0
     }

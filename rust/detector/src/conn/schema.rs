@@ -1,12 +1,8 @@
 //! Columns of conn.log rows: their names, their purpose, and the groups of columns a tree may split together.
 
-use crate::schema::{Encoding, Feature, LogKind, Record, Schema};
+use crate::schema::{Encoding, Feature, LogKind, Record, Schema, columns};
 
-/// A column of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-#[allow(missing_docs, reason = "each is described in SCHEMA")]
-pub enum Column {
+columns! {
     OrigBytes,
     RespBytes,
     ByteRate,
@@ -198,6 +194,8 @@ pub static SCHEMA: Schema = Schema {
     version: 3,
     features: FEATURES,
     groups: GROUPS,
+    // Anomalies show in few groups of columns, so that the score follows the highest group scores.
+    mean_exponent: 4,
     records: RECORDS,
     peer_group: Column::Chatter as u16,
     pair: Column::Pair as u16,

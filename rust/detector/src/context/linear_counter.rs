@@ -34,6 +34,15 @@ impl LinearCounter {
     /// previous clock hour have seen. A time before the current hour counts as the current hour; one more than a day
     /// before it says that the clock was wrong, and begins anew.
     pub(crate) fn add(&mut self, item: u64, now: i64) -> f32 {
+        self.insert(item, now);
+        self.estimate()
+    }
+
+    /// Adds an item like [`add`](Self::add). Returns 0 if its bit was set, as for an item seen before, and otherwise
+    /// the number of new items that a bit set now stands for: the inverse of the probability of a new item to set one.
+    /// Sums of amounts weighted by it are not biased by a filling bitmap (Ting, KDD 2014, *Streamed approximate
+    /// counting of distinct elements*).
+    pub(crate) fn insert(&mut self, item: u64, now: i64) -> f32 {
         let hour = now.div_euclid(HOUR);
         if hour > self.hour || hour < self.hour - DAY {
             self.previous = if hour == self.hour + 1 { self.current } else { [0; WORDS] };
@@ -41,9 +50,21 @@ impl LinearCounter {
             self.hour = hour;
         }
         let bit = item as u32 % BITS;
-        self.current[bit as usize / 64] |= 1 << (bit % 64);
-        let set: u32 = self.current.iter().zip(self.previous).map(|(a, b)| (a | b).count_ones()).sum();
-        ESTIMATES[set as usize % ESTIMATES.len()]
+        let (word, mask) = (bit as usize / 64, 1 << (bit % 64));
+        let seen = (self.current[word] | self.previous[word]) & mask != 0;
+        let clear = BITS - self.set();
+        self.current[word] |= mask;
+        if seen { 0.0 } else { BITS as f32 / clear.max(1) as f32 }
+    }
+
+    /// Estimate of the number of different items, without adding one.
+    pub(crate) fn estimate(&self) -> f32 {
+        ESTIMATES[self.set() as usize % ESTIMATES.len()]
+    }
+
+    /// Number of bits set.
+    fn set(&self) -> u32 {
+        self.current.iter().zip(self.previous).map(|(a, b)| (a | b).count_ones()).sum()
     }
 }
 

@@ -5,26 +5,25 @@ use std::collections::{BTreeSet, HashMap};
 use iforest::{Forest, Matrix};
 
 use crate::alert::pair_mean::PairMean;
-use crate::conn::connection::Connection;
-use crate::conn::features::Extractor;
 use crate::error::{Error, ErrorKind};
 use crate::model::calibration::Calibration;
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
 use crate::model::peer_group::{MIN_ROWS, PeerGroup};
 use crate::model::{Model, Parts, Provenance, RowScore};
+use crate::record::{Extractor, LogRecord};
 use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 
 /// Scores settle from about 100 trees on.
 const TREES_PER_GROUP: usize = 8;
-/// Anomalies show in few groups of columns, so that the score follows the highest group scores.
-const MEAN_EXPONENT: u8 = 4;
 
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Params {
+    /// Kind of the log.
+    pub log: LogKind,
     /// How the forest is grown.
     pub forest: iforest::Params,
     /// How many rows the reservoir holds.
@@ -38,14 +37,22 @@ pub struct Params {
 }
 
 impl Default for Params {
+    /// Parameters for conn.log.
     fn default() -> Self {
-        let groups = LogKind::Conn.schema().groups;
+        Self::of(LogKind::Conn)
+    }
+}
+
+impl Params {
+    /// Default parameters for a log kind.
+    pub fn of(log: LogKind) -> Self {
+        let groups = log.schema().groups;
         let mut forest = iforest::Params::default();
         forest.groups = groups.iter().map(|group| group.to_vec()).collect();
         forest.n_trees = TREES_PER_GROUP * groups.len();
-        forest.mean_exponent = MEAN_EXPONENT;
+        forest.mean_exponent = log.schema().mean_exponent;
         forest.extrapolate = true;
-        Self { forest, reservoir: 1 << 17, alerts_per_day: 20.0, contamination: None, seed: 1 }
+        Self { log, forest, reservoir: 1 << 17, alerts_per_day: 20.0, contamination: None, seed: 1 }
     }
 }
 
@@ -60,19 +67,20 @@ pub struct Trainer {
 impl Trainer {
     /// A trainer that has seen nothing yet.
     pub fn new(params: Params) -> Self {
-        let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed);
-        Self { params, extractor: Extractor::new(), reservoir }
+        let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed).of(params.log);
+        Self { extractor: Extractor::of(params.log), params, reservoir }
     }
 
     /// Learns from a connection.
-    pub fn learn(&mut self, connection: &Connection<'_>) {
-        let row = self.extractor.extract(connection);
-        self.reservoir.offer(&row, connection.ts, Group::default());
+    pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
+        let record = record.into();
+        let row = self.extractor.extract(&record);
+        self.reservoir.offer(&row, record.ts(), Group::default());
     }
 
     /// Lets a connection pass by without learning from it: it is context for those that follow, not an example.
-    pub fn observe(&mut self, connection: &Connection<'_>) {
-        self.extractor.extract(connection);
+    pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
+        self.extractor.extract(record);
     }
 
     /// How many connections were learnt from.
@@ -103,7 +111,7 @@ impl Trainer {
         if forest.n_features() != MAX_COLUMNS {
             return Err(ErrorKind::OtherRows { found: forest.n_features(), expected: MAX_COLUMNS }.into());
         }
-        let schema = LogKind::Conn.schema();
+        let schema = self.params.log.schema();
         let sample = self.reservoir.snapshot().in_place_order();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
         let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
@@ -211,7 +219,7 @@ fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl I
 }
 
 fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
-    let schema = LogKind::Conn.schema();
+    let schema = params.log.schema();
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let encoder = Encoder::new(schema, &rows);
@@ -271,6 +279,7 @@ fn median(scores: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Connection;
 
     const DAY: i64 = 86_400_000_000;
 

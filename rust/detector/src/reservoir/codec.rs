@@ -60,16 +60,17 @@ impl Reservoir {
         let cut_short = || invalid("its head is cut short");
         let (head, rest) = payload.split_at_checked(HEAD).ok_or_else(cut_short)?;
         let mut head = Numbers(head);
-        let schema = LogKind::Conn.schema();
-        let version = u32::from_le_bytes(head.next());
-        if (version, u64::from_le_bytes(head.next())) != (schema.version, schema.fingerprint()) {
+        let (version, fingerprint) = (u32::from_le_bytes(head.next()), u64::from_le_bytes(head.next()));
+        let of_file = |log: &LogKind| (log.schema().version, log.schema().fingerprint()) == (version, fingerprint);
+        let Some(log) = LogKind::ALL.into_iter().find(of_file) else {
             return Err(ErrorKind::OtherSchema {
                 contents: Contents::Sample,
                 found: Some(version),
-                expected: schema.version,
+                expected: LogKind::Conn.schema().version,
             }
             .into());
-        }
+        };
+        let schema = log.schema();
         let half_life = i64::from_le_bytes(head.next());
         let (quota, capacity) = (u32::from_le_bytes(head.next()) as usize, u32::from_le_bytes(head.next()) as usize);
         let seen = u64::from_le_bytes(head.next());
@@ -118,7 +119,7 @@ impl Reservoir {
         if bound != f64::INFINITY && !sampling.is_bound(bound) {
             return Err(invalid("its bound is none that keys have"));
         }
-        let mut reservoir = Self::new(sampling, seed);
+        let mut reservoir = Self::new(sampling, seed).of(log);
         reservoir.set_bound(Some(bound));
         let mut before = f64::NEG_INFINITY;
         for _ in 0..n {
@@ -186,7 +187,7 @@ impl Sample {
     /// Writes the payload, the rows in their order.
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let Sampling { capacity, half_life, quota } = self.sampling;
-        let schema = LogKind::Conn.schema();
+        let schema = self.log.schema();
         to.write_all(&schema.version.to_le_bytes())?;
         to.write_all(&schema.fingerprint().to_le_bytes())?;
         to.write_all(&half_life.unwrap_or(0).to_le_bytes())?;

@@ -10,7 +10,7 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::conn::connection::Connection;
+use crate::record::LogRecord;
 use crate::reservoir::{Group, Reservoir, Sampling};
 use crate::schema::FeatureRow;
 
@@ -31,12 +31,13 @@ impl Sampling {
 impl Reservoir {
     /// Offers the row of a connection to a reservoir that samples by [`Sampling::for_sensor`]. `flagged` tells
     /// whether the active model alerts on it. No connection ends later than `now`, whatever its packets say.
-    pub fn learn(&mut self, connection: &Connection<'_>, row: &FeatureRow, flagged: bool, now: i64) {
+    pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>, row: &FeatureRow, flagged: bool, now: i64) {
+        let record = record.into();
         // It is learnt when it ends; one that was open for days is news all the same.
-        let end = connection.end().min(now);
+        let end = record.end().min(now);
         let group = match flagged {
             true => hash(&[], end.div_euclid(DAY)),
-            false => hash(&connection.orig.addr.0, end.div_euclid(HOUR)),
+            false => hash(&record.originator().0, end.div_euclid(HOUR)),
         };
         self.offer(row, end, Group::new(group, flagged));
     }
@@ -50,7 +51,7 @@ fn hash(whose: &[u8], when: i64) -> u64 {
 mod tests {
     use super::*;
     use crate::schema::MAX_COLUMNS;
-    use crate::{Address, ConnState, Detector, Extractor, Model, Params, Proto, fit};
+    use crate::{Address, ConnState, Connection, Detector, Extractor, Model, Params, Proto, fit};
 
     /// Connection `i` of a day of `n` on a small network: twenty desks, five servers, web and names.
     fn ordinary(i: i64, n: i64, day: i64) -> Connection<'static> {

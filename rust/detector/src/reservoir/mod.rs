@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::reservoir::observed_time::ObservedTime;
 use crate::reservoir::rate::RowCounts;
 use crate::reservoir::shared_vec::SharedVec;
-use crate::schema::{FeatureRow, MAX_COLUMNS};
+use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
 use crate::units::DAY;
 
 /// How a reservoir draws. Only reservoirs that draw alike can be merged.
@@ -74,6 +74,7 @@ impl Sampling {
 /// At most so many of the rows offered, drawn at random; see [`Sampling`] for how.
 #[derive(Debug)]
 pub struct Reservoir {
+    log: LogKind,
     sampling: Sampling,
     seed: u64,
     /// Seeded by the first row as well, so that reservoirs of different parts draw differently.
@@ -155,6 +156,7 @@ impl Ord for Key {
 /// The contents of a reservoir at one time. It shares its rows with the reservoir, so that taking it copies none.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    log: LogKind,
     sampling: Sampling,
     entries: SharedVec<Entry>,
     bound: Option<Key>,
@@ -166,6 +168,7 @@ pub struct Snapshot {
 /// The rows of a snapshot, and the traffic they were drawn from.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
+    pub(crate) log: LogKind,
     pub(crate) sampling: Sampling,
     pub(crate) entries: Vec<Entry>,
     pub(crate) bound: Option<Key>,
@@ -177,8 +180,8 @@ pub(crate) struct Sample {
 impl Snapshot {
     /// The rows in no particular but a reproducible order.
     pub(crate) fn in_place_order(self) -> Sample {
-        let Self { sampling, entries, bound, seen, span, counts } = self;
-        Sample { sampling, entries: entries.iter().copied().collect(), bound, seen, span, counts }
+        let Self { log, sampling, entries, bound, seen, span, counts } = self;
+        Sample { log, sampling, entries: entries.iter().copied().collect(), bound, seen, span, counts }
     }
 
     /// The rows in the order of their keys: a random order that depends on which rows they are alone.
@@ -200,9 +203,20 @@ impl Sample {
 }
 
 impl Reservoir {
+    /// Takes rows of this log kind; without it, of conn.log.
+    pub fn of(self, log: LogKind) -> Self {
+        Self { log, ..self }
+    }
+
+    /// Kind of the log whose rows it holds.
+    pub fn log(&self) -> LogKind {
+        self.log
+    }
+
     /// An empty reservoir; `seed` decides which rows will stay.
     pub fn new(sampling: Sampling, seed: u64) -> Self {
         Self {
+            log: LogKind::Conn,
             sampling,
             seed,
             random: None,
@@ -269,8 +283,8 @@ impl Reservoir {
     /// # Errors
     /// [`ErrorKind::OtherSampling`] when the other one draws differently; its capacity may differ.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        let rules = |sampling: Sampling| (sampling.half_life, sampling.quota);
-        if rules(self.sampling) != rules(other.sampling) {
+        let rules = |it: &Self| (it.log, it.sampling.half_life, it.sampling.quota);
+        if rules(self) != rules(other) {
             return Err(ErrorKind::OtherSampling.into());
         }
         self.seen = self.seen.saturating_add(other.seen);
@@ -313,7 +327,7 @@ impl Reservoir {
             self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
         let below = |bound: Key| entries.iter().filter(|entry| entry.key < bound).count();
         let bound = bound.filter(|&bound| sampling.is_bound(bound.0) && below(bound) >= sampling.capacity / 4);
-        let mut redrawn = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed) };
+        let mut redrawn = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed).of(self.log) };
         entries.into_iter().for_each(|entry| _ = redrawn.insert(entry));
         redrawn.counts = sampling.half_life.map(|half_life| match &self.counts {
             Some(counts) if self.sampling.half_life == sampling.half_life => counts.clone(),
@@ -327,7 +341,7 @@ impl Reservoir {
     /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for
     /// the rows that stay.
     pub fn take(&mut self, most: usize) -> Self {
-        let mut taken = Self::new(self.sampling, self.seed);
+        let mut taken = Self::new(self.sampling, self.seed).of(self.log);
         taken.span = self.span.clone();
         while taken.len() < most {
             let Some(&(_, place)) = self.by_key.first() else { break };
@@ -386,7 +400,7 @@ impl Reservoir {
     pub fn snapshot(&self) -> Snapshot {
         let Self { sampling, bound, seen, .. } = *self;
         let (entries, span, counts) = (self.entries.clone(), self.span.clone(), self.counts.clone());
-        Snapshot { sampling, entries, bound, seen, span, counts }
+        Snapshot { log: self.log, sampling, entries, bound, seen, span, counts }
     }
 
     fn index(&mut self, place: u32) {

@@ -14,6 +14,25 @@ pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
+/// Undoes `\xHH` alone: JSON escapes backslashes by itself.
+pub(crate) fn unescape_bytes(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\\', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some(at) = memchr(b'\\', rest) {
+        bytes.extend_from_slice(&rest[..at]);
+        let escaped = match rest[at..] {
+            [_, b'x', high, low, ..] => hex(high).zip(hex(low)),
+            _ => None,
+        };
+        bytes.push(escaped.map_or(b'\\', |(high, low)| high << 4 | low));
+        rest = &rest[at + if escaped.is_some() { 4 } else { 1 }..];
+    }
+    bytes.extend_from_slice(rest);
+    Cow::Owned(bytes)
+}
+
 /// Undoes Zeek's escapes, appending to `out`.
 pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr(b'\\', raw) {

@@ -50,7 +50,7 @@ impl AttackLabels {
 
     /// Classes of a batch's connections.
     pub fn of(&mut self, batch: &Batch) -> Vec<Class> {
-        let labels = batch.malicious.iter().zip(batch.connections.labels());
+        let labels = batch.malicious.iter().zip(batch.records.labels());
         labels
             .map(|(malicious, label)| {
                 self.connections += 1;

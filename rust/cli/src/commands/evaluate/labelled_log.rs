@@ -1,13 +1,14 @@
 //! Labelled log in memory, for protocols that read it more than once.
 
 use anyhow::{Result, ensure};
+use detector::LogKind;
 
 use super::attack_labels::{AttackLabels, Class};
 use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
-use crate::input::connections::Connections;
 use crate::input::labels::Labels;
+use crate::input::records::Records;
 use crate::pipeline::{Pipeline, Summary, idle};
 
 /// Maximum number of connections, at about 330 bytes each.
@@ -18,8 +19,10 @@ const MAX_TEXT: usize = MAX_CONNECTIONS * 64;
 /// Connections and their classes.
 #[derive(Debug)]
 pub struct LabelledLog {
-    /// The connections, in log order.
-    pub connections: Connections,
+    /// Kind of the log.
+    pub log: LogKind,
+    /// The records, in log order.
+    pub records: Records,
     /// Class of each connection.
     pub classes: Vec<Class>,
     /// Indices of the connections in order of `ts`, then of the log.
@@ -35,7 +38,7 @@ impl LabelledLog {
         threads: usize,
         console: &Console,
     ) -> Result<(Self, Summary)> {
-        let mut connections = Connections::default();
+        let mut records = Records::default();
         let mut found = Vec::new();
         let pipeline = Pipeline { labels: Some(labels), ..Pipeline::new(inputs, threads, console) };
         let summary = pipeline.run(
@@ -43,18 +46,18 @@ impl LabelledLog {
             idle,
             |batch| {
                 found.extend(classes.of(batch));
-                for connection in batch.connections.iter() {
-                    connections.push(connection, None, None);
+                for record in batch.records.iter() {
+                    records.push(&record, None, None);
                 }
-                require_room(found.len(), connections.text_bytes(), &inputs.names)
+                require_room(found.len(), records.text_bytes(), &inputs.names)
             },
         )?;
         summary.require_some()?;
         ensure!(!found.is_empty(), "no connections in {}", inputs.names.join(", "));
-        let times: Vec<i64> = connections.iter().map(|connection| connection.ts).collect();
+        let times: Vec<i64> = records.iter().map(|record| record.ts()).collect();
         let mut by_time: Vec<usize> = (0..times.len()).collect();
         by_time.sort_by_key(|&index| times[index]);
-        Ok((Self { connections, classes: found, by_time }, summary))
+        Ok((Self { log: inputs.log, records, classes: found, by_time }, summary))
     }
 }
 

@@ -149,7 +149,8 @@ pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> 
 fn compare_models(args: &EvaluateArgs, inputs: &LogInputs, threads: usize, console: &Console) -> Result<()> {
     let labels = args.labels.required();
     let trust = args.trust.trust();
-    let models: Vec<Model> = args.model.iter().map(|path| super::load_model(path, &trust)).collect::<Result<_>>()?;
+    let load = |path: &PathBuf| super::require_log(super::load_model(path, &trust)?, path, inputs.log);
+    let models: Vec<Model> = args.model.iter().map(load).collect::<Result<_>>()?;
     let mut attacks = AttackLabels::new(labels.clone());
     let pipeline = Pipeline { labels: Some(&labels), ..Pipeline::new(inputs, threads, console) };
     let (scored, summary) = score_by(&models, &pipeline, &mut attacks)?;
@@ -194,7 +195,7 @@ fn try_protocol(
         ProtocolName::Folds => Protocol::Folds { folds: args.folds },
         ProtocolName::Days => Protocol::Days,
     };
-    let params = args.learning.params();
+    let params = args.learning.params(inputs.log);
     let seeds: Vec<u64> = (0..args.seeds as u64).map(|i| params.seed.wrapping_add(i)).collect();
     if args.tune {
         let bar = console.steps((tune::combinations() * seeds.len()) as u64);

@@ -66,7 +66,7 @@ impl Protocol {
                 Ok((0..*folds).map(fold).collect())
             }
             Self::Days => {
-                let day = |index: &usize| log.connections.get(*index).ts.div_euclid(DAY);
+                let day = |index: &usize| log.records.get(*index).ts().div_euclid(DAY);
                 let days: Vec<&[usize]> = log.by_time.chunk_by(|a, b| day(a) == day(b)).collect();
                 let learnable = |day: &&[usize]| day.iter().filter(|&&index| benign(log, index)).count() >= 2;
                 let split = |pair: &[&[usize]]| {
@@ -107,28 +107,32 @@ fn thinned(log: &LabelledLog, share: f64, seed: u64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use detector::Connection;
+    use detector::{Connection, LogKind, LogRecord};
 
     use super::super::attack_labels::Class;
     use super::*;
-    use crate::input::connections::Connections;
+    use crate::input::records::Records;
 
     /// Log with a connection every hour, every tenth an attack, with the second half first.
     fn log(n: usize) -> LabelledLog {
-        let mut connections = Connections::default();
+        let mut connections = Records::default();
         let order: Vec<usize> = (n / 2..n).chain(0..n / 2).collect();
         let mut classes = Vec::new();
         for &hour in &order {
-            connections.push(Connection { ts: hour as i64 * DAY / 24, ..Connection::default() }, None, None);
+            connections.push(
+                &LogRecord::Conn(Connection { ts: hour as i64 * DAY / 24, ..Connection::default() }),
+                None,
+                None,
+            );
             classes.push(if hour % 10 == 0 { Class::Attack(0) } else { Class::Benign });
         }
         let mut by_time: Vec<usize> = (0..n).collect();
         by_time.sort_by_key(|&index| order[index]);
-        LabelledLog { connections, classes, by_time }
+        LabelledLog { log: LogKind::Conn, records: connections, classes, by_time }
     }
 
     fn hours(pass: &Pass<'_>, wanted: bool) -> Vec<i64> {
-        let ts = |&(index, _): &(usize, bool)| pass.log.connections.get(index).ts / (DAY / 24);
+        let ts = |&(index, _): &(usize, bool)| pass.log.records.get(index).ts() / (DAY / 24);
         pass.connections.iter().filter(|(_, is_wanted)| *is_wanted == wanted).map(ts).collect()
     }
 

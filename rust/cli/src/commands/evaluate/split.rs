@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use detector::{
-    Address, AlertPolicy, Connection, Extractor, FeatureRow, KnownList, Model, Params, ScoreHistory, Trainer, Verdict,
+    Address, AlertPolicy, Extractor, FeatureRow, KnownList, LogRecord, Model, Params, ScoreHistory, Trainer, Verdict,
 };
 use rayon::prelude::*;
 
@@ -25,9 +25,9 @@ pub struct NoticeKey {
 
 impl NoticeKey {
     /// The key of a notice for this connection.
-    pub fn of(connection: &Connection<'_>, row: &FeatureRow, model: &Model) -> Self {
-        let reasons = model.reasons(connection, row, None);
-        Self { originator: connection.orig.addr, feature: reasons.first().map_or("", |reason| reason.feature()) }
+    pub fn of(record: &LogRecord<'_>, row: &FeatureRow, model: &Model) -> Self {
+        let reasons = model.reasons(record, row, None);
+        Self { originator: record.originator(), feature: reasons.first().map_or("", |reason| reason.feature()) }
     }
 }
 
@@ -47,13 +47,13 @@ pub struct LabelledScore {
 }
 
 impl LabelledScore {
-    fn new(connection: &Connection<'_>, class: Class, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
+    fn new(record: &LogRecord<'_>, class: Class, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
         Self {
             score: millionths(verdict.score),
             anomalous: verdict.anomalous,
             class,
-            ended: connection.end(),
-            notice: NoticeKey::of(connection, row, model),
+            ended: record.end(),
+            notice: NoticeKey::of(record, row, model),
         }
     }
 
@@ -75,9 +75,9 @@ pub struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn iter(&self) -> impl Iterator<Item = (Connection<'a>, Class, bool)> {
+    fn iter(&self) -> impl Iterator<Item = (LogRecord<'a>, Class, bool)> {
         let log = self.log;
-        self.connections.iter().map(move |&(index, wanted)| (log.connections.get(index), log.classes[index], wanted))
+        self.connections.iter().map(move |&(index, wanted)| (log.records.get(index), log.classes[index], wanted))
     }
 }
 
@@ -99,7 +99,7 @@ impl Split<'_> {
         }
         let learnt = trainer.observed();
         let model = trainer.fit().with_context(|| format!("cannot train on {learnt} connections of the logs"))?;
-        let (mut extractor, mut rows, mut wanted) = (Extractor::new(), Vec::new(), Vec::new());
+        let (mut extractor, mut rows, mut wanted) = (Extractor::of(self.score.log.log), Vec::new(), Vec::new());
         let mut all_keys = Vec::new();
         for (connection, class, is_wanted) in self.score.iter() {
             let (row, keys) = extractor.context_row(&connection);
@@ -110,7 +110,7 @@ impl Split<'_> {
             }
         }
         let (mut cusum, policy) = (ScoreHistory::new(), AlertPolicy::of(&model));
-        let times: Vec<i64> = wanted.iter().map(|(connection, _)| connection.ts).collect();
+        let times: Vec<i64> = wanted.iter().map(|(record, _)| record.ts()).collect();
         let scores = model.score_rows(&rows, &times);
         let verdicts: Vec<Verdict> = wanted
             .iter()
@@ -176,7 +176,7 @@ pub fn score_by(
     pipeline: &Pipeline<'_>,
     classes: &mut AttackLabels,
 ) -> Result<(Vec<ModelResult>, Summary)> {
-    let mut extractor = Extractor::new();
+    let mut extractor = Extractor::of(pipeline.inputs.log);
     let mut cusums = vec![ScoreHistory::new(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let mut groupings: Vec<_> = models.iter().map(|_| LabelledGrouping::new()).collect();
@@ -190,15 +190,15 @@ pub fn score_by(
         },
         |batch| {
             let classes = classes.of(batch);
-            let n = batch.connections.len();
+            let n = batch.records.len();
             for (i, ((model, cusum), scored)) in models.iter().zip(&mut cusums).zip(&mut scored).enumerate() {
                 let verdicts =
                     batch.verdicts_by(model, &AlertPolicy::of(model), cusum, &batch.scores[i * n..(i + 1) * n]);
-                for (j, connection) in batch.connections.iter().enumerate() {
-                    let judged = Judged { connection, uid: None, row: &batch.rows[j], verdict: &verdicts[j] };
+                for (j, record) in batch.records.iter().enumerate() {
+                    let judged = Judged::new(record, None, &batch.rows[j], &verdicts[j]);
                     groupings[i].add(&judged, classes[j], model);
                 }
-                let connections = batch.connections.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
+                let connections = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
                 scored.extend(connections.map(|(((connection, row), class), verdict)| {
                     LabelledScore::new(&connection, *class, row, verdict, model)
                 }));

@@ -1,0 +1,194 @@
+//! dns.log: the same commands, told apart by the log.
+
+use serde_json::Value;
+
+use crate::logs::{column, rows, tsv};
+use crate::run::Dir;
+
+const HEADER: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n";
+const FIELDS: [&str; 18] = [
+    "ts",
+    "uid",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_h",
+    "id.resp_p",
+    "proto",
+    "trans_id",
+    "rtt",
+    "query",
+    "qtype",
+    "qtype_name",
+    "rcode",
+    "RD",
+    "RA",
+    "answers",
+    "TTLs",
+    "rejected",
+];
+const TYPES: [&str; 18] = [
+    "time",
+    "string",
+    "addr",
+    "port",
+    "addr",
+    "port",
+    "enum",
+    "count",
+    "interval",
+    "string",
+    "count",
+    "string",
+    "count",
+    "bool",
+    "bool",
+    "vector[string]",
+    "vector[interval]",
+    "bool",
+];
+
+/// Queries of ten clients for twenty names, one every ten seconds; the last 40 are a tunnel's.
+fn queries(n: usize) -> Vec<[String; 18]> {
+    (0..n)
+        .map(|i| {
+            let (name, qtype, answer) = match i + 40 >= n {
+                true => {
+                    (format!("{:056x}\\xe4.t.example.sea", i * 7919), ("10", "NULL"), "<unknown type=10>".to_owned())
+                }
+                false => (format!("www.site{}.com", i * 7 % 20), ("1", "A"), format!("192.0.2.{}", i % 20)),
+            };
+            let client = if i + 40 >= n { 3 } else { i % 10 };
+            [
+                format!("{}.000000", 1_700_000_000 + 10 * i),
+                format!("D{i}"),
+                format!("10.0.0.{client}"),
+                "40000".into(),
+                "10.0.0.53".into(),
+                "53".into(),
+                "udp".into(),
+                format!("{}", i % 65_536),
+                format!("0.0{:02}", 1 + i % 50),
+                name,
+                qtype.0.into(),
+                qtype.1.into(),
+                "0".into(),
+                "T".into(),
+                "T".into(),
+                answer,
+                "60.000000".into(),
+                "F".into(),
+            ]
+        })
+        .collect()
+}
+
+fn dns_log(queries: &[[String; 18]]) -> String {
+    let lines = queries.iter().map(|query| query.join("\t") + "\n").collect::<String>();
+    format!("{HEADER}#fields\t{}\n#types\t{}\n{lines}", FIELDS.join("\t"), TYPES.join("\t"))
+}
+
+/// The same rows as JSON, as Zeek writes it: bytes that are not UTF-8 are `\\xHH` in the text.
+fn dns_json(queries: &[[String; 18]]) -> String {
+    let line = |query: &[String; 18]| {
+        let text = |i: usize| Value::from(query[i].as_str());
+        let number = |i: usize| query[i].parse::<f64>().map(Value::from).unwrap();
+        let count = |i: usize| query[i].parse::<u64>().map(Value::from).unwrap();
+        let flag = |i: usize| Value::from(query[i] == "T");
+        let entries = FIELDS.iter().enumerate().map(|(i, field)| {
+            let value = match TYPES[i] {
+                "time" | "interval" => number(i),
+                "port" | "count" => count(i),
+                "bool" => flag(i),
+                "vector[string]" => Value::from(vec![text(i)]),
+                "vector[interval]" => Value::from(vec![number(i)]),
+                _ => text(i),
+            };
+            ((*field).to_owned(), value)
+        });
+        Value::Object(entries.collect()).to_string() + "\n"
+    };
+    queries.iter().map(line).collect()
+}
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    let queries = queries(2_000);
+    dir.write("dns.log", dns_log(&queries));
+    dir.write("usual.log", dns_log(&queries[..1_960]));
+    dir.write("dns.json", dns_json(&queries));
+    dir.ok("train usual.log -o m");
+    dir
+}
+
+#[test]
+fn trains_scores_and_lists_a_tunnel_first() {
+    let dir = trained();
+    let scored = dir.ok("score -m m dns.log");
+    assert_eq!(column(&scored, "anomaly_score").len(), 2_000);
+    let top = dir.ok("top -m m dns.log --json -n 30");
+    for line in top.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (&entry["qtype_name"], &entry["id.orig_h"]),
+            (&Value::from("NULL"), &Value::from("10.0.0.3")),
+            "{line}"
+        );
+        assert_eq!((entry.get("conn_state"), entry.get("orig_bytes")), (None, None));
+    }
+    let table = dir.ok("top -m m dns.log -n 3");
+    assert!(table.lines().next().unwrap().contains("  type ") && table.contains("query type NULL"), "{table}");
+}
+
+#[test]
+fn json_and_tsv_have_the_same_scores() {
+    let dir = trained();
+    let tsv = column(&dir.ok("score -m m dns.log"), "anomaly_score");
+    let json: Vec<_> = dir
+        .ok("score -m m dns.json")
+        .lines()
+        .map(|line| {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            (entry["uid"].as_str().unwrap().to_owned(), entry["anomaly_score"].as_f64().unwrap())
+        })
+        .collect();
+    let tsv: Vec<_> = tsv.into_iter().map(|(uid, score)| (uid, score.parse::<f64>().unwrap())).collect();
+    assert_eq!(tsv, json);
+}
+
+#[test]
+fn refuses_a_model_of_another_log() {
+    let dir = trained();
+    dir.write("conn.log", tsv(&rows(600)));
+    dir.ok("train conn.log -o c");
+    for (model, log, found, wanted) in [("c", "dns.log", "conn", "dns"), ("m", "conn.log", "dns", "conn")] {
+        let refusal = dir.run(&format!("top -m {model} {log}"));
+        assert_eq!(refusal.status, Some(1));
+        let expected = format!("{model}: is a model of {found}.log, but the logs are {wanted}.log");
+        assert!(refusal.stderr.contains(&expected), "{}", refusal.stderr);
+    }
+}
+
+#[test]
+fn a_directory_is_read_for_the_kind_of_log() {
+    let dir = trained();
+    dir.write("logs/dns.10:00:00-11:00:00.log", dns_log(&queries(1_000)));
+    dir.write("logs/conn.10:00:00-11:00:00.log", tsv(&rows(300)));
+    let dns = dir.run("top --log dns -m m logs -n 1");
+    assert!(dns.stderr.contains("1,000 queries"), "{}", dns.stderr);
+    dir.ok("train logs -o c");
+    assert_eq!(dir.run("top --log dns -m c logs").status, Some(1));
+}
+
+#[test]
+fn other_commands_take_dns_logs() {
+    let dir = trained();
+    let header = dir.ok("features -m m dns.log");
+    assert!(header.starts_with("name_length,labels,"), "{header}");
+    dir.ok("sample usual.log -o part");
+    dir.ok("train part -o again");
+    assert!(dir.run("top -m again dns.log -n 1").stderr.contains("2,000 queries"));
+    let incidents = dir.ok("incidents -m m dns.log --json");
+    assert!(incidents.lines().any(|line| line.contains("10.0.0.3")), "{incidents}");
+    assert!(dir.ok("report -m m dns.log -o -").contains("10.0.0.3"));
+    dir.ok("inspect m");
+}

@@ -1,0 +1,180 @@
+//! A DNS transaction as Zeek's dns.log describes it, borrowed from its source.
+
+use crate::conn::connection::{Address, Proto};
+
+/// One row of dns.log: a query, its response, or both.
+///
+/// Names and answers are the bytes of the message, without the escapes of a log, so that a sensor and a log give the
+/// same features. Times are integer microseconds, as in [`Connection`](crate::Connection).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DnsQuery<'a> {
+    /// `ts`: when the query was seen, in microseconds since 1970.
+    pub ts: i64,
+    /// `id.orig_h`: the client.
+    pub client: Address,
+    /// `id.orig_p`.
+    pub client_port: u16,
+    /// `id.resp_h`: the name server or resolver, or a multicast group.
+    pub server: Address,
+    /// `id.resp_p`.
+    pub server_port: u16,
+    /// `proto`.
+    pub proto: Proto,
+    /// `rtt` in microseconds.
+    pub rtt: Option<i64>,
+    /// `query`: the name, in any case.
+    pub query: Option<&'a [u8]>,
+    /// `qclass`: 1 for the Internet.
+    pub qclass: Option<u64>,
+    /// `qtype`.
+    pub qtype: Option<u64>,
+    /// `rcode` of the response.
+    pub rcode: Option<u64>,
+    /// `AA`: an authoritative answer.
+    pub authoritative: bool,
+    /// `TC`: a truncated message.
+    pub truncated: bool,
+    /// `RD`: recursion desired.
+    pub recursion_desired: bool,
+    /// `RA`: recursion available.
+    pub recursion_available: bool,
+    /// `rejected`: a response without any record.
+    pub rejected: bool,
+    /// Number of elements of `answers`.
+    pub answers: u32,
+    /// Length of all elements of `answers`, in bytes.
+    pub answer_bytes: u64,
+    /// The least of `TTLs`, in microseconds.
+    pub min_ttl: Option<i64>,
+}
+
+/// The protocols whose messages Zeek logs in dns.log. Their names, types and rates differ, so each is a peer group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// DNS proper: unicast, usually port 53.
+    Dns,
+    /// Multicast DNS (RFC 6762), port 5353.
+    Mdns,
+    /// Link-Local Multicast Name Resolution (RFC 4795), port 5355.
+    Llmnr,
+    /// NetBIOS name service (RFC 1002), port 137.
+    Netbios,
+}
+
+impl DnsQuery<'_> {
+    /// The protocol, by its ports and addresses.
+    pub fn protocol(&self) -> Protocol {
+        match (self.client_port, self.server_port) {
+            (_, 5353) | (5353, _) => Protocol::Mdns,
+            (_, 5355) | (5355, _) => Protocol::Llmnr,
+            (_, 137) => Protocol::Netbios,
+            _ if self.server.is_multicast() => Protocol::Mdns,
+            _ => Protocol::Dns,
+        }
+    }
+
+    /// Returns whether a response was seen.
+    pub fn is_answered(&self) -> bool {
+        self.rcode.is_some() || self.answers > 0
+    }
+
+    /// Copy without the name, which borrows from the source of the record.
+    pub fn without_texts(&self) -> DnsQuery<'static> {
+        DnsQuery { query: None, ..*self }
+    }
+}
+
+/// `rcode` of a name that does not exist.
+pub const NXDOMAIN: u64 = 3;
+
+/// Name of a query type, after the registry of DNS parameters; `TYPE65280` for one without.
+pub fn type_name(qtype: u64) -> String {
+    let name = match qtype {
+        1 => "A",
+        2 => "NS",
+        5 => "CNAME",
+        6 => "SOA",
+        10 => "NULL",
+        12 => "PTR",
+        13 => "HINFO",
+        15 => "MX",
+        16 => "TXT",
+        24 => "SIG",
+        25 => "KEY",
+        28 => "AAAA",
+        32 => "NetBIOS",
+        33 => "SRV",
+        35 => "NAPTR",
+        43 => "DS",
+        46 => "RRSIG",
+        47 => "NSEC",
+        48 => "DNSKEY",
+        52 => "TLSA",
+        64 => "SVCB",
+        65 => "HTTPS",
+        99 => "SPF",
+        251 => "IXFR",
+        252 => "AXFR",
+        255 => "ANY",
+        257 => "CAA",
+        other => return format!("TYPE{other}"),
+    };
+    name.to_owned()
+}
+
+/// Name of a response code, after the registry of DNS parameters; `RCODE15` for one without.
+pub fn rcode_name(rcode: u64) -> String {
+    let name = match rcode {
+        0 => "NOERROR",
+        1 => "FORMERR",
+        2 => "SERVFAIL",
+        3 => "NXDOMAIN",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        6 => "YXDOMAIN",
+        7 => "YXRRSET",
+        8 => "NXRRSET",
+        9 => "NOTAUTH",
+        10 => "NOTZONE",
+        other => return format!("RCODE{other}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        text.parse::<std::net::IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn protocols_are_recognised_by_port_and_group() {
+        let of = |client_port, server_port, server| {
+            DnsQuery { client_port, server_port, server: address(server), ..DnsQuery::default() }.protocol()
+        };
+        assert_eq!(of(40_000, 53, "192.0.2.1"), Protocol::Dns);
+        assert_eq!(of(40_000, 5353, "224.0.0.251"), Protocol::Mdns);
+        assert_eq!(of(5353, 40_000, "192.0.2.1"), Protocol::Mdns);
+        assert_eq!(of(40_000, 5355, "ff02::1:3"), Protocol::Llmnr);
+        assert_eq!(of(5355, 40_000, "192.0.2.1"), Protocol::Llmnr);
+        assert_eq!(of(137, 137, "192.0.2.255"), Protocol::Netbios);
+        assert_eq!(of(40_000, 53, "224.0.0.251"), Protocol::Mdns);
+        assert_eq!(of(137, 53, "192.0.2.1"), Protocol::Dns);
+    }
+
+    #[test]
+    fn types_and_codes_have_their_registered_names() {
+        assert_eq!([1, 16, 65, 65_280].map(type_name), ["A", "TXT", "HTTPS", "TYPE65280"]);
+        assert_eq!([0, NXDOMAIN, 23].map(rcode_name), ["NOERROR", "NXDOMAIN", "RCODE23"]);
+    }
+
+    #[test]
+    fn a_code_or_an_answer_is_a_response() {
+        assert!(!DnsQuery::default().is_answered());
+        assert!(DnsQuery { rcode: Some(0), ..DnsQuery::default() }.is_answered());
+        assert!(DnsQuery { answers: 1, ..DnsQuery::default() }.is_answered());
+    }
+}

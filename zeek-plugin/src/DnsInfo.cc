@@ -1,0 +1,102 @@
+#include "DnsInfo.h"
+
+#include <zeek/ZeekString.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace plugin::IForest_Scorer {
+
+namespace {
+
+bool flag(const zeek::RecordVal& record, const Field& field) {
+    return tristate(record, field) == iforest::Tristate::Yes;
+}
+
+} // namespace
+
+DnsInfo::DnsInfo(zeek::RecordTypePtr arg_type)
+    : type(std::move(arg_type)),
+      id(type.get(), "id", zeek::TYPE_RECORD),
+      id_type(id.Exists() ? type->GetFieldType(id.Offset())->AsRecordType() : nullptr),
+      orig_h(id_type, "orig_h", zeek::TYPE_ADDR),
+      orig_p(id_type, "orig_p", zeek::TYPE_PORT),
+      resp_h(id_type, "resp_h", zeek::TYPE_ADDR),
+      resp_p(id_type, "resp_p", zeek::TYPE_PORT),
+      ts(type.get(), "ts", zeek::TYPE_TIME),
+      proto(type.get(), "proto", zeek::TYPE_ENUM),
+      rtt(type.get(), "rtt", zeek::TYPE_INTERVAL),
+      query(type.get(), "query", zeek::TYPE_STRING),
+      qclass(type.get(), "qclass", zeek::TYPE_COUNT),
+      qtype(type.get(), "qtype", zeek::TYPE_COUNT),
+      rcode(type.get(), "rcode", zeek::TYPE_COUNT),
+      aa(type.get(), "AA", zeek::TYPE_BOOL),
+      tc(type.get(), "TC", zeek::TYPE_BOOL),
+      rd(type.get(), "RD", zeek::TYPE_BOOL),
+      ra(type.get(), "RA", zeek::TYPE_BOOL),
+      answers(type.get(), "answers", zeek::TYPE_VECTOR),
+      ttls(type.get(), "TTLs", zeek::TYPE_VECTOR),
+      rejected(type.get(), "rejected", zeek::TYPE_BOOL),
+      anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
+      anomaly_reasons(type.get(), "anomaly_reasons", zeek::TYPE_STRING) {}
+
+iforest::DnsView DnsInfo::View(const zeek::RecordVal& info) const {
+    const zeek::RecordVal* ends = id.IsSet(&info) ? info.GetFieldAs<zeek::RecordVal>(id.Offset()) : nullptr;
+
+    iforest::DnsView view{
+        .ts = seconds(info, ts, 0.0),
+        .rtt = seconds(info, rtt, -1.0),
+        .client = address(ends, orig_h),
+        .client_port = port(ends, orig_p),
+        .server = address(ends, resp_h),
+        .server_port = port(ends, resp_p),
+        .proto = transport(info, proto),
+        .has_query = query.IsSet(&info),
+        .query = text(info, query),
+        .qclass = count(info, qclass),
+        .qtype = count(info, qtype),
+        .rcode = count(info, rcode),
+        .authoritative = flag(info, aa),
+        .truncated = flag(info, tc),
+        .recursion_desired = flag(info, rd),
+        .recursion_available = flag(info, ra),
+        .rejected = flag(info, rejected),
+        .answers = 0,
+        .answer_bytes = 0,
+        .min_ttl = -1.0,
+    };
+
+    if ( answers.IsSet(&info) ) {
+        const auto* vector = info.GetFieldAs<zeek::VectorVal>(answers.Offset());
+
+        for ( unsigned int i = 0; i < vector->Size(); i++ )
+            if ( const auto answer = vector->ValAt(i); answer && answer->GetType()->Tag() == zeek::TYPE_STRING ) {
+                view.answers++;
+                view.answer_bytes += static_cast<uint64_t>(std::max(0, answer->AsString()->Len()));
+            }
+    }
+
+    if ( ttls.IsSet(&info) ) {
+        const auto* vector = info.GetFieldAs<zeek::VectorVal>(ttls.Offset());
+
+        for ( unsigned int i = 0; i < vector->Size(); i++ )
+            if ( const auto ttl = vector->ValAt(i); ttl && ttl->GetType()->Tag() == zeek::TYPE_INTERVAL ) {
+                const double value = std::max(0.0, ttl->AsInterval());
+                view.min_ttl = view.min_ttl < 0.0 ? value : std::min(view.min_ttl, value);
+            }
+    }
+
+    return view;
+}
+
+void DnsInfo::SetScore(zeek::RecordVal& info, double score) const {
+    if ( anomaly_score.Exists() )
+        info.Assign(anomaly_score.Offset(), score);
+}
+
+void DnsInfo::SetReasons(zeek::RecordVal& info, const std::string& reasons) const {
+    if ( anomaly_reasons.Exists() && ! reasons.empty() )
+        info.Assign(anomaly_reasons.Offset(), reasons);
+}
+
+} // namespace plugin::IForest_Scorer

@@ -1,0 +1,33 @@
+// Field offsets of DNS::Info: looked up by name once, then used for every record.
+
+#pragma once
+
+#include <string>
+
+#include "Field.h"
+
+namespace plugin::IForest_Scorer {
+
+class DnsInfo {
+public:
+    explicit DnsInfo(zeek::RecordTypePtr type);
+
+    // Returns true if the offsets are those of this record's type.
+    bool Fits(const zeek::RecordVal& record) const { return record.GetType() == type; }
+
+    // Returns the query of a record, borrowed from it.
+    iforest::DnsView View(const zeek::RecordVal& info) const;
+
+    void SetScore(zeek::RecordVal& info, double score) const;
+    void SetReasons(zeek::RecordVal& info, const std::string& reasons) const;
+
+private:
+    zeek::RecordTypePtr type;
+    Field id;
+    const zeek::RecordType* id_type; // Owned by `type`; null without `id`.
+    Field orig_h, orig_p, resp_h, resp_p;
+    Field ts, proto, rtt, query, qclass, qtype, rcode, aa, tc, rd, ra, answers, ttls, rejected;
+    Field anomaly_score, anomaly_reasons;
+};
+
+} // namespace plugin::IForest_Scorer
