@@ -99,7 +99,7 @@ function score_query(c: connection, rec: DNS::Info)
 		return;
 		}
 
-	if ( __score_dns(rec) == ALERT )
+	if ( __score_dns(rec) )
 		report_query(c, rec);
 	}
 
