@@ -64,7 +64,7 @@ impl Grouping {
         let alert = verdict.anomalous && !excluded;
         let evidence = verdict.sustained.filter(|_| !excluded);
         let reasons = match alert || evidence.is_some() {
-            true => model.reasons(&judged.record, judged.row, evidence),
+            true => model.reasons(judged.record, judged.row, evidence),
             false => Vec::new(),
         };
         self.alerts += u64::from(alert);

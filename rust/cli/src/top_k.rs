@@ -113,7 +113,7 @@ impl ScoredConnection {
 
     /// The reasons for its score, the strongest first.
     pub fn reasons(&self, model: &Model) -> Vec<Reason> {
-        model.reasons(&self.record(), &self.row, None)
+        model.reasons(self.record(), &self.row, None)
     }
 
     /// Its `uid`.

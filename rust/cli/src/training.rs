@@ -20,8 +20,8 @@ pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownL
             let mut malicious = batch.malicious.iter();
             for record in batch.records.iter() {
                 match malicious.next() {
-                    Some(Some(true)) if !known.covers(&record.connection()) => trainer.observe(&record),
-                    _ => trainer.learn(&record),
+                    Some(Some(true)) if !known.covers(&record.connection()) => trainer.observe(record),
+                    _ => trainer.learn(record),
                 }
             }
         },

@@ -71,7 +71,7 @@ impl Detector {
     /// Scores a connection and adds it to the context.
     pub fn score<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> Verdict {
         let record = record.into();
-        let (row, keys) = self.extractor.context_row(&record);
+        let (row, keys) = self.extractor.context_row(record);
         self.last = row;
         let score = self.model.score_row(&row, record.ts());
         self.history.verdict(&self.model, &self.policy, record.end(), &keys, score)

@@ -269,11 +269,11 @@ impl Sensor {
         #[cfg(any(test, feature = "injected-panic"))]
         crate::panic::injected(self.offered - 1);
         let detector = &mut active.detector;
-        let scored = detector.score(&record);
+        let scored = detector.score(record);
         let alert = scored.anomalous;
         active.drift.observe(scored.score);
         let reasons = match alert || scored.sustained.is_some() && self.incidents.is_some() {
-            true => detector.model().reasons(&record, detector.row(), scored.sustained),
+            true => detector.model().reasons(record, detector.row(), scored.sustained),
             false => Vec::new(),
         };
         if alert {

@@ -110,7 +110,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     args.budget.set(&mut params);
     let mut trainer = Trainer::new(params);
     let summary = Pipeline::new(&inputs, threads, console).run(
-        |batch| batch.records.iter().for_each(|record| trainer.learn(&record)),
+        |batch| batch.records.iter().for_each(|record| trainer.learn(record)),
         idle,
         |_| Ok(()),
     )?;

@@ -124,7 +124,7 @@ impl Appending {
             };
             let score = index.map(|i| ScoreText::new(verdicts[i].score));
             let reasons = index.and_then(|i| {
-                let reasons = || format_reasons(&model.reasons(&records.get(i), &rows[i], None));
+                let reasons = || format_reasons(&model.reasons(records.get(i), &rows[i], None));
                 verdicts[i].anomalous.then(reasons)
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));

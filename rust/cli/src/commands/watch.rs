@@ -101,7 +101,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         let mut shown = Ok(());
         log.parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
-                let verdict = detector.score(&parsed.record);
+                let verdict = detector.score(parsed.record);
                 let (row, connection) = (*detector.row(), parsed.record.connection());
                 let judged = Judged::new(parsed.record, parsed.uid, &row, &verdict);
                 grouping.add(&judged, detector.model(), filter.excludes(&connection));

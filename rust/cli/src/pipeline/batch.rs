@@ -75,7 +75,7 @@ impl Batch {
         self.rows.clear();
         self.keys.clear();
         for record in self.records.iter() {
-            let (row, keys) = extractor.context_row(&record);
+            let (row, keys) = extractor.context_row(record);
             self.rows.push(row);
             self.keys.push(keys);
         }

@@ -74,7 +74,7 @@ impl Trainer {
     /// Learns from a connection.
     pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         let record = record.into();
-        let row = self.extractor.extract(&record);
+        let row = self.extractor.extract(record);
         self.reservoir.offer(&row, record.ts(), Group::default());
     }
 

@@ -95,14 +95,14 @@ impl Split<'_> {
     pub fn run(&self, params: &Params) -> Result<Vec<LabelledScore>> {
         let mut trainer = Trainer::new(params.clone());
         for (connection, _, wanted) in self.learn.iter() {
-            if wanted { trainer.learn(&connection) } else { trainer.observe(&connection) }
+            if wanted { trainer.learn(connection) } else { trainer.observe(connection) }
         }
         let learnt = trainer.observed();
         let model = trainer.fit().with_context(|| format!("cannot train on {learnt} connections of the logs"))?;
         let (mut extractor, mut rows, mut wanted) = (Extractor::of(self.score.log.log), Vec::new(), Vec::new());
         let mut all_keys = Vec::new();
         for (connection, class, is_wanted) in self.score.iter() {
-            let (row, keys) = extractor.context_row(&connection);
+            let (row, keys) = extractor.context_row(connection);
             if is_wanted {
                 rows.push(row);
                 all_keys.push(keys);
