@@ -1,23 +1,22 @@
-//! The scale of a row's numbers: compressed by a logarithm, rounded to a grid.
+//! Quantization of a row's numbers: a logarithm, rounded to a grid.
 
-/// The nearest multiple of 1/1024, ties to even: finer differences tell nothing, and coarse ones let the forest keep
-/// short thresholds.
+/// Nearest multiple of 1/1024, ties to even. Finer differences carry no information, and coarse values let the forest
+/// store short thresholds.
 pub(crate) fn on_grid(value: f32) -> f32 {
-    // From 2^13 on the last bit of a number is worth 1/1024 or more; there a sum is rounded to the grid by itself.
+    // From 2^13 on the last bit of a number is 1/1024 or more, so the sum is already on the grid.
     const COARSE: f32 = 8192.0;
     let coarse = COARSE.copysign(value);
     if value.abs() < COARSE { value + coarse - coarse } else { value }
 }
 
-/// The nearest integer, ties to even, of a number below 2^51: without the call that `f64::round_ties_even` is on
-/// processors of the first generation.
+/// Nearest integer, ties to even, of a number below 2^51. `f64::round_ties_even` is a function call on old processors.
 pub(crate) fn nearest(value: f64) -> f64 {
     const COARSE: f64 = 1.5 * (1u64 << 52) as f64;
     value + COARSE - COARSE
 }
 
-/// log2(1 + x) of a number not below 0, linear between the powers of two. It is read off the number's own bits, so it
-/// costs next to nothing and is the same on every machine; trees only need it to be monotone.
+/// log2(1 + x) of a non-negative number, linear between powers of two. It uses the number's own bits, so it is cheap
+/// and the same on every machine; trees only need it to be monotone.
 pub(crate) fn log2(x: f32) -> f32 {
     let one = 1f32.to_bits();
     ((x + 1.0).to_bits().saturating_sub(one)) as f32 / (1u32 << 23) as f32

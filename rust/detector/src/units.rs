@@ -1,4 +1,4 @@
-//! Amounts as people read them.
+//! Human-readable amounts: counts, bytes, durations.
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
@@ -7,7 +7,7 @@ pub const HOUR: i64 = 3_600 * SECOND;
 /// Microseconds in a day.
 pub const DAY: i64 = 24 * HOUR;
 
-/// A count with its thousands apart: `105,918`.
+/// Count with thousands separators: `105,918`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -20,7 +20,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// Bytes in decimal units, two digits or three: `512 B`, `4.1 GB`, `312 kB`.
+/// Bytes in decimal units with two or three digits: `512 B`, `4.1 GB`, `312 kB`.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if n < 1000 {
@@ -29,7 +29,7 @@ pub fn bytes(n: u64) -> String {
     let mut value = n as f64 / 1e3;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    // A value that rounds to 1000 of a unit is 1.0 of the next.
+    // A value that rounds to 1000 becomes 1.0 of the next unit.
     while value >= 999.5 {
         let Some(next) = units.next() else { break };
         value /= 1e3;
@@ -39,7 +39,7 @@ pub fn bytes(n: u64) -> String {
     format!("{value:.decimals$} {}", unit.unwrap_or(&"B"))
 }
 
-/// A duration in microseconds, in the two units that matter: `70ms`, `12s`, `3m20s`, `2h03m`, `3d01h`.
+/// Duration in microseconds, in its two largest units: `70ms`, `12s`, `3m20s`, `2h03m`, `3d01h`.
 pub fn duration(micros: i64) -> String {
     let seconds = micros.max(0) as f64 / 1e6;
     let whole = seconds.round() as u64;

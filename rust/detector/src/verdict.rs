@@ -3,19 +3,19 @@
 use crate::alert::cusum;
 use crate::model::Model;
 
-/// Score of one connection, and whether it is an alert.
+/// Score of one connection, with its alert decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// Between 0 and 1, in whole millionths: about 0.5 for a connection like most, higher the more unusual.
+    /// Between 0 and 1, in whole millionths: about 0.5 for a typical connection, higher for an unusual one.
     pub score: f64,
     /// True if and only if the score is at or above the threshold in force.
     pub anomalous: bool,
-    /// Number of connections, if this one takes the evidence against its service over the limit. It opens or extends
-    /// an incident and makes no alert of the connection.
+    /// Number of connections to the service, if this one takes the evidence over the limit. It opens or extends an
+    /// incident, but does not make the connection an alert.
     pub sustained: Option<u32>,
 }
 
-/// The threshold in force, and the reports of accumulated evidence that go with it.
+/// Alert threshold, and the budget for reports of accumulated evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlertPolicy {
     threshold: f64,
@@ -23,23 +23,23 @@ pub struct AlertPolicy {
 }
 
 impl AlertPolicy {
-    /// The model's own threshold and budget.
+    /// Threshold and budget of the model.
     pub fn of(model: &Model) -> Self {
         Self::new(model, model.threshold(), model.provenance().alerts_per_day)
     }
 
-    /// A budget in alerts a day; a tenth of them, 10 at most, is reserved for evidence.
+    /// Budget in alerts a day. A tenth, at most 10, is reserved for evidence.
     pub fn for_alerts(model: &Model, alerts_per_day: f64) -> Self {
         Self::new(model, model.threshold_for_alerts(alerts_per_day), alerts_per_day)
     }
 
-    /// A budget as a share of the connections.
+    /// Budget as a share of the connections.
     pub fn for_share(model: &Model, share: f64) -> Self {
         Self::new(model, model.threshold_for_share(share), share * model.provenance().connections_per_day())
     }
 
-    /// A threshold. Evidence gets its part of the alerts a day that the threshold amounts to, but no more than of the
-    /// model's budget: none if no score reaches the threshold.
+    /// Fixed threshold. Evidence gets its share of the alerts a day that the threshold amounts to, at most that of the
+    /// model's budget, and none if no score reaches the threshold.
     pub fn for_threshold(model: &Model, threshold: f64) -> Self {
         let provenance = model.provenance();
         let alerts_per_day = match threshold > 1.0 {
@@ -58,12 +58,12 @@ impl AlertPolicy {
         Self { threshold, evidence_per_day }
     }
 
-    /// A connection is an alert if and only if its score is not below this.
+    /// Alert threshold: a connection is an alert if and only if its score is at or above it.
     pub fn threshold(&self) -> f64 {
         self.threshold
     }
 
-    /// Reports of accumulated evidence a day.
+    /// Budget for reports of accumulated evidence, per day.
     pub fn evidence_per_day(&self) -> f64 {
         self.evidence_per_day
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::{Connection, Params, Trainer};
 
-    /// A model of 2000 different connections in two days.
+    /// Model of 2000 different connections in two days.
     fn model() -> Model {
         let mut params = Params::default();
         params.forest.n_trees = 17;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_limits_evidence_to_what_it_amounts_to() {
+    fn fixed_threshold_limits_evidence_to_its_share() {
         let model = model();
         let at = |threshold| AlertPolicy::for_threshold(&model, threshold).evidence_per_day();
         assert!(at(model.threshold()) <= 2.0 && at(model.threshold()) > 1.0, "{}", at(model.threshold()));

@@ -1,4 +1,4 @@
-//! The model file: what is written is read back, and nothing else is.
+//! Tests of the model file: round trips, damage, and forged contents.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -43,18 +43,18 @@ fn a_saved_model_scores_as_before() {
     let mode = |path| std::fs::metadata(path).unwrap().permissions();
     assert_eq!(mode(&path), mode(&plain), "whoever may read a new file may read a model");
     std::fs::remove_file(plain).unwrap();
-    // Nothing is left beside it.
+    // No temporary file is left beside it.
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-/// Values a byte is changed to: everything in a release build, each single bit and all of them in one without
-/// optimisation, which would take half an hour.
+/// Values that a byte is changed to: all in a release build; in a debug build, which would take half an hour, each
+/// flipped bit and all bits flipped.
 fn flips() -> impl Iterator<Item = u8> {
     (1..=0xff).filter(|flip: &u8| !cfg!(debug_assertions) || flip.is_power_of_two() || *flip == 0xff)
 }
 
 #[test]
-fn every_flipped_byte_and_every_truncation_is_refused() {
+fn rejects_every_changed_byte_and_truncation() {
     let mut bytes = of_all_groups();
     for length in 0..bytes.len() {
         assert!(Model::from_bytes(&bytes[..length]).is_err(), "cut to {length} bytes");
@@ -71,7 +71,7 @@ fn every_flipped_byte_and_every_truncation_is_refused() {
     assert!(matches!(Model::from_bytes(&bytes).unwrap_err().kind(), ErrorKind::Length { .. }));
 }
 
-/// A model in which each group has a tree, few rows each: small enough for all of it to be changed.
+/// A model with one tree per group and few rows each, small enough to change every byte.
 fn of_all_groups() -> Vec<u8> {
     let mut params = Params::default();
     (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 4);
@@ -80,7 +80,7 @@ fn of_all_groups() -> Vec<u8> {
     trainer.fit().unwrap().to_bytes().unwrap()
 }
 
-/// Makes length and checksum fit the payload, as an attacker would.
+/// Corrects length and checksum of a changed payload, as an attacker would.
 fn forge(bytes: &mut [u8]) {
     let length = (bytes.len() - 32) as u64;
     bytes[16..24].copy_from_slice(&length.to_le_bytes());
@@ -88,7 +88,7 @@ fn forge(bytes: &mut [u8]) {
     bytes[24..32].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Everything that is done with a model, if it is one.
+/// Uses a model in every way, if it is valid.
 fn use_if_accepted(bytes: &[u8]) -> bool {
     let Ok(model) = Model::from_bytes(bytes) else { return false };
     let written = model.to_bytes().unwrap();
@@ -111,9 +111,9 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
     true
 }
 
-/// The same with the checksum made to fit: refused, or a model that can be used.
+/// A corrected checksum: the model is refused, or can be used.
 #[test]
-fn a_forged_payload_is_refused_or_harmless() {
+fn forged_payload_is_refused_or_harmless() {
     let bytes = of_all_groups();
     assert!(use_if_accepted(&bytes));
     let mut accepted = 0;
@@ -133,13 +133,13 @@ fn a_forged_payload_is_refused_or_harmless() {
     }
 }
 
-/// A forest as it is stored.
+/// Forest as stored in a file.
 #[derive(serde::Serialize)]
 struct Stored {
     n_features: u32,
     sample_size: u32,
     n_groups: u32,
-    emphasis: u8,
+    mean_exponent: u8,
     extents: Vec<Vec<(u16, f32, f32)>>,
     trees: Vec<Vec<Node>>,
 }
@@ -150,10 +150,9 @@ enum Node {
     Leaf { size: u32 },
 }
 
-/// Cases in which each part of a model goes through all others, each time twice as large: where that is done, this
-/// takes minutes.
+/// Models in which one component could be compared with all others; quadratic time would take minutes.
 #[test]
-fn a_model_is_no_more_work_than_its_size() {
+fn loading_time_is_linear_in_the_size() {
     const ROWS: u32 = 1 << 20;
     let encode = |stored: Stored| bincode::serde::encode_to_vec(stored, bincode::config::standard()).unwrap();
     let (model, bytes) = (model(3), model(3).to_bytes().unwrap());
@@ -161,13 +160,13 @@ fn a_model_is_no_more_work_than_its_size() {
     let at = bytes.windows(forest.len()).position(|window| window == forest).unwrap();
     let load = |extents, trees| {
         let forged =
-            Stored { n_features: MAX_COLUMNS as u32, sample_size: ROWS, n_groups: 1, emphasis: 2, extents, trees };
+            Stored { n_features: MAX_COLUMNS as u32, sample_size: ROWS, n_groups: 1, mean_exponent: 2, extents, trees };
         let mut file = [&bytes[..at], &encode(forged), &bytes[at + forest.len()..]].concat();
         forge(&mut file);
         Model::from_bytes(&file)
     };
     for n in [1 << 15, 1 << 16, 1 << 17] {
-        // Steps, and ranges to be compared with each.
+        // Many steps, and many ranges to compare with each.
         fn grow(from: u32, to: u32, nodes: &mut Vec<Node>) {
             if to - from == 1 {
                 return nodes.push(Node::Leaf { size: if from == 0 { ROWS } else { 1 } });
@@ -187,7 +186,7 @@ fn a_model_is_no_more_work_than_its_size() {
         assert!(refusal.contains("more than one range of column 0"), "{refusal}");
     }
     for n in [2500, 5000, 10_000] {
-        // Leaves of as many rows as there can be, of one size and of many.
+        // Leaves with the largest number of rows, of one size and of many.
         let one = |_| vec![Node::Leaf { size: ROWS }];
         assert_eq!(load(vec![], (0..n).map(one).collect()).unwrap().forest().n_trees(), n as usize);
         let split = || Node::Split { feature: 0, threshold: 0.5 };
@@ -197,7 +196,7 @@ fn a_model_is_no_more_work_than_its_size() {
 }
 
 #[test]
-fn each_refusal_says_which() {
+fn errors_name_the_problem() {
     let bytes = model(3).to_bytes().unwrap();
     let with = |at: usize, byte: u8| {
         let mut changed = bytes.clone();
@@ -210,7 +209,7 @@ fn each_refusal_says_which() {
     assert!(matches!(with(40, !bytes[40]).kind(), ErrorKind::Checksum));
 
     let mut other_schema = bytes.clone();
-    // Behind the name of the log.
+    // After the name of the log.
     other_schema[37] += 1;
     let sum = twox_hash::XxHash3_64::oneshot(&other_schema[32..]);
     other_schema[24..32].copy_from_slice(&sum.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Verdicts on injected anomalies: the feature named first, and alerts from accumulated evidence.
+//! Tests of verdicts on injected anomalies: first reason, alerts and accumulated evidence.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use detector::{
 
 const MINUTE: i64 = 60_000_000;
 
-/// Numbers without pattern that are the same in every run.
+/// Pseudorandom numbers that are the same in every run.
 fn scatter(i: i64, salt: u64, range: u64) -> u64 {
     let mixed = (i as u64 ^ salt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 33 & (range - 1)
@@ -19,7 +19,7 @@ fn host(network: u8, host: u64) -> Address {
     Address::from(std::net::IpAddr::from([10, 0, network, host as u8]))
 }
 
-/// Connection `i` of an office: 32 desks, four servers, the web, names.
+/// Connection `i` of an office with 32 desks, four servers, web traffic and DNS.
 fn ordinary(i: i64) -> Connection<'static> {
     let kind = scatter(i, 1, 8);
     let mut c = Connection { ts: i * 2_000_000, proto: Proto::Tcp, ..Connection::default() };
@@ -56,7 +56,7 @@ fn model() -> Model {
     trainer.fit().unwrap()
 }
 
-/// One extreme value, and the features that may be named first for it.
+/// One extreme value, and the features that may be the first reason.
 type Plant = (fn(&mut Connection<'_>), &'static [&'static str]);
 
 const PLANTS: &[Plant] = &[
@@ -73,7 +73,7 @@ const PLANTS: &[Plant] = &[
 ];
 
 #[test]
-fn the_first_reason_names_the_planted_value() {
+fn first_reason_names_the_injected_value() {
     let model = model();
     let mut extractor = Extractor::new();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
@@ -98,7 +98,7 @@ fn the_first_reason_names_the_planted_value() {
 }
 
 #[test]
-fn reasons_have_words_and_values() {
+fn reasons_contain_values() {
     let model = model();
     let mut extractor = Extractor::new();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
@@ -117,7 +117,7 @@ fn reasons_have_words_and_values() {
 }
 
 #[test]
-fn a_reason_fits_its_protocol_and_is_compared() {
+fn reasons_fit_the_protocol_and_have_usual_values() {
     let model = model();
     let mut extractor = Extractor::new();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
@@ -140,7 +140,7 @@ fn a_reason_fits_its_protocol_and_is_compared() {
     assert_eq!(lines("usually about 0") + lines("usually under 0 ") + lines("usually about <"), 0, "{texts}");
 }
 
-/// Every five minutes a few bytes to a host that nobody else talks to.
+/// Beacon: a few bytes every five minutes to a host that nobody else contacts.
 fn beat(i: i64) -> Connection<'static> {
     let mut c = Connection { ts: i * 5 * MINUTE, duration: Some(90_000), proto: Proto::Tcp, ..Connection::default() };
     (c.orig.addr, c.resp.addr) = (host(1, 9), Address::from(std::net::IpAddr::from([198, 51, 100, 7])));
@@ -167,14 +167,14 @@ fn beacon_is_found_and_ordinary_traffic_gives_little_evidence() {
         }
         false_evidence += u32::from(detector.score(&c).sustained.is_some());
     }
-    // What the token bucket holds at first.
+    // The initial tokens.
     assert!(false_evidence <= 5, "{false_evidence}");
     assert!(found.is_some_and(|seen| seen <= 15), "after {found:?} connections");
 }
 
 #[test]
-fn alerts_that_add_up_are_rationed() {
-    // With two alerts a day there is one at once for evidence that adds up, and another in five days.
+fn reports_of_evidence_are_limited() {
+    // A budget of two alerts a day gives one report at once, and another in five days.
     let mut params = Params::default();
     params.alerts_per_day = 2.0;
     let mut trainer = Trainer::new(params);

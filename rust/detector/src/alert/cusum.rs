@@ -1,13 +1,13 @@
 //! Cumulative sums: evidence from many slightly unusual connections to one service, such as those of a beacon, a tunnel
 //! or slow password guessing.
 //!
-//! For every originator, responder, protocol and port the surprise of its connections (-ln of the share of training
+//! For every originator, responder, protocol and port the surprisal of its connections (-ln of the share of training
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
-//! inspection schemes*, Biometrika 1954. When the sum exceeds the limit, the evidence is reported, once until the sum is
-//! back at zero; it opens or extends an incident. The sum fades with a time constant of a day.
+//! inspection schemes*, Biometrika 1954. When the sum exceeds the limit, the evidence is reported, once until the sum
+//! is back at zero; it opens or extends an incident. The sum decays with a time constant of a day.
 //!
-//! Every network has services that are always a little unusual, so a token bucket limits these reports: see
-//! [`sustained_per_day`]. Without a token they wait.
+//! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
+//! [`sustained_per_day`]). Without a token, a report waits.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,31 +16,31 @@ use crate::context::table::{self, Table};
 use crate::model::Model;
 use crate::verdict::{AlertPolicy, Verdict};
 
-/// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data. A
+/// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data; a
 /// higher one means that the model fits this network badly, so its surprisals count for less.
 const ALLOWANCE: f32 = 1.5;
 /// Number of connections that the moving average covers.
 const AVERAGED: f32 = 4096.0;
-/// Number of connections with the surprisal of training that the average starts from.
+/// Weight of the prior, in connections with the average surprisal of training.
 const EXPECTED: f32 = 64.0;
-/// Sum that is evidence against a service.
+/// Sum at which evidence against a service is reported.
 const LIMIT: f32 = 25.0;
 /// Time in which sums decay to 1/e: a day, in microseconds.
 const DAY: f64 = 86_400e6;
 /// Share of the alert budget reserved for evidence, and the most tokens a day and in the bucket.
 const SHARE: f64 = 0.1;
 const MOST_A_DAY: f64 = 10.0;
-/// The size of the table of services, as a power of 2.
+/// Size of the table of services, as a power of 2.
 const SERVICES: u32 = 17;
-/// Size of the token bucket, in days: a network that is new to the detector has several such services at once.
+/// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
 
-/// Reports of accumulated evidence a day, out of a budget of alerts.
+/// Reports of accumulated evidence per day within an alert budget.
 pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
     (alerts_per_day * SHARE).min(MOST_A_DAY)
 }
 
-/// The sums, in bounded memory: about 5 megabytes.
+/// Sums of all services, in bounded memory: about 5 megabytes.
 #[derive(Clone, Debug)]
 pub struct Cusum {
     services: Table<Sum>,
@@ -59,7 +59,7 @@ struct Sum {
     alerted: bool,
 }
 
-/// Cusum in a file.
+/// Sums in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     services: table::Snapshot<Sum>,
@@ -76,7 +76,7 @@ impl Default for Cusum {
 }
 
 impl Cusum {
-    /// The verdict on a connection that ended at `end` with this score. Call it once per connection, in order.
+    /// Verdict on a connection that ended at `end` with this score. Call it once per connection, in order.
     pub fn verdict(
         &mut self,
         model: &Model,
@@ -90,7 +90,7 @@ impl Cusum {
         if per_day <= 0.0 {
             return own;
         }
-        self.hand_out(per_day, end);
+        self.refill(per_day, end);
         let surplus = self.surplus(model.surprisal(score));
         let visit = match surplus > 0.0 {
             true => Some(self.services.visit(keys.service, end)),
@@ -98,14 +98,14 @@ impl Cusum {
         };
         let Some(visit) = visit else { return own };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
-        let kept = libm::expf(-(since as f64 / DAY) as f32);
-        sum.sum = sum.sum * kept + surplus;
+        let decay = libm::expf(-(since as f64 / DAY) as f32);
+        sum.sum = sum.sum * decay + surplus;
         sum.connections = sum.connections.saturating_add(1);
         if sum.sum <= 0.0 {
             *sum = Sum::default();
         }
-        let tells = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0;
-        if !tells {
+        let is_due = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0;
+        if !is_due {
             return own;
         }
         sum.alerted = true;
@@ -119,7 +119,7 @@ impl Cusum {
         Snapshot { services: self.services.snapshot(), average, averaged, tokens, until }
     }
 
-    /// The evidence that was kept; none if it is not such as connections give.
+    /// Sums from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(kept: Snapshot) -> Option<Self> {
         let Snapshot { services, average, averaged, tokens, until } = kept;
         let services = Table::from_snapshot(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
@@ -129,20 +129,20 @@ impl Cusum {
         sound.then_some(Self { services, average, averaged, tokens, until })
     }
 
-    /// How much more than allowed a connection surprises.
+    /// Surprisal above the average and the allowance.
     fn surplus(&mut self, surprisal: f32) -> f32 {
         self.averaged = (self.averaged + 1.0).min(AVERAGED);
         self.average += (surprisal - self.average) / (self.averaged + EXPECTED);
         surprisal - self.average.max(1.0) - ALLOWANCE
     }
 
-    /// The ration grows with the time of the connections, not of a clock, and only so far: what a quiet month saved is
-    /// not spent in an hour.
-    fn hand_out(&mut self, per_day: f64, now: i64) {
+    /// Refills the bucket by connection time. Its size is limited, so that the tokens of a quiet month are not spent in
+    /// an hour.
+    fn refill(&mut self, per_day: f64, now: i64) {
         let most = (per_day * SAVED).clamp(1.0, MOST_A_DAY);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
         self.tokens = passed.map_or(most, |days| (self.tokens + days * per_day).min(most));
-        // Further back than a day, the clock was wrong before.
+        // A jump back of more than a day is a corrected clock.
         let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY;
         self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
     }
@@ -155,7 +155,7 @@ mod tests {
 
     const DAY: i64 = super::DAY as i64;
 
-    /// A model of 2000 connections that all differ, a day's.
+    /// Model of one day with 2000 different connections.
     fn model(alerts_per_day: f64) -> Model {
         let mut params = Params { alerts_per_day, ..Params::default() };
         params.forest.n_trees = 17;
@@ -172,27 +172,27 @@ mod tests {
     }
 
     fn sum(evidence: &Cusum, service: u64) -> Sum {
-        // A visit leaves its time.
+        // Each visit records its time.
         evidence.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
     }
 
-    /// After so much traffic that a few connections hardly move the average.
+    /// State after enough traffic that a few connections hardly change the average.
     fn settled() -> Cusum {
         Cusum { averaged: AVERAGED, ..Cusum::default() }
     }
 
     #[test]
-    fn the_ration_is_a_share_of_the_alerts() {
+    fn reports_are_a_share_of_the_alert_budget() {
         assert_eq!((sustained_per_day(50.0), sustained_per_day(1000.0)), (5.0, 10.0));
     }
 
     #[test]
-    fn what_surprises_on_average_adds_nothing() {
+    fn average_surprisal_adds_nothing() {
         let mut evidence = Cusum::default();
         assert_eq!(evidence.surplus(66.0), 66.0 - 2.0 - ALLOWANCE);
         assert_eq!((evidence.average, evidence.averaged), (2.0, 1.0));
         assert_eq!(evidence.surplus(2.0), -ALLOWANCE);
-        // An average below that of training counts as that.
+        // An average below 1 counts as 1.
         let mut evidence = Cusum::default();
         assert_eq!(evidence.surplus(0.0), -1.0 - ALLOWANCE);
         let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::default() };
@@ -201,30 +201,30 @@ mod tests {
     }
 
     #[test]
-    fn the_ration_grows_with_the_time_of_connections_to_some_days_of_it() {
+    fn bucket_refills_with_connection_time_up_to_its_size() {
         for (per_day, most) in [(0.1, 1.0), (2.0, 5.0), (9.0, 10.0)] {
             let mut evidence = Cusum::default();
-            evidence.hand_out(per_day, 0);
+            evidence.refill(per_day, 0);
             assert_eq!(evidence.tokens, most);
             evidence.tokens = 0.0;
-            evidence.hand_out(per_day, 1000 * DAY);
+            evidence.refill(per_day, 1000 * DAY);
             assert_eq!(evidence.tokens, most);
         }
         let mut evidence = Cusum { until: Some(0), ..Cusum::default() };
         let mut after = |now, tokens, until| {
-            evidence.hand_out(2.0, now);
+            evidence.refill(2.0, now);
             assert_eq!((evidence.tokens, evidence.until), (tokens, Some(until)));
         };
         after(DAY, 2.0, DAY);
         after(DAY + DAY / 2, 3.0, DAY + DAY / 2);
-        // Out of order, by a day at most; a clock that is further back than that was wrong before.
+        // Earlier times, by at most a day; a larger step is a corrected clock.
         after(DAY, 3.0, DAY + DAY / 2);
         after(DAY / 2, 3.0, DAY + DAY / 2);
         after(DAY / 2 - 1, 3.0, DAY / 2 - 1);
     }
 
     #[test]
-    fn what_is_a_little_unusual_adds_up_and_is_told_of_once() {
+    fn slightly_unusual_connections_are_reported_once() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
         let surprisal = model.surprisal(unusual);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_fade_in_a_day_and_fall_with_what_is_usual() {
+    fn sums_decay_in_a_day_and_fall_with_typical_connections() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
         let mut evidence = settled();
@@ -258,7 +258,7 @@ mod tests {
         evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), unusual);
         let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual));
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 5));
-        // Usual connections lower an existing sum to zero at most, and create none.
+        // Typical connections lower an existing sum to zero at most, and create none.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
         evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), 0.0);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_anomalous_itself_or_over_the_ration_waits() {
+    fn reports_wait_for_alerts_and_tokens() {
         let model = model(20.0);
         let (unusual, anomalous) = (model.threshold() - 1e-6, model.threshold());
         let mut evidence = settled();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn with_no_alerts_a_day_nothing_adds_up() {
+    fn no_budget_means_no_evidence() {
         let mut evidence = Cusum::default();
         let model = model(0.0);
         evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), 0.9);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_evidence_again_if_it_is_sound() {
+    fn snapshot_restores_valid_evidence() {
         let mut evidence = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::default() };
         evidence.services.visit(7, 5).value.sum = 12.0;
         let again = Cusum::from_snapshot(evidence.snapshot()).unwrap();
@@ -311,7 +311,7 @@ mod tests {
         };
         assert!(damaged(|it| it.average = f32::NAN));
         assert!(damaged(|it| it.average = -1.0));
-        // One that would be divided by zero for, and one that is out of reach.
+        // A value that would lead to a division by zero, and one out of range.
         assert!(damaged(|it| it.averaged = -1.0 - EXPECTED) && damaged(|it| it.averaged = AVERAGED + 1.0));
         assert!(damaged(|it| it.averaged = f32::INFINITY));
         assert!(damaged(|it| it.tokens = f64::NAN) && damaged(|it| it.tokens = -0.5));

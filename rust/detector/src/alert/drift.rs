@@ -1,35 +1,35 @@
-//! Drift: whether live scores are still distributed as the model's calibration says.
+//! Drift: distance between the distributions of live scores and of the model's calibration.
 //!
-//! The statistic is the population stability index over the ten bins between the calibration's deciles:
-//! the sum over the bins of (a - e) · ln(a / e), with a the share of live scores and e that of the calibration's scores
-//! in a bin. It is 0 for equal distributions; 0.1 to 0.25 is commonly read as a moderate shift, more as a large one
-//! (Siddiqi, *Credit Risk Scorecards*, Wiley 2006).
+//! The statistic is the population stability index over the ten bins between the calibration's deciles: the sum over
+//! the bins of (a - e) · ln(a / e), where a is the share of live scores in a bin and e that of calibration scores. It
+//! is 0 for equal distributions; by convention, 0.1 to 0.25 is a moderate shift and more a large one (Siddiqi, *Credit
+//! Risk Scorecards*, Wiley 2006).
 
 use std::collections::VecDeque;
 
 use crate::model::calibration::Calibration;
 
-/// How many bins.
+/// Number of bins.
 pub const BINS: usize = 10;
-/// Live scores are kept for so many slices of time: a window that slides by a slice.
+/// Number of time slices in the sliding window of live scores.
 pub const SLICES: usize = 24;
-/// With fewer live scores than this the index says nothing.
+/// Smallest number of live scores for an index.
 const FEWEST: u64 = 1000;
 
-/// How many scores fell in each bin.
+/// Number of scores in each bin.
 pub type BinCounts = [u64; BINS];
 
 /// Compares live scores with a calibration.
 #[derive(Clone, Debug)]
 pub struct Drift {
-    /// A score belongs to the bin of the last edge that is not above it.
+    /// Edges of the bins. A score belongs to the bin of the last edge that is not above it.
     edges: [f64; BINS],
     expected: BinCounts,
     slices: VecDeque<BinCounts>,
 }
 
 impl Drift {
-    /// Against this calibration; no live score yet.
+    /// Comparison with this calibration, without live scores.
     pub fn new(calibration: &Calibration) -> Self {
         let scores: Vec<f64> = calibration.scores().collect();
         let mut edges = [f64::NEG_INFINITY; BINS];
@@ -37,7 +37,7 @@ impl Drift {
             *edge = scores.get(scores.len() * bin / BINS).copied().unwrap_or(f64::INFINITY);
         }
         let mut drift = Self { edges, expected: [0; BINS], slices: VecDeque::from([[0; BINS]]) };
-        // Counted, as ties make bins unequal.
+        // Counted, because ties make bins unequal.
         for score in scores {
             drift.expected[drift.bin(score)] += 1;
         }
@@ -52,7 +52,7 @@ impl Drift {
     pub fn observe(&mut self, score: f64) {
         let bin = self.bin(score);
         if let Some(slice) = self.slices.back_mut() {
-            // It may go on from what a peer has counted, or a file says.
+            // Counts from a peer or a file can be large.
             slice[bin] = slice[bin].saturating_add(1);
         }
     }
@@ -64,7 +64,7 @@ impl Drift {
         }
     }
 
-    /// Begins another slice and forgets the oldest. Returns what the slice now over had counted.
+    /// Starts a new slice and drops the oldest. Returns the counts of the finished slice.
     pub fn rotate(&mut self) -> BinCounts {
         let over = self.slices.back().copied().unwrap_or_default();
         if self.slices.len() >= SLICES {
@@ -74,28 +74,28 @@ impl Drift {
         over
     }
 
-    /// The slices of the window, the oldest first.
+    /// Slices of the window, oldest first.
     pub fn slices(&self) -> impl Iterator<Item = &BinCounts> {
         self.slices.iter()
     }
 
-    /// Goes on with the slices of a window in which the same model was at work.
+    /// Restores the slices of a window of the same model.
     pub fn resume(&mut self, slices: &[BinCounts]) {
         if !slices.is_empty() {
             self.slices = slices[slices.len().saturating_sub(SLICES)..].iter().copied().collect();
         }
     }
 
-    /// The population stability index of the window; `None` with fewer than 1,000 live scores or no calibration.
+    /// Population stability index of the window; `None` with fewer than 1,000 live scores or without a calibration.
     pub fn index(&self) -> Option<f64> {
         let mut live = [0u64; BINS];
         for slice in &self.slices {
             live.iter_mut().zip(slice).for_each(|(sum, &n)| *sum = sum.saturating_add(n));
         }
-        // A peer may have counted anything.
+        // Counts from a peer can have any value.
         let lived = live.iter().fold(0u64, |sum, &n| sum.saturating_add(n));
         let expected = self.expected.iter().sum::<u64>();
-        // Half a score more in each bin, so that an empty one has a logarithm.
+        // Half a score is added to each bin, so that an empty one has a logarithm.
         let share = |n: u64, of: u64| (n as f64 + 0.5) / (of as f64 + 0.5 * BINS as f64);
         let shares = live.iter().zip(&self.expected).map(|(&a, &e)| (share(a, lived), share(e, expected)));
         (lived >= FEWEST && expected > 0).then(|| shares.map(|(a, e)| (a - e) * libm::log(a / e)).sum())
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_peer_has_counted_the_index_is_a_number() {
+    fn index_is_finite_for_any_counts_of_a_peer() {
         let mut drift = Drift::new(&calibration());
         drift.add(&[u64::MAX; BINS]);
         drift.observe(0.4);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_distribution_has_none() {
+    fn equal_distributions_have_no_drift() {
         let mut drift = Drift::new(&calibration());
         (0..999).for_each(|i| drift.observe(0.3 + f64::from(i * 31 % 1000) / 4000.0));
         assert_eq!(drift.index(), None, "too few");
@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_is_seen_and_goes_with_the_window() {
+    fn shift_raises_the_index_while_it_is_in_the_window() {
         let mut drift = Drift::new(&calibration());
-        // A third of the scores now in the upper tenth: 0.4 - 0.1 times ln 4, and a little from the other bins.
+        // A third of the scores moves to the upper tenth: 0.4 - 0.1 times ln 4, and a little from the other bins.
         (0..3000).for_each(|i| {
             drift.observe(if i % 3 == 0 { 0.54 } else { 0.3 + f64::from(i * 31 % 1000) / 4000.0 });
         });
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_goes_on() {
+    fn restored_window_continues() {
         let mut drift = Drift::new(&calibration());
         for i in 0..3000 {
             drift.observe(0.35 + f64::from(i % 1000) / 4000.0);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_many_nodes_are_those_of_one() {
+    fn counts_of_several_nodes_add_up() {
         let (mut one, mut a, mut b) =
             (Drift::new(&calibration()), Drift::new(&calibration()), Drift::new(&calibration()));
         for i in 0..4000 {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_and_the_lack_of_scores_do_no_harm() {
+    fn handles_ties_and_missing_scores() {
         let mut drift = Drift::new(&Calibration::new(&[0.5; 4000]));
         (0..2000).for_each(|_| drift.observe(0.5));
         assert!(drift.index().unwrap() < 0.001);

@@ -1,22 +1,22 @@
-//! Mean score of what two hosts exchanged lately.
+//! Mean score of the recent connections between two hosts.
 //!
-//! A single score is a noisy measure. Half of the final score is the mean over the pair's recent connections, so that a
-//! pair whose connections are all unusual stands above a lone odd one.
+//! A single score is noisy. Half of the final score is the mean over the pair's recent connections, so that a pair with
+//! only unusual connections ranks above a single odd one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::context::table::{self, Table};
 
-/// Share of the mean in a score.
+/// Weight of the mean in a score.
 const SHARE: f64 = 0.5;
-/// Number of typical connections that every pair starts with.
+/// Weight of the prior, in typical connections.
 const PRIOR: f64 = 0.35;
 /// Time in which connections decay to 1/e: a quarter of an hour, in seconds.
 const DECAY: f64 = 900.0;
 /// Size of the table of pairs, as a power of 2.
 const PAIRS: u32 = 16;
 
-/// Decayed sum of the scores of a pair, and decayed number of connections in it.
+/// Decayed sum of a pair's scores, and decayed number of connections.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PairMean {
     sum: f32,
@@ -51,7 +51,7 @@ impl Default for PairMeans {
 }
 
 impl PairMeans {
-    /// Score with its share of the mean of the pair `key`, at time `now`.
+    /// Score of a connection of the pair `key` at time `now`, including the mean.
     pub(crate) fn add(&mut self, key: u64, now: i64, score: f64, typical: f64) -> f64 {
         let visit = self.0.visit(key, now);
         visit.value.add(visit.since, score, 1.0, typical)
@@ -62,7 +62,7 @@ impl PairMeans {
         self.0.snapshot()
     }
 
-    /// Means from a file; none if it contains values no scores give.
+    /// Means from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(snapshot: table::Snapshot<PairMean>) -> Option<Self> {
         Table::from_snapshot(snapshot, PAIRS, PairMean::is_sound).map(Self)
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_score_is_drawn_towards_the_typical_one() {
+    fn first_score_moves_towards_the_typical_one() {
         let score = PairMeans::default().add(1, 0, 0.8, 0.4);
         assert!((score - (0.4 + (0.35 * 0.4 + 0.8) / 2.7)).abs() < 1e-6, "{score}");
     }

@@ -1,4 +1,4 @@
-//! Score history: from the score of a row to the verdict on its record, in the light of earlier scores.
+//! Score history: turns the score of a row into a verdict, with earlier scores.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
 }
 
 impl ScoreHistory {
-    /// History without any scores.
+    /// Empty history.
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,7 +50,7 @@ impl ScoreHistory {
         Snapshot { pairs: self.pairs.snapshot(), cusum: self.cusum.snapshot() }
     }
 
-    /// History from a file; none if it contains values no scores give.
+    /// History from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
         let pairs = PairMeans::from_snapshot(snapshot.pairs)?;
         Some(Self { pairs, cusum: Cusum::from_snapshot(snapshot.cusum)? })

@@ -1,18 +1,18 @@
-//! How regular the pauses between connections are: the mark of a beacon.
+//! Periodicity: regularity of the pauses between connections, which reveals beacons.
 
 use serde::{Deserialize, Serialize};
 
 use crate::quantize::log2;
 
-/// The weight of a new pause never falls below one in so many, so that a beacon whose interval changes is followed.
+/// Number of pauses in the running mean: a new pause has at least this weight, so that changes of the interval are
+/// followed.
 const MEMORY: f32 = 16.0;
-/// Cusum stops growing after so many pauses.
+/// Largest number of pauses that counts as evidence.
 const ENOUGH: f32 = 256.0;
-/// Mean deviation over mean of pauses drawn at random (exponential: 2/e = 0.74); only what is steadier is a
-/// periodicity.
+/// Mean deviation over mean of random (exponential) pauses: 2/e = 0.74. Only steadier pauses are periodic.
 const RANDOM: f32 = 0.7;
 
-/// The running mean of the pauses and of their deviation from it, in seconds.
+/// Running mean of the pauses, and of their deviation from it, in seconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Periodicity {
     pauses: f32,
@@ -21,33 +21,32 @@ pub(crate) struct Periodicity {
 }
 
 impl Periodicity {
-    /// Returns whether one that was kept in a file is such as pauses give.
+    /// Returns whether values from a file are possible.
     pub(crate) fn is_sound(&self) -> bool {
         [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
     }
 
-    /// Takes in a pause, in seconds.
+    /// Adds a pause, in seconds.
     pub(crate) fn add(&mut self, pause: f32) {
         self.pauses += 1.0;
         let weight = (1.0 / self.pauses).max(1.0 / MEMORY);
         self.mean += weight * (pause - self.mean);
         self.deviation += weight * ((pause - self.mean).abs() - self.deviation);
-        // Beyond this the count would only lose precision.
+        // A larger count would only lose precision.
         self.pauses = self.pauses.min(ENOUGH);
     }
 
-    /// The evidence for a beat: log2 of 1 + (number of pauses · how much steadier than random they are, in powers of
-    /// e). 0 while there is none.
+    /// Periodicity: log2 of 1 + (number of pauses · how much steadier than random they are, in powers of e). 0 without
+    /// any.
     pub(crate) fn evidence(&self) -> f32 {
-        // Three imagined pauses as unsteady as their mean keep two alike from being a beat.
+        // Prior of three pauses whose deviation equals their mean, so that two equal pauses are not periodic.
         let known = self.pauses.min(64.0);
         let unsteadiness = if self.mean < 1e-9 {
             1.0
         } else {
             (self.deviation * known + 3.0 * self.mean) / (self.mean * (known + 3.0))
         };
-        // Hardly any service beats: the logarithm is rarely asked for. Numbers of a file may be too large to be
-        // compared.
+        // Few services are periodic, so the logarithm is rarely computed. Numbers of a file can overflow to NaN.
         if unsteadiness < RANDOM { log2(self.pauses * -libm::logf(unsteadiness / RANDOM)) } else { 0.0 }
     }
 }
@@ -63,8 +62,8 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_is_told_from_chance() {
-        // Exponential pauses by inversion of an evenly filled grid in scattered order.
+    fn distinguishes_regular_from_random_pauses() {
+        // Exponential pauses, by inversion of an evenly filled grid in scattered order.
         let random = (0..101u32).map(|i| -(1.0 - (i * 37 % 101) as f32 / 101.0).ln() * 60.0);
         let beacon = (0..101u32).map(|i| 300.0 + (i * 37 % 101) as f32 / 4.0);
         assert!(evidence(beacon) > 7.0);
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_is_as_computed_by_hand() {
+    fn matches_a_value_computed_by_hand() {
         let mut periodicity = Periodicity::default();
         for (pause, mean, deviation) in [(10.0, 10.0, 0.0), (20.0, 15.0, 2.5), (40.0, 70.0 / 3.0, 65.0 / 9.0)] {
             periodicity.add(pause);
@@ -91,29 +90,29 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_is_counted_so_far_and_its_change_is_followed() {
+    fn evidence_is_limited_and_follows_changes() {
         let mut periodicity = Periodicity::default();
         (0..300).for_each(|_| periodicity.add(10.0));
         assert_eq!((periodicity.pauses, periodicity.mean, periodicity.deviation), (256.0, 10.0, 0.0));
-        // As steady as can be, beside three imagined pauses of 64.
+        // Perfectly steady, beside the prior of three pauses of 64.
         close(periodicity.evidence(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
         periodicity.add(26.0);
         assert_eq!((periodicity.pauses, periodicity.mean, periodicity.deviation), (256.0, 11.0, 15.0 / 16.0));
     }
 
     #[test]
-    fn amounts_too_large_to_compare_are_no_beat() {
+    fn overflowing_values_are_not_periodic() {
         let largest = Periodicity { pauses: 256.0, mean: f32::MAX, deviation: f32::MAX };
         assert_eq!(largest.evidence(), 0.0);
     }
 
     #[test]
-    fn pauses_shorter_than_a_clock_tells_are_no_beat() {
+    fn zero_pauses_are_not_periodic() {
         assert_eq!(Periodicity { pauses: 256.0, mean: 1e-10, deviation: 0.0 }.evidence(), 0.0);
     }
 
     #[test]
-    fn only_finite_amounts_are_sound() {
+    fn only_finite_values_are_sound() {
         let sound = |pauses, mean, deviation| Periodicity { pauses, mean, deviation }.is_sound();
         assert!(sound(0.0, 0.0, 0.0) && sound(256.0, f32::MAX, 1.0));
         for bad in [-1.0, f32::INFINITY, f32::NAN] {

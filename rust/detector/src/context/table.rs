@@ -1,20 +1,20 @@
-//! A table of bounded size: what was last known of each of many keys.
+//! Hash table of bounded size, which evicts the least valuable entries.
 //!
-//! Eight slots to a bucket; a new key takes an empty slot of its bucket or drives out the entry least worth keeping.
-//! An entry that was new some minutes ago, or was not seen within a day, goes before one that came back later: a scan
-//! from a million addresses, with however many connections each, churns entries of its own and leaves the hosts that
-//! matter in place. What returns at once tells nothing: scans and floods try again.
+//! A bucket has eight slots. A new key takes an empty slot or evicts the least valuable entry of its bucket. Entries
+//! that did not return some minutes after they were new, or were not seen within a day, are evicted before those that
+//! did: a scan from a million addresses evicts entries of its own and leaves regular hosts in place. Immediate returns
+//! do not count, because scans and floods retry.
 
 use serde::{Deserialize, Serialize};
 
-/// One bucket's slots. Enough that a bucket full of regulars is rare at the load the table is made for.
+/// Slots of a bucket: enough that a bucket full of regular keys is rare at the expected load.
 const WAYS: usize = 8;
 
-/// An entry not seen for so long (a day, in microseconds) is no longer worth more than a newcomer.
+/// Age, in microseconds, from which an entry is worth no more than a new one: a day.
 const STALE: i64 = 86_400_000_000;
 
-/// A visit so long after an entry was made, in microseconds, is one that came back. No scan that fills a table keeps an
-/// address there for ten minutes unless the address matters.
+/// Age, in microseconds, from which a visit counts as a return. A scan that fills a table does not keep an address for
+/// ten minutes.
 const PAUSE: i64 = 10 * MINUTE;
 const MINUTE: i64 = 60_000_000;
 
@@ -23,19 +23,18 @@ pub(crate) struct Table<T> {
     buckets: Box<[Bucket<T>]>,
 }
 
-/// The keys of all slots side by side, one line of the cache, and so on: to find that a key is not there is to read
-/// that line alone, of tables that no cache holds.
+/// Adjacent keys fill one cache line, so a search for a missing key reads only that line.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket<T> {
-    /// 0 for an empty slot; keys are hashes, of which one in 2^64 is lost to this.
+    /// 0 for an empty slot. Keys are hashes, so one in 2^64 keys is lost to this.
     keys: [u64; WAYS],
     last: [i64; WAYS],
     recurrence: [Recurrence; WAYS],
     values: [T; WAYS],
 }
 
-/// True if a key came back a [`PAUSE`] after it was new: 0 if so, and until then the minute when it was new, on a clock
-/// that goes round from 1 to 255. One byte, of half a million entries.
+/// Whether a key has returned a [`PAUSE`] after it was new, in one byte: 0 if it has; otherwise the minute when it was
+/// new, on a clock that wraps from 255 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Recurrence(u8);
 
@@ -54,16 +53,16 @@ impl Recurrence {
         self.0 == 0
     }
 
-    /// After a visit at `latest`, `since` microseconds after the one before: at most a pause, so that the clock has not
-    /// gone round unnoticed.
+    /// State after a visit at `latest`, `since` microseconds after the previous one. A pause between visits counts as a
+    /// return at once, so the clock cannot wrap unnoticed.
     fn visited(self, latest: i64, since: i64) -> Self {
         let minutes = (Self::minute(latest) + 1 - i64::from(self.0)).rem_euclid(Self::ROUND);
-        // A minute more, as both are rounded.
+        // One minute more, because both are rounded.
         if self.came_back() || since >= PAUSE || minutes * MINUTE > PAUSE { Self(0) } else { self }
     }
 }
 
-/// An entry by itself.
+/// One entry.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Slot<T> {
     key: u64,
@@ -74,18 +73,18 @@ struct Slot<T> {
 
 /// Entry of a key, with the time since the visit before this one.
 pub(crate) struct Visit<'t, T> {
-    /// How long ago the key was last seen, in microseconds: 0 if time went back, none for a new key.
+    /// Time since the previous visit, in microseconds: 0 if time went back, `None` for a new key.
     pub(crate) since: Option<i64>,
     pub(crate) value: &'t mut T,
 }
 
 impl<T: Copy + Default> Table<T> {
-    /// A table of `1 << bits` entries; `bits` is at least 3.
+    /// Empty table of `1 << bits` entries; `bits` is at least 3.
     pub(crate) fn new(bits: u32) -> Self {
         Self { buckets: vec![Bucket::default(); (1 << bits) / WAYS].into_boxed_slice() }
     }
 
-    /// Visits the entry of `key` at time `now`, making it if there is none.
+    /// Visits the entry of `key` at time `now`, and creates it if necessary.
     pub(crate) fn visit(&mut self, key: u64, now: i64) -> Visit<'_, T> {
         let bucket = self.bucket(key);
         match bucket.way(key) {
@@ -100,7 +99,7 @@ impl<T: Copy + Default> Table<T> {
 }
 
 impl<T> Table<T> {
-    /// The high bits choose the bucket, by multiplication, so that all of them count.
+    /// Bucket of a key, by multiplication: all bits of the key count.
     fn bucket(&mut self, key: u64) -> &mut Bucket<T> {
         let bucket = ((u128::from(key) * self.buckets.len() as u128) >> 64) as usize;
         &mut self.buckets[bucket]
@@ -128,12 +127,12 @@ impl<T> Bucket<T> {
         self.keys.iter().position(|&other| other == key)
     }
 
-    /// The slot that a newcomer takes.
+    /// Slot of the least valuable entry.
     fn least(&self, now: i64) -> usize {
         let worth = |&way: &usize| {
             let since = now.saturating_sub(self.last[way]);
             let regular = self.recurrence[way].came_back() && (-STALE..STALE).contains(&since);
-            // From a time that has not come by far: no guide to how lately it was seen.
+            // A time more than a day in the future says nothing about recency.
             let last = if since < -STALE { i64::MIN } else { self.last[way] };
             (self.keys[way] != 0, regular, last)
         };
@@ -148,14 +147,14 @@ impl<T> Bucket<T> {
     fn revisit(&mut self, way: usize, now: i64) -> Visit<'_, T> {
         let last = &mut self.last[way];
         let since = now.saturating_sub(*last).max(0);
-        // Further back than a day, the clock was wrong before: the entry must not stand still until that time has come.
+        // A jump back of more than a day is a corrected clock: the entry must not stay in the future until then.
         *last = if last.saturating_sub(now) > STALE { now } else { (*last).max(now) };
         self.recurrence[way] = self.recurrence[way].visited(*last, since);
         Visit { since: Some(since), value: &mut self.values[way] }
     }
 }
 
-/// The entries of a table, to be kept in a file: copying them takes no longer than there are many.
+/// Entries of a table, copied to be written to a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot<T>(Vec<Slot<T>>);
 
@@ -163,14 +162,14 @@ impl<T: Copy + Default> Table<T> {
     /// Its entries.
     pub(crate) fn snapshot(&self) -> Snapshot<T> {
         let slots = || self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0);
-        // As much memory as it takes, and not twice as much for having grown.
+        // Allocated at once, because growing could take twice the memory.
         let mut kept = Vec::with_capacity(slots().count());
         kept.extend(slots());
         Snapshot(kept)
     }
 
-    /// A table of `1 << bits` entries with those of another of that size; none if there are more to a bucket than it
-    /// holds, or one of them is not `sound`.
+    /// Table of `1 << bits` entries from a snapshot of a table of the same size; `None` if a bucket would overflow or
+    /// an entry is not `sound`.
     pub(crate) fn from_snapshot(kept: Snapshot<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
         let mut table = Self::new(bits);
         for slot in kept.0 {
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn it_remembers() {
+    fn entries_persist() {
         let mut table: Table<u32> = Table::new(10);
         let first = table.visit(hash(1), 100);
         assert_eq!(first.since, None);
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_goes_back_does_no_harm() {
+    fn accepts_earlier_times() {
         let mut table: Table<u32> = Table::new(10);
         table.visit(hash(1), 100);
         assert_eq!(table.visit(hash(1), 40).since, Some(0));
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_ran_ahead_does_not_stop_the_entry() {
+    fn corrected_clock_resets_the_entry() {
         let mut table: Table<u32> = Table::new(10);
         table.visit(hash(1), 100 * STALE);
         assert_eq!(table.visit(hash(1), 10).since, Some(0));
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_in_a_future_that_was_none_makes_room() {
+    fn entries_from_the_future_are_evicted() {
         let mut table: Table<u32> = Table::new(3);
         for key in 1..=8 {
             table.visit(key, 100 * STALE - PAUSE);
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_comes_back() {
+    fn snapshot_restores_the_table() {
         let mut table: Table<u32> = Table::new(10);
         (0..3000).for_each(|i| *table.visit(hash(i % 500), i as i64).value += 1);
         let mut again = Table::from_snapshot(table.snapshot(), 10, |_| true).unwrap();
@@ -243,15 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_does_not_flush_out_the_regulars() {
-        // Each address once, or again at once, half a second later and three seconds later.
+    fn scan_does_not_evict_regular_keys() {
+        // Each address visits once, or again after half a second and after three seconds.
         for visits in 1..=4 {
             let mut table: Table<u32> = Table::new(12);
             let regulars = 0..800;
             for round in 0..2 {
                 regulars.clone().for_each(|host| *table.visit(hash(host), round * PAUSE).value = 1);
             }
-            // A hundred times as many visitors as the table has slots, a millisecond apart.
+            // A hundred times as many addresses as the table has slots, a millisecond apart.
             for host in 1000..400_000 {
                 let now = PAUSE + host as i64 * 1000;
                 for before in [0, 0, 500, 3000].into_iter().take(visits).filter(|before| host >= 1000 + before) {
@@ -264,12 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_visited_a_pause_after_it_was_new_came_back() {
+    fn visit_after_a_pause_is_a_return() {
         let stays = |visits: &[i64]| {
             let mut table: Table<u32> = Table::new(3);
             (1..=8).for_each(|key| visits.iter().for_each(|&at| _ = table.visit(key, at)));
             let last = visits[visits.len() - 1];
-            // The second newcomer takes the place of the first.
+            // The second new key evicts the first.
             (11..=18).for_each(|key| _ = table.visit(key, last + key as i64));
             (1..=8).filter(|&key| table.revisit(key, last).is_some()).count() == 7
         };
@@ -277,18 +276,18 @@ mod tests {
         for start in [0, MINUTE - 1, -7 * PAUSE + 1, 1_700_000_000_000_000] {
             let at = |minutes: Vec<i64>| minutes.into_iter().map(|at| start + at).collect::<Vec<_>>();
             assert!(!stays(&at(minutes(0, 5))) && !stays(&at(minutes(1, 9))), "from {start}");
-            // At once after the pause, and on and on: the clock that goes round is not waited for.
+            // A return right after the pause, and ever later ones, across wraps of the clock.
             assert!(stays(&at(minutes(10, 1))) && stays(&at(minutes(255, 1))) && stays(&at(minutes(9, 2))));
             assert!(stays(&at(minutes(1, 11))) && stays(&at(minutes(1, 1000))), "from {start}");
-            // In the tenth minute of the clock, and not ten later.
+            // Within the tenth minute of the clock, but less than ten minutes later.
             assert!(!stays(&[start, start + 5 * MINUTE, start + 9 * MINUTE + 1]), "from {start}");
-            // Out of order, it has not come back.
+            // An earlier time is not a return.
             assert!(!stays(&[start, start - 5 * MINUTE, start + 1]), "from {start}");
         }
     }
 
     #[test]
-    fn what_was_not_seen_for_a_day_makes_room() {
+    fn stale_entries_are_evicted() {
         let mut table: Table<u32> = Table::new(3);
         for key in 1..=8 {
             table.visit(key, 1 - PAUSE);
@@ -301,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_ran_ahead_by_a_day_is_believed_and_no_more() {
+    fn accepts_times_up_to_a_day_ahead() {
         for (ahead, since) in [(STALE, 0), (STALE + 1, 10)] {
             let mut table: Table<u32> = Table::new(3);
             table.visit(1, 10 + ahead);
             table.visit(1, 10);
             assert_eq!(table.visit(1, 20).since, Some(since), "by {ahead}");
         }
-        // The last seen of them is the last to make room, unless it was seen in a future that was none.
+        // The one seen last is evicted last, unless it was seen in the future.
         for (ahead, stays) in [(STALE, true), (STALE + 1, false)] {
             let mut table: Table<u32> = Table::new(3);
             for (key, last) in (1..=8).map(|key| (key, if key == 1 { 10 + ahead } else { 10 })) {
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_visit_makes_an_entry() {
+    fn revisit_creates_no_entry() {
         let mut table: Table<u32> = Table::new(3);
         assert!(table.revisit(1, 5).is_none());
         *table.visit(1, 5).value = 7;

@@ -1,30 +1,29 @@
-//! Calibration: how the scores of traffic the trees had not seen were distributed, and which threshold a budget of
-//! alerts implies.
+//! Calibration: distribution of out-of-bag scores, and thresholds for alert budgets.
 
 use serde::{Deserialize, Serialize};
 
-/// Scores are kept and compared in millionths, the resolution of a log.
+/// Resolution of stored and compared scores: a millionth, as in a log.
 pub(crate) const SCORE_UNITS: f64 = 1e6;
 
-/// From this many scores on the empirical quantile is steady enough (its count varies by a third); below, the tail is
-/// modelled. Real traffic repeats itself, so that scores near the top come in clusters that no smooth tail describes.
+/// Number of scores above a threshold from which the empirical quantile is stable (its count varies by a third); below,
+/// the tail is modelled. Real traffic repeats itself, so high scores form clusters that no smooth tail describes.
 const STEADY: usize = 4;
-/// The share of the highest scores the tail is modelled on, and the fewest that make a model.
+/// Share of the highest scores that the tail is fitted to, and the smallest number of them.
 const TAIL_SHARE: f64 = 0.01;
 const FEWEST_EXCESSES: usize = 50;
-/// Share of the gap between the highest score and 1 that an extrapolated threshold may cross: an anomaly stronger than
+/// Share of the gap between the highest score and 1 that an extrapolated threshold may cross. A stronger anomaly than
 /// any in training must be able to pass, however small the budget.
 const HEADROOM: f64 = 0.5;
 
-/// The distribution of scores over rows that the trees which scored them had not seen.
+/// Distribution of out-of-bag scores: each row is scored by trees that have not seen it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Scores in millionths, ascending; each as the difference from the one before, which stores in a byte or two.
+    /// Scores in millionths, ascending, each as the difference from the previous one, which takes a byte or two.
     differences: Vec<u32>,
 }
 
 impl Calibration {
-    /// From one score per row, in any order.
+    /// Builds the distribution from one score per row, in any order.
     pub fn new(scores: &[f64]) -> Self {
         let mut units: Vec<u32> = scores.iter().map(|score| (score * SCORE_UNITS).round_ties_even() as u32).collect();
         units.sort_unstable();
@@ -38,17 +37,17 @@ impl Calibration {
         self.differences.iter().map(|&difference| u64::from(difference)).sum::<u64>() <= SCORE_UNITS as u64
     }
 
-    /// How many scores it rests on.
+    /// Number of scores.
     pub fn len(&self) -> usize {
         self.differences.len()
     }
 
-    /// Returns whether it rests on none.
+    /// Returns whether there are no scores.
     pub fn is_empty(&self) -> bool {
         self.differences.is_empty()
     }
 
-    /// The scores, ascending.
+    /// Scores in ascending order.
     pub fn scores(&self) -> impl Iterator<Item = f64> {
         self.differences.iter().scan(0u64, |sum, &difference| {
             *sum += u64::from(difference);
@@ -56,12 +55,12 @@ impl Calibration {
         })
     }
 
-    /// The threshold that about this share of the traffic passes, a score passing when it is not below the threshold.
+    /// Threshold that about this share of the traffic reaches.
     ///
-    /// A share of 4 or more scores is read off them, ties going to the side with fewer alerts. For smaller shares the
-    /// highest scores are extrapolated by a generalised Pareto distribution (peaks over threshold, as in SPOT: Siffer
-    /// et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987), up to
-    /// halfway between the highest score and 1. Only a share of 0 puts the threshold above 1.
+    /// For a share of 4 or more scores it is an empirical quantile, with ties decided for fewer alerts. For smaller
+    /// shares the highest scores are extrapolated by a generalised Pareto distribution (peaks over threshold, as in
+    /// SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987),
+    /// up to halfway between the highest score and 1. Only a share of 0 gives a threshold above 1.
     pub fn threshold(&self, share: f64) -> f64 {
         let scores: Vec<f64> = self.scores().collect();
         let expected = scores.len() as f64 * share;
@@ -72,7 +71,7 @@ impl Calibration {
         let (body, tail) = scores.split_at(scores.len() - excesses);
         let base = body.last().copied().unwrap_or(0.0);
         let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
-        // No alerts at all were asked for.
+        // A budget without alerts.
         if share <= 0.0 {
             return just_above(1.0);
         }
@@ -80,14 +79,13 @@ impl Calibration {
         just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM)).min(1.0)
     }
 
-    /// Returns whether so small a share amounts to less than one of the scores, so that its threshold is a guess at the
-    /// tail.
+    /// Returns whether the share is less than one of the scores, so that its threshold is extrapolated.
     pub fn is_extrapolated(&self, share: f64) -> bool {
         share > 0.0 && share * (self.len() as f64) < 1.0
     }
 }
 
-/// How surprising each score is: -ln of the share of calibration's scores that are not lower, in steps of 1/4096.
+/// Surprisal of each score: -ln of the share of calibration scores that are not lower, in steps of 1/4096.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Surprisal(Vec<f32>);
 
@@ -112,12 +110,12 @@ impl Surprisal {
     }
 }
 
-/// The next millionth above a score.
+/// Next millionth above a score.
 fn just_above(score: f64) -> f64 {
     ((score * SCORE_UNITS).round() + 1.0) / SCORE_UNITS
 }
 
-/// The distribution of excesses over a high threshold.
+/// Generalised Pareto distribution of excesses over a high threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct GeneralisedPareto {
     scale: f64,
@@ -125,7 +123,7 @@ struct GeneralisedPareto {
 }
 
 impl GeneralisedPareto {
-    /// From excesses in ascending order.
+    /// Fits excesses in ascending order.
     fn fit(excesses: impl ExactSizeIterator<Item = f64>) -> Self {
         let n = excesses.len() as f64;
         let (mut mean, mut weighted) = (0.0, 0.0);
@@ -140,7 +138,7 @@ impl GeneralisedPareto {
         Self { scale: 2.0 * mean * weighted / denominator, shape: 2.0 - mean / denominator }
     }
 
-    /// The excess that this share of the excesses passes.
+    /// Excess that this share of the excesses reaches.
     fn quantile(self, share: f64) -> f64 {
         let log = libm::log(share.max(1e-12));
         if self.shape.abs() < 1e-9 {
@@ -155,7 +153,7 @@ mod tests {
     use super::*;
 
     impl Calibration {
-        /// As a file may have it.
+        /// Scores as in a file.
         pub(crate) fn of_differences(differences: Vec<u32>) -> Self {
             Self { differences }
         }
@@ -171,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_come_back_sorted() {
+    fn returns_scores_in_ascending_order() {
         let calibration = Calibration::new(&[0.5, 0.25, 0.5, 0.125]);
         assert_eq!(calibration.scores().collect::<Vec<_>>(), [0.125, 0.25, 0.5, 0.5]);
         assert_eq!((calibration.len(), calibration.is_empty()), (4, false));
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_share_is_read_off_the_scores() {
+    fn large_share_uses_the_empirical_quantile() {
         let calibration = even(10_000);
         for alerts in [4, 100, 5000] {
             assert_eq!(passing(&calibration, calibration.threshold(alerts as f64 / 10_000.0)), alerts);
@@ -205,17 +203,17 @@ mod tests {
 
     #[test]
     fn the_tail_beyond_the_sample_is_extrapolated() {
-        // Exponential excesses, of which one in 10^6 passes ln(10^6) means.
+        // Exponential excesses, of which one in 10^6 reaches ln(10^6) means.
         let n = 20_000;
         let scores: Vec<f64> = (0..n).map(|i| -((i as f64 + 0.5) / n as f64).ln() * 0.03).collect();
         let threshold = Calibration::new(&scores).threshold(1e-6);
         assert!((threshold - 0.03 * 1e6f64.ln()).abs() < 0.02, "{threshold}");
-        // Uniform scores end at 1: no share, however small, puts the threshold much beyond.
+        // Uniform scores end at 1: no share gives a threshold much beyond.
         assert!((even(20_000).threshold(1e-9) - 1.0).abs() < 0.002);
     }
 
     #[test]
-    fn no_budget_puts_the_threshold_out_of_reach() {
+    fn small_budgets_keep_the_threshold_within_reach() {
         // A heavy tail (Pareto, shape 0.3), whose quantiles exceed 1 for shares that a large network asks for.
         let scores: Vec<f64> = (1..=20_000).map(|i| 0.39 + 0.01 * (20_000.0 / f64::from(i)).powf(0.3)).collect();
         let (calibration, highest) = (Calibration::new(&scores), scores[0]);
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_scores_are_no_reason_to_panic() {
+    fn few_scores_do_not_panic() {
         assert_eq!(Calibration::default().threshold(0.1), 1e-6);
         assert_eq!(Calibration::new(&[0.5]).threshold(0.0), 0.500001);
         assert_eq!(Calibration::new(&[0.5; 200]).threshold(0.001), 0.500001);
@@ -253,13 +251,13 @@ mod tests {
         let fitted = GeneralisedPareto::fit([1.0, 2.0, 4.0].into_iter());
         close(fitted.scale, 301.0 / 81.0, 1e-12);
         close(fitted.shape, -16.0 / 27.0, 1e-12);
-        // All alike: no tail to speak of.
+        // All equal: no tail.
         let alike = GeneralisedPareto::fit([0.0; 9].into_iter());
         assert_eq!(alike, GeneralisedPareto { scale: 0.0, shape: 0.0 });
     }
 
     #[test]
-    fn the_tail_is_found_again_from_its_quantiles() {
+    fn fit_recovers_the_tail_from_its_quantiles() {
         for (scale, shape) in [(0.03, -0.4), (0.002, -0.1), (0.05, 0.1), (0.01, 0.2)] {
             let n = 20_000;
             let quantile = |share: f64| scale / shape * (share.powf(-shape) - 1.0);
@@ -286,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_surprise_of_a_score_is_how_few_score_as_high() {
+    fn surprisal_is_the_log_share_of_higher_scores() {
         let surprisal = Surprisal::new(&even(1000));
         for (score, not_lower) in [(0.0, 1000.0), (0.5, 500.0), (0.75, 250.0), (1.0, 0.0)] {
             let expected = -libm::log((not_lower + 1.0) / 1001.0) as f32;

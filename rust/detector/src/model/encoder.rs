@@ -1,4 +1,4 @@
-//! Encoder: the row as the forest sees it, from what training held of categories and of their neighbours in a row.
+//! Encoder: converts identities in a row to the rarities that the forest sees.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::quantize::{log2, on_grid};
 use crate::schema::{Encoding, FeatureRow, Schema};
 
-/// Most identities of a column that are stored, the commonest; all others count as never seen.
+/// Largest number of identities stored per column, the commonest ones; others count as never seen.
 const MAX_IDENTITIES: usize = 4096;
-/// Most services with a histogram of their own, and bins of one.
+/// Largest number of services with a histogram, and its number of bins.
 const MAX_HISTOGRAMS: usize = 256;
 const BINS: usize = 64;
-/// Set in the identity of a port that stands for a service, so that no service has the same.
+/// Flag in the identity of a port that stands for a service, so that it differs from every service.
 const PORT: u32 = 1 << 31;
 
-/// Counts of identities in training, one table for each column that is no number.
+/// Counts of identities in training, with one table for each column that is not a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Encoder {
     rows: u32,
@@ -26,18 +26,18 @@ pub(crate) struct Encoder {
 struct Table {
     column: u16,
     counts: Counts,
-    /// For [`Encoding::Share`], how many identities there are to share; for [`Encoding::Conditional`], the bins of each
-    /// key in `counts`.
+    /// For [`Encoding::Share`], the number of identities that can share; for [`Encoding::Conditional`], the bins of
+    /// each key in `counts`.
     total: u32,
     bins: Vec<u32>,
 }
 
-/// Identities and a number for each, in ascending order of the identities.
+/// Identities with their counts, ordered by identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counts(Vec<(u32, u32)>);
 
 impl Counts {
-    /// Those with the highest numbers, at most `most`.
+    /// Selects those with the highest counts, at most `most`.
     fn new(counts: HashMap<u32, u32>, most: usize) -> Self {
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_unstable_by_key(|&(identity, count)| (std::cmp::Reverse(count), identity));
@@ -83,7 +83,7 @@ impl Encoder {
         Self { rows: rows.len() as u32, tables: tables.collect() }
     }
 
-    /// Returns whether its tables are those of the schema, in an order that can be searched.
+    /// Returns whether its tables match the schema and are sorted.
     pub(crate) fn is_sound(&self, schema: &Schema) -> bool {
         let encoded = |encoding| !matches!(encoding, Encoding::Number | Encoding::Identity);
         let columns = (0..).zip(schema.features).filter(|(_, feature)| encoded(feature.encoding));
@@ -97,14 +97,14 @@ impl Encoder {
             )
     }
 
-    /// Number of training rows, and of those with this identity in a column.
+    /// Number of training rows with this identity in a column, and of all training rows.
     pub(crate) fn seen(&self, column: usize, identity: f32) -> (u32, u32) {
         let table = self.tables.iter().find(|table| usize::from(table.column) == column);
         (table.map_or(0, |table| table.counts.get(identity as u32)), self.rows)
     }
 
-    /// Replaces identities by what the forest sees, and fills the derived columns. A row that was learnt counts as if
-    /// it had not been: else it would vouch for itself.
+    /// Replaces identities by rarities and fills the derived columns. A row of the training is not counted, or it would
+    /// make itself less rare.
     pub(crate) fn encode(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> FeatureRow {
         let own = u32::from(learnt);
         let mut encoded = *row;
@@ -138,7 +138,7 @@ impl Encoder {
     }
 }
 
-/// log2 of one more than `all` to one more than `seen`.
+/// log2 of (`all` + 1) / (`seen` + 1).
 fn rarity(all: u32, seen: u32) -> f32 {
     log2((all as f32 + 1.0) / (seen as f32 + 1.0) - 1.0)
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn category_is_as_rare_as_it_was_seen() {
+    fn rarity_of_a_category_follows_its_count() {
         let encoder = with_ports([80, 443, 80, 80]);
         assert!(encoder.is_sound(&SCHEMA));
         for (port, seen, one_in) in [(80.0, 3, 6.0 / 4.0), (443.0, 1, 6.0 / 2.0), (22.0, 0, 6.0)] {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn learnt_row_does_not_vouch_for_itself() {
+    fn row_of_the_training_is_not_counted() {
         let encoder = with_ports([80, 443, 80, 80]);
         for (port, one_in) in [(443.0, 5.0), (80.0, 5.0 / 3.0)] {
             let rarity = encoded(&encoder, Column::Port, &[(Column::Port, port)], true);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn conditional_rarity_is_that_of_the_service_or_the_port() {
+    fn conditional_rarity_is_relative_to_the_service_or_port() {
         let sized = |service: f32, size: f32| row(&[(Column::Service, service), (Column::OrigPktSize, size)]);
         let mut rows = vec![sized(5.0, 6.0); 7];
         rows.push(sized(5.0, 9.0));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_tables_that_cannot_be_searched() {
+    fn rejects_unsorted_tables() {
         let changed = |change: fn(&mut Vec<Table>)| {
             let mut encoder = with_ports([80, 443]);
             change(&mut encoder.tables);

@@ -1,54 +1,53 @@
-//! Distribution of each feature in training, and how far a row lies beyond it.
+//! Distribution of each feature in training, and distances of values beyond it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Record, Schema};
 
-/// How a feature was distributed in training, as the forest sees it.
+/// Quantiles of an encoded feature in training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Quantiles {
     pub(crate) lowest: f32,
-    /// The value that one in a hundred falls short of.
+    /// First percentile.
     pub(crate) low: f32,
     pub(crate) median: f32,
-    /// The value that one in a hundred exceeds.
+    /// 99th percentile.
     pub(crate) high: f32,
-    /// The highest value but one, against which the row with the highest is measured.
+    /// Second highest value, the range without the row that has the highest.
     pub(crate) second: f32,
     pub(crate) highest: f32,
 }
 
-/// Range of an amount in training, against which a record is measured.
+/// Range of an amount in training, against which new maxima are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordRange {
-    /// The amount's index in a row.
+    /// Column of the amount.
     pub column: usize,
-    /// How much a record in it counts, above 0 and up to 1.
+    /// Weight of a new maximum, above 0 and up to 1.
     pub weight: f64,
-    /// The highest value of training.
+    /// Highest value in training.
     pub highest: f32,
     /// Width of the range below it.
     pub width: f64,
-    /// The highest value but one, and the width below it: the range without the row that has the highest.
+    /// Second highest value, and the width of the range below it: the range without the row that has the highest.
     second: (f32, f64),
 }
 
 impl RecordRange {
-    /// Distance of a value above the range, as a share of the range extended to it: from 0 within it to below 1. A row
-    /// that was learnt is measured against the range without it.
+    /// Distance of a value above the range, as a share of the range extended to it: 0 within the range, always below 1.
+    /// A row of the training is measured against the range without it.
     fn beyond(&self, value: f32, learnt: bool) -> f64 {
         let (highest, width) = if learnt && value == self.highest { self.second } else { (self.highest, self.width) };
         if value <= highest {
             return 0.0;
         }
-        // Beyond an infinite value there is nothing.
+        // The distance beyond an infinite value is undefined.
         let beyond = (f64::from(value) - f64::from(highest)).clamp(0.0, f64::from(f32::MAX));
         beyond / (beyond + width)
     }
 }
 
-/// A record is measured against the range it breaks, in powers of two, or against so many where the range is smaller:
-/// to double next to nothing is no record.
+/// Smallest range, in powers of two, that a new maximum is measured against: doubling a tiny amount is not unusual.
 const NARROWEST: f64 = 8.0;
 
 /// Distribution of each feature in training.
@@ -58,7 +57,7 @@ pub(crate) struct FeatureStats {
 }
 
 impl FeatureStats {
-    /// Statistics of encoded training rows, at least one.
+    /// Computes statistics of encoded training rows, at least one.
     pub(crate) fn new(schema: &Schema, rows: &[FeatureRow]) -> Self {
         let mut values: Vec<f32> = Vec::with_capacity(rows.len());
         let columns = (0..schema.features.len()).map(|column| {
@@ -74,7 +73,7 @@ impl FeatureStats {
         Self { columns: columns.collect() }
     }
 
-    /// Returns whether there are finite, rising numbers for every feature.
+    /// Returns whether every feature has finite, ascending quantiles.
     pub(crate) fn is_sound(&self, schema: &Schema) -> bool {
         let rising = |it: &Quantiles| {
             let values = [it.lowest, it.low, it.median, it.high, it.highest];
@@ -89,7 +88,7 @@ impl FeatureStats {
         self.columns.get(column).copied().unwrap_or_default()
     }
 
-    /// Row without anything unusual: the median of every number, the commonest of every category.
+    /// Typical row: the median of every number, the commonest of every category.
     pub(crate) fn typical(&self, schema: &Schema) -> FeatureRow {
         let mut row = [0.0; MAX_COLUMNS];
         for (feature, (value, usual)) in schema.features.iter().zip(row.iter_mut().zip(&self.columns)) {
@@ -101,7 +100,7 @@ impl FeatureStats {
         row
     }
 
-    /// Distance of a value above all of training, as a share of the range extended to it: 0 within, always below 1.
+    /// Distance of a value above the training range, as a share of the range extended to it: 0 within, always below 1.
     pub(crate) fn beyond(&self, column: usize, value: f32, learnt: bool) -> f64 {
         self.range(&Record { column: column as u16, weight: 1.0, from: f32::NEG_INFINITY }).beyond(value, learnt)
     }
@@ -118,13 +117,13 @@ impl FeatureStats {
         }
     }
 
-    /// Ranges of the amounts in which a record raises a score.
+    /// Ranges of the amounts whose new maxima raise a score.
     pub(crate) fn records<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = RecordRange> + 'a {
         schema.records.iter().map(|record| self.range(record))
     }
 
-    /// Share of the distance to 1 by which the records of a row raise its score: a split drawn over the range extended
-    /// to the record separates the row from all of training with that probability. 0 for a row within the range.
+    /// Share of the distance to 1 by which new maxima of a row raise its score: the probability that a split drawn over
+    /// the extended range separates the row from all training rows. 0 within the range.
     pub(crate) fn records_broken(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> f64 {
         let mut within = 1.0;
         for range in self.records(schema) {
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn only_finite_numbers_that_rise_for_every_feature_are_sound() {
+    fn rejects_quantiles_that_are_not_finite_and_ascending() {
         assert!(stats().is_sound(&SCHEMA));
         let changed = |change: fn(&mut Vec<Quantiles>)| {
             let mut stats = stats();

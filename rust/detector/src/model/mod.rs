@@ -1,9 +1,8 @@
-//! The model and its file.
+//! Model of one log kind, and its file format.
 //!
-//! A file is a [sealed](crate::storage::envelope) payload in bincode (standard configuration, via serde), with the
-//! magic `ZIFOREST`.
+//! A file is an [envelope](crate::storage::envelope) with the magic `ZIFOREST` around a bincode payload (standard
+//! configuration, via serde). Nothing outside this file depends on that encoding.
 //!
-//! bincode stays behind this file: nothing else depends on how the payload is written.
 
 pub(crate) mod calibration;
 pub(crate) mod encoder;
@@ -30,19 +29,19 @@ use crate::storage::atomic_file;
 use crate::storage::envelope::{self, Envelope};
 use crate::storage::trust::Trust;
 
-/// Ten times a forest of 1,000 trees; anything larger is no model of this software.
+/// Ten times a forest of 1,000 trees; larger files are not models.
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Envelope = Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
-/// Largest payload with each number at its full size, as bincode counts it. A split and a leaf take at least 8 bytes of
-/// a payload, and 18 at full size.
+/// Largest payload with every number at full size, as bincode counts its limit. A split and a leaf take at least 8
+/// bytes of a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
-/// Share that counts of how far a score of the peer group lies above the median.
+/// Factor for the excess of a peer group score over the median: chatter matters less than unicast traffic.
 const PEER_EXCESS: f64 = 0.5;
-/// Latest time of training, in the year 2255: until then Zeek's times, which are doubles, resolve microseconds, which
+/// Latest time of training, in the year 2255. Until then Zeek's times, which are doubles, resolve microseconds, which
 /// identify models.
 const LATEST: i64 = 1 << 53;
 
-/// Trained model of one log kind: schema, trees, calibration and origin. Immutable.
+/// Trained model of one log kind: schema, forest, calibration and provenance. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
     id: SchemaId,
@@ -52,7 +51,7 @@ pub struct Model {
     threshold: f64,
     #[serde(skip, default = "conn")]
     schema: &'static Schema,
-    /// Surprisal of scores, computed when a model is loaded.
+    /// Surprisal of scores, computed when the model is loaded.
     #[serde(skip)]
     surprisal: Surprisal,
 }
@@ -65,23 +64,24 @@ struct SchemaId {
     fingerprint: u64,
 }
 
-/// Everything of a model that scores rows.
+/// Components of a model that score rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Parts {
     pub(crate) encoder: Encoder,
     pub(crate) stats: FeatureStats,
     pub(crate) forest: Forest,
     pub(crate) peers: Option<PeerGroup>,
-    /// Median score of training, the peer group aside.
+    /// Median training score, without the peer group.
     pub(crate) median: f64,
 }
 
-/// Score of a row, before earlier scores count.
+/// Score of a row, before earlier scores are included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowScore {
     /// Score of the forest, between 0 and 1.
     pub forest: f64,
-    /// Share of the distance to 1 by which records (a transfer or a session beyond all of training) raise it.
+    /// Share of the distance to 1 by which new maxima (a longer session or larger transfer than any in training) raise
+    /// the score.
     pub records: f64,
 }
 
@@ -100,25 +100,25 @@ impl SchemaId {
 pub struct Provenance {
     /// Version of the software that trained it.
     pub software: String,
-    /// When it was trained, in microseconds since 1970; 0 if not recorded.
+    /// Time of training, in microseconds since 1970; 0 if not recorded.
     pub trained_at: i64,
-    /// Names of the logs it was trained on.
+    /// Names of the training logs.
     pub sources: Vec<String>,
-    /// The earliest `ts` learnt from, in microseconds since 1970.
+    /// Earliest `ts` of the training connections, in microseconds since 1970.
     pub first_ts: i64,
-    /// The latest.
+    /// Latest `ts`.
     pub last_ts: i64,
-    /// How long that is in microseconds, without silences of more than a day.
+    /// Observed time in microseconds, without silences of more than a day.
     pub time_seen: i64,
-    /// How many connections were learnt from.
+    /// Number of training connections.
     pub connections: u64,
     /// See [`Provenance::connections_per_day`].
     pub(crate) connections_per_day: f64,
-    /// How many of their rows the trees were grown from and calibrated on.
+    /// Number of sampled rows that the trees were built from and calibrated on.
     pub rows: u64,
-    /// The seed of every random draw.
+    /// Seed of all random draws.
     pub seed: u64,
-    /// The alert budget that set the threshold.
+    /// Alert budget of the threshold.
     pub alerts_per_day: f64,
 }
 
@@ -128,8 +128,8 @@ impl Provenance {
         if self.connections_per_day > 0.0 { alerts_per_day / self.connections_per_day } else { 0.0 }
     }
 
-    /// Rate of connections that alert budgets refer to; infinite if they all have the same time. A sensor's rate is
-    /// recent: it fades like the sample.
+    /// Rate of connections that alert budgets refer to; infinite if all have the same time. A sensor's rate decays like
+    /// its sample.
     pub fn connections_per_day(&self) -> f64 {
         self.connections_per_day
     }
@@ -153,74 +153,74 @@ impl Model {
         model
     }
 
-    /// The same trees under another calibration.
+    /// Copy with the same trees and another calibration.
     pub(crate) fn with_calibration(&self, calibration: Calibration, provenance: Provenance) -> Self {
         Self::new(self.schema, self.parts.clone(), calibration, provenance, None)
     }
 
-    /// Columns of the rows it scores.
+    /// Schema of the rows it scores.
     pub fn schema(&self) -> &'static Schema {
         self.schema
     }
 
-    /// Returns whether a record of time `ts` (`ts` of the log, in microseconds since 1970) is probably one of those
-    /// learnt from: it lies in the time learnt from, most of which the sample holds. Such a record is judged as if it
-    /// had not been learnt, or the most unusual row of a log would hide itself by having been learnt.
+    /// Returns whether a record of time `ts` (`ts` of the log, in microseconds since 1970) was probably part of the
+    /// training: it lies in the observed time, and the sample holds most of that time's rows. Such a record is scored
+    /// as if it had not been, or the most unusual row of a log would hide itself.
     pub(crate) fn has_learnt(&self, ts: i64) -> bool {
         let Provenance { first_ts, last_ts, rows, connections, .. } = self.provenance;
         let is_whole = rows.saturating_mul(2) >= connections;
-        // An imported forest was built by other software, which leaves nothing out.
+        // An imported forest cannot leave out a row.
         is_whole && (first_ts..=last_ts).contains(&ts) && !self.forest().is_imported()
     }
 
-    /// Score of the row of a record of time `ts`.
+    /// Score of a record's row; `ts` is the record's time.
     pub fn score_row(&self, row: &FeatureRow, ts: i64) -> RowScore {
         self.parts.score(self.schema, row, self.has_learnt(ts))
     }
 
-    /// Scores of many rows with their times, in order, faster than one at a time.
+    /// Scores of many rows with their times, in order; faster than one at a time.
     pub fn score_rows(&self, rows: &[FeatureRow], times: &[i64]) -> Vec<RowScore> {
         let learnt: Vec<bool> = times.iter().map(|&ts| self.has_learnt(ts)).collect();
         self.parts.score_rows(self.schema, rows, &learnt)
     }
 
-    /// Score that an exported graph gives an encoded row: of the forest for unicast traffic, raised by records.
+    /// Score of an encoded row by an exported graph: the forest for unicast traffic, and new maxima.
     pub fn graph_score(&self, encoded: &FeatureRow) -> f64 {
         self.raise(self.with_records(encoded, self.forest().score(encoded), false))
     }
 
-    /// Forest score of an encoded row with the records it breaks.
+    /// Forest score of an encoded row, with its new maxima.
     pub(crate) fn with_records(&self, encoded: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
         self.parts.with_records(self.schema, encoded, forest, learnt)
     }
 
-    /// Final score, between 0 and 1, in whole millionths: the forest's, raised by records.
+    /// Final score in whole millionths, between 0 and 1: the forest's score, raised by new maxima.
     pub fn raise(&self, score: RowScore) -> f64 {
         nearest((score.forest + (1.0 - score.forest) * score.records) * SCORE_UNITS) / SCORE_UNITS
     }
 
-    /// Score of most records, which a pair of hosts starts from; none for an imported forest, whose scores are final.
+    /// Median score, the prior of a pair of hosts; `None` for an imported forest, whose scores are final.
     pub(crate) fn typical_score(&self) -> Option<f64> {
         (!self.forest().is_imported()).then_some(self.parts.median)
     }
 
-    /// Ranges of the amounts in which a record raises the forest's score; none for an imported forest.
+    /// Ranges of the amounts whose new maxima raise the score; empty for an imported forest.
     pub fn records(&self) -> Vec<RecordRange> {
         if self.forest().is_imported() { Vec::new() } else { self.parts.stats.records(self.schema).collect() }
     }
 
-    /// The row as the forest sees it.
+    /// Encoded row, as the forest sees it.
     pub fn encode(&self, row: &FeatureRow) -> FeatureRow {
         self.parts.encoder.encode(self.schema, row, false)
     }
 
-    /// A score is anomalous when it is not below this.
+    /// Alert threshold: scores at or above it are anomalous.
     pub fn threshold(&self) -> f64 {
         self.threshold
     }
 
-    /// The threshold that lets about so many connections a day pass, at the rate of connections seen in training. A
-    /// tenth of them, 10 at most, is set aside for evidence that adds up over many connections.
+    /// Threshold that about this many connections a day reach, at the connection rate of the training. A tenth of the
+    /// budget, at most 10, is reserved for accumulated evidence.
     pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
         let single = match self.forest().is_imported() {
             true => alerts_per_day,
@@ -229,17 +229,17 @@ impl Model {
         self.calibration.threshold(self.provenance.share_of_alerts(single))
     }
 
-    /// Returns whether the sample is too small for this budget, so that its threshold rests on an extrapolated tail.
+    /// Returns whether the sample is too small for this budget, so that its threshold is extrapolated.
     pub fn is_extrapolated(&self, alerts_per_day: f64) -> bool {
         self.calibration.is_extrapolated(self.provenance.share_of_alerts(alerts_per_day))
     }
 
-    /// The threshold that this share of the traffic passes.
+    /// Threshold that this share of the traffic reaches.
     pub fn threshold_for_share(&self, share: f64) -> f64 {
         self.calibration.threshold(share)
     }
 
-    /// How surprising a score is: -ln of the share of training that scored as high.
+    /// Surprisal of a score: -ln of the share of training with a score as high.
     pub(crate) fn surprisal(&self, score: f64) -> f32 {
         self.surprisal.of(score)
     }
@@ -248,12 +248,12 @@ impl Model {
         &self.parts.stats
     }
 
-    /// The trees.
+    /// Forest for unicast traffic.
     pub fn forest(&self) -> &Forest {
         &self.parts.forest
     }
 
-    /// Forest that scores a row: that of the peer group for its rows.
+    /// Forest that scores a row: the peer group's for its rows.
     pub(crate) fn forest_of(&self, row: &FeatureRow) -> &Forest {
         let peers = self.parts.peers.as_ref().filter(|_| self.parts.is_peer(self.schema, row));
         peers.map_or(&self.parts.forest, PeerGroup::forest)
@@ -264,32 +264,32 @@ impl Model {
         &self.parts.encoder
     }
 
-    /// How scores were distributed on rows the trees had not seen.
+    /// Distribution of out-of-bag scores.
     pub fn calibration(&self) -> &Calibration {
         &self.calibration
     }
 
-    /// Origin of the model.
+    /// Origin of the model: software, logs, time, seed.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
     }
 
-    /// The checksum of the model's payload, as its file has it; 0 if it cannot be encoded.
+    /// Checksum of the payload, as in the file; 0 if it cannot be encoded.
     pub fn checksum(&self) -> u64 {
         envelope::checksum(&self.to_bytes().unwrap_or_default())
     }
 
-    /// Records when and from what the model was trained.
+    /// Records the origin of the model.
     pub fn set_origin(&mut self, software: &str, trained_at: i64, sources: Vec<String>) {
         self.provenance.software = software.to_owned();
         self.provenance.trained_at = trained_at;
         self.provenance.sources = sources;
     }
 
-    /// The bytes of the model's file.
+    /// Encodes the model as the bytes of its file.
     ///
     /// # Errors
-    /// When it is too large to be read again.
+    /// If it is too large to be loaded again.
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let payload = bincode::serde::encode_to_vec(self, bincode::config::standard()).map_err(io::Error::other)?;
         let mut unpacked = SizeWriter::default();
@@ -297,7 +297,7 @@ impl Model {
         bincode::serde::encode_into_writer(self, &mut unpacked, full_size).map_err(io::Error::other)?;
         if payload.len() > MAX_PAYLOAD || unpacked.bytes_written > MAX_UNPACKED {
             return Err(io::Error::other(format!(
-                "the model takes {} megabytes, of which {} at most can be read again; train fewer trees, or on fewer rows each",
+                "the model takes {} MB, more than the limit of {} MB; train fewer trees, or with a smaller sample size",
                 payload.len().max(unpacked.bytes_written / 3).div_ceil(1 << 20),
                 MAX_PAYLOAD >> 20,
             )));
@@ -305,13 +305,13 @@ impl Model {
         Ok(SEAL.close(&payload))
     }
 
-    /// A model from the bytes of its file. Everything that scoring relies on is checked here, once.
+    /// Decodes a model from the bytes of its file, and validates everything that scoring relies on.
     ///
     /// # Errors
-    /// If they are not a model, or not one that can be used.
+    /// If they are not a valid model.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let payload = SEAL.open(bytes)?;
-        // The schema comes first in the payload, so that a model of other features is told apart from a damaged one.
+        // The schema identifier is decoded first, so that a model of other features is not reported as damaged.
         let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
         let invalid = |problem: &str| ErrorKind::Invalid { contents: Contents::Model, problem: problem.to_owned() };
         let undecodable = |cause: bincode::error::DecodeError| invalid(&cause.to_string());
@@ -379,8 +379,7 @@ impl Model {
         Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
 
-    /// Saves the model: written under a temporary name beside `path`, then renamed, so that a reader sees the old file
-    /// or the new one and never a part.
+    /// Saves the model atomically: under a temporary name beside `path`, then renamed.
     ///
     /// # Errors
     /// [`ErrorKind::Write`], naming the file.
@@ -405,13 +404,13 @@ impl Parts {
     }
 
     /// Score of an encoded row of the peer group, by its own forest if there is one. Chatter matters less than unicast
-    /// traffic, so that a share of how far it lies above the median counts.
+    /// traffic, so only part of the excess over the median counts.
     pub(crate) fn peer_score(&self, encoded: &FeatureRow) -> f64 {
         let score = self.peers.as_ref().map_or_else(|| self.forest.score(encoded), |peers| peers.score(encoded));
         score.min(self.median) + (score - self.median).max(0.0) * PEER_EXCESS
     }
 
-    /// Scores of rows; `learnt` says of each whether it was learnt.
+    /// Scores of rows; `learnt` marks those of the training.
     pub(crate) fn score_rows(&self, schema: &Schema, rows: &[FeatureRow], learnt: &[bool]) -> Vec<RowScore> {
         let (mut encoded, mut forest_scores) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for (row, &learnt) in rows.iter().zip(learnt) {
@@ -432,7 +431,7 @@ impl Parts {
         rows.iter().zip(learnt).map(score).collect()
     }
 
-    /// Score with the records that an encoded row breaks.
+    /// Score with the new maxima of an encoded row.
     pub(crate) fn with_records(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
         let records = if self.forest.is_imported() { 0.0 } else { self.stats.records_broken(schema, row, learnt) };
         RowScore { forest, records }
@@ -447,7 +446,7 @@ mod tests {
 
     const DAY: i64 = 86_400_000_000;
 
-    /// A day of 2000 connections that all differ.
+    /// Model of one day with 2000 different connections.
     fn day() -> impl Iterator<Item = Connection<'static>> {
         (0..2000).map(|i| {
             let mut c = Connection { ts: i * (DAY / 2000), duration: Some(i * 7919 % 90_001), ..Connection::default() };
@@ -467,7 +466,7 @@ mod tests {
     fn rows() -> Vec<FeatureRow> {
         let mut extractor = Extractor::new();
         let mut rows: Vec<FeatureRow> = day().map(|c| extractor.extract(&c)).collect();
-        // One that breaks records, too.
+        // A row with new maxima.
         rows[1000][Column::Duration as usize] = 127.0;
         rows
     }
@@ -481,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_of_the_alerts_is_set_aside_for_evidence_that_adds_up() {
+    fn a_tenth_of_the_budget_is_reserved_for_evidence() {
         let model = trainer().fit().unwrap();
         let at = |alerts: f64| model.threshold_for_share(model.provenance().share_of_alerts(alerts));
         assert_eq!((model.threshold(), model.threshold_for_alerts(20.0)), (at(18.0), at(18.0)));
@@ -491,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn many_scores_are_those_of_each_in_whole_millionths() {
+    fn batch_scores_equal_single_scores() {
         let model = trainer().fit().unwrap();
         let rows = rows();
         let times: Vec<i64> = (0..rows.len() as i64).collect();
@@ -509,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forest_grown_elsewhere_has_the_last_word() {
+    fn scores_of_an_imported_forest_are_final() {
         let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
         let model = trainer().adopt(forest, None).unwrap();
         assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
@@ -520,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surprises_is_told_by_the_calibration() {
+    fn surprisal_follows_the_calibration() {
         let model = trainer().fit().unwrap();
         assert_eq!(model.calibration().len(), 2000);
         let bytes = model.to_bytes().unwrap();
@@ -544,17 +543,17 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_read_again_is_not_written() {
+    fn too_large_models_are_not_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model");
         let mut model = trainer().fit().unwrap();
         model.save(&path).unwrap();
-        // A byte each in a file, and four decoded.
+        // One byte each in a file, and four decoded.
         model.calibration = Calibration::of_differences(vec![0; 17_000_000]);
         let bytes = model.to_bytes().unwrap();
         assert_eq!(Model::from_bytes(&bytes).unwrap().calibration.len(), 17_000_000);
         let before = std::fs::read(&path).unwrap();
-        // Too large decoded, and too large in a file: five bytes each.
+        // Too large when decoded, and too large in a file: five bytes each.
         for differences in [vec![0; 51_000_000], vec![u32::MAX; 14_000_000]] {
             model.calibration = Calibration::of_differences(differences);
             let refusal = model.save(&path).unwrap_err().to_string();
@@ -565,7 +564,7 @@ mod tests {
 
     /// Changes to a model that only validation detects, each with its message.
     #[test]
-    fn a_model_that_is_not_sound_is_refused() {
+    fn rejects_models_with_invalid_values() {
         let model = trainer().fit().unwrap();
         let refused = |change: fn(&mut Model)| {
             let mut changed = model.clone();

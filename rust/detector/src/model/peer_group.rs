@@ -1,28 +1,29 @@
-//! Peer group: rows that are compared with their like, by a forest of their own.
+//! Peer group: rows with a forest of their own, such as multicast.
 //!
-//! Chatter (multicast, broadcast, address configuration) differs from unicast traffic in every column. In one forest it
-//! would be the anomaly; here its score in each group of columns is mapped to the unicast score of the same quantile.
+//! Chatter (multicast, broadcast, address configuration) differs from unicast traffic in every column, so a common
+//! forest would find it anomalous. Its score in each group of columns is mapped to the unicast score of the same
+//! quantile.
 
 use iforest::Forest;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::FeatureRow;
 
-/// Fewest rows of either group that make a forest of its own worthwhile.
+/// Smallest number of rows of either group for a separate forest.
 pub(crate) const MIN_ROWS: usize = 16;
-/// Number of rows from which quantiles are steady.
+/// Number of rows that give stable quantiles.
 const ENOUGH_ROWS: usize = 8192;
 /// Points of a quantile map.
 const POINTS: usize = 65;
 
-/// Forest of the peer group, and the map of each of its group scores.
+/// Forest of the peer group, and a quantile map for each of its groups of columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PeerGroup {
     forest: Forest,
     maps: Vec<QuantileMap>,
 }
 
-/// Quantiles of the scores of one group of columns, of the peer group and of all other rows.
+/// Quantiles of one column group's scores, of the peer group and of all other rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct QuantileMap {
     from: Vec<f32>,
@@ -30,14 +31,14 @@ struct QuantileMap {
 }
 
 impl PeerGroup {
-    /// A peer group with its forest and rows, beside those of all others.
+    /// Builds a peer group from its forest and rows, and those of all others.
     pub(crate) fn new(forest: Forest, peers: &[FeatureRow], others_forest: &Forest, others: &[FeatureRow]) -> Self {
         let (from, to) = (columns(&forest, peers), columns(others_forest, others));
         let maps = from.into_iter().zip(to).map(|(from, to)| QuantileMap { from: quantiles(from), to: quantiles(to) });
         Self { maps: maps.collect(), forest }
     }
 
-    /// Returns whether it has a map with rising scores for each group of a forest.
+    /// Returns whether it has a map with ascending scores for each group of a forest.
     pub(crate) fn is_sound(&self, others: &Forest) -> bool {
         let sound = |points: &[f32]| {
             points.len() == POINTS && points.is_sorted() && points.iter().all(|point| (0.0..=1.0).contains(point))
@@ -61,9 +62,10 @@ impl PeerGroup {
 }
 
 impl QuantileMap {
-    /// Score of the same quantile among all other rows. A score above all of training is as far beyond the highest.
+    /// Score of the same quantile among all other rows. A score above the training range keeps its relative distance to
+    /// 1.
     fn map(&self, score: f64) -> f64 {
-        // The points are f32: a score must equal the point that was made of it.
+        // Rounded to f32 like the points, so that a score equals its own point.
         let score = f64::from(score as f32);
         let from = |at: usize| f64::from(self.from[at]);
         let to = |at: usize| f64::from(self.to[at.min(POINTS - 1)]);
@@ -76,7 +78,7 @@ impl QuantileMap {
         if not_above == 0 {
             return to(0);
         }
-        // Scores come in clusters: one that equals several points stands in their middle.
+        // Scores form clusters: a score equal to several points is in their middle.
         let at = match not_above > below {
             true => (below + not_above - 1) as f64 / 2.0,
             false => below as f64 - 1.0 + (score - from(below - 1)) / (from(below) - from(below - 1)),
@@ -86,7 +88,7 @@ impl QuantileMap {
     }
 }
 
-/// Scores of rows, evenly spread over all of them, by group of columns.
+/// Scores of evenly selected rows, by group of columns.
 fn columns(forest: &Forest, rows: &[FeatureRow]) -> Vec<Vec<f64>> {
     let step = rows.len().div_ceil(ENOUGH_ROWS).max(1);
     let scores: Vec<Vec<f64>> = rows.iter().step_by(step).map(|row| forest.group_scores(row)).collect();
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn score_above_all_of_training_is_as_far_beyond() {
+    fn score_above_training_keeps_its_relative_distance() {
         let map = map(|_| 0.5, |i| i as f32 / 128.0);
         assert_eq!((map.map(0.75), map.map(1.0)), (0.75, 1.0));
     }

@@ -1,31 +1,32 @@
-//! When rows were offered, and for how long that was: a sensor that was off for months, or a few connections dated
-//! 1970, must not make the time seen longer than it was, from which the number of connections a day follows.
+//! Observed time: the intervals in which rows were offered, without long silences.
 //!
-//! Times no more than a [`SILENCE`] apart are one stretch; what is between two stretches does not count as seen.
-//! The intervals depend on the times alone, neither on their order nor on which part of the traffic has them.
+//! A sensor that was off for months, or a few connections dated 1970, must not lengthen the time from which the
+//! connection rate follows. Times at most [`SILENCE`] apart form one interval; the time between intervals does not
+//! count. The intervals depend only on the times, not on their order or on how traffic is divided over nodes.
 
-/// The longest silence that counts as time seen, in microseconds: on a quiet network a night or a holiday is no gap.
+/// Longest silence that counts as observed, in microseconds: a quiet network's night or holiday is no gap.
 pub(crate) const SILENCE: i64 = 86_400_000_000;
-/// So many stretches are kept apart. Beyond that those with the shortest silence between them are taken together, and
-/// what was seen of them is known, but no longer when.
+/// Largest number of intervals. Beyond that, the closest ones are joined: their observed time is known, but no longer
+/// its position.
 pub(crate) const MOST: usize = 64;
 
-/// Times beyond this, 73,000 years from 1970 in microseconds, are taken for it: no difference of two overflows.
+/// Largest absolute time, 73,000 years from 1970 in microseconds; times beyond are clamped, so that differences do not
+/// overflow.
 const FARTHEST: i64 = 1 << 61;
 
-/// The times of some rows, in microseconds since 1970.
+/// Times of rows, in microseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ObservedTime {
-    /// In the order of time, each more than a [`SILENCE`] after the one before it.
+    /// In order of time, each more than a [`SILENCE`] after the previous one.
     intervals: Vec<Interval>,
 }
 
-/// Times with no long silence between them.
+/// Interval of times without a long silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
     pub(crate) first: i64,
     pub(crate) last: i64,
-    /// How much of it was seen: all, but where stretches were taken together.
+    /// Observed time within it: all of it, unless intervals were joined.
     pub(crate) seen: i64,
 }
 
@@ -34,12 +35,12 @@ impl Interval {
         Self { first, last, seen: last.saturating_sub(first) }
     }
 
-    /// Returns whether a later one is a part of this.
+    /// Returns whether a later interval is close enough to be part of this one.
     fn reaches(&self, later: &Self) -> bool {
         later.first <= self.last.saturating_add(SILENCE)
     }
 
-    /// This and a later one, which it reaches: what both have seen counts once.
+    /// Union with a later interval that it reaches; overlapping time counts once.
     fn and(self, later: Self) -> Self {
         let whole = Self::of(self.first, self.last.max(later.last));
         let (gap, common) = match later.first.saturating_sub(self.last) {
@@ -50,14 +51,14 @@ impl Interval {
         Self { seen: seen.max(self.seen).max(later.seen).min(whole.seen), ..whole }
     }
 
-    /// This and a later one, which it does not reach.
+    /// Joins a later interval that it does not reach.
     fn joined(self, later: Self) -> Self {
         Self { seen: self.seen.saturating_add(later.seen), ..Self::of(self.first, later.last) }
     }
 }
 
 impl ObservedTime {
-    /// From what a file says; none if no times give it.
+    /// Intervals from a file; `None` if they are impossible.
     pub(crate) fn from_intervals(intervals: Vec<Interval>) -> Option<Self> {
         let sound = |it: &Interval| {
             -FARTHEST <= it.first
@@ -74,17 +75,17 @@ impl ObservedTime {
         &self.intervals
     }
 
-    /// The earliest and the latest time.
+    /// Earliest and latest time.
     pub(crate) fn ends(&self) -> Option<(i64, i64)> {
         Some((self.intervals.first()?.first, self.intervals.last()?.last))
     }
 
-    /// Returns whether a row of this time may have been taken in.
+    /// Returns whether a time lies between the earliest and the latest.
     pub(crate) fn holds(&self, ts: i64) -> bool {
         self.ends().is_some_and(|(first, last)| (first..=last).contains(&within_reach(ts)))
     }
 
-    /// How long that is without the silences, in microseconds.
+    /// Total observed time, in microseconds.
     pub(crate) fn seen(&self) -> i64 {
         self.intervals.iter().fold(0, |sum: i64, stretch| sum.saturating_add(stretch.seen))
     }
@@ -94,22 +95,22 @@ impl ObservedTime {
         self.intervals.iter().map(|it| it.seen as f64 * weight(it.first, it.last)).sum()
     }
 
-    /// Takes a time in.
+    /// Adds a time.
     pub(crate) fn include(&mut self, ts: i64) {
         let now = Interval::of(within_reach(ts), within_reach(ts));
         match self.intervals.last_mut() {
-            // Nearly always.
+            // The usual case.
             Some(latest) if latest.first <= now.first && latest.reaches(&now) => *latest = latest.and(now),
             _ => self.unite([now]),
         }
     }
 
-    /// Takes in the times of another.
+    /// Adds the times of another.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.unite(other.intervals.iter().copied());
     }
 
-    /// Without what is later than `now`: a stretch that was dated by a clock that ran ahead ended now.
+    /// Moves intervals that a fast clock dated after `now` so that they end now.
     pub(crate) fn not_after(&mut self, now: i64) {
         let now = within_reach(now);
         let dated_back = std::mem::take(&mut self.intervals).into_iter().map(|it| {
@@ -164,7 +165,7 @@ mod tests {
         let june = (20_000 * DAY..20_010 * DAY).step_by(DAY as usize / 10);
         let seen = of(june.clone()).seen();
         assert_eq!(seen, 10 * DAY - DAY / 10);
-        // A few connections dated 1970, wherever they stand; a sensor that was off for months.
+        // A few connections dated 1970, in any order; a sensor that was off for months.
         let dated_1970 = [5_000_000, 9_000_000];
         assert_eq!(of(june.clone().chain(dated_1970)).seen(), seen + 4_000_000);
         assert_eq!(of(dated_1970.into_iter().chain(june.clone())).seen(), seen + 4_000_000);
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_clock_that_ran_ahead_saw_ended_now() {
+    fn future_times_end_now() {
         let mut span = of([0, DAY, 1_000 * DAY, 1_001 * DAY, 1_002 * DAY]);
         span.not_after(10 * DAY);
         assert_eq!((span.ends(), span.seen()), (Some((0, 10 * DAY)), 3 * DAY));
@@ -186,34 +187,34 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_stretches_than_are_kept_and_none_is_lost() {
+    fn number_of_intervals_is_limited_without_losing_time() {
         // Sensors that are off at the weekend, for ten years.
         let weeks = (0..520).flat_map(|week| [week * 7 * DAY, week * 7 * DAY + DAY, week * 7 * DAY + 2 * DAY]);
         let mut span = of(weeks);
         assert_eq!((span.intervals.len(), span.seen()), (MOST, 520 * 2 * DAY));
         assert_eq!(ObservedTime::from_intervals(span.intervals.clone()), Some(span.clone()));
-        // Once more changes nothing.
+        // Adding the same times again changes nothing.
         let same = span.clone();
         span.merge(&same);
         assert_eq!(span, same);
     }
 
     #[test]
-    fn a_stretch_that_is_dated_back_was_seen_for_no_longer() {
+    fn moving_an_interval_does_not_lengthen_it() {
         let mut span = ObservedTime::from_intervals(vec![Interval { first: 20, last: 40, seen: 7 }]).unwrap();
         span.not_after(10);
         assert_eq!((span.ends(), span.seen()), (Some((-10, 10)), 7));
     }
 
     #[test]
-    fn a_stretch_that_begins_now_is_now() {
+    fn interval_that_starts_now_becomes_a_point() {
         let mut span = ObservedTime::from_intervals(vec![Interval { first: 10, last: 15, seen: 5 }]).unwrap();
         span.not_after(10);
         assert_eq!((span.ends(), span.seen()), (Some((10, 10)), 0));
     }
 
     #[test]
-    fn stretches_that_no_times_give_are_refused_and_the_longest_goes_on() {
+    fn rejects_impossible_intervals_and_extends_the_longest() {
         let of = |first, last, seen| ObservedTime::from_intervals(vec![Interval { first, last, seen }]);
         for (first, last, seen) in [
             (i64::MIN, 0, i64::MAX),
@@ -226,7 +227,7 @@ mod tests {
         ] {
             assert_eq!(of(first, last, seen), None, "{first} to {last}, {seen} of it");
         }
-        // All of it seen, and goes on: it is seen for as long as it is, and no longer.
+        // Fully observed and extended: its observed time is its length.
         let mut span = of(-FARTHEST, 0, FARTHEST).unwrap();
         (0..5).for_each(|day| span.include(day * DAY));
         assert_eq!(span.seen(), FARTHEST + 4 * DAY);

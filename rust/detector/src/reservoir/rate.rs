@@ -1,7 +1,7 @@
-//! Rate of connections, faded like the sample: the alert budget of a day applies to so many connections.
+//! Connection rate, decayed like the sample, to which alert budgets refer.
 //!
-//! Rows are counted by the time slot in which their connections ended. The counts depend on the rows alone, so that
-//! reservoirs can be merged in any order. The rate is the faded number of rows divided by the faded observed time.
+//! Rows are counted by the time slot in which their connections ended. The counts depend only on the rows, so
+//! reservoirs can be merged in any order. The rate is the decayed number of rows divided by the decayed observed time.
 
 use std::f64::consts::LN_2;
 
@@ -13,14 +13,14 @@ const SLOTS_PER_HALF_LIFE: i64 = 32;
 /// Slots before the latest one; older rows weigh less than 2^-16.
 pub(crate) const MAX_SLOTS: usize = 16 * SLOTS_PER_HALF_LIFE as usize;
 
-/// Times beyond this, 73,000 years from 1970 in microseconds, are taken for it.
+/// Largest absolute time, 73,000 years from 1970 in microseconds; times beyond are clamped.
 const FARTHEST: i64 = 1 << 61;
 
 /// Number of rows per time slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowCounts {
     half_life: i64,
-    /// Number of the slot since 1970 and count, in the order of time; no count is 0.
+    /// Slot number since 1970 and count, in order of time, without zero counts.
     slots: Vec<(i64, u64)>,
 }
 
@@ -29,7 +29,7 @@ impl RowCounts {
         Self { half_life: half_life.max(1), slots: Vec::new() }
     }
 
-    /// Counts from a file; `None` if no rows result in them.
+    /// Counts from a file; `None` if they are impossible.
     pub(crate) fn from_slots(half_life: i64, slots: Vec<(i64, u64)>) -> Option<Self> {
         let counts = Self { slots, ..Self::new(half_life) };
         let in_order = counts.slots.windows(2).all(|pair| pair[0].0 < pair[1].0);
@@ -56,7 +56,7 @@ impl RowCounts {
         slot.saturating_mul(self.width())
     }
 
-    /// Oldest slot that is kept.
+    /// Oldest slot that is stored.
     fn oldest(&self) -> Option<i64> {
         self.slots.last().map(|&(latest, _)| latest - MAX_SLOTS as i64 + 1)
     }
@@ -70,7 +70,7 @@ impl RowCounts {
         if n == 0 || self.oldest().is_some_and(|oldest| slot < oldest) {
             return;
         }
-        // The latest slot, nearly always.
+        // The usual case: the latest slot.
         let at = match self.slots.last() {
             Some(&(latest, _)) if latest == slot => Ok(self.slots.len() - 1),
             _ => self.slots.binary_search_by_key(&slot, |&(slot, _)| slot),
@@ -103,7 +103,7 @@ impl RowCounts {
         other.slots.iter().for_each(|&(slot, count)| self.add_to_slot(slot, count));
     }
 
-    /// Subtracts counts, down to none.
+    /// Subtracts counts, to zero at least.
     pub(crate) fn subtract(&mut self, other: &Self) {
         for &(slot, count) in &other.slots {
             if let Ok(at) = self.slots.binary_search_by_key(&slot, |&(slot, _)| slot) {
@@ -113,7 +113,7 @@ impl RowCounts {
         self.slots.retain(|&(_, count)| count > 0);
     }
 
-    /// Dates later rows back to `now`.
+    /// Moves rows dated after `now` to `now`.
     pub(crate) fn not_after(&mut self, now: i64) {
         let slot = self.slot(now);
         let later = self.slots.split_off(self.slots.partition_point(|&(at, _)| at <= slot));
@@ -121,7 +121,7 @@ impl RowCounts {
         self.add_to_slot(slot, n);
     }
 
-    /// The counts for another half-life.
+    /// Converts the counts to another half-life.
     pub(crate) fn with_half_life(&self, half_life: i64) -> Self {
         let mut counts = Self::new(half_life);
         for &(slot, count) in self.slots.iter().rev() {
@@ -142,8 +142,8 @@ impl RowCounts {
         counts
     }
 
-    /// Connections per day at the latest time; infinite if no time was observed. The faded rate lags behind growth by a
-    /// half-life, so that the rate of the last day counts if it is higher.
+    /// Connections per day at the latest time; infinite without observed time. The decayed rate lags behind growth by a
+    /// half-life, so the rate of the last day counts if it is higher.
     pub(crate) fn per_day(&self, observed: &ObservedTime) -> f64 {
         let Some((first, last)) = observed.ends() else { return 0.0 };
         let half_life = self.half_life as f64;
@@ -154,7 +154,7 @@ impl RowCounts {
             let within = to.saturating_sub(from.max(last.saturating_sub(window))).max(0);
             if to > from { within as f64 / (to - from) as f64 } else { 1.0 }
         };
-        // The rate of a few minutes after a gap is not that of a day.
+        // A few minutes after a gap do not determine the rate of a day.
         let recent_time = observed.weighted(recent).max(window as f64 / 2.0);
         let recent = self.sum(first, last, recent);
         (faded.max(1.0) / faded_time).max(recent / recent_time) * DAY as f64
@@ -170,11 +170,11 @@ impl RowCounts {
     }
 }
 
-/// Mean weight of the times of an interval: 1 at `now`, half as much one half-life before.
+/// Mean weight of the times in an interval: 1 at `now`, half as much one half-life before.
 fn mean_weight(from: i64, to: i64, now: i64, half_life: f64) -> f64 {
     let at = |ts: i64| libm::exp2((ts as f64 - now as f64) / half_life);
     let length = (to as f64 - from as f64) / half_life;
-    // The difference of two weights loses its digits in a short interval.
+    // The difference of two weights loses precision in a short interval.
     if length < 1e-6 { at(to) } else { (at(to) - at(from)) / (length * LN_2) }
 }
 
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_rate_is_found_whatever_the_half_life() {
+    fn finds_a_steady_rate_for_every_half_life() {
         for half_life in [DAY / 24, DAY, 7 * DAY, 365 * DAY] {
             for days in [3, 30, 400] {
                 let found = rate(half_life, |_| 100, days);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_burst_after_a_gap_is_not_the_rate_of_a_day() {
+    fn short_burst_after_a_gap_does_not_set_the_rate() {
         let mut counts = RowCounts::new(7 * DAY);
         let mut times: Vec<i64> = (0..20 * 24).map(|hour| hour * DAY / 24).collect();
         times.iter().for_each(|&ts| counts.add(ts, 100));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_between_half_lives() {
+    fn changing_the_half_life_loses_no_rows() {
         let mut counts = RowCounts::new(7 * DAY);
         (0..100).for_each(|hour| counts.add(hour * DAY / 24, 1000 + hour as u64));
         let total = |counts: &RowCounts| counts.slots.iter().map(|&(_, count)| count).sum::<u64>();

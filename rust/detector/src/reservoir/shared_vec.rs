@@ -1,14 +1,14 @@
-//! A vector that is copied in constant time per chunk: a copy shares its chunks until one of the two changes them.
+//! Copy-on-write vector: a copy shares its chunks until one side changes them.
 
 use std::sync::Arc;
 
-/// Elements of a chunk; a write after a copy copies so many.
+/// Elements per chunk, copied by the first write after a copy.
 const CHUNK: usize = 256;
 
-/// Copy-on-write vector in chunks.
+/// Copy-on-write vector of chunks.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedVec<T> {
-    /// Full, but for the last one; none is empty.
+    /// All full except the last one; none is empty.
     chunks: Vec<Arc<Vec<T>>>,
 }
 
@@ -25,12 +25,12 @@ impl<T: Copy> SharedVec<T> {
         self.chunks.is_empty()
     }
 
-    /// Element at a place that exists.
+    /// Element at an existing index.
     pub(crate) fn get(&self, place: usize) -> &T {
         &self.chunks[place / CHUNK][place % CHUNK]
     }
 
-    /// Replaces the element at a place that exists.
+    /// Replaces the element at an existing index.
     pub(crate) fn set(&mut self, place: usize, value: T) {
         Arc::make_mut(&mut self.chunks[place / CHUNK])[place % CHUNK] = value;
     }
@@ -46,7 +46,7 @@ impl<T: Copy> SharedVec<T> {
         }
     }
 
-    /// Removes the element at a place that exists; the last one takes the place.
+    /// Removes the element at an existing index; the last one takes its place.
     pub(crate) fn swap_remove(&mut self, place: usize) -> T {
         let removed = *self.get(place);
         if let Some(last) = self.chunks.last_mut() {

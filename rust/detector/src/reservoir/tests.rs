@@ -1,4 +1,4 @@
-//! Contents of a reservoir: statistics over many seeds, and invariants.
+//! Tests of a reservoir's contents: statistics over many seeds, and invariants.
 
 use super::*;
 use crate::schema::{LogKind, MAX_COLUMNS};
@@ -17,7 +17,7 @@ fn numbers(reservoir: &Reservoir) -> Vec<usize> {
     numbers
 }
 
-/// How often each of the numbers 0..n stayed over many seeds.
+/// Number of times that each of 0..n stayed in the sample, over many seeds.
 fn stayed(n: usize, seeds: u64, mut draw: impl FnMut(u64) -> Reservoir) -> Vec<f64> {
     let mut stayed = vec![0.0; n];
     for seed in 0..seeds {
@@ -26,13 +26,13 @@ fn stayed(n: usize, seeds: u64, mut draw: impl FnMut(u64) -> Reservoir) -> Vec<f
     stayed
 }
 
-/// Pearson's statistic of counts against what is expected of each.
+/// Pearson's statistic of counts with equal expectations.
 fn chi_squared(counts: &[f64], expected: &[f64]) -> f64 {
     counts.iter().zip(expected).map(|(n, e)| (n - e) * (n - e) / e).sum()
 }
 
 #[test]
-fn everything_stays_while_there_is_room() {
+fn all_rows_stay_until_the_reservoir_is_full() {
     let mut reservoir = Reservoir::new(Sampling::uniform(10), 1);
     (0..10).for_each(|i| reservoir.offer(&row(i), 0, Group::default()));
     assert!(reservoir.rows().copied().eq((0..10).map(row)));
@@ -47,12 +47,12 @@ fn every_row_is_equally_likely_to_stay() {
         assert_eq!((reservoir.len(), reservoir.seen(), reservoir.span()), (10, 100, Some((0, 99))));
         reservoir
     });
-    // 99 degrees of freedom: 160 is passed once in 10,000 tries.
+    // 99 degrees of freedom: 160 is exceeded once in 10,000 tries.
     assert!(chi_squared(&stayed, &[200.0; 100]) < 160.0, "{stayed:?}");
 }
 
 #[test]
-fn a_merged_sample_is_that_of_a_single_pass() {
+fn merged_sample_equals_that_of_a_single_pass() {
     // Three workers that see 60, 30 and 10 of a hundred connections.
     let worker = |i: usize| [0, 60, 90, 100].iter().filter(|&&from| i >= from).count() - 1;
     let merged = stayed(100, 4000, |seed| {
@@ -65,14 +65,14 @@ fn a_merged_sample_is_that_of_a_single_pass() {
     });
     assert!(chi_squared(&merged, &[400.0; 100]) < 160.0, "{merged:?}");
 
-    // And each pair of rows as often together as chance has it, also across workers: 4000 · 10/100 · 9/99.
+    // Each pair of rows is together as often as by chance, also across workers: 4000 · 10/100 · 9/99.
     let mut together = 0;
     for seed in 0..4000 {
         let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
         (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
         let mut merged = Reservoir::new(Sampling::uniform(10), 0);
         workers.iter().for_each(|worker| merged.merge(worker).unwrap());
-        // The first row of each worker: where equal streams would show.
+        // The first row of each worker, where equal random streams would show.
         let kept = numbers(&merged);
         together += [(0, 60), (0, 90), (60, 90)].iter().filter(|(a, b)| kept.contains(a) && kept.contains(b)).count();
     }
@@ -81,7 +81,7 @@ fn a_merged_sample_is_that_of_a_single_pass() {
 }
 
 #[test]
-fn merging_is_exact_in_any_order_and_counts_nothing_twice() {
+fn merging_is_exact_in_any_order() {
     let sampling = Sampling { capacity: 50, half_life: Some(DAY), quota: Some(8) };
     for seed in 0..50 {
         let mut whole = Reservoir::new(sampling, seed);
@@ -91,7 +91,7 @@ fn merging_is_exact_in_any_order_and_counts_nothing_twice() {
             whole.sampling.quota = None;
             whole.offer(&row(i), i as i64 * DAY / 100, Group(i as u64 % 7 * 2));
         }
-        // The same keys, dealt to parts.
+        // The same keys, divided into parts.
         for (i, entry) in whole.entries.iter().enumerate() {
             parts[(i * i) % 4].insert(*entry);
         }
@@ -112,7 +112,7 @@ fn a_row_counts_half_after_the_half_life() {
     let sampling = Sampling { capacity: 20, half_life: Some(DAY), quota: None };
     let ages = stayed(2, 3000, |seed| {
         let mut reservoir = Reservoir::new(sampling, seed);
-        // A present-day clock, at which the weight itself would be 2^19000.
+        // Present-day times, at which the weight itself would be 2^19000.
         (0..2000).for_each(|i| reservoir.offer(&row(i / 1000), (19_000 + i as i64 / 1000) * DAY, Group::default()));
         reservoir
     });
@@ -122,18 +122,18 @@ fn a_row_counts_half_after_the_half_life() {
 }
 
 #[test]
-fn a_clock_that_ran_ahead_is_made_good() {
+fn corrected_clock_repairs_the_reservoir() {
     let sampling = Sampling { capacity: 200, half_life: Some(DAY), quota: Some(500) };
     let (today, ahead) = (19_000 * DAY, 40_000 * DAY);
     let mut kept = [0, 0];
     for seed in 0..30 {
         let mut reservoir = Reservoir::new(sampling, seed);
         let mut offer = |i, ts| reservoir.offer(&row(i), ts, Group(i as u64 / 100 * 2));
-        // An hour in which the clock was decades ahead, then a day like that before it.
+        // An hour with the clock decades ahead, then a correct day before it.
         (0..2000).for_each(|i| offer(i, today));
         (2000..4000).for_each(|i| offer(i, ahead + i as i64));
         reservoir.not_after(today);
-        // It ran ahead for as long as before.
+        // The clock was ahead for the same duration.
         assert_eq!(reservoir.span(), Some((today - 1999, today)));
         (4000..6000).for_each(|i| reservoir.offer(&row(i), today, Group(i as u64 / 100 * 2)));
         assert_eq!(reservoir.len(), 200);
@@ -143,12 +143,12 @@ fn a_clock_that_ran_ahead_is_made_good() {
         let again = Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap();
         assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
     }
-    // As likely to stay as any other, when all of them had been kept; here they had the 200 places to themselves.
+    // As likely to stay as any other row if all had competed; here they had the 200 places to themselves.
     assert!(kept[1] > 30 * 90, "{kept:?}");
 }
 
 #[test]
-fn a_flood_gets_its_quota_and_no_more() {
+fn quota_limits_a_flood() {
     let sampling = Sampling { capacity: 1000, half_life: Some(7 * DAY), quota: Some(10) };
     let mut reservoir = Reservoir::new(sampling, 3);
     for i in 0..200_000usize {
@@ -160,7 +160,7 @@ fn a_flood_gets_its_quota_and_no_more() {
 }
 
 #[test]
-fn what_is_taken_and_what_stays_is_everything() {
+fn taken_and_remaining_rows_are_all_rows() {
     let sampling = Sampling { capacity: 100, half_life: None, quota: Some(30) };
     let mut reservoir = Reservoir::new(sampling, 5);
     (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, Group(i as u64 % 5 * 2)));
@@ -176,7 +176,7 @@ fn what_is_taken_and_what_stays_is_everything() {
 }
 
 #[test]
-fn a_bound_keeps_out_what_the_larger_reservoir_would_not_take() {
+fn bound_excludes_rows_the_larger_reservoir_would_reject() {
     let mut large = Reservoir::new(Sampling::uniform(100), 1);
     (0..10_000).for_each(|i| large.offer(&row(i), i as i64, Group::default()));
     let mut small = Reservoir::new(Sampling::uniform(100), 2);
@@ -184,14 +184,14 @@ fn a_bound_keeps_out_what_the_larger_reservoir_would_not_take() {
     (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), Group::default()));
     assert!(small.bound() <= large.bound() && small.len() > 50);
     assert!(small.entries.iter().all(|entry| Some(entry.key.0) < large.bound()));
-    // Rows that are already there are not needed either.
+    // Rows that are already present are not needed either.
     let tighter = small.rows_by_key().nth(20).copied();
     small.set_bound(Some(small.by_key.iter().nth(20).unwrap().0.0));
     assert!(small.len() == 20 && !small.rows().any(|row| Some(*row) == tighter));
     assert!(Reservoir::from_bytes(&small.to_bytes(), 1).is_ok());
 }
 
-/// Twenty days of rows of eight groups, the first of which is a flood.
+/// Twenty days of rows in eight groups, the first of which is a flood.
 fn twenty_days(sampling: Sampling) -> Reservoir {
     let mut reservoir = Reservoir::new(sampling, 4);
     for i in 0..20_000i64 {
@@ -202,7 +202,7 @@ fn twenty_days(sampling: Sampling) -> Reservoir {
 }
 
 #[test]
-fn a_smaller_reservoir_is_what_it_would_have_been() {
+fn shrinking_equals_a_smaller_reservoir_from_the_start() {
     let sampling = |capacity: usize| Sampling { capacity, half_life: Some(7 * DAY), quota: Some(capacity / 4) };
     let (small, large) = (twenty_days(sampling(200)), twenty_days(sampling(800)).redrawn(sampling(200)));
     assert!(large.rows_by_key().eq(small.rows_by_key()));
@@ -211,7 +211,7 @@ fn a_smaller_reservoir_is_what_it_would_have_been() {
 }
 
 #[test]
-fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
+fn changed_half_life_reweighs_stored_rows() {
     let sampling = |half_life| Sampling { capacity: 30_000, half_life, quota: None };
     for (from, to) in [(Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY)), (None, Some(DAY)), (Some(DAY), None)] {
         let (before, meant) = (twenty_days(sampling(from)), twenty_days(sampling(to)));
@@ -220,13 +220,13 @@ fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
             assert!(a.row == b.row && (a.key.0 - b.key.0).abs() < 1e-9, "{a:?} {b:?}");
         }
     }
-    // Shrinking a full reservoir leaves the rows a smaller one would have drawn.
+    // Shrinking a full reservoir leaves the rows that a smaller one would have drawn.
     let full = |days| Sampling { capacity: 400, half_life: Some(days * DAY), quota: None };
     let after = twenty_days(full(10)).redrawn(full(5));
     let meant = twenty_days(full(5));
     assert!((150..350).contains(&after.len()), "{}", after.len());
     assert!(after.rows_by_key().eq(meant.rows_by_key().take(after.len())));
-    // Of one that is far shorter nearly nothing would be left: all stay, and make room for what comes.
+    // A far shorter half-life would leave nearly nothing: all rows stay until new ones replace them.
     let mut after = twenty_days(full(10)).redrawn(full(1));
     assert_eq!((after.len(), after.bound), (400, None));
     (0..1000).for_each(|i| after.offer(&row(30_000 + i), 21 * DAY, Group::default()));
@@ -235,7 +235,7 @@ fn another_half_life_weighs_what_is_kept_as_if_it_had_been_the_first() {
 }
 
 #[test]
-fn a_larger_reservoir_counts_old_and_new_alike() {
+fn grown_reservoir_weighs_old_and_new_rows_equally() {
     let mut new = 0;
     for seed in 0..200 {
         let mut reservoir = Reservoir::new(Sampling::uniform(100), seed);
@@ -243,14 +243,14 @@ fn a_larger_reservoir_counts_old_and_new_alike() {
         let mut reservoir = reservoir.redrawn(Sampling::uniform(200));
         assert_eq!(reservoir.len(), 100);
         (10_000..11_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
-        // Through a file and back it goes on so.
+        // A round trip through a file changes nothing.
         let mut reservoir = Reservoir::from_bytes(&reservoir.to_bytes(), seed + 1000).unwrap();
         (11_000..12_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
         new += numbers(&reservoir).into_iter().filter(|&i| i >= 10_000).count();
     }
-    // 2,000 of 12,000: twenty to the hundred. Filled with what comes, it would be a hundred.
+    // 2,000 of 12,000 are 20 of 120. Filled with new rows only, it would be 100.
     assert!((3600..4400).contains(&new), "{new}");
-    // Of a tiny one too little would be left for long.
+    // A tiny reservoir would keep too few rows.
     let mut tiny = Reservoir::new(Sampling::uniform(10), 1);
     (0..10_000).for_each(|i| tiny.offer(&row(i), i as i64, Group::default()));
     let mut grown = tiny.redrawn(Sampling::uniform(100));
@@ -258,10 +258,10 @@ fn a_larger_reservoir_counts_old_and_new_alike() {
     assert_eq!(grown.len(), 100);
 }
 
-/// Rounded keys of different rows are alike now and then, and nothing keeps another node from giving all rows one: that
-/// merging takes longer with each of them would hold up Zeek.
+/// Rounded keys of different rows can be equal, and a malicious node could give all rows one key. Merging must not take
+/// time quadratic in such rows.
 #[test]
-fn rows_that_share_a_key_are_told_apart_however_many() {
+fn merges_many_rows_with_one_key_in_linear_time() {
     let sampling = Sampling { capacity: 200_000, half_life: Some(DAY), quota: None };
     for n in [3, 50_000, 100_000] {
         let of = |from: usize| {
@@ -279,7 +279,7 @@ fn rows_that_share_a_key_are_told_apart_however_many() {
 }
 
 #[test]
-fn a_bound_that_no_reservoir_has_keeps_nothing_out() {
+fn invalid_bound_clears_the_limit() {
     for (sampling, bounds) in [
         (Sampling::uniform(10), &[0.0, -1.0, 1.5, f64::NAN, f64::NEG_INFINITY, f64::INFINITY][..]),
         (Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, &[f64::NAN, f64::NEG_INFINITY, f64::INFINITY]),
@@ -294,14 +294,14 @@ fn a_bound_that_no_reservoir_has_keeps_nothing_out() {
 }
 
 #[test]
-fn reservoirs_that_draw_differently_do_not_mix() {
+fn rejects_merging_different_sampling() {
     let mut uniform = Reservoir::new(Sampling::uniform(10), 1);
     let decaying = Reservoir::new(Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, 1);
     assert!(matches!(uniform.merge(&decaying).unwrap_err().kind(), ErrorKind::OtherSampling));
     assert!(uniform.merge(&Reservoir::new(Sampling::uniform(20), 1)).is_ok());
 }
 
-/// Rate of a reservoir.
+/// Connection rate of a reservoir.
 fn per_day(reservoir: &Reservoir) -> f64 {
     reservoir.snapshot().in_place_order().connections_per_day()
 }
@@ -327,11 +327,11 @@ fn a_budget_follows_growth() {
     let mut reservoir = sensor(500);
     (0..30).for_each(|day| offer_day(&mut reservoir, day, 400));
     assert!((alerts(&reservoir, 400.0) - 20.0).abs() < 1.0, "{}", alerts(&reservoir, 400.0));
-    // Fivefold: on the next day already.
+    // Fivefold growth shows on the next day.
     let mut fivefold = Reservoir::from_bytes(&reservoir.to_bytes(), 2).unwrap();
     (30..32).for_each(|day| offer_day(&mut fivefold, day, 2000));
     assert!((20.0 / 1.5..=30.0).contains(&alerts(&fivefold, 2000.0)), "{}", alerts(&fivefold, 2000.0));
-    // Tenfold, for a month.
+    // Tenfold growth, for a month.
     (30..60).for_each(|day| offer_day(&mut reservoir, day, 4000));
     assert!((20.0 / 1.5..=30.0).contains(&alerts(&reservoir, 4000.0)), "{}", alerts(&reservoir, 4000.0));
     assert_eq!(reservoir.seen(), 30 * 400 + 30 * 4000);
@@ -382,7 +382,7 @@ fn the_rate_does_not_depend_on_who_saw_the_rows() {
         order.iter().for_each(|&worker| merged.merge(&workers[worker]).unwrap());
         assert_eq!((per_day(&merged), &merged.counts), (per_day(&single), &single.counts));
     }
-    // Nothing counts twice that is taken out in parts.
+    // Rows taken out in parts count once.
     let mut parts = sensor(100_000);
     parts.merge(&single.take(7000)).unwrap();
     parts.merge(&single.take(usize::MAX)).unwrap();
@@ -399,7 +399,7 @@ fn the_rate_does_not_depend_on_who_saw_the_rows() {
 }
 
 #[test]
-fn other_settings_keep_the_rate() {
+fn changed_settings_keep_the_rate() {
     let drawn = |half_life| {
         let mut reservoir = Reservoir::new(Sampling { capacity: 500, half_life, quota: None }, 1);
         (0..20).for_each(|day| offer_day(&mut reservoir, day, 1000));

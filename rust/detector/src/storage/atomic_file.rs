@@ -9,14 +9,13 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind};
 
-/// The temporary names of files that are being written. What bears one and is written by nobody was left by a process
-/// that was killed.
+/// Prefix and suffix of temporary names. A file with such a name that nobody writes was left by a killed process.
 const TEMPORARY: (&str, &str) = (".iforest-", ".tmp");
 
-/// Removes what was left in a directory by processes that were killed while they wrote. Nobody may be writing there.
+/// Removes temporary files that killed processes left in a directory. Nobody may be writing there.
 ///
 /// # Errors
-/// The error of the system, for the directory or a file.
+/// The system's error, for the directory or a file.
 pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
     for entry in directory.read_dir()? {
         let entry = entry?;
@@ -29,8 +28,8 @@ pub fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes a file under a temporary name beside `path` and renames it, so that a reader sees the old file or the new one
-/// and never a part, whenever the machine stops. Errors do not tell the temporary name, which tells nobody anything.
+/// Writes a file under a temporary name beside `path` and renames it, so that readers see the old file or the new one,
+/// even after a crash. Errors do not contain the temporary name.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     replace(path, |file| file.write_all(bytes))
 }
@@ -40,14 +39,13 @@ pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Resu
     Ok(())
 }
 
-/// The file that is to take the place of `path`, whole and on the disk.
+/// Complete temporary file for `path`, synced to disk.
 pub(crate) fn prepare(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> std::io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Readable as any new file is, since whoever writes it is seldom the user who reads it, but writable to nobody
-    // else.
+    // Readable like any new file, because another user may read it, but writable for the owner only.
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY.0)
         .suffix(TEMPORARY.1)
@@ -59,7 +57,7 @@ pub(crate) fn prepare(
     Ok(file)
 }
 
-/// Why no file can be made, without the temporary name, which tells nobody anything.
+/// Error of creating a file, without the temporary name.
 pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io::Error {
     if !directory.is_dir() {
         return std::io::Error::new(error.kind(), format!("there is no directory {}", directory.display()));
@@ -69,7 +67,7 @@ pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io:
     cause.and_then(std::io::Error::raw_os_error).map_or(error.kind().into(), std::io::Error::from_raw_os_error)
 }
 
-/// Writes bytes as a file: the old one or the new one is there at any time, never a part.
+/// Replaces a file with bytes atomically.
 ///
 /// # Errors
 /// [`ErrorKind::Write`], naming the file.
@@ -77,8 +75,8 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     save_together(&[(path, bytes)])
 }
 
-/// Writes files that belong together, in this order: all are whole on the disk before the first is there under its
-/// name. If one cannot be written, the existing files stay.
+/// Replaces files that belong together, in this order. All are complete on disk before the first is renamed. If one
+/// cannot be written, the existing files stay.
 ///
 /// # Errors
 /// [`ErrorKind::Write`], naming the file.
@@ -102,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_belong_together_are_all_written_or_none() {
+    fn writes_all_files_or_none() {
         let directory = tempfile::tempdir().unwrap();
         let (first, second) = (directory.path().join("first"), directory.path().join("second"));
         save_together(&[(&first, b"one"), (&second, b"two")]).unwrap();
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+    fn removes_leftovers_only() {
         let directory = tempfile::tempdir().unwrap();
         let names = [".iforest-Xy12Ab.tmp", ".iforest-", ".tmpXy12Ab", "model", "model.tmp"];
         names.iter().for_each(|name| std::fs::write(directory.path().join(name), "x").unwrap());
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_replaced_and_what_it_points_to_is_left() {
+    fn replaces_a_link_and_leaves_its_target() {
         let directory = tempfile::tempdir().unwrap();
         let (precious, link) = (directory.path().join("precious"), directory.path().join("link"));
         std::fs::write(&precious, "precious").unwrap();
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_made_in_its_own_directory_or_the_error_names_that() {
+    fn error_names_the_directory() {
         let directory = tempfile::tempdir().unwrap();
         replace(&directory.path().join("file"), |_| {
             assert_eq!(directory.path().read_dir()?.count(), 1);

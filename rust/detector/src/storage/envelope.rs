@@ -1,6 +1,6 @@
 //! Envelope of files and messages: a header with kind, version, length and checksum.
 //!
-//! | bytes | what |
+//! | bytes | contents |
 //! |---|---|
 //! | 0..8   | a magic that names the contents |
 //! | 8..12  | format version, little endian |
@@ -8,7 +8,7 @@
 //! | 16..24 | length of the payload in bytes, little endian |
 //! | 24..32 | XXH3-64 of the payload, little endian |
 //!
-//! The meaning of the payload is up to the caller.
+//! The caller defines the payload.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -20,19 +20,19 @@ use twox_hash::XxHash3_64;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::atomic_file::replace;
 
-/// The size of the header.
+/// Size of the header.
 pub(crate) const HEADER: usize = 32;
 
-/// One kind of contents.
+/// Envelope of one kind of contents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Envelope {
-    /// The contents.
+    /// Kind of contents, for messages.
     pub(crate) contents: Contents,
-    /// Its magic.
+    /// Magic number.
     pub(crate) magic: &'static [u8; 8],
-    /// The version this software writes and reads.
+    /// Format version that is written and read.
     pub(crate) version: u32,
-    /// The longest payload it may have.
+    /// Largest payload.
     pub(crate) max_payload: usize,
 }
 
@@ -57,7 +57,7 @@ impl Write for Payload<'_> {
 }
 
 impl Envelope {
-    /// The payload with its header before it.
+    /// Returns the header and the payload.
     pub(crate) fn close(self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
         bytes.extend(self.header(payload.len() as u64, XxHash3_64::oneshot(payload)));
@@ -71,7 +71,7 @@ impl Envelope {
         head.chain([0; 4]).chain(length).chain(checksum)
     }
 
-    /// Writes a file, as [`write`] does, whose payload is never in memory as a whole.
+    /// Writes a file like [`write`], without holding the whole payload in memory.
     pub(crate) fn write(
         self,
         path: &Path,
@@ -89,7 +89,7 @@ impl Envelope {
         })
     }
 
-    /// The payload, if it is what was put in.
+    /// Returns the payload after checking the header and checksum.
     pub(crate) fn open(self, bytes: &[u8]) -> Result<&[u8], Error> {
         let Some((header, payload)) =
             bytes.split_at_checked(HEADER).filter(|(header, _)| header.starts_with(self.magic))
@@ -117,19 +117,19 @@ impl Envelope {
         Ok(payload)
     }
 
-    /// How long a file of this kind can be.
+    /// Largest size of a file of this kind.
     pub(crate) fn longest(self) -> usize {
         HEADER + self.max_payload
     }
 }
 
-/// How long the payload behind a header is, as that says; none where there is no whole header.
+/// Length of the payload as declared in the header; `None` without a whole header.
 pub(crate) fn announced(bytes: &[u8]) -> Option<u64> {
     let length = bytes.get(16..24).filter(|_| bytes.len() >= HEADER)?;
     Some(u64::from_le_bytes(length.try_into().ok()?))
 }
 
-/// The checksum that the header of a model, a sample or a state holds; 0 where there is no header.
+/// Checksum in the header of a model, a sample or a state file; 0 without a header.
 pub fn checksum(bytes: &[u8]) -> u64 {
     bytes.get(24..HEADER).and_then(<[u8]>::first_chunk).map_or(0, |sum| u64::from_le_bytes(*sum))
 }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_in_comes_out() {
+    fn opens_what_was_closed() {
         assert_eq!(SEAL.open(&SEAL.close(b"hello")).unwrap(), b"hello");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("piece by piece");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_changed_is_found() {
+    fn detects_every_change() {
         let whole = SEAL.close(b"hello");
         for at in 0..whole.len() {
             let mut changed = whole.clone();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn no_version_and_what_should_be_zero_are_something_else() {
+    fn other_headers_are_other_contents() {
         let unversioned = Envelope { version: 0, ..SEAL }.close(b"x");
         assert!(matches!(kind(&unversioned), ErrorKind::OtherContents(Contents::Sample)));
         for at in 12..16 {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flushed_is_in_the_file() {
+    fn flushed_data_is_in_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         let mut payload = Payload { file: BufWriter::new(&mut file), hash: XxHash3_64::new(), length: 0 };
         payload.write_all(b"hello").unwrap();

@@ -1,4 +1,4 @@
-//! Files: envelopes with a checksum, atomic writes, and who may write to them.
+//! Files: envelopes with a checksum, atomic replacement, and trust by owner, mode and signature.
 
 pub(crate) mod atomic_file;
 pub(crate) mod envelope;

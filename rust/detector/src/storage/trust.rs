@@ -1,8 +1,8 @@
-//! Trust in files: a model decides what gets noticed, so nobody but its owner may be able to change it.
+//! Trust in files: only the owner may be able to change a model or state.
 //!
-//! Owner and mode of the file and of every directory above it are checked as sshd checks those of its keys
-//! (`StrictModes` in sshd_config(5)), except that a directory may be its group's, and where a key is trusted, the
-//! file's signature. The contents are validated elsewhere.
+//! Owner and mode of the file and of every directory above it are checked as sshd checks its keys (`StrictModes` in
+//! sshd_config(5)), except that a directory may be writable by its group. With a trusted key, the file's signature is
+//! checked as well. The contents are validated elsewhere.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -15,28 +15,28 @@ use minisign_verify::{PublicKey, Signature};
 use crate::error::{Error, ErrorKind};
 use crate::storage::envelope::{HEADER, announced};
 
-/// Suffix of a signature's file name, as minisign writes it.
+/// Suffix of signature files, as minisign writes it.
 const SIGNATURE: &str = ".minisig";
-/// The longest signature that is read; its comments are its only part without a fixed length.
+/// Largest signature that is read. Only its comments have no fixed length.
 const LONGEST: u64 = 16 << 10;
 const BY_GROUP: u32 = 0o020;
 const BY_OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;
-/// As many links on the way to a file as Linux follows.
+/// Number of links on a path that Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Rules of trust. Default: files that nobody else can write to, signed or not.
+/// Rules of trust. By default, files must not be writable by others, and need no signature.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Public key that must have signed the file; empty for none. The second line of the public key file of
-    /// `minisign -G`.
+    /// Public key that must have signed the file: the second line of the public key file of `minisign -G`. Empty for
+    /// none.
     pub key: String,
-    /// True if files count that others can write to.
+    /// True to accept files that others can write to.
     pub writable_by_others: bool,
 }
 
 impl Trust {
-    /// Reads a trusted file, `longest` bytes of it at most and one more where there are more.
+    /// Reads a trusted file: at most `longest` bytes, and one more if there are more.
     ///
     /// # Errors
     /// If it is not trusted or cannot be read; the error names the file.
@@ -52,17 +52,17 @@ impl Trust {
         }
         let (mut bytes, mut file) = (Vec::new(), file.take(longest as u64 + 1));
         file.by_ref().take(HEADER as u64).read_to_end(&mut bytes)?;
-        // A sample may have a gigabyte; a file of that size that says it is a small one is not to take as much.
+        // The declared size decides how much is read: a sample may have a gigabyte, but only if its header says so.
         let rest = announced(&bytes).map_or(u64::MAX, |rest| rest.saturating_add(1));
         file.take(rest).read_to_end(&mut bytes)?;
         self.check_signature(path, &bytes)?;
         Ok(bytes)
     }
 
-    /// Returns whether what is written to a directory will be believed when it is read again.
+    /// Checks that files in a directory would be trusted.
     ///
     /// # Errors
-    /// The reason why not, without the name of the directory.
+    /// If not, with the reason but without the name of the directory.
     pub fn check_directory(&self, directory: &Path) -> Result<(), Error> {
         if self.writable_by_others { Ok(()) } else { Ok(check_way(directory).map(drop)?) }
     }
@@ -94,13 +94,12 @@ pub fn signature_of(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Opens a regular file. What turns out to be another kind of file is not waited for, as a pipe would be that has no
-/// writer, nor read.
+/// Opens a regular file. Other kinds are not opened for reading, because a pipe without a writer would block.
 fn open(path: &Path) -> Result<(File, Metadata), ErrorKind> {
     check_kind(&fs::metadata(path)?)?;
     let at_once = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(at_once).open(path)?;
-    // It may be another one by now.
+    // The file can have been replaced since.
     let metadata = file.metadata()?;
     check_kind(&metadata)?;
     Ok((file, metadata))
@@ -114,22 +113,22 @@ fn check_kind(metadata: &Metadata) -> Result<(), ErrorKind> {
     }
 }
 
-/// The way to a file that was opened before: where links were changed since, it leads to another one.
+/// Checks the path of an opened file. If links have changed since, the path leads to another file.
 fn check_way_to(path: &Path, opened: &Metadata) -> Result<(), ErrorKind> {
     let found = fs::symlink_metadata(check_way(path)?)?;
     let same = (found.dev(), found.ino()) == (opened.dev(), opened.ino());
     if same { Ok(()) } else { Err(ErrorKind::Replaced) }
 }
 
-/// Every directory and every link on the way to a file, as the system goes it: who can write to one can put another
-/// file there. Returns where it leads, without a link.
+/// Checks every directory and link on the path, in the order in which the system resolves it, because whoever can write
+/// to one can substitute the file. Returns the resolved path.
 fn check_way(path: &Path) -> Result<PathBuf, ErrorKind> {
     let path = std::path::absolute(path)?;
     let mut place = PathBuf::new();
     let mut rest = components(&path);
     let mut links = 0;
     while let Some(next) = rest.pop() {
-        // After a link, this leads out of where it leads to: what is here is free of links.
+        // `..` leaves the directory that was resolved so far, which has no links.
         if next == ".." {
             place.pop();
             continue;
@@ -150,13 +149,13 @@ fn check_way(path: &Path) -> Result<PathBuf, ErrorKind> {
     Ok(place)
 }
 
-/// The parts of a path, the last one first. The root, pushed to a path, takes its place.
+/// Components of a path in reverse order. Pushing the root to a path replaces it.
 fn components(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev().filter(|part| *part != Component::CurDir);
     parts.map(|part| part.as_os_str().to_owned()).collect()
 }
 
-/// Returns whether a place can be changed by nobody but root and the user this process acts as.
+/// Checks that only root and the user of this process can change a file or directory.
 fn check(place: &Path, metadata: &Metadata) -> Result<(), ErrorKind> {
     check_for(rustix::process::geteuid().as_raw(), place, metadata)
 }
@@ -166,14 +165,14 @@ fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), ErrorKi
     if owner != 0 && owner != user {
         return Err(ErrorKind::Owner { place: place.to_owned(), owner });
     }
-    // The mode of a link means nothing, and in a directory like /tmp nobody can touch what is another's.
+    // The mode of a link has no meaning, and in a sticky directory like /tmp users cannot touch each other's files.
     let mode = metadata.mode() & 0o7777;
     if metadata.is_symlink() || (metadata.is_dir() && mode & STICKY != 0) {
         return Ok(());
     }
-    // A group with its only user's number is that user's own, as pam_umask(8) tells it, too. Directories of a packaged
-    // Zeek are its group's: what another member puts there belongs to that member, and is not believed for that. Where
-    // there is a list of who may do what, what stands for the group is the most that any user on the list may.
+    // A group with the user's own number is that user's private group, as pam_umask(8) assumes. Directories of a
+    // packaged Zeek are writable by its group: files that another member puts there belong to that member and are
+    // refused. With an access control list, the group bits are the most that any listed user may do.
     let theirs = metadata.is_dir() || (owner != 0 && metadata.gid() == owner && !has_access_list(place));
     if mode & BY_OTHERS != 0 || (mode & BY_GROUP != 0 && !theirs) {
         return Err(ErrorKind::Writable { place: place.to_owned(), mode });
@@ -181,7 +180,7 @@ fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), ErrorKi
     Ok(())
 }
 
-/// Returns whether a file has a list as of acl(5).
+/// Returns whether a file has an access control list (acl(5)).
 fn has_access_list(file: &Path) -> bool {
     rustix::fs::getxattr(file, "system.posix_acl_access", &mut [0u8; 0]).is_ok()
 }
@@ -213,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn what_only_its_owner_can_write_to_is_believed() {
+    fn accepts_files_that_only_the_owner_can_write_to() {
         let (_directory, path) = private();
         assert_eq!(STRICT.read(&path, 10).unwrap(), b"model");
         assert_eq!(STRICT.read(&path, 2).unwrap(), b"mod");
     }
 
     #[test]
-    fn what_others_can_write_to_is_not() {
+    fn rejects_files_that_others_can_write_to() {
         let (directory, path) = private();
         set(&path, 0o646);
         assert!(refusal(&path).contains("model (mode 0646)"), "{}", refusal(&path));
@@ -234,13 +233,13 @@ mod tests {
         assert!(refusal(&path).contains("(mode 0777)"), "{}", refusal(&path));
         assert!(STRICT.check_directory(directory.path()).is_err());
         assert!(allowed.check_directory(directory.path()).is_ok());
-        // Others can add files there, but not touch those that are there.
+        // Others can add files there, but cannot change existing ones.
         set(directory.path(), 0o1777);
         assert!(STRICT.read(&path, 10).is_ok());
     }
 
     #[test]
-    fn as_many_links_are_followed_as_the_system_follows() {
+    fn follows_as_many_links_as_the_system() {
         let (directory, path) = private();
         let link = |n: usize| directory.path().join(format!("link-{n}"));
         for n in 0..=MOST_LINKS {
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_counts_as_others_unless_it_is_the_owners_own() {
+    fn group_counts_as_others_unless_it_is_private() {
         let (_directory, path) = private();
         set(&path, 0o664);
         let metadata = fs::metadata(&path).unwrap();
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_of_ones_own_is_not_alone_on_an_access_list() {
+    fn private_group_with_an_access_list_counts_as_others() {
         let (_directory, path) = private();
         set(&path, 0o664);
         // Only root can give files away.
@@ -272,7 +271,7 @@ mod tests {
             return;
         }
         assert!(check_for(owner, &path, &metadata).is_ok());
-        // Version 2: the owner, user 4243 and the mask may write, the group and others not.
+        // ACL version 2: the owner, user 4243 and the mask may write, the group and others not.
         let entries =
             [(0x01, 6, u32::MAX), (0x02, 6, 4243), (0x04, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 4, u32::MAX)];
         let mut list = 2u32.to_le_bytes().to_vec();
@@ -281,7 +280,7 @@ mod tests {
             list.extend(u32::to_le_bytes(id));
         }
         let set = rustix::fs::setxattr(&path, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty());
-        // Not every file system has lists.
+        // Not every file system supports them.
         if set == Err(rustix::io::Errno::OPNOTSUPP) {
             return;
         }
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_stranger_is_not_believed() {
+    fn rejects_files_of_other_users() {
         let (directory, path) = private();
         // Only root can give files away.
         if chown(&path, Some(4242), None).is_err() {
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn every_link_on_the_way_is_looked_at() {
+    fn checks_every_link_on_the_path() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         for (name, mode) in [("ours", 0o755), ("theirs", 0o777)] {
@@ -318,7 +317,8 @@ mod tests {
         }
         fs::write(at("ours/model"), "model").unwrap();
         set(&at("ours/model"), 0o644);
-        // From ours to ours; from ours to theirs and back; the same through a directory, and by a relative way.
+        // Links from our files to our files, from ours to another user's and back, through a directory, and with a
+        // relative path.
         symlink("model", at("ours/link")).unwrap();
         symlink(at("ours/model"), at("theirs/back")).unwrap();
         symlink(at("theirs/back"), at("ours/chain")).unwrap();
@@ -336,13 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_checked_way_leads_to_is_what_was_opened() {
+    fn detects_a_file_replaced_after_opening() {
         let (directory, path) = private();
         let link = directory.path().join("link");
         symlink(&path, &link).unwrap();
         let (_file, opened) = open(&link).unwrap();
         assert!(check_way_to(&link, &opened).is_ok());
-        // Swapped between opening and looking.
+        // Replaced between opening and checking.
         let other = directory.path().join("other");
         fs::write(&other, "other").unwrap();
         set(&other, 0o644);
@@ -353,14 +353,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_waited_for() {
+    fn rejects_pipes_without_waiting() {
         let directory = tempfile::tempdir().unwrap();
         assert!(refusal(directory.path()).contains("Is a directory"));
         assert_eq!(refusal(Path::new("/dev/null")), "is not a regular file");
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert_eq!(refusal(&pipe), "is not a regular file");
-        // Nor is a signature.
+        // A signature is not waited for either.
         let (directory, path) = private();
         let signature = signature_of(&path);
         assert!(std::process::Command::new("mkfifo").arg(&signature).status().unwrap().success());
@@ -383,7 +383,7 @@ mod tests {
     );
 
     #[test]
-    fn with_a_key_only_what_it_signed_is_believed() {
+    fn trusted_key_requires_its_signature() {
         let (directory, path) = private();
         let trusting = |key: &str| Trust { key: key.to_owned(), writable_by_others: true };
         let refusal = |key: &str| trusting(key).read_unnamed(&path, 10).unwrap_err().to_string();

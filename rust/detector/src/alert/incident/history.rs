@@ -1,16 +1,16 @@
-//! The last connections, by originator: what an incident looks back on when it opens.
+//! History of the last connections by originator, which a new incident searches.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::Record;
 use crate::Address;
 
-/// Connections that are stored.
+/// Number of connections stored.
 const CAPACITY: usize = 65_536;
-/// Connections that one look back reads.
+/// Largest number of connections read by one search.
 const MAX_STEPS: usize = 4096;
 
-/// A ring of connections; those of one originator are linked.
+/// Ring buffer of connections, with those of each originator linked.
 #[derive(Debug, Default)]
 pub(super) struct History {
     ring: VecDeque<Entry>,
@@ -43,8 +43,8 @@ impl History {
         self.ring.push_back(Entry { record, previous, taken });
     }
 
-    /// Takes the connections of the same originator that fulfil a condition and belong to no incident yet, back to a
-    /// longer pause than `pause` between them; the oldest first.
+    /// Takes the connections of the same originator that match a condition and belong to no incident yet, oldest first.
+    /// Stops at a pause longer than `pause`.
     pub(super) fn take_back(&mut self, from: &Record, pause: i64, fulfil: impl Fn(&Record) -> bool) -> Vec<Record> {
         let mut found = Vec::new();
         let (mut next, mut end) = (self.latest.get(&from.originator).copied(), from.ts);

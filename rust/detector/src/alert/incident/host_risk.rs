@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Incident, IncidentKind};
 use crate::Address;
 
-/// A contribution halves in a day, in microseconds.
+/// Half-life of contributions: a day, in microseconds.
 const HALF_LIFE: f64 = 86_400e6;
 /// Share of an incident's strength that counts for an internal target of a remote actor.
 const TARGET_SHARE: f64 = 0.25;
 
-/// Contributions of closed incidents that are stored.
+/// Number of contributions of closed incidents stored.
 const MAX_CONTRIBUTIONS: usize = 4096;
 /// Risk that counts as zero.
 const NEGLIGIBLE: f64 = 0.01;
 
-/// Risk of one host, and the incidents that make it.
+/// Risk of one host, with the contributing incidents.
 #[derive(Clone, Debug)]
 pub struct HostRisk {
     /// The host.
@@ -39,7 +39,7 @@ pub struct RiskPart {
     pub risk: f64,
 }
 
-/// What one incident adds to the risk of hosts, before it decays.
+/// Contribution of one incident to the risk of hosts, before it decays.
 #[derive(Clone, Debug)]
 struct Contribution {
     id: String,
@@ -116,7 +116,7 @@ impl RiskTable {
         }
     }
 
-    /// Forgets contributions that have decayed, and ranks hosts with a risk above zero as [`host_risks`] does.
+    /// Drops decayed contributions, and ranks hosts with a risk above zero as [`host_risks`] does.
     pub fn risks<'a>(&mut self, open: impl Iterator<Item = &'a Incident>, now: i64) -> Vec<HostRisk> {
         self.contributions.retain(|contribution| contribution.at(now) >= NEGLIGIBLE);
         let open = open.filter(|incident| counts(incident)).map(Contribution::of);

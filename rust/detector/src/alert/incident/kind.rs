@@ -1,4 +1,4 @@
-//! Kinds of incidents, and the table of rules that tells them apart.
+//! Kinds of incidents, and the table of rules that assigns them.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,19 +35,19 @@ pub enum IncidentKind {
 /// One line of the table of rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// The kind it finds.
+    /// Kind that it assigns.
     pub kind: IncidentKind,
-    /// Its condition in words, for the documentation.
+    /// Description of the condition, for the documentation.
     pub condition: &'static str,
-    /// Strength that the kind adds to an incident, in halvings of the distance to a score of 1.
+    /// Strength that the kind adds to an incident; each unit halves the distance to a score of 1.
     pub weight: f64,
     /// MITRE ATT&CK techniques the kind implies.
     pub attack: &'static [&'static str],
-    /// True if it holds, and for which service.
+    /// Condition; returns the service that fulfils it.
     pub(super) holds: fn(&Incident) -> Option<usize>,
 }
 
-/// The rules; the first that holds names the kind.
+/// Rules in order of precedence: the first that matches assigns the kind.
 pub const RULES: &[Rule] = &[
     Rule {
         kind: IncidentKind::Outage,
@@ -175,7 +175,7 @@ pub const RULES: &[Rule] = &[
 const ADMIN: [u16; 7] = [22, 135, 139, 445, 3389, 5985, 5986];
 /// Ports of services that ask for a password.
 const LOGIN: [u16; 17] = [21, 22, 23, 110, 139, 143, 389, 445, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900];
-/// Names Zeek gives to such services.
+/// Zeek's names of such services.
 const LOGIN_SERVICES: [&str; 5] = ["ssh", "ftp", "rdp", "rfb", "mysql"];
 
 fn is_login(trail: &Trail) -> bool {
@@ -202,7 +202,7 @@ impl IncidentKind {
         Self::Other,
     ];
 
-    /// Its name, as in logs: `long session`.
+    /// Name as in logs: `long session`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scan => "scan",
@@ -219,7 +219,7 @@ impl IncidentKind {
         }
     }
 
-    /// The kind of a name.
+    /// Kind with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -239,7 +239,7 @@ impl IncidentKind {
     }
 }
 
-/// The kind of an incident, and the service that shows it.
+/// Kind of an incident, and the service that shows it.
 pub(super) fn classify(incident: &Incident) -> (IncidentKind, usize) {
     let found = RULES.iter().find_map(|rule| Some((rule.kind, (rule.holds)(incident)?)));
     found.unwrap_or((IncidentKind::Other, 0))
@@ -260,12 +260,12 @@ impl Incident {
         2 * internal > self.targets.sample().len()
     }
 
-    /// The same for an incident of an originator.
+    /// The same, for incidents of an originator only.
     fn own_service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
         if self.role == Role::Originator { self.service(condition) } else { None }
     }
 
-    /// The service with most connections among those with an alert or evidence that fulfil a condition.
+    /// Service with most connections among those with an alert or evidence that match a condition.
     fn service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
         let trails = self.trails.iter().enumerate();
         let fulfil = trails.filter(|(_, trail)| (trail.alerts > 0 || trail.evidence > 0) && condition(trail));
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_rule_and_a_name_of_its_own() {
+    fn every_kind_has_a_rule_and_a_unique_name() {
         for kind in IncidentKind::ALL {
             assert_eq!(IncidentKind::parse(kind.name()), Some(kind));
             assert!(kind.rule().is_some(), "{kind:?}");

@@ -1,4 +1,4 @@
-//! Known activity: the list of what a site expects, in the format of Zeek's Input framework.
+//! Known activity: a list of expected traffic, in the format of Zeek's Input framework.
 
 use super::{Incident, IncidentKind, Role, story};
 use crate::conn::network::Network;
@@ -7,7 +7,7 @@ use crate::{Address, Connection, Proto};
 
 /// Columns of the list.
 const FIELDS: [&str; 7] = ["originator", "responder", "port", "kind", "until", "owner", "note"];
-/// An entry that an incident proposes expires after so long, in microseconds: 90 days.
+/// Validity of a proposed entry, in microseconds: 90 days.
 const PROPOSED: i64 = 90 * 86_400_000_000;
 
 /// One entry of the list.
@@ -17,11 +17,11 @@ pub struct KnownEntry {
     responder: Network,
     port: Option<(Proto, u16)>,
     kind: Option<IncidentKind>,
-    /// The time from which it is ignored, in microseconds since 1970.
+    /// Expiry, in microseconds since 1970; ignored from then on.
     until: i64,
     /// Person or team responsible for it.
     pub owner: String,
-    /// Why it is expected.
+    /// Reason why it is expected.
     pub note: String,
 }
 
@@ -62,7 +62,7 @@ impl KnownList {
         Ok(Self { entries })
     }
 
-    /// The line that names the columns.
+    /// Reads the line with the column names.
     pub fn header() -> String {
         format!("#fields\t{}", FIELDS.join("\t"))
     }
@@ -133,7 +133,7 @@ impl KnownEntry {
 }
 
 impl Incident {
-    /// The line of a known list that covers this incident for 90 days.
+    /// Line of a known list that covers this incident for 90 days.
     pub fn known_line(&self) -> String {
         let only = |n: u64, text: Option<String>| text.filter(|_| n == 1).unwrap_or_else(|| "*".to_owned());
         let target = only(self.targets.count(), self.targets.sample().first().map(Address::to_string));

@@ -1,11 +1,11 @@
-//! Distinct members of a set in bounded memory: the first few exactly, the number of all approximately.
+//! Approximate set in bounded memory: the first members exactly, the number of all as an estimate.
 
 use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-/// Members that are stored.
+/// Number of members stored.
 const SAMPLE: usize = 64;
 /// Registers of the estimate, as a power of 2: a standard error of 4.6 %.
 const BITS: u32 = 9;
@@ -15,7 +15,7 @@ const BITS: u32 = 9;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Members<T> {
     sample: Vec<T>,
-    /// Empty until the sample is full.
+    /// HyperLogLog registers; empty until the sample is full.
     registers: Vec<u8>,
 }
 
@@ -66,19 +66,19 @@ impl<T: Copy + Eq + Hash> Members<T> {
         *register = rank.max(*register);
     }
 
-    /// Returns whether it has the sizes of a set that this code has built.
+    /// Returns whether the sizes are consistent.
     pub(super) fn is_sound(&self) -> bool {
         let is_full = self.sample.len() == SAMPLE && self.registers.len() == 1 << BITS;
         let ranks_fit = self.registers.iter().all(|&rank| u32::from(rank) <= 65 - BITS);
         self.sample.len() <= SAMPLE && (self.registers.is_empty() || is_full && ranks_fit)
     }
 
-    /// The first members, in order of arrival.
+    /// First members, in order of arrival.
     pub fn sample(&self) -> &[T] {
         &self.sample
     }
 
-    /// The number of distinct members; exact up to 64.
+    /// Number of distinct members; exact up to 64.
     pub fn count(&self) -> u64 {
         if self.registers.is_empty() {
             return self.sample.len() as u64;

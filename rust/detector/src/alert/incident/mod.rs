@@ -1,15 +1,14 @@
 //! Incidents: alerts and accumulated evidence of one actor, grouped until the actor is quiet.
 //!
-//! A [`Grouper`] sees every connection in the order of end times. An alert or evidence opens an incident of its
-//! originator, or extends the one that is open; further connections join it where they belong to its story: those to a
-//! service with evidence, and failed ones of a scanner. Where many originators attack one target, the target is the
-//! actor. [`kind`] names what an incident is, [`story`] tells it, [`known`] lists what a site expects.
+//! A [`Grouper`] processes every connection in order of end times. An alert or evidence opens an incident of its
+//! originator or extends the open one. Further connections join it: those to a service with evidence, and failed ones
+//! of a scanner. If many originators attack one target, the target becomes the actor. [`kind`] classifies an incident,
+//! [`story`] summarizes it, and [`known`] lists expected activity.
 //!
 //! Memory is bounded: 4,096 open incidents of at most 8 kB each, the last 65,536 connections (about 10 MB), and
 //! failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
 //!
-//! In a cluster each worker has a grouper that forwards what it adds to incidents, and the manager's merges it:
-//! [`transfer`].
+//! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
 mod history;
 pub(crate) mod host_risk;
@@ -37,24 +36,24 @@ use crate::{Address, Connection, Proto, Reason};
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = 3_600_000_000;
-/// Open incidents at a time.
+/// Largest number of open incidents.
 const MAX_OPEN: usize = 4096;
-/// Services, uids and reasons of an incident.
+/// Largest number of services, uids and reasons of an incident.
 const MAX_TRAILS: usize = 32;
 const MAX_UIDS: usize = 10;
 const MAX_REASONS: usize = 12;
-/// Originators with incidents of this target alone that make the target the actor.
+/// Number of originators with incidents of one target only that make the target the actor.
 const MANY: usize = 8;
-/// Failed alerts that make the failed connections of an originator part of its incident.
+/// Number of failed alerts from which an originator's failed connections join its incident.
 const SCANNER: u64 = 3;
-/// Alerts on one service that make its further connections part of the incident.
+/// Number of alerts on one service from which its further connections join the incident.
 const REPEATED: u64 = 3;
-/// Pause after a notice of an incident before its growth is worth another, in microseconds: 1 h.
+/// Pause after a notice before growth is worth another one, in microseconds: 1 h.
 const NOTICE_PAUSE: i64 = 3_600_000_000;
-/// Pause between failed connections before an incident that still count as part of it, in microseconds.
+/// Longest pause between failed connections before an incident that still belong to it, in microseconds.
 const PRELUDE: i64 = 600_000_000;
 
-/// Side of a connection an incident's actor is on.
+/// Side of its connections that the actor is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// The actor makes the connections.
@@ -63,7 +62,7 @@ pub enum Role {
     Target,
 }
 
-/// A scored connection, as a grouper takes it.
+/// Scored connection, the input of a grouper.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     /// The connection.
@@ -74,9 +73,9 @@ pub struct Observation<'a> {
     pub score: f64,
     /// True if its score is at or above the threshold.
     pub alert: bool,
-    /// Connections over which evidence against its service has accumulated, when it has just reached its limit.
+    /// Number of connections of the accumulated evidence, if it has just reached its limit.
     pub evidence: Option<u32>,
-    /// Reasons, for an alert or evidence.
+    /// Reasons of an alert or of evidence.
     pub reasons: &'a [Reason],
 }
 
@@ -84,7 +83,7 @@ pub struct Observation<'a> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Incident {
     number: u64,
-    /// The host it is about.
+    /// Host that the incident is about.
     pub actor: Address,
     /// The actor's side.
     pub role: Role,
@@ -96,35 +95,35 @@ pub struct Incident {
     pub start: i64,
     /// End of the last record, in microseconds since 1970.
     pub last: i64,
-    /// The hosts on the other side.
+    /// Hosts on the other side.
     pub targets: Members<Address>,
-    /// The responders of an incident of a target: several in one network where external originators flood it.
+    /// Responders of an incident of a target; several if external originators flood one network.
     pub victims: Members<Address>,
     /// Ports of the responders.
     pub ports: Members<(Proto, u16)>,
-    /// Connections that belong to it.
+    /// Number of connections.
     pub records: u64,
-    /// Connections whose score reached the threshold.
+    /// Number of alerts.
     pub alerts: u64,
-    /// Services for which evidence accumulated.
+    /// Number of services with accumulated evidence.
     pub evidence: u64,
-    /// Connections that were refused or unanswered.
+    /// Number of refused or unanswered connections.
     pub failed: u64,
     /// The highest score of its records.
     pub highest: f64,
     uids: Vec<Box<[u8]>>,
     trails: Vec<Trail>,
-    /// The trail that the kind is about.
+    /// Index of the trail that shows the kind.
     focus: usize,
     reasons: Vec<Mention>,
-    /// The last time that kept it open.
+    /// Latest time that extended the incident.
     active: i64,
     announced: Option<(IncidentKind, u64)>,
-    /// The weight of its kind and the time when it was last worth a notice.
+    /// Weight of the kind at the last notice, and its time.
     noticed: Option<(f64, i64)>,
 }
 
-/// An alias: serde's derive macro takes a reference for borrowed from the input.
+/// An alias, because serde's derive macro mistakes a reference for borrowed input.
 type ServiceName = &'static str;
 
 /// Connections of an incident to one service of one responder.
@@ -148,9 +147,9 @@ struct Trail {
     last: i64,
     pauses: Pauses,
     last_start: i64,
-    /// From an external originator to a local responder.
+    /// True from an external originator to a local responder.
     inward: bool,
-    /// True if an alert was for an amount sent, and for a rare port or service.
+    /// True if an alert was for an amount sent, and if one was for a rare port or service.
     large: bool,
     rare: bool,
 }
@@ -187,7 +186,7 @@ impl Pauses {
     }
 }
 
-/// A reason and how often it was given.
+/// A reason and its number of occurrences.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Mention {
     feature: Cow<'static, str>,
@@ -196,7 +195,7 @@ struct Mention {
     text: String,
 }
 
-/// A connection without what only the detector needs.
+/// Fields of a connection that incidents use.
 #[derive(Clone, Copy, Debug)]
 struct Record {
     originator: Address,
@@ -220,7 +219,7 @@ impl Record {
             proto: c.proto,
             port: c.resp.port,
             service: c.service.map_or("", service_name),
-            // No answer is expected from a group.
+            // Multicast groups and broadcasts do not answer.
             failed: c.proto != Proto::Icmp
                 && !is_group(c.resp.addr)
                 && c.conn_state.is_some_and(|state| state.failed()),
@@ -237,7 +236,7 @@ impl Record {
     }
 }
 
-/// Returns whether an address stands for many hosts: multicast, or by its last byte broadcast.
+/// Returns whether an address is multicast, or broadcast by its last byte.
 fn is_group(address: Address) -> bool {
     match std::net::Ipv6Addr::from(address.0).to_canonical() {
         std::net::IpAddr::V4(address) => address.is_multicast() || address.octets()[3] == 255,
@@ -253,7 +252,7 @@ fn network(address: Address) -> Address {
     Address(bytes)
 }
 
-/// The first of a connection's services that has a name here.
+/// First service of a connection with a known name.
 fn service_name(services: &[u8]) -> &'static str {
     const NAMES: [&str; 20] = [
         "dns", "ssh", "http", "ssl", "quic", "ftp", "smtp", "imap", "pop3", "rdp", "rfb", "smb", "dce_rpc", "ntlm",
@@ -263,28 +262,28 @@ fn service_name(services: &[u8]) -> &'static str {
     NAMES.iter().find(is_service).copied().unwrap_or("")
 }
 
-/// Something that happened to an incident.
+/// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It became worth a notice: more than one failed connection.
+    /// The incident opened: it has more than one failed connection, or one that was answered.
     Opened,
     /// Its kind changed, or it has ten times the records.
     Changed,
-    /// Its actor has been quiet, or the table is full.
+    /// Its actor was quiet for the timeout, or the table is full.
     Closed,
-    /// It became part of another incident: one whose actor is its target, or that of the same actor on another node.
+    /// It became part of another incident, of its target, or of the same actor on another node.
     Merged,
 }
 
-/// An event and the incident at that time.
+/// A change of an incident, with its state at that time.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The event.
     pub event: Event,
     /// The incident.
     pub incident: Incident,
-    /// True if it is worth a notice: the incident opened, its kind became more severe, or it has ten times the records
-    /// an hour or more after the last notice.
+    /// True if a notice is due: the incident opened, its kind became more severe, or it has ten times the records an
+    /// hour or more after the last notice.
     pub escalates: bool,
     /// Identifier of the incident that it became part of.
     pub merged_into: Option<String>,
@@ -304,27 +303,27 @@ pub struct Grouper {
     timeout: i64,
     known: KnownList,
     open: HashMap<ActorKey, Incident>,
-    /// Open incidents by whether they have more than one alert, and by the last time that kept them open.
+    /// Open incidents, ordered for eviction: those with one alert first, then by the latest time that extended them.
     expiry: BTreeSet<(bool, i64, ActorKey)>,
-    /// Originators with an incident of one target alone, by target.
+    /// Originators whose incident has one target only, by target.
     single: BTreeMap<Address, BTreeSet<Address>>,
-    /// Incidents of targets of external originators, by network: a flood of many targets there is one incident.
+    /// Incidents of externally attacked targets, by network: a flood of many targets there is one incident.
     flooded: HashMap<Address, ActorKey>,
     history: History,
     surges: Surges,
     changes: Vec<Change>,
-    /// The latest end of a connection.
+    /// Latest end of a connection.
     now: i64,
-    /// Set on a worker.
+    /// Additions to forward, on a worker.
     outbox: Option<Outbox>,
-    /// Identifiers of incidents that another node opened, by the time of the announcement.
+    /// Identifiers that the manager announced, by time.
     elsewhere: HashMap<ActorKey, (u64, i64)>,
-    /// Incidents opened here since the last announcement, on a manager.
+    /// Incidents opened since the last announcement, on a manager.
     opened: Vec<(ActorKey, u64)>,
 }
 
 impl Grouper {
-    /// A grouper without incidents; known activity is grouped apart.
+    /// Creates a grouper without incidents.
     pub fn new(known: KnownList, timeout: i64) -> Self {
         Self {
             timeout: timeout.max(1),
@@ -358,8 +357,8 @@ impl Grouper {
         self.now
     }
 
-    /// Takes in the next connection by end time and returns the identifier of the incident it belongs to; none for
-    /// known activity.
+    /// Adds the next connection in order of end times. Returns the identifier of its incident; `None` for known
+    /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let record = Record::of(o.connection);
         self.now = self.now.max(record.end);
@@ -374,7 +373,7 @@ impl Grouper {
         key.and_then(|key| self.open.get(&key)).filter(|incident| !incident.known).map(Incident::id)
     }
 
-    /// The incident a connection belongs to; opens it where there is a reason.
+    /// Incident of a connection; opens one if there is an alert or evidence.
     fn incident_of(&mut self, record: &Record, o: &Observation<'_>, known: bool) -> Option<ActorKey> {
         let own = (record.originator, Role::Originator, known);
         let target = (record.responder, Role::Target, known);
@@ -407,18 +406,18 @@ impl Grouper {
         })
     }
 
-    /// The open incident of a flooded target in the same network.
+    /// Open incident of a flooded target in the same network.
     fn flood_near(&self, responder: Address, known: bool) -> Option<ActorKey> {
         self.flooded.get(&network(responder)).copied().filter(|key| key.2 == known)
     }
 
-    /// Returns whether with this originator many have incidents of this target alone.
+    /// Returns whether this originator is one of many with incidents of this target only.
     fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
         let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
         !own.2 && others + 1 >= MANY
     }
 
-    /// Opens an incident; one beyond the limit closes another.
+    /// Opens an incident, and closes another one beyond the limit.
     fn open(&mut self, key: ActorKey, now: i64) {
         if self.open.contains_key(&key) {
             return;
@@ -436,7 +435,7 @@ impl Grouper {
         self.put(key, incident);
     }
 
-    /// Opens an incident of a target and takes in those of its originators.
+    /// Opens an incident of a target and merges those of its originators.
     fn open_target(&mut self, key: ActorKey, now: i64) {
         self.open(key, now);
         let originators = if key.2 { None } else { self.single.remove(&key.0) };
@@ -450,7 +449,7 @@ impl Grouper {
         self.put(key, incident);
     }
 
-    /// Adds a connection, and those before it that belong to the story, to an open incident.
+    /// Adds a connection, and earlier ones that belong to it, to an open incident.
     fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
         let Some(mut incident) = self.take(key) else { return };
         let is_notable = o.alert || o.evidence.is_some();
@@ -481,7 +480,7 @@ impl Grouper {
         self.put(key, incident);
     }
 
-    /// Reports that an incident opened or changed, unless it is known.
+    /// Reports that an incident opened or changed, unless it is known activity.
     fn announce(&mut self, incident: &mut Incident, now: i64) {
         let event = match incident.announced {
             None if !incident.is_minor() => Event::Opened,
@@ -540,7 +539,7 @@ impl Grouper {
         }
     }
 
-    /// Closes the incidents whose actors were quiet at time `now` for the timeout.
+    /// Closes incidents whose actors have been quiet for the timeout at time `now`.
     pub fn close_quiet(&mut self, now: i64) {
         for many in [false, true] {
             loop {
@@ -561,12 +560,12 @@ impl Grouper {
         keys.into_iter().for_each(|(_, key)| self.close(key, Event::Closed));
     }
 
-    /// Removes and returns the events so far.
+    /// Removes and returns the pending events.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
-    /// The incidents that are open, in no order.
+    /// Open incidents, in arbitrary order.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
         self.open.values()
     }
@@ -574,7 +573,7 @@ impl Grouper {
 
 impl Incident {
     fn new((actor, role, known): ActorKey, now: i64) -> Self {
-        // A hash of the actor and of the time of its first alert.
+        // Identifier: a hash of the actor and of the time of the first alert.
         let mut bytes = [0; 25];
         bytes[..16].copy_from_slice(&actor.0);
         bytes[16..24].copy_from_slice(&now.to_be_bytes());
@@ -610,37 +609,37 @@ impl Incident {
         format!("I{:012x}", self.number)
     }
 
-    /// Returns whether an event has reported it.
+    /// Returns whether it has been reported.
     pub fn is_announced(&self) -> bool {
         self.announced.is_some()
     }
 
-    /// The score that orders incidents: 1 - (1 - h) * 2^-s, where h is the highest score of a record and the strength s
-    /// is 1 if evidence accumulated, plus log2(alerts) / 4, plus the weight of the kind.
+    /// Severity, which orders incidents: 1 - (1 - h) * 2^-s, where h is the highest score of a record and the strength
+    /// s is 1 if evidence accumulated, plus log2(alerts) / 4, plus the weight of the kind.
     pub fn score(&self) -> f64 {
         let alerts = (self.alerts.max(1) as f64).log2() / 4.0;
         let strength = f64::from(u8::from(self.evidence > 0)) + alerts + self.kind.weight();
         1.0 - (1.0 - self.highest) * (-strength).exp2()
     }
 
-    /// Returns whether it is a single failed connection, which is listed on demand only.
+    /// Returns whether it is a single failed connection, which is listed only on demand.
     pub fn is_minor(&self) -> bool {
         self.evidence == 0 && self.alerts <= 1 && self.failed == self.records && self.role == Role::Originator
     }
 
-    /// Identifiers of its connections in conn.log, up to ten, alerts first.
+    /// Uids of up to ten of its connections, alerts first.
     pub fn uids(&self) -> impl Iterator<Item = &[u8]> {
         self.uids.iter().map(AsRef::as_ref)
     }
 
-    /// The three reasons given most often, in words.
+    /// The three most frequent reasons.
     pub fn reasons(&self) -> Vec<&str> {
         let mut mentions: Vec<&Mention> = self.reasons.iter().collect();
         mentions.sort_by(|a, b| b.times.cmp(&a.times).then(b.score.total_cmp(&a.score)));
         mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
     }
 
-    /// Returns whether an address is its actor or among the targets it stores.
+    /// Returns whether an address is the actor or one of the stored targets.
     pub fn involves(&self, host: Address) -> bool {
         self.actor == host || story::is_named(&self.targets, host)
     }
@@ -670,7 +669,7 @@ impl Incident {
             || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
     }
 
-    /// Returns whether a connection without an alert keeps it open.
+    /// Returns whether a connection without an alert extends it.
     fn extends(&self, record: &Record) -> bool {
         self.role == Role::Target
             || record.failed && self.is_scanner()
@@ -681,7 +680,7 @@ impl Incident {
         (self.kind, self.focus) = kind::classify(self);
     }
 
-    /// Adds a connection; one from the history has no observation.
+    /// Adds a connection; connections from the history have no observation.
     fn include(&mut self, record: &Record, o: Option<&Observation<'_>>) {
         self.start = self.start.min(record.ts);
         self.last = self.last.max(record.end);
@@ -740,7 +739,7 @@ impl Incident {
         }
     }
 
-    /// Takes in the incident of an originator, or another part of this incident.
+    /// Merges the incident of an originator, or another part of this incident.
     fn absorb(&mut self, other: &Incident) {
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);

@@ -1,4 +1,4 @@
-//! The story of an incident in one sentence.
+//! Summary of an incident in one sentence.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::units::{bytes, count, duration};
 use crate::{Address, Proto};
 
 impl Incident {
-    /// One sentence: who did what to whom, for how long.
+    /// Summary in one sentence: actor, activity, target and duration.
     pub fn summary(&self) -> String {
         let actor = self.actor;
         let Some(trail) = self.trails.get(self.focus) else { return format!("{actor}: no connections") };
@@ -82,7 +82,7 @@ fn unusual(n: u64) -> String {
     if n == 1 { "an unusual connection".to_owned() } else { format!("{} unusual connections", count(n)) }
 }
 
-/// A responder's service: `192.0.2.1:443/tcp (ssl)`, `192.0.2.1 (icmp)`.
+/// Service of a responder: `192.0.2.1:443/tcp (ssl)`, `192.0.2.1 (icmp)`.
 fn service(trail: &Trail) -> String {
     let address: Cow<'_, str> = match trail.responder.to_string() {
         text if text.contains(':') && trail.proto != Proto::Icmp => format!("[{text}]").into(),
@@ -95,7 +95,7 @@ fn service(trail: &Trail) -> String {
     }
 }
 
-/// A port with its protocol: `443/tcp`.
+/// Port with its protocol: `443/tcp`.
 pub fn format_port((proto, port): (Proto, u16)) -> String {
     let proto = if proto == Proto::Unknown { "unknown" } else { proto.name() };
     format!("{port}/{proto}")
@@ -114,7 +114,7 @@ fn number<T: Copy + Eq + std::hash::Hash>(members: &Members<T>) -> String {
     format!("{about}{}", count(members.count()))
 }
 
-/// Addresses that a sentence or a list names.
+/// Returns whether a host is among the stored members.
 pub(super) fn is_named(addresses: &Members<Address>, host: Address) -> bool {
     addresses.sample().contains(&host)
 }

@@ -5,14 +5,14 @@ use twox_hash::XxHash3_64;
 use super::Record;
 use crate::context::table::Table;
 
-/// Responders that are watched, as a power of 2.
+/// Number of responders counted, as a power of 2.
 const RESPONDERS: u32 = 13;
-/// Length of a count, in microseconds: 10 minutes.
+/// Duration of a count, in microseconds: 10 minutes.
 const WINDOW: i64 = 600_000_000;
-/// Bits that originators hash to, and how many set bits make a surge: about 700 originators.
+/// Bits that originators hash to, and the number of set bits of a surge: about 700 originators.
 const BITS: usize = 512;
 const MOST: u32 = 384;
-/// Share of the connections that fail in a surge.
+/// Smallest share of failed connections in a surge.
 const FAILED: f64 = 0.9;
 
 /// Failures by responder.
@@ -36,7 +36,7 @@ impl Default for Surges {
 }
 
 impl Surges {
-    /// Counts a connection; returns whether it failed amid a surge.
+    /// Counts a connection, and returns whether it failed during a surge.
     pub(super) fn add(&mut self, record: &Record) -> bool {
         let key = XxHash3_64::oneshot(&record.responder.0);
         let visit = match record.failed {

@@ -1,9 +1,9 @@
 //! Incidents in a cluster: workers forward what they add to incidents, and the manager merges it.
 //!
-//! A worker's grouper stores additions, as incidents of their own, until [`Grouper::take_additions`] serializes them.
+//! A worker's grouper stores additions as separate incidents until [`Grouper::take_additions`] serializes them.
 //! [`Grouper::merge_additions`] on the manager adds them to its incidents, which open, change and close as if one
-//! grouper had seen all connections, but for those that no worker considers part of an incident. The worker that opened
-//! an incident names it; the others learn its identifier from the manager ([`Renaming`]).
+//! grouper had processed all connections, except those that no worker considers part of an incident. The worker that
+//! opened an incident assigns its identifier; the others receive it from the manager ([`Renaming`]).
 
 use std::collections::HashMap;
 
@@ -15,11 +15,11 @@ use super::{
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
 
-/// Incidents with unsent additions; those of further incidents are dropped.
+/// Largest number of incidents with unsent additions; those of further incidents are dropped.
 const MAX_UNSENT: usize = MAX_OPEN;
 /// Longest text of a reason, in bytes.
 const MAX_TEXT: usize = 1024;
-/// Subject of errors.
+/// Name of the message in errors.
 const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
 const ADDITIONS: Envelope =
@@ -31,12 +31,12 @@ const RENAMINGS: Envelope =
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     unsent: HashMap<(ActorKey, u64), Incident>,
-    /// Connections that were dropped because too many incidents had additions.
+    /// Number of connections dropped, because too many incidents had additions.
     dropped: u64,
 }
 
 impl Outbox {
-    /// Adds a connection, and the earlier ones it takes along, to the additions of an incident.
+    /// Adds a connection, and the earlier ones that belong to it, to the additions of an incident.
     pub(super) fn add(&mut self, incident: &Incident, earlier: &[Record], record: &Record, o: &Observation<'_>) {
         let key = (incident.actor, incident.role, incident.known);
         let is_full = self.unsent.len() >= MAX_UNSENT;
@@ -56,8 +56,8 @@ impl Outbox {
     }
 }
 
-/// Identifiers of incidents, from the manager to a worker: the actor, its side, whether it is known, and the number that
-/// replaces any other.
+/// Identifiers of incidents, from the manager to a worker: the actor, its side, whether it is known, and the number
+/// that replaces any other.
 type Renaming = (ActorKey, u64);
 
 #[derive(Serialize, Deserialize)]
@@ -89,11 +89,11 @@ impl Grouper {
         ADDITIONS.close(&encode(&Additions { now, incidents }))
     }
 
-    /// Adds another node's additions to the incidents, closes those that are quiet by that node's clock, and returns the
-    /// identifiers that the node has to use from now on.
+    /// Adds another node's additions, closes incidents that are quiet by that node's clock, and returns the identifiers
+    /// that the node must use from now on.
     ///
     /// # Errors
-    /// If the message is damaged or corrupt; nothing is added then.
+    /// If the message is damaged or corrupt; nothing is added in that case.
     pub fn merge_additions(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         let Additions { now, incidents } = decode(ADDITIONS, bytes)?;
         if !incidents.iter().all(Incident::is_sound) {
@@ -105,7 +105,7 @@ impl Grouper {
             let (key, number) = self.merge(&addition);
             let own = (addition.actor, addition.role, addition.known);
             if number != addition.number {
-                // Records that the node has written already have the identifier of the addition.
+                // Records that the node has already written carry the identifier of the addition.
                 let merged_into = self.open.get(&key).map(Incident::id);
                 self.changes.push(Change { merged_into, ..Change::new(Event::Merged, addition) });
                 renamings.push((own, number));
@@ -162,7 +162,7 @@ impl Grouper {
         if opened.is_empty() { Vec::new() } else { RENAMINGS.close(&encode(&opened)) }
     }
 
-    /// Uses the identifiers of the manager for open incidents, and for those that open within the timeout.
+    /// Adopts the manager's identifiers for open incidents, and for those that open within the timeout.
     ///
     /// # Errors
     /// If the message is damaged or corrupt.
@@ -185,7 +185,7 @@ impl Grouper {
 }
 
 impl Incident {
-    /// Returns whether it has values that an incident can have.
+    /// Returns whether its values are possible.
     fn is_sound(&self) -> bool {
         let is_time = |time: i64| time.checked_abs().is_some_and(|time| time < 1 << 60);
         self.trails.len() <= MAX_TRAILS
