@@ -89,7 +89,7 @@ fn refused() {
     let run = Run(dir.path());
     run.iforest(&format!("features {} -o matrix.csv", data(DAY1)));
     for (kind, sentence) in [
-        ("scaled", "its trees read what Scaler makes of the matrix; fit the forest on the matrix itself"),
+        ("scaled", "its trees read the output of Scaler; fit the forest on the matrix itself"),
         ("regressor", "none of its outputs is computed as the score of an isolation forest is"),
         ("linear", "there is no TreeEnsembleRegressor in it"),
         ("narrow", "the forest takes 3 columns, a row of this version has "),

@@ -1,8 +1,8 @@
 //! Evaluation of a graph on all leaves of one of its trees.
 //!
-//! skl2onnx has each tree return the number of the leaf a row ends in, and works out the row's path length from that
-//! number by a dozen elementwise operators. Applied to all leaves of the tree at once, in 64 bits, these give the path
-//! length of each: nothing has to be known of how the graph goes about it.
+//! In skl2onnx's graphs each tree returns the number of a row's leaf, and a dozen elementwise operators compute the
+//! path length from it. Evaluating these operators for all leaves of the tree at once, in 64 bits, gives all path
+//! lengths without assumptions about the operators.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -13,28 +13,28 @@ use crate::messages::{Graph, Node, data_type};
 /// Reason why a graph is unsupported, as the end of a sentence.
 pub(crate) type Reason = String;
 
-/// One value for each leaf of a tree, or one for all.
+/// One value per leaf of a tree, or one for all.
 pub(crate) type Values = Rc<Vec<f64>>;
 
-/// Operators between a tree and its path length, in a row; skl2onnx needs ten.
+/// Largest number of chained operators between a tree and its path length; skl2onnx needs ten.
 const DEEPEST: usize = 64;
 
-/// How many values, names and nodes may be gone through for each byte of a file. A forest's takes one at most: its
-/// trees share no operators but the last ones, where a file can be made in which each goes through all of it again.
+/// Largest number of values, names and nodes visited per byte of a file. A forest needs at most one: its trees share
+/// only the last operators. A malicious file could make every tree visit all of it.
 const STEPS_PER_BYTE: usize = 4;
 
-/// A graph whose nodes can be found by what they put out.
+/// Graph with an index from outputs to nodes.
 pub(crate) struct Index<'g> {
     producers: HashMap<&'g str, &'g Node>,
     constants: HashMap<&'g str, Values>,
-    /// The names of all constants, and of all inputs.
+    /// Names of all constants, and of all inputs.
     initializers: HashSet<Option<&'g str>>,
     inputs: HashSet<Option<&'g str>>,
     steps_left: Cell<usize>,
 }
 
 impl<'g> Index<'g> {
-    /// Of a graph in a file of so many bytes.
+    /// Indexes a graph from a file of this many bytes.
     pub(crate) fn new(graph: &'g Graph, file_size: usize) -> Self {
         let producers = graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)));
         let constants = graph.initializer.iter().filter_map(|tensor| {
@@ -50,10 +50,10 @@ impl<'g> Index<'g> {
         }
     }
 
-    /// Allows for so many more steps, values and names gone through: what is done for each tree is to be allowed for.
+    /// Counts steps, values or names visited, and fails beyond the limit.
     pub(crate) fn take_steps(&self, steps: usize) -> Result<(), Reason> {
         let left = self.steps_left.get().checked_sub(steps);
-        self.steps_left.set(left.ok_or("its operators are more work than those of a forest of its size")?);
+        self.steps_left.set(left.ok_or("its operators take more steps than those of a forest of its size")?);
         Ok(())
     }
 
@@ -67,17 +67,17 @@ impl<'g> Index<'g> {
         self.inputs.contains(&Some(name))
     }
 
-    /// The node that puts a value out; none for an input of the graph or a constant.
+    /// Node with this output; `None` for an input of the graph or a constant.
     pub(crate) fn producer(&self, name: &str) -> Option<&'g Node> {
         self.producers.get(name).copied()
     }
 
-    /// The numbers of a constant.
+    /// Values of a constant.
     pub(crate) fn constant(&self, name: &str) -> Option<&Values> {
         self.constants.get(name)
     }
 
-    /// The one tree that a value is computed from.
+    /// The only tree that a value is computed from.
     pub(crate) fn tree_behind(&self, name: &'g str) -> Result<&'g Node, Reason> {
         let (mut pending, mut seen) = (vec![name], HashSet::new());
         let mut tree: Option<&'g Node> = None;
@@ -102,7 +102,7 @@ impl<'g> Index<'g> {
     }
 }
 
-/// The operator that walks trees.
+/// Operator that evaluates trees.
 pub(crate) const TREES: &str = "TreeEnsembleRegressor";
 
 struct Evaluation<'i, 'g> {
@@ -118,10 +118,10 @@ impl<'g> Evaluation<'_, 'g> {
         }
         let node = self.index.producer(name).ok_or_else(|| format!("{name:?} is not computed from a tree"))?;
         if depth == DEEPEST {
-            return Err("its operators form a circle, or a chain too long for one".into());
+            return Err("its operators form a cycle or too long a chain".into());
         }
         let mut inputs = Vec::with_capacity(node.input.len());
-        // The second input of a reshaping says in which shape, which matters to nothing here.
+        // The second input of a reshape is the shape, which has no effect here.
         let needed = if SHAPES.contains(&node.op_type.as_str()) { 1 } else { node.input.len() };
         for input in node.input.iter().take(needed) {
             inputs.push(self.value(input, depth + 1)?);
@@ -136,7 +136,8 @@ impl<'g> Evaluation<'_, 'g> {
 
     fn apply(&self, node: &Node, inputs: &[Values]) -> Result<Vec<f64>, Reason> {
         let op = node.op_type.as_str();
-        let unknown = || format!("it computes path lengths with {op} ({} inputs)", inputs.len());
+        let unknown =
+            || format!("it computes path lengths with the unsupported operator {op} ({} inputs)", inputs.len());
         match inputs {
             [x] if SHAPES.contains(&op) => Ok(x.to_vec()),
             [x] if op == "Cast" => Ok(cast(node, x)),
@@ -153,7 +154,7 @@ impl<'g> Evaluation<'_, 'g> {
         }
     }
 
-    /// An operator of any number of inputs.
+    /// Operator with any number of inputs.
     fn folded(&self, op: &str, inputs: &[Values]) -> Option<Result<Vec<f64>, Reason>> {
         let (_, f) = FOLDED.iter().find(|(name, _)| *name == op)?;
         let (first, rest) = inputs.split_first()?;
@@ -163,13 +164,13 @@ impl<'g> Evaluation<'_, 'g> {
     fn zip(&self, a: &[f64], b: &[f64], f: &dyn Fn(f64, f64) -> f64) -> Result<Vec<f64>, Reason> {
         let n = a.len().max(b.len());
         if [a.len(), b.len()].iter().any(|&length| length != 1 && length != self.lengths) {
-            return Err(format!("{} values meet {} on the way to a path length", a.len(), b.len()));
+            return Err(format!("a path length combines {} values with {}", a.len(), b.len()));
         }
         Ok((0..n).map(|i| f(a[i % a.len()], b[i % b.len()])).collect())
     }
 }
 
-/// Operators that change the shape of a tensor and nothing else.
+/// Operators that change only the shape of a tensor.
 const SHAPES: [&str; 5] = ["Reshape", "Identity", "Flatten", "Squeeze", "Unsqueeze"];
 
 type Unary = (&'static str, fn(f64) -> f64);
@@ -212,8 +213,5 @@ fn relabel(node: &Node, values: &[f64]) -> Result<Vec<f64>, Reason> {
     };
     let table: HashMap<u64, f64> = keys.iter().map(|key| key.to_bits()).zip(labels).collect();
     let label = |value: &f64| table.get(&value.to_bits()).copied();
-    values
-        .iter()
-        .map(|value| label(value).ok_or_else(|| format!("a LabelEncoder does not know leaf {value}")))
-        .collect()
+    values.iter().map(|value| label(value).ok_or_else(|| format!("a LabelEncoder lacks leaf {value}"))).collect()
 }

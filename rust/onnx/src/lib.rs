@@ -1,8 +1,8 @@
 //! Isolation forests from and to ONNX graphs.
 //!
-//! [`read`] takes the graph that skl2onnx makes of scikit-learn's `IsolationForest`; [`write`] makes of any
-//! [`iforest::Forest`] a graph that an ONNX runtime scores rows with. This crate knows nothing of networks, nor of how
-//! rows come about, and it runs no graph: of one that is read, it works out what each leaf of each tree stands for.
+//! [`read`] converts the graph that skl2onnx makes of scikit-learn's `IsolationForest`; [`write`] converts any
+//! [`iforest::Forest`] to a graph for an ONNX runtime. The crate knows nothing of networks, and it is no runtime:
+//! reading computes only the path length of each leaf.
 //!
 //! The format is Protocol Buffers, <https://onnx.ai/onnx/repo-docs/IR.html>; the operators are described at
 //! <https://onnx.ai/onnx/operators/>.

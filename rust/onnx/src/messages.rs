@@ -1,5 +1,5 @@
-//! Those of ONNX's messages, and those of their fields, that an isolation forest needs. Field numbers are those of
-//! `onnx-ml.proto`, version 1 of the intermediate representation and later; whatever else a file holds is passed over.
+//! Subset of ONNX's Protocol Buffers messages that an isolation forest needs. Field numbers are those of
+//! `onnx-ml.proto`, version 1 of the intermediate representation and later; other fields are ignored.
 
 use prost::Message;
 
@@ -130,7 +130,7 @@ pub(crate) struct ValueInfo {
     pub(crate) kind: Option<Type>,
 }
 
-/// A type, of which there are others than tensors.
+/// A type; only tensors are supported.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Type {
     #[prost(message, optional, tag = "1")]
@@ -151,7 +151,7 @@ pub(crate) struct Shape {
     pub(crate) dim: Vec<Dimension>,
 }
 
-/// A number, a name, or neither.
+/// A dimension: a number, a name, or unspecified.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Dimension {
     #[prost(int64, optional, tag = "1")]
@@ -161,14 +161,14 @@ pub(crate) struct Dimension {
 }
 
 impl Node {
-    /// The attribute of a name.
+    /// Attribute with this name.
     pub(crate) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attribute.iter().find(|attribute| attribute.name == name)
     }
 }
 
 impl Tensor {
-    /// The values as numbers, whichever way they are held; none for a type that none of this needs.
+    /// Values as numbers, from any field that can hold them; `None` for an unsupported type.
     pub(crate) fn numbers(&self) -> Option<Vec<f64>> {
         if let Some(raw) = self.raw_data.as_deref().filter(|raw| !raw.is_empty()) {
             return match self.data_type? {

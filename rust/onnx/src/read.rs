@@ -1,8 +1,8 @@
-//! From the graph that skl2onnx makes of scikit-learn's `IsolationForest` to a [`Forest`] with the same scores.
+//! Reader: converts skl2onnx's graph of scikit-learn's `IsolationForest` to a [`Forest`] with the same scores.
 //!
-//! The graph is one `TreeEnsembleRegressor` per tree, which returns the leaf a row ends in; operators that turn the
-//! leaf into a path length (see [`evaluate`](crate::evaluate)); and an end that all trees share: `score_samples = -(2 ^
-//! -(Sum(path lengths) / (n_trees · c(ψ))))`, `scores = score_samples - offset_`.
+//! The graph has one `TreeEnsembleRegressor` per tree, which returns a row's leaf; operators that compute a path length
+//! from the leaf (see [`evaluate`](crate::evaluate)); and common final operators: `score_samples = -(2 ^ -(Sum(path
+//! lengths) / (n_trees · c(ψ))))`, `scores = score_samples - offset_`.
 
 use std::collections::HashMap;
 
@@ -12,21 +12,21 @@ use prost::Message;
 use crate::evaluate::{Index, Reason, TREES, Values};
 use crate::messages::{Attribute, Graph, Model, Node};
 
-/// The largest ψ looked for: that of [`iforest::Params::sample_size`].
+/// Largest ψ supported: that of [`iforest::Params::sample_size`].
 const MAX_SAMPLE_SIZE: usize = 1 << 20;
 
-/// The largest file that is looked at, in bytes. What skl2onnx makes of 10,000 trees of 256 rows takes three quarters.
+/// Largest file that is read, in bytes: a third more than skl2onnx writes for 10,000 trees of 256 rows.
 pub const MAX: usize = 256 << 20;
 
-/// Operators between the matrix and a tree, in a row; skl2onnx needs two.
+/// Largest number of chained operators between the matrix and a tree; skl2onnx needs two.
 const DEEPEST: usize = 16;
 
-/// A forest built by scikit-learn.
+/// Forest built by scikit-learn.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// The trees; its scores are the opposite of what `score_samples` returns for the same rows.
+    /// The trees. Its scores are scikit-learn's negated `score_samples`.
     pub forest: Forest,
-    /// `offset_`: scikit-learn calls a row an outlier when the score is above the opposite of this.
+    /// `offset_`: scikit-learn calls a row an outlier if its score is above the negated offset.
     pub offset: f64,
 }
 
@@ -46,16 +46,16 @@ impl Error {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The bytes are not those of an ONNX model.
+    /// Not an ONNX model.
     #[error("is not an ONNX file; make one of a fitted IsolationForest with skl2onnx.to_onnx")]
     NotOnnx,
-    /// More bytes than a forest takes.
+    /// Too large.
     #[error("has more than {MAX} bytes, the most that can be read; export a forest of fewer trees")]
     TooLarge,
-    /// A graph of something else, or made in another way.
+    /// Another kind of graph, or one of another converter.
     #[error("is not a scikit-learn IsolationForest as skl2onnx writes it: {0}")]
     NotAForest(String),
-    /// The trees are no trees, or too many.
+    /// Invalid trees, or too many.
     #[error("contains a forest that cannot be used: {0}")]
     Forest(iforest::Error),
 }
@@ -63,7 +63,7 @@ pub enum ErrorKind {
 /// Reads a forest from the bytes of an ONNX file.
 ///
 /// # Errors
-/// [`Error`], for everything but the graph of an `IsolationForest` on one matrix of numbers.
+/// [`Error`] for everything but the graph of an `IsolationForest` on one matrix of numbers.
 pub fn read(bytes: &[u8]) -> Result<Imported, Error> {
     if bytes.len() > MAX {
         return Err(ErrorKind::TooLarge.into());
@@ -77,10 +77,10 @@ pub fn read(bytes: &[u8]) -> Result<Imported, Error> {
 fn forest_in(graph: &Graph, file_size: usize) -> Result<(RawForest, f64), Reason> {
     let trees = graph.node.iter().filter(|node| node.op_type == TREES).count();
     if trees == 0 {
-        return Err(format!("there is no {TREES} in it"));
+        return Err(format!("it has no {TREES}"));
     }
     if trees > MAX_TREES {
-        return Err(format!("it has {trees} trees, of which {MAX_TREES} at most can be used"));
+        return Err(format!("it has {trees} trees, more than {MAX_TREES}"));
     }
     let index = Index::new(graph, file_size);
     let n_features = width(graph, &index)?;
@@ -89,29 +89,29 @@ fn forest_in(graph: &Graph, file_size: usize) -> Result<(RawForest, f64), Reason
         return Err(format!("it sums {} path lengths of {trees} trees", end.path_lengths.len()));
     }
     let sample_size = sample_size(end.divisor / trees as f64)?;
-    // A forest is normalised by the exact c(ψ), scikit-learn by its approximation.
+    // Our forests are normalised by the exact c(ψ), scikit-learn's by its approximation.
     let scale = average_path_length(sample_size) / approximate_average_path_length(sample_size);
     let trees = end.path_lengths.iter().map(|name| tree(&index, name, n_features, scale)).collect::<Result<_, _>>()?;
     let raw = RawForest { n_features, sample_size, n_groups: 1, mean_exponent: 1, feature_ranges: Vec::new(), trees };
     Ok((raw, end.offset))
 }
 
-/// How many columns the graph's one input has.
+/// Number of columns of the graph's only input.
 fn width(graph: &Graph, index: &Index<'_>) -> Result<usize, Reason> {
     let inputs: Vec<_> = graph.input.iter().filter(|input| !index.is_constant(input.name.as_deref())).collect();
     let [input] = inputs[..] else {
-        return Err(format!("it has {} inputs where there is one matrix; convert it with one input", inputs.len()));
+        return Err(format!("it has {} inputs; convert it with one matrix as input", inputs.len()));
     };
     let dims = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()?.shape.as_ref());
     let columns = dims.and_then(|shape| shape.dim.get(1)?.value).and_then(|columns| usize::try_from(columns).ok());
-    let columns = columns.filter(|&columns| columns > 0).ok_or("it does not say how many columns its matrix has")?;
+    let columns = columns.filter(|&columns| columns > 0).ok_or("the number of columns of its matrix is missing")?;
     if columns > MAX_FEATURES {
-        return Err(format!("its matrix has {columns} columns, of which {MAX_FEATURES} at most can be used"));
+        return Err(format!("its matrix has {columns} columns, more than {MAX_FEATURES}"));
     }
     Ok(columns)
 }
 
-/// The end of the graph, which all trees share.
+/// Final operators of the graph, common to all trees.
 struct End<'g> {
     path_lengths: &'g [String],
     divisor: f64,
@@ -121,7 +121,7 @@ struct End<'g> {
 impl<'g> End<'g> {
     fn find(graph: &'g Graph, index: &Index<'g>) -> Result<Self, Reason> {
         let end = graph.output.iter().find_map(|output| Self::behind(index, output.name.as_deref()?));
-        end.ok_or_else(|| "none of its outputs is computed as the score of an isolation forest is".into())
+        end.ok_or_else(|| "none of its outputs is the score of an isolation forest".into())
     }
 
     fn behind(index: &Index<'g>, scores: &str) -> Option<Self> {
@@ -140,7 +140,7 @@ impl<'g> End<'g> {
     }
 }
 
-/// The c(n) of scikit-learn: with ln(n - 1) + γ for the harmonic number.
+/// scikit-learn's c(n), with ln(n - 1) + γ for the harmonic number.
 fn approximate_average_path_length(n: usize) -> f64 {
     const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
     match n {
@@ -153,7 +153,7 @@ fn approximate_average_path_length(n: usize) -> f64 {
     }
 }
 
-/// ψ, from its c: the numbers c(n) ascend.
+/// ψ from c(ψ), by binary search, since c(n) ascends.
 fn sample_size(c: f64) -> Result<usize, Reason> {
     let c_of = approximate_average_path_length;
     let (mut low, mut high) = (2, MAX_SAMPLE_SIZE);
@@ -162,15 +162,15 @@ fn sample_size(c: f64) -> Result<usize, Reason> {
         if c_of(middle) < c { low = middle + 1 } else { high = middle }
     }
     let nearest = if low > 2 && c - c_of(low - 1) < c_of(low) - c { low - 1 } else { low };
-    // The graph holds 32 bits of it.
+    // The graph stores 32 bits of it.
     if c.is_finite() && (c_of(nearest) - c).abs() <= c * 2e-7 {
         Ok(nearest)
     } else {
-        Err(format!("it divides path lengths by {c}, which is the average for no number of rows"))
+        Err(format!("it divides path lengths by {c}, which is not c(n) of any number of rows"))
     }
 }
 
-/// The nodes of the tree whose path lengths go by this name, in preorder.
+/// Nodes, in preorder, of the tree with path lengths of this name.
 fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f64) -> Result<Vec<RawNode>, Reason> {
     let node = index.tree_behind(path_length)?;
     let told = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
@@ -189,15 +189,15 @@ fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f
         LEAF => Ok(RawNode::Leaf { path_length: lengths.next().map_or(f64::NAN, |length| length * scale) }),
         _ => {
             let column = usize::try_from(tree.features[at]).ok().and_then(|at| columns.get(at).copied());
-            let feature = column.ok_or_else(|| format!("a tree cuts column {}", tree.features[at]))?;
-            // value <= t if and only if value < the next number above t.
+            let feature = column.ok_or_else(|| format!("a tree splits column {}", tree.features[at]))?;
+            // value <= t is equivalent to value < the next number above t.
             Ok(RawNode::Split { feature, threshold: iforest::next_up(tree.thresholds[at]) })
         }
     };
     order.iter().map(part).collect()
 }
 
-/// The columns of the graph's input that a tree reads, in its order.
+/// Input columns of a tree, in its order.
 fn columns(index: &Index<'_>, tree: &Node, n_features: usize) -> Result<Vec<u16>, Reason> {
     let mut name = tree.input.first().ok_or("a tree has no input")?;
     let mut columns: Vec<u16> = (0..n_features).map_while(|column| column.try_into().ok()).collect();
@@ -218,18 +218,17 @@ fn columns(index: &Index<'_>, tree: &Node, n_features: usize) -> Result<Vec<u16>
                 if !indices.iter().all(known) {
                     return Err("a tree reads a column that the matrix does not have".into());
                 }
-                // The node next to the tree comes first; one before it would choose from the columns of the matrix.
+                // The operator next to the tree comes first; an earlier one would select from the columns of the
+                // matrix.
                 columns = columns.iter().filter_map(|&at| indices.get(usize::from(at))).map(|&x| x as u16).collect();
                 name = input;
             }
             (op, _) => {
-                return Err(format!(
-                    "its trees read what {op} makes of the matrix; fit the forest on the matrix itself"
-                ));
+                return Err(format!("its trees read the output of {op}; fit the forest on the matrix itself"));
             }
         }
     }
-    Err("its operators form a circle, or a chain too long for one".into())
+    Err("its operators form a cycle or too long a chain".into())
 }
 
 fn int(node: &Node, name: &str) -> Option<i64> {
@@ -238,14 +237,14 @@ fn int(node: &Node, name: &str) -> Option<i64> {
 
 const LEAF: &[u8] = b"LEAF";
 
-/// The attributes of a tree, one value per node.
+/// Attributes of a tree, one value per node.
 struct Tree<'g> {
     modes: &'g [Vec<u8>],
     features: &'g [i64],
     thresholds: &'g [f32],
     left: &'g [i64],
     right: &'g [i64],
-    /// The index of the node of an id.
+    /// Index of the node with this id.
     places: HashMap<i64, usize>,
     /// Value returned for the leaf with this id.
     returns: HashMap<i64, f32>,
@@ -272,7 +271,7 @@ impl<'g> Tree<'g> {
         };
         let lengths = [tree.modes.len(), tree.features.len(), tree.thresholds.len(), tree.left.len(), tree.right.len()];
         if ids.is_empty() || lengths.iter().any(|&length| length != ids.len()) || tree.places.len() != ids.len() {
-            return Err("the nodes of a tree are not told completely".into());
+            return Err("the nodes of a tree are incomplete".into());
         }
         if ints("nodes_treeids")?.iter().any(|&id| id != tree_id(node)) {
             return Err(format!("a {TREES} holds several trees"));
@@ -283,7 +282,7 @@ impl<'g> Tree<'g> {
         Ok(tree)
     }
 
-    /// The indices of the nodes: each split before its left subtree, and that before its right one.
+    /// Indices of the nodes in preorder.
     fn preorder(&self) -> Result<Vec<usize>, Reason> {
         let mut order = Vec::with_capacity(self.ids.len());
         let mut pending = vec![self.ids[0]];
@@ -291,7 +290,7 @@ impl<'g> Tree<'g> {
             let &at = self.places.get(&id).ok_or_else(|| format!("a tree has no node {id}"))?;
             order.push(at);
             if order.len() > self.ids.len() {
-                return Err("the nodes of a tree form a circle".into());
+                return Err("the nodes of a tree form a cycle".into());
             }
             if self.modes[at] != LEAF {
                 pending.extend([self.right[at], self.left[at]]);
@@ -300,11 +299,10 @@ impl<'g> Tree<'g> {
         Ok(order)
     }
 
-    /// Value of a leaf; none for a split.
+    /// Value of a leaf; `None` for a split.
     fn leaf(&self, at: usize) -> Option<Result<f64, Reason>> {
         let id = self.ids[at];
-        let returned =
-            || self.returns.get(&id).map(|&x| f64::from(x)).ok_or_else(|| format!("leaf {id} returns nothing"));
+        let returned = || self.returns.get(&id).map(|&x| f64::from(x)).ok_or_else(|| format!("leaf {id} has no value"));
         (self.modes[at] == LEAF).then(returned)
     }
 }
@@ -323,7 +321,7 @@ mod tests {
         Node { input, output: vec![output.to_owned()], op_type: op.to_owned(), ..Node::default() }
     }
 
-    /// A complete tree, whose leaves return 1.
+    /// Complete tree whose leaves return 1.
     fn tree(input: &str, output: &str, height: u32) -> Node {
         let (leaves, inner) = (1 << height, (1 << height) - 1);
         let n = leaves + inner;
@@ -359,7 +357,7 @@ mod tests {
         ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor }) }
     }
 
-    /// The score of trees of 256 rows whose path lengths have these names, of a matrix of two columns.
+    /// Score of trees of 256 rows with path lengths of these names, of a matrix with two columns.
     fn graph(mut node_before: Vec<Node>, path_lengths: &[&str]) -> Graph {
         let divisor = approximate_average_path_length(256) * path_lengths.len() as f64;
         node_before.extend([
@@ -393,10 +391,10 @@ mod tests {
         names.iter().map(String::as_str).collect()
     }
 
-    const TOO_MUCH_WORK: &str = "more work than those of a forest of its size";
+    const TOO_MUCH_WORK: &str = "more steps than those of a forest of its size";
 
     #[test]
-    fn a_forest_of_complete_trees_is_read() {
+    fn reads_complete_trees() {
         let (trees, lengths) = (names('t', 100), names('p', 100));
         let nodes = trees.iter().zip(&lengths);
         let nodes = nodes.flat_map(|(t, p)| [tree("x", t, 3), node("Identity", &[t], p)]).collect();
@@ -408,34 +406,34 @@ mod tests {
     }
 
     #[test]
-    fn a_forest_has_no_more_trees_columns_and_bytes_than_can_be_used() {
+    fn rejects_too_many_trees_columns_and_bytes() {
         let trees = names('t', 10_001);
         let nodes = trees.iter().map(|name| tree("x", name, 0)).collect();
-        assert!(refusal(graph(nodes, &borrowed(&trees))).contains("it has 10001 trees, of which 10000"));
+        assert!(refusal(graph(nodes, &borrowed(&trees))).contains("it has 10001 trees, more than 10000"));
         let mut wide = graph(vec![tree("x", "t", 1)], &["t"]);
         wide.input = vec![value("x", 1024)];
         assert!(read_graph(wide.clone()).is_ok());
         wide.input = vec![value("x", 1025)];
-        assert!(refusal(wide).contains("its matrix has 1025 columns, of which 1024"));
+        assert!(refusal(wide).contains("its matrix has 1025 columns, more than 1024"));
         assert_eq!(*read(&vec![0; MAX]).unwrap_err().kind(), ErrorKind::NotOnnx);
         assert_eq!(*read(&vec![0; MAX + 1]).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]
-    fn path_lengths_are_divided_by_a_number() {
+    fn rejects_a_divisor_that_is_not_a_number() {
         for divisor in [f64::INFINITY, f64::NAN, f64::NEG_INFINITY] {
             let mut graph = graph(vec![tree("x", "t", 1)], &["t"]);
             graph.initializer[0] = numbers("divisor", vec![divisor]);
-            assert!(refusal(graph).contains("the average for no number of rows"), "{divisor}");
+            assert!(refusal(graph).contains("not c(n) of any number of rows"), "{divisor}");
         }
     }
 
-    /// Graphs in which each of many trees, inputs or operators goes through all of many others. Twice as large they are
-    /// four times the work: without a limit this would go on for hours.
+    /// Graphs in which each of many trees, inputs or operators refers to all others. Without a limit, reading would
+    /// take time quadratic in the file: hours.
     #[test]
-    fn a_graph_is_no_more_work_than_its_size() {
+    fn reading_time_is_linear_in_the_size() {
         for n in [1 << 12, 1 << 13, 1 << 14] {
-            // Inputs that are constants, all of one name.
+            // Constant inputs, all with one name.
             let mut inputs = graph(vec![tree("x", "t", 1)], &["t"]);
             let constants = (0..8 * n).map(|_| ValueInfo { name: Some("a".into()), kind: None });
             inputs.input.extend(constants);
@@ -443,13 +441,13 @@ mod tests {
             inputs.initializer.extend((0..8 * n).map(|_| numbers("a", vec![])));
             assert_eq!(read_graph(inputs).unwrap().forest.n_trees(), 1);
 
-            // All leaves of a tree through each of many operators.
+            // All leaves of a tree, through many operators.
             let all = names('i', n);
             let each = all.iter().map(|name| node("Identity", &["t"], name));
             let nodes = [tree("x", "t", n.ilog2()), node("Max", &borrowed(&all), "p")].into_iter().chain(each);
             assert!(refusal(graph(nodes.collect(), &["p"])).contains(TOO_MUCH_WORK));
 
-            // All operators behind each tree.
+            // All operators after each tree.
             let (trees, lengths, all) = (names('t', 5000), names('p', 5000), names('s', n));
             let nodes = trees.iter().zip(&lengths);
             let nodes = nodes.flat_map(|(t, p)| [tree("x", t, 1), node("Reshape", &[t, "shape"], p)]);
@@ -474,7 +472,7 @@ mod tests {
             let nodes = chain.windows(2).map(|pair| gather(&pair[0], &pair[1])).chain([tree(&chain[n - 1], "t", 1)]);
             let mut columns = graph(nodes.collect(), &["t"]);
             columns.initializer.push(numbers("list", vec![1.0]));
-            assert!(refusal(columns).contains("a chain too long for one"));
+            assert!(refusal(columns).contains("too long a chain"));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! From a [`Forest`] to a graph that an ONNX runtime scores rows with.
+//! Writer: converts a [`Forest`] to a graph for an ONNX runtime.
 //!
-//! One `TreeEnsembleRegressor` holds all trees, each with a column of the output to itself, so that nothing is summed
-//! in 32 bits. What follows is done in 64: the mean of each group, the chance that a value beyond a group's ranges
-//! parts the row, and the generalised mean of the groups' scores, as [`RawForest`] says. Operators are those of opset
-//! 13 and of version 3 of `ai.onnx.ml`, which runtimes have had since 2021.
+//! One `TreeEnsembleRegressor` holds all trees, each with its own output column, so that nothing is summed in 32 bits.
+//! The rest is computed in 64 bits: the mean of each group, the probability that a split separates a value beyond the
+//! ranges, and the generalised mean of the groups' scores, as described at [`RawForest`]. The graph uses operators of
+//! opset 13 and `ai.onnx.ml` 3, which runtimes have supported since 2021.
 
 use iforest::{Forest, RawForest, RawNode};
 use prost::Message;
@@ -22,33 +22,33 @@ const ML_OPSET: i64 = 3;
 /// Name and metadata of a graph.
 #[derive(Clone, Copy, Debug)]
 pub struct Description<'a> {
-    /// The software it comes from, and its version.
+    /// Producer: name and version of the software.
     pub producer: (&'a str, &'a str),
     /// Human-readable description.
     pub doc: &'a str,
-    /// The name of the input: a matrix of floats, one row per row to score.
+    /// Name of the input: a matrix of floats, one row per row to score.
     pub input: &'a str,
-    /// The name of the output: one float per row, in a column.
+    /// Name of the output: one float per row, in a column.
     pub output: &'a str,
-    /// Whatever else is worth knowing, by name.
+    /// Further metadata, by name.
     pub metadata: &'a [(&'a str, String)],
 }
 
-/// A column in which a value above all of training raises a score.
+/// Column in which a value above the training range raises a score.
 #[derive(Clone, Copy, Debug)]
 pub struct Raise {
     /// Its index in a row.
     pub column: usize,
-    /// How much it counts, above 0 and up to 1.
+    /// Weight, above 0 and up to 1.
     pub weight: f64,
-    /// The highest value of training.
+    /// Highest value in training.
     pub highest: f32,
-    /// How wide the range below it is, above 0.
+    /// Width of the range below it, above 0.
     pub width: f64,
 }
 
-/// The bytes of an ONNX file that scores rows as `forest` does, to the accuracy of an `f32`. Towards 1 the score is
-/// raised so that what is left to it is multiplied, for each of `raises`, by 1 - weight · beyond / (beyond + width).
+/// Encodes an ONNX file that scores rows like `forest`, to the accuracy of an `f32`. Each of `raises` multiplies the
+/// distance of the score from 1 by 1 - weight · beyond / (beyond + width).
 pub fn write(forest: &Forest, raises: &[Raise], description: &Description<'_>) -> Vec<u8> {
     let raw = forest.to_raw();
     let mut graph = Builder { x: description.input, graph: Graph::default() };
@@ -72,7 +72,7 @@ pub fn write(forest: &Forest, raises: &[Raise], description: &Description<'_>) -
     model.encode_to_vec()
 }
 
-/// A matrix of floats with any number of rows.
+/// Matrix of floats with any number of rows.
 fn matrix(name: &str, columns: i64) -> ValueInfo {
     let rows = Dimension { value: None, parameter: Some("rows".into()) };
     let columns = Dimension { value: Some(columns), parameter: None };
@@ -82,7 +82,7 @@ fn matrix(name: &str, columns: i64) -> ValueInfo {
 }
 
 struct Builder<'a> {
-    /// The name of the matrix.
+    /// Name of the matrix.
     x: &'a str,
     graph: Graph,
 }
@@ -95,11 +95,12 @@ impl Builder<'_> {
         self.trees(&raw.trees, "path_lengths_by_tree");
         self.cast("path_lengths_by_tree", data_type::DOUBLE, "path_lengths_of_trees");
         self.node("MatMul", &["path_lengths_of_trees", &shares], "path_lengths");
-        let path_lengths = if raw.feature_ranges.iter().all(Vec::is_empty) { "path_lengths" } else { self.part(raw) };
+        let path_lengths =
+            if raw.feature_ranges.iter().all(Vec::is_empty) { "path_lengths" } else { self.separate(raw) };
 
-        // Scores of groups to the power of the mean exponent, their mean, and the root of that.
+        // Mean of the groups' scores to the power of the exponent, and the root of that.
         let mean_exponent = f64::from(raw.mean_exponent);
-        let factor = self.number("minus_emphasis_per_edge", -mean_exponent / raw.average_path_length());
+        let factor = self.number("minus_exponent_per_edge", -mean_exponent / raw.average_path_length());
         let (two, root) = (self.number("two", 2.0), self.number("root", 1.0 / mean_exponent));
         self.node("Mul", &[path_lengths, &factor], "exponents");
         self.node("Pow", &[&two, "exponents"], "powers");
@@ -110,7 +111,7 @@ impl Builder<'_> {
         self.cast(score, data_type::FLOAT, output);
     }
 
-    /// The score raised by values above all of training.
+    /// Score raised by values above the training range.
     fn raised(&mut self, raises: &[Raise]) -> &'static str {
         let n = raises.len() as i64;
         let column = |value: fn(&Raise) -> f64| raises.iter().map(value).collect::<Vec<_>>();
@@ -139,8 +140,8 @@ impl Builder<'_> {
         "raised_score"
     }
 
-    /// Path lengths of groups, where values lie outside the ranges of their columns.
-    fn part(&mut self, raw: &RawForest) -> &'static str {
+    /// Path lengths of groups with values outside the ranges of their columns.
+    fn separate(&mut self, raw: &RawForest) -> &'static str {
         let feature_ranges: Vec<_> =
             (0..).zip(&raw.feature_ranges).flat_map(|(group, of)| of.iter().map(move |x| (group, x))).collect();
         let column = |value: fn(f64, f64) -> f64| {
@@ -164,23 +165,23 @@ impl Builder<'_> {
         self.node("Sub", &[&min, "values"], "below");
         self.node("Sub", &["values", &max], "above");
         self.node("Max", &["below", "above"], "beyond");
-        self.node("Add", &["beyond", &width], "stretched");
-        self.node("Div", &["beyond", "stretched"], "stretch");
-        // A value that is missing lies within; one infinitely far away is sure to be parted.
+        self.node("Add", &["beyond", &width], "extended_range");
+        self.node("Div", &["beyond", "extended_range"], "probability");
+        // A missing value is within the range; an infinite one is separated with certainty.
         self.node("Greater", &["beyond", &zero], "is_beyond");
-        self.node("Where", &["is_beyond", "stretch", &zero], "finite_chances");
+        self.node("Where", &["is_beyond", "probability", &zero], "finite_probabilities");
         self.node("IsInf", &["beyond"], "is_infinite");
         self.node("And", &["is_infinite", "is_beyond"], "is_infinitely_beyond");
-        self.node("Where", &["is_infinitely_beyond", &one, "finite_chances"], "chances");
-        self.node("MatMul", &["chances", &shares], "parted");
-        // parted · 1 + (1 - parted) · path length
-        self.node("Sub", &[&one, "parted"], "not_parted");
-        self.node("Mul", &["not_parted", "path_lengths"], "path_lengths_if_not_parted");
-        self.node("Add", &["parted", "path_lengths_if_not_parted"], "path_lengths_of_groups");
+        self.node("Where", &["is_infinitely_beyond", &one, "finite_probabilities"], "probabilities");
+        self.node("MatMul", &["probabilities", &shares], "separated");
+        // separated · 1 + (1 - separated) · path length
+        self.node("Sub", &[&one, "separated"], "not_separated");
+        self.node("Mul", &["not_separated", "path_lengths"], "path_lengths_if_not_separated");
+        self.node("Add", &["separated", "path_lengths_if_not_separated"], "path_lengths_of_groups");
         "path_lengths_of_groups"
     }
 
-    /// One column of path lengths for each tree.
+    /// One column of path lengths per tree.
     fn trees(&mut self, trees: &[Vec<RawNode>], output: &str) {
         let mut columns = TreeColumns::default();
         trees.iter().enumerate().for_each(|(tree, nodes)| columns.push(tree as i64, nodes));
@@ -262,7 +263,7 @@ impl From<Vec<f64>> for Numbers {
     }
 }
 
-/// The attributes of a `TreeEnsembleRegressor`: one value for each node, then one for each leaf.
+/// Attributes of a `TreeEnsembleRegressor`: one value per node, then one per leaf.
 #[derive(Default)]
 struct TreeColumns {
     tree: Vec<i64>,
@@ -280,7 +281,7 @@ struct TreeColumns {
 impl TreeColumns {
     fn push(&mut self, tree: i64, nodes: &[RawNode]) {
         let start = self.right.len();
-        // Splits whose right child has not come yet; the next node after a leaf is that of the last of them.
+        // Splits without their right child so far; the node after a leaf belongs to the last one.
         let mut pending = Vec::new();
         for (id, node) in (0..).zip(nodes) {
             self.tree.push(tree);

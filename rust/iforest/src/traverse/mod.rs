@@ -85,7 +85,9 @@ mod tests {
         let trees: Vec<Tree> = (0..32).map(split).collect();
         let traversal = |width| Traversal::new(&trees[..width].iter().collect::<Vec<_>>());
         let (avx2, avx512) = (is_x86_feature_detected!("avx2"), cfg!(avx512) && is_x86_feature_detected!("avx512f"));
-        for (width, blocks) in [(1, avx2 || avx512), (8, avx2 || avx512), (16, avx2 || avx512), (17, avx512), (32, avx512)] {
+        for (width, blocks) in
+            [(1, avx2 || avx512), (8, avx2 || avx512), (16, avx2 || avx512), (17, avx512), (32, avx512)]
+        {
             assert_eq!(matches!(traversal(width), Traversal::Blocks(_)), blocks, "{width}");
             assert_eq!(matches!(traversal(width), Traversal::Portable(_)), !blocks, "{width}");
         }
