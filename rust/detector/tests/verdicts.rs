@@ -108,11 +108,11 @@ fn reasons_contain_values() {
     let reasons = model.reasons(&c, &row, None);
     assert!((2..=3).contains(&reasons.len()), "{reasons:?}");
     let text = detector::format_reasons(&reasons);
-    assert!(text.contains("4.1 GB out, usually under "), "{text}");
-    assert!(text.contains("port 4444/tcp, seen 0 times in 19,999"), "{text}");
+    assert!(text.contains("sent 4.1 GB (usually below "), "{text}");
+    assert!(text.contains("port 4444/tcp (seen in 0 of 19,999 connections)"), "{text}");
     assert!(!text.contains('\x1b'), "what the log holds is not repeated");
     let sustained = model.reasons(&c, &row, Some(41));
-    assert_eq!(sustained[0].to_string(), "41 connections to this service, each a little unusual");
+    assert_eq!(sustained[0].to_string(), "41 slightly unusual connections to this service");
     assert_eq!((sustained[0].feature(), sustained.len()), ("sustained", 3));
 }
 
@@ -136,8 +136,8 @@ fn reasons_fit_the_protocol_and_have_usual_values() {
     let lines = |part: &str| texts.lines().filter(|line| line.contains(part)).count();
     assert!(lines("state S0 (no answer)") > 0 && lines("protocol icmp") > 0, "{texts}");
     assert_eq!(lines("OTH"), 0, "{texts}");
-    assert!(lines(", usually about ") > 0, "{texts}");
-    assert_eq!(lines("usually about 0") + lines("usually under 0 ") + lines("usually about <"), 0, "{texts}");
+    assert!(lines(" (usually about ") > 0, "{texts}");
+    assert_eq!(lines("usually about 0") + lines("usually below 0 ") + lines("usually about <"), 0, "{texts}");
 }
 
 /// Beacon: a few bytes every five minutes to a host that nobody else contacts.

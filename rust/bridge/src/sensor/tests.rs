@@ -535,7 +535,7 @@ fn only_an_alert_has_reasons() {
     sensor.set_threshold(0.001);
     let verdict = score(&mut sensor, &view(9e5, 31_337));
     assert!(verdict.outcome == Outcome::Alert && verdict.threshold == 0.001);
-    assert!(verdict.reasons.contains("10d10h long"), "{}", verdict.reasons);
+    assert!(verdict.reasons.contains("lasted 10d10h"), "{}", verdict.reasons);
     assert!(!verdict.main_reason.is_empty());
     sensor.set_threshold(0.999);
     let verdict = score(&mut sensor, &view(9e5, 31_337));

@@ -47,7 +47,7 @@ fn adds_two_columns_and_changes_nothing_else() {
         }
     }
     assert!((1..10).contains(&passed), "{passed}");
-    assert!(column(&after, "anomaly_reasons").iter().any(|(uid, why)| uid == ODD && why.contains("4.1 GB out")));
+    assert!(column(&after, "anomaly_reasons").iter().any(|(uid, why)| uid == ODD && why.contains("sent 4.1 GB")));
     let mut scores = column(&after, "anomaly_score");
     scores.sort_by(|a, b| b.1.cmp(&a.1));
     assert_eq!(scores[0].0, ODD);

@@ -18,7 +18,7 @@ fn prints_a_table() {
     let table = dir.ok("top -m m conn.log -n 5");
     let lines: Vec<_> = table.lines().filter(|line| !line.starts_with("--") && !line.starts_with("  ")).collect();
     assert_eq!(lines.len(), 6, "{table}");
-    assert!(table.lines().nth(2).unwrap().starts_with("          4.1 GB out, usually under "), "{table}");
+    assert!(table.lines().nth(2).unwrap().starts_with("          sent 4.1 GB (usually below "), "{table}");
     assert!(lines.iter().all(|line| line.len() <= 100), "{table}");
     let odd: Vec<_> = lines[1].split_whitespace().collect();
     assert_eq!(odd[3..8], ["S1", "3h00m", "4.1", "GB", "9.0"], "{table}");
@@ -58,7 +58,7 @@ fn json_has_zeek_field_names() {
     assert_eq!(entry["duration"], 10800.5);
     assert_eq!(entry.get("service"), None);
     assert_eq!(entry["reason_features"][0], "orig_bytes");
-    assert!(entry["anomaly_reasons"].as_str().unwrap().starts_with("4.1 GB out, usually under "), "{entry}");
+    assert!(entry["anomaly_reasons"].as_str().unwrap().starts_with("sent 4.1 GB (usually below "), "{entry}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn follows_rotation() {
     let line = watch.connection();
     assert!(line.contains("Chalves") && line.contains("4.1 GB") && line.contains("203.0.113.66"), "{line}");
     let reasons = watch.next();
-    assert!(reasons.starts_with("  ") && reasons.contains("4.1 GB out"), "{reasons}");
+    assert!(reasons.starts_with("  ") && reasons.contains("sent 4.1 GB"), "{reasons}");
 
     // Renamed, written to once more, and another of the name.
     fs::rename(dir.path("conn.log"), dir.path("conn.old.log")).unwrap();

@@ -1,8 +1,8 @@
-//! Reasons: which features made a connection anomalous, in words and values.
+//! Reasons: the features that made a record anomalous, with their values and the usual ones.
 //!
-//! A feature is a reason as far as the score would fall if the feature had its typical value; what training never held
-//! (a larger amount, another port) counts for more than what it held. Features that speak of the same thing (bytes sent
-//! by this connection, bytes sent to this service lately) are one topic and make one reason.
+//! A feature's weight is the decrease of the score if the feature had its typical value, plus a bonus for values never
+//! seen in training. Related features (bytes sent by this connection, bytes sent to this service recently) form a topic
+//! and give one reason.
 
 use std::fmt;
 
@@ -14,16 +14,16 @@ use crate::record::LogRecord;
 use crate::schema::{Encoding, FeatureRow, LogKind, MAX_COLUMNS};
 use crate::units::count;
 
-/// More would be read by nobody.
+/// Largest number of reasons.
 const MOST: usize = 3;
-/// A reason that moves the score less than this share of what the first one does is none.
+/// Smallest weight of a reason, as a share of that of the first.
 const LEAST_SHARE: f64 = 0.2;
-/// A topic is named by the first of its columns that moves the score at least this share of what its strongest does.
+/// The first column of a topic with at least this share of its strongest weight describes the topic.
 const NAMING_SHARE: f64 = 0.1;
-/// Weight added to a feature with a value never seen in training. Scores of most connections lie around 0.5 and
-/// those of anomalies some tenths higher, so that the unseen is named unless something else explains nearly all of it.
+/// Weight added to a feature with a value never seen in training. Anomalies score some tenths above the typical 0.5, so
+/// an unseen value is named unless another feature explains nearly all of that.
 const UNSEEN: f64 = 0.2;
-/// A category seen in more than one of so many rows of training is usual.
+/// A category seen in more than one of this many training rows is usual.
 const RARE: u64 = 20;
 
 /// A feature that made a connection anomalous.
@@ -34,27 +34,27 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// The feature's name in the schema; `sustained` for evidence that has added up.
+    /// Name of the feature in the schema; `sustained` for accumulated evidence.
     pub fn feature(&self) -> &'static str {
         self.feature
     }
 }
 
 impl fmt::Display for Reason {
-    /// Such as `4.1 GB out, usually under 2.0 MB` or `port 4444/tcp, seen 0 times in 48,213`.
+    /// For example `sent 4.1 GB (usually below 2.0 MB)` or `port 4444/tcp (seen in 0 of 48,213 connections)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// Reasons as one text, the strongest first: the value of `anomaly_reasons`.
+/// Joins reasons to one text, the value of `anomaly_reasons`.
 pub fn format_reasons(reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 impl Model {
-    /// The two or three features that made the score of a connection and its row, the strongest first; fewer, or none,
-    /// where nothing but their combination is unusual. `sustained` is that of the [`Verdict`](crate::Verdict).
+    /// Up to three reasons for the score of a record and its row, strongest first; none if only the combination of its
+    /// values is unusual. `sustained` is that of the [`Verdict`](crate::Verdict).
     pub fn reasons<'a>(
         &self,
         record: impl Into<LogRecord<'a>>,
@@ -65,7 +65,7 @@ impl Model {
         let sustained = sustained.map(|connections| {
             let connections = count(connections.into());
             let text = match record {
-                LogRecord::Conn(_) => format!("{connections} connections to this service, each a little unusual"),
+                LogRecord::Conn(_) => format!("{connections} slightly unusual connections to this service"),
                 LogRecord::Dns(_) => format!("{connections} slightly unusual queries for this domain"),
             };
             Reason { feature: "sustained", text }
@@ -97,7 +97,7 @@ impl Model {
             .collect()
     }
 
-    /// Columns that speak of the same thing, the plainest first.
+    /// Topics: related columns, the plainest first.
     fn topics(&self) -> &'static [&'static [u16]] {
         match self.schema().log {
             LogKind::Conn => conn::TOPICS,
@@ -105,7 +105,7 @@ impl Model {
         }
     }
 
-    /// Returns whether a value is one that most rows of training come near, so that it explains nothing.
+    /// Returns whether a value is close to that of most training rows, so that it explains nothing.
     fn is_usual(&self, column: usize, row: &FeatureRow) -> bool {
         let Some(feature) = self.schema().features.get(column) else { return true };
         let (value, quantiles) = (row[column], self.stats().of(column));
@@ -122,7 +122,7 @@ impl Model {
         }
     }
 
-    /// Returns whether a column holds a category of traffic, of which a new one is worth naming.
+    /// Returns whether a new category in this column is worth naming.
     fn is_kind(&self, column: usize) -> bool {
         match self.schema().log {
             LogKind::Conn => conn::is_kind(column),
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    /// Decrease of the score of a row if each feature had its typical value, and more for the unseen.
+    /// Decrease of the score if each feature had its typical value, with a bonus for values never seen in training.
     fn weights(&self, record: &LogRecord<'_>, row: &FeatureRow) -> [f64; MAX_COLUMNS] {
         let learnt = self.has_learnt(record.ts());
         let (schema, typical) = (self.schema(), self.stats().typical(self.schema()));
@@ -169,8 +169,11 @@ impl Model {
             let (seen, of) = self.encoder().seen(column, value);
             let learnt = u32::from(self.has_learnt(record.ts()));
             let (seen, of) = (seen.saturating_sub(learnt), of.saturating_sub(learnt));
-            let times = if seen == 1 { "time" } else { "times" };
-            return format!("{subject}, seen {} {times} in {}", count(seen.into()), count(of.into()));
+            let records = match self.schema().log {
+                LogKind::Conn => "connections",
+                LogKind::Dns => "queries",
+            };
+            return format!("{subject} (seen in {} of {} {records})", count(seen.into()), count(of.into()));
         }
         let amount = match self.schema().log {
             LogKind::Conn => conn::amount(column),
@@ -179,8 +182,8 @@ impl Model {
         let Some(amount) = amount else { return subject };
         let Quantiles { low, median, high, .. } = self.stats().of(column);
         let (how, usual) = match () {
-            () if value > high => ("under", high),
-            () if value < low => ("over", low),
+            () if value > high => ("below", high),
+            () if value < low => ("above", low),
             () => ("about", median),
         };
         let is_pause = self.schema().log == LogKind::Conn && conn::is_pause(column);
@@ -188,20 +191,20 @@ impl Model {
             return subject;
         }
         if is_pause && conn::is_long_ago(usual) {
-            return format!("{subject}, usually a day or more");
+            return format!("{subject} (usually a day or more)");
         }
         let usual = amount(usual);
         match () {
             () if how == "about" && usual == amount(value) => subject,
-            () if how != "over" && usual == amount(0.0) => format!("{subject}, usually none"),
-            // Too little to be told by how much.
-            () if usual.starts_with('<') => format!("{subject}, usually {usual}"),
-            () => format!("{subject}, usually {how} {usual}"),
+            () if how != "above" && usual == amount(0.0) => format!("{subject} (usually none)"),
+            // `<1ms` already contains the comparison.
+            () if usual.starts_with('<') => format!("{subject} (usually {usual})"),
+            () => format!("{subject} (usually {how} {usual})"),
         }
     }
 }
 
-/// The number that was compressed to log2 of 1 + it, by the inverse of the interpolation.
+/// Inverse of the compression to log2 of 1 + the number.
 pub(crate) fn plain(log: f32) -> f64 {
     let whole = f64::from(log.clamp(0.0, 127.0).floor());
     libm::exp2(whole) * (1.0 + f64::from(log.clamp(0.0, 127.0)) - whole) - 1.0

@@ -7,7 +7,7 @@ use crate::model::feature_stats::Quantiles;
 use crate::schema::FeatureRow;
 use crate::units::{bytes, count, duration};
 
-/// Columns that speak of the same thing, the plainest first.
+/// Topics: related columns, the plainest first.
 pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::OrigBytes as u16, Column::ServiceBytes as u16],
     &[Column::RespBytes as u16],
@@ -37,13 +37,12 @@ const STEADY: f32 = 4.0;
 /// Three failed connections in a row.
 const IN_A_ROW: f32 = 2.0;
 
-/// Returns whether a column holds a category of traffic, of which a new one is worth naming; new pairs of hosts come
-/// every minute.
+/// Returns whether a new category in this column is worth naming. New pairs of hosts are too common.
 pub(crate) fn is_kind(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Port | Column::Service | Column::History))
 }
 
-/// Returns whether a number is one that most rows of training come near.
+/// Returns whether a number is close to that of most training rows.
 pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
     let Quantiles { low, median, high, .. } = quantiles;
     match Column::at(column) {
@@ -56,7 +55,7 @@ pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool 
     }
 }
 
-/// Returns whether a pause is the longest there is, which stands for all longer ones and for no connection before.
+/// Returns whether a pause is the maximum, which stands for longer ones and for no earlier connection.
 pub(crate) fn is_long_ago(pause: f32) -> bool {
     plain(pause) > 0.99e5
 }
@@ -66,7 +65,7 @@ pub(crate) fn is_pause(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::OrigPause | Column::ServicePause))
 }
 
-/// How the amounts of a column are written; none for a column that holds no amount.
+/// Format of a column's amounts; `None` for a column without an amount.
 pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
     Some(match Column::at(column)? {
         Column::OrigBytes | Column::RespBytes | Column::MissedBytes | Column::ServiceBytes => |v| bytes(whole(v)),
@@ -86,32 +85,32 @@ pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
 /// Text of a value, without the usual value.
 pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection<'_>) -> String {
     let (Some(column), Some(&value)) = (Column::at(position), row.get(position)) else { return String::new() };
-    // The connection has exact values; those of the row are rounded.
-    let uncounted = || "no count of bytes".to_owned();
+    // The connection has exact values, the row rounded ones.
+    let uncounted = || "an unknown amount".to_owned();
     let amount = match column {
         Column::OrigBytes => connection.orig.bytes.map_or_else(uncounted, bytes),
         Column::RespBytes => connection.resp.bytes.map_or_else(uncounted, bytes),
         Column::MissedBytes => bytes(connection.missed_bytes),
-        Column::Duration => connection.duration.map_or_else(|| "no known time".to_owned(), duration),
+        Column::Duration => connection.duration.map_or_else(|| "an unknown time".to_owned(), duration),
         Column::OrigPkts => count(connection.orig.pkts.unwrap_or(0)),
         Column::RespPkts => count(connection.resp.pkts.unwrap_or(0)),
         _ => amount(position).map_or_else(String::new, |amount| amount(value)),
     };
     let noun = |one: &'static str, many: &'static str| if whole(value) == 1 { one } else { many };
     match column {
-        Column::OrigBytes => format!("{amount} out"),
-        Column::RespBytes => format!("{amount} in"),
+        Column::OrigBytes => format!("sent {amount}"),
+        Column::RespBytes => format!("received {amount}"),
         Column::ByteRate => amount,
-        Column::PacketRate => format!("{amount} {} a second", noun("packet", "packets")),
+        Column::PacketRate => format!("{amount} {} per second", noun("packet", "packets")),
         Column::Progress => match connection.conn_state {
-            None => "no state".to_owned(),
-            // Zeek has one state for all of it.
+            None => "no connection state".to_owned(),
+            // Zeek has one state for all ICMP.
             Some(_) if connection.proto == Proto::Icmp => "protocol icmp".to_owned(),
             Some(state) => format!("state {}", state.describe(connection.proto)),
         },
         Column::Direction => match value {
-            v if v > 0.0 => "from inside to outside".to_owned(),
-            v if v < 0.0 => "from outside to inside".to_owned(),
+            v if v > 0.0 => "outbound".to_owned(),
+            v if v < 0.0 => "inbound".to_owned(),
             _ => "neither inbound nor outbound".to_owned(),
         },
         Column::Service => match printable(connection.service) {
@@ -123,39 +122,37 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
             Some(history) => format!("history {history}"),
             None => "no history".to_owned(),
         },
-        Column::Duration => format!("{amount} long"),
-        Column::OrigPkts => format!("{amount} {} out", noun("packet", "packets")),
-        Column::RespPkts => format!("{amount} {} in", noun("packet", "packets")),
-        Column::OrigPktSize => format!("{amount} a packet out"),
-        Column::RespPktSize => format!("{amount} a packet in"),
-        Column::MissedBytes => format!("{amount} missed"),
-        // Half a failure more than were seen, of one connection more: of few connections nobody knows.
+        Column::Duration => format!("lasted {amount}"),
+        Column::OrigPkts => format!("sent {amount} {}", noun("packet", "packets")),
+        Column::RespPkts => format!("received {amount} {}", noun("packet", "packets")),
+        Column::OrigPktSize => format!("sent {amount} per packet"),
+        Column::RespPktSize => format!("received {amount} per packet"),
+        Column::MissedBytes => format!("{amount} missing from the capture"),
+        // The estimate adds half a failure and one connection.
         Column::RespFailedShare => format!("an estimated {amount} of connections to this responder fail"),
-        Column::RespOriginators => format!("responder of {amount} {} lately", noun("host", "hosts")),
+        Column::RespOriginators => format!("responder has {amount} recent {}", noun("client", "clients")),
         Column::OrigFailures => {
-            format!("{amount} {} in a row from the originator", noun("failed connection", "failed connections"))
+            format!("{amount} consecutive failed {} by the originator", noun("connection", "connections"))
         }
-        Column::OrigPause if is_long_ago(value) => "originator not seen before, or not for a day".to_owned(),
+        Column::OrigPause if is_long_ago(value) => "originator not seen for at least a day".to_owned(),
         Column::OrigPause => format!("{amount} since the originator's last connection"),
-        Column::ServiceFailures => format!("{amount} {} in a row", noun("failure", "failures")),
+        Column::ServiceFailures => format!("{amount} consecutive {} of this service", noun("failure", "failures")),
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
-        Column::ServiceBytes => format!("{amount} out to this service in an hour"),
+        Column::ServiceBytes => format!("sent {amount} to this service in an hour"),
         Column::Periodicity => {
             let pause = duration((plain(row[Column::ServicePause as usize]) * 1e6) as i64);
-            format!("connections to this service at steady intervals, the last after {pause}")
+            format!("connections to this service at regular intervals (the last after {pause})")
         }
-        Column::ServicePause if is_long_ago(value) => {
-            "first connection to this service, or the first for a day".to_owned()
-        }
+        Column::ServicePause if is_long_ago(value) => "first connection to this service in at least a day".to_owned(),
         Column::ServicePause => format!("{amount} since the last connection to this service"),
         Column::RespNet => format!("network of {}", connection.resp.addr),
-        Column::RespPort => format!("{} on {}", connection.resp.addr, port(connection)),
-        Column::OrigPort => format!("{} to {}", connection.orig.addr, port(connection)),
-        Column::NetShare => format!("network of {}, which few hosts here use", connection.resp.addr),
-        Column::Orig => format!("{}, of which little is known", connection.orig.addr),
-        Column::UnusualPause => "a pause that is rare for this service".to_owned(),
-        Column::UnusualOrigSize => "a packet size out that is rare for this service".to_owned(),
-        Column::UnusualRespSize => "a packet size in that is rare for this service".to_owned(),
+        Column::RespPort => format!("responder {} on {}", connection.resp.addr, port(connection)),
+        Column::OrigPort => format!("originator {} to {}", connection.orig.addr, port(connection)),
+        Column::NetShare => format!("few hosts contact the network of {}", connection.resp.addr),
+        Column::Orig => format!("originator {} is rare in the training data", connection.orig.addr),
+        Column::UnusualPause => "unusual pause for this service".to_owned(),
+        Column::UnusualOrigSize => "unusual size of sent packets for this service".to_owned(),
+        Column::UnusualRespSize => "unusual size of received packets for this service".to_owned(),
         Column::Pair | Column::Chatter => String::new(),
     }
 }
@@ -168,7 +165,7 @@ fn port(connection: &Connection<'_>) -> String {
     }
 }
 
-/// A name that Zeek gives; what a forged log holds in its place is not repeated.
+/// A service or history, if it contains only characters that Zeek uses there.
 fn printable(name: Option<&[u8]>) -> Option<&str> {
     let name = std::str::from_utf8(name?).ok()?;
     let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, ',' | '-' | '_' | '^' | '.');

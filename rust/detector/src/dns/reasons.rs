@@ -8,7 +8,7 @@ use crate::dns::schema::Column;
 use crate::model::feature_stats::Quantiles;
 use crate::units::{bytes, count, duration};
 
-/// Columns that speak of the same thing, the plainest first.
+/// Topics: related columns, the plainest first.
 pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::NameLength as u16, Column::LongestLabel as u16, Column::Labels as u16, Column::NameSurprisal as u16],
     &[Column::OddBytes as u16, Column::LetterSurprisal as u16, Column::DigitShare as u16],
@@ -26,18 +26,18 @@ pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::ClientServers as u16],
 ];
 
-/// Names longer than this are cut in a reason.
+/// Largest length of a name in a reason.
 const MAX_TEXT: usize = 64;
 
-/// Shares differ from the usual by at least this much.
+/// Smallest difference of an unusual share.
 const SHARE: f32 = 0.1;
 
-/// Returns whether a column holds a category of which a new one is worth naming; new domains come every minute.
+/// Returns whether a new category in this column is worth naming. New domains are too common.
 pub(crate) fn is_kind(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Qtype | Column::Suffix))
 }
 
-/// Returns whether a number is one that most rows of training come near.
+/// Returns whether a number is close to that of most training rows.
 pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
     let Quantiles { low, median, high, .. } = quantiles;
     match Column::at(column) {
@@ -98,7 +98,7 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
         Column::Domain if query.protocol() != Protocol::Dns => "protocol".to_owned(),
         Column::Domain => domain(&name),
         Column::PairQueries => format!("{amount} {} for this domain in an hour", noun("query", "queries")),
-        Column::PairNames => format!("{amount} different {} in this domain lately", noun("name", "names")),
+        Column::PairNames => format!("{amount} different recent {} in this domain", noun("name", "names")),
         Column::PairUniqueShare => "names in this domain hardly repeat".to_owned(),
         Column::PairBytesOut => format!("{amount} in different names of this domain in an hour"),
         Column::PairBytesIn => format!("{amount} of answers from this domain in an hour"),
@@ -106,18 +106,18 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
             "most queries for this domain are not for addresses".to_owned()
         }
         Column::PairTypeShare => "queries for this domain are often not for addresses".to_owned(),
-        Column::DomainClients => format!("domain of {amount} {} lately", noun("client", "clients")),
-        Column::DomainAge if plain(value) < 1.0 => "domain not asked for before".to_owned(),
-        Column::DomainAge => format!("domain first asked for {} ago", duration((plain(value) * 1e6) as i64)),
+        Column::DomainClients => format!("domain has {amount} recent {}", noun("client", "clients")),
+        Column::DomainAge if plain(value) < 1.0 => "first query for this domain".to_owned(),
+        Column::DomainAge => format!("domain first queried {} ago", duration((plain(value) * 1e6) as i64)),
         Column::ClientNonexistent => {
-            format!("{amount} {} in an hour that {} not exist", noun("name", "names"), noun("does", "do"))
+            format!("{amount} nonexistent {} in an hour", noun("name", "names"))
         }
         Column::ClientFailedShare => format!("{amount} of the client's names do not exist"),
         Column::ClientNewDomains => {
             format!("{amount} {} new to this network in an hour", noun("domain", "domains"))
         }
-        Column::ClientServers => format!("client of {amount} {} lately", noun("server", "servers")),
-        Column::ClientRandomBits => "client asks for random-looking domains new to this network".to_owned(),
+        Column::ClientServers => format!("client used {amount} {} recently", noun("server", "servers")),
+        Column::ClientRandomBits => "client queries random-looking domains new to this network".to_owned(),
         Column::Chatter | Column::Pair => String::new(),
     }
 }
@@ -134,7 +134,7 @@ fn domain(name: &DomainName) -> String {
     }
 }
 
-/// A name as text: what a forged query holds in its place is not repeated.
+/// A name as text, with `?` for bytes that host names do not have.
 fn printable(name: &[u8]) -> String {
     let text = name.iter().take(MAX_TEXT).map(|&byte| match byte {
         b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte),
@@ -155,13 +155,13 @@ mod tests {
         assert_eq!(text(Column::Domain, 7.0), "domain pirate.sea");
         assert_eq!(text(Column::Suffix, 7.0), "suffix .sea");
         assert_eq!(text(Column::Qtype, 11.0), "query type NULL");
-        assert_eq!(text(Column::PairNames, log2(137.0)), "137 different names in this domain lately");
+        assert_eq!(text(Column::PairNames, log2(137.0)), "137 different recent names in this domain");
         assert_eq!(text(Column::PairBytesOut, log2(9_100.0)), "9.1 kB in different names of this domain in an hour");
         assert_eq!(text(Column::MinTtl, -1.0), "no answer");
     }
 
     #[test]
-    fn bytes_that_names_do_not_have_are_not_repeated() {
+    fn replaces_bytes_that_names_do_not_have() {
         let query = DnsQuery { query: Some(b"a.<b>;\x1b[1m.com"), ..DnsQuery::default() };
         assert_eq!(subject(Column::Domain as usize, 1.0, &query), "domain ?b????1m.com");
         let long = [&[b'a'; 90][..], b".com"].concat();

@@ -76,7 +76,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         kind: IncidentKind::Guessing,
         condition: "at least 8 answered connections to a login service (SSH, FTP, Telnet, RDP, VNC, SMB, mail, \
-                    databases), each under 10 kB out, on average under 60 s long and less than 10 minutes apart",
+                    databases), each sending under 10 kB, on average under 60 s long and less than 10 minutes apart",
         weight: 0.75,
         attack: &["T1110"],
         holds: |it| {

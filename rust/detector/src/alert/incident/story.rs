@@ -31,12 +31,12 @@ impl Incident {
                 format!("{hosts} logged in to {target} {} times in {lasted}", count(trail.records))
             }
             (IncidentKind::Guessing, _) => format!(
-                "{actor} tried {target} {} times in {within}, each with about {} out",
+                "{actor} tried {target} {} times in {within}, sending about {} each",
                 count(trail.records),
                 bytes(trail.bytes_out / trail.records.max(1))
             ),
             (IncidentKind::Tunnel, _) => format!(
-                "{actor} sent {times} to {target} in {within}, with {} of payload each on average",
+                "{actor} made {times} to {target} in {within}, sending {} of payload each on average",
                 bytes(trail.bytes_out / trail.records.max(1))
             ),
             (IncidentKind::Exfiltration, _) => format!(
@@ -46,7 +46,7 @@ impl Incident {
                 bytes(trail.bytes_in)
             ),
             (IncidentKind::LongSession, _) => format!(
-                "{actor} held a connection to {target} open for {} ({} out, {} in)",
+                "{actor} held a connection to {target} open for {} (sent {}, received {})",
                 duration(trail.longest),
                 bytes(trail.bytes_out),
                 bytes(trail.bytes_in)
