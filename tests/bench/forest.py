@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The forest against other isolation forests: 100 trees of 256 rows over 24 columns, one thread each, in turns.
+"""Compares the forest with other isolation forests: 100 trees of 256 rows, 24 columns, one thread each, alternating.
 
 usage: forest.py [--rounds N]
 
@@ -23,7 +23,7 @@ SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def least(times, call, repeat=3):
-    """The least of some times and of that of a call."""
+    """Smallest of some times and of that of a call."""
     for _ in range(repeat):
         start = time.perf_counter()
         call()
@@ -57,7 +57,7 @@ def others():
 
 
 def ours(top):
-    """Seconds of each, from one run of the benchmark."""
+    """Seconds of each method, from one run of the benchmark."""
     command = ["cargo", "bench", "-q", "-p", "iforest", "--bench", "forest", "--", "one_row$|rows_in_batch$|fit_by_rows"]
     environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
     lines = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=True).stdout
@@ -74,7 +74,7 @@ def ours(top):
 
 
 def main():
-    """From arguments to the table."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds

@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside and compared in turns, so that a machine whose speed drifts treats all alike."""
+"""Costs of whole processes, alternating between them, so that changes of the machine's speed affect all equally."""
 
 import os
 import statistics
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Cost:
-    """What one process took, itself and what it waited for."""
+    """Resources used by a process and its children."""
 
     wall: float
     cpu: float
@@ -17,7 +17,7 @@ class Cost:
 
 
 def run(command, **options):
-    """Runs a command to its end; its output goes nowhere unless the options say otherwise."""
+    """Runs a command; its output is discarded by default."""
     start = time.perf_counter()
     process = subprocess.Popen(command, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options})
     errors = process.stderr.read() if process.stderr else b""
@@ -30,7 +30,7 @@ def run(command, **options):
 
 
 def in_turns(commands, rounds, **options):
-    """The costs of each command by its name, taken A B C A B C ... after a round that does not count."""
+    """Costs of each command by name, in the order A B C A B C ..., after a warm-up round."""
     costs = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
@@ -41,17 +41,17 @@ def in_turns(commands, rounds, **options):
 
 
 def spread(values, unit="", digits=2):
-    """Median, and from where to where."""
+    """Median and range."""
     return f"{statistics.median(values):.{digits}f}{unit} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def ratios(costs, other, of=lambda cost: cost.wall):
-    """Pair by pair, how many times the cost of the one is that of the other."""
+    """Pairwise ratios of two costs."""
     return [of(a) / of(b) for a, b in zip(costs, other)]
 
 
 def machine():
-    """What a figure should be read with."""
+    """Description of the machine."""
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown processor")
     return f"{model}, {os.cpu_count()} processors"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A large conn.log scored by the command line, and by what one would write in Python instead: in turns, on all cores.
+"""Scores a large conn.log with the command line and with Python pipelines, alternating, on all cores.
 
 usage: pipeline.py [--rows N] [--rounds N] [--zeek-iforest PROGRAM] [--growth]
 
@@ -39,7 +39,7 @@ def scores(amounts, states):
 
 
 def with_pandas(log, out):
-    """The usual way."""
+    """pandas and scikit-learn."""
     import pandas
 
     table = pandas.read_csv(log, sep="\t", comment="#", names=NAMES, na_values=["-"], quoting=3, low_memory=False)
@@ -50,7 +50,7 @@ def with_pandas(log, out):
 
 
 def with_polars(log, out):
-    """The fast way."""
+    """polars and scikit-learn."""
     import polars
 
     table = polars.read_csv(
@@ -67,7 +67,7 @@ PEERS = {"polars": with_polars, "pandas": with_pandas}
 
 
 def compare(program, rows, rounds, directory):
-    """Prints who takes how long."""
+    """Prints the costs of each pipeline."""
     tsv, json, gz, model, out = (directory / name for name in ("conn.log", "conn.json", "conn.log.gz", "model", "out"))
     traffic.make("log", rows, tsv)
     traffic.make("json", rows, json)
@@ -116,7 +116,7 @@ def growth(program, rows, rounds, directory):
 
 
 def main():
-    """From arguments to one of the above."""
+    """Runs the selected measurement."""
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     built = pathlib.Path(__file__).resolve().parents[2] / "target/release/zeek-iforest"
     parser.add_argument("--rows", type=int, default=1_000_000)

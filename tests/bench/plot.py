@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How cost grows, as SVG, from what the benchmarks print.
+"""Plots costs against sizes as SVG, from the benchmarks' output.
 
 usage: plot.py DIRECTORY < figures
 
@@ -62,7 +62,7 @@ def read(lines):
 
 
 def ticks(low, high):
-    """Round numbers on a logarithmic axis."""
+    """Round tick values on a logarithmic axis."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high / low < 200 else (1,)
     return [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
@@ -108,7 +108,7 @@ def svg(title, across, up, series):
 
 
 def main():
-    """From figures to files."""
+    """Writes the plots."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     figures, directory = read(sys.stdin), pathlib.Path(sys.argv[1])

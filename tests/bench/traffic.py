@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Traffic to measure with, made up but the same every time.
+"""Generates traffic for benchmarks, the same in every run.
 
 usage: traffic.py log ROWS OUT           a conn.log of so many connections
        traffic.py json ROWS OUT          the same as JSON
@@ -139,7 +139,7 @@ def pcap(frames, out):
 
 
 def make(kind, n, out):
-    """Makes one of the four."""
+    """Writes the requested kind of traffic."""
     if kind in ("log", "json"):
         {"log": log, "json": as_json}[kind](n, out)
     else:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the package adds to Zeek: plain Zeek and Zeek with the package, on the same pcap, in turns.
+"""Cost of the package in Zeek: plain Zeek and Zeek with the package on the same pcap, alternating.
 
 usage: zeek.py [--build DIRECTORY] [--pairs N] [--connections N] [--syns N] [--instructions]
 
@@ -21,7 +21,7 @@ import tempfile
 import traffic
 from measure import in_turns, machine, run, spread
 
-# What functions are there for, by the first pattern that matches.
+# Purpose of a function, by the first pattern that matches.
 PARTS = {
     "walk": r"iforest::(walk|score|steps|forest)|libm::math::(exp2|log2)",
     "categories": r"detector::rarity",
@@ -36,7 +36,7 @@ PARTS = {
 
 
 def callgrind(path):
-    """Instructions by function of a callgrind profile, each without what it called."""
+    """Instructions by function of a callgrind profile, without callees."""
     names, costs, function, of_call = {}, collections.Counter(), None, False
     with open(path, encoding="utf-8", errors="replace") as profile:
         for line in profile:
@@ -60,7 +60,7 @@ def callgrind(path):
 
 
 def instructions(commands, pcaps, directory):
-    """Prints instructions a connection, and where those that the package adds are."""
+    """Prints instructions per connection, and those that the package adds by purpose."""
 
     def profile(name, pcap):
         environment, zeek = commands[name]
@@ -89,7 +89,7 @@ def instructions(commands, pcaps, directory):
 
 
 def times(commands, pcaps, pairs, directory):
-    """Prints the processor time a connection takes, and the ratio pair by pair."""
+    """Prints processor time per connection, and pairwise ratios."""
     every = {
         (name, kind): [*environment, *zeek, "-r", pcap]
         for kind, (pcap, _) in pcaps.items()
@@ -108,7 +108,7 @@ def times(commands, pcaps, pairs, directory):
 
 
 def main():
-    """From arguments to one of the above."""
+    """Runs the selected measurement."""
     top = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     parser.add_argument("--build", type=pathlib.Path, default=top / "build")

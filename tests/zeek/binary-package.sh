@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs the plugin built in build/ and installs it, by zkg where there is one and by unpacking it below the plugin path,
-# where neither cargo nor cmake nor a C++ compiler is on PATH. The lab must get the scores of the build. Needs Zeek.
+# Packs the plugin from build/ and installs it without cargo, cmake or a C++ compiler on PATH: with zkg if available,
+# and by unpacking it into the plugin path. The lab must get the scores of the build. Needs Zeek.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -20,7 +20,7 @@ mkdir bin
 for program in zeek zeek-cut zeek-config zkg setpriv git sh bash env tar gzip sed grep cut cat awk dirname cmp rm mkdir; do
 	path=$(command -v "$program") && ln -s "$path" "bin/$program"
 done
-# The interpreter itself: what is on PATH may be a wrapper that needs other programs.
+# The interpreter itself, because the one on PATH may be a wrapper that needs other programs.
 python=$(python3 -c 'import sys; print(sys.executable)') && ln -s "$python" bin/python3
 lab() { # DIRECTORY ARGUMENT...: scores of the second day by a model of the first.
 	mkdir "$1" && (cd "$1" && "$2" --quiet train "$data/lab-day1.conn.log" -o lab.model &&
@@ -45,7 +45,7 @@ if [ -e bin/zkg ]; then
 	ZEEK_PLUGIN_PATH=$scratch/installed lab by-zkg "$scratch/executables/zeek-iforest"
 	cmp built/scores by-zkg/scores || fail "the package installed by zkg gives other scores"
 	zkg="zkg installed it"
-	# What root installed, another user can run.
+	# Other users can run what root installed.
 	if [ "$EUID" = 0 ]; then
 		(
 			cd /

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Follows the README in a Debian 13 root with Debian's packages and the installed Zeek: zkg install, a model, a notice. Then
-# packs the build and installs it with the compilers hidden. Needs root, mmdebstrap, Zeek, and a Debian mirror and crates.io
-# or what cargo has cached; IFOREST_DEBIAN_13 names a root to use or make. Zeek's own files stay as they are.
-# IFOREST_CARGO_ARGS are passed to cargo: '--offline --config profile.release.opt-level=0' takes less time.
+# Follows the README in a Debian 13 root with Debian's packages and the installed Zeek: zkg install, a model, a notice.
+# Then packs the build and installs it with the compilers hidden. Needs root, mmdebstrap, Zeek, and a Debian mirror and
+# crates.io or cargo's cache. IFOREST_DEBIAN_13 names a root to use or create. Zeek's own files are not changed.
+# IFOREST_CARGO_ARGS are passed to cargo: '--offline --config profile.release.opt-level=0' is faster.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)

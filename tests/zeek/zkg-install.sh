@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the package with zkg from a clone of this repository into a scratch directory, and uses it. zkg builds twice,
-# once for its tests, which takes ten minutes of a processor. Needs zkg, zeek and btest on PATH.
+# once for its tests, which takes ten minutes. Needs zkg, zeek and btest on PATH.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
