@@ -46,7 +46,7 @@ fn trial(suite: PathBuf, name: String, ports: u16) -> Trial {
     }
 }
 
-/// Runs one test in a directory of its own.
+/// Runs one test in a separate directory.
 fn btest(suite: &Path, name: &str, ports: u16) -> Result<(), Failed> {
     let first = ports * PORTS_EACH;
     let Some(build) = option_env!("ZEEK_TESTS_BUILD") else { return Err(MISSING.unwrap_or("not built").into()) };

@@ -1,6 +1,6 @@
-//! The files of docs/integrations, each run by the program it is for where that is on this machine: promtool, rsyslogd,
-//! and Vector's remap language, for which there is a Python module. Where one is missing, its test is listed as
-//! ignored, with the reason. What the files for Elasticsearch and Kibana say is compared with what Vector makes.
+//! Tests of docs/integrations with the programs they are for, if installed: promtool, rsyslogd, and Vector's remap
+//! language (a Python module). Tests of missing programs are listed as ignored, with the reason. The files for
+//! Elasticsearch and Kibana are compared with Vector's output.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -62,7 +62,7 @@ fn scratch(name: &str) -> PathBuf {
     directory
 }
 
-/// Output of a command that has to succeed.
+/// Runs a command that must succeed, and returns its output.
 fn ok(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     let said = || String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
@@ -70,7 +70,7 @@ fn ok(command: &mut Command) -> Output {
     output
 }
 
-/// The lab's second day as Zeek's JSON with scores, and how many rows of it are alerts.
+/// The lab's second day as JSON with scores, and its number of alerts.
 fn scored(directory: &Path) -> (Vec<String>, usize) {
     let data = integrations().join("../../tests/data");
     let cli = || {
@@ -89,7 +89,7 @@ fn scored(directory: &Path) -> (Vec<String>, usize) {
     (rows, alerts)
 }
 
-/// A TSV log as Zeek writes it as JSON: unset fields are left out.
+/// Converts a TSV log to Zeek's JSON, which leaves out unset fields.
 fn as_json(log: &str) -> String {
     let header = |key: &str| -> Vec<&str> {
         log.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim_start().split('\t').collect()
@@ -152,7 +152,7 @@ fn alerts_through_rsyslog() {
     let rsyslogd = rsyslogd.args(["-n", "-f", &config, "-i", &pid]).stdout(Stdio::null()).stderr(Stdio::null());
     let _daemon = Daemon(rsyslogd.spawn().unwrap());
     let kept = || fs::read_to_string(directory.join("alerts.json")).unwrap_or_default().lines().count();
-    // A test that waits for minutes has failed.
+    // Fails after waiting for minutes.
     let until = |wanted: usize| {
         for _ in 0..1200 {
             if kept() >= wanted {
@@ -168,7 +168,7 @@ fn alerts_through_rsyslog() {
     until(alerts);
 }
 
-/// The program of the remap transform.
+/// Source of the remap transform.
 fn program() -> String {
     let settings = fs::read_to_string(integrations().join("vector/vector.yaml")).unwrap();
     let (_, rest) = settings.split_once("    source: |\n").unwrap();
@@ -205,7 +205,7 @@ for line in open('scored.json'):
     assert!(sent.is_subset(&mapped), "not mapped: {:?}", sent.difference(&mapped).collect::<Vec<_>>());
 }
 
-/// The names of all values of an object, with dots.
+/// Dotted names of all values of an object.
 fn leaves(prefix: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Object(members) => members.iter().flat_map(|(key, it)| leaves(&format!("{prefix}.{key}"), it)).collect(),
@@ -217,7 +217,7 @@ fn json(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(integrations().join("elastic").join(name)).unwrap()).unwrap()
 }
 
-/// The names that the index template gives a type.
+/// Names that have a type in the index template.
 fn mapped() -> BTreeSet<String> {
     fn names(prefix: &str, mapping: &Value) -> Vec<String> {
         match &mapping["properties"] {

@@ -1,6 +1,6 @@
-//! `import-onnx` and `export-onnx` against the programs they are for: scikit-learn, skl2onnx and onnxruntime, driven by
-//! tests/onnx/forest. Where `python3` cannot import them, these tests are listed as ignored, with the reason in
-//! brackets; tests/cli/onnx.rs holds what can be tested without.
+//! Tests `import-onnx` and `export-onnx` with scikit-learn, skl2onnx and onnxruntime, driven by tests/onnx/forest. If
+//! `python3` cannot import them, they are listed as ignored, with the reason; tests/cli/onnx.rs has the tests that need
+//! no Python.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -12,7 +12,7 @@ use detector::{FeatureRow, MAX_COLUMNS, Model, Trust};
 use libtest_mimic::{Arguments, Trial};
 
 const MODULES: &str = "sklearn, skl2onnx, onnxruntime";
-/// The resolution of a score in a log is a millionth, half of which is lost by rounding.
+/// Scores in a log are rounded to a millionth, so they can be off by half of that.
 const TOLERANCE: f64 = 1e-6;
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn imported() {
-    // The second day has ports and services that the first has not.
+    // The second day has ports and services that the first lacks.
     for (parameters, day) in [("", DAY1), ("n_estimators=20 max_samples=700 bootstrap=True contamination=0.02", DAY2)] {
         let dir = tempfile::tempdir().unwrap();
         let run = Run(dir.path());
@@ -52,7 +52,7 @@ fn imported() {
 }
 
 fn exported() {
-    // Much of the second day lies beyond what the first ranged over.
+    // Much of the second day lies outside the ranges of the first.
     for learning in ["", "--trees 50 --sample-size 1000"] {
         let dir = tempfile::tempdir().unwrap();
         let run = Run(dir.path());
@@ -115,7 +115,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Programs in a directory of their own.
+/// Programs in a scratch directory.
 struct Run<'a>(&'a Path);
 
 impl Run<'_> {
@@ -139,13 +139,13 @@ impl Run<'_> {
         self.succeeds("python3", &format!("{} {arguments}", root().join("tests/onnx/forest").display()));
     }
 
-    /// One score a line.
+    /// One score per line.
     fn scores(&self, name: &str) -> Vec<f64> {
         let text = std::fs::read_to_string(self.0.join(name)).unwrap();
         text.lines().map(|line| line.parse().unwrap()).collect()
     }
 
-    /// The scores in a log.
+    /// Scores in a log.
     fn logged(&self, name: &str) -> Vec<f64> {
         let text = std::fs::read_to_string(self.0.join(name)).unwrap();
         let names = text.lines().find_map(|line| line.strip_prefix("#fields\t")).unwrap();

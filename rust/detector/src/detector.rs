@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_passes_by_is_context_and_is_not_scored() {
+    fn observed_connections_are_context_without_a_score() {
         let (mut scoring, mut passing) = (Detector::new(model(20.0)), Detector::new(model(20.0)));
         for i in 0..50 {
             _ = scoring.score(&connection(i));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn another_model_decides_from_then_on_and_hosts_stay_known() {
+    fn replacing_the_model_keeps_the_context() {
         let mut detector = Detector::new(model(20.0));
         (0..50).for_each(|i| _ = detector.score(&connection(i)));
         let expected = detector.memory().0.clone().extract(&connection(50));

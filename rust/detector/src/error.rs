@@ -1,10 +1,10 @@
-//! The error of this crate.
+//! Error of this crate.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Error of a file, a message, a fit or a setting. `Display` is one sentence, which names the file where there is one:
+/// Error of a file, a message, a fit or a setting. `Display` is one sentence, with the file's name if there is one:
 /// `net.model: is damaged: its checksum does not match; copy it again`.
 #[derive(Debug)]
 pub struct Error(Box<Details>);
@@ -16,13 +16,13 @@ struct Details {
 }
 
 impl Error {
-    /// The same error of a file or a message.
+    /// Adds the name of a file or message.
     pub(crate) fn of(mut self, subject: impl fmt::Display) -> Self {
         self.0.subject = Some(subject.to_string());
         self
     }
 
-    /// The file or the message, if it is known.
+    /// Name of the file or message, if known.
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
     }
@@ -86,7 +86,7 @@ impl Contents {
         }
     }
 
-    /// What something else is not, and what to do.
+    /// Message for other contents.
     fn other(self) -> &'static str {
         match self {
             Self::Model => "is not a zeek-iforest model; make one with `zeek-iforest train`",
@@ -112,8 +112,8 @@ pub enum ErrorKind {
     NotAFile,
     /// File: it, or a directory above it, belongs to another user.
     #[error(
-        "is not trusted: {} belongs to user {owner}, who can change it; make it yours or root's with chown, or allow it \
-         (--allow-writable, IForest::allow_writable)",
+        "is not trusted: {} belongs to user {owner}, who can change it; run chown on it, or accept it with --allow-writable \
+         or IForest::allow_writable",
         place.display()
     )]
     Owner {
@@ -124,8 +124,8 @@ pub enum ErrorKind {
     },
     /// File: other users can change it, or a directory above it.
     #[error(
-        "is not trusted: others can write to {} (mode {mode:04o}); take that from them with chmod go-w, or allow it \
-         (--allow-writable, IForest::allow_writable)",
+        "is not trusted: others can write to {} (mode {mode:04o}); run chmod go-w on it, or accept it with \
+         --allow-writable or IForest::allow_writable",
         place.display()
     )]
     Writable {
@@ -134,11 +134,11 @@ pub enum ErrorKind {
         /// Its permissions.
         mode: u32,
     },
-    /// File: the path names another file than the one that was opened.
-    #[error("is not trusted: another file took its place while it was read; read it again")]
+    /// File: it was replaced while it was read.
+    #[error("is not trusted: it was replaced while it was read; read it again")]
     Replaced,
     /// Signature: the trusted key is invalid.
-    #[error("is not trusted: {0:?} is not a public key of minisign")]
+    #[error("is not trusted: {0:?} is not a minisign public key")]
     Key(String),
     /// Signature: there is none.
     #[error("is not trusted: it is not signed: {0}")]
@@ -218,15 +218,15 @@ pub enum ErrorKind {
          `zeek-iforest features` writes, without the column `label`"
     )]
     OtherRows {
-        /// How many columns the forest takes.
+        /// Number of columns of the forest.
         found: usize,
-        /// How many columns a row has.
+        /// Number of columns of a row.
         expected: usize,
     },
-    /// Training: the forest cannot be grown.
+    /// Training: the forest cannot be built.
     #[error(transparent)]
     Forest(iforest::Error),
-    /// Merging: reservoirs that draw differently.
+    /// Merging: reservoirs with different sampling.
     #[error("was drawn in another way: both must be of the same log and have the same half-life and the same quota")]
     OtherSampling,
     /// Known list: a line that cannot be used.
@@ -243,7 +243,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns whether the contents of a file or message cannot be used, although they could be read.
+    /// Returns whether a file or message was read but has unusable contents.
     pub fn is_of_contents(&self) -> bool {
         matches!(
             self,

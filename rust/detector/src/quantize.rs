@@ -22,6 +22,17 @@ pub(crate) fn log2(x: f32) -> f32 {
     ((x + 1.0).to_bits().saturating_sub(one)) as f32 / (1u32 << 23) as f32
 }
 
+/// Inverse of [`log2`].
+pub(crate) fn expand(log: f32) -> f64 {
+    let whole = f64::from(log.clamp(0.0, 127.0).floor());
+    libm::exp2(whole) * (1.0 + f64::from(log.clamp(0.0, 127.0)) - whole) - 1.0
+}
+
+/// Inverse of [`log2`], rounded to an integer.
+pub(crate) fn expand_whole(log: f32) -> u64 {
+    expand(log).round() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

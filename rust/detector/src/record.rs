@@ -5,7 +5,28 @@ use crate::conn::context::ContextKeys;
 use crate::conn::features::Extractor as ConnExtractor;
 use crate::dns::features::DnsExtractor;
 use crate::dns::query::DnsQuery;
-use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
+use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
+use crate::{conn, dns};
+
+impl LogKind {
+    /// Kind with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|log| log.name() == name)
+    }
+
+    /// Name of the log without its extension: `conn`.
+    pub fn name(self) -> &'static str {
+        self.schema().name
+    }
+
+    /// Columns of its rows.
+    pub fn schema(self) -> &'static Schema {
+        match self {
+            Self::Conn => &conn::schema::SCHEMA,
+            Self::Dns => &dns::schema::SCHEMA,
+        }
+    }
+}
 
 /// One record of a log, borrowed from its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +131,9 @@ impl<'a> From<&LogRecord<'a>> for LogRecord<'a> {
     }
 }
 
-/// Turns records of one log kind into rows, in their order.
+/// Extracts rows from records of one log kind, in their order.
 ///
-/// It remembers what it was shown, in bounded memory: the same sequence of records gives the same rows, whether it
-/// comes from the sensor or from a log.
+/// Its context is bounded. The same sequence of records gives the same rows, from the sensor and from a log.
 #[derive(Clone, Debug)]
 pub struct Extractor(pub(crate) ExtractorKind);
 
@@ -130,12 +150,12 @@ impl Default for Extractor {
 }
 
 impl Extractor {
-    /// An extractor for conn.log that has seen nothing yet. It takes about 17 megabytes at once and no more later.
+    /// Creates an extractor for conn.log with empty context. It allocates about 17 megabytes, and no more later.
     pub fn new() -> Self {
         Self::of(LogKind::Conn)
     }
 
-    /// An extractor that has seen nothing yet.
+    /// Creates an extractor with empty context.
     pub fn of(log: LogKind) -> Self {
         Self(match log {
             LogKind::Conn => ExtractorKind::Conn(ConnExtractor::new()),
@@ -151,13 +171,13 @@ impl Extractor {
         }
     }
 
-    /// The record's row. Call it once per record, in order.
+    /// Row of a record. Call it once per record, in order.
     pub fn extract<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> FeatureRow {
         self.context_row(record).0
     }
 
-    /// The record's row, and the keys that [`ScoreHistory::verdict`](crate::ScoreHistory::verdict) needs. Call it once
-    /// per record, in order. A record of another kind gives a row of zeros.
+    /// Row of a record, and the keys for [`ScoreHistory::verdict`](crate::ScoreHistory::verdict). Call it once per
+    /// record, in order. A record of another kind gives a row of zeros.
     pub fn context_row<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> (FeatureRow, ContextKeys) {
         match (&mut self.0, record.into()) {
             (ExtractorKind::Conn(extractor), LogRecord::Conn(connection)) => extractor.context_row(&connection),

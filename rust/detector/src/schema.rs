@@ -1,6 +1,6 @@
-//! Description of a log kind: the columns of its rows, and how the forest sees them.
+//! Schema of a log kind: the columns of its rows, and their encoding for the forest.
 
-/// Values in a row: those of the log kind with most columns. Rows of other kinds end in zeros.
+/// Number of values in a row: that of the log kind with most columns. Rows of other kinds end in zeros.
 pub const MAX_COLUMNS: usize = 34;
 
 /// One value per column of a [`Schema`], in its order; a category by its identity.
@@ -43,24 +43,6 @@ pub enum LogKind {
 impl LogKind {
     /// Every kind.
     pub const ALL: [Self; 2] = [Self::Conn, Self::Dns];
-
-    /// The kind of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|log| log.name() == name)
-    }
-
-    /// Name of the log without its extension: `conn`.
-    pub fn name(self) -> &'static str {
-        self.schema().name
-    }
-
-    /// Columns of its rows.
-    pub fn schema(self) -> &'static Schema {
-        match self {
-            Self::Conn => &crate::conn::schema::SCHEMA,
-            Self::Dns => &crate::dns::schema::SCHEMA,
-        }
-    }
 }
 
 /// Value that the forest sees in a column.
@@ -70,14 +52,14 @@ pub enum Encoding {
     Number,
     /// Rarity of a category: log2 of one in how many rows of training.
     Category,
-    /// Nothing: the identity belongs to the row for other columns.
+    /// Nothing: other columns use the identity.
     Identity,
     /// log2 of 1 + the number of different identities in column `with` among the training rows with this identity.
     Partners {
         /// Column of the partners.
         with: u16,
     },
-    /// log2 of one in how many identities of column `with` that occur beside the identity of column `of` in training.
+    /// log2 of one in how many identities of column `with` occur beside the identity of column `of` in training.
     Share {
         /// Column of the identity.
         of: u16,
@@ -119,12 +101,12 @@ pub struct Feature {
     pub meaning: &'static str,
 }
 
-/// An amount in which a record, a value above all of training, raises the score.
+/// Amount whose new maxima (values above the training range) raise the score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
     /// Its column.
     pub column: u16,
-    /// Weight of a record: above 0, up to 1.
+    /// Weight of a new maximum: above 0, up to 1.
     pub weight: f64,
     /// Values below this count as equal when the range of training is measured.
     pub from: f32,
@@ -141,15 +123,15 @@ pub struct Schema {
     pub version: u32,
     /// The columns.
     pub features: &'static [Feature],
-    /// Columns that a tree may split together; each group of trees scores a row by itself.
+    /// Groups of columns that a tree may split together; each group scores a row by itself.
     pub groups: &'static [&'static [u16]],
     /// How far the score follows the groups that find a row most anomalous.
     pub mean_exponent: u8,
-    /// Amounts in which records count.
+    /// Amounts whose new maxima raise the score.
     pub records: &'static [Record],
-    /// Column that is 1 for rows of the peer group that has a forest of its own.
+    /// Column that is 1 for rows of the peer group, which has a separate forest.
     pub peer_group: u16,
-    /// Column with the identity of the pair whose mean score counts.
+    /// Column with the identity of the pair for the mean score.
     pub pair: u16,
 }
 
@@ -175,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn derived_columns_follow_the_stored_ones_and_rows_hold_them_all() {
+    fn derived_columns_follow_stored_ones_and_fit_a_row() {
         let schema = LogKind::Conn.schema();
         let derived: Vec<bool> = schema.features.iter().map(|feature| feature.encoding.is_derived()).collect();
         assert!(derived.is_sorted(), "{derived:?}");
@@ -183,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_have_columns_that_the_forest_can_see() {
+    fn groups_contain_no_identity_columns() {
         let schema = LogKind::Conn.schema();
         for &column in schema.groups.iter().copied().flatten() {
             let feature = schema.features[usize::from(column)];

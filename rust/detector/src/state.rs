@@ -1,7 +1,7 @@
 //! State file: context and evidence of a detector, so that a restart continues where the last run ended.
 //!
 //! The file has an envelope and is validated before use. The payload is bincode (standard configuration, via serde),
-//! behind the fingerprint of the features; nothing outside this file depends on how it is written. It is for the
+//! after the fingerprint of the features; nothing outside this file depends on that encoding. It is meant for the
 //! machine that wrote it: a file that cannot be read costs some hours of context.
 
 use std::io;
@@ -22,7 +22,7 @@ use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
-/// Full tables come to about 20 megabytes.
+/// Largest payload; full tables take about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
 const SEAL: Envelope = Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 3, max_payload: MAX_PAYLOAD };
 
@@ -32,9 +32,9 @@ const SEAL: Envelope = Envelope { contents: Contents::State, magic: b"ZIFMEMOR",
 pub struct State {
     context: ContextSnapshot,
     history: score_history::Snapshot,
-    /// How live scores were distributed: the window of [`Drift`](crate::Drift).
+    /// Distribution of live scores: the window of [`Drift`](crate::Drift).
     pub drift: Vec<BinCounts>,
-    /// The version of the model that gave those scores.
+    /// Version of the model that gave those scores.
     pub version: i64,
 }
 
@@ -55,7 +55,7 @@ impl ContextSnapshot {
 }
 
 impl State {
-    /// Of hosts and services; no score yet.
+    /// State of hosts and services, without scores.
     pub fn new(extractor: &Extractor, history: &ScoreHistory) -> Self {
         let context = match &extractor.0 {
             ExtractorKind::Conn(extractor) => ContextSnapshot::Conn(extractor.context().snapshot()),
@@ -69,7 +69,7 @@ impl State {
         self.context.log()
     }
 
-    /// Context and evidence; none if they contain values no connection can have.
+    /// Context and evidence; `None` if they contain impossible values.
     pub fn recall(self) -> Option<(Extractor, ScoreHistory)> {
         let extractor = match self.context {
             ContextSnapshot::Conn(context) => {
@@ -82,12 +82,12 @@ impl State {
         Some((Extractor(extractor), ScoreHistory::from_snapshot(self.history)?))
     }
 
-    /// Writes its file: the old one or the new one is there at any time, never a part.
+    /// Replaces its file atomically.
     ///
     /// # Errors
     /// [`ErrorKind::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        // Many megabytes, which are not held a second time.
+        // Streamed, because many megabytes should not be in memory twice.
         let saved = SEAL.write(path, |payload| {
             let config = bincode::config::standard();
             let contents = (self.log().schema().fingerprint(), self);
@@ -109,7 +109,7 @@ impl State {
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
         let invalid = |problem: String| ErrorKind::Invalid { contents: Contents::State, problem };
         let undecodable = |cause: bincode::error::DecodeError| invalid(cause.to_string());
-        // The fingerprint stands alone, so that what is of other features is told from what is damaged.
+        // The fingerprint is decoded first, so that other features are not reported as damage.
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(undecodable)?;
         let Some(log) = LogKind::ALL.into_iter().find(|log| log.schema().fingerprint() == fingerprint) else {
             return Err(ErrorKind::OtherSchema {
@@ -130,7 +130,7 @@ impl State {
         Ok(memory)
     }
 
-    /// Reads its file.
+    /// Loads its file.
     ///
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
@@ -169,7 +169,7 @@ mod tests {
         State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &ScoreHistory::new()) }
     }
 
-    /// The file of it.
+    /// File of the state.
     fn file() -> &'static [u8] {
         static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
             let directory = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_before_a_restart_counts_after_it() {
+    fn context_survives_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory");
         let memory = memory();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_why() {
+    fn errors_name_the_problem() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory");
         let refusal = |bytes: &[u8]| {
@@ -225,7 +225,7 @@ mod tests {
             let mut payload = SEAL.open(file()).unwrap().to_vec();
             let n = payload.len();
             payload[at % n] ^= change;
-            // Behind a checksum that holds.
+            // With a correct checksum.
             for payload in [&bytes, &payload] {
                 atomic_file::write(&path, &SEAL.close(payload)).unwrap();
                 let loaded = State::load(&path, &Trust::default());

@@ -1,4 +1,4 @@
-//! Human-readable amounts: counts, bytes, durations.
+//! Units of time, and human-readable amounts: counts, bytes, durations.
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;

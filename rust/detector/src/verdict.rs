@@ -1,7 +1,7 @@
 //! Verdict on one connection, and the policy that decides it.
 
-use crate::alert::cusum;
 use crate::model::Model;
+use crate::model::calibration::evidence_per_day;
 
 /// Score of one connection, with its alert decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,8 +53,7 @@ impl AlertPolicy {
     }
 
     fn new(model: &Model, threshold: f64, alerts_per_day: f64) -> Self {
-        let evidence_per_day =
-            if model.forest().is_imported() { 0.0 } else { cusum::sustained_per_day(alerts_per_day) };
+        let evidence_per_day = if model.forest().is_imported() { 0.0 } else { evidence_per_day(alerts_per_day) };
         Self { threshold, evidence_per_day }
     }
 

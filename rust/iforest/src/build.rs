@@ -1,6 +1,6 @@
 //! Building one tree from a sample of rows.
 
-use crate::Matrix;
+use crate::matrix::Matrix;
 use crate::params::height_limit;
 use crate::rng::ForestRng;
 use crate::traverse::quantize_threshold;

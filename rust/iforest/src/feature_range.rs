@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Matrix;
+use crate::matrix::Matrix;
 
 /// The range of a column in the training rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,15 +4,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::build::build;
+use crate::error::{Error, ErrorKind};
 use crate::feature_range::{FeatureRange, feature_ranges};
-use crate::params::{MAX_FEATURES, MAX_GROUPS, MAX_MEAN_EXPONENT, MAX_SAMPLE_SIZE, MAX_TREES, repeated};
+use crate::matrix::Matrix;
+use crate::params::{MAX_FEATURES, MAX_GROUPS, MAX_MEAN_EXPONENT, MAX_SAMPLE_SIZE, MAX_TREES, Params, repeated};
 use crate::path_length::LONGEST_PATH;
 use crate::raw::{RawForest, RawNode, raw_nodes, tree_from_raw};
 use crate::rng::ForestRng;
 use crate::score::{ScoreCache, Scorer};
 use crate::traverse::Traversal;
 use crate::tree::{Node, Tree};
-use crate::{Error, ErrorKind, Matrix, Params};
 
 /// Number of rows per task, large enough to hide the cost of scheduling.
 const ROWS_PER_TASK: usize = 1024;
@@ -166,7 +167,7 @@ impl Forest {
         self.scorer.score(&row[..self.n_features()])
     }
 
-    /// The score of a row as of [`Forest::score`]; `cache` spares the work for values that were scored lately.
+    /// Score of a row like [`Forest::score`], faster for values that were scored recently with the same `cache`.
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
@@ -313,8 +314,8 @@ impl From<Forest> for Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::average_path_length;
     use crate::path_length::FIXED_POINT_PER_EDGE;
+    use crate::path_length::average_path_length;
 
     fn path_length(tree: &Tree, row: &[f32]) -> f64 {
         fn subtree(nodes: &mut std::slice::Iter<'_, Node>, row: &[f32], depth: usize) -> f64 {

@@ -1,6 +1,6 @@
 //! Borrowed row-major matrix of `f32`.
 
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// Rows of `n_features` values each, row after row.
 #[derive(Clone, Copy, Debug)]

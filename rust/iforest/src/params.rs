@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 
 /// Largest sample size. The paper finds 256 sufficient for data of any size.
 pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;

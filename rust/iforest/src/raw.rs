@@ -1,9 +1,8 @@
 //! Forest as plain data, for exchange with other software. Nothing is built or traversed here.
 //!
 
-use crate::average_path_length;
 use crate::feature_range::FeatureRange;
-use crate::path_length::{FIXED_POINT_PER_EDGE, fixed_point};
+use crate::path_length::{FIXED_POINT_PER_EDGE, average_path_length, fixed_point};
 use crate::tree::{Node, Tree};
 
 /// Trees and parameters that determine a forest's scores.

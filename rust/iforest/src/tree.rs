@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 use crate::params::height_limit;
 use crate::path_length::leaf_path_length;
 

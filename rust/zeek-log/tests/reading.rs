@@ -50,7 +50,7 @@ fn escapes_are_undone() {
 }
 
 #[test]
-fn a_header_in_mid_file_changes_the_columns() {
+fn header_in_mid_file_changes_the_columns() {
     let log = tsv("1.5\t10.0.0.1\t-\t1\n#close\t2024-01-01-01-00-00\n")
         + "#separator \\x09\n#path\tconn\n#fields\torig_bytes\tts\n#types\tcount\ttime\n2\t2.5\n"
         + "#fields\tts\torig_bytes\tuid\n3.5\t3\tC1\n";
@@ -60,7 +60,7 @@ fn a_header_in_mid_file_changes_the_columns() {
 }
 
 #[test]
-fn the_same_header_again_is_the_same_layout() {
+fn repeated_header_keeps_the_layout() {
     let log = tsv("1.5\t10.0.0.1\t-\t1\n").repeat(2);
     let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
     let (mut first, mut second) = (Block::new(), Block::new());
@@ -70,7 +70,7 @@ fn the_same_header_again_is_the_same_layout() {
 }
 
 #[test]
-fn a_header_after_a_header_is_another_layout() {
+fn second_header_makes_another_layout() {
     let log = "#path\tconn\n#fields\tts\n#path\tconn\n#fields\tts\tuid\n1.5\tC1\n";
     let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
     let (mut block, mut layouts) = (Block::new(), Vec::new());
@@ -98,7 +98,7 @@ fn header_and_close_alone_are_no_rows() {
 }
 
 #[test]
-fn a_last_line_cut_short_is_a_bad_row() {
+fn truncated_last_line_is_a_bad_row() {
     let outcome = read(tsv("1.5\t10.0.0.1\t-\t1\n2.5\t10.0.0"), &["ts"]);
     assert_eq!(outcome.rows.len(), 1);
     assert_eq!(outcome.bad, ["conn.log:10: the last line is cut short"]);
@@ -108,7 +108,7 @@ fn a_last_line_cut_short_is_a_bad_row() {
 }
 
 #[test]
-fn a_last_line_without_a_line_end_is_a_row() {
+fn last_line_without_line_end_is_a_row() {
     assert_eq!(read(tsv("1.5\t10.0.0.1\t-\t1"), &["orig_bytes"]).rows, [["1"]]);
     assert_eq!(read("{\"ts\":1.5}", &["ts"]).rows, [["1.5"]]);
 }
@@ -190,7 +190,7 @@ fn rows_stay_in_the_order_of_the_file() {
 }
 
 #[test]
-fn every_spelling_of_json_names_the_same_columns() {
+fn all_json_key_styles_name_the_same_columns() {
     let columns = [
         ColumnSpec::with_aliases("ts", &["@timestamp"]),
         ColumnSpec::with_aliases("id.orig_h", &["id_orig_h", "source.ip"]),
@@ -213,7 +213,7 @@ fn every_spelling_of_json_names_the_same_columns() {
 }
 
 #[test]
-fn the_first_of_several_spellings_counts_wherever_it_stands() {
+fn first_name_has_precedence_at_any_position() {
     let columns = [ColumnSpec::with_aliases("a", &["b", "c"]), ColumnSpec::new("b")];
     for (row, expected) in [
         (r#"{"a":1,"b":2,"c":3}"#, ["1", "2"]),
@@ -231,7 +231,7 @@ fn the_first_of_several_spellings_counts_wherever_it_stands() {
 }
 
 #[test]
-fn a_row_serves_any_binding() {
+fn row_can_be_reused_with_any_binding() {
     let log = "{\"a\":1,\"b\":2}\n{\"a\":3,\"b\":4}\n";
     let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
     let (mut block, mut row) = (Block::new(), Row::new());
@@ -314,7 +314,7 @@ fn windows_line_ends_and_byte_order_marks_are_no_part_of_a_row() {
 }
 
 #[test]
-fn any_bytes_may_be_in_a_field() {
+fn fields_can_contain_any_bytes() {
     let log = [HEADER.as_bytes(), b"1.5\ta\0\xff\xfeb\t-\t1\n"].concat();
     assert_eq!(read(log, &["id.orig_h"]).rows, [["a\0\u{fffd}\u{fffd}b"]]);
     let outcome = read(&b"{\"uid\":\"\xff\",\"ts\":1.5}\n"[..], &["uid", "ts"]);
@@ -330,7 +330,7 @@ fn tsv_and_json_may_follow_one_another() {
 }
 
 #[test]
-fn a_damaged_line_that_looks_as_if_another_part_began_costs_no_other_row() {
+fn damaged_line_like_a_header_loses_no_other_row() {
     let strays = [
         "{}",
         "{\0\0}",
@@ -364,7 +364,7 @@ fn a_damaged_line_that_looks_as_if_another_part_began_costs_no_other_row() {
 }
 
 #[test]
-fn a_damaged_row_with_as_many_columns_as_a_part_before_costs_no_other_row() {
+fn damaged_row_with_earlier_column_count_loses_no_other_row() {
     let log = tsv("1.5\ta\t-\t1\n")
         + "#path\tconn\n#fields\tts\tuid\torig_bytes\n2.5\tC2\t2\n3.5\t\tC3\t3\n4.5\tC4\t4\n5.5\tC5\t5\n";
     let outcome = read(log, &["ts", "orig_bytes"]);
@@ -393,7 +393,7 @@ impl Read for Again {
 }
 
 #[test]
-fn what_goes_on_for_ever_without_a_row_is_not_held() {
+fn endless_input_without_rows_is_not_buffered() {
     let mut block = Block::new();
     for (begin, again, sentence) in [
         ("", &b"\n"[..], "conn.log:65537: is not a Zeek log: expected rows after blank lines, found \"\\n\""),
@@ -412,7 +412,7 @@ fn what_goes_on_for_ever_without_a_row_is_not_held() {
 }
 
 #[test]
-fn a_json_log_that_begins_within_a_row_is_read_from_the_next() {
+fn json_log_that_starts_within_a_row_is_read_from_the_next() {
     let outcome = read("_bytes\":7}\n{\"ts\":1.5}\n{\"ts\":2.5}\n", &["ts"]);
     assert_eq!((outcome.rows, outcome.error), (vec![vec!["1.5".to_owned()], vec!["2.5".to_owned()]], None));
     assert_eq!(outcome.bad, ["conn.log:1: invalid JSON at byte 0: expected an object"]);
@@ -430,7 +430,7 @@ fn so_many_damaged_lines_that_none_of_them_is_tried_any_more_cost_no_other_row()
 }
 
 #[test]
-fn a_line_that_is_too_long_is_skipped_without_being_held() {
+fn too_long_lines_are_skipped_without_buffering() {
     let long = "x".repeat(1 << 20);
     let options = conn().max_line(1000).block_size(4096);
     let log = tsv(&format!("1.5\ta\t-\t1\n2.5\t{long}\t-\t2\n3.5\tb\t-\t3\n4.5\t{long}"));
@@ -456,7 +456,7 @@ fn a_line_that_is_too_long_is_skipped_without_being_held() {
 }
 
 #[test]
-fn a_stream_of_tiny_frames_gives_the_same_rows() {
+fn tiny_frames_give_the_same_rows() {
     let log = tsv("1.5\ta\t-\t1\n2.5\tb\r\n3.5\tc\t-\t3\n{\"ts\":4.5}\n{\"ts\":5.5}");
     let frames: Vec<u8> = log.bytes().flat_map(|byte| zstd::encode_all(&[byte][..], 0).unwrap()).collect();
     let outcome = read(frames, &["ts"]);
@@ -465,7 +465,7 @@ fn a_stream_of_tiny_frames_gives_the_same_rows() {
 }
 
 #[test]
-fn what_is_no_log_is_refused_in_a_sentence() {
+fn rejects_other_files_with_a_message() {
     let utf_16: Vec<u8> = [0xff, 0xfe, b'#', 0].to_vec();
     for (log, sentence) in [
         (
@@ -507,7 +507,7 @@ fn another_stream_in_mid_file_is_told_apart() {
 }
 
 #[test]
-fn what_comes_before_damage_is_read() {
+fn reads_rows_before_damage() {
     let rows: String =
         (0..50_000u32).map(|i| format!("{i}.5\t{:08x}\t-\t1\n", i.wrapping_mul(2_654_435_761))).collect();
     let log = tsv(&rows).into_bytes();

@@ -61,7 +61,7 @@ fn json_gets_a_key_and_keeps_every_other_byte() {
 }
 
 #[test]
-fn a_column_that_is_there_is_replaced_in_tsv() {
+fn replaces_existing_tsv_columns() {
     for (names, rows, expected) in [
         ("anomaly_score\tts", "0.1\t1.5\n", "0.75\t1.5\n"),
         ("ts\tanomaly_score\tuid", "1.5\t-\tC1\n", "1.5\t0.75\tC1\n"),
@@ -79,7 +79,7 @@ fn a_column_that_is_there_is_replaced_in_tsv() {
 }
 
 #[test]
-fn a_header_is_extended_however_its_keys_are_set_apart() {
+fn extends_headers_with_any_separator() {
     for (header, extended) in [
         ("#fields ts\tuid\n#types time\tstring\n", "#fields ts\tuid\tanomaly_score\n#types time\tstring\tdouble\n"),
         ("#separator |\n#fields\tts|uid\n", "#separator |\n#fields\tts|uid|anomaly_score\n"),
@@ -99,7 +99,7 @@ fn another_stream_in_mid_file_stays_as_it_is() {
 }
 
 #[test]
-fn a_key_that_is_there_is_replaced_in_json() {
+fn replaces_existing_json_keys() {
     for (row, expected, removed) in [
         (r#"{"anomaly_score":0.1,"ts":1}"#, r#"{"anomaly_score":0.75,"ts":1}"#, r#"{"ts":1}"#),
         (
@@ -168,7 +168,7 @@ fn line_ends_are_kept_and_the_last_is_added() {
 }
 
 #[test]
-fn a_row_that_is_no_object_is_refused_and_nothing_written() {
+fn rejects_rows_that_are_not_objects_without_output() {
     for row in ["{\"ts\":1.5", "{\"anomaly_score\":1", "{\"anomaly_score\" 1}"] {
         let mut reader = Reader::from_read("conn.log", Cursor::new(row), &conn()).unwrap();
         let (mut block, mut out) = (Block::new(), b"before".to_vec());
@@ -198,7 +198,7 @@ fn output_is_compressed_by_the_name_of_the_file() {
 }
 
 #[test]
-fn an_output_that_is_given_up_leaves_nothing() {
+fn dropped_output_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.log.gz");
     fs::write(&path, "old").unwrap();
@@ -232,7 +232,7 @@ mod unix {
     }
 
     #[test]
-    fn a_link_is_replaced_and_what_it_points_to_left_alone() {
+    fn replaces_a_link_and_leaves_its_target() {
         let directory = tempfile::tempdir().unwrap();
         let (target, link) = (directory.path().join("target"), directory.path().join("link"));
         fs::write(&target, "precious").unwrap();
@@ -264,7 +264,7 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_device_and_a_closed_pipe_are_told_apart() {
+    fn distinguishes_full_devices_from_closed_pipes() {
         let full = write(Path::new("/dev/full"), "x").unwrap_err();
         assert!(matches!(full.kind(), ErrorKind::Write(_)), "{full}");
         assert!(fs::symlink_metadata("/dev/full").is_ok_and(|m| !m.is_file()), "the device is still there");
@@ -279,7 +279,7 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_shared_directory_below_dev_is_a_directory_like_any() {
+    fn directories_below_dev_are_ordinary() {
         let shared = tempfile::tempdir_in("/dev/shm").unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let (target, path) = (elsewhere.path().join("target"), shared.path().join("a.log"));
@@ -300,7 +300,7 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_file_by_the_name_of_its_descriptor_is_added_to() {
+    fn descriptor_paths_append_to_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         fs::write(&path, "before, ").unwrap();
@@ -312,7 +312,7 @@ mod unix {
     }
 
     #[test]
-    fn a_socket_is_no_output() {
+    fn rejects_sockets() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -322,7 +322,7 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_pipe_by_its_name_is_written_to() {
+    fn writes_to_a_named_pipe() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);
         write(Path::new(&format!("/dev/fd/{descriptor}")), "through").unwrap();

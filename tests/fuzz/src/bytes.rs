@@ -1,28 +1,28 @@
-//! Connections from bytes and back: every bit pattern of every field can be had, and a corpus can be made of real ones.
+//! Conversion of bytes to connections, with every bit pattern possible in every field, and back.
 
 use detector::{Address, ConnState, Connection, Endpoint, Proto};
 
 const PROTOCOLS: [Proto; 4] = [Proto::Unknown, Proto::Icmp, Proto::Tcp, Proto::Udp];
-/// The longest text; what real ones have is shorter.
+/// Longest text, longer than real ones.
 const TEXT: usize = 31;
 
-/// Reads values off the bytes of an input; past the end everything is zero.
+/// Reads values from the bytes of an input; past its end everything is zero.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    /// Returns whether nothing is left.
+    /// Returns whether the input is used up.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next bytes, fewer at the end.
+    /// Next bytes, fewer at the end.
     pub fn take(&mut self, n: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(n.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// The next number's bytes.
+    /// Bytes of the next number.
     pub fn number<const N: usize>(&mut self) -> [u8; N] {
         let mut number = [0; N];
         let taken = self.take(N);
@@ -30,7 +30,7 @@ impl<'a> Bytes<'a> {
         number
     }
 
-    /// The next byte.
+    /// Next byte.
     pub fn byte(&mut self) -> u8 {
         self.number::<1>()[0]
     }
@@ -44,7 +44,7 @@ impl<'a> Bytes<'a> {
         self.take(n)
     }
 
-    /// The next connection. Its first two bytes say which fields are set.
+    /// Next connection. Its first two bytes select the fields that are set.
     pub fn connection(&mut self) -> Connection<'a> {
         let set = u16::from_le_bytes(self.number());
         let is_set = |bit: u16| set >> bit & 1 == 1;
@@ -72,7 +72,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// The bytes that [`Bytes::connection`] makes the connection of.
+/// Bytes from which [`Bytes::connection`] makes the connection.
 pub fn from_connection(c: &Connection<'_>) -> Vec<u8> {
     let mut set = 0u16;
     let mut out = Vec::new();

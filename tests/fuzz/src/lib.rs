@@ -1,7 +1,5 @@
-//! What the fuzz targets share: how bytes become connections and sealed files, and what has to hold of whatever is
-//! accepted.
+//! Shared code of the fuzz targets: conversion of bytes to connections and files, and checks of accepted results.
 //!
-//! A target decides what its bytes are; what is checked of the result is decided here, once.
 
 pub mod bytes;
 pub mod log;
@@ -15,10 +13,10 @@ use detector::{
 };
 use twox_hash::XxHash3_64;
 
-/// The traffic that models and corpora are made of.
+/// Traffic for models and corpora.
 pub const LOG: &[u8] = include_bytes!("../../data/lab-day1.conn.log");
 
-/// A payload behind the header of its kind of file, as this software writes it: what a peer can make as well.
+/// Adds the header of a kind of file to a payload, as a peer could.
 pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     static HEADS: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
     let heads = HEADS.get_or_init(|| {
@@ -34,10 +32,10 @@ pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The part of a header that says what kind of file it is, of which version.
+/// Part of a header with the kind of file and the version.
 const HEAD: usize = 16;
 
-/// The bytes of the file that a sensor would keep.
+/// Bytes of a sensor's state file.
 pub fn saved(memory: &State) -> Vec<u8> {
     let path = std::env::temp_dir().join(format!("iforest-fuzz-{}", std::process::id()));
     memory.save(&path).expect("the file can be written");
@@ -46,12 +44,12 @@ pub fn saved(memory: &State) -> Vec<u8> {
     bytes
 }
 
-/// Bytes as they are where they begin with the magic, else as the payload of a sealed file.
+/// Returns bytes unchanged if they start with the magic; otherwise as the payload of a file.
 pub fn as_file(magic: &[u8; 8], data: &[u8]) -> Vec<u8> {
     if data.starts_with(magic) { data.to_vec() } else { sealed(magic, data) }
 }
 
-/// A model of the lab's first day, small enough to be mutated.
+/// Model of the lab's first day, small enough to be mutated.
 pub fn model(trees_per_group: usize, sample_size: usize) -> Model {
     let mut params = Params::default();
     params.forest.n_trees = params.forest.groups.len() * trees_per_group;
@@ -69,20 +67,20 @@ pub fn fixed_model() -> &'static Model {
     MODEL.get_or_init(|| model(2, 32))
 }
 
-/// What has to hold of a row, whatever it was made from.
+/// Checks invariants of a row.
 pub fn check_row(row: &FeatureRow) {
     for (feature, value) in LogKind::Conn.schema().features.iter().zip(row) {
         assert!(value.is_finite(), "{} is {value}", feature.name);
     }
 }
 
-/// What has to hold of a score.
+/// Checks invariants of a score.
 pub fn check_score(score: f64) {
     assert!((0.0..=1.0).contains(&score), "{score}");
     assert!((score * 1e6).fract() == 0.0 || (score * 1e6 - (score * 1e6).round()).abs() < 1e-6, "{score}");
 }
 
-/// Scores a connection, and gives the reasons for it whatever the score.
+/// Scores a connection, and computes reasons for every score.
 pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
     let verdict = detector.score(connection);
     check_row(detector.row());
@@ -92,20 +90,20 @@ pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
     verdict.anomalous
 }
 
-/// What has to hold of reasons.
+/// Checks invariants of reasons.
 pub fn check_words(reasons: &[Reason]) {
     let words = format_reasons(reasons);
     assert!(!words.chars().any(char::is_control), "{words:?}");
 }
 
-/// The row of a connection. What went before is whatever was tried before: a new table for each input would take most of
-/// the time, and sequences are for the target `detector`.
+/// Row of a connection. The context is that of earlier inputs: new tables for each would take most of the time, and the
+/// target `detector` covers sequences.
 pub fn extract(connection: &Connection<'_>) -> FeatureRow {
     thread_local!(static EXTRACTOR: RefCell<Extractor> = RefCell::default());
     EXTRACTOR.with_borrow_mut(|extractor| extractor.extract(connection))
 }
 
-/// Does with a model everything that is done with one: none of it may fail, whatever file it was loaded from.
+/// Uses a model in every way; nothing may fail, whatever file it was loaded from.
 pub fn use_model(model: Model) {
     let bytes = model.to_bytes().expect("a model can be written");
     let again = Model::from_bytes(&bytes).expect("what was loaded can be loaded again");
@@ -131,7 +129,7 @@ pub fn use_model(model: Model) {
     }
 }
 
-/// Does with a reservoir everything that is done with one that came from elsewhere.
+/// Uses a received reservoir in every way.
 pub fn use_reservoir(mut reservoir: Reservoir) {
     let bytes = reservoir.to_bytes();
     let again = Reservoir::from_bytes(&bytes, 2).expect("what was loaded can be loaded again");
@@ -156,7 +154,7 @@ pub fn use_reservoir(mut reservoir: Reservoir) {
     }
 }
 
-/// The model at work for a run of connections.
+/// Model for a sequence of connections.
 pub fn detector() -> Detector {
     Detector::new(fixed_model().clone())
 }

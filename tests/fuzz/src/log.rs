@@ -1,16 +1,16 @@
-//! Reading a log as the command line does, and what has to hold whatever is in it.
+//! Reads logs like the command line, and checks the results.
 
 use std::io::Cursor;
 
 use detector::Connection;
 use zeek_log::{Appender, Block, LineKind, NewField, Parsed, ReadOptions, Reader, Row};
 
-// The binary's own file, so that what is fuzzed is what runs.
+// Includes the binary's own file, to fuzz the code that runs.
 #[expect(dead_code, reason = "no target needs all of it")]
 #[path = "../../../rust/cli/src/input/conn_log.rs"]
 mod conn_log;
 
-/// Longer lines are bad rows; little enough for a fuzzer to get there.
+/// Longer lines are bad rows; small enough for a fuzzer to reach.
 const MAX_LINE: usize = 4096;
 
 /// Calls `each` for each connection of a log.
@@ -18,7 +18,7 @@ pub fn connections(log: &[u8], mut each: impl FnMut(&Connection<'_>)) {
     read(log.to_vec(), 1 << 18, &mut Outcome::default(), |connection| each(connection));
 }
 
-/// What came of a log.
+/// Results of reading a log.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     rows: Vec<String>,
@@ -73,16 +73,16 @@ fn read(log: Vec<u8>, block_size: usize, outcome: &mut Outcome, mut each: impl F
     }
 }
 
-/// Reads a log in large blocks and small, and reads again what was written: everything has to agree.
+/// Reads a log in large and small blocks, and reads the written copy again; all results must agree.
 pub fn check(log: &[u8]) {
     let (mut large, mut small) = (Outcome::default(), Outcome::default());
     read(log.to_vec(), 1 << 18, &mut large, |_| ());
     read(log.to_vec(), 32, &mut small, |_| ());
     assert_eq!(large, small, "the size of the blocks shows");
     let good = |outcome: &Outcome| outcome.rows.iter().filter(|row| row.starts_with("Connection")).count();
-    // Rows that are not written may have said where a header ends, or which of several parts goes on.
+    // Rows that are not written may have ended a header or selected a segment.
     let all_written = good(&large) == large.rows.len();
-    // A line that was just short enough is too long with one more column.
+    // A line near the limit is too long with one more column.
     let is_short = |line: &[u8]| line.len() + 100 <= MAX_LINE;
     if all_written && large.error.is_none() && log.split(|&byte| byte == b'\n').all(is_short) {
         let mut again = Outcome::default();
@@ -91,14 +91,14 @@ pub fn check(log: &[u8]) {
     }
 }
 
-/// Returns whether the bytes are those of a compressed file.
+/// Returns whether the bytes start like a compressed file.
 pub fn is_compressed(data: &[u8]) -> bool {
     data.starts_with(&[0x1f, 0x8b])
         || data.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
         || data.get(1..4) == Some(b"\x2a\x4d\x18")
 }
 
-/// Reads a log, compressed or not, to its end, or to 64 MB: no more than a block at a time is in memory.
+/// Reads a log, compressed or not, to its end or to 64 MB, one block at a time.
 pub fn skim(log: &[u8]) {
     let options = ReadOptions::new().max_line(MAX_LINE);
     let Ok(mut reader) = Reader::from_read("conn.log", Cursor::new(log.to_vec()), &options) else { return };

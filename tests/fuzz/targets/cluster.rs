@@ -1,5 +1,5 @@
 #![no_main]
-//! What a peer of a cluster sends: models, samples, counts of scores; one after the other.
+//! Messages of a cluster peer: models, samples and score counts in sequence.
 
 use detector::{Drift, Model, Reservoir, Sampling};
 use iforest_fuzz::bytes::Bytes;
@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
                 }
             }
             6 => {
-                // The head of a sample that can be merged with this one, and any rows.
+                // Header of a sample that can be merged with this one, with arbitrary rows.
                 let mut payload = reservoir.to_bytes()[32..].to_vec();
                 payload.truncate(48);
                 payload[28..48].copy_from_slice(&bytes.number::<20>());

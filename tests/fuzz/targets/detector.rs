@@ -1,5 +1,5 @@
 #![no_main]
-//! Connections one after the other through a detector that learns, with new models at any time.
+//! Sequences of connections through a detector that learns, with new models at any time.
 
 use detector::{Params, Reservoir, Sampling};
 use iforest_fuzz::bytes::Bytes;

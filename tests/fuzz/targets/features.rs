@@ -1,5 +1,5 @@
 #![no_main]
-//! One connection with any bit pattern in any field, and seconds of any bit pattern.
+//! One connection, and seconds, with arbitrary bit patterns.
 
 use detector::Connection;
 use iforest_fuzz::bytes::Bytes;

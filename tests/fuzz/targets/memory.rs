@@ -1,5 +1,5 @@
 #![no_main]
-//! What a sensor remembers of the traffic, in a file, or the payload of one behind a checksum that holds.
+//! State file of a sensor, or its payload with a correct checksum.
 
 use detector::{Connection, Detector, Drift, State};
 use iforest_fuzz::bytes::Bytes;

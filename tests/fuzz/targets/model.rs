@@ -1,5 +1,5 @@
 #![no_main]
-//! A model's file, or the payload of one behind a checksum that holds.
+//! Model file, or its payload with a correct checksum.
 
 use detector::Model;
 use iforest_fuzz::{as_file, use_model};

@@ -1,5 +1,5 @@
 #![no_main]
-//! A sample's file, or the payload of one behind a checksum that holds.
+//! Sample file, or its payload with a correct checksum.
 
 use detector::Reservoir;
 use iforest_fuzz::{as_file, use_reservoir};

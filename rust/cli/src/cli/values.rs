@@ -44,7 +44,7 @@ pub fn share(text: &str) -> Result<f64, String> {
 
 /// A public key. The shell substitutes an empty text for a missing file, which would disable the check.
 pub fn key(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("not a public key of minisign".to_owned()) } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() { Err("not a minisign public key".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// Parses the name of a log kind.

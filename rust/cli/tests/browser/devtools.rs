@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, String>;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// The first Chromium on PATH.
+/// First Chromium on PATH.
 pub fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     NAMES.into_iter().find_map(|name| {
@@ -19,7 +19,7 @@ pub fn find() -> Option<PathBuf> {
     })
 }
 
-/// One page in a browser of its own.
+/// One page in a separate browser.
 pub struct Page {
     browser: Child,
     to: ChildStdin,
@@ -78,7 +78,7 @@ impl Page {
         Ok(page)
     }
 
-    /// The value of an expression in the page.
+    /// Value of an expression in the page.
     pub fn evaluate(&mut self, expression: &str) -> Result<Value> {
         let result = self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}))?;
         match result.get("exceptionDetails") {
@@ -87,12 +87,12 @@ impl Page {
         }
     }
 
-    /// Types text into whatever has the focus.
+    /// Types text into the focused element.
     pub fn type_text(&mut self, text: &str) -> Result<()> {
         self.call("Input.insertText", json!({"text": text})).map(drop)
     }
 
-    /// Makes the window so wide.
+    /// Sets the width of the window.
     pub fn resize(&mut self, width: u32) -> Result<()> {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500});
         self.call("Emulation.setDeviceMetricsOverride", size).map(drop)

@@ -1,5 +1,4 @@
-//! The report as a browser shows it: a real Chromium, driven as a person would. Where there is none on PATH the tests
-//! are listed as ignored, with the reason.
+//! Tests of the report in a real Chromium. Without one on PATH they are listed as ignored, with the reason.
 
 mod devtools;
 
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// A page of its own for each test. Nothing in it may complain, whatever is done to it.
+/// Opens a separate page for each test, which must cause no console messages or requests.
 fn run(chromium: &Path, name: &str, test: Test) -> std::result::Result<(), Failed> {
     let mut page = Page::open(chromium, &report(name)?)?;
     test(&mut page)?;
@@ -43,7 +42,7 @@ fn run(chromium: &Path, name: &str, test: Test) -> std::result::Result<(), Faile
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n").into()) }
 }
 
-/// A report on the lab's second day, in which a connection was given texts that are no service, uid or history.
+/// Report on the lab's second day, with one connection whose service, uid and history are hostile texts.
 fn report(name: &str) -> std::result::Result<PathBuf, Failed> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
     std::fs::create_dir_all(&directory)?;
@@ -79,7 +78,7 @@ fn renders(page: &mut Page) -> Result<()> {
     expect(page, "document.querySelectorAll('use').length > 50", true)?;
     let resolved = "[...document.querySelectorAll('use')].every(use => use.getBBox().width > 0)";
     expect(page, resolved, true)?;
-    // In the dark, light text on a dark page; on paper always the other way round.
+    // Dark mode has light text on a dark page; print is always dark on light.
     let lightness = "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)[0] > 128";
     for (media, scheme, light) in [("screen", "light", true), ("screen", "dark", false), ("print", "dark", true)] {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
@@ -89,7 +88,7 @@ fn renders(page: &mut Page) -> Result<()> {
     expect(page, "getComputedStyle(document.querySelector('.tools')).display", "none")
 }
 
-/// Both tables are in the order of rank.
+/// Returns whether both tables are ordered by rank.
 fn hosts_have_the_score_of_their_first_connection(page: &mut Page) -> Result<()> {
     let agree = "(() => { const score = row => row.querySelector('[data-name=Score]').textContent; const hosts = \
                  [...document.querySelectorAll('[aria-labelledby=hosts] tbody tr')]; const first = address => \
@@ -101,7 +100,7 @@ fn hosts_have_the_score_of_their_first_connection(page: &mut Page) -> Result<()>
     expect(page, heads, "Score")
 }
 
-/// How many rows of the table are shown.
+/// Number of visible rows of the table.
 const SHOWN: &str = "[...document.getElementById('table').tBodies[0].rows].filter(row => row.offsetHeight > 0).length";
 
 fn filters(page: &mut Page) -> Result<()> {

@@ -58,7 +58,7 @@ fn rejects_empty_keys() {
             let output = command.args(["--trusted-key", key]).stdin(Stdio::null()).output().unwrap();
             let told = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(2), "{told}");
-            assert!(told.contains("'--trusted-key <KEY>'") && told.contains("not a public key of minisign"), "{told}");
+            assert!(told.contains("'--trusted-key <KEY>'") && told.contains("not a minisign public key"), "{told}");
         }
     }
 }
@@ -76,7 +76,7 @@ fn accepts_only_signed_models() {
     let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap().pk.to_base64();
     dir.run(&format!("top -m model conn.log --trusted-key {other}"))
         .fails(1, &["model.minisig is not its signature by the trusted key"]);
-    dir.run("top -m model conn.log --trusted-key nonsense").fails(1, &["is not a public key of minisign"]);
+    dir.run("top -m model conn.log --trusted-key nonsense").fails(1, &["is not a minisign public key"]);
 
     // Sound in itself, but not what was signed.
     dir.ok("train conn.log -o model --seed 2");

@@ -1,4 +1,4 @@
-//! Commands in documentation pages, and their output.
+//! Runs the commands in documentation pages and compares their output.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// Requirements of a block that can be missing.
 const NEEDS: [&str; 3] = ["sensor", "build", "lab"];
 
-/// A command, the lines of output that are shown with it, and where it stands.
+/// A command with its expected lines of output and its position.
 struct Shown {
     command: String,
     output: Vec<String>,
@@ -37,7 +37,7 @@ pub fn run(root: &Path, page: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A directory with what the pages speak of, where commands are run.
+/// Scratch directory with the files that the pages use.
 pub struct Scratch {
     directory: TempDir,
     path: OsString,
@@ -50,7 +50,7 @@ impl Scratch {
         Ok(Self { directory, path })
     }
 
-    /// Output of a command that must succeed.
+    /// Runs a command that must succeed, and returns its output.
     pub fn run(&self, command: &str) -> Result<String, String> {
         let run = Command::new("sh")
             .args(["-c", &format!("{{ {command}\n}} 2>&1")])
@@ -65,7 +65,7 @@ impl Scratch {
     }
 }
 
-/// True if a line matches; `...` matches anything.
+/// Returns whether a line matches; `...` matches anything.
 fn matches(line: &str, shown: &str) -> bool {
     let parts: Vec<_> = shown.split("...").collect();
     let [first, middle @ .., last] = parts.as_slice() else { return line == shown };
@@ -77,7 +77,7 @@ fn matches(line: &str, shown: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The commands of the blocks that are to be run. A command goes on in the next line after a backslash.
+/// Commands of the blocks to run. A backslash continues a command on the next line.
 fn commands(text: &str) -> Result<Vec<Shown>, Failed> {
     let mut found: Vec<Shown> = Vec::new();
     let mut fence = None;
@@ -117,7 +117,7 @@ fn commands(text: &str) -> Result<Vec<Shown>, Failed> {
     Ok(found)
 }
 
-/// Puts into a directory what the pages speak of, and returns the PATH that finds the program.
+/// Fills the directory with the files that the pages use, and returns a PATH with the program.
 fn fill(root: &Path, scratch: &Path) -> std::io::Result<OsString> {
     let data = root.join("tests/data");
     let copy = |from: &str, to: &str| -> std::io::Result<()> {

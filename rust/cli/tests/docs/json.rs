@@ -1,4 +1,4 @@
-//! The page on `--json` names every key that the commands print, below the heading of the command.
+//! Checks that the page on JSON output names every key, below the heading of the command.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,7 +43,7 @@ pub fn check(root: &Path) -> Result<(), Failed> {
             for value in Deserializer::from_str(&text).into_iter::<Value>() {
                 keys("", &value?, &mut printed);
             }
-            // An object is named, or each of its keys is.
+            // The page names an object or each of its keys.
             let is_named = |key: &str| named.iter().any(|name| *name == key || name.starts_with(&format!("{key}.")));
             let missing: Vec<_> = printed.iter().filter(|key| !is_named(key)).cloned().collect();
             if printed.is_empty() || !missing.is_empty() {
@@ -54,7 +54,7 @@ pub fn check(root: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The keys of a value and of what is in it, each with the way to it.
+/// Collects the keys of a value and of nested values, with their paths.
 fn keys(way: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {

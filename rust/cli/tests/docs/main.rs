@@ -1,11 +1,11 @@
-//! The documentation kept true: every command in it is run, every table that can be made from the source is.
+//! Tests of the documentation: runs its commands and compares its generated tables with the source.
 //!
-//! A block of commands is fenced as `console`. Lines that begin with `$ ` are run by a shell, one after the other, in a
-//! scratch copy with some logs; what follows a command is its output, in which `...` stands for anything. A block
-//! fenced as `console sensor` needs a running Zeek or another service, one as `console build` fetches or builds the
-//! project itself, one as `console lab` needs what its page names, such as root or a package of Python: these are not
-//! run. Between `<!-- made from NAME -->` and `<!-- end -->` stands what the source says; `UPDATE_DOCS=1 cargo test -p
-//! zeek-iforest --test docs` writes it anew.
+//! Blocks of commands are fenced as `console`. A shell runs the lines that begin with `$ ` in order, in a scratch
+//! directory with some logs; the lines after a command are its output, where `...` matches anything. Not run are blocks
+//! fenced as `console sensor` (needs a running Zeek or another service), `console build` (downloads or builds
+//! something) and `console lab` (needs what the page names, such as root or a Python package). The parts between `<!--
+//! made from NAME -->` and `<!-- end -->` are generated; `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` updates
+//! them.
 
 mod blocks;
 mod json;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The pages of the documentation: those at the top, and all below the directories that have any.
+/// Pages of the documentation: those at the top, and all below some directories.
 fn pages(root: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = listed(root).into_iter().filter(|path| path.is_file()).collect();
     let mut directories: Vec<_> = ["docs", "examples", "rust", "scripts", "tests"].map(|name| root.join(name)).into();
@@ -51,7 +51,7 @@ fn listed(directory: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// Every link to a file of this repository leads to one.
+/// Checks that links to files of this repository lead to one.
 fn links(page: &Path) -> Result<(), Failed> {
     let directory = page.parent().unwrap_or(page);
     let text = std::fs::read_to_string(page)?;

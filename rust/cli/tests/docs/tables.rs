@@ -10,7 +10,7 @@ use libtest_mimic::Failed;
 const BEGIN: &str = "<!-- made from ";
 const END: &str = "<!-- end -->";
 
-/// Compares each such part of a page with what it is made from, or writes it anew.
+/// Compares each generated part of a page with the source, or updates it.
 pub fn check(page: &Path) -> Result<(), Failed> {
     let text = fs::read_to_string(page)?;
     let mut made = String::new();
@@ -76,7 +76,7 @@ fn features() -> String {
     text
 }
 
-/// The rules that name the kind of an incident, in their order.
+/// Rules of incident kinds, in order of precedence.
 fn kinds() -> String {
     let mut text = "| kind | rule | weight | ATT&CK |\n|---|---|--:|---|\n".to_owned();
     for detector::Rule { kind, condition, weight, attack, .. } in detector::RULES {
@@ -138,7 +138,7 @@ fn options_of(help: &str) -> Vec<(String, String)> {
     options
 }
 
-/// Output without a terminal.
+/// Help text of a command, without a terminal.
 fn help(arguments: &[&str]) -> Result<String, Failed> {
     let run = Command::new(env!("CARGO_BIN_EXE_zeek-iforest"))
         .args(arguments)
@@ -155,7 +155,7 @@ fn help(arguments: &[&str]) -> Result<String, Failed> {
 /// Declaration of a script: name, type or default, and documentation.
 type Declared = (String, String, String);
 
-/// The declarations of a kind in a Zeek script or those of a directory, each with the comments before it.
+/// Declarations of one kind in a Zeek script or a directory of scripts, with the comments before them.
 fn declared(scripts: &str, declaration: fn(&str) -> Option<(String, String)>) -> Result<Vec<Declared>, Failed> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(scripts);
     let mut files = vec![path.clone()];
@@ -196,7 +196,7 @@ fn setting(line: &str) -> Option<(String, String)> {
     Some((format!("IForest::{name}"), value.trim().to_owned()))
 }
 
-/// A type of notice is written with capitals and small letters, other enumerators in capitals.
+/// Notice types are in mixed case, other enumerators in capitals.
 fn notice(line: &str) -> Option<(String, String)> {
     let name = line.strip_suffix(',')?;
     let is_mixed =
@@ -209,7 +209,7 @@ fn notice(line: &str) -> Option<(String, String)> {
 fn metrics(script: &str) -> Result<String, Failed> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(script))?;
     let mut rows = String::from("| metric | kind | meaning |\n|---|---|---|\n");
-    // A declaration may go over several lines; its first text is the name, its last the help.
+    // A declaration can span lines; its first text is the name, its last the help.
     for declaration in text.split("\nglobal ").skip(1) {
         let (declaration, _) = declaration.split_once(';').ok_or("a declaration without an end")?;
         let texts: Vec<&str> = declaration.split('"').skip(1).step_by(2).filter(|text| *text != "iforest").collect();
@@ -224,7 +224,7 @@ fn metrics(script: &str) -> Result<String, Failed> {
     Ok(rows)
 }
 
-/// `name: type &log;`: a field that is logged.
+/// Parses `name: type &log;`, a logged field.
 fn field(line: &str) -> Option<(String, String)> {
     let (name, rest) = line.strip_suffix(';')?.split_once(": ")?;
     let (kind, attributes) = rest.split_once(" &")?;
@@ -239,7 +239,7 @@ fn table(what: &str, beside: &str, rows: &[Declared]) -> String {
     text
 }
 
-/// Zeek's markup as Markdown's.
+/// Converts Zeek's markup to Markdown.
 fn plain(text: &str) -> String {
     let mut out = text.replace("``", "`");
     for role in [":zeek:see:", ":zeek:type:", ":zeek:id:"] {

@@ -7,13 +7,15 @@
 //! is back at zero; it opens or extends an incident. The sum decays with a time constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
-//! [`sustained_per_day`]). Without a token, a report waits.
+//! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits.
 
 use serde::{Deserialize, Serialize};
 
 use crate::conn::context::ContextKeys;
 use crate::context::table::{self, Table};
 use crate::model::Model;
+use crate::model::calibration::MAX_EVIDENCE_PER_DAY;
+use crate::units;
 use crate::verdict::{AlertPolicy, Verdict};
 
 /// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data; a
@@ -26,19 +28,11 @@ const EXPECTED: f32 = 64.0;
 /// Sum at which evidence against a service is reported.
 const LIMIT: f32 = 25.0;
 /// Time in which sums decay to 1/e: a day, in microseconds.
-const DAY: f64 = 86_400e6;
-/// Share of the alert budget reserved for evidence, and the most tokens a day and in the bucket.
-const SHARE: f64 = 0.1;
-const MOST_A_DAY: f64 = 10.0;
+const DAY: f64 = units::DAY as f64;
 /// Size of the table of services, as a power of 2.
 const SERVICES: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
-
-/// Reports of accumulated evidence per day within an alert budget.
-pub(crate) fn sustained_per_day(alerts_per_day: f64) -> f64 {
-    (alerts_per_day * SHARE).min(MOST_A_DAY)
-}
 
 /// Sums of all services, in bounded memory: about 5 megabytes.
 #[derive(Clone, Debug)]
@@ -125,7 +119,7 @@ impl Cusum {
         let services = Table::from_snapshot(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
         let sound = (0.0..=f32::MAX).contains(&average)
             && (0.0..=AVERAGED).contains(&averaged)
-            && (0.0..=MOST_A_DAY).contains(&tokens);
+            && (0.0..=MAX_EVIDENCE_PER_DAY).contains(&tokens);
         sound.then_some(Self { services, average, averaged, tokens, until })
     }
 
@@ -139,7 +133,7 @@ impl Cusum {
     /// Refills the bucket by connection time. Its size is limited, so that the tokens of a quiet month are not spent in
     /// an hour.
     fn refill(&mut self, per_day: f64, now: i64) {
-        let most = (per_day * SAVED).clamp(1.0, MOST_A_DAY);
+        let most = (per_day * SAVED).clamp(1.0, MAX_EVIDENCE_PER_DAY);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
         self.tokens = passed.map_or(most, |days| (self.tokens + days * per_day).min(most));
         // A jump back of more than a day is a corrected clock.
@@ -153,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{Connection, Params, Trainer};
 
-    const DAY: i64 = super::DAY as i64;
+    use crate::units::DAY;
 
     /// Model of one day with 2000 different connections.
     fn model(alerts_per_day: f64) -> Model {
@@ -179,11 +173,6 @@ mod tests {
     /// State after enough traffic that a few connections hardly change the average.
     fn settled() -> Cusum {
         Cusum { averaged: AVERAGED, ..Cusum::default() }
-    }
-
-    #[test]
-    fn reports_are_a_share_of_the_alert_budget() {
-        assert_eq!((sustained_per_day(50.0), sustained_per_day(1000.0)), (5.0, 10.0));
     }
 
     #[test]
@@ -315,7 +304,9 @@ mod tests {
         assert!(damaged(|it| it.averaged = -1.0 - EXPECTED) && damaged(|it| it.averaged = AVERAGED + 1.0));
         assert!(damaged(|it| it.averaged = f32::INFINITY));
         assert!(damaged(|it| it.tokens = f64::NAN) && damaged(|it| it.tokens = -0.5));
-        assert!(damaged(|it| it.tokens = MOST_A_DAY + 0.5) && !damaged(|it| it.tokens = MOST_A_DAY));
+        assert!(
+            damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY + 0.5) && !damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY)
+        );
         assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGED, 0.0)));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = f32::NAN));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = -1.0));

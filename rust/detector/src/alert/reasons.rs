@@ -203,13 +203,3 @@ impl Model {
         }
     }
 }
-
-/// Inverse of the compression to log2 of 1 + the number.
-pub(crate) fn plain(log: f32) -> f64 {
-    let whole = f64::from(log.clamp(0.0, 127.0).floor());
-    libm::exp2(whole) * (1.0 + f64::from(log.clamp(0.0, 127.0)) - whole) - 1.0
-}
-
-pub(crate) fn whole(value: f32) -> u64 {
-    plain(value).round() as u64
-}

@@ -1,16 +1,16 @@
-//! A connection as Zeek's conn.log describes it, borrowed from wherever it came.
+//! A connection with the fields of Zeek's conn.log, borrowed from its source.
 
 use serde::{Deserialize, Serialize};
 
 use crate::quantize::nearest;
 
-/// An IP address, 16 bytes in network order; an IPv4 address is mapped (`::ffff:a.b.c.d`), as Zeek holds it.
+/// IP address, 16 bytes in network order. IPv4 addresses are mapped (`::ffff:a.b.c.d`), as in Zeek.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Address(pub [u8; 16]);
 
 impl Address {
-    /// Returns whether the address is for use inside a site: private (RFC 1918), unique local (RFC 4193), link-local,
-    /// loopback or multicast.
+    /// Returns whether the address is internal: private (RFC 1918), unique local (RFC 4193), link-local, loopback or
+    /// multicast.
     pub fn is_internal(self) -> bool {
         match std::net::Ipv6Addr::from(self.0).to_canonical() {
             std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback() || ip.is_multicast(),
@@ -20,7 +20,7 @@ impl Address {
         }
     }
 
-    /// The bytes of its network: /24 for IPv4, /64 for IPv6.
+    /// Bytes of its network: /24 for IPv4, /64 for IPv6.
     pub(crate) fn network(&self) -> &[u8] {
         let is_v4 = self.0[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
         if is_v4 { &self.0[..15] } else { &self.0[..8] }
@@ -34,7 +34,7 @@ impl Address {
         }
     }
 
-    /// Returns whether the address is a group of hosts: multicast, or by its last byte probably a broadcast.
+    /// Returns whether the address stands for several hosts: multicast, or broadcast by its last byte.
     fn is_group(self) -> bool {
         match std::net::Ipv6Addr::from(self.0).to_canonical() {
             std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.octets()[3] == 255,
@@ -70,7 +70,7 @@ impl std::fmt::Display for Address {
 pub struct Endpoint {
     /// `id.orig_h`, `id.resp_h`.
     pub addr: Address,
-    /// `id.orig_p`, `id.resp_p`; for ICMP the type and code, as Zeek has it.
+    /// `id.orig_p`, `id.resp_p`; for ICMP the type and code, as in Zeek.
     pub port: u16,
     /// `orig_bytes`, `resp_bytes`: payload.
     pub bytes: Option<u64>,
@@ -78,24 +78,24 @@ pub struct Endpoint {
     pub pkts: Option<u64>,
     /// `orig_ip_bytes`, `resp_ip_bytes`: with headers.
     pub ip_bytes: Option<u64>,
-    /// `local_orig`, `local_resp`; unset where the sensor was not told its networks.
+    /// `local_orig`, `local_resp`; unset if the sensor's local networks are not configured.
     pub local: Option<bool>,
 }
 
 impl Endpoint {
-    /// Returns whether this side is local: as the sensor says, or by its address where it does not.
+    /// Returns whether this side is local: by `local`, or else by its address.
     pub(crate) fn is_local(&self) -> bool {
         self.local.unwrap_or_else(|| self.addr.is_internal())
     }
 }
 
-/// One line of conn.log: what is known of a connection when it has ended.
+/// A finished connection, one row of conn.log.
 ///
-/// Times are integer microseconds, the resolution of a log, so that a connection is the same number for number whether
-/// it comes from the sensor's memory or from the line it wrote. Use [`Connection::micros`] to get there from seconds.
+/// Times are integer microseconds, the resolution of a log, so that a connection is identical from the sensor and from
+/// its log row. [`Connection::micros`] converts seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection<'a> {
-    /// `ts`: when the first packet was seen, in microseconds since 1970.
+    /// `ts`: time of the first packet, in microseconds since 1970.
     pub ts: i64,
     /// `duration` in microseconds.
     pub duration: Option<i64>,
@@ -121,9 +121,9 @@ impl Connection<'_> {
         self.ts.saturating_add(self.duration.unwrap_or(0).max(0))
     }
 
-    /// Returns whether it is part of how hosts find each other and their addresses: multicast, broadcast, link-local or
-    /// unspecified addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered
-    /// on every network, so it is compared with its like.
+    /// Returns whether it serves discovery or address configuration: multicast, broadcast, link-local or unspecified
+    /// addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered on every
+    /// network, so it has a peer group of its own.
     pub fn is_chatter(&self) -> bool {
         let is_v6 = self.resp.addr.network().len() == 8;
         let discovers = self.proto == Proto::Icmp && is_v6 && matches!(self.orig.port, 130..=136 | 143);
@@ -140,11 +140,11 @@ impl Connection<'_> {
         Connection { service: None, history: None, ..*self }
     }
 
-    /// Seconds as the sensor holds them to the microseconds its log would show, rounded as `printf("%.6f")` rounds:
-    /// to the nearest, exact halves to even. Not-a-number becomes 0; what does not fit, the nearest that does.
+    /// Converts seconds to the microseconds that a log shows, rounded like `printf("%.6f")`: to the nearest, exact
+    /// halves to even. NaN becomes 0; values out of range are clamped.
     pub fn micros(seconds: f64) -> i64 {
-        // Whole seconds apart: what follows the point of a present-day timestamp then has so few bits that the product
-        // is exact, and the only rounding is the one meant.
+        // Whole seconds are separated, so that the fraction has few enough bits for an exact product; the only rounding
+        // is the intended one.
         let whole = seconds as i64;
         let micros = nearest((seconds - whole as f64) * 1e6);
         whole.saturating_mul(1_000_000).saturating_add(micros as i64)
@@ -155,7 +155,7 @@ impl Connection<'_> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Proto {
-    /// Neither of the others, as `unknown_transport`.
+    /// Any other, as `unknown_transport`.
     #[default]
     Unknown,
     /// `icmp`, of IPv4 or IPv6.
@@ -167,7 +167,7 @@ pub enum Proto {
 }
 
 impl Proto {
-    /// From conn.log's name for it; any other text is [`Proto::Unknown`].
+    /// Parses conn.log's name; any other text is [`Proto::Unknown`].
     pub fn parse(name: &[u8]) -> Self {
         match name {
             b"tcp" => Self::Tcp,
@@ -188,7 +188,7 @@ impl Proto {
     }
 }
 
-/// `conn_state`: how a connection went, in Zeek's names.
+/// `conn_state`: final state of a connection, with Zeek's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the names are Zeek's, documented with conn.log")]
@@ -251,8 +251,8 @@ impl ConnState {
         ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"][self as usize]
     }
 
-    /// Its name and what it means for a protocol, after Zeek's documentation of conn.log: `REJ (refused)`. Only the
-    /// name where Zeek gives it to whatever the protocol is.
+    /// Name with its meaning for a protocol, after Zeek's documentation of conn.log: `REJ (refused)`. Only the name if
+    /// Zeek uses it for every protocol.
     pub fn describe(self, proto: Proto) -> String {
         let meaning = match (proto, self) {
             (Proto::Tcp, Self::S0) | (Proto::Udp, Self::S0) => "no answer",
@@ -275,7 +275,7 @@ impl ConnState {
         format!("{} ({meaning})", self.name())
     }
 
-    /// Returns whether the responder never accepted: no answer, a refusal, or a reset before anything was agreed.
+    /// Returns whether the responder never accepted: no answer, a refusal, or a reset during the handshake.
     pub fn failed(self) -> bool {
         matches!(self, Self::S0 | Self::REJ | Self::RSTOS0 | Self::RSTRH | Self::SH | Self::SHR)
     }
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_have_the_names_they_parse_from() {
+    fn state_names_parse_back() {
         for (i, state) in ConnState::ALL.into_iter().enumerate() {
             assert_eq!(state as usize, i);
             assert_eq!(ConnState::parse(state.name().as_bytes()), Some(state));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn states_mean_what_the_protocol_has() {
+    fn descriptions_fit_the_protocol() {
         assert!(ConnState::ALL.iter().all(|state| state.describe(Proto::Tcp).contains(" (")));
         assert_eq!(ConnState::SF.describe(Proto::Tcp), "SF (closed in order)");
         assert_eq!(ConnState::SF.describe(Proto::Udp), "SF (answered)");
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn microseconds_are_those_of_a_printed_timestamp() {
+    fn microseconds_equal_those_of_a_printed_timestamp() {
         // Formatting is slow under Miri.
         let times = if cfg!(miri) { 200 } else { 20_000 };
         let mut x = 0x9E37_79B9u64;

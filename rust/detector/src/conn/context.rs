@@ -1,7 +1,7 @@
-//! Context: what the hosts of a connection did lately, in bounded memory.
+//! Context: recent behaviour of the hosts of a connection, in bounded memory.
 //!
-//! Everything is keyed by hashes of addresses and kept in tables of fixed size; nothing here grows with the traffic.
-//! Times are those of the connections, not of a clock: a log replayed gives what the sensor saw.
+//! Hashes of addresses are the keys of tables of fixed size. Times are those of the connections, so a replayed log
+//! gives the same context as the sensor.
 
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
@@ -11,15 +11,14 @@ use crate::context::linear_counter::LinearCounter;
 use crate::context::periodicity::Periodicity;
 use crate::context::table::{self, Table};
 use crate::quantize::log2;
+use crate::units::{self, DAY};
 
-/// Counts decay to 1/e in an hour.
-const HOUR: f32 = 3600.0;
-/// One day, in microseconds.
-const DAY: i64 = 86_400_000_000;
-/// A host never seen before counts as silent for this long, in seconds; so does one silent for longer.
+/// Time in which counts decay to 1/e: an hour.
+const HOUR: f32 = (units::HOUR / units::SECOND) as f32;
+/// Longest silence of a host, in seconds; stands for a host never seen as well.
 const LONG_AGO: f32 = 1e5;
 
-/// The sizes of the tables, as powers of 2.
+/// Sizes of the tables, as powers of 2.
 const HOSTS: u32 = 16;
 const SERVICES: u32 = 18;
 
@@ -33,7 +32,7 @@ pub(crate) struct Context {
     clock: Option<i64>,
 }
 
-/// A context in a file.
+/// Context in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     originators: table::Snapshot<Originator>,
@@ -50,7 +49,7 @@ struct Originator {
 /// A host as responder.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Responder {
-    /// Decayed counts of connections to it, and of those that failed.
+    /// Decayed numbers of connections to it, and of failed ones.
     connections: f32,
     failed: f32,
     originators: LinearCounter,
@@ -101,7 +100,8 @@ impl ContextKeys {
 }
 
 impl Default for Context {
-    /// About 17 megabytes: 65,536 hosts on either side, and 262,144 services one host uses of another.
+    /// Creates tables of about 17 megabytes: 65,536 hosts on either side, and 262,144 services used by one host of
+    /// another.
     fn default() -> Self {
         let (originators, responders) = (Table::new(HOSTS), Table::new(HOSTS));
         Self { originators, responders, services: Table::new(SERVICES), clock: None }
@@ -118,7 +118,7 @@ impl Context {
         }
     }
 
-    /// The context that was kept; none if it is not such as connections give.
+    /// Context from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(kept: Snapshot) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
         let Snapshot { originators, responders, services } = kept;
@@ -136,7 +136,7 @@ impl Context {
 
     /// Time of a record: the end of its connection.
     ///
-    /// A log sorted by start holds a long connection before the records that ended while it was open. Its end would put
+    /// A log sorted by start has a long connection before the records that ended while it was open. Its end would put
     /// its hosts days ahead of them, so such a record counts at its start.
     fn time(&mut self, c: &Connection<'_>) -> i64 {
         let clock = self.clock.unwrap_or(c.end());
@@ -146,7 +146,7 @@ impl Context {
         now
     }
 
-    /// Takes a connection in and says what the context makes of it.
+    /// Adds a connection and returns its context features.
     pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> ContextFeatures {
         let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
         let ContextKeys { orig, resp, service, .. } = *keys;
@@ -204,9 +204,9 @@ fn decay(since: i64) -> f32 {
     libm::exp2f(seconds(since) * (-std::f32::consts::LOG2_E / HOUR))
 }
 
-/// A hash of two hashes, in order.
+/// Hash of two hashes, in order.
 pub(crate) fn combine(a: u64, b: u64) -> u64 {
-    // Multiplication folded onto itself: every bit of either depends on every bit of both.
+    // Folded multiplication: every bit of either depends on every bit of both.
     let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
     (product as u64) ^ (product >> 64) as u64
 }
@@ -223,7 +223,7 @@ mod tests {
         crate::Address::from(std::net::IpAddr::from([10, 0, 0, last]))
     }
 
-    /// Host 1 asks host 2 for port 445, sends 1000 bytes, and gets no answer.
+    /// Host 1 contacts host 2 on port 445, sends 1000 bytes, and gets no answer.
     fn refused() -> Connection<'static> {
         let mut c = Connection { proto: Proto::Tcp, conn_state: Some(ConnState::S0), ..Connection::default() };
         (c.orig.addr, c.resp.addr, c.resp.port, c.orig.bytes) = (host(1), host(2), 445, Some(1000));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hosts_did_fades_to_one_in_e_in_an_hour() {
+    fn context_decays_to_1_e_in_an_hour() {
         let mut context = Context::default();
         let mut c = refused();
         // Linear counting's estimates of one item and of two.
@@ -279,7 +279,7 @@ mod tests {
         let periodicity = log2(2.0 * (0.7f32 * 3.0 / 2.0).ln());
         alike(observe(&mut context, &c), [share, log2(one), log2(2.0), 0.0, 1.0, count, bytes, periodicity]);
 
-        // Another originator, whom the responder has failed as well.
+        // Another originator, with failures of the responder in its history.
         (c.orig.addr, c.orig.bytes) = (host(3), None);
         let share = (failed + 2.5) / (connections + 3.0);
         alike(observe(&mut context, &c), [share, log2(two), 1.0, log2(LONG_AGO), 1.0, 1.0, 0.0, 0.0]);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_in_a_row_and_never_of_icmp() {
+    fn counts_consecutive_failures_without_icmp() {
         let mut context = Context::default();
         let mut after = |proto, conn_state| {
             let c = Connection { proto, conn_state: Some(conn_state), ..refused() };
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_an_originator_a_responder_a_protocol_and_a_port() {
+    fn service_key_includes_hosts_protocol_and_port() {
         let mut services = std::collections::HashSet::new();
         for (orig, resp, port) in [(1, 2, 0), (2, 1, 0), (1, 2, 1), (1, 2, 2), (1, 2, 4), (1, 2, 8), (1, 2, 0x8000)] {
             for proto in [Proto::Unknown, Proto::Icmp, Proto::Tcp, Proto::Udp] {
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_that_connections_do_not_give_is_refused() {
+    fn rejects_impossible_contexts() {
         let kept = |change: fn(&mut Context)| {
             let mut context = Context::default();
             _ = observe(&mut context, &refused());
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_connection_leaves_the_context_of_its_hosts() {
+    fn long_connection_does_not_clear_the_context() {
         let start = 100 * 24 * 3600;
         let days = || clients(start - 400).chain(clients(start));
         let without = features(days());
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_connection_in_a_log_sorted_by_start_leaves_the_context_too() {
+    fn long_connection_in_a_log_sorted_by_start_does_not_clear_the_context() {
         let start = 100 * 24 * 3600;
         let first = Connection { ts: (start - 50) * 1_000_000, ..long(start) };
         let with = features(clients(start - 400).chain([first]).chain(clients(start)));
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_corrected_clock_starts_the_context_anew() {
+    fn corrected_clock_clears_the_context() {
         let start = 100 * 24 * 3600;
         let after = features(clients(start + 30 * 24 * 3600).chain(clients(start)));
         let anew = features(clients(start));

@@ -1,4 +1,4 @@
-//! Feature extraction: a connection, and what was seen before it, as a row of numbers.
+//! Feature extraction: converts a connection and its context to a row of numbers.
 
 use twox_hash::XxHash3_64;
 
@@ -8,17 +8,16 @@ use crate::conn::schema::Column;
 use crate::quantize::{log2, on_grid};
 use crate::schema::{FeatureRow, MAX_COLUMNS};
 
-/// Turns connections into rows, in the order in which they ended.
+/// Extracts rows from connections, in the order in which they end.
 ///
-/// It remembers what it was shown, in bounded memory: the same sequence of connections gives the same rows, whether it
-/// comes from the sensor or from a log.
+/// Its context is bounded. The same sequence of connections gives the same rows, from the sensor and from a log.
 #[derive(Clone, Debug, Default)]
 pub struct Extractor {
     context: Context,
 }
 
 impl Extractor {
-    /// An extractor that has seen nothing yet. It takes about 17 megabytes at once and no more later.
+    /// Creates an extractor with empty context. It allocates about 17 megabytes, and no more later.
     pub fn new() -> Self {
         Self::default()
     }
@@ -31,13 +30,13 @@ impl Extractor {
         Self { context }
     }
 
-    /// The connection's row. Call it once per connection, in order.
+    /// Row of a connection. Call it once per connection, in order.
     #[cfg(test)]
     pub fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
         self.context_row(c).0
     }
 
-    /// The connection's row, and the keys that [`ScoreHistory::verdict`](crate::ScoreHistory::verdict) needs. Call it once per
+    /// Row of a connection, and the keys for [`ScoreHistory::verdict`](crate::ScoreHistory::verdict). Call it once per
     /// connection, in order.
     pub fn context_row(&mut self, c: &Connection<'_>) -> (FeatureRow, ContextKeys) {
         let keys = ContextKeys::of(c);
@@ -87,7 +86,7 @@ impl Extractor {
     }
 }
 
-/// How far a connection got before it ended.
+/// Progress of a connection: how far it got before it ended.
 fn progress(state: ConnState) -> f32 {
     match state {
         ConnState::S0 => 0.0,
@@ -107,13 +106,13 @@ fn packet_size(endpoint: &Endpoint) -> f32 {
     endpoint.ip_bytes.unwrap_or(0) as f32 / endpoint.pkts.unwrap_or(0).max(1) as f32
 }
 
-/// A number for a set of services, the same in any order.
+/// Identity of a set of services, independent of their order.
 fn service_identity(services: &[u8]) -> f32 {
     let hashes = services.split(|&byte| byte == b',').map(XxHash3_64::oneshot);
     identity(hashes.fold(0, u64::wrapping_add))
 }
 
-/// A category's number, from a hash of it: between 1 and 2^24, so that an `f32` holds it exactly; 0 is left for none.
+/// Identity of a category from its hash: 1 to 2^24 - 1, exact in an `f32`; 0 means none.
 fn identity(hash: u64) -> f32 {
     (1 + hash % ((1 << 24) - 1)) as f32
 }
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn any_numbers_give_a_row_of_finite_ones() {
+    fn rows_are_finite_for_any_input() {
         let mut c = Connection { ts: i64::MIN, duration: Some(i64::MIN), ..Connection::default() };
         let mut extractor = Extractor::new();
         for (ts, n) in [(i64::MAX, u64::MAX), (i64::MIN, 0), (0, 1)] {
@@ -142,7 +141,7 @@ mod tests {
         }
     }
 
-    /// A local host asks one outside.
+    /// A local host contacts an external one.
     fn answered() -> Connection<'static> {
         let mut c = Connection { duration: Some(2_000_000), missed_bytes: 7, ..Connection::default() };
         (c.orig.addr.0[15], c.resp.addr.0[15]) = (1, 2);
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_holds_what_the_schema_says() {
+    fn row_matches_the_schema() {
         let row = Extractor::new().extract(&answered());
         for (column, value) in [
             (Column::OrigBytes, log2(1000.0)),
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_at_most_those_of_a_millisecond() {
+    fn rates_use_at_least_a_millisecond() {
         let mut c = answered();
         for duration in [None, Some(-5), Some(10), Some(1000)] {
             c.duration = duration;
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn categories_have_numbers_that_are_held_exactly() {
+    fn identities_are_exact_in_f32() {
         let most = (1 << 24) - 1;
         for (hash, number) in [(0, 1.0), (5, 6.0), (most - 1, 16_777_215.0), (most, 1.0), (most + 7, 8.0)] {
             assert_eq!(identity(hash), number, "{hash}");

@@ -1,9 +1,9 @@
 //! Texts of reasons for conn.log.
 
-use crate::alert::reasons::{plain, whole};
 use crate::conn::connection::{Connection, Proto};
 use crate::conn::schema::Column;
 use crate::model::feature_stats::Quantiles;
+use crate::quantize::{expand, expand_whole};
 use crate::schema::FeatureRow;
 use crate::units::{bytes, count, duration};
 
@@ -57,7 +57,7 @@ pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool 
 
 /// Returns whether a pause is the maximum, which stands for longer ones and for no earlier connection.
 pub(crate) fn is_long_ago(pause: f32) -> bool {
-    plain(pause) > 0.99e5
+    expand(pause) > 0.99e5
 }
 
 /// Returns whether a column holds a pause.
@@ -68,14 +68,16 @@ pub(crate) fn is_pause(column: usize) -> bool {
 /// Format of a column's amounts; `None` for a column without an amount.
 pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
     Some(match Column::at(column)? {
-        Column::OrigBytes | Column::RespBytes | Column::MissedBytes | Column::ServiceBytes => |v| bytes(whole(v)),
-        Column::OrigPktSize | Column::RespPktSize => |v| bytes(whole(v)),
-        Column::ByteRate => |v| format!("{}/s", bytes(whole(v))),
-        Column::Duration => |v| duration((plain(v) * 1e3) as i64),
-        Column::OrigPause | Column::ServicePause => |v| duration((plain(v) * 1e6) as i64),
-        Column::PacketRate | Column::OrigPkts | Column::RespPkts => |v| count(whole(v)),
+        Column::OrigBytes | Column::RespBytes | Column::MissedBytes | Column::ServiceBytes => {
+            |v| bytes(expand_whole(v))
+        }
+        Column::OrigPktSize | Column::RespPktSize => |v| bytes(expand_whole(v)),
+        Column::ByteRate => |v| format!("{}/s", bytes(expand_whole(v))),
+        Column::Duration => |v| duration((expand(v) * 1e3) as i64),
+        Column::OrigPause | Column::ServicePause => |v| duration((expand(v) * 1e6) as i64),
+        Column::PacketRate | Column::OrigPkts | Column::RespPkts => |v| count(expand_whole(v)),
         Column::RespOriginators | Column::OrigFailures | Column::ServiceCount | Column::ServiceFailures => {
-            |v| count(whole(v))
+            |v| count(expand_whole(v))
         }
         Column::RespFailedShare => |v| format!("{:.0} %", 100.0 * v),
         _ => return None,
@@ -96,7 +98,7 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         Column::RespPkts => count(connection.resp.pkts.unwrap_or(0)),
         _ => amount(position).map_or_else(String::new, |amount| amount(value)),
     };
-    let noun = |one: &'static str, many: &'static str| if whole(value) == 1 { one } else { many };
+    let noun = |one: &'static str, many: &'static str| if expand_whole(value) == 1 { one } else { many };
     match column {
         Column::OrigBytes => format!("sent {amount}"),
         Column::RespBytes => format!("received {amount}"),
@@ -140,7 +142,7 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
         Column::ServiceBytes => format!("sent {amount} to this service in an hour"),
         Column::Periodicity => {
-            let pause = duration((plain(row[Column::ServicePause as usize]) * 1e6) as i64);
+            let pause = duration((expand(row[Column::ServicePause as usize]) * 1e6) as i64);
             format!("connections to this service at regular intervals (the last after {pause})")
         }
         Column::ServicePause if is_long_ago(value) => "first connection to this service in at least a day".to_owned(),

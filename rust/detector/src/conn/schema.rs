@@ -1,4 +1,4 @@
-//! Columns of conn.log rows: their names, their purpose, and the groups of columns a tree may split together.
+//! Schema of conn.log: columns, their purpose, and groups of columns.
 
 use crate::schema::{Encoding, Feature, LogKind, Record, Schema, columns};
 
@@ -52,9 +52,8 @@ const fn conditional(name: &'static str, of: Column, width: f32, meaning: &'stat
     Feature { name, encoding: Encoding::Conditional { given, of: of as u16, width }, meaning }
 }
 
-/// Every column. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as
-/// 0. Context is of connections that ended earlier and of the present one; "lately" means with a weight that falls to
-/// 1/e in an hour.
+/// All columns. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context includes
+/// earlier connections and the present one; "lately" means with a weight that decays to 1/e in an hour.
 const FEATURES: &[Feature] = &[
     number("orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
     number("resp_bytes", "payload bytes from the responder: downloads"),
@@ -134,8 +133,8 @@ const FEATURES: &[Feature] = &[
     ),
 ];
 
-/// Groups of columns. Small groups keep columns that say nothing about an attack from diluting those that do; columns
-/// of the responder's network stand beside others because a rare network alone is common.
+/// Groups of columns. Small groups keep irrelevant columns from diluting relevant ones. Columns of the responder's
+/// network are combined with others, because a rare network alone is common.
 const GROUPS: &[&[u16]] = &[
     &[Column::RespFailedShare as u16],
     &[Column::Progress as u16],
@@ -173,12 +172,12 @@ const GROUPS: &[&[u16]] = &[
     &[Column::NetShare as u16, Column::RespPort as u16, Column::OrigPort as u16],
 ];
 
-/// A second as a duration's value.
+/// A second, as a value of the duration column.
 const SECOND: f32 = 10.0;
 
 /// Amounts of a connection, and of one host with one service of another, that matter to an analyst when they exceed all
-/// of training: a session, a transfer, a tunnel, a beacon. Hosts differ more in how much they send and receive than in
-/// how long their sessions last; with more weight, a host that is merely busier would outrank attacks.
+/// of training: sessions, transfers, tunnels, beacons. Hosts differ more in their amounts than in the length of their
+/// sessions; with more weight, a host that is merely busier would outrank attacks.
 const RECORDS: &[Record] = &[
     Record { column: Column::Duration as u16, weight: 1.0, from: SECOND },
     Record { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0 },
@@ -206,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn features_stand_in_the_order_of_their_columns() {
+    fn features_are_in_the_order_of_columns() {
         for (name, column) in [
             ("orig_bytes", Column::OrigBytes),
             ("progress", Column::Progress),
@@ -220,9 +219,9 @@ mod tests {
         assert_eq!(FEATURES.len(), Column::UnusualRespSize as usize + 1);
     }
 
-    /// Fails when columns change. A model made before then fits no longer: raise the version as well.
+    /// Fails when columns change. Older models no longer fit: raise the version as well.
     #[test]
-    fn the_schema_is_that_of_its_version() {
+    fn version_changes_with_the_schema() {
         assert_eq!((SCHEMA.version, SCHEMA.fingerprint()), (3, 5_418_348_184_377_932_900));
     }
 }

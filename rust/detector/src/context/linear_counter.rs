@@ -1,22 +1,23 @@
-//! How many different things were seen lately: linear counting (Whang, Vander-Zanden and Taylor, ACM TODS 1990) in
-//! two bitmaps, one for the current hour and one for the hour before.
+//! Approximate count of distinct recent items: linear counting (Whang, Vander-Zanden and Taylor, ACM TODS 1990) in two
+//! bitmaps, one for the current hour and one for the previous hour.
 
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::HOUR;
+
 const WORDS: usize = 2;
 const BITS: u32 = 64 * WORDS as u32;
-const HOUR: i64 = 3_600_000_000;
-/// In hours.
-const DAY: i64 = 24;
+/// Hours in a day.
+const HOURS_PER_DAY: i64 = 24;
 
-/// By how many bits are set; of a full bitmap as of one with a bit left.
+/// Estimate by the number of set bits; a full bitmap counts as one with a free bit.
 static ESTIMATES: LazyLock<[f32; BITS as usize + 1]> = LazyLock::new(|| {
     std::array::from_fn(|set| BITS as f32 * libm::logf(BITS as f32 / (BITS as usize - set).max(1) as f32))
 });
 
-/// An estimate of up to about 600 different items, in 40 bytes.
+/// Estimates up to about 600 different items, in 40 bytes.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LinearCounter {
     hour: i64,
@@ -25,14 +26,14 @@ pub(crate) struct LinearCounter {
 }
 
 impl LinearCounter {
-    /// Returns whether one that was kept in a file is of an hour that a time can be in.
+    /// Returns whether the hour is one that a time can have.
     pub(crate) fn is_sound(&self) -> bool {
         (i64::MIN.div_euclid(HOUR)..=i64::MAX.div_euclid(HOUR)).contains(&self.hour)
     }
 
-    /// Adds an item, by its hash, at a time in microseconds, and estimates how many different ones the current and the
-    /// previous clock hour have seen. A time before the current hour counts as the current hour; one more than a day
-    /// before it says that the clock was wrong, and begins anew.
+    /// Adds an item by its hash, at a time in microseconds, and estimates the number of different items in the current
+    /// and previous clock hour. A time before the current hour counts as the current hour; one more than a day before
+    /// it is a corrected clock and restarts the counter.
     pub(crate) fn add(&mut self, item: u64, now: i64) -> f32 {
         self.insert(item, now);
         self.estimate()
@@ -44,7 +45,7 @@ impl LinearCounter {
     /// counting of distinct elements*).
     pub(crate) fn insert(&mut self, item: u64, now: i64) -> f32 {
         let hour = now.div_euclid(HOUR);
-        if hour > self.hour || hour < self.hour - DAY {
+        if hour > self.hour || hour < self.hour - HOURS_PER_DAY {
             self.previous = if hour == self.hour + 1 { self.current } else { [0; WORDS] };
             self.current = [0; WORDS];
             self.hour = hour;
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     impl LinearCounter {
-        /// Of an hour that is none.
+        /// An impossible hour.
         pub(crate) fn of_no_time() -> Self {
             Self { hour: i64::MAX, ..Self::default() }
         }
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn it_counts_what_is_different() {
+    fn counts_different_items() {
         let mut distinct = LinearCounter::default();
         assert!((count(0..1, 5, &mut distinct) - 1.0).abs() < 0.1);
         assert!((count(0..1, 5, &mut distinct) - 1.0).abs() < 0.1);
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn it_forgets_after_an_hour_or_two() {
+    fn forgets_after_two_hours() {
         let mut distinct = LinearCounter::default();
         count(0..50, HOUR, &mut distinct);
         assert!(count(0..1, 2 * HOUR, &mut distinct) > 40.0);
@@ -108,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn what_both_hours_saw_counts_once() {
+    fn counts_items_of_both_hours_once() {
         let mut distinct = LinearCounter::default();
         let once = count(0..50, HOUR, &mut distinct);
         assert_eq!(count(0..50, 2 * HOUR, &mut distinct), once);
     }
 
     #[test]
-    fn a_clock_that_ran_ahead_by_a_day_is_believed_and_no_more() {
+    fn accepts_times_up_to_a_day_ahead() {
         let mut distinct = LinearCounter::default();
         count(0..50, 100 * HOUR, &mut distinct);
         assert!(count(0..1, 76 * HOUR, &mut distinct) > 40.0);
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_hour_of_a_time_is_sound() {
+    fn rejects_impossible_hours() {
         let of = |hour| LinearCounter { hour, ..LinearCounter::default() };
         for now in [i64::MIN, -1, 0, i64::MAX] {
             let mut distinct = of(now.div_euclid(HOUR));

@@ -7,11 +7,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::DAY;
+
 /// Slots of a bucket: enough that a bucket full of regular keys is rare at the expected load.
 const WAYS: usize = 8;
 
 /// Age, in microseconds, from which an entry is worth no more than a new one: a day.
-const STALE: i64 = 86_400_000_000;
+const STALE: i64 = DAY;
 
 /// Age, in microseconds, from which a visit counts as a return. A scan that fills a table does not keep an address for
 /// ten minutes.

@@ -13,9 +13,10 @@ use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::letters::Letters;
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::quantize::log2;
+use crate::units;
 
 /// Counts decay to 1/e in an hour.
-const HOUR: f32 = 3600.0;
+const HOUR: f32 = (units::HOUR / units::SECOND) as f32;
 /// A domain known for longer counts as known for so long, in seconds.
 const LONG_AGO: f32 = 1e6;
 

@@ -1,11 +1,11 @@
 //! Texts of reasons for dns.log.
 
-use crate::alert::reasons::{plain, whole};
 use crate::dns::context::is_other_type;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, Protocol, type_name};
 use crate::dns::schema::Column;
 use crate::model::feature_stats::Quantiles;
+use crate::quantize::{expand, expand_whole};
 use crate::units::{bytes, count, duration};
 
 /// Topics: related columns, the plainest first.
@@ -52,18 +52,18 @@ pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool 
 /// Formats an amount of a column; `None` for a column that holds no amount.
 pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
     Some(match Column::at(column)? {
-        Column::NameLength | Column::LongestLabel | Column::AnswerBytes => |v| bytes(whole(v)),
-        Column::PairBytesOut | Column::PairBytesIn => |v| bytes(whole(v)),
+        Column::NameLength | Column::LongestLabel | Column::AnswerBytes => |v| bytes(expand_whole(v)),
+        Column::PairBytesOut | Column::PairBytesIn => |v| bytes(expand_whole(v)),
         Column::Labels => |v| count(v.max(0.0) as u64),
-        Column::OddBytes | Column::Answers | Column::PairQueries | Column::PairNames => |v| count(whole(v)),
+        Column::OddBytes | Column::Answers | Column::PairQueries | Column::PairNames => |v| count(expand_whole(v)),
         Column::DomainClients | Column::ClientNonexistent | Column::ClientNewDomains | Column::ClientServers => {
-            |v| count(whole(v))
+            |v| count(expand_whole(v))
         }
         Column::DigitShare | Column::PairUniqueShare | Column::PairTypeShare | Column::ClientFailedShare => {
             |v| format!("{:.0} %", 100.0 * v)
         }
-        Column::MinTtl => |v| duration((plain(v) * 1e6) as i64),
-        Column::Rtt => |v| duration((plain(v) * 1e3) as i64),
+        Column::MinTtl => |v| duration((expand(v) * 1e6) as i64),
+        Column::Rtt => |v| duration((expand(v) * 1e3) as i64),
         _ => return None,
     })
 }
@@ -72,7 +72,7 @@ pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
 pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String {
     let amount = amount(column).map_or_else(String::new, |amount| amount(value));
     let Some(column) = Column::at(column) else { return String::new() };
-    let noun = |one: &'static str, many: &'static str| if whole(value) == 1 { one } else { many };
+    let noun = |one: &'static str, many: &'static str| if expand_whole(value) == 1 { one } else { many };
     let name = DomainName::new(query.query.unwrap_or_default());
     match column {
         Column::NameLength => format!("{amount} before the domain"),
@@ -107,8 +107,8 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
         }
         Column::PairTypeShare => "queries for this domain are often not for addresses".to_owned(),
         Column::DomainClients => format!("domain has {amount} recent {}", noun("client", "clients")),
-        Column::DomainAge if plain(value) < 1.0 => "first query for this domain".to_owned(),
-        Column::DomainAge => format!("domain first queried {} ago", duration((plain(value) * 1e6) as i64)),
+        Column::DomainAge if expand(value) < 1.0 => "first query for this domain".to_owned(),
+        Column::DomainAge => format!("domain first queried {} ago", duration((expand(value) * 1e6) as i64)),
         Column::ClientNonexistent => {
             format!("{amount} nonexistent {} in an hour", noun("name", "names"))
         }

@@ -15,6 +15,16 @@ const FEWEST_EXCESSES: usize = 50;
 /// any in training must be able to pass, however small the budget.
 const HEADROOM: f64 = 0.5;
 
+/// Share of the alert budget reserved for accumulated evidence.
+const EVIDENCE_SHARE: f64 = 0.1;
+/// Largest budget for accumulated evidence, in reports a day.
+pub(crate) const MAX_EVIDENCE_PER_DAY: f64 = 10.0;
+
+/// Reports of accumulated evidence per day within an alert budget.
+pub(crate) fn evidence_per_day(alerts_per_day: f64) -> f64 {
+    (alerts_per_day * EVIDENCE_SHARE).min(MAX_EVIDENCE_PER_DAY)
+}
+
 /// Distribution of out-of-bag scores: each row is scored by trees that have not seen it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calibration {
@@ -166,6 +176,11 @@ mod tests {
 
     fn passing(calibration: &Calibration, threshold: f64) -> usize {
         calibration.scores().filter(|&score| score >= threshold).count()
+    }
+
+    #[test]
+    fn evidence_has_a_share_of_the_alert_budget() {
+        assert_eq!((evidence_per_day(50.0), evidence_per_day(1000.0)), (5.0, 10.0));
     }
 
     #[test]

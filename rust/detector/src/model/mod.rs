@@ -17,7 +17,6 @@ use bincode::enc::write::SizeWriter;
 use iforest::{Forest, Matrix};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::cusum;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
 use crate::model::encoder::Encoder;
@@ -224,7 +223,7 @@ impl Model {
     pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
         let single = match self.forest().is_imported() {
             true => alerts_per_day,
-            false => alerts_per_day - cusum::sustained_per_day(alerts_per_day),
+            false => alerts_per_day - calibration::evidence_per_day(alerts_per_day),
         };
         self.calibration.threshold(self.provenance.share_of_alerts(single))
     }
@@ -444,7 +443,7 @@ mod tests {
     use crate::conn::schema::Column;
     use crate::{AlertPolicy, Connection, Extractor, Params, Trainer};
 
-    const DAY: i64 = 86_400_000_000;
+    use crate::units::DAY;
 
     /// Model of one day with 2000 different connections.
     fn day() -> impl Iterator<Item = Connection<'static>> {

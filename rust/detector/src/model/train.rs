@@ -1,4 +1,4 @@
-//! Training: connections in, a model out.
+//! Training: fits a model to a sample of records.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,24 +15,24 @@ use crate::record::{Extractor, LogRecord};
 use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 
-/// Scores settle from about 100 trees on.
+/// Default number of trees. Scores are stable from about 100.
 const TREES_PER_GROUP: usize = 8;
 
-/// How a model is trained.
+/// Parameters of training.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Params {
     /// Kind of the log.
     pub log: LogKind,
-    /// How the forest is grown.
+    /// Parameters of the forest.
     pub forest: iforest::Params,
-    /// How many rows the reservoir holds.
+    /// Capacity of the reservoir in rows.
     pub reservoir: usize,
-    /// The threshold is set to let about this many connections a day pass.
+    /// Alert budget of the threshold, in connections a day.
     pub alerts_per_day: f64,
-    /// Or, where this is set, to let this share of the connections pass.
+    /// Share of the connections that alert; overrides the budget.
     pub contamination: Option<f64>,
-    /// Decides every random draw.
+    /// Seed of all random draws.
     pub seed: u64,
 }
 
@@ -56,7 +56,7 @@ impl Params {
     }
 }
 
-/// Learns from connections, one at a time, in bounded memory.
+/// Trainer: samples connections one at a time, in bounded memory.
 #[derive(Debug)]
 pub struct Trainer {
     params: Params,
@@ -65,7 +65,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A trainer that has seen nothing yet.
+    /// Creates a trainer without connections.
     pub fn new(params: Params) -> Self {
         let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed).of(params.log);
         Self { extractor: Extractor::of(params.log), params, reservoir }
@@ -78,22 +78,22 @@ impl Trainer {
         self.reservoir.offer(&row, record.ts(), Group::default());
     }
 
-    /// Lets a connection pass by without learning from it: it is context for those that follow, not an example.
+    /// Adds a connection to the context of later ones without learning from it.
     pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         self.extractor.extract(record);
     }
 
-    /// How many connections were learnt from.
+    /// Number of connections learnt from.
     pub fn observed(&self) -> u64 {
         self.reservoir.seen()
     }
 
-    /// The sample of what was learnt from so far, to be merged with others.
+    /// Sample of the connections so far, to be merged with others.
     pub fn into_reservoir(self) -> Reservoir {
         self.reservoir
     }
 
-    /// Grows the forest, calibrates it, and sets the threshold.
+    /// Builds the forest, calibrates it, and sets the threshold.
     ///
     /// # Errors
     /// [`Error`] when there are too few connections or a parameter is out of range.
@@ -101,9 +101,8 @@ impl Trainer {
         grow(&self.reservoir.snapshot().in_place_order(), &self.params)
     }
 
-    /// Takes a forest grown elsewhere on rows as [`Model::encode`] gives them, calibrates it on the rows of what was
-    /// learnt from, and sets the threshold. How rare a category is, `categories` says; without it, what was learnt
-    /// from.
+    /// Calibrates an imported forest, built on rows like those of [`Model::encode`], on the sample, and sets the
+    /// threshold. Rarities come from `categories`, or else from the sample.
     ///
     /// # Errors
     /// [`Error`] when there are too few connections, or rows of another length than the forest's.
@@ -125,8 +124,7 @@ impl Trainer {
     }
 }
 
-/// Fits a model on a sample, wherever it was drawn. The model depends on the rows of the sample, not on the order in
-/// which it was merged.
+/// Fits a model to a sample. The model depends on the rows of the sample, not on the order of merging.
 ///
 /// # Errors
 /// [`Error`] when the sample has too few rows or a parameter is out of range.
@@ -134,7 +132,7 @@ pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, Error> {
     grow(&sample.by_key(), params)
 }
 
-/// The same trees, calibrated on another sample: where the traffic has changed but its kinds have not.
+/// Recalibrates the same trees on another sample, after a moderate change of the traffic.
 ///
 /// # Errors
 /// [`Error`] when the sample has too few rows.
@@ -166,10 +164,10 @@ fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provena
     })
 }
 
-/// The distribution of the scores that are to decide on the threshold.
+/// Distribution of the scores that determine the threshold.
 ///
-/// Of the rows flagged when they were seen, as many as the budget allows count. If those beyond it did, a flood of
-/// alerts would raise the threshold above itself; if none did, each fit would lower it further.
+/// Of the rows flagged when they were seen, as many as the budget allows count. With more, a flood of alerts would
+/// raise the threshold above itself; with none, each fit would lower it further.
 fn calibrate(
     schema: &Schema,
     typical: Option<f64>,
@@ -188,8 +186,7 @@ fn calibrate(
     Calibration::new(&scores.collect::<Vec<_>>())
 }
 
-/// Final scores of a sample's rows: with the means of their pairs, each row of the sample standing for all that it was
-/// drawn from.
+/// Final scores of a sample's rows, including pair means. Each row stands for all rows it was drawn from.
 fn final_scores(
     schema: &Schema,
     typical: Option<f64>,
@@ -213,7 +210,7 @@ fn final_scores(
     forest.iter().zip(scores).map(|(forest, score)| forest + (1.0 - forest) * score.records).collect()
 }
 
-/// Rows of a sample that belong to the peer group, or to all others.
+/// Rows of a sample in the peer group, or all others.
 fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl Iterator<Item = usize> + 'a {
     (0..rows.len()).filter(move |&i| (rows[i][usize::from(schema.peer_group)] > 0.5) == peers)
 }
@@ -227,7 +224,7 @@ fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let stats = FeatureStats::new(schema, &encoded);
     let mut forest_params = params.forest.clone();
     if forest_params.n_trees < forest_params.groups.len() {
-        // Too few for a tree to each group: every tree splits the columns of all groups.
+        // Too few trees for one per group: every tree splits the columns of all groups.
         let columns: BTreeSet<u16> = forest_params.groups.concat().into_iter().collect();
         forest_params.groups = vec![columns.into_iter().collect()];
     }
@@ -280,10 +277,9 @@ fn median(scores: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::Connection;
+    use crate::units::DAY;
 
-    const DAY: i64 = 86_400_000_000;
-
-    /// A model of ten days, as they would be dated.
+    /// Model of ten days with these dates.
     fn learnt(dated: impl Fn(i64) -> i64) -> Model {
         let mut trainer = Trainer::new(Params::default());
         for i in 0..5000 {
@@ -296,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_wrong_dates_nor_a_gap_change_how_many_alerts_a_day_there_are() {
+    fn wrong_dates_and_gaps_do_not_change_the_alert_rate() {
         let day = |i: i64| 20_000 * DAY + i * DAY / 500;
         let meant = learnt(day);
         let within = |model: Model| {
@@ -307,7 +303,7 @@ mod tests {
         };
         within(learnt(|i| if i % 1000 == 7 { i } else { day(i) }));
         within(learnt(|i| day(i) + if i > 2000 { 97 * DAY } else { 0 }));
-        // A time that is too long shows.
+        // A time span that is too long has an effect.
         let forgotten = meant.provenance().connections_per_day / 10.0;
         let wrong = meant.with_calibration(
             meant.calibration().clone(),

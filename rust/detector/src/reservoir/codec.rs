@@ -1,20 +1,20 @@
-//! A reservoir in a file or a message: sealed, and checked like a model before any of it is used.
+//! Encoding of a reservoir in a file or message, validated before use.
 //!
 //! The payload, little endian, every number of a fixed size:
 //!
-//! | bytes | what |
+//! | bytes | contents |
 //! |---|---|
 //! | 0..4   | version of the features |
 //! | 4..12  | fingerprint of the features |
 //! | 12..20 | half-life in microseconds; 0 for none |
 //! | 20..24 | quota of a group; 0 for none |
-//! | 24..28 | how many rows a row was drawn to be among: the capacity |
-//! | 28..36 | how many rows were offered |
-//! | 36..44 | the key (f64) from which on rows were left out although there was room; infinite for none |
-//! | 44..48 | how many stretches of time the rows offered came from |
-//! | 48..   | for each stretch: its first and its last time in microseconds since 1970, how many of them were seen (i64 each) |
+//! | 24..28 | capacity in rows |
+//! | 28..36 | number of rows offered |
+//! | 36..44 | bound: the key (f64) from which rows were left out although there was room; infinite for none |
+//! | 44..48 | number of intervals of observed time |
+//! | 48..   | for each interval: first and last time in microseconds since 1970, and observed time (i64 each) |
 //! | ...    | with a half-life: the number of slots of the [rate](crate::reservoir::rate) (u32); for each its number (i64) and count (u64) |
-//! | ...    | for each row in the order of the keys: key (f64), group (u64), time (i64), values (f32 each) |
+//! | ...    | for each row, ordered by key: key (f64), group (u64), time (i64), values (f32 each) |
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -31,28 +31,27 @@ const HEAD: usize = 48;
 const STRETCH: usize = 24;
 const SLOT: usize = 16;
 const LARGEST_ENTRY: usize = 24 + 4 * MAX_COLUMNS;
-/// A reservoir holds no more than this.
+/// Largest capacity of a reservoir.
 const MAX_ROWS: usize = 10_000_000;
 const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + 4 + MAX_SLOTS * SLOT + MAX_ROWS * LARGEST_ENTRY;
 const SEAL: Envelope =
     Envelope { contents: Contents::Sample, magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
 impl Reservoir {
-    /// Returns whether bytes are meant to be a sample, be they sound or not.
+    /// Returns whether bytes start like a sample, valid or not.
     pub fn is_sample(bytes: &[u8]) -> bool {
         bytes.starts_with(SEAL.magic)
     }
 
-    /// The bytes of a sample.
+    /// Encodes a sample.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.snapshot().to_bytes()
     }
 
-    /// A reservoir from the bytes of a sample, everything in it checked. What it draws from here on is decided by
-    /// `seed` and the next row.
+    /// Decodes and validates a sample. `seed` and the next row decide further random draws.
     ///
     /// # Errors
-    /// If they are not a sample, or not one that can be used.
+    /// If they are not a valid sample.
     pub fn from_bytes(bytes: &[u8], seed: u64) -> Result<Self, Error> {
         let payload = SEAL.open(bytes)?;
         let invalid =
@@ -143,7 +142,7 @@ impl Reservoir {
         Ok(reservoir)
     }
 
-    /// Reads the file of a sample.
+    /// Loads a sample file.
     ///
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
@@ -152,7 +151,7 @@ impl Reservoir {
         Self::from_bytes(&bytes, seed).map_err(|error| error.of(path.display()))
     }
 
-    /// Writes the file of a sample: the old file or the new one is there at any time, never a part.
+    /// Replaces a sample file atomically.
     ///
     /// # Errors
     /// [`ErrorKind::Write`], naming the file.
@@ -162,7 +161,7 @@ impl Reservoir {
 }
 
 impl Snapshot {
-    /// The bytes of a sample.
+    /// Encodes a sample.
     pub fn to_bytes(self) -> Vec<u8> {
         let sample = self.by_key();
         let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * LARGEST_ENTRY);
@@ -171,20 +170,20 @@ impl Snapshot {
         SEAL.close(&payload)
     }
 
-    /// Writes the file of a sample, as [`Reservoir::save`] does.
+    /// Replaces a sample file like [`Reservoir::save`].
     ///
     /// # Errors
     /// [`ErrorKind::Write`], naming the file.
     pub fn save(self, path: &Path) -> Result<(), Error> {
         let sample = self.by_key();
-        // A large sample is not held a second time.
+        // Streamed, because a large sample should not be in memory twice.
         let written = SEAL.write(path, |payload| sample.write(payload));
         written.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
     }
 }
 
 impl Sample {
-    /// Writes the payload, the rows in their order.
+    /// Writes the payload, with the rows ordered by key.
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let Sampling { capacity, half_life, quota } = self.sampling;
         let schema = self.log.schema();
@@ -222,7 +221,7 @@ fn entry_size(schema: &Schema) -> usize {
     24 + 4 * schema.stored()
 }
 
-/// Returns whether an extractor could have made the row: finite numbers, and identities where a category is.
+/// Returns whether a row is possible: finite numbers, and identities in category columns.
 fn is_sound(schema: &Schema, row: &FeatureRow) -> bool {
     schema.features.iter().zip(row).all(|(feature, &value)| match feature.encoding.is_identity() {
         true => (0.0..=(1 << 24) as f32).contains(&value) && value.fract() == 0.0,
@@ -230,7 +229,7 @@ fn is_sound(schema: &Schema, row: &FeatureRow) -> bool {
     })
 }
 
-/// Reads numbers off a slice that was found long enough.
+/// Reads numbers from a slice whose length was checked.
 struct Numbers<'a>(&'a [u8]);
 
 impl Numbers<'_> {
@@ -248,7 +247,7 @@ mod tests {
     use super::*;
     use crate::storage::envelope::HEADER;
 
-    /// Where the rows of [`reservoir`] begin: behind one interval and two slots.
+    /// Offset of the rows of [`reservoir`], after one interval and two slots.
     const ROWS: usize = HEAD + STRETCH + 4 + 2 * SLOT;
 
     fn reservoir() -> Reservoir {
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservoir_survives_its_file() {
+    fn file_restores_the_reservoir() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sample");
         let reservoir = reservoir();
@@ -281,7 +280,7 @@ mod tests {
         assert_eq!((again.sampling(), again.bound()), (reservoir.sampling(), reservoir.bound()));
         assert_eq!(again.to_bytes(), reservoir.to_bytes());
 
-        // A bound of keys that are shares of 1 is one, too.
+        // A bound may be 1 or less.
         let mut uniform = Reservoir::new(Sampling::uniform(3), 1).to_bytes();
         for (bound, is_one) in [(1.0, true), (1e-9, true), (0.0, false), (-1.0, false), (1.5, false)] {
             uniform[HEADER + 36..HEADER + 44].copy_from_slice(&f64::to_le_bytes(bound));
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_why() {
+    fn errors_name_the_problem() {
         let mut bytes = reservoir().to_bytes();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
@@ -346,7 +345,7 @@ mod tests {
         #[test]
         fn no_bytes_do_harm(bytes: Vec<u8>) {
             let _ = Reservoir::from_bytes(&bytes, 1);
-            // Behind a checksum that holds.
+            // With a correct checksum.
             let _ = Reservoir::from_bytes(&SEAL.close(&bytes), 1);
             let mut payload = SEAL.open(&reservoir().to_bytes()).unwrap()[..HEAD].to_vec();
             payload.extend(&bytes);

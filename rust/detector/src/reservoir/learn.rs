@@ -1,24 +1,24 @@
-//! Learning in place: which of a sensor's connections are kept to train on, and how many from whom.
+//! Learning in place: sampling of a sensor's connections, with quotas against floods.
 //!
-//! The sample is recency-weighted. Two quotas keep a flood or a scan from becoming usual by its mere number:
+//! The sample is recency-weighted. Two quotas keep a flood or a scan from becoming usual by sheer number:
 //!
-//! * of one originator at most 1/256 of the reservoir an hour;
-//! * of all connections that the model at work flags, at most 1/256 of the reservoir a day. A day's alerts fit in many
-//!   times over, a scan does not.
+//! * the connections of one originator: at most 1/256 of the reservoir an hour;
+//! * the connections that the loaded model flags: at most 1/256 of the reservoir a day, enough for many days' alerts
+//!   but not for a scan.
 //!
-//! When to fit and where the model goes is not decided here.
+//! The scripts decide when to fit and what happens to the model.
 
 use twox_hash::XxHash3_64;
 
 use crate::record::LogRecord;
 use crate::reservoir::{Group, Reservoir, Sampling};
 use crate::schema::FeatureRow;
+use crate::units::HOUR;
 
-/// Shares of a reservoir that one group may fill.
+/// Number of groups that fill a reservoir.
 const GROUPS_TO_FILL: usize = 256;
-/// With fewer rows a group's quota says too little of it.
+/// Smallest quota of a group.
 const FEWEST: usize = 16;
-const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 
 impl Sampling {
@@ -29,11 +29,11 @@ impl Sampling {
 }
 
 impl Reservoir {
-    /// Offers the row of a connection to a reservoir that samples by [`Sampling::for_sensor`]. `flagged` tells
-    /// whether the active model alerts on it. No connection ends later than `now`, whatever its packets say.
+    /// Offers the row of a connection to a reservoir that samples by [`Sampling::for_sensor`]. `flagged` is true if the
+    /// active model alerts on it. The end of a connection is limited to `now`.
     pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>, row: &FeatureRow, flagged: bool, now: i64) {
         let record = record.into();
-        // It is learnt when it ends; one that was open for days is news all the same.
+        // Counted at its end: one that was open for days is news as well.
         let end = record.end().min(now);
         let group = match flagged {
             true => hash(&[], end.div_euclid(DAY)),
@@ -53,7 +53,7 @@ mod tests {
     use crate::schema::MAX_COLUMNS;
     use crate::{Address, ConnState, Connection, Detector, Extractor, Model, Params, Proto, fit};
 
-    /// Connection `i` of a day of `n` on a small network: twenty desks, five servers, web and names.
+    /// Connection `i` of `n` in a day of a small network: twenty desks, five servers, web and DNS.
     fn ordinary(i: i64, n: i64, day: i64) -> Connection<'static> {
         let mut c = Connection { ts: day * DAY + i * (DAY / n), proto: Proto::Tcp, ..Connection::default() };
         c.orig.addr = Address::from(std::net::IpAddr::from([10, 1, 1, (i * 7 % 20) as u8]));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_with_a_million_connection_scan_leaves_the_next_days_scan_unusual() {
+    fn scan_stays_unusual_after_a_day_with_a_million_connection_scan() {
         const A_DAY: i64 = 20_000;
         const SCAN: i64 = 1_000_000;
         let mut reservoir = Reservoir::new(Sampling::for_sensor(8192, 7 * DAY), 1);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn one_originator_gets_a_share_an_hour() {
+    fn limits_one_originator_per_hour() {
         let mut reservoir = Reservoir::new(Sampling::for_sensor(8192, DAY), 1);
         for i in 0..10_000 {
             let mut c = ordinary(i, 10_000, 1);

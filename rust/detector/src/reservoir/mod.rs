@@ -1,8 +1,8 @@
-//! A bounded sample of rows: all that training needs of the traffic, however much there was.
+//! Bounded random sample of rows, sufficient for training on traffic of any amount.
 //!
-//! Every row draws a key; the rows with the smallest keys stay. Reservoirs of parts of the traffic therefore merge into
-//! the one a single pass over all of it would have drawn, each part counting by how much traffic it saw. What a
-//! reservoir looks like in a file or a message is in [`sample`](codec).
+//! Every row draws a key, and the rows with the smallest keys stay. Reservoirs of parts of the traffic therefore merge
+//! into the one that a single pass would have drawn, each part weighted by its traffic. [`sample`](codec) is the
+//! encoding in files and messages.
 
 pub(crate) mod codec;
 mod learn;
@@ -24,30 +24,30 @@ use crate::reservoir::shared_vec::SharedVec;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
 use crate::units::DAY;
 
-/// How a reservoir draws. Only reservoirs that draw alike can be merged.
+/// Sampling parameters. Only reservoirs with equal sampling can be merged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// How many rows it holds at most.
+    /// Capacity in rows.
     pub capacity: usize,
-    /// A row counts half as much as one that is this many microseconds younger; with `None` all count alike.
+    /// Half-life in microseconds: the weight of a row halves with this age. `None` weighs all rows equally.
     pub half_life: Option<i64>,
-    /// How many rows of one group stay at most: what keeps a flood from filling the reservoir. With `None`, any number.
+    /// Largest number of rows of one group, which keeps a flood from filling the reservoir. `None` for no limit.
     pub quota: Option<usize>,
 }
 
 impl Sampling {
-    /// Each row equally likely to stay.
+    /// Uniform sampling.
     pub fn uniform(capacity: usize) -> Self {
         Self { capacity, half_life: None, quota: None }
     }
 
-    /// The key of a row of time `ts`, from the logarithm of what it drew of the exponential distribution.
+    /// Key of a row of time `ts`, from the logarithm of its draw from the exponential distribution.
     fn key(&self, drawn: f64, ts: i64) -> Key {
         Key(match self.half_life {
             None => -libm::expm1(-libm::exp(drawn)),
             // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight
-            // is 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), far too large a number for any type:
-            // hence the logarithm of the key.
+            // is 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), which overflows every type; hence the
+            // logarithm of the key.
             Some(half_life) => drawn - log_weight(ts, half_life),
         })
     }
@@ -60,31 +60,31 @@ impl Sampling {
         }
     }
 
-    /// Returns whether a row can have it.
+    /// Returns whether it is a possible key.
     pub(crate) fn is_key(&self, key: f64) -> bool {
         key.is_finite() && (self.half_life.is_some() || (key > 0.0 && key < 1.0))
     }
 
-    /// Returns whether rows can be left out from it on: it is a key, or the end of those between 0 and 1.
+    /// Returns whether it is a possible bound: a key, or the end of the keys between 0 and 1.
     pub(crate) fn is_bound(&self, bound: f64) -> bool {
         self.is_key(bound) || (self.half_life.is_none() && bound == 1.0)
     }
 }
 
-/// At most so many of the rows offered, drawn at random; see [`Sampling`] for how.
+/// Reservoir of rows, drawn at random from those offered; see [`Sampling`].
 #[derive(Debug)]
 pub struct Reservoir {
     log: LogKind,
     sampling: Sampling,
     seed: u64,
-    /// Seeded by the first row as well, so that reservoirs of different parts draw differently.
+    /// Seeded by the first row as well, so that reservoirs of different traffic draw differently.
     random: Option<ChaCha8Rng>,
     entries: SharedVec<Entry>,
     by_key: BTreeSet<(Key, u32)>,
     /// Empty without a quota, like the two that follow.
     by_group: BTreeSet<(Group, Key, u32)>,
     group_sizes: HashMap<Group, usize>,
-    /// Rows whose keys are not below this are not kept.
+    /// Bound: rows with keys at or above it are rejected.
     bound: Option<Key>,
     seen: u64,
     span: ObservedTime,
@@ -98,16 +98,16 @@ enum Placement {
     Kept,
     /// Its group has reached its quota, with smaller keys.
     BeyondQuota,
-    /// All places are taken by smaller keys, or the bound excludes it.
+    /// Smaller keys fill the reservoir, or the bound excludes it.
     BeyondBound,
 }
 
-/// A row that stayed.
+/// A row in the sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: Key,
     pub(crate) group: Group,
-    /// When the connection ended, in microseconds since 1970.
+    /// End of the connection, in microseconds since 1970.
     pub(crate) ts: i64,
     pub(crate) row: FeatureRow,
 }
@@ -124,12 +124,12 @@ impl Entry {
 pub struct Group(pub(crate) u64);
 
 impl Group {
-    /// A group by a hash of what its rows have in common; the lowest bit is not part of it.
+    /// Creates a group from a hash of its common property; the lowest bit of the hash is ignored.
     pub fn new(hash: u64, flagged: bool) -> Self {
         Self(hash & !1 | u64::from(flagged))
     }
 
-    /// Returns whether its rows were found anomalous.
+    /// Returns whether its rows were anomalous.
     pub fn is_flagged(self) -> bool {
         self.0 & 1 == 1
     }
@@ -153,7 +153,7 @@ impl Ord for Key {
     }
 }
 
-/// The contents of a reservoir at one time. It shares its rows with the reservoir, so that taking it copies none.
+/// Contents of a reservoir at one time. Rows are shared with the reservoir, not copied.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     log: LogKind,
@@ -165,7 +165,7 @@ pub struct Snapshot {
     counts: Option<RowCounts>,
 }
 
-/// The rows of a snapshot, and the traffic they were drawn from.
+/// Rows of a snapshot, and statistics of the traffic they represent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) log: LogKind,
@@ -178,13 +178,13 @@ pub(crate) struct Sample {
 }
 
 impl Snapshot {
-    /// The rows in no particular but a reproducible order.
+    /// Rows in arbitrary but reproducible order.
     pub(crate) fn in_place_order(self) -> Sample {
         let Self { log, sampling, entries, bound, seen, span, counts } = self;
         Sample { log, sampling, entries: entries.iter().copied().collect(), bound, seen, span, counts }
     }
 
-    /// The rows in the order of their keys: a random order that depends on which rows they are alone.
+    /// Rows ordered by key: a random order that depends only on the rows.
     pub(crate) fn by_key(self) -> Sample {
         let mut sample = self.in_place_order();
         sample.entries.sort_by_key(|entry| entry.key);
@@ -193,7 +193,7 @@ impl Snapshot {
 }
 
 impl Sample {
-    /// Connections per day that the sample stands for, faded like the sample; infinite if no time was observed.
+    /// Connections per day that the sample represents, decayed like the sample; infinite without observed time.
     pub(crate) fn connections_per_day(&self) -> f64 {
         match &self.counts {
             Some(counts) => counts.per_day(&self.span),
@@ -213,7 +213,7 @@ impl Reservoir {
         self.log
     }
 
-    /// An empty reservoir; `seed` decides which rows will stay.
+    /// Creates an empty reservoir; `seed` decides the random draws.
     pub fn new(sampling: Sampling, seed: u64) -> Self {
         Self {
             log: LogKind::Conn,
@@ -231,14 +231,14 @@ impl Reservoir {
         }
     }
 
-    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. A flagged row counts
-    /// as seen only if it is kept: a flood says nothing about how much traffic there is. For the same reason, rows beyond
-    /// the quota of their group do not count for the rate of connections.
+    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. Flagged rows, and rows
+    /// beyond the quota of their group, count as seen only if they stay, so that a flood does not raise the connection
+    /// rate.
     pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: Group) {
         self.span.include(ts);
         let seed = self.seed;
         let random = self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed ^ identity(row, ts)));
-        // In (0, 1), never at either end.
+        // In the open interval (0, 1).
         let u = ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
         let key = match self.sampling.half_life {
             None => Key(u),
@@ -252,8 +252,8 @@ impl Reservoir {
         }
     }
 
-    /// Dates what is later than `now` back to it, as if it had been offered so: a clock that ran ahead, or a damaged
-    /// capture, must not weigh more than all that follows.
+    /// Moves times after `now` to `now`, because rows of a fast clock or a damaged capture must not outweigh all that
+    /// follow.
     pub fn not_after(&mut self, now: i64) {
         if self.span.ends().is_none_or(|(_, last)| last <= now) {
             return;
@@ -277,11 +277,10 @@ impl Reservoir {
         self.keep_to_bound();
     }
 
-    /// Takes in what another reservoir holds. What both hold counts once, so that merging again changes nothing but
-    /// [`Reservoir::seen`].
+    /// Merges another reservoir. Rows in both count once, so merging again changes only [`Reservoir::seen`].
     ///
     /// # Errors
-    /// [`ErrorKind::OtherSampling`] when the other one draws differently; its capacity may differ.
+    /// [`ErrorKind::OtherSampling`] if the sampling differs in more than the capacity.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         let rules = |it: &Self| (it.log, it.sampling.half_life, it.sampling.quota);
         if rules(self) != rules(other) {
@@ -298,7 +297,7 @@ impl Reservoir {
         for with_key in others.chunk_by(|a, b| a.0 == b.0) {
             let key = with_key[0].0;
             let ours = self.by_key.range((key, 0)..=(key, u32::MAX));
-            // A set, as nothing keeps another node from giving all of its rows one key.
+            // A set, because another node can give all of its rows one key.
             let mut held: HashSet<_> = ours.map(|&(_, place)| self.entries.get(place as usize).in_bits()).collect();
             for &(_, place) in with_key {
                 let entry = *other.entries.get(place as usize);
@@ -310,18 +309,17 @@ impl Reservoir {
         Ok(())
     }
 
-    /// Goes on drawing by other rules, with what would have been kept by them. A smaller reservoir holds what it would
-    /// have held from the start. What was left out does not come back: a larger one takes new rows as seldom as the
-    /// latest were taken, and is full when as much has been seen again, so that old and new count as they should all
-    /// along; under another half-life the same goes for what would have lasted longer. Only where that would leave less
-    /// than a quarter of the places filled is the rest filled with what comes.
+    /// Changes the sampling and reduces the rows to those that it would have kept. A smaller reservoir holds what it
+    /// would have held from the start. Rows left out do not come back: a larger reservoir accepts new rows at the
+    /// latest rate until as much traffic has been seen again, so that old and new rows weigh correctly; a longer
+    /// half-life works likewise. Only if less than a quarter would be filled do new rows fill the rest.
     pub fn redrawn(mut self, sampling: Sampling) -> Self {
         if sampling == self.sampling {
             return self;
         }
         let latest = self.span.ends().map_or(0, |(_, last)| last);
         let again = |key: Key, ts: i64| sampling.key(self.sampling.drawn(key, ts), ts);
-        // The largest key itself is kept.
+        // The row with the largest key stays.
         let bound = self.bound().map(|bound| Key(next_up(again(Key(bound), latest).0)));
         let entries: Vec<Entry> =
             self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
@@ -338,8 +336,8 @@ impl Reservoir {
         redrawn
     }
 
-    /// Takes the rows with the smallest keys out, `most` of them, and with them the credit for what was seen but for
-    /// the rows that stay.
+    /// Removes and returns the `most` rows with the smallest keys, with the counts of seen rows except for the
+    /// remaining ones.
     pub fn take(&mut self, most: usize) -> Self {
         let mut taken = Self::new(self.sampling, self.seed).of(self.log);
         taken.span = self.span.clone();
@@ -362,8 +360,8 @@ impl Reservoir {
         taken
     }
 
-    /// Keeps one entry if its key is small enough: the rule that makes the reservoir what it is. The result of any
-    /// number of calls depends on the entries alone, not on their order.
+    /// Inserts an entry if its key is small enough, the central rule of the reservoir. The result of any number of
+    /// calls depends only on the entries, not on their order.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
         self.place(entry) == Placement::Kept
     }
@@ -388,7 +386,7 @@ impl Reservoir {
                 return Placement::Kept;
             }
         };
-        // What the group holds is below the bound.
+        // Stored rows of the group are below the bound.
         let Some((_, place)) = worst.filter(|&(key, _)| entry.key < key) else { return otherwise };
         self.unindex(place);
         self.entries.set(place as usize, entry);
@@ -396,7 +394,7 @@ impl Reservoir {
         Placement::Kept
     }
 
-    /// The contents at this time, without copying rows.
+    /// Current contents, without copying rows.
     pub fn snapshot(&self) -> Snapshot {
         let Self { sampling, bound, seen, .. } = *self;
         let (entries, span, counts) = (self.entries.clone(), self.span.clone(), self.counts.clone());
@@ -448,55 +446,55 @@ impl Reservoir {
         }
     }
 
-    /// The rows kept, in no particular but a reproducible order.
+    /// Rows in arbitrary but reproducible order.
     pub fn rows(&self) -> impl Iterator<Item = &FeatureRow> {
         self.entries.iter().map(|entry| &entry.row)
     }
 
-    /// The rows kept, in the order of their keys: a random order that depends on which rows they are alone.
+    /// Rows ordered by key: a random order that depends only on the rows.
     pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
         self.by_key.iter().map(|&(_, place)| &self.entries.get(place as usize).row)
     }
 
-    /// How many rows are kept.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Returns whether none is.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// How many rows were offered.
+    /// Number of rows offered.
     pub fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// The earliest and the latest time of a row offered, in microseconds since 1970.
+    /// Earliest and latest time of the rows offered, in microseconds since 1970.
     pub fn span(&self) -> Option<(i64, i64)> {
         self.span.ends()
     }
 
-    /// How long that is in microseconds, without silences of more than a day.
+    /// Observed time in microseconds, without silences of more than a day.
     pub fn time_seen(&self) -> i64 {
         self.span.seen()
     }
 
-    /// How it draws.
+    /// Sampling parameters.
     pub fn sampling(&self) -> Sampling {
         self.sampling
     }
 
-    /// The key from which on a row would not be kept; none while any would be.
+    /// Key from which rows are rejected; `None` while all are accepted.
     pub fn bound(&self) -> Option<f64> {
         let full = self.entries.len() >= self.sampling.capacity;
         let largest = self.by_key.last().filter(|_| full).map(|&(key, _)| key);
         largest.into_iter().chain(self.bound).min().map(|Key(key)| key)
     }
 
-    /// Keeps only rows with keys below `bound`: that of the reservoir this one will be merged into. All are kept for
-    /// what no reservoir that draws alike has.
+    /// Keeps only rows with keys below `bound`, that of the reservoir this one will be merged into. An invalid bound
+    /// clears the limit.
     pub fn set_bound(&mut self, bound: Option<f64>) {
         self.bound = bound.filter(|&bound| self.sampling.is_bound(bound)).map(Key);
         self.keep_to_bound();
@@ -507,7 +505,7 @@ impl Reservoir {
     }
 }
 
-/// The logarithm of what a row of time `ts` weighs, against one of 1970.
+/// Logarithm of the weight of a row of time `ts`, relative to one of 1970.
 fn log_weight(ts: i64, half_life: i64) -> f64 {
     ts as f64 / half_life.max(1) as f64 * std::f64::consts::LN_2
 }
@@ -518,7 +516,7 @@ fn identity(row: &FeatureRow, ts: i64) -> u64 {
     XxHash3_64::oneshot(&bytes)
 }
 
-/// The least number greater than `value`; NaN and infinity map to themselves. The standard method needs Rust 1.86.
+/// The smallest number greater than `value`; NaN and infinity map to themselves. `f64::next_up` needs Rust 1.86.
 fn next_up(value: f64) -> f64 {
     let bits = value.to_bits();
     f64::from_bits(match value {

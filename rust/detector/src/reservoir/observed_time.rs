@@ -4,8 +4,10 @@
 //! connection rate follows. Times at most [`SILENCE`] apart form one interval; the time between intervals does not
 //! count. The intervals depend only on the times, not on their order or on how traffic is divided over nodes.
 
+use crate::units::DAY;
+
 /// Longest silence that counts as observed, in microseconds: a quiet network's night or holiday is no gap.
-pub(crate) const SILENCE: i64 = 86_400_000_000;
+pub(crate) const SILENCE: i64 = DAY;
 /// Largest number of intervals. Beyond that, the closest ones are joined: their observed time is known, but no longer
 /// its position.
 pub(crate) const MOST: usize = 64;

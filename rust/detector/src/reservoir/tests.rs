@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::schema::{LogKind, MAX_COLUMNS};
-
-const DAY: i64 = 86_400_000_000;
+use crate::units::DAY;
 
 fn row(i: usize) -> FeatureRow {
     let mut row = [0.0; MAX_COLUMNS];

@@ -349,7 +349,7 @@ mod tests {
         fs::remove_file(&link).unwrap();
         symlink(&other, &link).unwrap();
         let refusal = check_way_to(&link, &opened).unwrap_err().to_string();
-        assert!(refusal.contains("another file took its place"), "{refusal}");
+        assert!(refusal.contains("it was replaced while it was read"), "{refusal}");
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Cache of group scores for rows that repeat the values of a group's columns.
 //!
-//! Most groups have two or three columns of few different values, and most records repeat those of earlier ones. A
-//! group's score depends on its columns alone, so a stored score is that of a walk to the last bit.
+//! Most groups have two or three columns with few different values, which most records repeat. A group's score depends
+//! only on its columns, so a stored score equals that of a traversal to the last bit.
 
-use super::groups::Scorer;
-
-/// Most columns of a group whose scores are stored.
+/// Largest number of columns of a cached group.
 pub(super) const MAX_COLUMNS: usize = 3;
 /// Entries of a group, as a power of 2.
 const BITS: u32 = 8;
@@ -36,20 +34,20 @@ impl ScoreCache {
         Self::default()
     }
 
-    /// The entries of all groups of a scorer; none of those of groups without a cache.
+    /// Entries of all groups of the forest `owner`; empty for groups that are not `cached`.
     #[inline]
-    pub(super) fn of(&mut self, scorer: &Scorer) -> &mut [Box<[Entry]>] {
-        if self.owner != scorer.id() {
-            self.reset(scorer);
+    pub(super) fn of(&mut self, owner: u64, cached: impl Iterator<Item = bool>) -> &mut [Box<[Entry]>] {
+        if self.owner != owner {
+            self.reset(owner, cached);
         }
         &mut self.groups
     }
 
     #[cold]
-    fn reset(&mut self, scorer: &Scorer) {
+    fn reset(&mut self, owner: u64, cached: impl Iterator<Item = bool>) {
         let empty = Entry { key: [0; MAX_COLUMNS], power: f64::NAN };
         let entries = |cached| vec![empty; if cached { 1 << BITS } else { 0 }].into_boxed_slice();
-        (self.owner, self.groups) = (scorer.id(), scorer.are_cached().map(entries).collect());
+        (self.owner, self.groups) = (owner, cached.map(entries).collect());
     }
 }
 
@@ -63,7 +61,7 @@ pub(super) fn key(columns: &[u16], row: &[f32]) -> Key {
     key
 }
 
-/// The entry in which a key has its place, and the score there if it is that of the key.
+/// Entry for a key, and the stored score if it is that of the key.
 #[inline]
 pub(super) fn find(entries: &mut [Entry], key: Key) -> (Option<f64>, &mut Entry) {
     let mix = |hash: u64, &word: &u32| (hash ^ u64::from(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23);

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::cache::{self, ScoreCache};
 use super::step_function::StepFunction;
 use crate::feature_range::{FeatureRange, separation_probability};
+use crate::matrix::Matrix;
 use crate::path_length::FIXED_POINT_PER_EDGE;
+use crate::path_length::average_path_length;
 use crate::traverse::Traversal;
 use crate::tree::Tree;
-use crate::{Matrix, average_path_length};
 
 /// Number of rows scored together: enough to reuse each group's trees in the cache, and few enough to stay there.
 const ROWS_PER_BLOCK: usize = 128;
@@ -91,19 +92,19 @@ impl Scorer {
     }
 
     /// Identity, which copies share.
-    pub(super) fn id(&self) -> u64 {
+    fn id(&self) -> u64 {
         self.id
     }
 
-    /// Returns of each group whether its scores are cached.
-    pub(super) fn are_cached(&self) -> impl Iterator<Item = bool> {
+    /// Whether each group's scores are cached.
+    fn are_cached(&self) -> impl Iterator<Item = bool> {
         self.groups.iter().map(Group::is_cached)
     }
 
-    /// The score of one row, with those of its groups that the cache holds.
+    /// Score of one row, with cached scores of its groups.
     pub(crate) fn score_cached(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
         let mut sum = 0.0;
-        for (group, entries) in self.groups.iter().zip(cache.of(self)) {
+        for (group, entries) in self.groups.iter().zip(cache.of(self.id(), self.are_cached())) {
             sum += match entries.is_empty() {
                 true => self.power(group, row),
                 false => {
@@ -136,7 +137,7 @@ impl Scorer {
         let (mut sums, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
         let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
         let mut cache = ScoreCache::new();
-        let cache = cache.of(self);
+        let cache = cache.of(self.id(), self.are_cached());
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
             let powers = &mut powers[..rows.len() * n_groups];

@@ -63,8 +63,8 @@ impl Traversal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Matrix;
     use crate::build::build;
+    use crate::matrix::Matrix;
     use crate::rng::ForestRng;
     use crate::tree::Node;
     use proptest::prelude::*;

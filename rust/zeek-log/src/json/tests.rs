@@ -54,7 +54,7 @@ fn agrees_with_serde_json(text: &[u8]) {
 }
 
 #[test]
-fn what_is_json_and_what_is_not() {
+fn accepts_valid_json_only() {
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
     for text in [
         "{}",
@@ -128,7 +128,7 @@ fn bytes_that_are_not_utf_8_are_taken() {
 }
 
 #[test]
-fn a_lone_surrogate_is_replaced() {
+fn replaces_lone_surrogates() {
     for raw in [&br"\ud800x"[..], br"\udc00x", br"\ud800\u0041"] {
         let mut text = Vec::new();
         unescape_into(raw, &mut text);

@@ -1,4 +1,4 @@
-//! Writes a corpus for each target, made of the project's own files: `seeds DIRECTORY`.
+//! Writes a corpus for each target from the project's own files: `seeds DIRECTORY`.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
         fs::create_dir_all(directory.join(target))?;
         fs::write(directory.join(target).join(name), bytes)
     };
-    // A seed that is refused leads a fuzzer nowhere.
+    // A refused seed does not help the fuzzer.
     let accepted =
         |what: &str, is: bool| if is { Ok(()) } else { Err(io::Error::other(format!("{what}: is refused"))) };
 
@@ -55,7 +55,7 @@ fn main() -> io::Result<()> {
         recent.learn(connection, &row, n % 50 == 0, i64::MAX);
         let bytes = from_connection(connection);
         if n % 40 == 0 {
-            // Corpora are for the fuzzer: a file that is missing from one shows nowhere else.
+            // An incomplete corpus would go unnoticed.
             let _ = put("features", &format!("{n}"), &bytes);
             let _ = put("detector", &format!("{n}"), &sequence);
             sequence = vec![4];

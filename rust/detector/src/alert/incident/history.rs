@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::Record;
-use crate::Address;
+use crate::conn::connection::Address;
 
 /// Number of connections stored.
 const CAPACITY: usize = 65_536;

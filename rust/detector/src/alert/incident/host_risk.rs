@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{Incident, IncidentKind};
-use crate::Address;
+use crate::conn::connection::Address;
+use crate::units::DAY;
 
 /// Half-life of contributions: a day, in microseconds.
-const HALF_LIFE: f64 = 86_400e6;
+const HALF_LIFE: f64 = DAY as f64;
 /// Share of an incident's strength that counts for an internal target of a remote actor.
 const TARGET_SHARE: f64 = 0.25;
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Incident, Role, Trail, is_group};
-use crate::Proto;
+use crate::conn::connection::Proto;
+use crate::units::HOUR;
 
 /// Kind of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -118,7 +119,7 @@ pub const RULES: &[Rule] = &[
         condition: "a connection of at least an hour",
         weight: 0.75,
         attack: &[],
-        holds: |it| it.own_service(|trail| trail.longest >= 3_600_000_000 && trail.failed < trail.records),
+        holds: |it| it.own_service(|trail| trail.longest >= HOUR && trail.failed < trail.records),
     },
     Rule {
         kind: IncidentKind::LateralMovement,

@@ -1,14 +1,15 @@
 //! Known activity: a list of expected traffic, in the format of Zeek's Input framework.
 
 use super::{Incident, IncidentKind, Role, story};
+use crate::conn::connection::{Address, Connection, Proto};
 use crate::conn::network::Network;
 use crate::error::{Error, ErrorKind};
-use crate::{Address, Connection, Proto};
+use crate::units::DAY;
 
 /// Columns of the list.
 const FIELDS: [&str; 7] = ["originator", "responder", "port", "kind", "until", "owner", "note"];
 /// Validity of a proposed entry, in microseconds: 90 days.
-const PROPOSED: i64 = 90 * 86_400_000_000;
+const PROPOSED: i64 = 90 * DAY;
 
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +164,7 @@ fn parse_date(text: &str) -> Option<i64> {
     if let (Some(year), Some(month), Some(day)) = numbers {
         let (year, month, day) = (year.parse::<i64>().ok()?, month.parse::<i64>().ok()?, day.parse::<i64>().ok()?);
         let is_date = (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-        return is_date.then(|| days_from_civil(year, month, day) * 86_400_000_000);
+        return is_date.then(|| days_from_civil(year, month, day) * DAY);
     }
     let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
     Some(Connection::micros(seconds))
@@ -179,7 +180,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 fn format_date(micros: i64) -> String {
-    let days = micros.div_euclid(86_400_000_000).max(0);
+    let days = micros.div_euclid(DAY).max(0);
     let mut year = 1970 + days / 366;
     while days_from_civil(year + 1, 1, 1) <= days {
         year += 1;
@@ -232,8 +233,8 @@ mod tests {
     fn dates_are_those_of_the_calendar() {
         for (date, days) in [("1970-01-01", 0), ("2000-03-01", 11_017), ("2024-02-29", 19_782), ("2026-12-31", 20_818)]
         {
-            assert_eq!(parse_date(date), Some(days * 86_400_000_000), "{date}");
-            assert_eq!(format_date(days * 86_400_000_000), date);
+            assert_eq!(parse_date(date), Some(days * DAY), "{date}");
+            assert_eq!(format_date(days * DAY), date);
         }
         assert_eq!(parse_date("1700000000.5"), Some(1_700_000_000_500_000));
         assert_eq!(parse_date("2027-13-01"), None);

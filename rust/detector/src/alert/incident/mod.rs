@@ -32,10 +32,12 @@ pub use self::members::Members;
 pub use self::story::format_port;
 use self::surge::Surges;
 use self::transfer::Outbox;
-use crate::{Address, Connection, Proto, Reason};
+use crate::alert::reasons::Reason;
+use crate::conn::connection::{Address, Connection, Proto};
+use crate::units::HOUR;
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
-pub const INCIDENT_TIMEOUT: i64 = 3_600_000_000;
+pub const INCIDENT_TIMEOUT: i64 = HOUR;
 /// Largest number of open incidents.
 const MAX_OPEN: usize = 4096;
 /// Largest number of services, uids and reasons of an incident.
@@ -49,7 +51,7 @@ const SCANNER: u64 = 3;
 /// Number of alerts on one service from which its further connections join the incident.
 const REPEATED: u64 = 3;
 /// Pause after a notice before growth is worth another one, in microseconds: 1 h.
-const NOTICE_PAUSE: i64 = 3_600_000_000;
+const NOTICE_PAUSE: i64 = HOUR;
 /// Longest pause between failed connections before an incident that still belong to it, in microseconds.
 const PRELUDE: i64 = 600_000_000;
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{Incident, IncidentKind, Members, Role, Trail};
+use crate::conn::connection::{Address, Proto};
 use crate::units::{bytes, count, duration};
-use crate::{Address, Proto};
 
 impl Incident {
     /// Summary in one sentence: actor, activity, target and duration.
