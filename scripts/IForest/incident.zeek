@@ -78,7 +78,7 @@ export {
 		uids: vector of string &log &optional;
 		## The main reasons in words.
 		reasons: vector of string &log &optional;
-		## One sentence that tells the story.
+		## A summary in one sentence.
 		summary: string &log &default="";
 		## ATT&CK techniques that the kind implies.
 		attack: vector of string &log &optional;

@@ -1,7 +1,7 @@
 ##! Incidents in a cluster: workers forward what they add to incidents, and the manager merges it.
 ##!
 ##! A worker sends one message at a time and repeats it until the manager confirms it, so a restart of the manager loses
-##! no addition. The worker that opens an incident names it; the manager tells the others.
+##! no addition. The worker that opens an incident assigns its identifier; the manager passes it to the others.
 
 @load base/frameworks/cluster
 @load base/frameworks/reporter

@@ -86,7 +86,7 @@ pub fn responder(connection: &Connection<'_>) -> String {
     out
 }
 
-/// What a record is about: the responder of a connection, or the name of a query and its server.
+/// Subject of a record: the responder of a connection, or the name of a query and its server.
 pub fn target(record: &LogRecord<'_>) -> String {
     match record {
         LogRecord::Conn(connection) => responder(connection),

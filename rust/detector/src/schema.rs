@@ -125,7 +125,7 @@ pub struct Schema {
     pub features: &'static [Feature],
     /// Groups of columns that a tree may split together; each group scores a row by itself.
     pub groups: &'static [&'static [u16]],
-    /// How far the score follows the groups that find a row most anomalous.
+    /// Exponent of the generalised mean over the groups' scores.
     pub mean_exponent: u8,
     /// Amounts whose new maxima raise the score.
     pub records: &'static [Record],

@@ -114,7 +114,7 @@ fn last_line_without_line_end_is_a_row() {
 }
 
 #[test]
-fn bad_rows_are_told_with_their_place() {
+fn reports_bad_rows_with_their_line() {
     let outcome = read(tsv("1.5\t10.0.0.1\t-\n2.5\t10.0.0.1\t-\t1\n3.5\t10.0.0.1\t-\t1\t1\n"), &["ts"]);
     assert_eq!(outcome.rows, [["2.5"]]);
     assert_eq!(
@@ -134,7 +134,7 @@ fn bad_rows_are_told_with_their_place() {
 }
 
 #[test]
-fn bad_values_are_told_with_their_field() {
+fn reports_bad_values_with_their_field() {
     let log = tsv("yesterday\t10.0.0\tssl\t12x\n1.5\t10.0.0.1\t-\t-\n");
     let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
     let (mut block, mut row) = (Block::new(), Row::new());
@@ -254,7 +254,7 @@ fn spaces_may_change_from_row_to_row() {
 }
 
 #[test]
-fn other_streams_are_told_apart() {
+fn recognizes_rows_of_other_streams() {
     let log = "{\"_path\":\"dns\",\"ts\":1.5}\n{\"_path\":\"conn\",\"ts\":2.5}\n{\"@stream\":\"http\",\"ts\":3.5}\n\
                {\"ts\":4.5,\"@stream\":\"conn\"}\n{\"ts\":5.5}\n{\"ts\":6.5,\"_path\":\"c\\u006fnn\"}\n";
     let outcome = read(log, &["ts"]);
@@ -498,7 +498,7 @@ fn rejects_other_files_with_a_message() {
 }
 
 #[test]
-fn another_stream_in_mid_file_is_told_apart() {
+fn recognizes_another_stream_in_mid_file() {
     let dns = "#separator \\x09\n#path\tdns\n#fields\tts\tquery\n2.5\texample.com\n";
     let log = tsv("1.5\ta\t-\t1\n") + dns + "3.5\tb\t-\t3\n" + dns + &tsv("4.5\tc\t-\t4\n");
     let outcome = read(log, &["ts"]);
@@ -646,8 +646,8 @@ proptest! {
         let columns = ["ts", "service", "path", "1"].map(ColumnSpec::new);
         let options = ReadOptions::new().block_size(block_size).max_line(max_line);
         let outcome = read_with(log, &columns, &options);
-        let told = outcome.rows.len() + outcome.bad.len() + outcome.other + outcome.meta;
-        prop_assert!(told == lines || outcome.error.is_some() && told < lines, "{told} of {lines} lines");
+        let counted = outcome.rows.len() + outcome.bad.len() + outcome.other + outcome.meta;
+        prop_assert!(counted == lines || outcome.error.is_some() && counted < lines, "{counted} of {lines} lines");
     }
 
     #[test]

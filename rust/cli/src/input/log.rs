@@ -40,7 +40,7 @@ pub fn uid(log: LogKind, row: &Row) -> Option<&[u8]> {
     }
 }
 
-/// What the records of a log are called: `connection`.
+/// Noun for the records of a log: `connection`.
 pub fn noun(log: LogKind) -> &'static str {
     match log {
         LogKind::Conn => "connection",

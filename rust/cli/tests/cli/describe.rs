@@ -72,10 +72,10 @@ fn inspect_fits_any_terminal() {
     dir.ok("train conn.log -o state/w/model");
     dir.ok("sample conn.log -o state/w/sample");
     for columns in [100, 80, 60, 40] {
-        for (what, told) in [("state/w/model", "highest"), ("state/w", "threshold"), ("state", "row")] {
+        for (what, expected) in [("state/w/model", "highest"), ("state/w", "threshold"), ("state", "row")] {
             let text = dir.on_terminal(columns, &format!("inspect {what}"));
             assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
-            assert!(text.contains(told), "{text}");
+            assert!(text.contains(expected), "{text}");
         }
     }
 }

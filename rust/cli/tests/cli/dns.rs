@@ -1,4 +1,4 @@
-//! dns.log: the same commands, told apart by the log.
+//! Tests of the commands on dns.log.
 
 use serde_json::Value;
 

@@ -16,7 +16,7 @@ use crate::run::{Dir, NOBODY, Outcome, command, is_roots, unprivileged};
 
 /// Memory limit of a run in kilobytes, including libraries and thread stacks.
 const MEMORY: u64 = 800_000;
-/// How long a run may take: no bound on speed, but on hanging.
+/// Longest time of a run: a bound on hangs, not on speed.
 const SECONDS: u64 = 600;
 
 fn trained() -> Dir {
@@ -26,7 +26,7 @@ fn trained() -> Dir {
     dir
 }
 
-/// How much is asked for in the environment.
+/// Amounts from the environment.
 fn asked(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
 }
@@ -233,8 +233,8 @@ fn endless_file_takes_bounded_memory() {
     ] {
         let outcome = quiet(&dir, arguments);
         assert_eq!(outcome.status, Some(1), "{arguments}: {}", outcome.stderr);
-        let told = outcome.stdout + &outcome.stderr;
-        assert!(told.contains(sentence), "{arguments}: {told}");
+        let messages = outcome.stdout + &outcome.stderr;
+        assert!(messages.contains(sentence), "{arguments}: {messages}");
     }
 }
 
@@ -400,23 +400,25 @@ fn damaged_line_loses_no_labelled_row() {
     let log = [&before.concat(), "#fields\ta\n", &after.concat(), &tsv(&rows(5))].concat();
     dir.write("labelled.log", &log);
     let first = log.lines().count() - 5;
-    let told_of = |arguments: &str| {
+    let run = |arguments: &str| {
         let outcome = quiet(&dir, arguments);
-        let told = (first..first + 5).map(|line| format!("labelled.log:{line}: field label: is unset; the row is"));
-        told.for_each(|told| assert!(outcome.stderr.contains(&told), "{arguments}: {told} {}", outcome.stderr));
+        let messages = (first..first + 5).map(|line| format!("labelled.log:{line}: field label: is unset; the row is"));
+        messages.for_each(|message| {
+            assert!(outcome.stderr.contains(&message), "{arguments}: {message} {}", outcome.stderr)
+        });
         assert!(outcome.stderr.contains("5 of 305 rows could not be used"), "{arguments}: {}", outcome.stderr);
         (outcome.stderr.clone(), outcome.success())
     };
-    let (told, _) = told_of("train labelled.log --only-benign -o benign");
-    assert!(told.contains("trained on 299 of 300 connections"), "{told}");
-    let (told, _) = told_of("sample labelled.log --only-benign -o part");
-    assert!(told.contains("sampled 299 rows of 300 connections"), "{told}");
-    let (_, table) = told_of("evaluate -m m labelled.log");
+    let (messages, _) = run("train labelled.log --only-benign -o benign");
+    assert!(messages.contains("trained on 299 of 300 connections"), "{messages}");
+    let (messages, _) = run("sample labelled.log --only-benign -o part");
+    assert!(messages.contains("sampled 299 rows of 300 connections"), "{messages}");
+    let (_, table) = run("evaluate -m m labelled.log");
     assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
-    let (_, table) = told_of("evaluate --protocol folds --folds 2 --seeds 1 labelled.log");
+    let (_, table) = run("evaluate --protocol folds --folds 2 --seeds 1 labelled.log");
     assert!(table.starts_with("300 connections, 1 malicious"), "{table}");
     for arguments in ["features -m m labelled.log", "features -m m labelled.log --label label"] {
-        let (_, matrix) = told_of(arguments);
+        let (_, matrix) = run(arguments);
         let labels: Vec<_> = matrix.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().1).collect();
         assert_eq!((labels.len(), labels.iter().position(|label| *label == "1")), (300, Some(150)), "{arguments}");
     }
@@ -487,7 +489,7 @@ fn escapes_hostile_values() {
         row[texts[i % 3]] = HOSTILE[i % HOSTILE.len()].to_owned();
         row.push(HOSTILE[i % HOSTILE.len()].to_owned());
     }
-    // Rows that are told of, because they cannot be used.
+    // Rows that are reported, because they are unusable.
     table[7][9] = HOSTILE[0].to_owned();
     table[8][2] = HOSTILE[1].to_owned();
     let body: String = table.iter().map(|row| row.join("\t") + "\n").collect();

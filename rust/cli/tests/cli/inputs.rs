@@ -179,14 +179,14 @@ fn recognises_other_kinds_of_files() {
     dir.run("top m").fails(1, &["m: this is a model, not a log; give it with --model"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
     dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
-    for (name, start, told) in [
+    for (name, start, message) in [
         ("conn.log.bz2", &b"BZh91AY&SY"[..], "compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
         ("conn.log.xz", b"\xfd7zXZ\0\0\x04", "compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
         ("conn.log.lz4", b"\x04\x22\x4d\x18d@\xa7", "compressed with lz4; read it with: lz4cat FILE"),
         ("conn.zip", b"PK\x03\x04\x14\0\0\0", "this is a zip archive; read it with: unzip -p FILE"),
     ] {
         dir.write(name, start);
-        dir.run(&format!("top -m m {name}")).fails(1, &[&format!("{name}: {told}")]);
+        dir.run(&format!("top -m m {name}")).fails(1, &[&format!("{name}: {message}")]);
     }
     dir.run("top -m none conn.log").fails(1, &["none: model not found", "zeek-iforest train LOG... -o none"]);
 }
@@ -220,7 +220,7 @@ fn names_a_missing_directory() {
 #[test]
 fn errors_say_what_to_do() {
     let dir = trained();
-    for (arguments, told) in [
+    for (arguments, message) in [
         ("top -m m nope.log", "nope.log: there is no such file or directory; check the name\n"),
         ("top -m . conn.log", ".: this is a directory; give the model file\n"),
         ("import-onnx nope.onnx conn.log -o o", "nope.onnx: not found; create it with skl2onnx as shown by --help"),
@@ -229,9 +229,9 @@ fn errors_say_what_to_do() {
     ] {
         let outcome = dir.run(arguments);
         assert!(!outcome.stderr.contains("os error"), "{outcome:?}");
-        outcome.fails(1, &[told]);
+        outcome.fails(1, &[message]);
     }
-    for (arguments, told) in [
+    for (arguments, message) in [
         ("top --threads 0", "'--threads <N>': not between 1 and 1024\n"),
         (
             "train conn.log -o o --trees 5",
@@ -241,7 +241,7 @@ fn errors_say_what_to_do() {
         ("evaluate conn.log", "<--model <MODEL>|--protocol <PROTOCOL>>"),
         ("train conn.log -o o --alerts-per-day 1e300", "not above 0 and at most 1000000000\n"),
     ] {
-        dir.run(arguments).fails(2, &[told]);
+        dir.run(arguments).fails(2, &[message]);
     }
 }
 
@@ -286,12 +286,12 @@ fn reports_impossible_times_and_durations() {
     for (name, log) in [("far.log", tsv(&table)), ("far.json", json(&table))] {
         dir.write(name, log);
         let outcome = dir.run(&format!("top -m m {name} --json -n 100"));
-        for told in [
+        for message in [
             "field ts: \"9999999999.0\" is not a time from 1970 to 2099, in seconds; the row is skipped",
             "field ts: \"-1.0\" is not a time",
             "field duration: \"-1.5\" is not a duration of 0 or more; the row is skipped",
         ] {
-            assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+            assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
         }
         assert_eq!(outcome.success().lines().count(), 27);
     }

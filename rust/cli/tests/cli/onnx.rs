@@ -61,7 +61,7 @@ fn rejects_files_other_than_forests() {
     dir.run("import-onnx nowhere conn.log -o m").fails(1, &["error: nowhere: not found"]);
 }
 
-/// Whatever bytes a file holds, the answer is a model or a sentence.
+/// Arbitrary bytes give a model or an error message.
 #[test]
 fn damaged_graph_does_not_panic() {
     let whole = std::fs::read(data("lab-day1.forest.onnx")).unwrap();

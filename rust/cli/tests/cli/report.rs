@@ -48,7 +48,7 @@ fn threads_do_not_change_the_report() {
 fn report_size_is_bounded() {
     let dir = Dir::new();
     let mut rows = rows(5_000);
-    // Every connection from a host of its own, and most of them above the threshold.
+    // Every connection from another host, most of them above the threshold.
     for (i, row) in rows.iter_mut().enumerate() {
         row[2] = format!("172.{}.{}.{}", 16 + i / 65_536, i / 256 % 256, i % 256);
         row[4] = format!("2001:db8:1111:2222:3333:4444:5555:{i:x}");

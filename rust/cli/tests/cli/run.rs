@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 /// User id of `nobody`, on Debian and most other systems.
 pub const NOBODY: u32 = 65_534;
 
-/// A directory of its own for each test.
+/// Scratch directory of a test.
 pub struct Dir(tempfile::TempDir);
 
 impl Dir {

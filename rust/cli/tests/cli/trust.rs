@@ -56,9 +56,12 @@ fn rejects_empty_keys() {
         for arguments in ["inspect model", "top -m model conn.log"] {
             let mut command = command(&dir.path(""), arguments);
             let output = command.args(["--trusted-key", key]).stdin(Stdio::null()).output().unwrap();
-            let told = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(2), "{told}");
-            assert!(told.contains("'--trusted-key <KEY>'") && told.contains("not a minisign public key"), "{told}");
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{message}");
+            assert!(
+                message.contains("'--trusted-key <KEY>'") && message.contains("not a minisign public key"),
+                "{message}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::lab::data;
 use crate::logs::{header, json, rows, tsv};
 use crate::run::{Dir, command, unprivileged};
 
-/// A `watch` at work; what it prints is read line by line. It is ended with the test.
+/// A running `watch`, whose output is read line by line. It ends with the test.
 struct Watch {
     child: Child,
     lines: Receiver<String>,
@@ -110,7 +110,7 @@ fn follows_rotation() {
     assert!(watch.connection().contains("Cafter"));
     assert!(watch.connection().contains("Cfull"));
 
-    // Rotated more than once between two looks, the last time with nothing in its place; named as Zeek names them.
+    // Rotated more than once between two checks, the last time without a successor, with Zeek's names.
     for (n, uid) in ["Cone", "Ctwo", "Cthree"].into_iter().enumerate() {
         append(&dir, &(header(&[]) + &odd(uid)));
         fs::rename(dir.path("conn.log"), dir.path(&format!("conn.2024-04-20-00-00-0{n}.log"))).unwrap();

@@ -1,4 +1,4 @@
-//! Context: what clients and domains did lately, in bounded memory.
+//! Context: recent behaviour of clients and domains, in bounded memory.
 //!
 //! Everything is keyed by hashes of addresses and names and kept in tables of fixed size. Times are those of the
 //! records, so a log replayed gives the features that the sensor computed.

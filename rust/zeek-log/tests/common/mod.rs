@@ -1,4 +1,4 @@
-//! Reads a log held in memory to its end and tells everything that came of it.
+//! Reads a log in memory to its end and returns all results.
 
 use std::io::Cursor;
 
