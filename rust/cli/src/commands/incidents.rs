@@ -18,7 +18,7 @@ use crate::grouping::{Grouping, KnownArgs, known_list, risks};
 use crate::input::{LogInputs, log};
 use crate::pipeline::Pipeline;
 
-/// Show incidents: anomalous connections grouped by host, with a story each
+/// Show incidents: anomalous connections grouped by host, with a summary each
 ///
 /// An incident holds the alerts and the accumulated evidence of one host until it is quiet for an hour; if many hosts
 /// attack one target, it is about the target. The most severe comes first. A single connection that was refused or
@@ -34,11 +34,11 @@ pub struct IncidentsArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// How many incidents or hosts to show, 1 to 1000000
+    /// Number of incidents or hosts, 1 to 1000000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = within(1..=1_000_000))]
     pub number: usize,
 
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 

@@ -107,7 +107,7 @@ impl<'a> Pipeline<'a> {
         if self.reports && self.inputs.ignored > 0 {
             let others = format::counted(self.inputs.ignored, "file");
             self.console.note(&format!(
-                "ignored {others} without the name of a {} log; to read one, name it",
+                "ignored {others} not named like a {} log; to read one, give it as an argument",
                 self.inputs.log.name()
             ));
         }

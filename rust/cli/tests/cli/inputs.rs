@@ -199,7 +199,7 @@ fn counts_ignored_files() {
     dir.write("logs/2024/lab.conn.log", "x");
     let outcome = dir.run("train logs -o m");
     assert_eq!(
-        outcome.stderr.matches("ignored 2 files without the name of a conn log").count(),
+        outcome.stderr.matches("ignored 2 files not named like a conn log").count(),
         1,
         "{}",
         outcome.stderr
