@@ -198,12 +198,7 @@ fn counts_ignored_files() {
     dir.write("logs/dns.log", "x");
     dir.write("logs/2024/lab.conn.log", "x");
     let outcome = dir.run("train logs -o m");
-    assert_eq!(
-        outcome.stderr.matches("ignored 2 files not named like a conn log").count(),
-        1,
-        "{}",
-        outcome.stderr
-    );
+    assert_eq!(outcome.stderr.matches("ignored 2 files not named like a conn log").count(), 1, "{}", outcome.stderr);
     let outcome = dir.run("top logs");
     assert_eq!(outcome.stderr.matches("ignored 2 files").count(), 1, "{}", outcome.stderr);
 }
