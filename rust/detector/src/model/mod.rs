@@ -556,7 +556,7 @@ mod tests {
         for differences in [vec![0; 51_000_000], vec![u32::MAX; 14_000_000]] {
             model.calibration = Calibration::of_differences(differences);
             let refusal = model.save(&path).unwrap_err().to_string();
-            assert!(refusal.contains("64 at most can be read again; train fewer trees"), "{refusal}");
+            assert!(refusal.contains("more than the limit of 64 MB; train fewer trees"), "{refusal}");
             assert_eq!(std::fs::read(&path).unwrap(), before);
         }
     }

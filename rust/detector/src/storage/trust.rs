@@ -392,7 +392,7 @@ mod tests {
         fs::write(&signature, SIGNED).unwrap();
         assert_eq!(trusting(KEY).read(&path, 10).unwrap(), b"model");
         assert!(refusal(OTHER_KEY).contains("is not its signature by the trusted key"), "{}", refusal(OTHER_KEY));
-        assert!(refusal("not a key").contains("not a public key"), "{}", refusal("not a key"));
+        assert!(refusal("not a key").contains("is not a minisign public key"), "{}", refusal("not a key"));
         fs::write(&path, "mOdel").unwrap();
         assert!(refusal(KEY).contains("is not its signature"), "{}", refusal(KEY));
         fs::write(&path, "model").unwrap();
