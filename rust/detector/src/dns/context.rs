@@ -17,8 +17,8 @@ use crate::units;
 
 /// Counts decay to 1/e in an hour.
 const HOUR: f32 = (units::HOUR / units::SECOND) as f32;
-/// A domain known for longer counts as known for so long, in seconds.
-const LONG_AGO: f32 = 1e6;
+/// Age of a domain, in seconds, from which it is hardly new.
+const DAY: f32 = (units::DAY / units::SECOND) as f32;
 
 /// The sizes of the tables, as powers of 2.
 const CLIENTS: u32 = 15;
@@ -81,7 +81,7 @@ pub(crate) struct ContextFeatures {
     pub(crate) client_servers: f32,
     pub(crate) client_random_bits: f32,
     pub(crate) domain_clients: f32,
-    pub(crate) domain_age: f32,
+    pub(crate) domain_newness: f32,
     pub(crate) pair_queries: f32,
     pub(crate) pair_names: f32,
     pub(crate) pair_unique_share: f32,
@@ -147,7 +147,6 @@ impl DnsContext {
 
         let (mut is_new_domain, mut is_young) = (false, false);
         let mut excess = 0.0;
-        features.domain_age = log2(LONG_AGO);
         if is_counted {
             let visit = self.domains.visit(domain, now);
             if visit.since.is_none() {
@@ -155,7 +154,7 @@ impl DnsContext {
                 is_new_domain = true;
             }
             let age = seconds(now.saturating_sub(visit.value.first_seen).max(0));
-            features.domain_age = log2(age.min(LONG_AGO));
+            features.domain_newness = log2(DAY / (age + 1.0));
             is_young = age < HOUR;
             let label = name.label();
             excess = (Letters::of(label).bits() - WORD_BITS * (label.len() + 1) as f32).max(0.0);
@@ -191,8 +190,11 @@ impl DnsContext {
         client.new_domains = client.new_domains * kept + f32::from(is_new_domain);
         client.random_bits = client.random_bits * kept + if is_new_domain { excess } else { 0.0 };
         if is_dns {
-            features.client_nonexistent = log2(client.nonexistent);
-            features.client_failed_share = client.nonexistent / (client.queries + 10.0);
+            // A client of generated domains also asks for others: only queries for the former have its failures.
+            if nonexistent || (is_new_domain && excess > 0.0) {
+                features.client_nonexistent = log2(client.nonexistent);
+                features.client_failed_share = client.nonexistent / (client.queries + 10.0);
+            }
             if is_young {
                 features.client_new_domains = log2(client.new_domains);
                 if excess > 0.0 {
@@ -300,6 +302,18 @@ mod tests {
         assert!(plain(last.client_nonexistent) > 4.0, "{last:?}");
         let usual = observe(&mut context, &query(b"www.example.com", 4010));
         assert_eq!((usual.client_random_bits, usual.client_new_domains), (0.0, 0.0));
+        assert_eq!((usual.client_nonexistent, usual.client_failed_share), (0.0, 0.0));
+    }
+
+    #[test]
+    fn newness_of_a_domain_falls_with_its_age() {
+        let mut context = DnsContext::default();
+        let mut at = |seconds| plain(observe(&mut context, &query(b"www.example.com", seconds)).domain_newness);
+        for (age, newness) in [(0, 86_400.0), (1, 43_200.0), (86_399, 1.0)] {
+            let found = at(age);
+            assert!((found / newness - 1.0).abs() < 1e-3, "{found} after {age} s");
+        }
+        assert!(at(30 * 86_400) < 0.1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::conn::context::ContextKeys;
 use crate::dns::context::{DnsContext, domain_key, keys};
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::letters::Letters;
-use crate::dns::query::{DnsQuery, Protocol};
+use crate::dns::query::{ADDRESS, DnsQuery, Protocol};
 use crate::dns::schema::Column;
 use crate::quantize::{log2, on_grid};
 use crate::schema::{FeatureRow, MAX_COLUMNS};
@@ -48,7 +48,8 @@ impl DnsExtractor {
         set(Column::OddBytes, log2(letters.odd as f32));
         let label = Letters::of(name.label());
         set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (name.label().len() as f32 + 1.0 + 2.0));
-        set(Column::Qtype, query.qtype.map_or(0.0, |qtype| 1.0 + (qtype & 0xFFFF) as f32));
+        // A lone response has no type, which says nothing of the query.
+        set(Column::Qtype, 1.0 + (query.qtype.unwrap_or(ADDRESS) & 0xFFFF) as f32);
         set(Column::Answers, log2(query.answers as f32));
         set(Column::AnswerBytes, log2(query.answer_bytes as f32));
         set(Column::MinTtl, query.min_ttl.map_or(-1.0, |ttl| log2(ttl.max(0) as f32 / 1e6)));
@@ -63,7 +64,7 @@ impl DnsExtractor {
         set(Column::PairBytesIn, context.pair_bytes_in);
         set(Column::PairTypeShare, context.pair_type_share);
         set(Column::DomainClients, context.domain_clients);
-        set(Column::DomainAge, context.domain_age);
+        set(Column::DomainNewness, context.domain_newness);
         set(Column::ClientNonexistent, context.client_nonexistent);
         set(Column::ClientFailedShare, context.client_failed_share);
         set(Column::ClientNewDomains, context.client_new_domains);
@@ -112,7 +113,7 @@ mod tests {
             (Column::Suffix, identity(XxHash3_64::oneshot(b"co.uk"))),
             (Column::Domain, identity(XxHash3_64::oneshot(b"example.co.uk"))),
             (Column::PairQueries, 1.0),
-            (Column::DomainAge, 0.0),
+            (Column::DomainNewness, log2(86_400.0)),
             (Column::Chatter, 0.0),
             (Column::Pair, identity(keys.pair)),
         ] {

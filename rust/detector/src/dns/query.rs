@@ -85,6 +85,8 @@ impl DnsQuery<'_> {
     }
 }
 
+/// `qtype` of an address.
+pub(crate) const ADDRESS: u64 = 1;
 /// `rcode` of a name that does not exist.
 pub const NXDOMAIN: u64 = 3;
 

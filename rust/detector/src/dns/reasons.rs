@@ -14,7 +14,7 @@ pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::OddBytes as u16, Column::LetterSurprisal as u16, Column::DigitShare as u16],
     &[Column::DomainSurprisal as u16],
     &[Column::Qtype as u16, Column::PairTypeShare as u16],
-    &[Column::Domain as u16, Column::DomainAge as u16, Column::DomainClients as u16],
+    &[Column::Domain as u16, Column::DomainNewness as u16, Column::DomainClients as u16],
     &[Column::Suffix as u16],
     &[Column::AnswerBytes as u16, Column::Answers as u16, Column::PairBytesIn as u16],
     &[Column::MinTtl as u16],
@@ -107,8 +107,7 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
         }
         Column::PairTypeShare => "queries for this domain are often not for addresses".to_owned(),
         Column::DomainClients => format!("domain has {amount} recent {}", noun("client", "clients")),
-        Column::DomainAge if expand(value) < 1.0 => "first query for this domain".to_owned(),
-        Column::DomainAge => format!("domain first queried {} ago", duration((expand(value) * 1e6) as i64)),
+        Column::DomainNewness => "domain new to this network".to_owned(),
         Column::ClientNonexistent => {
             format!("{amount} nonexistent {} in an hour", noun("name", "names"))
         }

@@ -25,7 +25,7 @@ columns! {
     PairBytesIn,
     PairTypeShare,
     DomainClients,
-    DomainAge,
+    DomainNewness,
     ClientNonexistent,
     ClientFailedShare,
     ClientNewDomains,
@@ -72,8 +72,8 @@ const FEATURES: &[Feature] = &[
     number("pair_bytes_in", "bytes of answers from this domain to the client lately: what a tunnel received"),
     number("pair_type_share", "share of types other than addresses in the client's queries for this domain"),
     number("domain_clients", "different clients of the domain in this clock hour and the one before"),
-    number("domain_age", "seconds since the domain was first asked for here, at most 1,000,000"),
-    number("client_nonexistent", "names asked for by the client lately that do not exist: generated domains"),
+    number("domain_newness", "a day to the time since the domain was first asked for here"),
+    number("client_nonexistent", "names asked for by the client lately that do not exist; 0 beside a known domain"),
     number("client_failed_share", "share of those in its queries"),
     number(
         "client_new_domains",
@@ -111,7 +111,7 @@ const GROUPS: &[&[u16]] = &[
     &[Column::PairTypeShare as u16],
     &[Column::PairTypeShare as u16, Column::Domain as u16],
     &[Column::DomainClients as u16],
-    &[Column::DomainAge as u16],
+    &[Column::DomainNewness as u16],
     &[Column::ClientNonexistent as u16, Column::ClientFailedShare as u16],
     &[Column::ClientServers as u16],
     &[Column::ClientRandomBits as u16],
@@ -128,7 +128,7 @@ const RECORDS: &[Record] = &[
 pub static SCHEMA: Schema = Schema {
     log: LogKind::Dns,
     name: "dns",
-    version: 1,
+    version: 2,
     features: FEATURES,
     groups: GROUPS,
     mean_exponent: 6,
@@ -161,6 +161,6 @@ mod tests {
     /// as well.
     #[test]
     fn schema_is_that_of_its_version() {
-        assert_eq!((SCHEMA.version, SCHEMA.fingerprint(), LIST_VERSION), (1, 10_693_616_687_508_385_001, "2.1.247"));
+        assert_eq!((SCHEMA.version, SCHEMA.fingerprint(), LIST_VERSION), (2, 0, "2.1.247"));
     }
 }
