@@ -230,13 +230,14 @@ fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
     }
     let (mut others, mut peers): (Vec<usize>, Vec<usize>) =
         (select(&encoded, schema, false).collect(), select(&encoded, schema, true).collect());
-    if others.len() < MIN_ROWS || peers.len() < MIN_ROWS {
+    if others.len() < MIN_ROWS {
         (others, peers) = ((0..encoded.len()).collect(), Vec::new());
     }
     let (other_rows, peer_rows) = (pick(&encoded, &others), pick(&encoded, &peers));
     let fit =
         Forest::fit_out_of_bag(Matrix::new(other_rows.as_flattened(), MAX_COLUMNS)?, &forest_params, params.seed)?;
-    let peer_group = match peers.is_empty() {
+    // Too few rows of chatter have no forest of their own; in that of all others they would only dilute it.
+    let peer_group = match peers.len() < MIN_ROWS {
         true => None,
         false => {
             let rows = Matrix::new(peer_rows.as_flattened(), MAX_COLUMNS)?;
