@@ -1,7 +1,7 @@
 //! Schema of a log kind: the columns of its rows, and their encoding for the forest.
 
 /// Number of values in a row: that of the log kind with most columns. Rows of other kinds end in zeros.
-pub const MAX_COLUMNS: usize = 34;
+pub const MAX_COLUMNS: usize = 36;
 
 /// One value per column of a [`Schema`], in its order; a category by its identity.
 pub type FeatureRow = [f32; MAX_COLUMNS];
@@ -52,6 +52,11 @@ pub enum Encoding {
     Number,
     /// Rarity of a category: log2 of one in how many rows of training.
     Category,
+    /// Rarity of a category among the rows of training that have one, as for [`Encoding::Category`]; 0 for a row that
+    /// has none.
+    OptionalCategory,
+    /// Share of the days of training, and one more, on which the identity occurred; 0 if on none but the row's own.
+    DayShare,
     /// Nothing: other columns use the identity.
     Identity,
     /// log2 of 1 + the number of different identities in column `with` among the training rows with this identity.
@@ -86,7 +91,10 @@ impl Encoding {
 
     /// Returns whether the column of a row holds an identity.
     pub fn is_identity(self) -> bool {
-        matches!(self, Self::Category | Self::Identity | Self::Partners { .. })
+        matches!(
+            self,
+            Self::Category | Self::OptionalCategory | Self::DayShare | Self::Identity | Self::Partners { .. }
+        )
     }
 }
 
@@ -125,12 +133,17 @@ pub struct Schema {
     pub features: &'static [Feature],
     /// Groups of columns that a tree may split together; each group scores a row by itself.
     pub groups: &'static [&'static [u16]],
+    /// Trees of each group.
+    pub trees_per_group: usize,
     /// Exponent of the generalised mean over the groups' scores.
     pub mean_exponent: u8,
     /// Amounts whose new maxima raise the score.
     pub records: &'static [Record],
     /// Column that is 1 for rows of the peer group, which has a separate forest.
     pub peer_group: u16,
+    /// Column with the share of the days of training that saw the like of the row, if there is one: how much of a
+    /// routine it is.
+    pub routine: Option<u16>,
     /// Column with the identity of the pair for the mean score.
     pub pair: u16,
 }

@@ -57,6 +57,8 @@ fn features() -> String {
         let kind = match feature.encoding {
             Encoding::Number => "number",
             Encoding::Category => "category",
+            Encoding::OptionalCategory => "category",
+            Encoding::DayShare => "share",
             Encoding::Identity => "identity",
             Encoding::Partners { .. } => "count",
             Encoding::Share { .. } => "share",

@@ -110,7 +110,7 @@ impl Model {
         let Some(feature) = self.schema().features.get(column) else { return true };
         let (value, quantiles) = (row[column], self.stats().of(column));
         match feature.encoding {
-            Encoding::Category => {
+            Encoding::Category | Encoding::OptionalCategory => {
                 let (seen, of) = self.encoder().seen(column, value);
                 u64::from(seen) * RARE > u64::from(of)
             }
@@ -165,7 +165,7 @@ impl Model {
             LogRecord::Conn(connection) => conn::subject(column, row, connection),
             LogRecord::Dns(query) => dns::subject(column, value, query),
         };
-        if self.schema().features[column].encoding == Encoding::Category {
+        if matches!(self.schema().features[column].encoding, Encoding::Category | Encoding::OptionalCategory) {
             let (seen, of) = self.encoder().seen(column, value);
             let learnt = u32::from(self.has_learnt(record.ts()));
             let (seen, of) = (seen.saturating_sub(learnt), of.saturating_sub(learnt));

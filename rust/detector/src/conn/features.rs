@@ -76,9 +76,14 @@ impl Extractor {
         set(Column::OrigFailures, context.orig_failures);
         set(Column::ServicePause, context.service_pause);
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
-        set(Column::RespNet, identity(XxHash3_64::oneshot(c.resp.addr.network())));
+        let network = XxHash3_64::oneshot(c.resp.addr.network());
+        set(Column::RespNet, identity(network));
+        set(Column::Routine, identity(combine(combine(keys.orig, network), port)));
         set(Column::RespPort, identity(combine(keys.resp, port)));
         set(Column::OrigPort, identity(combine(keys.orig, port)));
+        if c.orig.is_local() && c.resp.is_local() && !c.is_chatter() {
+            set(Column::InternalPort, (1 + ((c.proto as u32) << 16 | u32::from(c.resp.port))) as f32);
+        }
         set(Column::Orig, identity(keys.orig));
         set(Column::Pair, identity(keys.pair));
         set(Column::Chatter, f32::from(c.is_chatter()));

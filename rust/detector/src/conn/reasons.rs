@@ -17,7 +17,7 @@ pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::OrigPktSize as u16, Column::UnusualOrigSize as u16],
     &[Column::RespPktSize as u16, Column::UnusualRespSize as u16],
     &[Column::MissedBytes as u16],
-    &[Column::Port as u16, Column::RespPort as u16, Column::OrigPort as u16],
+    &[Column::Port as u16, Column::InternalPort as u16, Column::RespPort as u16, Column::OrigPort as u16],
     &[Column::Service as u16],
     &[Column::History as u16],
     &[Column::Progress as u16, Column::ServiceFailures as u16, Column::RespFailedShare as u16],
@@ -147,6 +147,7 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         }
         Column::ServicePause if is_long_ago(value) => "first connection to this service in at least a day".to_owned(),
         Column::ServicePause => format!("{amount} since the last connection to this service"),
+        Column::InternalPort => format!("{} between local hosts", port(connection)),
         Column::RespNet => format!("network of {}", connection.resp.addr),
         Column::RespPort => format!("responder {} on {}", connection.resp.addr, port(connection)),
         Column::OrigPort => format!("originator {} to {}", connection.orig.addr, port(connection)),
@@ -155,7 +156,7 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         Column::UnusualPause => "unusual pause for this service".to_owned(),
         Column::UnusualOrigSize => "unusual size of sent packets for this service".to_owned(),
         Column::UnusualRespSize => "unusual size of received packets for this service".to_owned(),
-        Column::Pair | Column::Chatter => String::new(),
+        Column::Pair | Column::Chatter | Column::Routine => String::new(),
     }
 }
 

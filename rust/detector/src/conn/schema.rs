@@ -30,6 +30,8 @@ columns! {
     RespNet,
     RespPort,
     OrigPort,
+    InternalPort,
+    Routine,
     Orig,
     Pair,
     Chatter,
@@ -104,6 +106,16 @@ const FEATURES: &[Feature] = &[
     category("resp_port", "the responder with protocol and port: how rare that service is here"),
     category("orig_port", "the originator with protocol and port: how rare that use of the port is here"),
     Feature {
+        name: "internal_port",
+        encoding: Encoding::OptionalCategory,
+        meaning: "protocol and port between two local hosts: how rare it is among such connections; lateral movement",
+    },
+    Feature {
+        name: "routine",
+        encoding: Encoding::DayShare,
+        meaning: "share of the days of training on which the originator used this port of the responder's network; not seen by the forest",
+    },
+    Feature {
         name: "orig_services",
         encoding: Encoding::Partners { with: Column::RespPort as u16 },
         meaning: "different services that the originator used in training: how much is known of it",
@@ -144,7 +156,6 @@ const GROUPS: &[&[u16]] = &[
     &[Column::Direction as u16],
     &[Column::RespNet as u16],
     &[Column::NetShare as u16],
-    &[Column::OrigPort as u16],
     &[Column::ServicePause as u16],
     &[Column::OrigPktSize as u16],
     &[Column::UnusualPause as u16],
@@ -170,6 +181,7 @@ const GROUPS: &[&[u16]] = &[
     &[Column::NetShare as u16, Column::RespPort as u16],
     &[Column::RespNet as u16, Column::NetShare as u16],
     &[Column::NetShare as u16, Column::RespPort as u16, Column::OrigPort as u16],
+    &[Column::InternalPort as u16],
 ];
 
 /// A second, as a value of the duration column.
@@ -194,9 +206,11 @@ pub static SCHEMA: Schema = Schema {
     features: FEATURES,
     groups: GROUPS,
     // Anomalies show in few groups of columns, so that the score follows the highest group scores.
+    trees_per_group: 12,
     mean_exponent: 4,
     records: RECORDS,
     peer_group: Column::Chatter as u16,
+    routine: Some(Column::Routine as u16),
     pair: Column::Pair as u16,
 };
 

@@ -131,9 +131,11 @@ pub static SCHEMA: Schema = Schema {
     version: 2,
     features: FEATURES,
     groups: GROUPS,
+    trees_per_group: 8,
     mean_exponent: 6,
     records: RECORDS,
     peer_group: Column::Chatter as u16,
+    routine: None,
     pair: Column::Pair as u16,
 };
 

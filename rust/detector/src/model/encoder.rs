@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantize::{log2, on_grid};
 use crate::schema::{Encoding, FeatureRow, Schema};
+use crate::units::DAY;
 
 /// Largest number of identities stored per column, the commonest ones; others count as never seen.
 const MAX_IDENTITIES: usize = 4096;
@@ -26,9 +27,9 @@ pub(crate) struct Encoder {
 struct Table {
     column: u16,
     counts: Counts,
-    /// For [`Encoding::Share`], the number of identities that can share; for [`Encoding::Conditional`], the bins of
-    /// each key in `counts`.
+    /// Identities that could share, rows that have a category, or days of training, by the encoding; otherwise 0.
     total: u32,
+    /// Bins of each key in `counts`, for [`Encoding::Conditional`].
     bins: Vec<u32>,
 }
 
@@ -57,11 +58,22 @@ impl Counts {
 
 impl Encoder {
     /// Counts the identities in rows.
-    pub(crate) fn new(schema: &Schema, rows: &[FeatureRow]) -> Self {
+    pub(crate) fn new(schema: &Schema, rows: &[FeatureRow], times: &[i64]) -> Self {
         let tables = (0..).zip(schema.features).filter_map(|(column, feature)| {
             let (counts, total, bins) = match feature.encoding {
                 Encoding::Number | Encoding::Identity => return None,
                 Encoding::Category => (count(rows.iter().map(|row| id(row, column))), 0, Vec::new()),
+                Encoding::OptionalCategory => {
+                    let identities = || rows.iter().map(|row| id(row, column)).filter(|&identity| identity != 0);
+                    (count(identities()), identities().count() as u32, Vec::new())
+                }
+                Encoding::DayShare => {
+                    let day = |ts: &i64| ts.div_euclid(DAY);
+                    let days: HashSet<i64> = times.iter().map(day).collect();
+                    let used: HashSet<(u32, i64)> =
+                        rows.iter().zip(times).map(|(row, ts)| (id(row, column), day(ts))).collect();
+                    (count(used.into_iter().map(|(identity, _)| identity)), days.len() as u32, Vec::new())
+                }
                 Encoding::Partners { with } => (partners(rows, column, with), 0, Vec::new()),
                 Encoding::Share { of, with } => {
                     let sharers: HashSet<u32> = rows.iter().map(|row| id(row, with)).collect();
@@ -100,7 +112,8 @@ impl Encoder {
     /// Number of training rows with this identity in a column, and of all training rows.
     pub(crate) fn seen(&self, column: usize, identity: f32) -> (u32, u32) {
         let table = self.tables.iter().find(|table| usize::from(table.column) == column);
-        (table.map_or(0, |table| table.counts.get(identity as u32)), self.rows)
+        let of = table.map_or(0, |table| table.total);
+        (table.map_or(0, |table| table.counts.get(identity as u32)), if of > 0 { of } else { self.rows })
     }
 
     /// Replaces identities by rarities and fills the derived columns. A row of the training is not counted, or it would
@@ -120,6 +133,15 @@ impl Encoder {
                 Encoding::Category => {
                     let seen = table.counts.get(id(row, table.column)).saturating_sub(own);
                     rarity(self.rows.saturating_sub(own) + 1, seen)
+                }
+                Encoding::OptionalCategory if id(row, table.column) == 0 => 0.0,
+                Encoding::OptionalCategory => {
+                    let seen = table.counts.get(id(row, table.column)).saturating_sub(own);
+                    rarity(table.total.saturating_sub(own), seen)
+                }
+                Encoding::DayShare => {
+                    let days = table.counts.get(id(row, table.column));
+                    if days > own { days as f32 / (table.total + 1) as f32 } else { 0.0 }
                 }
                 Encoding::Partners { .. } => log2(table.counts.get(id(row, table.column)) as f32),
                 Encoding::Share { of, .. } => {
@@ -190,7 +212,7 @@ mod tests {
 
     fn with_ports(ports: impl IntoIterator<Item = u32>) -> Encoder {
         let rows: Vec<_> = ports.into_iter().map(|port| row(&[(Column::Port, port as f32)])).collect();
-        Encoder::new(&SCHEMA, &rows)
+        Encoder::new(&SCHEMA, &rows, &vec![0; rows.len()])
     }
 
     fn encoded(encoder: &Encoder, column: Column, values: &[(Column, f32)], learnt: bool) -> f32 {
@@ -232,6 +254,7 @@ mod tests {
                 used(2.0, 7.0, 70.0),
                 used(3.0, 8.0, 80.0),
             ],
+            &[0; 5],
         );
         assert_eq!(encoded(&encoder, Column::Orig, &[(Column::Orig, 1.0)], false), on_grid(log2(2.0)));
         assert_eq!(encoded(&encoder, Column::Orig, &[(Column::Orig, 9.0)], false), 0.0);
@@ -243,12 +266,41 @@ mod tests {
     }
 
     #[test]
+    fn optional_category_is_as_rare_as_among_rows_that_have_one() {
+        let rows = [0.0, 0.0, 0.0, 445.0, 445.0, 22.0].map(|port| row(&[(Column::InternalPort, port)]));
+        let encoder = Encoder::new(&SCHEMA, &rows, &[0; 6]);
+        assert_eq!(encoder.seen(Column::InternalPort as usize, 445.0), (2, 3));
+        for (port, learnt, one_in) in
+            [(445.0, false, 4.0 / 3.0), (22.0, true, 3.0), (80.0, false, 4.0), (0.0, false, 1.0)]
+        {
+            let rarity = encoded(&encoder, Column::InternalPort, &[(Column::InternalPort, port)], learnt);
+            assert_eq!(rarity, on_grid(log2(one_in - 1.0)), "{port}");
+        }
+    }
+
+    #[test]
+    fn routine_is_the_share_of_days_with_the_service() {
+        let rows = [1.0, 1.0, 1.0, 2.0].map(|service| row(&[(Column::Routine, service)]));
+        let encoder = Encoder::new(&SCHEMA, &rows, &[0, 1, DAY, 2 * DAY]);
+        for (service, learnt, share) in [
+            (1.0, false, 2.0 / 4.0),
+            (1.0, true, 2.0 / 4.0),
+            (2.0, false, 1.0 / 4.0),
+            (2.0, true, 0.0),
+            (3.0, false, 0.0),
+        ] {
+            let found = encoded(&encoder, Column::Routine, &[(Column::Routine, service)], learnt);
+            assert_eq!(found, on_grid(share), "{service}, learnt: {learnt}");
+        }
+    }
+
+    #[test]
     fn conditional_rarity_is_relative_to_the_service_or_port() {
         let sized = |service: f32, size: f32| row(&[(Column::Service, service), (Column::OrigPktSize, size)]);
         let mut rows = vec![sized(5.0, 6.0); 7];
         rows.push(sized(5.0, 9.0));
         rows.extend([sized(0.0, 9.0); 3]);
-        let encoder = Encoder::new(&SCHEMA, &rows);
+        let encoder = Encoder::new(&SCHEMA, &rows, &vec![0; rows.len()]);
         let rarity = |service: f32, size: f32| {
             let values = [(Column::Service, service), (Column::OrigPktSize, size)];
             encoded(&encoder, Column::UnusualOrigSize, &values, false)

@@ -39,6 +39,10 @@ const PEER_EXCESS: f64 = 0.5;
 /// Latest time of training, in the year 2255. Until then Zeek's times, which are doubles, resolve microseconds, which
 /// identify models.
 const LATEST: i64 = 1 << 53;
+/// Part of the excess over the median that does not count for a routine of every day, and the share of days up to
+/// which all of it counts: controllers of malware change addresses.
+const ROUTINE: f64 = 0.9;
+const RARE_ROUTINE: f64 = 1.0 / 3.0;
 
 /// Trained model of one log kind: schema, forest, calibration and provenance. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -183,9 +187,12 @@ impl Model {
         self.parts.score_rows(self.schema, rows, &learnt)
     }
 
-    /// Score of an encoded row by an exported graph: the forest for unicast traffic, and new maxima.
+    /// Score of an encoded row by an exported graph: the forest for unicast traffic, and new maxima, but not
+    /// routine.
     pub fn graph_score(&self, encoded: &FeatureRow) -> f64 {
-        self.raise(self.with_records(encoded, self.forest().score(encoded), false))
+        let mut unseen = *encoded;
+        self.schema.routine.into_iter().for_each(|column| unseen[usize::from(column)] = 0.0);
+        self.raise(self.with_records(&unseen, self.forest().score(encoded), false))
     }
 
     /// Forest score of an encoded row, with its new maxima.
@@ -430,10 +437,15 @@ impl Parts {
         rows.iter().zip(learnt).map(score).collect()
     }
 
-    /// Score with the new maxima of an encoded row.
+    /// Score of an encoded row, lower for routine, with its new maxima.
     pub(crate) fn with_records(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
-        let records = if self.forest.is_imported() { 0.0 } else { self.stats.records_broken(schema, row, learnt) };
-        RowScore { forest, records }
+        if self.forest.is_imported() {
+            return RowScore { forest, records: 0.0 };
+        }
+        let days = schema.routine.map_or(0.0, |column| f64::from(row[usize::from(column)]));
+        let counts = 1.0 - ROUTINE * ((days - RARE_ROUTINE) / (1.0 - RARE_ROUTINE)).max(0.0);
+        let forest = forest.min(self.median) + (forest - self.median).max(0.0) * counts;
+        RowScore { forest, records: self.stats.records_broken(schema, row, learnt) }
     }
 }
 

@@ -15,9 +15,6 @@ use crate::record::{Extractor, LogRecord};
 use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 
-/// Default number of trees. Scores are stable from about 100.
-const TREES_PER_GROUP: usize = 8;
-
 /// Parameters of training.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -49,7 +46,7 @@ impl Params {
         let groups = log.schema().groups;
         let mut forest = iforest::Params::default();
         forest.groups = groups.iter().map(|group| group.to_vec()).collect();
-        forest.n_trees = TREES_PER_GROUP * groups.len();
+        forest.n_trees = log.schema().trees_per_group * groups.len();
         forest.mean_exponent = log.schema().mean_exponent;
         forest.extrapolate = true;
         Self { log, forest, reservoir: 1 << 17, alerts_per_day: 20.0, contamination: None, seed: 1 }
@@ -114,7 +111,8 @@ impl Trainer {
         let sample = self.reservoir.snapshot().in_place_order();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
         let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
-        let encoder = categories.map_or_else(|| Encoder::new(schema, &rows), |model| model.encoder().clone());
+        let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
+        let encoder = categories.map_or_else(|| Encoder::new(schema, &rows, &times), |model| model.encoder().clone());
         let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(schema, row, false)).collect();
         let stats = FeatureStats::new(schema, &encoded);
         let parts = Parts { encoder, stats, forest, peers: None, median: 0.0 };
@@ -219,7 +217,8 @@ fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let schema = params.log.schema();
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
-    let encoder = Encoder::new(schema, &rows);
+    let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
+    let encoder = Encoder::new(schema, &rows, &times);
     let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(schema, row, true)).collect();
     let stats = FeatureStats::new(schema, &encoded);
     let mut forest_params = params.forest.clone();
