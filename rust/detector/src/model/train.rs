@@ -285,7 +285,8 @@ mod tests {
         for i in 0..5000 {
             let duration = Some(1000 + i * i % 77_777);
             let mut connection = Connection { ts: dated(i), duration, ..Connection::default() };
-            (connection.orig.addr.0[15], connection.resp.addr.0[15]) = (1, 2);
+            // Another network every day: the same one would be routine.
+            (connection.orig.addr.0[15], connection.resp.addr.0[7]) = (1, (i / 500) as u8);
             trainer.learn(&connection);
         }
         trainer.fit().unwrap()
