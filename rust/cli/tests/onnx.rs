@@ -90,7 +90,7 @@ fn refused() {
     run.iforest(&format!("features {} -o matrix.csv", data(DAY1)));
     for (kind, sentence) in [
         ("scaled", "its trees read the output of Scaler; fit the forest on the matrix itself"),
-        ("regressor", "none of its outputs is computed as the score of an isolation forest is"),
+        ("regressor", "none of its outputs is the score of an isolation forest"),
         ("linear", "there is no TreeEnsembleRegressor in it"),
         ("narrow", "the forest takes 3 columns, a row of this version has "),
     ] {

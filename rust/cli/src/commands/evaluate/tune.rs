@@ -15,7 +15,7 @@ use crate::text_table::Align::{Left, Right};
 
 const SAMPLE_SIZES: [usize; 5] = [64, 128, 256, 512, 1024];
 /// Trees per group of features.
-const TREES_PER_GROUP: [usize; 3] = [4, 8, 16];
+const TREES_PER_GROUP: [usize; 3] = [6, 12, 24];
 
 /// Variants of the forest apart from the number and size of trees.
 const VARIANTS: [Variant; 4] = [
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(table.lines().count(), 1 + VARIANTS.len(), "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert!(
-            table.ends_with("0.2500 ± 0.1250    0.5000 ± 0.1250  1,024   1,024  groups, emphasis 4 (default)\n"),
+            table.ends_with("0.2500 ± 0.1250    0.5000 ± 0.1250  1,024   1,024  groups, exponent 4 (default)\n"),
             "{table}"
         );
     }
