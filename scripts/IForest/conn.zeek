@@ -17,14 +17,10 @@ event zeek_init() &priority=100
 	learn_policy_set = __has_handlers(learn_policy);
 	}
 
-# After Conn::Info is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score. A
-# single handler, because each one costs time on every connection.
-event connection_state_remove(c: connection) &priority=3
+# Acts on the outcome of a connection, and learns it if a hook decides on that.
+function act(c: connection, learn_this: bool)
 	{
-	local exempt = score_policy_set && ! hook score_policy(c);
-	local learn_this = learning && (! exempt || learn_exempt);
-	local learn_now = learn_this && ! learn_policy_set;
-	local outcome = exempt ? __observe(c$conn, learn_now, learn_after) : __score(c$conn, learn_now, learn_after);
+	local outcome = __outcome();
 
 	if ( outcome == ALERT )
 		report(c);
@@ -37,4 +33,16 @@ event connection_state_remove(c: connection) &priority=3
 
 	if ( outcome == FIT_DUE && fits() )
 		fit(F);
+	}
+
+# After Conn::Info is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score. A
+# single handler, because each one costs time on every connection, as does every expression in it.
+event connection_state_remove(c: connection) &priority=3
+	{
+	local exempt = score_policy_set && ! hook score_policy(c);
+	local learn_this = learning && (! exempt || learn_exempt);
+	local learn_now = learn_this && ! learn_policy_set;
+
+	if ( (exempt ? __observe(c$conn, learn_now, learn_after) : __score(c$conn, learn_now, learn_after)) || learn_policy_set )
+		act(c, learn_this);
 	}

@@ -61,6 +61,15 @@ void report_panic() {
                                     panic.c_str());
 }
 
+bool needs_action(iforest::Outcome outcome) {
+    switch ( outcome ) {
+        case iforest::Outcome::FitDue:
+        case iforest::Outcome::Alert:
+        case iforest::Outcome::Incident: return true;
+        default: return false;
+    }
+}
+
 iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
     auto* info = as_record(val);
 
@@ -69,7 +78,7 @@ iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
 
     const auto& conn_info = fields<ConnInfo>(*info);
     auto& last = verdict();
-    last = sensor().score(conn_info.View(*info), learn, learn_after);
+    sensor().score_into(conn_info.View(*info), learn, learn_after, last);
 
     switch ( last.outcome ) {
         case iforest::Outcome::Failed: report_panic(); break;
@@ -88,6 +97,7 @@ iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
     if ( last.seconds >= 0.0 )
         observe_metrics(last.score, last.seconds);
 
+    last_outcome() = last.outcome;
     return last.outcome;
 }
 
@@ -98,10 +108,16 @@ iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
         return iforest::Outcome::NoModel;
 
     const auto outcome = sensor().observe(fields<ConnInfo>(*info).View(*info), learn, learn_after);
+    last_outcome() = outcome;
 
     if ( outcome == iforest::Outcome::Failed )
         report_panic();
 
+    return outcome;
+}
+
+iforest::Outcome& last_outcome() {
+    static auto outcome = iforest::Outcome::NoModel;
     return outcome;
 }
 
@@ -115,7 +131,7 @@ iforest::Outcome score_dns(zeek::Val* val) {
 
     const auto& dns_info = fields<DnsInfo>(*info);
     auto& last = dns_verdict();
-    last = dns_sensor().score_dns(dns_info.View(*info), false, 0);
+    dns_sensor().score_dns_into(dns_info.View(*info), false, 0, last);
 
     switch ( last.outcome ) {
         case iforest::Outcome::Failed: report_panic(); break;

@@ -30,6 +30,12 @@ iforest::Outcome score(zeek::Val* info, bool learn, uint64_t learn_after);
 // Adds the connection of a Conn::Info to the host context without scoring it.
 iforest::Outcome observe(zeek::Val* info, bool learn, uint64_t learn_after);
 
+// Returns true for an outcome that the scripts act on: a fit is due, an alert, or incidents have changed.
+bool needs_action(iforest::Outcome outcome);
+
+// The outcome of the last call of one of the two.
+iforest::Outcome& last_outcome();
+
 // Returns the verdict on the last scored connection.
 const iforest::Verdict& last_verdict();
 

@@ -1,6 +1,7 @@
 //! Sensor wrapper that contains panics.
 //!
-//! C++ can call only the functions that [`guard!`] generates, so none is without the guard. A panic becomes an error
+//! C++ can call only the functions that [`guard!`] generates, and those that store their results, so none is without
+//! the guard. A panic becomes an error
 //! where the function returns one; otherwise the function returns its fallback and [`GuardedSensor::take_panic`] the
 //! message. The declarations in the crate root document the functions.
 
@@ -121,6 +122,20 @@ guard! {
 }
 
 impl GuardedSensor {
+    pub(crate) fn score_into(
+        &mut self,
+        view: &ConnectionView<'_>,
+        learn: bool,
+        learn_after: u64,
+        verdict: &mut Verdict,
+    ) {
+        *verdict = self.score(view, learn, learn_after);
+    }
+
+    pub(crate) fn score_dns_into(&mut self, view: &DnsView<'_>, learn: bool, learn_after: u64, verdict: &mut Verdict) {
+        *verdict = self.score_dns(view, learn, learn_after);
+    }
+
     pub(crate) fn take_panic(&mut self) -> String {
         self.panic.as_mut().map(std::mem::take).unwrap_or_default()
     }

@@ -69,14 +69,27 @@ mod ffi {
         /// string.
         fn budget_problem(self: &mut GuardedSensor) -> String;
 
-        /// Scores a connection, adds it to the host context, and with `learn` to the reservoir.
-        fn score(self: &mut GuardedSensor, connection: &ConnectionView, learn: bool, learn_after: u64) -> Verdict;
+        /// Scores a connection, adds it to the host context, and with `learn` to the reservoir. Replaces `verdict`,
+        /// which spares C++ the strings of a returned one.
+        fn score_into(
+            self: &mut GuardedSensor,
+            connection: &ConnectionView,
+            learn: bool,
+            learn_after: u64,
+            verdict: &mut Verdict,
+        );
 
         /// Adds a connection to the host context without scoring it, and with `learn` to the reservoir.
         fn observe(self: &mut GuardedSensor, connection: &ConnectionView, learn: bool, learn_after: u64) -> Outcome;
 
         /// Scores a query, adds it to the context, and with `learn` to the reservoir.
-        fn score_dns(self: &mut GuardedSensor, query: &DnsView, learn: bool, learn_after: u64) -> Verdict;
+        fn score_dns_into(
+            self: &mut GuardedSensor,
+            query: &DnsView,
+            learn: bool,
+            learn_after: u64,
+            verdict: &mut Verdict,
+        );
 
         /// Adds a query to the context without scoring it, and with `learn` to the reservoir.
         fn observe_dns(self: &mut GuardedSensor, query: &DnsView, learn: bool, learn_after: u64) -> Outcome;

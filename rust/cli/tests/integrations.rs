@@ -1,6 +1,6 @@
-//! Tests of docs/integrations with the programs they are for, if installed: promtool, rsyslogd, and Vector's remap
-//! language (a Python module). Tests of missing programs are listed as ignored, with the reason. The files for
-//! Elasticsearch and Kibana are compared with Vector's output.
+//! Tests of docs/integrations and of the example for Apache Spark with the programs they are for, if installed: promtool,
+//! rsyslogd, Vector's remap language (a Python module), and pyspark. Tests of missing programs are listed as ignored,
+//! with the reason. The files for Elasticsearch and Kibana are compared with Vector's output.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -18,12 +18,13 @@ type Test = (&'static str, fn(), Option<&'static str>);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let tests: [Test; 5] = [
+    let tests: [Test; 6] = [
         ("promtool_takes_the_rules_and_their_tests", rules, lacking("promtool", "--version")),
         ("promtool_takes_the_scrape_job", scrape_job, lacking("promtool", "--version")),
         ("rsyslog_keeps_the_alerts_through_rotation", alerts_through_rsyslog, lacking("rsyslogd", "-v")),
         ("vector_names_the_fields", fields_by_vector, pyvrl()),
         ("elastic_files_agree_on_the_names", names_for_elastic, None),
+        ("spark_scores_days_like_one_pass", spark, pyspark()),
     ];
     let trial = |(name, test, missing): Test| {
         let trial = Trial::test(name, move || {
@@ -49,6 +50,16 @@ fn lacking(program: &'static str, version: &str) -> Option<&'static str> {
 fn pyvrl() -> Option<&'static str> {
     let imported = Command::new("python3").args(["-c", "import pyvrl"]).output();
     (!imported.is_ok_and(|output| output.status.success())).then_some("python3 cannot import pyvrl")
+}
+
+fn pyspark() -> Option<&'static str> {
+    let runs = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    if !runs("python3", &["-c", "import pyspark"]) {
+        return Some("python3 cannot import pyspark");
+    }
+    (!runs("java", &["-version"])).then_some("java is not on PATH")
 }
 
 fn integrations() -> PathBuf {
@@ -259,4 +270,48 @@ fn names_for_elastic() {
         }
         assert!(asked > 0, "{file} asks for nothing");
     }
+}
+
+fn spark() {
+    let directory = scratch("spark");
+    let archive = directory.join("archive");
+    let data = integrations().join("../../tests/data");
+    for (log, day) in [("lab-day1.conn.log", "2025-03-04"), ("lab-day2.conn.log", "2025-03-05")] {
+        fs::create_dir_all(archive.join(day)).unwrap();
+        fs::copy(data.join(log), archive.join(day).join("conn.log")).unwrap();
+    }
+    let zeek_iforest = env!("CARGO_BIN_EXE_zeek-iforest");
+    let example = integrations().join("../../examples/spark/score_archive.py");
+    let mut by_spark = Command::new("python3");
+    by_spark.arg(example).args(["archive", "spark", "--zeek-iforest", zeek_iforest]).current_dir(&directory);
+    ok(by_spark.env("MASTER", "local[2]").env("SPARK_LOCAL_IP", "127.0.0.1"));
+
+    let cli = |arguments: &[&str]| ok(Command::new(zeek_iforest).args(arguments).current_dir(&directory)).stdout;
+    let threshold = |arguments: &[&str]| {
+        let model: Value = serde_json::from_slice(&cli(arguments)).unwrap();
+        model["threshold"].as_f64().unwrap()
+    };
+    let one_pass = threshold(&["train", "archive", "-o", "one.model", "--json"]);
+    let in_parts = threshold(&["inspect", "spark/iforest.model", "--json"]);
+    assert!((one_pass - in_parts).abs() < 0.02, "{one_pass} and {in_parts}");
+
+    let scores = |log: &[u8]| -> Vec<f64> {
+        let log = String::from_utf8_lossy(log);
+        let fields = log.lines().find_map(|line| line.strip_prefix("#fields\t")).unwrap();
+        let column = fields.split('\t').position(|name| name == "anomaly_score").unwrap();
+        let rows = log.lines().filter(|line| !line.starts_with('#'));
+        rows.map(|row| row.split('\t').nth(column).unwrap().parse().unwrap()).collect()
+    };
+    let model = ["score", "-m", "spark/iforest.model"];
+    let together = scores(&cli(&[&model[..], &["archive"]].concat()));
+    let days = ["spark/scored/2025-03-04.conn.log.gz", "spark/scored/2025-03-05.conn.log.gz"];
+    let apart: Vec<f64> = days
+        .iter()
+        .flat_map(|day| scores(&ok(Command::new("gzip").args(["-dc", day]).current_dir(&directory)).stdout))
+        .collect();
+    assert_eq!(apart.len(), together.len());
+    let differences = || apart.iter().zip(&together).map(|(a, b)| (a - b).abs());
+    let close = differences().filter(|difference| *difference < 0.005).count();
+    assert!(close * 100 >= apart.len() * 95, "{close} of {}", apart.len());
+    assert!(differences().all(|difference| difference < 0.05), "{:?}", differences().fold(0.0, f64::max));
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use iforest::ScoreCache;
+
 use crate::alert::reasons::Reason;
 use crate::alert::score_history::ScoreHistory;
 use crate::model::Model;
@@ -16,6 +18,7 @@ pub struct Detector {
     policy: AlertPolicy,
     extractor: Extractor,
     history: ScoreHistory,
+    cache: ScoreCache,
     last: FeatureRow,
 }
 
@@ -29,7 +32,8 @@ impl Detector {
     /// Detector with the context of an extractor.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
         let (policy, history) = (AlertPolicy::of(&model), ScoreHistory::new());
-        Self { model: Arc::new(model), policy, extractor, history, last: [0.0; MAX_COLUMNS] }
+        let (cache, last) = (ScoreCache::new(), [0.0; MAX_COLUMNS]);
+        Self { model: Arc::new(model), policy, extractor, history, cache, last }
     }
 
     /// Context of hosts, and the history of scores.
@@ -73,7 +77,8 @@ impl Detector {
         let record = record.into();
         let (row, keys) = self.extractor.context_row(record);
         self.last = row;
-        let score = self.model.score_row(&row, record.ts());
+        self.history.prefetch(&keys);
+        let score = self.model.score_row(&row, record.ts(), &mut self.cache);
         self.history.verdict(&self.model, &self.policy, record.end(), &keys, score)
     }
 

@@ -65,6 +65,7 @@ pub use detector::Detector;
 pub use dns::domain::{DomainName, LIST_VERSION, NameKind};
 pub use dns::query::{DnsQuery, Protocol, rcode_name, type_name};
 pub use error::{Contents, Error, ErrorKind};
+pub use iforest::ScoreCache;
 pub use model::calibration::Calibration;
 pub use model::feature_stats::RecordRange;
 pub use model::train::{Params, Trainer, fit, recalibrate};

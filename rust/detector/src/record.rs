@@ -171,6 +171,13 @@ impl Extractor {
         }
     }
 
+    /// Starts fetching the context of a later record from memory, while other work goes on.
+    pub fn prefetch(&self, record: &LogRecord<'_>) {
+        if let (ExtractorKind::Conn(extractor), LogRecord::Conn(connection)) = (&self.0, record) {
+            extractor.prefetch(connection);
+        }
+    }
+
     /// Row of a record. Call it once per record, in order.
     pub fn extract<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> FeatureRow {
         self.context_row(record).0

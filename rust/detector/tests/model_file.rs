@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use detector::MAX_COLUMNS;
 use detector::{
     ConnState, Connection, Contents, Drift, ErrorKind, Model, Params, Proto, Trainer, Trust, format_reasons,
 };
+use detector::{MAX_COLUMNS, ScoreCache};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {
@@ -101,7 +101,7 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
     for (row, score) in rows.iter().zip(model.score_rows(&rows, &[0; 5])) {
         let raised = model.raise(score);
         assert!((0.0..=1.0).contains(&raised), "{raised} of {row:?}");
-        assert_eq!(model.score_row(row, 0), score);
+        assert_eq!(model.score_row(row, 0, &mut ScoreCache::new()), score);
     }
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));

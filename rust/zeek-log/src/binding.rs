@@ -163,13 +163,12 @@ impl Tsv {
             return Err((None, ErrorKind::Columns { found, wanted: self.columns }));
         }
         let may_have_escapes = memchr(b'\\', line).is_some();
-        for (column, place) in self.wanted.iter().enumerate() {
-            let Some(place) = place else {
-                row.cells.push(Cell::UNSET);
-                continue;
-            };
-            let mut start = row.bounds[place.column] as usize;
-            let mut end = row.bounds[place.column + 1] as usize - self.separator.len();
+        row.cells.resize(self.wanted.len(), Cell::UNSET);
+        let Row { cells, bytes, bounds, .. } = row;
+        for (column, (place, cell)) in self.wanted.iter().zip(cells).enumerate() {
+            let Some(place) = place else { continue };
+            let mut start = bounds[place.column] as usize;
+            let mut end = bounds[place.column + 1] as usize - self.separator.len();
             if place.width > 1 {
                 let wanted = place.width;
                 let (from, to) = tsv::packed(&line[start..end], place.index, wanted)
@@ -177,18 +176,21 @@ impl Tsv {
                 (start, end) = (start + from, start + to);
             }
             let text = &line[start..end];
-            let kind = if text == self.unset_field {
-                CellKind::Unset
-            } else if text.is_empty() || text == self.empty_field {
-                CellKind::Empty
-            } else {
-                CellKind::Text
+            let kind = match text {
+                // Most fields of one byte are compared with a marker of one byte, without a call.
+                [byte] => match (&self.unset_field[..], &self.empty_field[..]) {
+                    ([unset], _) if byte == unset => CellKind::Unset,
+                    (_, [empty]) if byte == empty => CellKind::Empty,
+                    _ => CellKind::Text,
+                },
+                _ if text == self.unset_field => CellKind::Unset,
+                _ if text.is_empty() || text == self.empty_field => CellKind::Empty,
+                _ => CellKind::Text,
             };
-            let mut cell = Cell::at(kind, start, end);
+            *cell = Cell::at(kind, start, end);
             if may_have_escapes && kind == CellKind::Text && memchr(b'\\', text).is_some() {
-                cell.text = add_text(&mut row.bytes, |bytes| escape::unescape_into(text, bytes));
+                cell.text = add_text(bytes, |bytes| escape::unescape_into(text, bytes));
             }
-            row.cells.push(cell);
         }
         Ok(Parsed::Row)
     }

@@ -79,7 +79,7 @@ impl Row {
 
     /// The unescaped text of a column: `None` if it is unset or missing, `Some(b"")` if it is empty. Elements of a JSON
     /// array are joined by commas, as in TSV; a JSON object is its JSON.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, column: usize) -> Option<&[u8]> {
         let cell = self.cells.get(column)?;
         match cell.kind {
@@ -115,7 +115,7 @@ impl Row {
     ///
     /// # Errors
     /// When the text is not a whole number from 0 to 2^64 - 1.
-    #[inline]
+    #[inline(always)]
     pub fn count(&self, column: usize) -> Result<Option<u64>, Error> {
         self.value(column, "a count", value::parse_count)
     }
@@ -133,7 +133,7 @@ impl Row {
     ///
     /// # Errors
     /// When the text is not a decimal number, or out of range.
-    #[inline]
+    #[inline(always)]
     pub fn micros(&self, column: usize) -> Result<Option<i64>, Error> {
         self.value(column, "a number of seconds", value::parse_micros)
     }
@@ -151,7 +151,7 @@ impl Row {
     ///
     /// # Errors
     /// When the text is not a whole number from 0 to 65535.
-    #[inline]
+    #[inline(always)]
     pub fn port(&self, column: usize) -> Result<Option<u16>, Error> {
         self.value(column, "a port", value::parse_port)
     }
@@ -160,7 +160,7 @@ impl Row {
     ///
     /// # Errors
     /// When the text is not an address.
-    #[inline]
+    #[inline(always)]
     pub fn addr(&self, column: usize) -> Result<Option<[u8; 16]>, Error> {
         self.value(column, "an address", value::parse_addr)
     }
@@ -169,7 +169,7 @@ impl Row {
     ///
     /// # Errors
     /// When the text is not `T`, `F`, `true` or `false`.
-    #[inline]
+    #[inline(always)]
     pub fn bool(&self, column: usize) -> Result<Option<bool>, Error> {
         self.value(column, "a bool", value::parse_bool)
     }
@@ -178,7 +178,7 @@ impl Row {
     ///
     /// # Errors
     /// [`ErrorKind::Value`] when `parse` returns `None`.
-    #[inline]
+    #[inline(always)]
     pub fn value<T>(
         &self,
         column: usize,

@@ -91,6 +91,11 @@ impl Records {
         join(record, [self.text(first), self.text(second)])
     }
 
+    /// All records in order, without their texts: to read a time copies no record.
+    pub fn without_texts(&self) -> impl ExactSizeIterator<Item = &LogRecord<'static>> {
+        self.stored.iter().map(|stored| &stored.record)
+    }
+
     /// The `uid` of each record.
     pub fn uids(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
         self.stored.iter().map(|stored| self.text(&stored.uid))

@@ -10,6 +10,9 @@ use crate::input::records::Records;
 /// Capacity in bytes that text and output buffers retain between batches, several times that of a typical batch.
 pub(super) const RETAINED_BYTES: usize = 1 << 20;
 
+/// Records ahead whose entries are on their way from memory.
+const AHEAD: usize = 8;
+
 /// Result of parsing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineStatus {
@@ -74,7 +77,11 @@ impl Batch {
     pub fn extract(&mut self, extractor: &mut Extractor) {
         self.rows.clear();
         self.keys.clear();
+        let mut later = self.records.without_texts().skip(AHEAD);
         for record in self.records.iter() {
+            if let Some(later) = later.next() {
+                extractor.prefetch(later);
+            }
             let (row, keys) = extractor.context_row(record);
             self.rows.push(row);
             self.keys.push(keys);
@@ -89,7 +96,7 @@ impl Batch {
 
     /// Time of each connection's first packet.
     pub fn times(&self) -> Vec<i64> {
-        self.records.iter().map(|record| record.ts()).collect()
+        self.records.without_texts().map(LogRecord::ts).collect()
     }
 
     /// Decides on the scored connections, in order.
@@ -105,8 +112,14 @@ impl Batch {
         history: &mut ScoreHistory,
         scores: &[RowScore],
     ) -> Vec<Verdict> {
-        let records = self.records.iter().zip(&self.keys).zip(scores);
-        records.map(|((record, keys), &score)| history.verdict(model, policy, record.end(), keys, score)).collect()
+        let records = self.records.without_texts().zip(&self.keys).zip(scores);
+        let verdict = |(i, ((record, keys), &score)): (usize, ((&LogRecord<'static>, &ContextKeys), &RowScore))| {
+            if let Some(keys) = self.keys.get(i + AHEAD) {
+                history.prefetch(keys);
+            }
+            history.verdict(model, policy, record.end(), keys, score)
+        };
+        records.enumerate().map(verdict).collect()
     }
 
     /// The connections with their verdicts, in order.

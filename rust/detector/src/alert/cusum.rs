@@ -107,6 +107,11 @@ impl Cusum {
         Verdict { sustained: Some(sum.connections), ..own }
     }
 
+    /// Starts fetching the entry of a service, see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, keys: &ContextKeys) {
+        self.services.prefetch(keys.service);
+    }
+
     /// Copy to write to a file.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let Self { average, averaged, tokens, until, .. } = *self;

@@ -57,6 +57,11 @@ impl PairMeans {
         visit.value.add(visit.since, score, 1.0, typical)
     }
 
+    /// Starts fetching the entry of a pair, see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, key: u64) {
+        self.0.prefetch(key);
+    }
+
     /// Copy to write to a file.
     pub(crate) fn snapshot(&self) -> table::Snapshot<PairMean> {
         self.0.snapshot()

@@ -134,7 +134,7 @@ impl Model {
     fn weights(&self, record: &LogRecord<'_>, row: &FeatureRow) -> [f64; MAX_COLUMNS] {
         let learnt = self.has_learnt(record.ts());
         let (schema, typical) = (self.schema(), self.stats().typical(self.schema()));
-        let encoded = self.encoder().encode(schema, row, learnt);
+        let encoded = self.encoder().encode(row, learnt);
         let forest = self.forest_of(row);
         let raised = |score: f64, row: &FeatureRow| self.raise(self.with_records(row, score, learnt));
         let score = raised(forest.score(&encoded), &encoded);

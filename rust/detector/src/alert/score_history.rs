@@ -29,6 +29,12 @@ impl ScoreHistory {
         Self::default()
     }
 
+    /// Starts fetching the entries of a later record from memory, while other work goes on.
+    pub fn prefetch(&self, keys: &ContextKeys) {
+        self.pairs.prefetch(keys.pair);
+        self.cusum.prefetch(keys);
+    }
+
     /// Verdict on a record that ended at `end`. Call it once per record, in order.
     pub fn verdict(
         &mut self,

@@ -134,6 +134,13 @@ impl Context {
         })
     }
 
+    /// Starts fetching the entries of a connection, see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, keys: &ContextKeys) {
+        self.services.prefetch(keys.service);
+        self.originators.prefetch(keys.orig);
+        self.responders.prefetch(keys.resp);
+    }
+
     /// Time of a record: the end of its connection.
     ///
     /// A log sorted by start has a long connection before the records that ended while it was open. Its end would put

@@ -30,6 +30,11 @@ impl Extractor {
         Self { context }
     }
 
+    /// Starts fetching the entries of a later connection from memory, while other work goes on.
+    pub(crate) fn prefetch(&self, c: &Connection<'_>) {
+        self.context.prefetch(&ContextKeys::of(c));
+    }
+
     /// Row of a connection. Call it once per connection, in order.
     #[cfg(test)]
     pub fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
@@ -44,7 +49,8 @@ impl Extractor {
     }
 
     fn row(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> FeatureRow {
-        let context = self.context.observe(c, keys);
+        // Tables do not fit the caches: what needs none of them is done while they are fetched.
+        self.context.prefetch(keys);
         let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));
         let duration = c.duration.unwrap_or(0).max(0);
@@ -66,15 +72,6 @@ impl Extractor {
         set(Column::OrigPktSize, log2(packet_size(&c.orig)));
         set(Column::RespPktSize, log2(packet_size(&c.resp)));
         set(Column::MissedBytes, log2(c.missed_bytes as f32));
-        set(Column::RespFailedShare, context.resp_failed_share);
-        set(Column::RespOriginators, context.resp_originators);
-        set(Column::OrigPause, context.orig_pause);
-        set(Column::ServiceFailures, context.service_failures);
-        set(Column::ServiceCount, context.service_count);
-        set(Column::ServiceBytes, context.service_bytes);
-        set(Column::Periodicity, context.periodicity);
-        set(Column::OrigFailures, context.orig_failures);
-        set(Column::ServicePause, context.service_pause);
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
         let network = XxHash3_64::oneshot(c.resp.addr.network());
         set(Column::RespNet, identity(network));
@@ -87,6 +84,16 @@ impl Extractor {
         set(Column::Orig, identity(keys.orig));
         set(Column::Pair, identity(keys.pair));
         set(Column::Chatter, f32::from(c.is_chatter()));
+        let context = self.context.observe(c, keys);
+        set(Column::RespFailedShare, context.resp_failed_share);
+        set(Column::RespOriginators, context.resp_originators);
+        set(Column::OrigPause, context.orig_pause);
+        set(Column::ServiceFailures, context.service_failures);
+        set(Column::ServiceCount, context.service_count);
+        set(Column::ServiceBytes, context.service_bytes);
+        set(Column::Periodicity, context.periodicity);
+        set(Column::OrigFailures, context.orig_failures);
+        set(Column::ServicePause, context.service_pause);
         row.map(on_grid)
     }
 }

@@ -21,6 +21,9 @@ const PORT: u32 = 1 << 31;
 pub(crate) struct Encoder {
     rows: u32,
     tables: Vec<Table>,
+    /// Encoded values of rows that were not learnt, and of those that were, made by [`Encoder::prepare`].
+    #[serde(skip)]
+    lookups: [Lookups; 2],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,65 @@ impl Counts {
 
     fn get(&self, identity: u32) -> u32 {
         self.position(identity).map_or(0, |at| self.0[at].1)
+    }
+}
+
+/// Encoded values by identity: a hash table takes the place of a search, and a stored value that of a logarithm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Lookups {
+    /// Columns that the forest does not see.
+    identities: Vec<u16>,
+    columns: Vec<Lookup>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lookup {
+    /// Bits of the value of `column`, by the identity in column `of`.
+    Identity { column: u16, of: u16, bits: IdentityMap },
+    /// Bits of the value of `column`, by the bin of column `of` in the histogram of the key.
+    Conditional { column: u16, given: [u16; 2], of: u16, width: u32, histograms: Histograms, bits: Vec<u32> },
+}
+
+/// Histogram of each key; that of the lookup before this one where both have the same keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Histograms {
+    Own(IdentityMap),
+    Previous,
+}
+
+/// Hash table with linear probing, at most half full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct IdentityMap {
+    shift: u32,
+    slots: Vec<(u32, u32)>,
+}
+
+impl IdentityMap {
+    /// Identity of an empty slot, which holds the value for identities without one.
+    const EMPTY: u32 = u32::MAX;
+
+    fn new(values: impl ExactSizeIterator<Item = (u32, u32)>, otherwise: u32) -> Self {
+        let bits = (2 * values.len()).next_power_of_two().ilog2().max(4);
+        let mut map = Self { shift: 32 - bits, slots: vec![(Self::EMPTY, otherwise); 1 << bits] };
+        for (identity, value) in values {
+            let at = map.slot(identity);
+            map.slots[at] = (identity, value);
+        }
+        map
+    }
+
+    /// The slot of an identity, or the empty one where it would be.
+    fn slot(&self, identity: u32) -> usize {
+        let last = self.slots.len() - 1;
+        let mut at = (identity.wrapping_mul(0x9E37_79B1) >> self.shift) as usize & last;
+        while self.slots[at].0 != identity && self.slots[at].0 != Self::EMPTY {
+            at = (at + 1) & last;
+        }
+        at
+    }
+
+    fn get(&self, identity: u32) -> u32 {
+        self.slots[self.slot(identity)].1
     }
 }
 
@@ -92,7 +154,74 @@ impl Encoder {
             };
             Some(Table { column, counts, total, bins })
         });
-        Self { rows: rows.len() as u32, tables: tables.collect() }
+        let mut encoder = Self { rows: rows.len() as u32, tables: tables.collect(), lookups: Default::default() };
+        encoder.prepare(schema);
+        encoder
+    }
+
+    /// Makes the lookups from tables that are sound. Rows cannot be encoded before.
+    pub(crate) fn prepare(&mut self, schema: &Schema) {
+        self.lookups = [0, 1].map(|own| self.lookups(schema, own));
+    }
+
+    /// Lookups with so many left out of each count.
+    fn lookups(&self, schema: &Schema, own: u32) -> Lookups {
+        let identities = (0..).zip(schema.features).filter(|(_, feature)| feature.encoding == Encoding::Identity);
+        let identities = identities.map(|(column, _)| column).collect();
+        let mut columns = Vec::with_capacity(self.tables.len());
+        let mut previous: Option<(&Table, [u16; 2])> = None;
+        for table in &self.tables {
+            let (column, counts) = (table.column, &table.counts.0);
+            let encoding = schema.features[usize::from(column)].encoding;
+            let by_identity = |of| {
+                let bits = |identity, count| self.value(encoding, table, identity, count, own).to_bits();
+                let mut values: Vec<_> =
+                    counts.iter().map(|&(identity, count)| (identity, bits(identity, count))).collect();
+                if counts.first().is_none_or(|&(identity, _)| identity != 0) {
+                    values.push((0, bits(0, 0)));
+                }
+                Lookup::Identity { column, of, bits: IdentityMap::new(values.into_iter(), bits(u32::MAX, 0)) }
+            };
+            columns.push(match encoding {
+                Encoding::Number | Encoding::Identity => continue,
+                Encoding::Category | Encoding::OptionalCategory | Encoding::DayShare | Encoding::Partners { .. } => {
+                    by_identity(column)
+                }
+                Encoding::Share { of, .. } => by_identity(of),
+                Encoding::Conditional { given, of, width } => {
+                    let is_same = |(other, by): (&Table, _)| by == given && other.counts == table.counts;
+                    let histograms = match previous.replace((table, given)).is_some_and(is_same) {
+                        true => Histograms::Previous,
+                        false => {
+                            let places = (0..).zip(counts).map(|(at, &(key, _))| (key, at));
+                            Histograms::Own(IdentityMap::new(places.collect::<Vec<_>>().into_iter(), u32::MAX))
+                        }
+                    };
+                    let value = |all: u32, seen: u32| rarity(all.saturating_sub(own), seen.saturating_sub(own));
+                    let of_key = |(bins, &(_, all)): (&[u32], _)| {
+                        bins.iter().map(|&seen| on_grid(value(all, seen)).to_bits()).collect::<Vec<_>>()
+                    };
+                    let bits = table.bins.chunks_exact(BINS).zip(counts).flat_map(of_key).collect();
+                    Lookup::Conditional { column, given, of, width: width.to_bits(), histograms, bits }
+                }
+            });
+        }
+        Lookups { identities, columns }
+    }
+
+    /// Value of an identity that was counted so often, with so many of these counts left out.
+    fn value(&self, encoding: Encoding, table: &Table, identity: u32, count: u32, left_out: u32) -> f32 {
+        on_grid(match encoding {
+            Encoding::Category => {
+                rarity(self.rows.saturating_sub(left_out).saturating_add(1), count.saturating_sub(left_out))
+            }
+            Encoding::OptionalCategory if identity == 0 => 0.0,
+            Encoding::OptionalCategory => rarity(table.total.saturating_sub(left_out), count.saturating_sub(left_out)),
+            Encoding::DayShare if count > left_out => count as f32 / table.total.saturating_add(1) as f32,
+            Encoding::DayShare => 0.0,
+            Encoding::Share { .. } => rarity(table.total.saturating_sub(1), count.saturating_sub(1)),
+            _ => log2(count as f32),
+        })
     }
 
     /// Returns whether its tables match the schema and are sorted.
@@ -118,43 +247,31 @@ impl Encoder {
 
     /// Replaces identities by rarities and fills the derived columns. A row of the training is not counted, or it would
     /// make itself less rare.
-    pub(crate) fn encode(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> FeatureRow {
-        let own = u32::from(learnt);
-        let mut encoded = *row;
-        for (value, feature) in encoded.iter_mut().zip(schema.features) {
-            if feature.encoding == Encoding::Identity {
-                *value = 0.0;
-            }
+    pub(crate) fn encode(&self, row: &FeatureRow, learnt: bool) -> FeatureRow {
+        self.lookups[usize::from(learnt)].encode(row)
+    }
+}
+
+impl Lookups {
+    fn encode(&self, row: &FeatureRow) -> FeatureRow {
+        let (mut encoded, mut histogram) = (*row, u32::MAX);
+        for &column in &self.identities {
+            encoded[usize::from(column)] = 0.0;
         }
-        for table in &self.tables {
-            let column = usize::from(table.column);
-            let value = match schema.features[column].encoding {
-                Encoding::Number | Encoding::Identity => continue,
-                Encoding::Category => {
-                    let seen = table.counts.get(id(row, table.column)).saturating_sub(own);
-                    rarity(self.rows.saturating_sub(own) + 1, seen)
+        for lookup in &self.columns {
+            match lookup {
+                Lookup::Identity { column, of, bits } => {
+                    encoded[usize::from(*column)] = f32::from_bits(bits.get(id(row, *of)));
                 }
-                Encoding::OptionalCategory if id(row, table.column) == 0 => 0.0,
-                Encoding::OptionalCategory => {
-                    let seen = table.counts.get(id(row, table.column)).saturating_sub(own);
-                    rarity(table.total.saturating_sub(own), seen)
+                Lookup::Conditional { column, given, of, width, histograms, bits } => {
+                    if let Histograms::Own(places) = histograms {
+                        histogram = places.get(key(row, *given));
+                    }
+                    let bin = bin(row[usize::from(*of)], f32::from_bits(*width));
+                    let value = bits.get((histogram as usize).saturating_mul(BINS).saturating_add(bin));
+                    encoded[usize::from(*column)] = value.map_or(0.0, |&bits| f32::from_bits(bits));
                 }
-                Encoding::DayShare => {
-                    let days = table.counts.get(id(row, table.column));
-                    if days > own { days as f32 / (table.total + 1) as f32 } else { 0.0 }
-                }
-                Encoding::Partners { .. } => log2(table.counts.get(id(row, table.column)) as f32),
-                Encoding::Share { of, .. } => {
-                    rarity(table.total.saturating_sub(1), table.counts.get(id(row, of)).saturating_sub(1))
-                }
-                Encoding::Conditional { given, of, width } => {
-                    table.counts.position(key(row, given)).map_or(0.0, |at| {
-                        let seen = table.bins[at * BINS + bin(row[usize::from(of)], width)].saturating_sub(own);
-                        rarity(table.counts.0[at].1.saturating_sub(own), seen)
-                    })
-                }
-            };
-            encoded[column] = on_grid(value);
+            }
         }
         encoded
     }
@@ -216,7 +333,7 @@ mod tests {
     }
 
     fn encoded(encoder: &Encoder, column: Column, values: &[(Column, f32)], learnt: bool) -> f32 {
-        encoder.encode(&SCHEMA, &row(values), learnt)[column as usize]
+        encoder.encode(&row(values), learnt)[column as usize]
     }
 
     #[test]
@@ -310,6 +427,53 @@ mod tests {
             assert_eq!(rarity(service, size), on_grid(log2(one_in - 1.0)), "{service} and {size}");
         }
         assert_eq!(rarity(6.0, 9.0), 0.0, "nothing is known of a service never seen");
+    }
+
+    #[test]
+    fn lookups_give_the_values_of_the_tables() {
+        let column = |i: u32, modulo: u32| (i.wrapping_mul(2_654_435_761) >> 7) % modulo;
+        let width = MAX_COLUMNS as u32;
+        let rows: Vec<FeatureRow> = (0..3000)
+            .map(|i| std::array::from_fn(|at| column(i * width + at as u32, [3, 40, 900, 100_000][at % 4]) as f32))
+            .collect();
+        let times: Vec<i64> = (0..2000).map(|i| i * DAY / 100).collect();
+        let encoder = Encoder::new(&SCHEMA, &rows[..2000], &times);
+        let (mut found, mut missing) = (0, 0);
+        for (row, learnt) in rows.iter().flat_map(|row| [(row, false), (row, true)]) {
+            let (encoded, own) = (encoder.encode(row, learnt), u32::from(learnt));
+            for table in &encoder.tables {
+                let encoding = SCHEMA.features[usize::from(table.column)].encoding;
+                let count = |of| encoder.value(encoding, table, id(row, of), table.counts.get(id(row, of)), own);
+                let expected = match encoding {
+                    Encoding::Share { of, .. } => count(of),
+                    Encoding::Conditional { given, of, width } => {
+                        let at = table.counts.position(key(row, given));
+                        *(if at.is_some() { &mut found } else { &mut missing }) += 1;
+                        let seen =
+                            |at: usize| table.bins[at * BINS + bin(row[usize::from(of)], width)].saturating_sub(own);
+                        let all = |at: usize| table.counts.0[at].1.saturating_sub(own);
+                        at.map_or(0.0, |at| on_grid(rarity(all(at), seen(at))))
+                    }
+                    _ => count(table.column),
+                };
+                assert_eq!(encoded[usize::from(table.column)], expected, "column {}", table.column);
+            }
+        }
+        assert!(found > 0 && missing > 0, "{found} {missing}");
+        let shared = |lookup: &&Lookup| matches!(lookup, Lookup::Conditional { histograms: Histograms::Previous, .. });
+        assert_eq!(encoder.lookups[0].columns.iter().filter(shared).count(), 2);
+    }
+
+    #[test]
+    fn identities_find_their_values_in_crowded_maps() {
+        // Those of one home, and the one that marks empty slots.
+        let identities = (0..200u32).map(|i| i << 24).chain([IdentityMap::EMPTY, 5]);
+        let map = IdentityMap::new(identities.clone().zip(100..).collect::<Vec<_>>().into_iter(), 7);
+        for (identity, value) in identities.zip(100..) {
+            assert_eq!(map.get(identity), value, "{identity}");
+        }
+        assert_eq!([1, 6, 77 << 8].map(|identity| map.get(identity)), [7; 3]);
+        assert_eq!(IdentityMap::new(std::iter::empty(), 9).get(3), 9);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 use bincode::enc::write::SizeWriter;
-use iforest::{Forest, Matrix};
+use iforest::{Forest, Matrix, ScoreCache};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Contents, Error, ErrorKind};
@@ -176,9 +176,10 @@ impl Model {
         is_whole && (first_ts..=last_ts).contains(&ts) && !self.forest().is_imported()
     }
 
-    /// Score of a record's row; `ts` is the record's time.
-    pub fn score_row(&self, row: &FeatureRow, ts: i64) -> RowScore {
-        self.parts.score(self.schema, row, self.has_learnt(ts))
+    /// Score of a record's row; `ts` is the record's time. Many rows repeat part of earlier ones, for which `cache`
+    /// spares the work.
+    pub fn score_row(&self, row: &FeatureRow, ts: i64, cache: &mut ScoreCache) -> RowScore {
+        self.parts.score(self.schema, row, self.has_learnt(ts), cache)
     }
 
     /// Scores of many rows with their times, in order; faster than one at a time.
@@ -217,7 +218,7 @@ impl Model {
 
     /// Encoded row, as the forest sees it.
     pub fn encode(&self, row: &FeatureRow) -> FeatureRow {
-        self.parts.encoder.encode(self.schema, row, false)
+        self.parts.encoder.encode(row, false)
     }
 
     /// Alert threshold: scores at or above it are anomalous.
@@ -348,6 +349,7 @@ impl Model {
         if !model.parts.encoder.is_sound(schema) {
             return Err(invalid("its counts of categories are out of order").into());
         }
+        model.parts.encoder.prepare(schema);
         if !model.parts.stats.is_sound(schema) {
             return Err(invalid("its statistics are not of these features").into());
         }
@@ -400,11 +402,11 @@ impl Parts {
         row[usize::from(schema.peer_group)] > 0.5 && !self.forest.is_imported()
     }
 
-    fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> RowScore {
-        let encoded = self.encoder.encode(schema, row, learnt);
+    fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool, cache: &mut ScoreCache) -> RowScore {
+        let encoded = self.encoder.encode(row, learnt);
         let forest = match self.is_peer(schema, row) {
             true => self.peer_score(&encoded),
-            false => self.forest.score(&encoded),
+            false => self.forest.score_cached(&encoded, cache),
         };
         self.with_records(schema, &encoded, forest, learnt)
     }
@@ -421,15 +423,16 @@ impl Parts {
         let (mut encoded, mut forest_scores) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for (row, &learnt) in rows.iter().zip(learnt) {
             if !self.is_peer(schema, row) {
-                encoded.push(self.encoder.encode(schema, row, learnt));
+                encoded.push(self.encoder.encode(row, learnt));
             }
         }
         if let Ok(rows) = Matrix::new(encoded.as_flattened(), MAX_COLUMNS) {
             self.forest.score_rows(rows, &mut forest_scores);
         }
         let mut scored = encoded.iter().zip(forest_scores);
+        let mut cache = ScoreCache::new();
         let score = |(row, &learnt)| match self.is_peer(schema, row) {
-            true => self.score(schema, row, learnt),
+            true => self.score(schema, row, learnt, &mut cache),
             false => scored.next().map_or(RowScore { forest: 0.0, records: 0.0 }, |(encoded, forest)| {
                 self.with_records(schema, encoded, forest, learnt)
             }),
@@ -506,8 +509,9 @@ mod tests {
         let rows = rows();
         let times: Vec<i64> = (0..rows.len() as i64).collect();
         let scores = model.score_rows(&rows, &times);
+        let mut cache = ScoreCache::new();
         for ((row, &ts), &score) in rows.iter().zip(&times).zip(&scores) {
-            assert_eq!(score, model.score_row(row, ts));
+            assert_eq!(score, model.score_row(row, ts, &mut cache));
             let (exact, raised) = (score.forest + (1.0 - score.forest) * score.records, model.raise(score));
             assert!((raised - exact).abs() <= 0.5e-6);
             assert!((raised * 1e6).fract().min(1.0 - (raised * 1e6).fract()) < 1e-6);
@@ -523,7 +527,7 @@ mod tests {
         let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
         let model = trainer().adopt(forest, None).unwrap();
         assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
-        assert_eq!(model.score_row(&rows()[1000], 0).records, 0.0);
+        assert_eq!(model.score_row(&rows()[1000], 0, &mut ScoreCache::new()).records, 0.0);
         assert_eq!(model.typical_score(), None);
         let share = model.provenance().share_of_alerts(20.0);
         assert_eq!(model.threshold_for_alerts(20.0), model.threshold_for_share(share));

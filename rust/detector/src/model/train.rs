@@ -113,7 +113,7 @@ impl Trainer {
         let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
         let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
         let encoder = categories.map_or_else(|| Encoder::new(schema, &rows, &times), |model| model.encoder().clone());
-        let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(schema, row, false)).collect();
+        let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
         let stats = FeatureStats::new(schema, &encoded);
         let parts = Parts { encoder, stats, forest, peers: None, median: 0.0 };
         let scores = parts.score_rows(schema, &rows, &vec![false; rows.len()]);
@@ -219,7 +219,7 @@ fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
     let encoder = Encoder::new(schema, &rows, &times);
-    let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(schema, row, true)).collect();
+    let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, true)).collect();
     let stats = FeatureStats::new(schema, &encoded);
     let mut forest_params = params.forest.clone();
     if forest_params.n_trees < forest_params.groups.len() {

@@ -6,9 +6,9 @@
 /// Largest number of columns of a cached group.
 pub(super) const MAX_COLUMNS: usize = 3;
 /// Entries of a group, as a power of 2.
-const BITS: u32 = 8;
+const BITS: u32 = 9;
 
-/// Scores of groups by the values of their columns, of bounded size: about 6 kilobytes a group.
+/// Scores of groups by the values of their columns, of bounded size: about 12 kilobytes a group.
 ///
 /// Belongs to one forest at a time; used with another, it starts empty.
 #[derive(Clone, Debug, Default)]

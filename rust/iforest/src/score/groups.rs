@@ -133,47 +133,45 @@ impl Scorer {
 
     /// The scores of many rows, in order; `scores` is appended to.
     pub(crate) fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
-        let n_groups = self.groups.len();
-        let (mut sums, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
-        let mut powers = vec![0.0; ROWS_PER_BLOCK * n_groups];
+        let (mut path_lengths, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
         let mut cache = ScoreCache::new();
         let cache = cache.of(self.id(), self.are_cached());
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
-            let powers = &mut powers[..rows.len() * n_groups];
-            for ((at, group), entries) in self.groups.iter().enumerate().zip(&mut *cache) {
+            // Powers are summed in the order of the groups, as those of a single row are.
+            let mut sums = [0.0; ROWS_PER_BLOCK];
+            for (group, entries) in self.groups.iter().zip(&mut *cache) {
                 let Paths::Traversed(traversal) = &group.paths else {
-                    let powers = powers.iter_mut().skip(at).step_by(n_groups);
-                    powers.zip(rows.iter()).for_each(|(power, row)| *power = self.power(group, row));
+                    sums.iter_mut().zip(rows.iter()).for_each(|(sum, row)| *sum += self.power(group, row));
                     continue;
                 };
                 let mut n_walked = 0;
-                for (i, row) in rows.iter().enumerate() {
+                for (i, (row, sum)) in rows.iter().zip(&mut sums).enumerate() {
                     let cached = match entries.is_empty() {
                         true => None,
                         false => cache::find(entries, cache::key(&group.columns, row)).0,
                     };
                     match cached {
-                        Some(power) => powers[i * n_groups + at] = power,
+                        Some(power) => *sum += power,
                         None => {
                             walked[n_walked] = i;
                             n_walked += 1;
                         }
                     }
                 }
-                let walked = &walked[..n_walked];
-                traversal.path_lengths(walked.iter().map(|&i| rows.row(i)), &mut sums[..n_walked]);
-                for (&i, &path_length) in walked.iter().zip(&sums) {
+                let (walked, path_lengths) = (&walked[..n_walked], &mut path_lengths[..n_walked]);
+                traversal.path_lengths(walked.iter().map(|&i| rows.row(i)), path_lengths);
+                for (&i, &mut path_length) in walked.iter().zip(path_lengths) {
                     let row = rows.row(i);
                     let power = self.mean.power(self.exponent(group, row, path_length, group.n_trees));
-                    powers[i * n_groups + at] = power;
+                    sums[i] += power;
                     if !entries.is_empty() {
                         let key = cache::key(&group.columns, row);
                         cache::find(entries, key).1.put(key, power);
                     }
                 }
             }
-            scores.extend(powers.chunks_exact(n_groups).map(|powers| self.mean.of(powers.iter().copied())));
+            scores.extend(sums[..rows.len()].iter().map(|&sum| self.mean.of_sum(sum, self.groups.len())));
         }
     }
 
