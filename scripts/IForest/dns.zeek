@@ -10,6 +10,7 @@
 @load ./cluster_role
 @load ./log
 @load ./main
+@load ./notice
 @load ./validate
 
 module IForest;
@@ -58,20 +59,8 @@ export {
 # Running a hook without handlers costs more than half of a score.
 global dns_score_policy_set = F;
 
-# A token bucket that refills in an hour: a flood can come from a million addresses.
-const query_notices_per_hour = 1000.0;
-global query_tokens = query_notices_per_hour;
-global query_tokens_at = double_to_time(0.0);
-
 function report_query(c: connection, rec: DNS::Info)
 	{
-	local hours = (network_time() - query_tokens_at) / 1hr;
-	query_tokens = hours < 1.0 ? query_tokens + hours * (query_notices_per_hour - query_tokens) : query_notices_per_hour;
-	query_tokens_at = network_time();
-
-	if ( query_tokens < 1.0 )
-		return;
-
 	local name = rec?$query ? rec$query : "(no name)";
 	local qtype = rec?$qtype_name ? fmt(" %s", rec$qtype_name) : "";
 	local reasons = rec?$anomaly_reasons ? fmt(": %s", rec$anomaly_reasons) : "";
@@ -81,11 +70,8 @@ function report_query(c: connection, rec: DNS::Info)
 	                            $conn=c,
 	                            $identifier=cat(c$id$orig_h, __dns_main_reason()));
 
-	if ( Notice::is_being_suppressed(notice) )
-		return;
-
-	query_tokens -= 1.0;
-	NOTICE(notice);
+	if ( ! Notice::is_being_suppressed(notice) && take_token("queries", Anomalous_Query) )
+		NOTICE(notice);
 	}
 
 function score_query(c: connection, rec: DNS::Info)

@@ -97,7 +97,6 @@ iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
     if ( last.seconds >= 0.0 )
         observe_metrics(last.score, last.seconds);
 
-    last_outcome() = last.outcome;
     return last.outcome;
 }
 
@@ -108,16 +107,11 @@ iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
         return iforest::Outcome::NoModel;
 
     const auto outcome = sensor().observe(fields<ConnInfo>(*info).View(*info), learn, learn_after);
-    last_outcome() = outcome;
+    verdict().outcome = outcome;
 
     if ( outcome == iforest::Outcome::Failed )
         report_panic();
 
-    return outcome;
-}
-
-iforest::Outcome& last_outcome() {
-    static auto outcome = iforest::Outcome::NoModel;
     return outcome;
 }
 

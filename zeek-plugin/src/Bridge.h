@@ -33,10 +33,7 @@ iforest::Outcome observe(zeek::Val* info, bool learn, uint64_t learn_after);
 // Returns true for an outcome that the scripts act on: a fit is due, an alert, or incidents have changed.
 bool needs_action(iforest::Outcome outcome);
 
-// The outcome of the last call of one of the two.
-iforest::Outcome& last_outcome();
-
-// Returns the verdict on the last scored connection.
+// Returns the verdict on the last record, of which only `outcome` is set if it was observed without a score.
 const iforest::Verdict& last_verdict();
 
 // Scores the query of a DNS::Info and sets `anomaly_score`, and `anomaly_reasons` on an alert.
