@@ -7,14 +7,6 @@
 
 namespace plugin::IForest_Scorer {
 
-namespace {
-
-bool flag(const zeek::RecordVal& record, const Field& field) {
-    return tristate(record, field) == iforest::Tristate::Yes;
-}
-
-} // namespace
-
 DnsInfo::DnsInfo(zeek::RecordTypePtr arg_type)
     : type(std::move(arg_type)),
       id(type.get(), "id", zeek::TYPE_RECORD),
@@ -27,16 +19,10 @@ DnsInfo::DnsInfo(zeek::RecordTypePtr arg_type)
       proto(type.get(), "proto", zeek::TYPE_ENUM),
       rtt(type.get(), "rtt", zeek::TYPE_INTERVAL),
       query(type.get(), "query", zeek::TYPE_STRING),
-      qclass(type.get(), "qclass", zeek::TYPE_COUNT),
       qtype(type.get(), "qtype", zeek::TYPE_COUNT),
       rcode(type.get(), "rcode", zeek::TYPE_COUNT),
-      aa(type.get(), "AA", zeek::TYPE_BOOL),
-      tc(type.get(), "TC", zeek::TYPE_BOOL),
-      rd(type.get(), "RD", zeek::TYPE_BOOL),
-      ra(type.get(), "RA", zeek::TYPE_BOOL),
       answers(type.get(), "answers", zeek::TYPE_VECTOR),
       ttls(type.get(), "TTLs", zeek::TYPE_VECTOR),
-      rejected(type.get(), "rejected", zeek::TYPE_BOOL),
       anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
       anomaly_reasons(type.get(), "anomaly_reasons", zeek::TYPE_STRING) {}
 
@@ -53,14 +39,8 @@ iforest::DnsView DnsInfo::View(const zeek::RecordVal& info) const {
         .proto = transport(info, proto),
         .has_query = query.IsSet(&info),
         .query = text(info, query),
-        .qclass = count(info, qclass),
         .qtype = count(info, qtype),
         .rcode = count(info, rcode),
-        .authoritative = flag(info, aa),
-        .truncated = flag(info, tc),
-        .recursion_desired = flag(info, rd),
-        .recursion_available = flag(info, ra),
-        .rejected = flag(info, rejected),
         .answers = 0,
         .answer_bytes = 0,
         .min_ttl = -1.0,

@@ -26,7 +26,7 @@ private:
     Field id;
     const zeek::RecordType* id_type; // Owned by `type`; null without `id`.
     Field orig_h, orig_p, resp_h, resp_p;
-    Field ts, proto, rtt, query, qclass, qtype, rcode, aa, tc, rd, ra, answers, ttls, rejected;
+    Field ts, proto, rtt, query, qtype, rcode, answers, ttls;
     Field anomaly_score, anomaly_reasons;
 };
 

@@ -1,8 +1,8 @@
 //! Records of every log kind, and their feature extraction.
 
 use crate::conn::connection::{Address, Connection, Endpoint, Proto};
-use crate::conn::context::ContextKeys;
 use crate::conn::features::Extractor as ConnExtractor;
+use crate::context::keys::ContextKeys;
 use crate::dns::features::DnsExtractor;
 use crate::dns::query::DnsQuery;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};

@@ -3,6 +3,11 @@
 /// Number of values in a row: that of the log kind with most columns. Rows of other kinds end in zeros.
 pub const MAX_COLUMNS: usize = 36;
 
+/// Value of an identity in a row, from its hash: 1 to 2^24 - 1, exact in an `f32`; 0 stands for none.
+pub(crate) fn identity(hash: u64) -> f32 {
+    (1 + hash % ((1 << 24) - 1)) as f32
+}
+
 /// One value per column of a [`Schema`], in its order; a category by its identity.
 pub type FeatureRow = [f32; MAX_COLUMNS];
 
@@ -107,6 +112,16 @@ pub struct Feature {
     pub encoding: Encoding,
     /// Meaning, unit and purpose.
     pub meaning: &'static str,
+}
+
+/// Describes a number.
+pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Feature {
+    Feature { name, encoding: Encoding::Number, meaning }
+}
+
+/// Describes a category.
+pub(crate) const fn category(name: &'static str, meaning: &'static str) -> Feature {
+    Feature { name, encoding: Encoding::Category, meaning }
 }
 
 /// Amount whose new maxima (values above the training range) raise the score.

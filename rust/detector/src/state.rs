@@ -24,7 +24,8 @@ use crate::storage::trust::Trust;
 
 /// Largest payload; full tables take about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Envelope = Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 3, max_payload: MAX_PAYLOAD };
+const FORMAT: Envelope =
+    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 3, max_payload: MAX_PAYLOAD };
 
 /// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
 /// detector continues.
@@ -88,7 +89,7 @@ impl State {
     /// [`ErrorKind::Write`], naming the file.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         // Streamed, because many megabytes should not be in memory twice.
-        let saved = SEAL.write(path, |payload| {
+        let saved = FORMAT.write(path, |payload| {
             let config = bincode::config::standard();
             let contents = (self.log().schema().fingerprint(), self);
             match bincode::serde::encode_into_std_write(contents, payload, config) {
@@ -105,7 +106,7 @@ impl State {
     /// # Errors
     /// If they are not the contents of a state file, without its name.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let payload = SEAL.open(bytes)?;
+        let payload = FORMAT.open(bytes)?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
         let invalid = |problem: String| ErrorKind::Invalid { contents: Contents::State, problem };
         let undecodable = |cause: bincode::error::DecodeError| invalid(cause.to_string());
@@ -135,7 +136,7 @@ impl State {
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
     pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, SEAL.longest())?;
+        let bytes = trust.read(path, FORMAT.longest())?;
         Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
 }
@@ -209,9 +210,9 @@ mod tests {
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
         assert_eq!(refusal(b"#separator"), "is not a state file of zeek-iforest; delete it");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
-        assert!(refusal(&SEAL.close(&other)).starts_with("is for another version of the features"));
-        let longer = [SEAL.open(file()).unwrap(), &[0]].concat();
-        assert_eq!(refusal(&SEAL.close(&longer)), "is damaged: bytes are left over behind the state; delete it");
+        assert!(refusal(&FORMAT.close(&other)).starts_with("is for another version of the features"));
+        let longer = [FORMAT.open(file()).unwrap(), &[0]].concat();
+        assert_eq!(refusal(&FORMAT.close(&longer)), "is damaged: bytes are left over behind the state; delete it");
         let mut damaged = memory();
         damaged.history.cusum.average = f32::NAN;
         assert!(damaged.recall().is_none());
@@ -222,12 +223,12 @@ mod tests {
         fn no_bytes_do_harm(bytes: Vec<u8>, at in 8usize..4000, change: u8) {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("memory");
-            let mut payload = SEAL.open(file()).unwrap().to_vec();
+            let mut payload = FORMAT.open(file()).unwrap().to_vec();
             let n = payload.len();
             payload[at % n] ^= change;
             // With a correct checksum.
             for payload in [&bytes, &payload] {
-                atomic_file::write(&path, &SEAL.close(payload)).unwrap();
+                atomic_file::write(&path, &FORMAT.close(payload)).unwrap();
                 let loaded = State::load(&path, &Trust::default());
                 if let Some((mut extractor, _)) = loaded.ok().and_then(State::recall) {
                     let row = extractor.extract(&connection(1));

@@ -1,7 +1,7 @@
 //! Shared code of the fuzz targets: conversion of bytes to connections and files, and checks of accepted results.
-//!
 
 pub mod bytes;
+mod input;
 pub mod log;
 
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use detector::{
     Connection, Detector, Drift, Extractor, FeatureRow, LogKind, MAX_COLUMNS, Model, Params, Reason, Reservoir,
-    Sampling, ScoreHistory, State, Trainer, format_reasons,
+    Sampling, ScoreCache, ScoreHistory, State, Trainer, format_reasons,
 };
 use twox_hash::XxHash3_64;
 
@@ -115,7 +115,7 @@ pub fn use_model(model: Model) {
     let scores = model.score_rows(&rows, &[0; 5]);
     for (row, score) in rows.iter().zip(scores) {
         check_score(model.raise(score));
-        assert_eq!(model.score_row(row, 0), score);
+        assert_eq!(model.score_row(row, 0, &mut ScoreCache::new()), score);
     }
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
@@ -124,7 +124,7 @@ pub fn use_model(model: Model) {
         let (ts, duration) = (i64::MAX - i as i64, Some(i64::MAX));
         let connection = Connection { ts, duration, service: text, history: text, ..Connection::default() };
         let row = extract(&connection);
-        check_score(model.raise(model.score_row(&row, connection.ts)));
+        check_score(model.raise(model.score_row(&row, connection.ts, &mut ScoreCache::new())));
         check_words(&model.reasons(&connection, &row, Some(u32::MAX)));
     }
 }

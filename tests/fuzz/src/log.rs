@@ -2,13 +2,9 @@
 
 use std::io::Cursor;
 
+use crate::input::{columns, conn_log};
 use detector::Connection;
 use zeek_log::{Appender, Block, LineKind, NewField, Parsed, ReadOptions, Reader, Row};
-
-// Includes the binary's own file, to fuzz the code that runs.
-#[expect(dead_code, reason = "no target needs all of it")]
-#[path = "../../../rust/cli/src/input/conn_log.rs"]
-mod conn_log;
 
 /// Longer lines are bad rows; small enough for a fuzzer to reach.
 const MAX_LINE: usize = 4096;
@@ -59,7 +55,7 @@ fn read(log: Vec<u8>, block_size: usize, outcome: &mut Outcome, mut each: impl F
                 Ok(Parsed::Row) => match conn_log::connection(&row) {
                     Ok(connection) => {
                         each(&connection);
-                        outcome.rows.push(format!("{connection:?} {:?}", conn_log::uid(&row)));
+                        outcome.rows.push(format!("{connection:?} {:?}", columns::uid(&row)));
                         let before = outcome.out.len();
                         let appended = appender.append(&line, &[Some("0.5")], &mut outcome.out);
                         assert!(appended.is_ok() || outcome.out.len() == before, "half a row was written");

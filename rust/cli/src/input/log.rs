@@ -13,14 +13,6 @@ pub fn columns(log: LogKind) -> &'static [ColumnSpec<'static>] {
     }
 }
 
-/// Indices and names of the columns that every record needs.
-pub fn essential(log: LogKind) -> Vec<(usize, &'static str)> {
-    match log {
-        LogKind::Conn => conn_log::essential().collect(),
-        LogKind::Dns => dns_log::essential().collect(),
-    }
-}
-
 /// Converts a row that was parsed with [`columns`]. `name` holds a text that the record borrows.
 ///
 /// # Errors
@@ -30,14 +22,6 @@ pub fn record<'a>(log: LogKind, row: &'a Row, name: &'a mut Vec<u8>) -> Result<L
         LogKind::Conn => LogRecord::Conn(conn_log::connection(row)?),
         LogKind::Dns => LogRecord::Dns(dns_log::query(row, name)?),
     })
-}
-
-/// Returns the `uid` of a row that was parsed with [`columns`].
-pub fn uid(log: LogKind, row: &Row) -> Option<&[u8]> {
-    match log {
-        LogKind::Conn => conn_log::uid(row),
-        LogKind::Dns => dns_log::uid(row),
-    }
 }
 
 /// Noun for the records of a log: `connection`.

@@ -1,5 +1,6 @@
 //! Log inputs: resolution of arguments, and conversion of rows to connections.
 
+pub mod columns;
 pub mod conn_log;
 pub mod dns_log;
 pub mod follow;

@@ -7,6 +7,7 @@ use detector::{LogKind, LogRecord};
 use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Layout, Line, LineKind, Parsed, Row};
 
 use super::batch::{Batch, LineStatus};
+use crate::input::columns::{self, Essentials};
 use crate::input::labels::Labels;
 use crate::input::log;
 
@@ -77,7 +78,7 @@ impl<'a> Parser<'a> {
         }
         let label = self.labels.and_then(|_| row.get(column));
         let malicious = self.labels.and_then(|labels| labels.malicious(row, column));
-        Ok(Some(ParsedRecord { record, uid: log::uid(log, row), label, malicious }))
+        Ok(Some(ParsedRecord { record, uid: columns::uid(row), label, malicious }))
     }
 
     /// Parses the lines of a batch.
@@ -109,11 +110,8 @@ impl<'a> Parser<'a> {
 /// label; later rows without the columns are unusable.
 pub fn check_columns(log: LogKind, block: &Block, labels: Option<&Labels>) -> Result<bool> {
     let binding = bind(log, block.layout(), labels);
-    let missing: Vec<_> = log::essential(log)
-        .into_iter()
-        .filter(|(column, _)| !binding.is_bound(*column))
-        .map(|(_, name)| name)
-        .collect();
+    let missing = Essentials::COLUMNS.into_iter().filter(|&column| !binding.is_bound(column));
+    let missing: Vec<_> = missing.map(|column| log::columns(log)[column].name).collect();
     ensure!(
         missing.is_empty(),
         "{}: not a {} log: column {} is missing; if the header is wrong, give the columns with --fields",

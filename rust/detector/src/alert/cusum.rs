@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::conn::context::ContextKeys;
+use crate::context::keys::ContextKeys;
 use crate::context::table::{self, Table};
 use crate::model::Model;
 use crate::model::calibration::MAX_EVIDENCE_PER_DAY;

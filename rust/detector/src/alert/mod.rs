@@ -6,3 +6,4 @@ pub(crate) mod incident;
 pub(crate) mod pair_mean;
 pub(crate) mod reasons;
 pub(crate) mod score_history;
+pub(crate) mod texts;

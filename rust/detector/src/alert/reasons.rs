@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use crate::conn::reasons as conn;
-use crate::dns::reasons as dns;
+use crate::alert::texts::Texts;
 use crate::model::Model;
 use crate::model::feature_stats::Quantiles;
 use crate::record::LogRecord;
 use crate::schema::{Encoding, FeatureRow, LogKind, MAX_COLUMNS};
 use crate::units::count;
+use crate::{conn, dns};
 
 /// Largest number of reasons.
 const MOST: usize = 3;
@@ -63,11 +63,7 @@ impl Model {
     ) -> Vec<Reason> {
         let record = record.into();
         let sustained = sustained.map(|connections| {
-            let connections = count(connections.into());
-            let text = match record {
-                LogRecord::Conn(_) => format!("{connections} slightly unusual connections to this service"),
-                LogRecord::Dns(_) => format!("{connections} slightly unusual queries for this domain"),
-            };
+            let text = format!("{} slightly unusual {}", count(connections.into()), self.texts().related);
             Reason { feature: "sustained", text }
         });
         sustained.into_iter().chain(self.reasons_of_features(&record, row)).take(MOST).collect()
@@ -79,7 +75,7 @@ impl Model {
             *weight = if self.is_usual(column, row) { 0.0 } else { *weight };
         }
         let mut topics: Vec<(f64, u16)> = Vec::new();
-        for topic in self.topics() {
+        for topic in self.texts().topics {
             let weight = |column: &u16| weights[usize::from(*column)];
             let strongest = topic.iter().map(weight).fold(0.0, f64::max);
             let naming = topic.iter().find(|column| weight(column) >= NAMING_SHARE * strongest);
@@ -97,11 +93,10 @@ impl Model {
             .collect()
     }
 
-    /// Topics: related columns, the plainest first.
-    fn topics(&self) -> &'static [&'static [u16]] {
+    fn texts(&self) -> &'static Texts {
         match self.schema().log {
-            LogKind::Conn => conn::TOPICS,
-            LogKind::Dns => dns::TOPICS,
+            LogKind::Conn => &conn::reasons::TEXTS,
+            LogKind::Dns => &dns::reasons::TEXTS,
         }
     }
 
@@ -114,19 +109,8 @@ impl Model {
                 let (seen, of) = self.encoder().seen(column, value);
                 u64::from(seen) * RARE > u64::from(of)
             }
-            Encoding::Number => match self.schema().log {
-                LogKind::Conn => conn::is_usual(column, value, quantiles),
-                LogKind::Dns => dns::is_usual(column, value, quantiles),
-            },
+            Encoding::Number => (self.texts().is_usual)(column, value, quantiles),
             _ => false,
-        }
-    }
-
-    /// Returns whether a new category in this column is worth naming.
-    fn is_kind(&self, column: usize) -> bool {
-        match self.schema().log {
-            LogKind::Conn => conn::is_kind(column),
-            LogKind::Dns => dns::is_kind(column),
         }
     }
 
@@ -136,7 +120,7 @@ impl Model {
         let (schema, typical) = (self.schema(), self.stats().typical(self.schema()));
         let encoded = self.encoder().encode(row, learnt);
         let forest = self.forest_of(row);
-        let raised = |score: f64, row: &FeatureRow| self.raise(self.with_records(row, score, learnt));
+        let raised = |score: f64, row: &FeatureRow| self.raise(self.row_score(row, score, learnt));
         let score = raised(forest.score(&encoded), &encoded);
         let mut weights = [0.0; MAX_COLUMNS];
         for (column, (weight, without)) in weights.iter_mut().zip(forest.scores_without(&encoded, &typical)).enumerate()
@@ -148,7 +132,7 @@ impl Model {
         for ((column, feature), weight) in schema.features.iter().enumerate().zip(&mut weights) {
             let unseen = match feature.encoding {
                 Encoding::Number => self.stats().beyond(column, encoded[column], learnt),
-                Encoding::Category if self.is_kind(column) => {
+                Encoding::Category if (self.texts().is_kind)(column) => {
                     let seen = self.encoder().seen(column, row[column]).0.saturating_sub(u32::from(learnt));
                     f64::from(u8::from(seen == 0))
                 }
@@ -162,35 +146,28 @@ impl Model {
     fn describe(&self, column: usize, record: &LogRecord<'_>, row: &FeatureRow) -> String {
         let value = row[column];
         let subject = match record {
-            LogRecord::Conn(connection) => conn::subject(column, row, connection),
-            LogRecord::Dns(query) => dns::subject(column, value, query),
+            LogRecord::Conn(connection) => conn::reasons::subject(column, row, connection),
+            LogRecord::Dns(query) => dns::reasons::subject(column, value, query),
         };
         if matches!(self.schema().features[column].encoding, Encoding::Category | Encoding::OptionalCategory) {
             let (seen, of) = self.encoder().seen(column, value);
             let learnt = u32::from(self.has_learnt(record.ts()));
             let (seen, of) = (seen.saturating_sub(learnt), of.saturating_sub(learnt));
-            let records = match self.schema().log {
-                LogKind::Conn => "connections",
-                LogKind::Dns => "queries",
-            };
+            let records = self.texts().records;
             return format!("{subject} (seen in {} of {} {records})", count(seen.into()), count(of.into()));
         }
-        let amount = match self.schema().log {
-            LogKind::Conn => conn::amount(column),
-            LogKind::Dns => dns::amount(column),
-        };
-        let Some(amount) = amount else { return subject };
+        let Some(amount) = (self.texts().amount)(column) else { return subject };
         let Quantiles { low, median, high, .. } = self.stats().of(column);
         let (how, usual) = match () {
             () if value > high => ("below", high),
             () if value < low => ("above", low),
             () => ("about", median),
         };
-        let is_pause = self.schema().log == LogKind::Conn && conn::is_pause(column);
-        if is_pause && conn::is_long_ago(value) {
+        let is_long_pause = self.texts().is_long_pause;
+        if is_long_pause(column, value) {
             return subject;
         }
-        if is_pause && conn::is_long_ago(usual) {
+        if is_long_pause(column, usual) {
             return format!("{subject} (usually a day or more)");
         }
         let usual = amount(usual);

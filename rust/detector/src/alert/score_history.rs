@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::cusum::{self, Cusum};
 use crate::alert::pair_mean::{PairMean, PairMeans};
-use crate::conn::context::ContextKeys;
+use crate::context::keys::ContextKeys;
 use crate::context::table;
-use crate::model::{Model, RowScore};
+use crate::model::Model;
+use crate::model::scoring::RowScore;
 use crate::verdict::{AlertPolicy, Verdict};
 
 /// Mean scores of pairs, and evidence that accumulates over services.

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use crate::conn::connection::{Connection, Proto};
+use crate::context::decay::{decay, seconds};
+use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
 use crate::context::periodicity::Periodicity;
 use crate::context::table::{self, Table};
 use crate::quantize::log2;
-use crate::units::{self, DAY};
+use crate::units::DAY;
 
-/// Time in which counts decay to 1/e: an hour.
-const HOUR: f32 = (units::HOUR / units::SECOND) as f32;
 /// Longest silence of a host, in seconds; stands for a host never seen as well.
 const LONG_AGO: f32 = 1e5;
 
@@ -76,17 +76,6 @@ pub(crate) struct ContextFeatures {
     pub(crate) periodicity: f32,
     pub(crate) orig_failures: f32,
     pub(crate) service_pause: f32,
-}
-
-/// Hashes of a record's hosts and service, the keys of the context tables.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ContextKeys {
-    pub(crate) orig: u64,
-    pub(crate) resp: u64,
-    /// The originator and the responder.
-    pub(crate) pair: u64,
-    /// The originator, the responder, the protocol and the port.
-    pub(crate) service: u64,
 }
 
 impl ContextKeys {
@@ -200,22 +189,6 @@ impl Context {
 fn count_in_a_row(count: &mut u32, more: bool) -> f32 {
     *count = if more { count.saturating_add(1) } else { 0 };
     *count as f32
-}
-
-fn seconds(micros: i64) -> f32 {
-    micros as f32 / 1e6
-}
-
-/// Factor by which hourly counts decay in a pause, in microseconds.
-fn decay(since: i64) -> f32 {
-    libm::exp2f(seconds(since) * (-std::f32::consts::LOG2_E / HOUR))
-}
-
-/// Hash of two hashes, in order.
-pub(crate) fn combine(a: u64, b: u64) -> u64 {
-    // Folded multiplication: every bit of either depends on every bit of both.
-    let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
-    (product as u64) ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

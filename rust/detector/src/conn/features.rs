@@ -3,10 +3,11 @@
 use twox_hash::XxHash3_64;
 
 use crate::conn::connection::{ConnState, Connection, Endpoint};
-use crate::conn::context::{Context, ContextKeys, combine};
+use crate::conn::context::Context;
 use crate::conn::schema::Column;
+use crate::context::keys::{ContextKeys, combine};
 use crate::quantize::{log2, on_grid};
-use crate::schema::{FeatureRow, MAX_COLUMNS};
+use crate::schema::{FeatureRow, MAX_COLUMNS, identity};
 
 /// Extracts rows from connections, in the order in which they end.
 ///
@@ -122,11 +123,6 @@ fn packet_size(endpoint: &Endpoint) -> f32 {
 fn service_identity(services: &[u8]) -> f32 {
     let hashes = services.split(|&byte| byte == b',').map(XxHash3_64::oneshot);
     identity(hashes.fold(0, u64::wrapping_add))
-}
-
-/// Identity of a category from its hash: 1 to 2^24 - 1, exact in an `f32`; 0 means none.
-fn identity(hash: u64) -> f32 {
-    (1 + hash % ((1 << 24) - 1)) as f32
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Texts of reasons for conn.log.
 
+use crate::alert::texts::{Format, Texts};
 use crate::conn::connection::{Connection, Proto};
 use crate::conn::schema::Column;
 use crate::model::feature_stats::Quantiles;
@@ -8,7 +9,7 @@ use crate::schema::FeatureRow;
 use crate::units::{bytes, count, duration};
 
 /// Topics: related columns, the plainest first.
-pub(crate) const TOPICS: &[&[u16]] = &[
+const TOPICS: &[&[u16]] = &[
     &[Column::OrigBytes as u16, Column::ServiceBytes as u16],
     &[Column::RespBytes as u16],
     &[Column::Duration as u16],
@@ -32,41 +33,50 @@ pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::ServicePause as u16],
 ];
 
+/// Texts of the log.
+pub(crate) static TEXTS: Texts = Texts {
+    records: "connections",
+    related: "connections to this service",
+    topics: TOPICS,
+    is_kind,
+    is_usual,
+    is_long_pause,
+    amount,
+};
+
 /// Periodicity of about ten pauses of a steady beacon.
 const STEADY: f32 = 4.0;
 /// Three failed connections in a row.
 const IN_A_ROW: f32 = 2.0;
 
 /// Returns whether a new category in this column is worth naming. New pairs of hosts are too common.
-pub(crate) fn is_kind(column: usize) -> bool {
+fn is_kind(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Port | Column::Service | Column::History))
 }
 
 /// Returns whether a number is close to that of most training rows.
-pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
-    let Quantiles { low, median, high, .. } = quantiles;
+fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
+    let Quantiles { median, .. } = quantiles;
     match Column::at(column) {
         Some(Column::Progress | Column::Direction) => value == median,
         Some(Column::RespFailedShare) => (value - median).abs() < 0.1,
         Some(Column::Periodicity) => value < STEADY,
         Some(Column::OrigFailures) => value < IN_A_ROW,
-        // Less than twice and more than half of the usual amount.
-        _ => (low..=high).contains(&value) && (value - median).abs() < 1.0,
+        _ => quantiles.is_usual_amount(value),
     }
 }
 
 /// Returns whether a pause is the maximum, which stands for longer ones and for no earlier connection.
-pub(crate) fn is_long_ago(pause: f32) -> bool {
+fn is_long_ago(pause: f32) -> bool {
     expand(pause) > 0.99e5
 }
 
-/// Returns whether a column holds a pause.
-pub(crate) fn is_pause(column: usize) -> bool {
-    matches!(Column::at(column), Some(Column::OrigPause | Column::ServicePause))
+fn is_long_pause(column: usize, value: f32) -> bool {
+    matches!(Column::at(column), Some(Column::OrigPause | Column::ServicePause)) && is_long_ago(value)
 }
 
 /// Format of a column's amounts; `None` for a column without an amount.
-pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
+fn amount(column: usize) -> Option<Format> {
     Some(match Column::at(column)? {
         Column::OrigBytes | Column::RespBytes | Column::MissedBytes | Column::ServiceBytes => {
             |v| bytes(expand_whole(v))

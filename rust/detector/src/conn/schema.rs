@@ -1,6 +1,6 @@
 //! Schema of conn.log: columns, their purpose, and groups of columns.
 
-use crate::schema::{Encoding, Feature, LogKind, Record, Schema, columns};
+use crate::schema::{Encoding, Feature, LogKind, Record, Schema, category, columns, number};
 
 columns! {
     OrigBytes,
@@ -39,14 +39,6 @@ columns! {
     UnusualPause,
     UnusualOrigSize,
     UnusualRespSize,
-}
-
-const fn number(name: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, encoding: Encoding::Number, meaning }
-}
-
-const fn category(name: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, encoding: Encoding::Category, meaning }
 }
 
 const fn conditional(name: &'static str, of: Column, width: f32, meaning: &'static str) -> Feature {
@@ -113,7 +105,7 @@ const FEATURES: &[Feature] = &[
     Feature {
         name: "routine",
         encoding: Encoding::DayShare,
-        meaning: "share of the days of training on which the originator used this port of the responder's network; not seen by the forest",
+        meaning: "share of the days of training on which the originator used this port of the responder's network; lowers the score",
     },
     Feature {
         name: "orig_services",

@@ -35,7 +35,7 @@ struct Bucket<T> {
     values: [T; WAYS],
 }
 
-/// Whether a key has returned a [`PAUSE`] after it was new, in one byte: 0 if it has; otherwise the minute when it was
+/// Return of a key a [`PAUSE`] after it was new, in one byte: 0 once it has returned; otherwise the minute when it was
 /// new, on a clock that wraps from 255 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Recurrence(u8);

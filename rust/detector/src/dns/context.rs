@@ -1,12 +1,13 @@
 //! Context: recent behaviour of clients and domains, in bounded memory.
 //!
-//! Everything is keyed by hashes of addresses and names and kept in tables of fixed size. Times are those of the
-//! records, so a log replayed gives the features that the sensor computed.
+//! Hashes of addresses and names are the keys of tables of fixed size. Times are those of the records, so a replayed log
+//! gives the same context as the sensor.
 
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use crate::conn::context::{ContextKeys, combine};
+use crate::context::decay::{HOUR, decay, seconds};
+use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
 use crate::context::table::{self, Table};
 use crate::dns::domain::{DomainName, NameKind};
@@ -15,12 +16,10 @@ use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::quantize::log2;
 use crate::units;
 
-/// Counts decay to 1/e in an hour.
-const HOUR: f32 = (units::HOUR / units::SECOND) as f32;
-/// Age of a domain, in seconds, from which it is hardly new.
+/// Age of a domain, in seconds, at which its newness is 1.
 const DAY: f32 = (units::DAY / units::SECOND) as f32;
 
-/// The sizes of the tables, as powers of 2.
+/// Sizes of the tables, as powers of 2.
 const CLIENTS: u32 = 15;
 const DOMAINS: u32 = 16;
 const PAIRS: u32 = 17;
@@ -33,7 +32,7 @@ pub(crate) struct DnsContext {
     pairs: Table<Pair>,
 }
 
-/// A context in a file.
+/// Context in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     clients: table::Snapshot<Client>,
@@ -46,9 +45,9 @@ pub(crate) struct Snapshot {
 struct Client {
     queries: f32,
     nonexistent: f32,
-    /// Queries for domains that no client asked for before.
+    /// Queries for domains that no client queried before.
     new_domains: f32,
-    /// Bits by which the registered labels of such domains surprise beyond those of words.
+    /// Surprisal of the registered labels of such domains beyond that of words, in bits.
     random_bits: f32,
     servers: LinearCounter,
 }
@@ -64,9 +63,9 @@ struct Domain {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Pair {
     queries: f32,
-    /// Of types other than addresses.
+    /// Queries for other types than addresses.
     other_types: f32,
-    /// Bytes of subdomains not seen before.
+    /// Bytes of subdomains that are new to the pair.
     bytes_out: f32,
     bytes_in: f32,
     names: LinearCounter,
@@ -90,7 +89,7 @@ pub(crate) struct ContextFeatures {
     pub(crate) pair_type_share: f32,
 }
 
-/// Identity of a query's registered domain, or of the kind of a name without one.
+/// Hash of a query's registered domain, or key of the kind of a name without one.
 pub(crate) fn domain_key(query: &DnsQuery<'_>, name: &DomainName) -> u64 {
     match query.protocol() {
         Protocol::Dns if name.kind() == NameKind::Registered => XxHash3_64::oneshot(name.registered()),
@@ -99,7 +98,7 @@ pub(crate) fn domain_key(query: &DnsQuery<'_>, name: &DomainName) -> u64 {
     }
 }
 
-/// The keys of a query: a client and a registered domain are its pair and its service.
+/// The keys of a query. The client and the registered domain are its pair and its service.
 pub(crate) fn keys(query: &DnsQuery<'_>, domain: u64) -> ContextKeys {
     let (orig, resp) = (XxHash3_64::oneshot(&query.client.0), XxHash3_64::oneshot(&query.server.0));
     let pair = combine(orig, domain);
@@ -118,7 +117,7 @@ impl DnsContext {
         Snapshot { clients: self.clients.snapshot(), domains: self.domains.snapshot(), pairs: self.pairs.snapshot() }
     }
 
-    /// Context of a snapshot; `None` if it holds values that no traffic gives.
+    /// Context from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
         Some(Self {
@@ -190,7 +189,7 @@ impl DnsContext {
         client.new_domains = client.new_domains * kept + f32::from(is_new_domain);
         client.random_bits = client.random_bits * kept + if is_new_domain { excess } else { 0.0 };
         if is_dns {
-            // A client of generated domains also asks for others: only queries for the former have its failures.
+            // A client of generated domains also queries others, which must not alert for its failures.
             if nonexistent || (is_new_domain && excess > 0.0) {
                 features.client_nonexistent = log2(client.nonexistent);
                 features.client_failed_share = client.nonexistent / (client.queries + 10.0);
@@ -207,24 +206,15 @@ impl DnsContext {
     }
 }
 
-/// Bits of surprisal of a letter in a word that is no surprise.
+/// Surprisal per letter of a typical word, in bits.
 const WORD_BITS: f32 = 4.4;
-/// Imagined queries of a pair, and the share of distinct names among them.
+/// Prior of a pair: a number of queries, and the share of distinct names among them.
 const PRIOR: f32 = 5.0;
 const PRIOR_SHARE: f32 = 0.3;
 
-/// Returns whether a query asks for neither an address nor what browsers ask for with it.
+/// Returns whether a type is neither an address nor one that browsers query with it (SVCB, HTTPS).
 pub(crate) fn is_other_type(qtype: u64) -> bool {
     !matches!(qtype, 1 | 28 | 64 | 65)
-}
-
-fn seconds(micros: i64) -> f32 {
-    micros as f32 / 1e6
-}
-
-/// Factor by which hourly counts decay in a pause, in microseconds.
-fn decay(since: i64) -> f32 {
-    libm::exp2f(seconds(since) * (-std::f32::consts::LOG2_E / HOUR))
 }
 
 #[cfg(test)]
@@ -269,7 +259,7 @@ mod tests {
             other = observe(&mut different, &query(name.as_bytes(), i));
         }
         assert!(plain(same.pair_names) < 2.0 && plain(same.pair_bytes_out) < 4.0, "{same:?}");
-        // 500 names of 32 bytes, of which the first have faded a little.
+        // 500 names of 32 bytes, the first ones decayed a little.
         let bytes = plain(other.pair_bytes_out);
         assert!((9_000.0..25_000.0).contains(&bytes), "{bytes}");
         assert!(plain(other.pair_names) > 300.0 && other.pair_unique_share > 0.5, "{other:?}");
@@ -277,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_fade_to_one_in_e_in_an_hour() {
+    fn counts_decay_to_one_in_e_in_an_hour() {
         let mut context = DnsContext::default();
         let answered = DnsQuery { answer_bytes: 1000, qtype: Some(16), ..query(b"a.example.com", 0) };
         let first = observe(&mut context, &answered);
@@ -318,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_an_owner_are_not_counted() {
+    fn names_without_a_registered_domain_are_not_counted() {
         let mut context = DnsContext::default();
         for i in 0..50 {
             let name = format!("{i}.0.2.192.in-addr.arpa");
@@ -330,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn context_comes_back_from_a_snapshot_if_it_is_sound() {
+    fn restores_sound_snapshots_only() {
         let mut context = DnsContext::default();
         (0..300).for_each(|i| _ = observe(&mut context, &query(format!("h{i}.d{}.com", i % 7).as_bytes(), i)));
         let mut again = DnsContext::from_snapshot(context.snapshot()).unwrap();

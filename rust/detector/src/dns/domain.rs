@@ -1,14 +1,15 @@
-//! Parts of a name: subdomain, registered domain and public suffix, by the Public Suffix List.
+//! Parts of a domain name: subdomain, registered domain and public suffix, by the Public Suffix List.
 
 use psl::Psl;
 
-/// Version of the crate `psl`, which carries the list. Another list splits names differently and so gives other
-/// features: the version is part of the schema.
-pub const LIST_VERSION: &str = "2.1.247";
+/// Version of the crate `psl`, which contains the list. Another list splits names differently and gives other features,
+/// so a test ties it to the version of the schema.
+#[cfg(test)]
+pub(crate) const LIST_VERSION: &str = "2.1.247";
 
-/// Longest name in a message; the rest of a longer one is not measured.
+/// Longest name in a DNS message; longer ones are cut off.
 const MAX_NAME: usize = 255;
-/// Longest top-level domain that is taken for one: the longest delegated one has 24 characters.
+/// Longest top-level domain that is accepted without being on the list; the longest delegated one has 24 characters.
 const MAX_UNLISTED_TLD: usize = 24;
 
 /// Kind of a name. Only registered domains are counted: the other kinds have no owner outside the network.
@@ -24,13 +25,13 @@ pub enum NameKind {
     Local,
     /// Reverse lookup under `in-addr.arpa` or `ip6.arpa`.
     Reverse,
-    /// Registered with, or delegated by, somebody.
+    /// Has a registered domain.
     Registered,
-    /// Under a top-level domain that cannot exist, such as one with digits.
+    /// Under an impossible top-level domain, such as one with digits.
     Unlisted,
 }
 
-/// A lower-case name and the parts of it.
+/// A lower-case name and its parts.
 #[derive(Clone, Copy, Debug)]
 pub struct DomainName {
     name: [u8; MAX_NAME],
@@ -72,7 +73,7 @@ impl DomainName {
         &self.name()[usize::from(self.registered)..]
     }
 
-    /// The label that was registered.
+    /// First label of the registered domain.
     pub fn label(&self) -> &[u8] {
         let (start, end) = (usize::from(self.registered), usize::from(self.suffix));
         self.name().get(start..end.saturating_sub(1)).unwrap_or_default()
@@ -83,7 +84,7 @@ impl DomainName {
         &self.name()[usize::from(self.suffix)..]
     }
 
-    /// The labels left of the registered domain; all of a name without one.
+    /// Labels before the registered domain; the whole name without one.
     pub fn subdomain(&self) -> &[u8] {
         let end = usize::from(self.registered);
         let end = if end == usize::from(self.len) { end } else { end.saturating_sub(1) };
@@ -121,7 +122,7 @@ fn split(name: &[u8]) -> (NameKind, usize, usize) {
     }
     let suffix = len - suffix.as_bytes().len();
     if suffix == 0 {
-        // A public suffix by itself, such as `co.uk`: nobody's domain.
+        // A public suffix without a registered domain, such as `co.uk`.
         return (NameKind::Registered, 0, 0);
     }
     let before = &name[..suffix - 1];

@@ -1,17 +1,17 @@
-//! Feature extraction: a query, and what was seen before it, as a row of numbers.
+//! Feature extraction: converts a query and its context to a row of numbers.
 
 use twox_hash::XxHash3_64;
 
-use crate::conn::context::ContextKeys;
+use crate::context::keys::ContextKeys;
 use crate::dns::context::{DnsContext, domain_key, keys};
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::letters::Letters;
 use crate::dns::query::{ADDRESS, DnsQuery, Protocol};
 use crate::dns::schema::Column;
 use crate::quantize::{log2, on_grid};
-use crate::schema::{FeatureRow, MAX_COLUMNS};
+use crate::schema::{FeatureRow, MAX_COLUMNS, identity};
 
-/// Turns queries into rows, in the order of the log.
+/// Extracts rows from queries, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DnsExtractor {
     context: DnsContext,
@@ -34,7 +34,7 @@ impl DnsExtractor {
         let context = self.context.observe(query, &name, domain, &keys);
         let mut row = [0.0; MAX_COLUMNS];
         let mut set = |column: Column, value: f32| row[column as usize] = value;
-        // The labels of reverse names and of discovered services are no text.
+        // Labels of reverse lookups and of chatter are not words.
         let is_text = query.protocol() == Protocol::Dns && name.kind() != NameKind::Reverse;
         let subdomain = if is_text { name.subdomain() } else { b"" };
         let letters = Letters::of(subdomain);
@@ -48,7 +48,7 @@ impl DnsExtractor {
         set(Column::OddBytes, log2(letters.odd as f32));
         let label = Letters::of(name.label());
         set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (name.label().len() as f32 + 1.0 + 2.0));
-        // A lone response has no type, which says nothing of the query.
+        // A response without its query has no type, which says nothing about the query.
         set(Column::Qtype, 1.0 + (query.qtype.unwrap_or(ADDRESS) & 0xFFFF) as f32);
         set(Column::Answers, log2(query.answers as f32));
         set(Column::AnswerBytes, log2(query.answer_bytes as f32));
@@ -74,11 +74,6 @@ impl DnsExtractor {
         set(Column::Pair, identity(keys.pair));
         (row.map(on_grid), keys)
     }
-}
-
-/// A category's number, from a hash of it: between 1 and 2^24, so that an `f32` holds it exactly.
-fn identity(hash: u64) -> f32 {
-    (1 + hash % ((1 << 24) - 1)) as f32
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Letters of names: how surprising a text is, and of which characters it consists.
+//! Character statistics of a name: surprisal of its letters, digits, labels.
 
-/// Classes of characters: the boundary of a label, the letters, digits, and everything else.
+/// Character classes: label boundary, 26 letters, digits, others.
 const CLASSES: usize = 29;
 const DIGIT: u8 = 27;
 const OTHER: u8 = 28;
 
-/// Bits of surprisal of one class after another, in sixteenths. Frequencies of pairs in the names of a million software
-/// packages, with and without their separators: words, abbreviations and invented names, as in domains.
+/// Surprisal of a class after another one, in sixteenths of a bit, from the frequencies of pairs in the names of a
+/// million software packages: words, abbreviations and invented names, as in domains.
 #[rustfmt::skip]
 const PAIRS: [[u8; CLASSES]; CLASSES] = [
     [254, 60, 78, 60, 62, 77, 75, 77, 86, 84, 95, 96, 78, 64, 77, 72, 52, 110, 70, 56, 67, 100, 89, 89, 115, 115, 114, 160, 254],
@@ -64,7 +64,7 @@ pub(crate) struct Letters {
     /// Surprisal of the text, both boundaries included, in sixteenths of a bit.
     pub(crate) surprisal: u32,
     pub(crate) digits: u32,
-    /// Bytes that host names do not have: outside `a-z`, `0-9`, `-`, `_` and `.`, in any case.
+    /// Bytes that are invalid in host names: outside `a-z`, `0-9`, `-`, `_` and `.`, in any case.
     pub(crate) odd: u32,
     pub(crate) labels: u32,
     pub(crate) longest_label: u32,

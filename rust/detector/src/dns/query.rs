@@ -1,4 +1,4 @@
-//! A DNS transaction as Zeek's dns.log describes it, borrowed from its source.
+//! DNS transaction in the fields of dns.log, borrowed from its source.
 
 use crate::conn::connection::{Address, Proto};
 
@@ -8,7 +8,7 @@ use crate::conn::connection::{Address, Proto};
 /// same features. Times are integer microseconds, as in [`Connection`](crate::Connection).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DnsQuery<'a> {
-    /// `ts`: when the query was seen, in microseconds since 1970.
+    /// `ts`: time of the query, in microseconds since 1970.
     pub ts: i64,
     /// `id.orig_h`: the client.
     pub client: Address,
@@ -24,31 +24,19 @@ pub struct DnsQuery<'a> {
     pub rtt: Option<i64>,
     /// `query`: the name, in any case.
     pub query: Option<&'a [u8]>,
-    /// `qclass`: 1 for the Internet.
-    pub qclass: Option<u64>,
     /// `qtype`.
     pub qtype: Option<u64>,
     /// `rcode` of the response.
     pub rcode: Option<u64>,
-    /// `AA`: an authoritative answer.
-    pub authoritative: bool,
-    /// `TC`: a truncated message.
-    pub truncated: bool,
-    /// `RD`: recursion desired.
-    pub recursion_desired: bool,
-    /// `RA`: recursion available.
-    pub recursion_available: bool,
-    /// `rejected`: a response without any record.
-    pub rejected: bool,
     /// Number of elements of `answers`.
     pub answers: u32,
     /// Length of all elements of `answers`, in bytes.
     pub answer_bytes: u64,
-    /// The least of `TTLs`, in microseconds.
+    /// Smallest of `TTLs`, in microseconds.
     pub min_ttl: Option<i64>,
 }
 
-/// The protocols whose messages Zeek logs in dns.log. Their names, types and rates differ, so each is a peer group.
+/// Protocols that Zeek logs in dns.log. All but DNS proper are chatter, which has a peer group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Protocol {
@@ -74,11 +62,6 @@ impl DnsQuery<'_> {
         }
     }
 
-    /// Returns whether a response was seen.
-    pub fn is_answered(&self) -> bool {
-        self.rcode.is_some() || self.answers > 0
-    }
-
     /// Copy without the name, which borrows from the source of the record.
     pub fn without_texts(&self) -> DnsQuery<'static> {
         DnsQuery { query: None, ..*self }
@@ -90,7 +73,7 @@ pub(crate) const ADDRESS: u64 = 1;
 /// `rcode` of a name that does not exist.
 pub const NXDOMAIN: u64 = 3;
 
-/// Name of a query type, after the registry of DNS parameters; `TYPE65280` for one without.
+/// Registered name of a query type; `TYPE65280` for one without.
 pub fn type_name(qtype: u64) -> String {
     let name = match qtype {
         1 => "A",
@@ -125,7 +108,7 @@ pub fn type_name(qtype: u64) -> String {
     name.to_owned()
 }
 
-/// Name of a response code, after the registry of DNS parameters; `RCODE15` for one without.
+/// Registered name of a response code; `RCODE15` for one without.
 pub fn rcode_name(rcode: u64) -> String {
     let name = match rcode {
         0 => "NOERROR",
@@ -171,12 +154,5 @@ mod tests {
     fn types_and_codes_have_their_registered_names() {
         assert_eq!([1, 16, 65, 65_280].map(type_name), ["A", "TXT", "HTTPS", "TYPE65280"]);
         assert_eq!([0, NXDOMAIN, 23].map(rcode_name), ["NOERROR", "NXDOMAIN", "RCODE23"]);
-    }
-
-    #[test]
-    fn a_code_or_an_answer_is_a_response() {
-        assert!(!DnsQuery::default().is_answered());
-        assert!(DnsQuery { rcode: Some(0), ..DnsQuery::default() }.is_answered());
-        assert!(DnsQuery { answers: 1, ..DnsQuery::default() }.is_answered());
     }
 }

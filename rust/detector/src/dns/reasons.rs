@@ -1,5 +1,6 @@
 //! Texts of reasons for dns.log.
 
+use crate::alert::texts::{Format, Texts};
 use crate::dns::context::is_other_type;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, Protocol, type_name};
@@ -9,7 +10,7 @@ use crate::quantize::{expand, expand_whole};
 use crate::units::{bytes, count, duration};
 
 /// Topics: related columns, the plainest first.
-pub(crate) const TOPICS: &[&[u16]] = &[
+const TOPICS: &[&[u16]] = &[
     &[Column::NameLength as u16, Column::LongestLabel as u16, Column::Labels as u16, Column::NameSurprisal as u16],
     &[Column::OddBytes as u16, Column::LetterSurprisal as u16, Column::DigitShare as u16],
     &[Column::DomainSurprisal as u16],
@@ -26,6 +27,17 @@ pub(crate) const TOPICS: &[&[u16]] = &[
     &[Column::ClientServers as u16],
 ];
 
+/// Texts of the log.
+pub(crate) static TEXTS: Texts = Texts {
+    records: "queries",
+    related: "queries for this domain",
+    topics: TOPICS,
+    is_kind,
+    is_usual,
+    is_long_pause: |_, _| false,
+    amount,
+};
+
 /// Largest length of a name in a reason.
 const MAX_TEXT: usize = 64;
 
@@ -33,24 +45,23 @@ const MAX_TEXT: usize = 64;
 const SHARE: f32 = 0.1;
 
 /// Returns whether a new category in this column is worth naming. New domains are too common.
-pub(crate) fn is_kind(column: usize) -> bool {
+fn is_kind(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Qtype | Column::Suffix))
 }
 
 /// Returns whether a number is close to that of most training rows.
-pub(crate) fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
-    let Quantiles { low, median, high, .. } = quantiles;
+fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
+    let Quantiles { median, .. } = quantiles;
     match Column::at(column) {
         Some(Column::DigitShare | Column::PairUniqueShare | Column::PairTypeShare | Column::ClientFailedShare) => {
             (value - median).abs() < SHARE
         }
-        // Less than twice and more than half of the usual amount.
-        _ => (low..=high).contains(&value) && (value - median).abs() < 1.0,
+        _ => quantiles.is_usual_amount(value),
     }
 }
 
 /// Formats an amount of a column; `None` for a column that holds no amount.
-pub(crate) fn amount(column: usize) -> Option<fn(f32) -> String> {
+fn amount(column: usize) -> Option<Format> {
     Some(match Column::at(column)? {
         Column::NameLength | Column::LongestLabel | Column::AnswerBytes => |v| bytes(expand_whole(v)),
         Column::PairBytesOut | Column::PairBytesIn => |v| bytes(expand_whole(v)),

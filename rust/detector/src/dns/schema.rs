@@ -1,6 +1,6 @@
-//! Columns of dns.log rows: their names, their purpose, and the groups of columns a tree may split together.
+//! Schema of dns.log: columns, their purpose, and groups of columns.
 
-use crate::schema::{Encoding, Feature, LogKind, Record, Schema, columns};
+use crate::schema::{Encoding, Feature, LogKind, Record, Schema, category, columns, number};
 
 columns! {
     NameLength,
@@ -35,56 +35,51 @@ columns! {
     Pair,
 }
 
-const fn number(name: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, encoding: Encoding::Number, meaning }
-}
-
-const fn category(name: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, encoding: Encoding::Category, meaning }
-}
-
-/// Every column. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context is of earlier
-/// queries and of the present one; "lately" means with a weight that falls to 1/e in an hour. The name is that before
-/// the registered domain, of DNS proper, reverse lookups aside.
+/// All columns. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context includes earlier
+/// queries and the present one; "lately" means with a weight that decays to 1/e in an hour. Subdomains are measured in
+/// DNS proper, except in reverse lookups.
 const FEATURES: &[Feature] = &[
-    number("name_length", "bytes of the name before the registered domain: tunnels, exfiltration"),
-    number("labels", "labels before the registered domain"),
-    number("longest_label", "bytes of the longest of them"),
-    number("name_surprisal", "bits by which the letters before the domain surprise, beside words"),
-    number("letter_surprisal", "bits a letter of that, drawn towards 4 for short names: encoded data"),
-    number("digit_share", "share of digits before the domain"),
+    number("name_length", "bytes of the subdomain, the name before the registered domain: tunnels, exfiltration"),
+    number("labels", "labels of the subdomain"),
+    number("longest_label", "bytes of its longest label"),
+    number("name_surprisal", "surprisal of the subdomain's letters in bits, by the letter pairs of words"),
+    number("letter_surprisal", "the same per letter, shrunk towards 4 for short subdomains: encoded data"),
+    number("digit_share", "share of digits in the subdomain"),
     number("odd_bytes", "bytes outside `a-z`, `0-9`, `-`, `_` and `.`: binary tunnels"),
-    number("domain_surprisal", "bits a letter by which the registered label surprises: generated domains"),
-    category("qtype", "the query type: how rare it is here"),
+    number("domain_surprisal", "surprisal of the registered label in bits per letter: generated domains"),
+    category("qtype", "query type: how rare it is here"),
     number("answers", "records in the answer"),
-    number("answer_bytes", "bytes of them as text"),
-    number("min_ttl", "the least time to live, in seconds; -1 without an answer"),
+    number("answer_bytes", "bytes of the answers as text"),
+    number("min_ttl", "smallest time to live in seconds; -1 without an answer"),
     number("rtt", "milliseconds until the response"),
-    category("suffix", "the public suffix: how rare it is here"),
-    category("domain", "the registered domain: how rare it is here"),
-    number("pair_queries", "queries of this client for this domain lately"),
-    number("pair_names", "different names in it that the client asked for in this clock hour and the one before"),
-    number("pair_unique_share", "different names to queries: tunnels do not repeat themselves"),
+    category("suffix", "public suffix: how rare it is here"),
+    category("domain", "registered domain: how rare it is here"),
+    number("pair_queries", "queries of this client for this domain, lately"),
+    number("pair_names", "different names of the domain that the client queried in this clock hour and the one before"),
+    number("pair_unique_share", "share of different names in those queries: tunnels do not repeat names"),
     number(
         "pair_bytes_out",
-        "bytes of different names that the client asked this domain for lately: what a tunnel sent",
+        "bytes of different names of this domain that the client queried lately: data that a tunnel sent",
     ),
-    number("pair_bytes_in", "bytes of answers from this domain to the client lately: what a tunnel received"),
+    number("pair_bytes_in", "bytes of answers from this domain to the client, lately: data that a tunnel received"),
     number("pair_type_share", "share of types other than addresses in the client's queries for this domain"),
     number("domain_clients", "different clients of the domain in this clock hour and the one before"),
-    number("domain_newness", "a day to the time since the domain was first asked for here"),
-    number("client_nonexistent", "names asked for by the client lately that do not exist; 0 beside a known domain"),
-    number("client_failed_share", "share of those in its queries"),
+    number("domain_newness", "newness of the domain: a day divided by the time since its first query here"),
+    number(
+        "client_nonexistent",
+        "nonexistent names that the client queried lately; 0 for a query of a known, existing domain",
+    ),
+    number("client_failed_share", "share of those names in its queries"),
     number(
         "client_new_domains",
-        "domains new to this network that the client asked for lately; 0 beside a domain known for an hour",
+        "new domains that the client queried lately; 0 for a query of a domain known for an hour",
     ),
-    number("client_servers", "different servers that the client asked in this clock hour and the one before: scans"),
+    number("client_servers", "different servers that the client queried in this clock hour and the one before: scans"),
     number(
         "client_random_bits",
-        "bits by which the labels of those domains surprise beyond words; 0 beside a domain that does not",
+        "surprisal of those domains beyond that of words, in bits; 0 for a query of a domain like a word",
     ),
-    number("chatter", "1 for multicast DNS, LLMNR and NetBIOS, which have a forest of their own"),
+    number("chatter", "1 for multicast DNS, LLMNR and NetBIOS, which have a separate forest"),
     Feature {
         name: "pair",
         encoding: Encoding::Identity,
@@ -92,7 +87,7 @@ const FEATURES: &[Feature] = &[
     },
 ];
 
-/// Groups of columns. A rare domain alone is common, and so is a rare type: what is rare in both is not.
+/// Groups of columns. Rare domains are common, and so are rare types; rare types of rare domains are not.
 const GROUPS: &[&[u16]] = &[
     &[Column::NameLength as u16, Column::LongestLabel as u16, Column::Labels as u16, Column::NameSurprisal as u16],
     &[Column::LetterSurprisal as u16, Column::DigitShare as u16],
@@ -118,7 +113,7 @@ const GROUPS: &[&[u16]] = &[
     &[Column::ClientRandomBits as u16, Column::ClientNewDomains as u16],
 ];
 
-/// Amounts that matter to an analyst when they exceed all of training.
+/// Amounts whose new maxima matter to an analyst.
 const RECORDS: &[Record] = &[
     Record { column: Column::PairBytesOut as u16, weight: 0.5, from: 0.0 },
     Record { column: Column::ClientRandomBits as u16, weight: 0.5, from: 0.0 },
@@ -159,10 +154,9 @@ mod tests {
         assert_eq!(FEATURES.len(), Column::Pair as usize + 1);
     }
 
-    /// Fails when columns or the Public Suffix List change. A model made before then fits no longer: raise the version
-    /// as well.
+    /// Fails when columns or the Public Suffix List change. Older models no longer fit: raise the version as well.
     #[test]
-    fn schema_is_that_of_its_version() {
+    fn version_changes_with_the_schema() {
         assert_eq!((SCHEMA.version, SCHEMA.fingerprint(), LIST_VERSION), (2, 10_968_985_004_320_304_074, "2.1.247"));
     }
 }

@@ -18,6 +18,14 @@ pub(crate) struct Quantiles {
     pub(crate) highest: f32,
 }
 
+impl Quantiles {
+    /// Returns whether an amount is less than twice and more than half of the usual one, and within the range of most
+    /// training rows. Amounts are powers of two.
+    pub(crate) fn is_usual_amount(self, value: f32) -> bool {
+        (self.low..=self.high).contains(&value) && (value - self.median).abs() < 1.0
+    }
+}
+
 /// Range of an amount in training, against which new maxima are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordRange {

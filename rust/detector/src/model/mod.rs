@@ -2,19 +2,19 @@
 //!
 //! A file is an [envelope](crate::storage::envelope) with the magic `ZIFOREST` around a bincode payload (standard
 //! configuration, via serde). Nothing outside this file depends on that encoding.
-//!
 
 pub(crate) mod calibration;
 pub(crate) mod encoder;
 pub(crate) mod feature_stats;
 pub(crate) mod peer_group;
+pub(crate) mod scoring;
 pub(crate) mod train;
 
 use std::io;
 use std::path::Path;
 
 use bincode::enc::write::SizeWriter;
-use iforest::{Forest, Matrix, ScoreCache};
+use iforest::{Forest, ScoreCache};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Contents, Error, ErrorKind};
@@ -22,6 +22,7 @@ use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::{FeatureStats, RecordRange};
 use crate::model::peer_group::PeerGroup;
+use crate::model::scoring::{Parts, RowScore};
 use crate::quantize::nearest;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::storage::atomic_file;
@@ -30,20 +31,14 @@ use crate::storage::trust::Trust;
 
 /// Ten times a forest of 1,000 trees; larger files are not models.
 const MAX_PAYLOAD: usize = 64 << 20;
-const SEAL: Envelope = Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
+const FORMAT: Envelope =
+    Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
 /// Largest payload with every number at full size, as bincode counts its limit. A split and a leaf take at least 8
 /// bytes of a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
-/// Factor for the excess of a peer group score over the median: chatter matters less than unicast traffic.
-const PEER_EXCESS: f64 = 0.5;
 /// Latest time of training, in the year 2255. Until then Zeek's times, which are doubles, resolve microseconds, which
 /// identify models.
 const LATEST: i64 = 1 << 53;
-/// Part of the excess over the median that does not count for a routine of every day, and the share of days up to
-/// which all of it counts: controllers of malware change addresses.
-const ROUTINE: f64 = 0.9;
-const RARE_ROUTINE: f64 = 1.0 / 3.0;
-
 /// Trained model of one log kind: schema, forest, calibration and provenance. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
@@ -65,27 +60,6 @@ struct SchemaId {
     log: String,
     version: u32,
     fingerprint: u64,
-}
-
-/// Components of a model that score rows.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Parts {
-    pub(crate) encoder: Encoder,
-    pub(crate) stats: FeatureStats,
-    pub(crate) forest: Forest,
-    pub(crate) peers: Option<PeerGroup>,
-    /// Median training score, without the peer group.
-    pub(crate) median: f64,
-}
-
-/// Score of a row, before earlier scores are included.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RowScore {
-    /// Score of the forest, between 0 and 1.
-    pub forest: f64,
-    /// Share of the distance to 1 by which new maxima (a longer session or larger transfer than any in training) raise
-    /// the score.
-    pub records: f64,
 }
 
 fn conn() -> &'static Schema {
@@ -191,14 +165,16 @@ impl Model {
     /// Score of an encoded row by an exported graph: the forest for unicast traffic, and new maxima, but not
     /// routine.
     pub fn graph_score(&self, encoded: &FeatureRow) -> f64 {
-        let mut unseen = *encoded;
-        self.schema.routine.into_iter().for_each(|column| unseen[usize::from(column)] = 0.0);
-        self.raise(self.with_records(&unseen, self.forest().score(encoded), false))
+        let mut unknown = *encoded;
+        if let Some(routine) = self.schema.routine {
+            unknown[usize::from(routine)] = 0.0;
+        }
+        self.raise(self.row_score(&unknown, self.forest().score(encoded), false))
     }
 
-    /// Forest score of an encoded row, with its new maxima.
-    pub(crate) fn with_records(&self, encoded: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
-        self.parts.with_records(self.schema, encoded, forest, learnt)
+    /// Score of an encoded row from that of the forest: lower for routine, with its new maxima.
+    pub(crate) fn row_score(&self, encoded: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
+        self.parts.row_score(self.schema, encoded, forest, learnt)
     }
 
     /// Final score in whole millionths, between 0 and 1: the forest's score, raised by new maxima.
@@ -309,7 +285,7 @@ impl Model {
                 MAX_PAYLOAD >> 20,
             )));
         }
-        Ok(SEAL.close(&payload))
+        Ok(FORMAT.close(&payload))
     }
 
     /// Decodes a model from the bytes of its file, and validates everything that scoring relies on.
@@ -317,7 +293,7 @@ impl Model {
     /// # Errors
     /// If they are not a valid model.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let payload = SEAL.open(bytes)?;
+        let payload = FORMAT.open(bytes)?;
         // The schema identifier is decoded first, so that a model of other features is not reported as damaged.
         let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
         let invalid = |problem: &str| ErrorKind::Invalid { contents: Contents::Model, problem: problem.to_owned() };
@@ -383,7 +359,7 @@ impl Model {
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
     pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, SEAL.longest())?;
+        let bytes = trust.read(path, FORMAT.longest())?;
         Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
 
@@ -394,61 +370,6 @@ impl Model {
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let saved = self.to_bytes().and_then(|bytes| atomic_file::write(path, &bytes));
         saved.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
-    }
-}
-
-impl Parts {
-    fn is_peer(&self, schema: &Schema, row: &FeatureRow) -> bool {
-        row[usize::from(schema.peer_group)] > 0.5 && !self.forest.is_imported()
-    }
-
-    fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool, cache: &mut ScoreCache) -> RowScore {
-        let encoded = self.encoder.encode(row, learnt);
-        let forest = match self.is_peer(schema, row) {
-            true => self.peer_score(&encoded),
-            false => self.forest.score_cached(&encoded, cache),
-        };
-        self.with_records(schema, &encoded, forest, learnt)
-    }
-
-    /// Score of an encoded row of the peer group, by its own forest if there is one. Chatter matters less than unicast
-    /// traffic, so only part of the excess over the median counts.
-    pub(crate) fn peer_score(&self, encoded: &FeatureRow) -> f64 {
-        let score = self.peers.as_ref().map_or_else(|| self.forest.score(encoded), |peers| peers.score(encoded));
-        score.min(self.median) + (score - self.median).max(0.0) * PEER_EXCESS
-    }
-
-    /// Scores of rows; `learnt` marks those of the training.
-    pub(crate) fn score_rows(&self, schema: &Schema, rows: &[FeatureRow], learnt: &[bool]) -> Vec<RowScore> {
-        let (mut encoded, mut forest_scores) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-        for (row, &learnt) in rows.iter().zip(learnt) {
-            if !self.is_peer(schema, row) {
-                encoded.push(self.encoder.encode(row, learnt));
-            }
-        }
-        if let Ok(rows) = Matrix::new(encoded.as_flattened(), MAX_COLUMNS) {
-            self.forest.score_rows(rows, &mut forest_scores);
-        }
-        let mut scored = encoded.iter().zip(forest_scores);
-        let mut cache = ScoreCache::new();
-        let score = |(row, &learnt)| match self.is_peer(schema, row) {
-            true => self.score(schema, row, learnt, &mut cache),
-            false => scored.next().map_or(RowScore { forest: 0.0, records: 0.0 }, |(encoded, forest)| {
-                self.with_records(schema, encoded, forest, learnt)
-            }),
-        };
-        rows.iter().zip(learnt).map(score).collect()
-    }
-
-    /// Score of an encoded row, lower for routine, with its new maxima.
-    pub(crate) fn with_records(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
-        if self.forest.is_imported() {
-            return RowScore { forest, records: 0.0 };
-        }
-        let days = schema.routine.map_or(0.0, |column| f64::from(row[usize::from(column)]));
-        let counts = 1.0 - ROUTINE * ((days - RARE_ROUTINE) / (1.0 - RARE_ROUTINE)).max(0.0);
-        let forest = forest.min(self.median) + (forest - self.median).max(0.0) * counts;
-        RowScore { forest, records: self.stats.records_broken(schema, row, learnt) }
     }
 }
 
@@ -630,7 +551,7 @@ mod tests {
         assert!(above.is_some_and(|text| text.contains("scores above 1")));
         let mut bytes = bincode::serde::encode_to_vec(&model, bincode::config::standard()).unwrap();
         bytes.push(0);
-        let longer = Model::from_bytes(&SEAL.close(&bytes)).unwrap_err();
+        let longer = Model::from_bytes(&FORMAT.close(&bytes)).unwrap_err();
         assert!(longer.to_string().contains("left over"), "{longer}");
     }
 }

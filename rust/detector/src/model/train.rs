@@ -10,7 +10,8 @@ use crate::model::calibration::Calibration;
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
 use crate::model::peer_group::{MIN_ROWS, PeerGroup};
-use crate::model::{Model, Parts, Provenance, RowScore};
+use crate::model::scoring::{Parts, RowScore};
+use crate::model::{Model, Provenance};
 use crate::record::{Extractor, LogRecord};
 use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
@@ -250,10 +251,10 @@ fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
     for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
         let is_peer = encoded[i][usize::from(schema.peer_group)] > 0.5;
         let score = if is_peer { parts.peer_score(&encoded[i]) } else { score };
-        scores[i] = parts.with_records(schema, &encoded[i], score, true);
+        scores[i] = parts.row_score(schema, &encoded[i], score, true);
     }
     for &i in &peers {
-        scores[i] = parts.with_records(schema, &encoded[i], parts.peer_score(&encoded[i]), true);
+        scores[i] = parts.row_score(schema, &encoded[i], parts.peer_score(&encoded[i]), true);
     }
     if let Some(share) = params.contamination {
         let one_alert = provenance.share_of_alerts(1.0);

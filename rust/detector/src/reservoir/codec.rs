@@ -34,13 +34,13 @@ const LARGEST_ENTRY: usize = 24 + 4 * MAX_COLUMNS;
 /// Largest capacity of a reservoir.
 const MAX_ROWS: usize = 10_000_000;
 const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + 4 + MAX_SLOTS * SLOT + MAX_ROWS * LARGEST_ENTRY;
-const SEAL: Envelope =
+const FORMAT: Envelope =
     Envelope { contents: Contents::Sample, magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
 impl Reservoir {
     /// Returns whether bytes start like a sample, valid or not.
     pub fn is_sample(bytes: &[u8]) -> bool {
-        bytes.starts_with(SEAL.magic)
+        bytes.starts_with(FORMAT.magic)
     }
 
     /// Encodes a sample.
@@ -53,7 +53,7 @@ impl Reservoir {
     /// # Errors
     /// If they are not a valid sample.
     pub fn from_bytes(bytes: &[u8], seed: u64) -> Result<Self, Error> {
-        let payload = SEAL.open(bytes)?;
+        let payload = FORMAT.open(bytes)?;
         let invalid =
             |problem: &str| Error::from(ErrorKind::Invalid { contents: Contents::Sample, problem: problem.to_owned() });
         let cut_short = || invalid("its head is cut short");
@@ -147,7 +147,7 @@ impl Reservoir {
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
     pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, SEAL.longest())?;
+        let bytes = trust.read(path, FORMAT.longest())?;
         Self::from_bytes(&bytes, seed).map_err(|error| error.of(path.display()))
     }
 
@@ -167,7 +167,7 @@ impl Snapshot {
         let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * LARGEST_ENTRY);
         // Writing to a vector does not fail.
         let _ = sample.write(&mut payload);
-        SEAL.close(&payload)
+        FORMAT.close(&payload)
     }
 
     /// Replaces a sample file like [`Reservoir::save`].
@@ -177,7 +177,7 @@ impl Snapshot {
     pub fn save(self, path: &Path) -> Result<(), Error> {
         let sample = self.by_key();
         // Streamed, because a large sample should not be in memory twice.
-        let written = SEAL.write(path, |payload| sample.write(payload));
+        let written = FORMAT.write(path, |payload| sample.write(payload));
         written.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
     }
 }
@@ -262,9 +262,9 @@ mod tests {
     }
 
     fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Reservoir, Error> {
-        let mut payload = SEAL.open(&reservoir().to_bytes()).unwrap().to_vec();
+        let mut payload = FORMAT.open(&reservoir().to_bytes()).unwrap().to_vec();
         change(&mut payload);
-        Reservoir::from_bytes(&SEAL.close(&payload), 1)
+        Reservoir::from_bytes(&FORMAT.close(&payload), 1)
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
         let mut uniform = Reservoir::new(Sampling::uniform(3), 1).to_bytes();
         for (bound, is_one) in [(1.0, true), (1e-9, true), (0.0, false), (-1.0, false), (1.5, false)] {
             uniform[HEADER + 36..HEADER + 44].copy_from_slice(&f64::to_le_bytes(bound));
-            let read = Reservoir::from_bytes(&SEAL.close(&uniform[HEADER..]), 1);
+            let read = Reservoir::from_bytes(&FORMAT.close(&uniform[HEADER..]), 1);
             assert_eq!(read.is_ok(), is_one, "{bound}");
         }
 
@@ -346,10 +346,10 @@ mod tests {
         fn no_bytes_do_harm(bytes: Vec<u8>) {
             let _ = Reservoir::from_bytes(&bytes, 1);
             // With a correct checksum.
-            let _ = Reservoir::from_bytes(&SEAL.close(&bytes), 1);
-            let mut payload = SEAL.open(&reservoir().to_bytes()).unwrap()[..HEAD].to_vec();
+            let _ = Reservoir::from_bytes(&FORMAT.close(&bytes), 1);
+            let mut payload = FORMAT.open(&reservoir().to_bytes()).unwrap()[..HEAD].to_vec();
             payload.extend(&bytes);
-            let _ = Reservoir::from_bytes(&SEAL.close(&payload), 1);
+            let _ = Reservoir::from_bytes(&FORMAT.close(&payload), 1);
         }
     }
 }

@@ -138,55 +138,56 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    const SEAL: Envelope = Envelope { contents: Contents::Sample, magic: b"TESTTEST", version: 3, max_payload: 10 };
+    const FORMAT: Envelope = Envelope { contents: Contents::Sample, magic: b"TESTTEST", version: 3, max_payload: 10 };
 
     fn kind(bytes: &[u8]) -> ErrorKind {
-        SEAL.open(bytes).unwrap_err().into_kind()
+        FORMAT.open(bytes).unwrap_err().into_kind()
     }
 
     #[test]
     fn opens_what_was_closed() {
-        assert_eq!(SEAL.open(&SEAL.close(b"hello")).unwrap(), b"hello");
+        assert_eq!(FORMAT.open(&FORMAT.close(b"hello")).unwrap(), b"hello");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("piece by piece");
-        SEAL.write(&path, |payload| ["he", "", "llo"].iter().try_for_each(|piece| payload.write_all(piece.as_bytes())))
+        FORMAT
+            .write(&path, |payload| ["he", "", "llo"].iter().try_for_each(|piece| payload.write_all(piece.as_bytes())))
             .unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), SEAL.close(b"hello"));
-        let failed = SEAL.write(&path, |_| Err(std::io::Error::other("no more")));
+        assert_eq!(std::fs::read(&path).unwrap(), FORMAT.close(b"hello"));
+        let failed = FORMAT.write(&path, |_| Err(std::io::Error::other("no more")));
         assert_eq!(failed.unwrap_err().to_string(), "no more");
-        assert_eq!(std::fs::read(&path).unwrap(), SEAL.close(b"hello"), "the old one stays");
+        assert_eq!(std::fs::read(&path).unwrap(), FORMAT.close(b"hello"), "the old one stays");
     }
 
     #[test]
     fn detects_every_change() {
-        let whole = SEAL.close(b"hello");
+        let whole = FORMAT.close(b"hello");
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            assert!(SEAL.open(&changed).is_err(), "byte {at}");
+            assert!(FORMAT.open(&changed).is_err(), "byte {at}");
         }
         for length in 0..whole.len() {
-            assert!(SEAL.open(&whole[..length]).is_err());
+            assert!(FORMAT.open(&whole[..length]).is_err());
         }
     }
 
     #[test]
     fn older_newer_and_oversized_are_refused() {
-        let newer = Envelope { version: 4, ..SEAL }.close(b"x");
+        let newer = Envelope { version: 4, ..FORMAT }.close(b"x");
         assert!(matches!(kind(&newer), ErrorKind::Newer { found: 4, known: 3 }));
-        let older = Envelope { version: 2, ..SEAL }.close(b"x");
+        let older = Envelope { version: 2, ..FORMAT }.close(b"x");
         assert!(matches!(kind(&older), ErrorKind::Older { found: 2, known: 3, .. }));
-        assert!(matches!(kind(&SEAL.close(&[0; 11])), ErrorKind::Length { expected: 11, found: 11 }));
-        let longest = SEAL.close(&[0; 10]);
-        assert_eq!((SEAL.open(&longest).unwrap(), SEAL.longest()), (&[0; 10][..], longest.len()));
+        assert!(matches!(kind(&FORMAT.close(&[0; 11])), ErrorKind::Length { expected: 11, found: 11 }));
+        let longest = FORMAT.close(&[0; 10]);
+        assert_eq!((FORMAT.open(&longest).unwrap(), FORMAT.longest()), (&[0; 10][..], longest.len()));
     }
 
     #[test]
     fn other_headers_are_other_contents() {
-        let unversioned = Envelope { version: 0, ..SEAL }.close(b"x");
+        let unversioned = Envelope { version: 0, ..FORMAT }.close(b"x");
         assert!(matches!(kind(&unversioned), ErrorKind::OtherContents(Contents::Sample)));
         for at in 12..16 {
-            let mut changed = SEAL.close(b"x");
+            let mut changed = FORMAT.close(b"x");
             changed[at] = 1;
             assert!(matches!(kind(&changed), ErrorKind::OtherContents(_)), "byte {at}");
         }
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_payload() {
-        assert_eq!(checksum(&SEAL.close(b"hello")), XxHash3_64::oneshot(b"hello"));
+        assert_eq!(checksum(&FORMAT.close(b"hello")), XxHash3_64::oneshot(b"hello"));
         assert_eq!(checksum(&[1; HEADER - 1]), 0, "no header");
     }
 

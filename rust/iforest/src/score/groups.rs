@@ -96,7 +96,7 @@ impl Scorer {
         self.id
     }
 
-    /// Whether each group's scores are cached.
+    /// Returns for each group whether its scores are cached.
     fn are_cached(&self) -> impl Iterator<Item = bool> {
         self.groups.iter().map(Group::is_cached)
     }

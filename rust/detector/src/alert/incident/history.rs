@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Record;
+use super::record::Record;
 use crate::conn::connection::Address;
 
 /// Number of connections stored.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, Role, Trail, is_group};
+use super::record::is_group;
+use super::trail::Trail;
+use super::{Incident, Role};
 use crate::conn::connection::Proto;
 use crate::units::HOUR;
 

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Incident, IncidentKind, Members, Role, Trail};
+use super::trail::Trail;
+use super::{Incident, IncidentKind, Members, Role};
 use crate::conn::connection::{Address, Proto};
 use crate::units::{bytes, count, duration};
 

@@ -2,7 +2,7 @@
 
 use twox_hash::XxHash3_64;
 
-use super::Record;
+use super::record::Record;
 use crate::context::table::Table;
 
 /// Number of responders counted, as a power of 2.

@@ -1,4 +1,6 @@
+use super::grouper::MAX_OPEN;
 use super::host_risk::RiskTable;
+use super::known::KnownList;
 use super::*;
 pub(super) use crate::ConnState;
 

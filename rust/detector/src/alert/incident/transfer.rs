@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ActorKey, Change, Event, Grouper, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Observation, Record, Role,
-};
+use super::grouper::{ActorKey, MAX_OPEN};
+use super::record::{Record, network};
+use super::{Change, Event, Grouper, Incident, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Observation, Role};
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
 
@@ -135,7 +135,7 @@ impl Grouper {
             Role::Target => {
                 self.open_target(key, addition.active);
                 if is_external {
-                    self.flooded.entry(super::network(key.0)).or_insert(key);
+                    self.flooded.entry(network(key.0)).or_insert(key);
                 }
             }
             Role::Originator => self.open(key, addition.active),
@@ -236,7 +236,7 @@ pub(super) mod service {
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Ok(super::super::service_name(name.as_bytes()))
+        Ok(super::super::record::service_name(name.as_bytes()))
     }
 }
 

@@ -1,0 +1,332 @@
+//! Grouper: assigns connections to the incidents of their actors, and opens, merges and closes incidents.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::history::History;
+use super::known::KnownList;
+use super::record::{Record, network};
+use super::surge::Surges;
+use super::transfer::Outbox;
+use super::{Incident, Observation, Role, SCANNER};
+use crate::conn::connection::Address;
+use crate::units::HOUR;
+
+/// Time without a record after which an incident closes, in microseconds: 1 h.
+pub const INCIDENT_TIMEOUT: i64 = HOUR;
+/// Largest number of open incidents.
+pub(super) const MAX_OPEN: usize = 4096;
+/// Number of originators with incidents of one target only that make the target the actor.
+const MANY: usize = 8;
+/// Pause after a notice before growth is worth another one, in microseconds: 1 h.
+const NOTICE_PAUSE: i64 = HOUR;
+/// Longest pause between failed connections before an incident that still belong to it, in microseconds.
+const PRELUDE: i64 = 600_000_000;
+
+/// Kind of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The incident opened: it has more than one failed connection, or one that was answered.
+    Opened,
+    /// Its kind changed, or it has ten times the records.
+    Changed,
+    /// Its actor was quiet for the timeout, or the table is full.
+    Closed,
+    /// It became part of another incident, of its target, or of the same actor on another node.
+    Merged,
+}
+
+/// A change of an incident, with its state at that time.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The event.
+    pub event: Event,
+    /// The incident.
+    pub incident: Incident,
+    /// True if a notice is due: the incident opened, its kind became more severe, or it has ten times the records an
+    /// hour or more after the last notice.
+    pub escalates: bool,
+    /// Identifier of the incident that it became part of.
+    pub merged_into: Option<String>,
+}
+
+impl Change {
+    pub(super) fn new(event: Event, incident: Incident) -> Self {
+        Self { event, incident, escalates: false, merged_into: None }
+    }
+}
+
+pub(super) type ActorKey = (Address, Role, bool);
+
+/// Groups scored connections into incidents.
+#[derive(Debug)]
+pub struct Grouper {
+    pub(super) timeout: i64,
+    pub(super) known: KnownList,
+    pub(super) open: HashMap<ActorKey, Incident>,
+    /// Open incidents, ordered for eviction: those with one alert first, then by the latest time that extended them.
+    pub(super) expiry: BTreeSet<(bool, i64, ActorKey)>,
+    /// Originators whose incident has one target only, by target.
+    pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
+    /// Incidents of externally attacked targets, by network: a flood of many targets there is one incident.
+    pub(super) flooded: HashMap<Address, ActorKey>,
+    pub(super) history: History,
+    pub(super) surges: Surges,
+    pub(super) changes: Vec<Change>,
+    /// Latest end of a connection.
+    pub(super) now: i64,
+    /// Additions to forward, on a worker.
+    pub(super) outbox: Option<Outbox>,
+    /// Identifiers that the manager announced, by time.
+    pub(super) elsewhere: HashMap<ActorKey, (u64, i64)>,
+    /// Incidents opened since the last announcement, on a manager.
+    pub(super) opened: Vec<(ActorKey, u64)>,
+}
+
+impl Grouper {
+    /// Creates a grouper without incidents.
+    pub fn new(known: KnownList, timeout: i64) -> Self {
+        Self {
+            timeout: timeout.max(1),
+            known,
+            open: HashMap::new(),
+            expiry: BTreeSet::new(),
+            single: BTreeMap::new(),
+            flooded: HashMap::new(),
+            history: History::default(),
+            surges: Surges::default(),
+            changes: Vec::new(),
+            now: i64::MIN,
+            outbox: None,
+            elsewhere: HashMap::new(),
+            opened: Vec::new(),
+        }
+    }
+
+    /// Replaces the list of known activity; open incidents stay as they are.
+    pub fn set_known(&mut self, known: KnownList) {
+        self.known = known;
+    }
+
+    /// Replaces the timeout, in microseconds.
+    pub fn set_timeout(&mut self, timeout: i64) {
+        self.timeout = timeout.max(1);
+    }
+
+    /// The latest end of a connection, in microseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Adds the next connection in order of end times. Returns the identifier of its incident; `None` for known
+    /// activity.
+    pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
+        let record = Record::of(o.connection);
+        self.now = self.now.max(record.end);
+        self.close_quiet(record.end);
+        let is_known = self.known.covers(o.connection);
+        let key = self.incident_of(&record, o, is_known);
+        let taken = key.is_some();
+        if let Some(key) = key {
+            self.add(key, &record, o);
+        }
+        self.history.push(record, taken);
+        key.and_then(|key| self.open.get(&key)).filter(|incident| !incident.known).map(Incident::id)
+    }
+
+    /// Incident of a connection; opens one if there is an alert or evidence.
+    fn incident_of(&mut self, record: &Record, o: &Observation<'_>, known: bool) -> Option<ActorKey> {
+        let own = (record.originator, Role::Originator, known);
+        let target = (record.responder, Role::Target, known);
+        let is_notable = o.alert || o.evidence.is_some();
+        let surge = self.surges.add(record);
+        if let Some(incident) = self.open.get(&own).filter(|incident| !incident.is_minor()) {
+            if is_notable || incident.continues(record) {
+                return Some(own);
+            }
+        }
+        if self.open.contains_key(&target) && o.evidence.is_none() && (o.alert || record.failed) {
+            return Some(target);
+        }
+        if record.failed && o.evidence.is_none() && !record.originator.is_internal() {
+            if let Some(key) = self.flood_near(record.responder, known) {
+                return Some(key);
+            }
+        }
+        let is_flooded = self.flood_near(record.responder, known).is_some();
+        if surge || is_notable && o.evidence.is_none() && !is_flooded && self.is_crowded(&own, &target) {
+            self.open_target(target, record.end);
+            if !record.originator.is_internal() {
+                self.flooded.entry(network(record.responder)).or_insert(target);
+            }
+            return Some(target);
+        }
+        is_notable.then(|| {
+            self.open(own, record.end);
+            own
+        })
+    }
+
+    /// Open incident of a flooded target in the same network.
+    pub(super) fn flood_near(&self, responder: Address, known: bool) -> Option<ActorKey> {
+        self.flooded.get(&network(responder)).copied().filter(|key| key.2 == known)
+    }
+
+    /// Returns whether this originator is one of many with incidents of this target only.
+    pub(super) fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
+        let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
+        !own.2 && others + 1 >= MANY
+    }
+
+    /// Opens an incident, and closes another one beyond the limit.
+    pub(super) fn open(&mut self, key: ActorKey, now: i64) {
+        if self.open.contains_key(&key) {
+            return;
+        }
+        while self.open.len() >= MAX_OPEN {
+            let Some(&(_, _, victim)) = self.expiry.first() else { break };
+            self.close(victim, Event::Closed);
+        }
+        let mut incident = Incident::new(key, now);
+        if let Some(&(number, since)) = self.elsewhere.get(&key) {
+            if now.saturating_sub(since) < self.timeout {
+                incident.number = number;
+            }
+        }
+        self.put(key, incident);
+    }
+
+    /// Opens an incident of a target and merges those of its originators.
+    pub(super) fn open_target(&mut self, key: ActorKey, now: i64) {
+        self.open(key, now);
+        let originators = if key.2 { None } else { self.single.remove(&key.0) };
+        let Some(mut incident) = self.take(key) else { return };
+        for originator in originators.into_iter().flatten() {
+            let Some(merged) = self.take((originator, Role::Originator, false)) else { continue };
+            incident.absorb(&merged);
+            let merged_into = Some(incident.id());
+            self.changes.push(Change { merged_into, ..Change::new(Event::Merged, merged) });
+        }
+        self.put(key, incident);
+    }
+
+    /// Adds a connection, and earlier ones that belong to it, to an open incident.
+    pub(super) fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
+        let Some(mut incident) = self.take(key) else { return };
+        let is_notable = o.alert || o.evidence.is_some();
+        let mut earlier = Vec::new();
+        if key.1 == Role::Originator && is_notable {
+            if o.evidence.is_some() {
+                let is_same = |earlier: &Record| {
+                    (earlier.responder, earlier.proto, earlier.port) == (record.responder, record.proto, record.port)
+                };
+                earlier = self.history.take_back(record, self.timeout, is_same);
+            }
+            if record.failed && incident.alerts + 1 == SCANNER {
+                earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));
+            }
+        }
+        earlier.iter().for_each(|earlier| incident.include(earlier, None));
+        if is_notable || incident.extends(record) {
+            incident.active = incident.active.max(record.end);
+        }
+        incident.include(record, Some(o));
+        if is_notable || incident.records.is_power_of_two() {
+            incident.classify();
+        }
+        if let Some(outbox) = &mut self.outbox {
+            outbox.add(&incident, &earlier, record, o);
+        }
+        self.announce(&mut incident, record.end);
+        self.put(key, incident);
+    }
+
+    /// Reports that an incident opened or changed, unless it is known activity.
+    pub(super) fn announce(&mut self, incident: &mut Incident, now: i64) {
+        let event = match incident.announced {
+            None if !incident.is_minor() => Event::Opened,
+            Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
+                Event::Changed
+            }
+            _ => return,
+        };
+        incident.classify();
+        if incident.known || self.known.covers_incident(incident) {
+            return;
+        }
+        let has_grown = incident.announced.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));
+        let weight = incident.kind.weight();
+        let escalates = incident
+            .noticed
+            .is_none_or(|(before, since)| weight > before || has_grown && now.saturating_sub(since) >= NOTICE_PAUSE);
+        if escalates {
+            incident.noticed = Some((weight, now));
+        }
+        incident.announced = Some((incident.kind, incident.records));
+        self.changes.push(Change { escalates, ..Change::new(event, incident.clone()) });
+    }
+
+    pub(super) fn put(&mut self, key: ActorKey, incident: Incident) {
+        self.expiry.insert((incident.has_many(), incident.active, key));
+        if let Some(target) = incident.single_target() {
+            self.single.entry(target).or_default().insert(key.0);
+        }
+        self.open.insert(key, incident);
+    }
+
+    pub(super) fn take(&mut self, key: ActorKey) -> Option<Incident> {
+        let incident = self.open.remove(&key)?;
+        self.expiry.remove(&(incident.has_many(), incident.active, key));
+        if let Some(target) = incident.single_target() {
+            if let Some(originators) = self.single.get_mut(&target) {
+                originators.remove(&key.0);
+                if originators.is_empty() {
+                    self.single.remove(&target);
+                }
+            }
+        }
+        Some(incident)
+    }
+
+    pub(super) fn close(&mut self, key: ActorKey, event: Event) {
+        if let Some(mut incident) = self.take(key) {
+            let place = network(key.0);
+            if self.flooded.get(&place) == Some(&key) {
+                self.flooded.remove(&place);
+            }
+            incident.classify();
+            incident.known |= self.known.covers_incident(&incident);
+            self.changes.push(Change::new(event, incident));
+        }
+    }
+
+    /// Closes incidents whose actors have been quiet for the timeout at time `now`.
+    pub fn close_quiet(&mut self, now: i64) {
+        for many in [false, true] {
+            loop {
+                let first = self.expiry.range((many, i64::MIN, (Address([0; 16]), Role::Originator, false))..).next();
+                let Some(&(class, active, key)) = first else { break };
+                if class != many || active.saturating_add(self.timeout) >= now {
+                    break;
+                }
+                self.close(key, Event::Closed);
+            }
+        }
+    }
+
+    /// Closes all incidents, in order of their last activity.
+    pub fn close_all(&mut self) {
+        let mut keys: Vec<_> = self.expiry.iter().map(|&(_, active, key)| (active, key)).collect();
+        keys.sort_unstable();
+        keys.into_iter().for_each(|(_, key)| self.close(key, Event::Closed));
+    }
+
+    /// Removes and returns the pending events.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Open incidents, in arbitrary order.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.open.values()
+    }
+}

@@ -1,0 +1,137 @@
+//! Trail: connections of an incident to one service of one responder.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Record;
+use super::transfer;
+use crate::conn::connection::{Address, Proto};
+
+/// An alias, because serde's derive macro mistakes a reference for borrowed input.
+type ServiceName = &'static str;
+
+/// Connections of an incident to one service of one responder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Trail {
+    pub(super) responder: Address,
+    pub(super) proto: Proto,
+    pub(super) port: u16,
+    #[serde(with = "transfer::service")]
+    pub(super) service: ServiceName,
+    pub(super) records: u64,
+    pub(super) alerts: u64,
+    pub(super) evidence: u64,
+    pub(super) failed: u64,
+    pub(super) bytes_out: u64,
+    pub(super) bytes_in: u64,
+    pub(super) largest_out: u64,
+    pub(super) duration: i64,
+    pub(super) longest: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) pauses: Pauses,
+    pub(super) last_start: i64,
+    /// True from an external originator to a local responder.
+    pub(super) inward: bool,
+    /// True if an alert was for an amount sent, and if one was for a rare port or service.
+    pub(super) large: bool,
+    pub(super) rare: bool,
+}
+
+/// Mean and deviation of pauses, in seconds (Welford's algorithm).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Pauses {
+    pub(super) n: u32,
+    pub(super) mean: f64,
+    pub(super) squares: f64,
+}
+
+impl Pauses {
+    pub(super) fn add(&mut self, seconds: f64) {
+        self.n = self.n.saturating_add(1);
+        let before = seconds - self.mean;
+        self.mean += before / f64::from(self.n);
+        self.squares += before * (seconds - self.mean);
+    }
+
+    /// Adds the pauses of another trail (Chan, Golub and LeVeque, 1979).
+    pub(super) fn merge(&mut self, other: &Self) {
+        let (own, theirs) = (f64::from(self.n), f64::from(other.n));
+        if theirs > 0.0 {
+            let apart = other.mean - self.mean;
+            self.squares += other.squares + apart * apart * own * theirs / (own + theirs);
+            self.mean += apart * theirs / (own + theirs);
+            self.n = self.n.saturating_add(other.n);
+        }
+    }
+
+    pub(super) fn deviation(&self) -> f64 {
+        if self.n < 2 { 0.0 } else { (self.squares / f64::from(self.n - 1)).sqrt() }
+    }
+}
+
+impl Trail {
+    pub(super) fn new(record: &Record) -> Self {
+        Self {
+            responder: record.responder,
+            proto: record.proto,
+            port: record.port,
+            service: record.service,
+            records: 0,
+            alerts: 0,
+            evidence: 0,
+            failed: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            largest_out: 0,
+            duration: 0,
+            longest: 0,
+            first: record.ts,
+            last: record.end,
+            pauses: Pauses::default(),
+            last_start: record.ts,
+            inward: record.inward,
+            large: false,
+            rare: false,
+        }
+    }
+
+    pub(super) fn add(&mut self, record: &Record) {
+        if self.records > 0 {
+            self.pauses.add(record.ts.abs_diff(self.last_start) as f64 / 1e6);
+        }
+        let duration = record.end.saturating_sub(record.ts);
+        self.last_start = self.last_start.max(record.ts);
+        self.records += 1;
+        self.failed += u64::from(record.failed);
+        self.bytes_out = self.bytes_out.saturating_add(record.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(record.bytes_in);
+        self.largest_out = self.largest_out.max(record.bytes_out);
+        self.duration = self.duration.saturating_add(duration);
+        self.longest = self.longest.max(duration);
+        self.first = self.first.min(record.ts);
+        self.last = self.last.max(record.end);
+        if self.service.is_empty() {
+            self.service = record.service;
+        }
+    }
+
+    pub(super) fn absorb(&mut self, other: &Trail) {
+        self.records = self.records.saturating_add(other.records);
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.evidence = self.evidence.saturating_add(other.evidence);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.pauses.merge(&other.pauses);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.largest_out = self.largest_out.max(other.largest_out);
+        self.duration = self.duration.saturating_add(other.duration);
+        self.longest = self.longest.max(other.longest);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.last_start = self.last_start.max(other.last_start);
+        if self.service.is_empty() {
+            self.service = other.service;
+        }
+        (self.large, self.rare) = (self.large || other.large, self.rare || other.rare);
+    }
+}

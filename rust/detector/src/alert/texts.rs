@@ -1,0 +1,24 @@
+//! Texts of reasons that differ between log kinds.
+
+use crate::model::feature_stats::Quantiles;
+
+/// Writes the value of a column as an amount with its unit.
+pub(crate) type Format = fn(f32) -> String;
+
+/// Texts of one log kind. Functions take the position of a column.
+pub(crate) struct Texts {
+    /// Records of the log: `connections`.
+    pub(crate) records: &'static str,
+    /// Records of accumulated evidence: `connections to this service`.
+    pub(crate) related: &'static str,
+    /// Groups of related columns, which give one reason; the plainest column first.
+    pub(crate) topics: &'static [&'static [u16]],
+    /// Returns whether a new category in a column is worth naming.
+    pub(crate) is_kind: fn(usize) -> bool,
+    /// Returns whether a number is close to that of most training rows.
+    pub(crate) is_usual: fn(usize, f32, Quantiles) -> bool,
+    /// Returns whether a value is a pause of a day or more, the longest there is.
+    pub(crate) is_long_pause: fn(usize, f32) -> bool,
+    /// Format of a column's amounts; `None` for a column without an amount.
+    pub(crate) amount: fn(usize) -> Option<Format>,
+}

@@ -1,0 +1,92 @@
+//! Scoring of rows: the forest of a row, the peer group, routine, and new maxima.
+
+use iforest::{Forest, Matrix, ScoreCache};
+use serde::{Deserialize, Serialize};
+
+use crate::model::encoder::Encoder;
+use crate::model::feature_stats::FeatureStats;
+use crate::model::peer_group::PeerGroup;
+use crate::schema::{FeatureRow, MAX_COLUMNS, Schema};
+
+/// Factor for the excess of a peer group score over the median: chatter matters less than unicast traffic.
+const PEER_EXCESS: f64 = 0.5;
+/// Part of the excess over the median that does not count for a routine of every day, and the share of days up to
+/// which all of it counts: controllers of malware change addresses.
+const ROUTINE: f64 = 0.9;
+const RARE_ROUTINE: f64 = 1.0 / 3.0;
+
+/// Components of a model that score rows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    pub(crate) encoder: Encoder,
+    pub(crate) stats: FeatureStats,
+    pub(crate) forest: Forest,
+    pub(crate) peers: Option<PeerGroup>,
+    /// Median training score, without the peer group.
+    pub(crate) median: f64,
+}
+
+/// Score of a row, before earlier scores are included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowScore {
+    /// Score of the forest, between 0 and 1.
+    pub forest: f64,
+    /// Share of the distance to 1 by which new maxima (a longer session or larger transfer than any in training) raise
+    /// the score.
+    pub records: f64,
+}
+
+impl Parts {
+    pub(crate) fn is_peer(&self, schema: &Schema, row: &FeatureRow) -> bool {
+        row[usize::from(schema.peer_group)] > 0.5 && !self.forest.is_imported()
+    }
+
+    pub(crate) fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool, cache: &mut ScoreCache) -> RowScore {
+        let encoded = self.encoder.encode(row, learnt);
+        let forest = match self.is_peer(schema, row) {
+            true => self.peer_score(&encoded),
+            false => self.forest.score_cached(&encoded, cache),
+        };
+        self.row_score(schema, &encoded, forest, learnt)
+    }
+
+    /// Score of an encoded row of the peer group, by its own forest if there is one. Chatter matters less than unicast
+    /// traffic, so only part of the excess over the median counts.
+    pub(crate) fn peer_score(&self, encoded: &FeatureRow) -> f64 {
+        let score = self.peers.as_ref().map_or_else(|| self.forest.score(encoded), |peers| peers.score(encoded));
+        score.min(self.median) + (score - self.median).max(0.0) * PEER_EXCESS
+    }
+
+    /// Scores of rows; `learnt` marks those of the training.
+    pub(crate) fn score_rows(&self, schema: &Schema, rows: &[FeatureRow], learnt: &[bool]) -> Vec<RowScore> {
+        let (mut encoded, mut forest_scores) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for (row, &learnt) in rows.iter().zip(learnt) {
+            if !self.is_peer(schema, row) {
+                encoded.push(self.encoder.encode(row, learnt));
+            }
+        }
+        if let Ok(rows) = Matrix::new(encoded.as_flattened(), MAX_COLUMNS) {
+            self.forest.score_rows(rows, &mut forest_scores);
+        }
+        let mut scored = encoded.iter().zip(forest_scores);
+        let mut cache = ScoreCache::new();
+        let score = |(row, &learnt)| match self.is_peer(schema, row) {
+            true => self.score(schema, row, learnt, &mut cache),
+            false => scored.next().map_or(RowScore { forest: 0.0, records: 0.0 }, |(encoded, forest)| {
+                self.row_score(schema, encoded, forest, learnt)
+            }),
+        };
+        rows.iter().zip(learnt).map(score).collect()
+    }
+
+    /// Score of an encoded row from that of the forest: lower for routine, with its new maxima.
+    pub(crate) fn row_score(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
+        if self.forest.is_imported() {
+            return RowScore { forest, records: 0.0 };
+        }
+        let days = schema.routine.map_or(0.0, |column| f64::from(row[usize::from(column)]));
+        let counts = 1.0 - ROUTINE * ((days - RARE_ROUTINE) / (1.0 - RARE_ROUTINE)).max(0.0);
+        let forest = forest.min(self.median) + (forest - self.median).max(0.0) * counts;
+        RowScore { forest, records: self.stats.records_broken(schema, row, learnt) }
+    }
+}
