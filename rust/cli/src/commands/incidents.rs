@@ -74,6 +74,8 @@ pub struct IncidentsArgs {
 const INDENT: usize = 6;
 /// Targets, ports and incidents that a line names; all that are stored are in the JSON.
 const NAMED: usize = 4;
+/// Uids that a line names, so that it fits into 100 columns.
+const NAMED_UIDS: usize = 3;
 const SCORE: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()> {
@@ -174,7 +176,7 @@ pub fn details(incident: &Incident, width: usize) -> String {
     if ports.len() > 1 {
         line("ports: ", &names(&ports, incident.ports.count()));
     }
-    let uids: Vec<_> = incident.uids().take(NAMED).map(format::name).collect();
+    let uids: Vec<_> = incident.uids().take(NAMED_UIDS).map(format::name).collect();
     if !uids.is_empty() {
         line("uids: ", &names(&uids, incident.records));
     }

@@ -195,6 +195,11 @@ pub fn render(
     let page = Page {
         period: period(first, last),
         figures: vec![
+            Tile {
+                name: "Incidents",
+                value: format::count(found.incidents.len() as u64),
+                remark: format!("{} at risk", format::counted(found.risks.len() as u64, "host")),
+            },
             Tile { name: "Connections", value: format::count(connections), remark: format::time_span(last - first) },
             Tile {
                 name: "Anomalous",
@@ -202,14 +207,9 @@ pub fn render(
                 remark: share(aggregates.anomalous, connections),
             },
             Tile {
-                name: "Originators of anomalous connections",
+                name: "Anomalous hosts",
                 value: format::count(anomalous_hosts as u64),
                 remark: format!("of {}", at_least(aggregates.hosts.len(), aggregates.hosts.is_partial)),
-            },
-            Tile {
-                name: "Incidents",
-                value: format::count(found.incidents.len() as u64),
-                remark: format!("{} at risk", format::counted(found.risks.len() as u64, "host")),
             },
             Tile { name: "Threshold", value: format!("{threshold:.4}"), remark: threshold_remark(model, threshold) },
         ],
@@ -344,7 +344,7 @@ fn score_text(score: f64) -> String {
     format!("{score:.4}")
 }
 
-fn period(first: i64, last: i64) -> String {
+pub(super) fn period(first: i64, last: i64) -> String {
     let (from, to) = (format::date_time(first), format::date_time(last));
     // Within one day the date is given once.
     let to = match (from.split_once(' '), to.split_once(' ')) {

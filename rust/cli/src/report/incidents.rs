@@ -9,7 +9,7 @@ use crate::format;
 use crate::grouping::Grouping;
 use crate::host_filter::HostFilter;
 use crate::pipeline::Judged;
-use crate::report::timeline::Axis;
+use crate::report::{html, timeline::Axis};
 use crate::top_k::ScoredConnection;
 
 /// Incidents that the page lists, and the records, targets and ports of each.
@@ -176,7 +176,7 @@ impl FoundIncidents {
         IncidentView {
             score: format!("{:.3}", incident.score()),
             kind: incident.kind.name(),
-            period: format!("{} to {} UTC", format::date_time(incident.start), format::date_time(incident.last)),
+            period: html::period(incident.start, incident.last),
             summary: format::printable(&incident.summary()).into_owned(),
             reasons: format::printable(&incident.reasons().join("; ")).into_owned(),
             actor: incident.actor.to_string(),

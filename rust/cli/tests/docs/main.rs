@@ -9,6 +9,7 @@
 
 mod blocks;
 mod json;
+mod pictures;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("links of {name}"), move || links(&path)));
         trials.push(Trial::test(format!("tables of {name}"), move || tables::check(&page)));
     }
+    let path = root.clone();
+    trials.push(Trial::test("text of docs/pictures", move || pictures::check(&path)));
     trials.push(Trial::test("keys of docs/json.md", move || json::check(&root)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
