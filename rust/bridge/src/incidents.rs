@@ -145,7 +145,7 @@ fn of_change(change: &Change) -> IncidentChange {
         uids: incident.uids().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect(),
         reasons: incident.reasons().into_iter().map(str::to_owned).collect(),
         summary: incident.summary(),
-        attack: incident.kind.attack().iter().map(|&id| id.to_owned()).collect(),
+        attack: incident.attack().iter().map(|&id| id.to_owned()).collect(),
         known_line: incident.known_line(),
     }
 }

@@ -60,7 +60,7 @@ impl Grouping {
 
     /// Adds a connection and returns the identifier of its incident. One that is `excluded` counts as context.
     pub fn add(&mut self, judged: &Judged<'_>, model: &Model, excluded: bool) -> Option<String> {
-        let (connection, verdict) = (&judged.connection, judged.verdict);
+        let (record, verdict) = (judged.record, judged.verdict);
         let alert = verdict.anomalous && !excluded;
         let evidence = verdict.sustained.filter(|_| !excluded);
         let reasons = match alert || evidence.is_some() {
@@ -69,7 +69,7 @@ impl Grouping {
         };
         self.alerts += u64::from(alert);
         let (uid, score) = (judged.uid, verdict.score);
-        self.grouper.observe(&Observation { connection, uid, score, alert, evidence, reasons: &reasons })
+        self.grouper.observe(&Observation { record, uid, score, alert, evidence, reasons: &reasons })
     }
 
     /// Removes and returns the events so far; incidents that closed are collected.

@@ -283,7 +283,7 @@ impl Sensor {
         let mut incidents_changed = false;
         if let Some(incidents) = &mut self.incidents {
             (verdict.incident, incidents_changed) = incidents.observe(&Observation {
-                connection: &record.connection(),
+                record,
                 uid,
                 score: scored.score,
                 alert,

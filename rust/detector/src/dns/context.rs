@@ -155,8 +155,7 @@ impl DnsContext {
             let age = seconds(now.saturating_sub(visit.value.first_seen).max(0));
             features.domain_newness = log2(DAY / (age + 1.0));
             is_young = age < HOUR;
-            let label = name.label();
-            excess = (Letters::of(label).bits() - WORD_BITS * (label.len() + 1) as f32).max(0.0);
+            excess = name_excess(name);
             features.domain_clients = log2(visit.value.clients.add(keys.orig, now));
         }
 
@@ -204,6 +203,12 @@ impl DnsContext {
         }
         features
     }
+}
+
+/// Surprisal of the registered label beyond that of a word, in bits; 0 for one like a word.
+pub(crate) fn name_excess(name: &DomainName) -> f32 {
+    let label = name.label();
+    (Letters::of(label).bits() - WORD_BITS * (label.len() + 1) as f32).max(0.0)
 }
 
 /// Surprisal per letter of a typical word, in bits.

@@ -145,7 +145,7 @@ fn domain(name: &DomainName) -> String {
 }
 
 /// A name as text, with `?` for bytes that host names do not have.
-fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     let text = name.iter().take(MAX_TEXT).map(|&byte| match byte {
         b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte),
         _ => '?',

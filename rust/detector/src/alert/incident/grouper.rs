@@ -1,4 +1,4 @@
-//! Grouper: assigns connections to the incidents of their actors, and opens, merges and closes incidents.
+//! Grouper: assigns records to the incidents of their actors, and opens, merges and closes incidents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use super::known::KnownList;
 use super::record::{Record, network};
 use super::surge::Surges;
 use super::transfer::Outbox;
-use super::{Incident, Observation, Role, SCANNER};
+use super::{Incident, IncidentKind, Observation, REPEATED, Role, SCANNER};
 use crate::conn::connection::Address;
 use crate::units::HOUR;
 
@@ -117,13 +117,14 @@ impl Grouper {
         self.now
     }
 
-    /// Adds the next connection in order of end times. Returns the identifier of its incident; `None` for known
+    /// Adds the next record in order of end times. Returns the identifier of its incident; `None` for known
     /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
-        let record = Record::of(o.connection);
+        let connection = o.record.connection();
+        let record = Record::of(&o.record, &connection);
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
-        let is_known = self.known.covers(o.connection);
+        let is_known = self.known.covers(&connection);
         let key = self.incident_of(&record, o, is_known);
         let taken = key.is_some();
         if let Some(key) = key {
@@ -144,7 +145,9 @@ impl Grouper {
                 return Some(own);
             }
         }
-        if self.open.contains_key(&target) && o.evidence.is_none() && (o.alert || record.failed) {
+        // Clients of a resolver do not attack it.
+        let is_aimed = record.query.is_none();
+        if self.open.contains_key(&target) && o.evidence.is_none() && (o.alert && is_aimed || record.failed) {
             return Some(target);
         }
         if record.failed && o.evidence.is_none() && !record.originator.is_internal() {
@@ -153,7 +156,8 @@ impl Grouper {
             }
         }
         let is_flooded = self.flood_near(record.responder, known).is_some();
-        if surge || is_notable && o.evidence.is_none() && !is_flooded && self.is_crowded(&own, &target) {
+        let is_attack = is_notable && is_aimed && o.evidence.is_none();
+        if surge || is_attack && !is_flooded && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {
                 self.flooded.entry(network(record.responder)).or_insert(target);
@@ -209,17 +213,16 @@ impl Grouper {
         self.put(key, incident);
     }
 
-    /// Adds a connection, and earlier ones that belong to it, to an open incident.
+    /// Adds a record, and earlier ones that belong to it, to an open incident.
     pub(super) fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
         let Some(mut incident) = self.take(key) else { return };
         let is_notable = o.alert || o.evidence.is_some();
         let mut earlier = Vec::new();
         if key.1 == Role::Originator && is_notable {
-            if o.evidence.is_some() {
-                let is_same = |earlier: &Record| {
-                    (earlier.responder, earlier.proto, earlier.port) == (record.responder, record.proto, record.port)
-                };
-                earlier = self.history.take_back(record, self.timeout, is_same);
+            let is_repeated = record.query.is_some()
+                && incident.trail(record).is_some_and(|trail| trail.alerts + u64::from(o.alert) == REPEATED);
+            if o.evidence.is_some() || is_repeated {
+                earlier = self.history.take_back(record, self.timeout, |earlier| record.is_like(earlier));
             }
             if record.failed && incident.alerts + 1 == SCANNER {
                 earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));
@@ -231,7 +234,13 @@ impl Grouper {
         }
         incident.include(record, Some(o));
         if is_notable || incident.records.is_power_of_two() {
+            let before = incident.kind;
             incident.classify();
+            if incident.kind == IncidentKind::GeneratedDomains && before != incident.kind {
+                let generated = self.history.take_back(record, self.timeout, Record::may_be_generated);
+                generated.iter().for_each(|earlier| incident.include(earlier, None));
+                earlier.extend(generated);
+            }
         }
         if let Some(outbox) = &mut self.outbox {
             outbox.add(&incident, &earlier, record, o);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::domain::Domain;
 use super::record::is_group;
 use super::trail::Trail;
 use super::{Incident, Role};
@@ -31,6 +32,8 @@ pub enum IncidentKind {
     Flood,
     /// A port or protocol that is rare here, and that answers.
     NewService,
+    /// Many new domains that do not exist or are unlike words.
+    GeneratedDomains,
     /// Anything else.
     Other,
 }
@@ -73,7 +76,8 @@ pub const RULES: &[Rule] = &[
         attack: &["T1046"],
         holds: |it| {
             let is_broad = it.targets.count() >= 5 || it.ports.count() >= 5;
-            it.holds_first(it.role == Role::Originator && is_broad && it.fails(0.5))
+            let are_connections = 2 * it.queries() <= it.records;
+            it.holds_first(it.role == Role::Originator && is_broad && are_connections && it.fails(0.5))
         },
     },
     Rule {
@@ -92,7 +96,56 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Tunnel,
-        condition: "at least 10 DNS queries of 100 bytes or more on average, or 10 echo requests of 500 bytes or more",
+        condition: "at least 10 different names of one domain in dns.log, most of which exist, with 20 bytes or more before \
+                    the domain on average; or 50 bytes or more, existing or not",
+        weight: 1.0,
+        attack: &["T1071.004", "T1572", "T1048"],
+        holds: |it| {
+            it.domain(|trail, domain| {
+                let (mean, exist) = (domain.mean_data(trail.records), 2 * domain.nonexistent < trail.records);
+                domain.carries_data && domain.names.count() >= 10 && (mean >= 50 || mean >= 20 && exist)
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::GeneratedDomains,
+        condition: "alerts for at least 5 registered domains that do not exist or are unlike words",
+        weight: 1.0,
+        attack: &["T1568.002"],
+        holds: |it| {
+            let queries = it.queries.as_ref().filter(|_| it.role == Role::Originator)?;
+            let domains = queries.nonexistent.count() + queries.random.count();
+            // Domains of a tunnel or a scan are few.
+            it.domain(|_, domain| domain.carries_data).filter(|_| domains >= 5)
+        },
+    },
+    Rule {
+        kind: IncidentKind::Scan,
+        condition: "at least 20 different names of one domain in dns.log, half of which do not exist; or 20 names of \
+                    addresses; or 8 types queried for names of one domain",
+        weight: 0.5,
+        attack: &["T1590.002"],
+        holds: |it| {
+            it.domain(|trail, domain| {
+                let names = domain.names.count();
+                let are_guessed = domain.carries_data && names >= 20 && 2 * domain.nonexistent >= trail.records;
+                are_guessed || domain.reverse && names >= 20 || domain.types() >= 8
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::Scan,
+        condition: "at least 5 servers asked in dns.log, more than is usual for a client here",
+        weight: 0.5,
+        attack: &["T1018"],
+        holds: |it| {
+            let servers = it.queries.as_ref().map_or(0, |queries| queries.servers.count());
+            it.domain(|_, domain| domain.servers).filter(|_| servers >= 5)
+        },
+    },
+    Rule {
+        kind: IncidentKind::Tunnel,
+        condition: "at least 10 DNS connections that send 100 bytes or more on average, or 10 echo requests of 500 bytes or more",
         weight: 1.0,
         attack: &["T1572"],
         holds: |it| {
@@ -159,19 +212,20 @@ pub const RULES: &[Rule] = &[
         holds: |it| it.own_service(|trail| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
     },
     Rule {
+        kind: IncidentKind::Outage,
+        condition: "at least 5 queries for names of one domain, 80 % of them refused or unanswered",
+        weight: 0.0,
+        attack: &[],
+        holds: |it| it.domain(|trail, _| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
+    },
+    Rule {
         kind: IncidentKind::NewService,
         condition: "a port or protocol that is rare here, answered",
         weight: 0.25,
         attack: &[],
         holds: |it| it.own_service(|trail| trail.rare && trail.failed < trail.records),
     },
-    Rule {
-        kind: IncidentKind::Other,
-        condition: "anything else",
-        weight: 0.0,
-        attack: &[],
-        holds: |it| it.holds_first(true),
-    },
+    Rule { kind: IncidentKind::Other, condition: "anything else", weight: 0.0, attack: &[], holds: |_| Some(0) },
 ];
 
 /// Ports of remote administration.
@@ -191,7 +245,7 @@ fn is_dns(trail: &Trail) -> bool {
 
 impl IncidentKind {
     /// Every kind, in the order of the rules.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Scan,
         Self::Guessing,
         Self::Tunnel,
@@ -202,6 +256,7 @@ impl IncidentKind {
         Self::Outage,
         Self::Flood,
         Self::NewService,
+        Self::GeneratedDomains,
         Self::Other,
     ];
 
@@ -218,6 +273,7 @@ impl IncidentKind {
             Self::Outage => "outage",
             Self::Flood => "flood",
             Self::NewService => "new service",
+            Self::GeneratedDomains => "generated domains",
             Self::Other => "other",
         }
     }
@@ -235,22 +291,26 @@ impl IncidentKind {
     pub fn weight(self) -> f64 {
         self.rule().map_or(0.0, |rule| rule.weight)
     }
-
-    /// Identifiers of the ATT&CK techniques it implies.
-    pub fn attack(self) -> &'static [&'static str] {
-        self.rule().map_or(&[], |rule| rule.attack)
-    }
 }
 
-/// Kind of an incident, and the service that shows it.
+/// Identifiers of the ATT&CK techniques that the first matching rule of an incident's kind implies.
+pub(super) fn attack(incident: &Incident) -> &'static [&'static str] {
+    let mut rules = RULES.iter().filter(|rule| rule.kind == incident.kind);
+    let matching = rules.clone().find(|rule| (rule.holds)(incident).is_some());
+    matching.or_else(|| rules.next()).map_or(&[], |rule| rule.attack)
+}
+
+/// Kind of an incident, and the service or domain that shows it.
 pub(super) fn classify(incident: &Incident) -> (IncidentKind, usize) {
     let found = RULES.iter().find_map(|rule| Some((rule.kind, (rule.holds)(incident)?)));
     found.unwrap_or((IncidentKind::Other, 0))
 }
 
 impl Incident {
+    /// The first service, if a condition holds.
     fn holds_first(&self, holds: bool) -> Option<usize> {
-        holds.then_some(0)
+        let first = self.trails.iter().position(|trail| trail.domain.is_none());
+        holds.then_some(first.unwrap_or(0))
     }
 
     /// Returns whether at least this share of the connections failed.
@@ -268,8 +328,18 @@ impl Incident {
         if self.role == Role::Originator { self.service(condition) } else { None }
     }
 
+    /// Domain with most queries among those with an alert or evidence that match a condition; of an originator only.
+    fn domain(&self, condition: impl Fn(&Trail, &Domain) -> bool) -> Option<usize> {
+        let fulfils = |trail: &Trail| trail.domain.as_ref().is_some_and(|domain| condition(trail, domain));
+        if self.role == Role::Originator { self.trail_where(fulfils) } else { None }
+    }
+
     /// Service with most connections among those with an alert or evidence that match a condition.
     fn service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
+        self.trail_where(|trail| trail.domain.is_none() && condition(trail))
+    }
+
+    fn trail_where(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
         let trails = self.trails.iter().enumerate();
         let fulfil = trails.filter(|(_, trail)| (trail.alerts > 0 || trail.evidence > 0) && condition(trail));
         fulfil.max_by_key(|(i, trail)| (trail.records, std::cmp::Reverse(*i))).map(|(i, _)| i)

@@ -1,15 +1,17 @@
 //! Incidents: alerts and accumulated evidence of one actor, grouped until the actor is quiet.
 //!
-//! A [`Grouper`] processes every connection in order of end times. An alert or evidence opens an incident of its
-//! originator or extends the open one. Further connections join it: those to a service with evidence, and failed ones
-//! of a scanner. If many originators attack one target, the target becomes the actor. [`kind`] classifies an incident,
+//! A [`Grouper`] processes every record in order of end times. An alert or evidence opens an incident of its
+//! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
+//! of a scanner, and queries for generated domains. If many originators attack one target, the target becomes the actor.
+//! Records of both logs are of one incident if they have the same originator. [`kind`] classifies an incident,
 //! [`story`] summarizes it, and [`known`] lists expected activity.
 //!
-//! Memory is bounded: 4,096 open incidents of at most 8 kB each, the last 65,536 connections (about 10 MB), and
-//! failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
+//! Memory is bounded: 4,096 open incidents of at most 20 kB each, the last 65,536 records (about 12 MB), and failures
+//! by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
 //!
 //! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
+mod domain;
 mod grouper;
 mod history;
 pub(crate) mod host_risk;
@@ -27,6 +29,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
+use self::domain::Queries;
 use self::grouper::ActorKey;
 pub use self::grouper::{Change, Event, Grouper, INCIDENT_TIMEOUT};
 pub use self::kind::IncidentKind;
@@ -35,10 +38,14 @@ use self::record::Record;
 pub use self::story::format_port;
 use self::trail::Trail;
 use crate::alert::reasons::Reason;
-use crate::conn::connection::{Address, Connection, Proto};
+use crate::conn::connection::{Address, Proto};
+use crate::dns::query::DnsQuery;
+use crate::record::LogRecord;
 
 /// Largest number of services, uids and reasons of an incident.
 const MAX_TRAILS: usize = 32;
+/// Largest number of domains among them.
+const MAX_DOMAINS: usize = 8;
 const MAX_UIDS: usize = 10;
 const MAX_REASONS: usize = 12;
 /// Number of failed alerts from which an originator's failed connections join its incident.
@@ -55,12 +62,12 @@ pub enum Role {
     Target,
 }
 
-/// Scored connection, the input of a grouper.
+/// Scored record, the input of a grouper.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
-    /// The connection.
-    pub connection: &'a Connection<'a>,
-    /// Its identifier in conn.log.
+    /// The record.
+    pub record: LogRecord<'a>,
+    /// Identifier of its connection.
     pub uid: Option<&'a [u8]>,
     /// Its score.
     pub score: f64,
@@ -94,16 +101,17 @@ pub struct Incident {
     pub victims: Members<Address>,
     /// Ports of the responders.
     pub ports: Members<(Proto, u16)>,
-    /// Number of connections.
+    /// Number of records: connections and queries.
     pub records: u64,
     /// Number of alerts.
     pub alerts: u64,
-    /// Number of services with accumulated evidence.
+    /// Number of services and domains with accumulated evidence.
     pub evidence: u64,
-    /// Number of refused or unanswered connections.
+    /// Number of refused or unanswered records.
     pub failed: u64,
     /// The highest score of its records.
     pub highest: f64,
+    queries: Option<Box<Queries>>,
     uids: Vec<Box<[u8]>>,
     trails: Vec<Trail>,
     /// Index of the trail that shows the kind.
@@ -148,6 +156,7 @@ impl Incident {
             evidence: 0,
             failed: 0,
             highest: 0.0,
+            queries: None,
             uids: Vec::new(),
             trails: Vec::new(),
             focus: 0,
@@ -193,6 +202,16 @@ impl Incident {
         mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
     }
 
+    /// Number of queries among its records.
+    pub fn queries(&self) -> u64 {
+        self.queries.as_ref().map_or(0, |queries| queries.count)
+    }
+
+    /// Identifiers of the ATT&CK techniques that the kind implies.
+    pub fn attack(&self) -> &'static [&'static str] {
+        kind::attack(self)
+    }
+
     /// Returns whether an address is the actor or one of the stored targets.
     pub fn involves(&self, host: Address) -> bool {
         self.actor == host || story::is_named(&self.targets, host)
@@ -203,7 +222,8 @@ impl Incident {
     }
 
     fn single_target(&self) -> Option<Address> {
-        let is_single = self.role == Role::Originator && !self.known && self.evidence == 0;
+        // Many clients use one resolver, which is not their target.
+        let is_single = self.role == Role::Originator && !self.known && self.evidence == 0 && self.queries.is_none();
         self.targets.sample().first().copied().filter(|_| is_single && self.targets.count() == 1)
     }
 
@@ -217,16 +237,18 @@ impl Incident {
         self.trails.iter().find(|trail| record.is_to(trail))
     }
 
-    /// Returns whether a connection without an alert belongs to it.
+    /// Returns whether a record without an alert belongs to it.
     fn continues(&self, record: &Record) -> bool {
         record.failed && self.is_scanner()
+            || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
     }
 
-    /// Returns whether a connection without an alert extends it.
+    /// Returns whether a record without an alert extends it.
     fn extends(&self, record: &Record) -> bool {
         self.role == Role::Target
             || record.failed && self.is_scanner()
+            || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.trail(record).is_some_and(|trail| trail.evidence > 0)
     }
 
@@ -234,7 +256,7 @@ impl Incident {
         (self.kind, self.focus) = kind::classify(self);
     }
 
-    /// Adds a connection; connections from the history have no observation.
+    /// Adds a record; records from the history have no observation.
     fn include(&mut self, record: &Record, o: Option<&Observation<'_>>) {
         self.start = self.start.min(record.ts);
         self.last = self.last.max(record.end);
@@ -247,11 +269,14 @@ impl Incident {
         }
         self.ports.add((record.proto, record.port));
         let is_alert = o.is_some_and(|o| o.alert);
-        let trail = self.trails.iter().position(|trail| record.is_to(trail)).or_else(|| {
-            let is_room = self.trails.len() < MAX_TRAILS;
-            is_room.then(|| self.trails.push(Trail::new(record)))?;
-            Some(self.trails.len() - 1)
+        let full = o.and_then(|o| match &o.record {
+            LogRecord::Conn(_) => None,
+            LogRecord::Dns(query) => Some(query),
         });
+        if let Some(query) = &record.query {
+            self.queries.get_or_insert_default().add(query, record.responder, full);
+        }
+        let trail = self.trails.iter().position(|trail| record.is_to(trail)).or_else(|| self.new_trail(record, full));
         if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
             trail.add(record);
         }
@@ -265,9 +290,16 @@ impl Incident {
             let features = || o.reasons.iter().map(Reason::feature);
             trail.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
             trail.rare |= features().any(|name| matches!(name, "port" | "service"));
+            if let Some(domain) = &mut trail.domain {
+                domain.servers |= features().any(|name| name == "client_servers");
+            }
         }
-        if let Some(uid) = o.uid.filter(|_| self.uids.len() < MAX_UIDS) {
-            self.uids.push(uid[..uid.len().min(64)].into());
+        // Queries of one connection have one identifier.
+        let is_new = |uid: &&[u8]| record.query.is_none() || self.uids.iter().all(|known| **known != **uid);
+        if let Some(uid) = o.uid.map(|uid| &uid[..uid.len().min(64)]).filter(is_new) {
+            if self.uids.len() < MAX_UIDS {
+                self.uids.push(uid.into());
+            }
         }
         for reason in o.reasons {
             self.mention(&Mention {
@@ -277,6 +309,21 @@ impl Incident {
                 text: reason.to_string(),
             });
         }
+    }
+
+    /// Index of a new trail; `None` if there are too many. A domain replaces the one with the fewest alerts.
+    fn new_trail(&mut self, record: &Record, query: Option<&DnsQuery<'_>>) -> Option<usize> {
+        let domains = self.trails.iter().filter(|trail| trail.domain.is_some()).count();
+        if self.trails.len() >= MAX_TRAILS || record.query.is_some() && domains >= MAX_DOMAINS {
+            let trails = self.trails.iter().enumerate().filter(|(_, trail)| trail.domain.is_some());
+            let least = trails.min_by_key(|(i, trail)| (trail.evidence, trail.alerts, trail.records, *i))?.0;
+            record.query?;
+            let place = self.trails.get_mut(least).filter(|trail| trail.evidence == 0)?;
+            *place = Trail::new(record, query);
+            return Some(least);
+        }
+        self.trails.push(Trail::new(record, query));
+        Some(self.trails.len() - 1)
     }
 
     fn mention(&mut self, mention: &Mention) {
@@ -311,16 +358,16 @@ impl Incident {
         self.failed = self.failed.saturating_add(other.failed);
         self.active = self.active.max(other.active);
         self.highest = self.highest.max(other.highest);
+        if let Some(theirs) = &other.queries {
+            self.queries.get_or_insert_default().absorb(theirs);
+        }
         for uid in other.uids.iter().take(MAX_UIDS - self.uids.len().min(MAX_UIDS)) {
             self.uids.push(uid.clone());
         }
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.trails {
             let is_room = self.trails.len() < MAX_TRAILS;
-            let is_same = |own: &&mut Trail| {
-                (own.responder, own.proto, own.port) == (theirs.responder, theirs.proto, theirs.port)
-            };
-            match self.trails.iter_mut().find(is_same) {
+            match self.trails.iter_mut().find(|own| own.is_like(theirs)) {
                 Some(own) => own.absorb(theirs),
                 None if is_room => self.trails.push(theirs.clone()),
                 None => {}

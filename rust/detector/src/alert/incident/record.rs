@@ -1,9 +1,11 @@
-//! Fields of a connection that incidents use.
+//! Fields of a record that incidents use.
 
+use super::domain::Query;
 use super::trail::Trail;
 use crate::conn::connection::{Address, Connection, Proto};
+use crate::record::LogRecord;
 
-/// Fields of a connection that incidents use.
+/// Fields of a record that incidents use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) originator: Address,
@@ -17,10 +19,16 @@ pub(super) struct Record {
     pub(super) end: i64,
     pub(super) bytes_out: u64,
     pub(super) bytes_in: u64,
+    /// Set if it is of dns.log.
+    pub(super) query: Option<Query>,
 }
 
 impl Record {
-    pub(super) fn of(c: &Connection<'_>) -> Self {
+    pub(super) fn of(record: &LogRecord<'_>, c: &Connection<'_>) -> Self {
+        let (query, query_failed) = match record {
+            LogRecord::Conn(_) => (None, false),
+            LogRecord::Dns(query) => (Some(Query::of(query)), Query::failed(query)),
+        };
         Self {
             originator: c.orig.addr,
             responder: c.resp.addr,
@@ -30,17 +38,37 @@ impl Record {
             // Multicast groups and broadcasts do not answer.
             failed: c.proto != Proto::Icmp
                 && !is_group(c.resp.addr)
-                && c.conn_state.is_some_and(|state| state.failed()),
+                && (query_failed || c.conn_state.is_some_and(|state| state.failed())),
             inward: !c.orig.is_local() && c.resp.is_local(),
             ts: c.ts,
             end: c.end(),
             bytes_out: c.orig.bytes.unwrap_or(0),
             bytes_in: c.resp.bytes.unwrap_or(0),
+            query,
         }
     }
 
+    /// Returns whether it belongs to a trail: the same service of a responder, or the same domain of a query.
     pub(super) fn is_to(&self, trail: &Trail) -> bool {
-        (trail.port, trail.proto, trail.responder) == (self.port, self.proto, self.responder)
+        match (&self.query, &trail.domain) {
+            (None, None) => (trail.port, trail.proto, trail.responder) == (self.port, self.proto, self.responder),
+            (Some(query), Some(domain)) => query.domain == domain.key,
+            _ => false,
+        }
+    }
+
+    /// Returns whether another record would belong to the same trail.
+    pub(super) fn is_like(&self, other: &Record) -> bool {
+        match (&self.query, &other.query) {
+            (None, None) => (other.port, other.proto, other.responder) == (self.port, self.proto, self.responder),
+            (Some(query), Some(other)) => query.domain == other.domain,
+            _ => false,
+        }
+    }
+
+    /// Returns whether it is a query that a client of generated domains may make.
+    pub(super) fn may_be_generated(&self) -> bool {
+        self.query.is_some_and(|query| query.may_be_generated())
     }
 }
 

@@ -2,18 +2,107 @@
 
 use std::borrow::Cow;
 
+use super::domain::Domain;
 use super::trail::Trail;
 use super::{Incident, IncidentKind, Members, Role};
 use crate::conn::connection::{Address, Proto};
 use crate::units::{bytes, count, duration};
 
 impl Incident {
+    /// Number of its records in words: `3 connections and 598 queries`.
+    pub fn records_text(&self) -> String {
+        let queries = self.queries();
+        let connections = self.records.saturating_sub(queries);
+        let connections_text = plural(&count(connections), connections, "connection");
+        match (connections, queries) {
+            (_, 0) => connections_text,
+            (0, _) => of_queries(queries),
+            _ => format!("{connections_text} and {}", of_queries(queries)),
+        }
+    }
+
     /// Summary in one sentence: actor, activity, target and duration.
     pub fn summary(&self) -> String {
+        let Some(trail) = self.trails.get(self.focus) else { return format!("{}: no connections", self.actor) };
+        let (queries, connections) = (self.queries(), self.records.saturating_sub(self.queries()));
+        let is_single =
+            self.role == Role::Originator && !matches!(self.kind, IncidentKind::Scan | IncidentKind::Outage);
+        match &trail.domain {
+            Some(domain) if self.role == Role::Originator => {
+                let other = plural(&count(connections), connections, "connection");
+                let also = if connections > 0 { format!("; it also made {other}") } else { String::new() };
+                self.story_of_queries(trail, domain) + &also
+            }
+            _ if queries > 0 && is_single => {
+                format!("{}; it also sent {}", self.story_of_connections(trail), of_queries(queries))
+            }
+            _ => self.story_of_connections(trail),
+        }
+    }
+
+    fn story_of_queries(&self, trail: &Trail, domain: &Domain) -> String {
+        let (actor, names) = (self.actor, &domain.text);
+        let names = if names.is_empty() { "other names" } else { names };
+        let none = Members::default();
+        let servers = self.queries.as_ref().map_or(&none, |queries| &queries.servers);
+        let server = match servers.sample() {
+            [server] => server.to_string(),
+            _ => plural(&number(servers), servers.count(), "server"),
+        };
+        let (within, lasted) =
+            (span(trail.last.saturating_sub(trail.first)), span(self.last.saturating_sub(self.start)));
+        let different = plural_names(&number(&domain.names), domain.names.count(), names);
+        let types = plural(&domain.types().to_string(), domain.types().into(), "type");
+        match self.kind {
+            IncidentKind::Tunnel => format!(
+                "{actor} sent {} in {different} to {server} in {within}, and received {}",
+                bytes(domain.bytes_out(trail.records)),
+                bytes(trail.bytes_in)
+            ),
+            IncidentKind::GeneratedDomains => {
+                let Some(queries) = &self.queries else { return String::new() };
+                let mut parts = Vec::new();
+                if queries.nonexistent.count() > 0 {
+                    parts.push(format!("{} nonexistent", number(&queries.nonexistent)));
+                }
+                if queries.random.count() > 0 {
+                    parts.push(format!("{} random-looking", number(&queries.random)));
+                }
+                let example = match queries.example.as_str() {
+                    "" => String::new(),
+                    example => format!(" such as {example}"),
+                };
+                format!("{actor} queried {} domains{example} in {lasted}", parts.join(" and "))
+            }
+            IncidentKind::Scan if domain.servers && servers.count() >= 5 => {
+                let failed = format!("{} of {} refused or unanswered", count(self.failed), of_queries(self.queries()));
+                format!("{actor} asked {server} for {names} and others in {lasted}; {failed}")
+            }
+            IncidentKind::Scan => format!(
+                "{actor} asked {server} for {different} and {types} in {within}; {} of {} for names that do not exist",
+                count(domain.nonexistent),
+                of_queries(trail.records)
+            ),
+            IncidentKind::Outage => {
+                let (failed, records) = (count(trail.failed), of_queries(trail.records));
+                format!("{actor} got no answer from {server} to {failed} of {records} for {names} in {within}")
+            }
+            _ if trail.records == self.queries() => {
+                let queries = unusual_queries(trail.records);
+                let within = if trail.records > 1 { format!(" in {within}") } else { String::new() };
+                format!("{actor} sent {queries} for {names} to {server}{within}")
+            }
+            _ => {
+                let queries = unusual_queries(self.queries());
+                format!("{actor} sent {queries} for {names} and others to {server} in {lasted}")
+            }
+        }
+    }
+
+    fn story_of_connections(&self, trail: &Trail) -> String {
         let actor = self.actor;
-        let Some(trail) = self.trails.get(self.focus) else { return format!("{actor}: no connections") };
         let (target, lasted) = (service(trail), span(self.last.saturating_sub(self.start)));
-        let failed = format!("{} of {} connections refused or unanswered", count(self.failed), count(self.records));
+        let failed = format!("{} of {} refused or unanswered", count(self.failed), self.records_text());
         let hosts = plural(&number(&self.targets), self.targets.count(), "host");
         let ports = plural(&number(&self.ports), self.ports.count(), "port");
         let times = plural(&count(trail.records), trail.records, "connection");
@@ -65,14 +154,16 @@ impl Incident {
                 format!("{actor} got no answer from {target} in {failed} of {records} connections in {within}")
             }
             (IncidentKind::NewService, _) => format!("{actor} used {target}, which is rare in this network; {times}"),
-            (IncidentKind::Other, Role::Target) => {
+            (IncidentKind::Other | IncidentKind::GeneratedDomains, Role::Target) => {
                 format!("{hosts} made unusual connections to {actor} on {ports}; {failed}")
             }
-            (IncidentKind::Other, _) if self.targets.count() == 1 && self.ports.count() == 1 => {
+            (IncidentKind::Other | IncidentKind::GeneratedDomains, _)
+                if self.targets.count() == 1 && self.ports.count() == 1 =>
+            {
                 let how = if trail.failed == trail.records { ", refused or unanswered" } else { "" };
                 format!("{actor} made {} to {target}{how}", unusual(self.records))
             }
-            (IncidentKind::Other, _) => {
+            (IncidentKind::Other | IncidentKind::GeneratedDomains, _) => {
                 format!("{actor} made {} to {hosts} on {ports} in {lasted}", unusual(self.records))
             }
         }
@@ -81,6 +172,19 @@ impl Incident {
 
 fn unusual(n: u64) -> String {
     if n == 1 { "an unusual connection".to_owned() } else { format!("{} unusual connections", count(n)) }
+}
+
+fn of_queries(n: u64) -> String {
+    if n == 1 { "1 query".to_owned() } else { format!("{} queries", count(n)) }
+}
+
+fn unusual_queries(n: u64) -> String {
+    if n == 1 { "an unusual query".to_owned() } else { format!("{} unusual queries", count(n)) }
+}
+
+/// Number of different names: `598 different names of example.com`.
+fn plural_names(number: &str, n: u64, names: &str) -> String {
+    if n == 1 { format!("a name among {names}") } else { format!("{number} different {names}") }
 }
 
 /// Service of a responder: `192.0.2.1:443/tcp (ssl)`, `192.0.2.1 (icmp)`.

@@ -1,15 +1,17 @@
-//! Trail: connections of an incident to one service of one responder.
+//! Trail: connections of an incident to one service of one responder, or queries for names of one domain.
 
 use serde::{Deserialize, Serialize};
 
+use super::domain::Domain;
 use super::record::Record;
 use super::transfer;
 use crate::conn::connection::{Address, Proto};
+use crate::dns::query::DnsQuery;
 
 /// An alias, because serde's derive macro mistakes a reference for borrowed input.
 type ServiceName = &'static str;
 
-/// Connections of an incident to one service of one responder.
+/// Connections of an incident to one service of one responder, or queries for names of one domain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Trail {
     pub(super) responder: Address,
@@ -35,6 +37,8 @@ pub(super) struct Trail {
     /// True if an alert was for an amount sent, and if one was for a rare port or service.
     pub(super) large: bool,
     pub(super) rare: bool,
+    /// Set for queries.
+    pub(super) domain: Option<Box<Domain>>,
 }
 
 /// Mean and deviation of pauses, in seconds (Welford's algorithm).
@@ -70,7 +74,7 @@ impl Pauses {
 }
 
 impl Trail {
-    pub(super) fn new(record: &Record) -> Self {
+    pub(super) fn new(record: &Record, query: Option<&DnsQuery<'_>>) -> Self {
         Self {
             responder: record.responder,
             proto: record.proto,
@@ -92,6 +96,7 @@ impl Trail {
             inward: record.inward,
             large: false,
             rare: false,
+            domain: record.query.map(|own| Box::new(Domain::new(&own, query))),
         }
     }
 
@@ -113,6 +118,18 @@ impl Trail {
         if self.service.is_empty() {
             self.service = record.service;
         }
+        if let (Some(domain), Some(query)) = (&mut self.domain, &record.query) {
+            domain.add(query);
+        }
+    }
+
+    /// Returns whether another incident's trail is of the same service or domain.
+    pub(super) fn is_like(&self, other: &Trail) -> bool {
+        match (&self.domain, &other.domain) {
+            (None, None) => (self.responder, self.proto, self.port) == (other.responder, other.proto, other.port),
+            (Some(own), Some(theirs)) => own.key == theirs.key,
+            _ => false,
+        }
     }
 
     pub(super) fn absorb(&mut self, other: &Trail) {
@@ -131,6 +148,9 @@ impl Trail {
         self.last_start = self.last_start.max(other.last_start);
         if self.service.is_empty() {
             self.service = other.service;
+        }
+        if let (Some(own), Some(theirs)) = (&mut self.domain, &other.domain) {
+            own.absorb(theirs);
         }
         (self.large, self.rare) = (self.large || other.large, self.rare || other.rare);
     }

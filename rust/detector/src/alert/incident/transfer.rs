@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 1024;
 const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
 const ADDITIONS: Envelope =
-    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 1, max_payload: MAX_MESSAGE };
+    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 2, max_payload: MAX_MESSAGE };
 const RENAMINGS: Envelope =
     Envelope { contents: Contents::Incidents, magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
 
@@ -196,13 +196,19 @@ impl Incident {
             && self.targets.is_sound()
             && self.ports.is_sound()
             && self.victims.is_sound()
+            && self.queries.as_ref().is_none_or(|queries| queries.is_sound(self.records))
             && self.records > 0
             && self.alerts.max(self.failed) <= self.records
             && (0.0..=1.0).contains(&self.highest)
             && [self.start, self.last, self.active].into_iter().all(is_time)
             && self.trails.iter().all(|trail| {
                 let finite = trail.pauses.mean.is_finite() && trail.pauses.squares.is_finite();
-                finite && trail.failed <= trail.records && trail.records <= self.records && is_time(trail.first)
+                let domain = trail.domain.as_ref().is_none_or(|domain| domain.is_sound(trail.records));
+                finite
+                    && domain
+                    && trail.failed <= trail.records
+                    && trail.records <= self.records
+                    && is_time(trail.first)
             })
     }
 }

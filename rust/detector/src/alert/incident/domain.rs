@@ -1,0 +1,200 @@
+//! Queries of an incident: what incidents use of a query, and sums by registered domain.
+
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use super::Members;
+use crate::dns::context::{domain_key, name_excess};
+use crate::dns::domain::{DomainName, NameKind};
+use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
+use crate::dns::reasons::printable;
+
+/// Response codes of a server that did not do what it was asked for: SERVFAIL, NOTIMP, REFUSED.
+const FAILED: [u64; 3] = [2, 4, 5];
+
+/// Fields of a query that incidents use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query {
+    /// Registered domain, or kind of the name, as a hash.
+    pub(super) domain: u64,
+    /// The name as a hash.
+    pub(super) name: u64,
+    /// Length of the name before the registered domain, in bytes.
+    pub(super) data: u16,
+    pub(super) qtype: u8,
+    pub(super) names: NameKind,
+    /// True for chatter: multicast DNS, LLMNR, NetBIOS.
+    pub(super) chatter: bool,
+    /// True if the name does not exist.
+    pub(super) nonexistent: bool,
+    /// True if the registered domain is unlike a word.
+    pub(super) random: bool,
+}
+
+impl Query {
+    pub(super) fn of(query: &DnsQuery<'_>) -> Self {
+        let name = DomainName::new(query.query.unwrap_or_default());
+        let chatter = query.protocol() != Protocol::Dns;
+        Self {
+            domain: domain_key(query, &name),
+            name: XxHash3_64::oneshot(name.name()),
+            data: name.subdomain().len() as u16,
+            qtype: query.qtype.unwrap_or_default().min(255) as u8,
+            names: name.kind(),
+            chatter,
+            nonexistent: query.rcode == Some(NXDOMAIN),
+            random: !chatter && name.kind() == NameKind::Registered && name_excess(&name) > 0.0,
+        }
+    }
+
+    /// Returns whether a query got no answer from its server, or was refused.
+    pub(super) fn failed(query: &DnsQuery<'_>) -> bool {
+        query.protocol() == Protocol::Dns && query.rcode.is_none_or(|rcode| FAILED.contains(&rcode))
+    }
+
+    /// Returns whether it may be one of a client of generated domains.
+    pub(super) fn may_be_generated(&self) -> bool {
+        !self.chatter && self.names == NameKind::Registered && (self.nonexistent || self.random)
+    }
+}
+
+/// Queries of an incident for names of one domain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Domain {
+    pub(super) key: u64,
+    /// The names in words: `names of example.com`.
+    pub(super) text: String,
+    /// True for names that can carry data: with a registered domain, or outside any domain.
+    pub(super) carries_data: bool,
+    pub(super) reverse: bool,
+    pub(super) names: Members<u64>,
+    /// Types queried, one bit for each, modulo 64.
+    types: u64,
+    /// Bytes before the registered domain, of all queries.
+    data: u64,
+    pub(super) nonexistent: u64,
+    /// True if an alert was for the number of servers that the client asked.
+    pub(super) servers: bool,
+}
+
+impl Domain {
+    pub(super) fn new(query: &Query, full: Option<&DnsQuery<'_>>) -> Self {
+        Self {
+            key: query.domain,
+            text: full.map(names).unwrap_or_default(),
+            carries_data: !query.chatter && matches!(query.names, NameKind::Registered | NameKind::Unlisted),
+            reverse: !query.chatter && query.names == NameKind::Reverse,
+            names: Members::default(),
+            types: 0,
+            data: 0,
+            nonexistent: 0,
+            servers: false,
+        }
+    }
+
+    pub(super) fn add(&mut self, query: &Query) {
+        self.names.add(query.name);
+        self.types |= 1 << (query.qtype % 64);
+        self.data = self.data.saturating_add(query.data.into());
+        self.nonexistent += u64::from(query.nonexistent);
+    }
+
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.names.merge(&other.names);
+        self.types |= other.types;
+        self.data = self.data.saturating_add(other.data);
+        self.nonexistent = self.nonexistent.saturating_add(other.nonexistent);
+        self.servers |= other.servers;
+        if self.text.is_empty() {
+            self.text.clone_from(&other.text);
+        }
+    }
+
+    /// Number of different types queried, at most 64.
+    pub(super) fn types(&self) -> u32 {
+        self.types.count_ones()
+    }
+
+    /// Mean length of the names before the registered domain, in bytes.
+    pub(super) fn mean_data(&self, queries: u64) -> u64 {
+        self.data / queries.max(1)
+    }
+
+    /// Bytes in different names: repetitions count once, by the mean length.
+    pub(super) fn bytes_out(&self, queries: u64) -> u64 {
+        let share = self.names.count().min(queries) as f64 / queries.max(1) as f64;
+        (self.data as f64 * share) as u64
+    }
+
+    /// Returns whether its values are possible.
+    pub(super) fn is_sound(&self, queries: u64) -> bool {
+        self.names.is_sound() && self.nonexistent <= queries && self.text.len() <= 1024
+    }
+}
+
+/// Sums over the queries of an incident.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Queries {
+    pub(super) count: u64,
+    /// Registered domains of names that do not exist.
+    pub(super) nonexistent: Members<u64>,
+    /// Other registered domains that are unlike words.
+    pub(super) random: Members<u64>,
+    /// Servers asked.
+    pub(super) servers: Members<crate::Address>,
+    /// One of these domains.
+    pub(super) example: String,
+}
+
+impl Queries {
+    pub(super) fn add(&mut self, query: &Query, server: crate::Address, full: Option<&DnsQuery<'_>>) {
+        self.count += 1;
+        self.servers.add(server);
+        if !query.may_be_generated() {
+            return;
+        }
+        match query.nonexistent {
+            true => self.nonexistent.add(query.domain),
+            false => self.random.add(query.domain),
+        }
+        if let (true, Some(full)) = (self.example.is_empty() && query.random, full) {
+            let name = DomainName::new(full.query.unwrap_or_default());
+            self.example = printable(name.registered());
+        }
+    }
+
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.nonexistent.merge(&other.nonexistent);
+        self.random.merge(&other.random);
+        self.servers.merge(&other.servers);
+        if self.example.is_empty() {
+            self.example.clone_from(&other.example);
+        }
+    }
+
+    /// Returns whether its values are possible.
+    pub(super) fn is_sound(&self, records: u64) -> bool {
+        let members = [&self.nonexistent, &self.random].into_iter().all(Members::is_sound) && self.servers.is_sound();
+        members && self.count <= records && self.example.len() <= 1024
+    }
+}
+
+/// Names in words.
+fn names(query: &DnsQuery<'_>) -> String {
+    match query.protocol() {
+        Protocol::Dns => {}
+        Protocol::Mdns => return "names by multicast DNS".to_owned(),
+        Protocol::Llmnr => return "names by LLMNR".to_owned(),
+        Protocol::Netbios => return "NetBIOS names".to_owned(),
+    }
+    let name = DomainName::new(query.query.unwrap_or_default());
+    match name.kind() {
+        NameKind::Registered => format!("names of {}", printable(name.registered())),
+        NameKind::Unlisted => "names outside any domain".to_owned(),
+        NameKind::Reverse => "names of addresses".to_owned(),
+        NameKind::Local => "local names".to_owned(),
+        NameKind::SingleLabel => "names of one label".to_owned(),
+        NameKind::Empty => "no name".to_owned(),
+    }
+}
