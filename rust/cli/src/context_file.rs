@@ -45,6 +45,11 @@ impl<'a> RunContext<'a> {
         Ok(Self { path, state })
     }
 
+    /// Context to save to a file.
+    pub fn of(path: Option<&'a Path>, state: (Extractor, ScoreHistory)) -> Self {
+        Self { path, state }
+    }
+
     /// Replaces the file, at the end of a successful run.
     ///
     /// # Errors

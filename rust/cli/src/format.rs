@@ -28,6 +28,11 @@ pub fn counted(n: u64, noun: &str) -> String {
     }
 }
 
+/// Plural of a noun: `queries`.
+pub fn plural(noun: &str) -> String {
+    noun.strip_suffix('y').map_or_else(|| format!("{noun}s"), |stem| format!("{stem}ies"))
+}
+
 /// Length of time from microseconds: `3.0 days`, `40.0 minutes`.
 pub fn time_span(micros: i64) -> String {
     let seconds = micros.max(0) as f64 / 1e6;

@@ -15,6 +15,7 @@ mod pipeline;
 mod report;
 mod samples;
 mod score_text;
+mod scored_logs;
 mod signature;
 mod text_table;
 mod top_k;

@@ -105,7 +105,7 @@ fn files(command: &Command) -> Files<'_> {
         },
         Command::Report(args) => Files {
             logs: logs(&args.logs),
-            others: args.model.path().into_iter().collect(),
+            others: args.models.paths().iter().map(PathBuf::as_path).collect(),
             outputs: vec![or_stdout(&args.output)].into_iter().chain(context(&args.context)).collect(),
         },
         Command::Evaluate(args) => Files {
@@ -133,16 +133,17 @@ fn files(command: &Command) -> Files<'_> {
         Command::Incidents(args) => Files {
             logs: logs(&args.logs),
             others: args
-                .model
-                .path()
-                .into_iter()
+                .models
+                .paths()
+                .iter()
+                .map(PathBuf::as_path)
                 .chain(args.known.known.as_deref())
                 .chain(args.try_known.as_deref())
                 .collect(),
             outputs: context(&args.context).collect(),
         },
         Command::Watch(args) => Files {
-            others: std::iter::once(&args.model).chain(&args.logs).map(PathBuf::as_path).collect(),
+            others: args.model.iter().chain(&args.logs).map(PathBuf::as_path).collect(),
             outputs: context(&args.context).collect(),
             ..Files::default()
         },

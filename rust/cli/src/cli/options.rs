@@ -47,6 +47,17 @@ pub struct ModelArgs {
     pub trust: TrustArgs,
 }
 
+/// Models to score with, one for each kind of log.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModelsArgs {
+    /// The model, as written by train; repeat it for logs of both kinds [default: a model trained on the same logs]
+    #[arg(long, short, value_name = "MODEL")]
+    model: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
 /// Conditions for using a model file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct TrustArgs {
@@ -203,6 +214,13 @@ impl ModelArgs {
     /// The model file, if given.
     pub fn path(&self) -> Option<&Path> {
         self.model.as_deref()
+    }
+}
+
+impl ModelsArgs {
+    /// The model files.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.model
     }
 }
 

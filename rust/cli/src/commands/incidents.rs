@@ -8,20 +8,18 @@ use anyhow::Result;
 use detector::{Address, HostRisk, Incident, format_port};
 use serde::Serialize;
 
-use super::model_for;
-use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, ThresholdArgs};
+use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::cli::values::within;
 use crate::console::{self, Console};
-use crate::context_file::RunContext;
 use crate::format;
 use crate::grouping::{Grouping, KnownArgs, known_list, risks};
-use crate::input::{LogInputs, log};
-use crate::pipeline::Pipeline;
+use crate::scored_logs;
 
 /// Show incidents: anomalous connections grouped by host, with a summary each
 ///
 /// An incident holds the alerts and the accumulated evidence of one host until it is quiet for an hour; if many hosts
-/// attack one target, it is about the target. The most severe comes first. A single connection that was refused or
+/// attack one target, it is about the target. With a model for each of conn.log and dns.log, records of both logs join
+/// the incidents of their host. The most severe comes first. A single connection that was refused or
 /// unanswered is no incident; --all lists those too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -29,10 +27,11 @@ Examples:
   zeek-iforest incidents -m iforest.model logs/today/
   zeek-iforest incidents -m iforest.model logs/today/ --known known.tsv
   zeek-iforest incidents -m iforest.model logs/today/ --json | jq -r .summary
-  zeek-iforest incidents -m iforest.model logs/today/ --hosts")]
+  zeek-iforest incidents -m iforest.model logs/today/ --hosts
+  zeek-iforest incidents -m conn.model -m dns.model logs/today/")]
 pub struct IncidentsArgs {
     #[command(flatten)]
-    pub model: ModelArgs,
+    pub models: ModelsArgs,
 
     /// Number of incidents or hosts, 1 to 1000000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = within(1..=1_000_000))]
@@ -81,22 +80,14 @@ const SCORE: Style = AnsiColor::Red.on_default().bold();
 pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()> {
     let known = args.known.list()?;
     let hypothetical = args.try_known.as_deref().map(known_list).transpose()?;
-    let inputs = LogInputs::new(&args.logs)?;
-    let model = model_for(&args.model, &inputs, threads, console)?;
-    let policy = args.threshold.policy(&model)?;
-    let threshold = policy.threshold();
-    let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
+    let mut logs = scored_logs::load(&args.models, &args.threshold, &args.context, &args.logs, threads, console)?;
     let filter = args.filter.filter();
     let hosts = &filter.hosts;
     let mut grouping = Grouping::new(hypothetical.clone().unwrap_or(known), args.all);
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
-        for judged in batch.judged() {
-            grouping.add(&judged, &model, filter.excludes(&judged.connection));
-        }
+    scored_logs::for_each(&mut logs, threads, console, |scored| {
+        grouping.add(&scored.judged, scored.model, filter.excludes(&scored.judged.connection));
         grouping.take_changes();
-        Ok(())
     })?;
-    summary.require_some()?;
     grouping.finish();
     let (alerts, hidden, minor, now) = (grouping.alerts, grouping.known, grouping.minor, grouping.now());
     let mut incidents = grouping.into_incidents();
@@ -115,12 +106,9 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
         if args.json { json_lines(&incidents)? } else { list(&incidents, console::width()) }
     };
     super::print(&text)?;
-    console.note(&format!(
-        "{}, {} at the threshold {threshold:.6}, {}",
-        format::counted(summary.connections, log::noun(inputs.log)),
-        format::counted(alerts, "alert"),
-        format::counted(all, "incident"),
-    ));
+    let (records, thresholds) = scored_logs::totals(&logs);
+    let (alerts, all) = (format::counted(alerts, "alert"), format::counted(all, "incident"));
+    console.note(&format!("{records}, {alerts} at the {thresholds}, {all}"));
     if minor > 0 && !args.all && hypothetical.is_none() {
         let rows = format::counted(minor, "single failed connection");
         console.note(&format!("{rows} not listed; --all shows them"));
@@ -129,8 +117,11 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
         let would = if hypothetical.is_some() { "the list would hide" } else { "known" };
         console.note(&format!("{would}: {}", format::counted(hidden, "incident")));
     }
-    summary.require_all("listed the incidents")?;
-    context.save()
+    for log in &logs {
+        log.summary.require_all("listed the incidents")?;
+        log.save_context()?;
+    }
+    Ok(())
 }
 
 /// Incidents, each with its story, reasons and the line that would make it known.
@@ -178,10 +169,12 @@ pub fn details(incident: &Incident, width: usize) -> String {
     }
     let uids: Vec<_> = incident.uids().take(NAMED_UIDS).map(format::name).collect();
     if !uids.is_empty() {
-        line("uids: ", &names(&uids, incident.records));
+        // Queries of one connection have one identifier.
+        let all = if incident.queries() > 0 { incident.uids().count() as u64 } else { incident.records };
+        line("uids: ", &names(&uids, all));
     }
-    if !incident.kind.attack().is_empty() {
-        line("ATT&CK: ", &incident.kind.attack().join(", "));
+    if !incident.attack().is_empty() {
+        line("ATT&CK: ", &incident.attack().join(", "));
     }
     text
 }
@@ -241,7 +234,7 @@ impl<'a> Object<'a> {
             uids: incident.uids().map(String::from_utf8_lossy).collect(),
             reasons: incident.reasons(),
             summary: incident.summary(),
-            attack: incident.kind.attack(),
+            attack: incident.attack(),
         }
     }
 }

@@ -30,8 +30,19 @@ use crate::training;
 
 /// Loads the given model, or trains one on the logs that are scored.
 fn model_for(model: &ModelArgs, inputs: &LogInputs, threads: usize, console: &Console) -> Result<Model> {
-    if let Some(path) = model.path() {
-        let loaded = load_model(path, &model.trust.trust())?;
+    model_of(model.path(), &model.trust.trust(), inputs, threads, console)
+}
+
+/// Loads a model file, or trains a model on the logs that are scored.
+pub fn model_of(
+    path: Option<&Path>,
+    trust: &Trust,
+    inputs: &LogInputs,
+    threads: usize,
+    console: &Console,
+) -> Result<Model> {
+    if let Some(path) = path {
+        let loaded = load_model(path, trust)?;
         return require_log(loaded, path, inputs.log);
     }
     ensure!(
@@ -63,7 +74,7 @@ fn require_log(model: Model, path: &Path, log: LogKind) -> Result<Model> {
 }
 
 /// Loads a model file.
-fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
+pub fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
     Model::load(path, trust).map_err(|error| match error.kind() {
         detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => {
             let path = format::shell_word(&path.display().to_string());

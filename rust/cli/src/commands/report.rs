@@ -6,17 +6,15 @@ use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use zeek_log::Output;
 
-use super::model_for;
-use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, ThresholdArgs};
+use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::console::Console;
-use crate::context_file::RunContext;
 use crate::format;
 use crate::grouping::{Grouping, KnownArgs};
-use crate::input::LogInputs;
-use crate::pipeline::Pipeline;
+use crate::input::log;
 use crate::report::aggregates::Aggregates;
-use crate::report::html::{self, Origin};
+use crate::report::html::{self, Section};
 use crate::report::incidents::IncidentCollector;
+use crate::scored_logs;
 use std::path::PathBuf;
 
 /// Write an HTML report on the anomalies in logs
@@ -28,10 +26,11 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   zeek-iforest report conn.log -o report.html
-  zeek-iforest report -m iforest.model logs/2024-04-19/ -o report.html")]
+  zeek-iforest report -m iforest.model logs/2024-04-19/ -o report.html
+  zeek-iforest report -m conn.model -m dns.model logs/2024-04-19/ -o report.html")]
 pub struct ReportArgs {
     #[command(flatten)]
-    pub model: ModelArgs,
+    pub models: ModelsArgs,
 
     /// Output file; - for standard output
     #[arg(long, short, value_name = "HTML")]
@@ -54,49 +53,62 @@ pub struct ReportArgs {
 }
 
 pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
-    let inputs = LogInputs::new(&args.logs)?;
-    let model = model_for(&args.model, &inputs, threads, console)?;
-    let policy = args.threshold.policy(&model)?;
-    let threshold = policy.threshold();
+    let mut logs = scored_logs::load(&args.models, &args.threshold, &args.context, &args.logs, threads, console)?;
     let mut output = Output::create(&args.output)?;
-    let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
     let filter = args.filter.filter();
     let mut collector = IncidentCollector::new(Grouping::new(args.known.list()?, false));
-    let mut aggregates = Aggregates::new(threshold, filter.clone());
-    let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
-        batch.judged().for_each(|judged| collector.add(&judged, &model, &filter));
-        aggregates.add(batch);
-        Ok(())
+    let mut aggregates: Vec<_> =
+        logs.iter().map(|log| Aggregates::new(log.policy.threshold(), filter.clone())).collect();
+    scored_logs::for_each(&mut logs, threads, console, |scored| {
+        collector.add(&scored.judged, scored.model, &filter);
+        aggregates[scored.index].add(&scored.judged, scored.name);
     })?;
-    summary.require_some()?;
-    ensure!(aggregates.connections() > 0, "no connections in {}", inputs.names.join(", "));
-    let (connections, anomalous) = (aggregates.connections(), aggregates.anomalous);
+    let mut sections = Vec::new();
+    for (log, aggregates) in logs.iter().zip(aggregates) {
+        if aggregates.connections() == 0 {
+            continue;
+        }
+        sections.push(Section {
+            log: log.inputs.log,
+            aggregates,
+            model: &log.model,
+            path: log.path.as_ref().map(|path| path.display().to_string()),
+            names: &log.inputs.names,
+            bytes: log.inputs.bytes(),
+            skipped: log.summary.skipped,
+            failures: log.summary.failures,
+        });
+    }
+    let all = logs.iter().map(|log| {
+        let many = format::plural(log::noun(log.inputs.log));
+        format!("no {many} in {}", log.inputs.names.join(", "))
+    });
+    ensure!(!sections.is_empty(), "{}", all.collect::<Vec<_>>().join("; "));
+    let anomalous = sections.iter().map(|section| section.aggregates.anomalous).sum();
+    let records: Vec<_> = sections
+        .iter()
+        .map(|section| format::counted(section.aggregates.connections(), log::noun(section.log)))
+        .collect();
     let found = collector.finish(&filter);
-    let origin = Origin {
-        model: args.model.path().map(|path| path.display().to_string()),
-        made_at: Timestamp::now().as_microsecond(),
-        command: command(),
-        logs: &inputs.names,
-        bytes: inputs.bytes(),
-        skipped: summary.skipped,
-        failures: summary.failures,
-    };
-    let page = html::render(aggregates, &found, &model, &origin)?;
+    let page = html::render(sections, &found, Timestamp::now().as_microsecond(), &command())?;
     output.write(page.as_bytes())?;
     output.finish()?;
     if args.output != Path::new("-") {
         console.note(&format!(
-            "{}, {}, {} anomalous at the threshold {:.6}; wrote {} ({})",
-            format::counted(connections, "connection"),
+            "{}, {}, {} anomalous at the {}; wrote {} ({})",
+            records.join(" and "),
             format::counted(found.incidents.len() as u64, "incident"),
             format::count(anomalous),
-            threshold,
+            scored_logs::totals(&logs).1,
             args.output.display(),
             format::bytes(page.len() as u64),
         ));
     }
-    summary.require_all(&format!("{} was written", args.output.display()))?;
-    context.save()
+    for log in &logs {
+        log.summary.require_all(&format!("{} was written", args.output.display()))?;
+        log.save_context()?;
+    }
+    Ok(())
 }
 
 /// Command line of this process, quoted for a shell.

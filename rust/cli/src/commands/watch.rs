@@ -16,14 +16,17 @@ use crate::format;
 use crate::grouping::{Grouping, KnownArgs};
 use crate::input;
 use crate::input::follow::{Follow, Starts};
+use crate::input::log;
 use crate::pipeline::Judged;
 use crate::pipeline::parse::{Parser, check_columns};
+use crate::scored_logs::thresholds_text;
 use crate::top_k::ScoredConnection;
 
 /// Show incidents and anomalous connections while Zeek writes them
 ///
-/// Follows a conn.log through rotation and shows each incident when it opens, when its kind changes, and when it has
-/// ten times the records; with --connections also each anomalous connection with its reasons. The existing content of
+/// Follows a conn.log or dns.log through rotation and shows each incident when it opens, when its kind changes, and when
+/// it has ten times the records; with --connections also each anomalous connection with its reasons. Logs of both kinds
+/// need a model of each. The existing content of
 /// the log is read first, as context for later connections. Several logs, as several loggers write them, give one
 /// context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit status 130.
 #[derive(Debug, clap::Args)]
@@ -31,6 +34,7 @@ use crate::top_k::ScoredConnection;
 Examples:
   zeek-iforest watch -m iforest.model /usr/local/zeek/logs/current/conn.log
   zeek-iforest watch -m iforest.model spool/logger-*/conn.log
+  zeek-iforest watch -m conn.model -m dns.model current/conn.log current/dns.log
   zeek-iforest watch -m iforest.model conn.log --known known.tsv
   zeek-iforest watch -m iforest.model conn.log --connections
   zeek-iforest watch -m iforest.model conn.log --json | jq -r .summary")]
@@ -39,9 +43,9 @@ pub struct WatchArgs {
     #[arg(value_name = "LOG", required = true)]
     pub logs: Vec<PathBuf>,
 
-    /// The model, as written by train
-    #[arg(long, short, value_name = "MODEL")]
-    pub model: PathBuf,
+    /// The model, as written by train; repeat it for logs of both kinds
+    #[arg(long, short, value_name = "MODEL", required = true)]
+    pub model: Vec<PathBuf>,
 
     /// Show each anomalous connection as well
     #[arg(long)]
@@ -69,17 +73,31 @@ pub struct WatchArgs {
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let trust = args.trust.trust();
-    let model = load_model(&args.model, &trust)?;
-    let policy = args.threshold.policy(&model)?;
-    let threshold = policy.threshold();
     let filter = args.filter.filter();
-    let kind = model.schema().log;
     let mut grouping = Grouping::new(args.known.list()?, false);
-    let mut context = RunContext::load(args.context.context.as_deref(), kind, &trust)?;
-    let mut detector = Detector::new(model);
-    detector.set_policy(policy);
-    detector.remember(context.state.0, context.state.1);
-    let mut logs: Vec<_> = args.logs.iter().map(|path| WatchedLog::new(kind, path)).collect();
+    let stored = args.context.context.as_deref();
+    let is_single = args.model.len() == 1;
+    ensure!(stored.is_none() || is_single, "--context: the file holds the context of one log; give one model with it");
+    let mut detectors: Vec<Detector> = Vec::new();
+    for path in &args.model {
+        let model = load_model(path, &trust)?;
+        let kind = model.schema().log;
+        let is_other = detectors.iter().all(|other| other.model().schema().log != kind);
+        ensure!(is_other, "{}: is a second model of {}.log; give one model for each log", path.display(), kind.name());
+        let policy = args.threshold.policy(&model)?;
+        let context = RunContext::load(stored, kind, &trust)?;
+        let mut detector = Detector::new(model);
+        detector.set_policy(policy);
+        detector.remember(context.state.0, context.state.1);
+        detectors.push(detector);
+    }
+    let kinds: Vec<LogKind> = detectors.iter().map(|detector| detector.model().schema().log).collect();
+    let mut logs = Vec::new();
+    for path in &args.logs {
+        let kind = if let [kind] = kinds[..] { kind } else { kind_of(path) };
+        ensure!(kinds.contains(&kind), "{}: no model of {}.log is given", path.display(), kind.name());
+        logs.push(WatchedLog::new(kind, path));
+    }
     for log in &logs {
         if let Input::File(path) = &log.input {
             require_place(path)?;
@@ -89,15 +107,19 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         }
     }
     let names: Vec<_> = logs.iter().map(|log| log.input.to_string()).collect();
-    console.note(&format!("watching {}, threshold {threshold:.6}; stop with ^C", names.join(", ")));
+    let thresholds: Vec<_> = kinds.iter().zip(&detectors).map(|(kind, it)| (*kind, it.policy().threshold())).collect();
+    let thresholds = thresholds_text(&thresholds);
+    console.note(&format!("watching {}, {thresholds}; stop with ^C", names.join(", ")));
 
     for (index, read) in read_all(&logs) {
         let log = &mut logs[index];
         let block = read.map_err(|error| input::explain(&log.input, error))?;
         // Later a damaged line can look like another header.
         if !std::mem::replace(&mut log.is_conn_log, true) {
-            check_columns(kind, &block, None)?;
+            check_columns(log.kind, &block, None)?;
         }
+        let Some(detector) = detectors.iter_mut().find(|it| it.model().schema().log == log.kind) else { continue };
+        let threshold = detector.policy().threshold();
         let mut shown = Ok(());
         log.parser.parse(&block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
@@ -106,7 +128,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
                 let judged = Judged::new(parsed.record, parsed.uid, &row, &verdict);
                 grouping.add(&judged, detector.model(), filter.excludes(&connection));
                 if args.connections && verdict.anomalous && filter.matches(&connection) {
-                    shown = show(&judged, &detector, threshold, args.json);
+                    shown = show(&judged, detector, threshold, args.json);
                 }
                 for change in grouping.take_changes() {
                     let is_host =
@@ -125,9 +147,16 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         });
         shown?;
     }
+    let [detector] = &detectors[..] else { return Ok(()) };
     let (extractor, cusum) = detector.memory();
-    context.state = (extractor.clone(), cusum.clone());
-    context.save()
+    RunContext::of(stored, (extractor.clone(), cusum.clone())).save()
+}
+
+/// Kind of a log by its contents, or by its name if it does not exist yet.
+fn kind_of(path: &Path) -> LogKind {
+    let is_dns = || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dns"));
+    let by_name = || if is_dns() { LogKind::Dns } else { LogKind::Conn };
+    log::kind_of(&Input::File(path.to_owned())).unwrap_or_else(by_name)
 }
 
 /// One of the logs, and what belongs to it alone.

@@ -91,6 +91,14 @@ impl Records {
         join(record, [self.text(first), self.text(second)])
     }
 
+    /// The `uid` of the record at this index.
+    ///
+    /// # Panics
+    /// If the index is out of bounds.
+    pub fn uid(&self, index: usize) -> Option<&[u8]> {
+        self.text(&self.stored[index].uid)
+    }
+
     /// All records in order, without their texts: to read a time copies no record.
     pub fn without_texts(&self) -> impl ExactSizeIterator<Item = &LogRecord<'static>> {
         self.stored.iter().map(|stored| &stored.record)

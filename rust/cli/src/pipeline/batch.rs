@@ -129,8 +129,17 @@ impl Batch {
         records.zip(results).map(|((record, uid), (row, verdict))| Judged::new(record, uid, row, verdict))
     }
 
+    /// The connection at this index with its verdict.
+    ///
+    /// # Panics
+    /// If the index is out of bounds.
+    pub fn judged_at(&self, index: usize) -> Judged<'_> {
+        let (record, uid) = (self.records.get(index), self.records.uid(index));
+        Judged::new(record, uid, &self.rows[index], &self.verdicts[index])
+    }
+
     /// Prepares for reuse, and frees the memory that a very long line took.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.records.clear();
         self.records.shrink_texts(RETAINED_BYTES);
         self.out.clear();

@@ -9,7 +9,7 @@ use detector::{Address, Proto};
 
 use crate::format;
 use crate::host_filter::HostFilter;
-use crate::pipeline::{Batch, Judged};
+use crate::pipeline::Judged;
 use crate::report::timeline::{Accumulate, Series, TimeSteps};
 use crate::score_text::millionths;
 use crate::top_k::{ScoredConnection, TopK};
@@ -201,11 +201,6 @@ impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
         self.values.get(&key)
     }
 
-    /// Number of keys; a lower bound if keys have been evicted.
-    pub fn len(&self) -> usize {
-        if self.is_partial { self.capacity } else { self.values.len() }
-    }
-
     /// Keys in descending order of anomalous connections, then of the highest score.
     pub fn ranked(&self) -> Vec<(K, &V)> {
         let mut found: Vec<_> = self.values.iter().map(|(key, value)| (*key, value)).collect();
@@ -232,18 +227,15 @@ impl Aggregates {
         }
     }
 
-    /// Adds a batch with verdicts.
-    pub fn add(&mut self, batch: &Batch) {
-        let mut n = 0;
-        for judged in batch.judged() {
-            if self.filter.matches(&judged.connection) {
-                self.add_one(&judged);
-                n += 1;
-            }
+    /// Adds a record of the log with this name.
+    pub fn add(&mut self, judged: &Judged<'_>, log: &Arc<str>) {
+        let is_selected = self.filter.matches(&judged.connection);
+        if is_selected {
+            self.add_one(judged);
         }
         match self.logs.last_mut() {
-            Some((name, count)) if name == batch.block.name() => *count += n,
-            _ => self.logs.push((batch.block.name().clone(), n)),
+            Some((name, count)) if Arc::ptr_eq(name, log) || name == log => *count += u64::from(is_selected),
+            _ => self.logs.push((log.clone(), u64::from(is_selected))),
         }
     }
 

@@ -78,10 +78,11 @@ pub fn narrow_width(axis: &Axis) -> i64 {
 }
 
 /// Number of connections in each time step.
-pub fn traffic(aggregates: &Aggregates, axis: &Axis) -> Result<Chart> {
+pub fn traffic(aggregates: &Aggregates, axis: &Axis, noun: &str) -> Result<Chart> {
     let (axis, steps) = cut(aggregates, axis, WIDE);
     let label = format!(
-        "ScoreBin chart of the connections over time: {} in all, at most {} in {}",
+        "Bar chart of the {} over time: {} in all, at most {} in {}",
+        format::plural(noun),
         format::count(steps.iter().map(|(_, step)| step.connections).sum()),
         format::count(steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0)),
         timeline::width_in_words(axis.width())
@@ -100,12 +101,12 @@ pub fn traffic(aggregates: &Aggregates, axis: &Axis) -> Result<Chart> {
 }
 
 /// Highest scores and median of each time step, and the threshold.
-pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64) -> Result<Chart> {
+pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64, noun: &str) -> Result<Chart> {
     let label = format!(
         "Chart of the scores over time: for each {}, the highest score, the highest anomalous score and the median; {} \
          anomalous, threshold {threshold:.4}",
         timeline::width_in_words(axis.in_at_most(STEPS, 0).width()),
-        format::counted(aggregates.anomalous, "connection"),
+        format::counted(aggregates.anomalous, noun),
     );
     Chart::new(label, |size, canvas| {
         let (axis, steps) = cut(aggregates, axis, size);
@@ -143,10 +144,10 @@ pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64) -> Result<Ch
 }
 
 /// Histogram of the scores on a logarithmic scale, because anomalies are rare.
-pub fn distribution(aggregates: &Aggregates, threshold: f64) -> Result<Chart> {
+pub fn distribution(aggregates: &Aggregates, threshold: f64, noun: &str) -> Result<Chart> {
     let label = format!(
         "Histogram of the scores of {} on a logarithmic scale: {} anomalous, threshold {threshold:.4}",
-        format::counted(aggregates.connections(), "connection"),
+        format::counted(aggregates.connections(), noun),
         format::count(aggregates.anomalous)
     );
     let all = |bar: &ScoreBin| bar.connections;

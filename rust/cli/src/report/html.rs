@@ -4,17 +4,18 @@
 //! template's escaping. None is part of the script or the style sheet, and the content security policy of the page
 //! allows only [`Page::SCRIPT`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use askama::Template;
-use detector::{Address, Model};
+use detector::{Address, LogKind, LogRecord, Model, rcode_name};
 
 use super::aggregates::{Aggregates, HISTORY_STEPS, Host, Port, STEPS};
 use super::charts::{self, Chart};
 use super::incidents::{FoundIncidents, IncidentView, RiskView};
 use super::timeline::{self, Axis, Outliers};
 use crate::format;
+use crate::input::log;
 use crate::top_k::ScoredConnection;
 use crate::training::MIN_CONNECTIONS;
 
@@ -28,16 +29,16 @@ const MAX_PORTS: usize = 20;
 /// Maximum number of listed logs.
 const MAX_LOGS: usize = 1_000;
 
-/// Origin of a report.
-pub struct Origin<'a> {
+/// Scored logs of one kind.
+pub struct Section<'a> {
+    /// Kind of the logs.
+    pub log: LogKind,
+    pub aggregates: Aggregates,
+    pub model: &'a Model,
     /// Model file; `None` if the model was trained on the same logs.
-    pub model: Option<String>,
-    /// Creation time, in microseconds since 1970.
-    pub made_at: i64,
-    /// Command that created it.
-    pub command: String,
+    pub path: Option<String>,
     /// Log arguments.
-    pub logs: &'a [String],
+    pub names: &'a [String],
     /// Size of the log files, if known.
     pub bytes: Option<u64>,
     /// Unusable rows.
@@ -50,14 +51,35 @@ pub struct Origin<'a> {
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page {
+    /// Records of the logs: `connections and queries`.
+    subject: String,
     period: String,
     figures: Vec<Tile>,
-    /// Warning about the model, if any.
+    /// Warning about the models, if any.
     warning: String,
     meaning: String,
     incidents_lead: String,
     incidents: Vec<IncidentView>,
     risks: Vec<RiskView>,
+    histories: Vec<History>,
+    logs: Vec<LogView>,
+    facts: Vec<Fact>,
+    n_logs: String,
+    names: Vec<Fact>,
+    command: String,
+}
+
+/// Charts and tables of one kind of log.
+struct LogView {
+    /// Suffix of element identifiers; empty for the first log.
+    id: &'static str,
+    /// Name of the log, if there are several.
+    heading: String,
+    /// The noun for its records in all forms: `query`, `Query`, `queries`, `Queries`.
+    one: &'static str,
+    one_title: String,
+    many: String,
+    title: String,
     /// Step width of the charts.
     steps: String,
     /// Note on connections that the charts omit.
@@ -65,29 +87,23 @@ struct Page {
     traffic: Chart,
     scores: Chart,
     distribution: Chart,
-    history_steps: usize,
-    histories: Vec<History>,
     hosts_lead: String,
     hosts: Vec<HostRow>,
     rows_lead: String,
     rows: Vec<ConnectionRow>,
     ports_lead: String,
     ports: Vec<PortRow>,
-    facts: Vec<Fact>,
-    n_logs: String,
-    logs: Vec<Fact>,
-    command: String,
 }
 
 impl Page {
     const STYLE: &str = include_str!("../../templates/report.css");
     const SCRIPT: &str = include_str!("../../templates/report.js");
     /// Hash of [`Self::SCRIPT`], the only script that the page may run.
-    const SCRIPT_HASH: &str = "sha256-GoNCFRjErZHYhXcIgHanhHQ2LBsNxKKQrRNGVtSKloY=";
+    const SCRIPT_HASH: &str = "sha256-WL3aMzezY4MubIh6b1vvpqkI8iRi+XcRrIeHztp1n/4=";
 }
 
 struct Tile {
-    name: &'static str,
+    name: String,
     value: String,
     remark: String,
 }
@@ -99,6 +115,8 @@ struct Fact {
 
 /// History of a host, defined once and referenced by its rows.
 struct History {
+    /// Width of the drawing.
+    steps: usize,
     usual: String,
     unusual: String,
 }
@@ -148,16 +166,107 @@ struct ConnectionRow {
     history: Spark,
 }
 
-/// Renders the page.
+/// Renders the page of logs of one or more kinds.
 ///
 /// # Errors
 /// If drawing a chart or filling the template fails.
-pub fn render(
-    mut aggregates: Aggregates,
-    found: &FoundIncidents,
-    model: &Model,
-    origin: &Origin<'_>,
-) -> Result<String> {
+pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i64, command: &str) -> Result<String> {
+    let models: Vec<_> = sections.iter().map(|section| section.model).collect();
+    let ranges = sections.iter().map(|section| section.aggregates.times.axis().0.range());
+    let (first, last) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
+    let is_single = sections.len() == 1;
+    let nouns: Vec<_> = sections.iter().map(|section| format::plural(log::noun(section.log))).collect();
+    let mut figures: Vec<Tile> = sections.iter().flat_map(|section| tiles(section, is_single)).collect();
+    let ranked: Vec<_> = sections.iter().flat_map(|section| section.aggregates.hosts.ranked()).collect();
+    let hosts: HashSet<Address> = ranked.iter().map(|(address, _)| *address).collect();
+    let anomalous = ranked.iter().filter(|(_, host)| host.counts.anomalous > 0);
+    let originators: HashSet<Address> = anomalous.map(|(address, _)| *address).collect();
+    let is_partial = sections.iter().any(|section| section.aggregates.hosts.is_partial);
+    figures.insert(
+        0,
+        Tile {
+            name: "Incidents".to_owned(),
+            value: format::count(found.incidents.len() as u64),
+            remark: format!("{} at risk", format::counted(found.risks.len() as u64, "host")),
+        },
+    );
+    figures.push(Tile {
+        name: "Anomalous hosts".to_owned(),
+        value: format::count(originators.len() as u64),
+        remark: format!("of {}{}", if is_partial { "more than " } else { "" }, format::count(hosts.len() as u64)),
+    });
+    figures.extend(sections.iter().map(|section| threshold_tile(section, is_single)));
+    let (mut histories, mut views) = (Vec::new(), Vec::new());
+    for (i, section) in sections.iter_mut().enumerate() {
+        views.push(view(section, if i == 0 { "" } else { "-2" }, is_single, &mut histories)?);
+    }
+    let all_logs: Vec<_> = sections.iter().flat_map(|section| &section.aggregates.logs).collect();
+    let page = Page {
+        subject: nouns.join(" and "),
+        period: period(first, last),
+        figures,
+        warning: sections.iter().map(warning).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" "),
+        meaning: meaning(&sections),
+        incidents_lead: found.lead(),
+        incidents: found.views(&models, (first, last)),
+        risks: found.risk_views(),
+        histories,
+        logs: views,
+        facts: facts(&sections, made_at),
+        n_logs: format::count(all_logs.len() as u64),
+        names: all_logs
+            .iter()
+            .take(MAX_LOGS)
+            .map(|(name, n)| Fact { name: format::printable(name).into_owned(), value: format::count(*n) })
+            .collect(),
+        command: format::printable(command).into_owned(),
+    };
+    Ok(page.render()?)
+}
+
+fn anomalous_hosts(aggregates: &Aggregates) -> usize {
+    aggregates.hosts.ranked().iter().filter(|(_, host)| host.counts.anomalous > 0).count()
+}
+
+/// Numbers of records and of anomalous ones.
+fn tiles(section: &Section<'_>, is_single: bool) -> [Tile; 2] {
+    let (aggregates, many) = (&section.aggregates, format::plural(log::noun(section.log)));
+    let (axis, _) = aggregates.times.axis();
+    let (first, last) = axis.range();
+    let connections = aggregates.connections();
+    [
+        Tile {
+            name: capitalized(&many),
+            value: format::count(connections),
+            remark: format::time_span(last.saturating_sub(first)),
+        },
+        Tile {
+            name: if is_single { "Anomalous".to_owned() } else { format!("Anomalous {many}") },
+            value: format::count(aggregates.anomalous),
+            remark: share(aggregates.anomalous, connections),
+        },
+    ]
+}
+
+fn threshold_tile(section: &Section<'_>, is_single: bool) -> Tile {
+    let threshold = section.aggregates.threshold;
+    Tile {
+        name: if is_single { "Threshold".to_owned() } else { format!("Threshold for {}.log", section.log.name()) },
+        value: format!("{threshold:.4}"),
+        remark: threshold_remark(section.model, threshold),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Charts and tables of a section; adds the histories that they refer to.
+fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories: &mut Vec<History>) -> Result<LogView> {
+    let Section { log: kind, aggregates, model, .. } = section;
+    let (one, name) = (log::noun(*kind), kind.name());
+    let many = format::plural(one);
     let threshold = aggregates.threshold;
     let mut entries = aggregates.take_highest();
     let above = entries.iter().take_while(|entry| entry.verdict.anomalous).count();
@@ -166,22 +275,24 @@ pub fn render(
     let (axis, outliers) = aggregates.times.axis();
     let axis = axis.in_at_most(STEPS, 0);
     let history_axis = axis.in_at_most(HISTORY_STEPS, aggregates.history_times.width());
-    let (first, last) = axis.range();
     let ranked_hosts = aggregates.hosts.ranked();
-    let anomalous_hosts = ranked_hosts.iter().filter(|(_, host)| host.counts.anomalous > 0).count();
+    let anomalous_hosts = anomalous_hosts(aggregates);
 
-    let mut sparks = Sparks::new(&aggregates, &history_axis);
+    let mut sparks = Sparks::new(aggregates, &history_axis, one, histories);
     let listed_hosts = ranked_hosts.iter().take(anomalous_hosts.clamp(MIN_HOSTS, MAX_HOSTS));
     let hosts: Vec<_> = listed_hosts.map(|(address, host)| host_row(*address, host, model, &mut sparks)).collect();
     let rows: Vec<_> = entries.iter().map(|entry| row(entry, model, &mut sparks)).collect();
     let ports: Vec<_> =
         aggregates.ports.ranked().into_iter().take(MAX_PORTS).map(|(key, port)| port_row(key, port)).collect();
-    let histories = sparks.histories;
 
+    let verb = match kind {
+        LogKind::Conn => "opened",
+        LogKind::Dns => "sent",
+    };
     let mut hosts_lead = match anomalous_hosts {
-        0 => "No host opened an anomalous connection. Those with the highest scores are listed.".to_owned(),
-        1 => "One host opened anomalous connections.".to_owned(),
-        n => format!("{} hosts opened anomalous connections.", format::count(n as u64)),
+        0 => format!("No host {verb} an anomalous {one}. Those with the highest scores are listed."),
+        1 => format!("One host {verb} anomalous {many}."),
+        n => format!("{} hosts {verb} anomalous {many}.", format::count(n as u64)),
     };
     if anomalous_hosts > MAX_HOSTS {
         hosts_lead.push_str(&format!(" The {MAX_HOSTS} with the most are listed."));
@@ -192,84 +303,55 @@ pub fn render(
             " The logs have too many hosts: those with the lowest scores are missing, and histories can be incomplete.",
         );
     }
-    let page = Page {
-        period: period(first, last),
-        figures: vec![
-            Tile {
-                name: "Incidents",
-                value: format::count(found.incidents.len() as u64),
-                remark: format!("{} at risk", format::counted(found.risks.len() as u64, "host")),
-            },
-            Tile { name: "Connections", value: format::count(connections), remark: format::time_span(last - first) },
-            Tile {
-                name: "Anomalous",
-                value: format::count(aggregates.anomalous),
-                remark: share(aggregates.anomalous, connections),
-            },
-            Tile {
-                name: "Anomalous hosts",
-                value: format::count(anomalous_hosts as u64),
-                remark: format!("of {}", at_least(aggregates.hosts.len(), aggregates.hosts.is_partial)),
-            },
-            Tile { name: "Threshold", value: format!("{threshold:.4}"), remark: threshold_remark(model, threshold) },
-        ],
-        warning: warning(model),
-        meaning: meaning(model, threshold),
-        incidents_lead: found.lead(),
-        incidents: found.views(model, &axis),
-        risks: found.risk_views(),
+    Ok(LogView {
+        id,
+        heading: if is_single { String::new() } else { format!(", {name}.log") },
+        one,
+        one_title: capitalized(one),
+        title: capitalized(&many),
         steps: steps_note(axis.width(), charts::narrow_width(&axis)),
-        outliers: outliers.map(|outliers| outliers_note(outliers, &axis)).unwrap_or_default(),
-        traffic: charts::traffic(&aggregates, &axis)?,
-        scores: charts::scores(&aggregates, &axis, threshold)?,
-        distribution: charts::distribution(&aggregates, threshold)?,
-        history_steps: history_axis.steps(),
-        histories,
+        outliers: outliers.map(|outliers| outliers_note(outliers, &axis, one)).unwrap_or_default(),
+        traffic: charts::traffic(aggregates, &axis, one)?,
+        scores: charts::scores(aggregates, &axis, threshold, one)?,
+        distribution: charts::distribution(aggregates, threshold, one)?,
         hosts_lead,
         hosts,
-        rows_lead: rows_lead(entries.len() - above, above, aggregates.anomalous, connections),
+        rows_lead: rows_lead(entries.len() - above, above, aggregates.anomalous, connections, *kind),
         rows,
         ports_lead: format!(
-            "The {} with the most anomalous connections, then with the highest scores.",
+            "The {} with the most anomalous {many}, then with the highest scores.",
             format::counted(ports.len() as u64, "port")
         ),
         ports,
-        facts: facts(&aggregates, model, origin),
-        n_logs: format::count(aggregates.logs.len() as u64),
-        logs: aggregates
-            .logs
-            .iter()
-            .take(MAX_LOGS)
-            .map(|(name, n)| Fact { name: format::printable(name).into_owned(), value: format::count(*n) })
-            .collect(),
-        command: format::printable(&origin.command).into_owned(),
-    };
-    Ok(page.render()?)
+        many,
+    })
 }
 
 /// Histories of hosts, each drawn once.
 struct Sparks<'a> {
     aggregates: &'a Aggregates,
     axis: &'a Axis,
+    noun: &'static str,
     known: HashMap<Address, Spark>,
-    histories: Vec<History>,
+    histories: &'a mut Vec<History>,
 }
 
 impl<'a> Sparks<'a> {
-    fn new(aggregates: &'a Aggregates, axis: &'a Axis) -> Self {
-        Self { aggregates, axis, known: HashMap::new(), histories: Vec::new() }
+    fn new(aggregates: &'a Aggregates, axis: &'a Axis, noun: &'static str, histories: &'a mut Vec<History>) -> Self {
+        Self { aggregates, axis, noun, known: HashMap::new(), histories }
     }
 
     fn of(&mut self, address: Address) -> Spark {
-        let (aggregates, axis, histories) = (self.aggregates, self.axis, &mut self.histories);
+        let (aggregates, axis, noun) = (self.aggregates, self.axis, self.noun);
+        let histories = &mut *self.histories;
         let draw = || {
             let host = aggregates.hosts.get(address);
             let (usual, unusual) = host.map(|host| charts::history(&host.history, axis)).unwrap_or_default();
-            histories.push(History { usual, unusual });
+            histories.push(History { steps: axis.steps(), usual, unusual });
             let counts = host.map(|host| host.counts).unwrap_or_default();
             let label = format!(
                 "{address}: {}, {} anomalous",
-                format::counted(counts.connections, "connection"),
+                format::counted(counts.connections, noun),
                 format::count(counts.anomalous)
             );
             Spark { symbol: histories.len() - 1, label }
@@ -285,7 +367,7 @@ fn host_row(address: Address, host: &Host, model: &Model, sparks: &mut Sparks<'_
         connections: format::count(host.counts.connections),
         score: score_text(f64::from(host.counts.highest) / 1e6),
         history: sparks.of(address),
-        example: host.example.as_ref().map(|e| format!("→ {}", format::responder(&e.connection()))).unwrap_or_default(),
+        example: host.example.as_ref().map(|e| format!("→ {}", format::target(&e.record()))).unwrap_or_default(),
         reasons: host.example.as_ref().map(|e| reasons(model, e)).unwrap_or_default(),
     }
 }
@@ -309,6 +391,13 @@ fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> Conn
         entry.uid().map(format::printable_bytes),
         connection.conn_state.map(|state| state.describe(connection.proto).into()),
         connection.history.map(format::printable_bytes),
+        match entry.record() {
+            LogRecord::Conn(_) => None,
+            LogRecord::Dns(query) => {
+                let rcode = query.rcode.map_or_else(|| "no response".to_owned(), rcode_name);
+                Some(format!("{} {rcode}", format::state(&entry.record())).into())
+            }
+        },
     ];
     let details: Vec<_> = details.into_iter().flatten().collect();
     let hex = |address: Address| address.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -323,7 +412,7 @@ fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> Conn
         // With the letter the script sorts it as text.
         order: format!("x{}{}{:05}", hex(connection.orig.addr), hex(connection.resp.addr), connection.resp.port),
         orig: connection.orig.addr.to_string(),
-        resp: format::responder(&connection),
+        resp: format::target(&entry.record()),
         reasons: reasons(model, entry),
         details: details.join(" · "),
         duration: connection.duration.map_or_else(String::new, |micros| micros.to_string()),
@@ -355,13 +444,13 @@ pub(super) fn period(first: i64, last: i64) -> String {
 }
 
 /// Note on connections that the charts over time omit; the tables include them.
-fn outliers_note(outliers: Outliers, axis: &Axis) -> String {
+fn outliers_note(outliers: Outliers, axis: &Axis, noun: &str) -> String {
     let ((earliest, latest), (first, last)) = (outliers.range, axis.range());
     let far = [(earliest < first).then_some(earliest), (latest > last).then_some(latest)].into_iter().flatten();
     let far: Vec<_> = far.map(format::date_time).collect();
     format!(
         "The charts omit {} with distant start times, up to {} UTC, probably of a wrong clock.",
-        format::counted(outliers.connections, "connection"),
+        format::counted(outliers.connections, noun),
         far.join(" and ")
     )
 }
@@ -375,10 +464,6 @@ fn share(part: u64, all: u64) -> String {
     }
 }
 
-fn at_least(n: usize, partial: bool) -> String {
-    format!("{}{}", if partial { "more than " } else { "" }, format::count(n as u64))
-}
-
 fn threshold_remark(model: &Model, threshold: f64) -> String {
     if threshold == model.threshold() {
         format!("for {} alerts a day in the training data", model.provenance().alerts_per_day)
@@ -387,23 +472,30 @@ fn threshold_remark(model: &Model, threshold: f64) -> String {
     }
 }
 
-fn warning(model: &Model) -> String {
-    let connections = model.provenance().connections;
+fn warning(section: &Section<'_>) -> String {
+    let connections = section.model.provenance().connections;
     if connections >= MIN_CONNECTIONS {
         return String::new();
     }
     format!(
         "The model was trained on only {}, too few to tell rare from typical. Train on at least a day of logs.",
-        format::counted(connections, "connection")
+        format::counted(connections, log::noun(section.log))
     )
 }
 
-fn meaning(model: &Model, threshold: f64) -> String {
+fn meaning(sections: &[Section<'_>]) -> String {
+    let trained = sections.iter().map(|it| format::counted(it.model.provenance().connections, log::noun(it.log)));
+    let one = sections.iter().map(|it| log::noun(it.log)).collect::<Vec<_>>().join(" or ");
+    let thresholds = sections.iter().map(|it| {
+        let (many, threshold) = (format::plural(log::noun(it.log)), it.aggregates.threshold);
+        format!("{} that score {threshold:.4} or more are anomalous.", capitalized(&many))
+    });
     format!(
-        "The score measures how easily random splits isolate a connection from the {} in the training data: about 0.5 is \
-         typical, values towards 1 are unusual. Connections that score {threshold:.4} or more are anomalous. Unusual does not mean malicious: check the \
-         reasons and the host before you act.",
-        format::counted(model.provenance().connections, "connection"),
+        "The score measures how easily random splits isolate a {one} from the {} in the training data: about 0.5 is \
+         typical, values towards 1 are unusual. {} Unusual does not mean malicious: check the reasons and the host before \
+         you act.",
+        trained.collect::<Vec<_>>().join(" or "),
+        thresholds.collect::<Vec<_>>().join(" "),
     )
 }
 
@@ -416,52 +508,66 @@ fn steps_note(wide: i64, narrow: i64) -> String {
     text + "."
 }
 
-fn rows_lead(below: usize, above: usize, anomalous: u64, connections: u64) -> String {
+fn rows_lead(below: usize, above: usize, anomalous: u64, connections: u64, kind: LogKind) -> String {
+    let one = log::noun(kind);
+    let many = format::plural(one);
     let mut text = match (above, anomalous) {
-        (0, 0) => "No connection is anomalous.".to_owned(),
-        (1, 1) => "One connection is anomalous.".to_owned(),
-        (above, all) if above as u64 == all => format!("All {} anomalous connections.", format::count(all)),
+        (0, 0) => format!("No {one} is anomalous."),
+        (1, 1) => format!("One {one} is anomalous."),
+        (above, all) if above as u64 == all => format!("All {} anomalous {many}.", format::count(all)),
         (above, all) => {
-            format!("The first {} of {} anomalous connections.", format::count(above as u64), format::count(all))
+            format!("The first {} of {} anomalous {many}.", format::count(above as u64), format::count(all))
         }
     };
     if below > 0 {
         let connections = format::count(connections);
-        text.push_str(&format!(" The {below} next highest scores of {connections} connections are grey."));
+        text.push_str(&format!(" The {below} next highest scores of {connections} {many} are grey."));
     }
-    text + " Out and In are payload bytes sent by the originator and the responder."
+    text + match kind {
+        LogKind::Conn => " Out and In are payload bytes sent by the originator and the responder.",
+        LogKind::Dns => {
+            " Duration is the time until the response; Out and In are bytes of the name and of the answers."
+        }
+    }
 }
 
-fn facts(aggregates: &Aggregates, model: &Model, origin: &Origin<'_>) -> Vec<Fact> {
-    let provenance = model.provenance();
+/// Logs and models, and the time of the report.
+fn facts(sections: &[Section<'_>], made_at: i64) -> Vec<Fact> {
+    let mut facts: Vec<Fact> =
+        sections.iter().flat_map(|section| section_facts(section, sections.len() == 1)).collect();
+    let made = format!("{} UTC by zeek-iforest {}", format::date_time(made_at), env!("CARGO_PKG_VERSION"));
+    facts.insert(2, Fact { name: "Made".to_owned(), value: made });
+    facts
+}
+
+fn section_facts(section: &Section<'_>, is_single: bool) -> [Fact; 5] {
+    let Section { log: kind, aggregates, model, .. } = section;
+    let (noun, provenance) = (log::noun(*kind), model.provenance());
+    let of = if is_single { String::new() } else { format!(" ({}.log)", kind.name()) };
     let fact =
-        |name: &str, value: String| Fact { name: name.to_owned(), value: format::printable(&value).into_owned() };
+        |name: &str, value: String| Fact { name: format!("{name}{of}"), value: format::printable(&value).into_owned() };
     let mut read = format!(
         "{} in {}",
-        format::counted(aggregates.connections(), "connection"),
+        format::counted(aggregates.connections(), noun),
         format::counted(aggregates.logs.len() as u64, "log")
     );
-    if let Some(bytes) = origin.bytes {
+    if let Some(bytes) = section.bytes {
         read.push_str(&format!(" ({})", format::bytes(bytes)));
     }
-    if origin.skipped > 0 {
-        read.push_str(&format!("; {} could not be used", format::counted(origin.skipped, "row")));
+    if section.skipped > 0 {
+        read.push_str(&format!("; {} could not be used", format::counted(section.skipped, "row")));
     }
-    if origin.failures > 0 {
-        read.push_str(&format!("; {} could not be read to the end", format::counted(origin.failures, "log")));
+    if section.failures > 0 {
+        read.push_str(&format!("; {} could not be read to the end", format::counted(section.failures, "log")));
     }
-    vec![
-        fact("Logs", format::names(origin.logs)),
+    [
+        fact("Logs", format::names(section.names)),
         fact("Read", read),
-        fact(
-            "Made",
-            format!("{} UTC by zeek-iforest {}", format::date_time(origin.made_at), env!("CARGO_PKG_VERSION")),
-        ),
         fact(
             "Model",
             format!(
                 "{}, checksum {:016x}",
-                origin.model.as_deref().unwrap_or("trained on the same logs"),
+                section.path.as_deref().unwrap_or("trained on the same logs"),
                 model.checksum()
             ),
         ),
@@ -472,7 +578,7 @@ fn facts(aggregates: &Aggregates, model: &Model, origin: &Origin<'_>) -> Vec<Fac
                 format::date_time(provenance.trained_at),
                 provenance.software,
                 format::names(&provenance.sources),
-                format::counted(provenance.connections, "connection"),
+                format::counted(provenance.connections, noun),
                 period(provenance.first_ts, provenance.last_ts),
             ),
         ),

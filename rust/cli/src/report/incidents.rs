@@ -9,7 +9,7 @@ use crate::format;
 use crate::grouping::Grouping;
 use crate::host_filter::HostFilter;
 use crate::pipeline::Judged;
-use crate::report::{html, timeline::Axis};
+use crate::report::html;
 use crate::top_k::ScoredConnection;
 
 /// Incidents that the page lists, and the records, targets and ports of each.
@@ -150,11 +150,11 @@ impl FoundIncidents {
     }
 
     /// The incidents that the page lists.
-    pub fn views(&self, model: &Model, axis: &Axis) -> Vec<IncidentView> {
-        self.incidents.iter().take(MAX_INCIDENTS).map(|incident| self.view(incident, model, axis)).collect()
+    pub fn views(&self, models: &[&Model], period: (i64, i64)) -> Vec<IncidentView> {
+        self.incidents.iter().take(MAX_INCIDENTS).map(|incident| self.view(incident, models, period)).collect()
     }
 
-    fn view(&self, incident: &Incident, model: &Model, axis: &Axis) -> IncidentView {
+    fn view(&self, incident: &Incident, models: &[&Model], period: (i64, i64)) -> IncidentView {
         let id = incident.id();
         let records = self.records.get(&id).map(Vec::as_slice).unwrap_or_default();
         let targets: Vec<_> = incident.targets.sample().iter().map(Address::to_string).collect();
@@ -168,10 +168,11 @@ impl FoundIncidents {
         ];
         let uids: Vec<_> = incident.uids().map(format::name).collect();
         if !uids.is_empty() {
-            facts.push(("uid", some(&uids, incident.records)));
+            let all = if incident.queries() > 0 { uids.len() as u64 } else { incident.records };
+            facts.push(("uid", some(&uids, all)));
         }
-        if !incident.kind.attack().is_empty() {
-            facts.push(("ATT&CK", incident.kind.attack().join(", ")));
+        if !incident.attack().is_empty() {
+            facts.push(("ATT&CK", incident.attack().join(", ")));
         }
         IncidentView {
             score: format!("{:.3}", incident.score()),
@@ -180,14 +181,14 @@ impl FoundIncidents {
             summary: format::printable(&incident.summary()).into_owned(),
             reasons: format::printable(&incident.reasons().join("; ")).into_owned(),
             actor: incident.actor.to_string(),
-            bar: bar(incident, axis),
+            bar: bar(incident, period),
             facts,
             records_lead: format!(
                 "{}, {} above the threshold",
-                format::counted(incident.records, "connection"),
+                incident.records_text(),
                 format::count(incident.alerts)
             ),
-            records: records.iter().map(|record| record_view(record, model)).collect(),
+            records: records.iter().filter_map(|record| record_view(record, models)).collect(),
             filter: filter(incident),
             known_line: incident.known_line(),
             id,
@@ -210,15 +211,17 @@ impl FoundIncidents {
     }
 }
 
-fn record_view(record: &ScoredConnection, model: &Model) -> RecordView {
+/// `None` without a model of its log.
+fn record_view(record: &ScoredConnection, models: &[&Model]) -> Option<RecordView> {
     let connection = record.connection();
-    RecordView {
+    let model = models.iter().find(|model| model.schema().log == record.record().log())?;
+    Some(RecordView {
         score: format!("{:.4}", record.verdict.score),
         time: format::date_time(connection.ts),
-        connection: format!("{} → {}", connection.orig.addr, format::responder(&connection)),
+        connection: format!("{} → {}", connection.orig.addr, format::target(&record.record())),
         reasons: format_reasons(&record.reasons(model)),
         uid: record.uid().map(|uid| format::printable_bytes(uid).into_owned()).unwrap_or_default(),
-    }
+    })
 }
 
 fn some(all: &[String], total: u64) -> String {
@@ -228,9 +231,8 @@ fn some(all: &[String], total: u64) -> String {
     format!("{}{rest}", shown.join(", "))
 }
 
-/// Start and width of an incident on the axis.
-fn bar(incident: &Incident, axis: &Axis) -> (String, String) {
-    let (first, last) = axis.range();
+/// Start and width of an incident in the period of the page.
+fn bar(incident: &Incident, (first, last): (i64, i64)) -> (String, String) {
     let length = (last.saturating_sub(first)).max(1) as f64;
     let at = |time: i64| (time.saturating_sub(first) as f64 / length * SPAN).clamp(0.0, SPAN);
     let width = (at(incident.last) - at(incident.start)).max(SHORTEST);

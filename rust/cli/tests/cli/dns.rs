@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::logs::{column, rows, tsv};
+use crate::logs::{ODD, column, rows, tsv};
 use crate::run::Dir;
 
 const HEADER: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n";
@@ -191,4 +191,85 @@ fn other_commands_take_dns_logs() {
     assert!(incidents.lines().any(|line| line.contains("10.0.0.3")), "{incidents}");
     assert!(dir.ok("report -m m dns.log -o -").contains("10.0.0.3"));
     dir.ok("inspect m");
+}
+
+/// Logs of one network in both formats: `conn.log` with its model `c`, and `dns.log` with its model `d`.
+fn both() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(600)));
+    let queries = queries(3_000);
+    dir.write("dns.log", dns_log(&queries));
+    dir.write("usual.log", dns_log(&queries[..2_960]));
+    let quiet: Vec<_> = rows(600).into_iter().filter(|row| row[1] != ODD).collect();
+    dir.write("quiet.log", tsv(&quiet));
+    dir.ok("train -q quiet.log -o c");
+    dir.ok("train -q usual.log -o d");
+    dir
+}
+
+#[test]
+fn two_models_group_records_of_both_logs_by_client() {
+    let dir = both();
+    let lines =
+        |text: String| text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+    let of = |arguments: &str| lines(dir.ok(&format!("incidents -q {arguments} --json -n 1000")));
+    let (conn, dns) = (of("-m c conn.log"), of("-m d dns.log"));
+    assert!(!conn.is_empty());
+    let tunnel = dns.iter().find(|it| it["kind"] == "tunnel").unwrap();
+    let summary = tunnel["summary"].as_str().unwrap();
+    assert!(
+        summary.starts_with("10.0.0.3 sent ") && summary.contains(" names of example.sea to 10.0.0.53"),
+        "{summary}"
+    );
+    // The order of models and logs does not matter.
+    let both = of("-m d -m c dns.log conn.log");
+    assert_eq!(both, of("-m c -m d conn.log dns.log"));
+    assert_eq!(both.len(), conn.len() + dns.len());
+    assert!(both.iter().any(|it| it["id"] == tunnel["id"]));
+    // Directories hold both logs.
+    std::fs::create_dir(dir.path("logs")).unwrap();
+    std::fs::copy(dir.path("conn.log"), dir.path("logs/conn.log")).unwrap();
+    std::fs::copy(dir.path("dns.log"), dir.path("logs/dns.log")).unwrap();
+    assert_eq!(both, of("-m c -m d logs"));
+    // The same client in both logs has one incident: its connection of three hours ends during the tunnel.
+    let mut moved = rows(600);
+    for row in &mut moved {
+        let ts: f64 = row[0].parse().unwrap();
+        row[0] = format!("{:.6}", ts - 1_713_500_900.0 + 1_700_029_800.0 - 10_800.0);
+        if row[1] == ODD {
+            row[2] = "10.0.0.3".into();
+        }
+    }
+    dir.write("moved.log", tsv(&moved));
+    let joined = of("-m c -m d moved.log dns.log");
+    let tunnel = joined.iter().find(|it| it["kind"] == "tunnel").unwrap();
+    assert!(tunnel["summary"].as_str().unwrap().contains("; it also made "), "{joined:#?}");
+}
+
+#[test]
+fn one_report_covers_both_logs() {
+    let dir = both();
+    let page = dir.ok("report -m c -m d conn.log dns.log -o -");
+    assert!(page.contains("<h1>Unusual connections and queries</h1>"));
+    for heading in ["The most anomalous connections", "The most anomalous queries", "Score distribution, dns.log"] {
+        assert_eq!(page.matches(heading).count(), 1, "{heading}");
+    }
+    assert!(page.contains("40 queries, ") && page.contains("different names of example.sea"), "{page}");
+    let ids: Vec<_> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), distinct.len());
+    let single = dir.ok("report -m d dns.log -o -");
+    assert!(single.contains("<h1>Unusual queries</h1>") && !single.contains("anomalous connection"));
+}
+
+#[test]
+fn refuses_models_that_do_not_fit_the_logs() {
+    let dir = both();
+    dir.run("incidents -m c -m c conn.log").fails(1, &["both models of conn.log"]);
+    dir.run("incidents -m c -m d conn.log").fails(1, &["there is no dns.log among the logs"]);
+    dir.run("incidents -m c -m d -").fails(1, &["files or directories"]);
+    dir.run("incidents -m c -m d conn.log dns.log --context hosts").fails(1, &["--context"]);
+    dir.run("report -m c -m d conn.log dns.log -o - --log dns").fails(1, &["--log"]);
+    dir.run("watch -m c -m c conn.log").fails(1, &["second model of conn.log"]);
+    dir.run("watch -m c --context hosts -m d conn.log").fails(1, &["--context"]);
 }

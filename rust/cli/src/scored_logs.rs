@@ -1,0 +1,236 @@
+//! Logs with the models of their kinds, and their scored records in order of time.
+
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread;
+
+use anyhow::{Result, anyhow, bail, ensure};
+use detector::{AlertPolicy, LogKind, Model};
+use zeek_log::Input;
+
+use crate::cli::options::{ContextArgs, LogArgs, ModelsArgs, ThresholdArgs};
+use crate::commands::{load_model, model_of};
+use crate::console::Console;
+use crate::context_file::RunContext;
+use crate::format;
+use crate::input::{LogInputs, log};
+use crate::pipeline::{Batch, Judged, Pipeline, Summary};
+
+/// Logs of one kind, with the model that scores them.
+pub struct ScoredLogs<'a> {
+    pub inputs: LogInputs,
+    pub model: Model,
+    pub policy: AlertPolicy,
+    /// Model file; `None` if the model was trained on the same logs.
+    pub path: Option<PathBuf>,
+    /// Counts, after [`for_each`].
+    pub summary: Summary,
+    context: RunContext<'a>,
+}
+
+/// A scored record of one of the logs.
+pub struct ScoredRecord<'a> {
+    /// Index of its [`ScoredLogs`].
+    pub index: usize,
+    pub model: &'a Model,
+    /// Name of its log.
+    pub name: &'a Arc<str>,
+    pub judged: Judged<'a>,
+}
+
+/// Loads the models and finds the logs of each. Several models are of different kinds, conn.log first.
+///
+/// # Errors
+/// If a model cannot be used, two are of one kind, or a model has no log.
+pub fn load<'a>(
+    models: &ModelsArgs,
+    threshold: &ThresholdArgs,
+    context: &'a ContextArgs,
+    logs: &LogArgs,
+    threads: usize,
+    console: &Console,
+) -> Result<Vec<ScoredLogs<'a>>> {
+    let (trust, stored) = (models.trust.trust(), context.context.as_deref());
+    let scored = |inputs: LogInputs, path: Option<&Path>, model: Model| {
+        let policy = threshold.policy(&model)?;
+        let context = RunContext::load(stored, inputs.log, &trust)?;
+        let path = path.map(Path::to_owned);
+        Ok(ScoredLogs { inputs, model, policy, path, summary: Summary::default(), context })
+    };
+    let paths = models.paths();
+    if paths.len() < 2 {
+        let path = paths.first().map(PathBuf::as_path);
+        let inputs = LogInputs::new(logs)?;
+        let model = model_of(path, &trust, &inputs, threads, console)?;
+        return Ok(vec![scored(inputs, path, model)?]);
+    }
+    ensure!(stored.is_none(), "--context: the file holds the context of one log; give one model with it");
+    ensure!(logs.log.is_none(), "--log: the kind of each log is told by its fields when several models are given");
+    let mut loaded: Vec<(&Path, Model)> = Vec::new();
+    for path in paths {
+        let model = load_model(path, &trust)?;
+        let kind = model.schema().log;
+        if let Some((other, _)) = loaded.iter().find(|(_, other)| other.schema().log == kind) {
+            let (other, path) = (other.display(), path.display());
+            bail!("{other} and {path} are both models of {}.log; give one model for each log", kind.name());
+        }
+        loaded.push((path, model));
+    }
+    loaded.sort_by_key(|(_, model)| LogKind::ALL.iter().position(|kind| *kind == model.schema().log));
+    loaded
+        .into_iter()
+        .map(|(path, model)| {
+            let kind = model.schema().log;
+            let of_kind = logs_of(kind, &logs.paths)?;
+            let mut inputs = LogInputs::of(&of_kind, &LogArgs { log: Some(kind), ..logs.clone() })?;
+            // Files that one model ignores are those of the other.
+            inputs.ignored = 0;
+            scored(inputs, Some(path), model)
+        })
+        .collect()
+}
+
+/// Files of a kind, and all directories. A log that cannot be recognized counts as conn.log.
+fn logs_of(kind: LogKind, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    ensure!(
+        !paths.is_empty() && paths.iter().all(|path| path != Path::new("-")),
+        "with several models, give the logs as files or directories, not on standard input"
+    );
+    let is_of_kind =
+        |path: &&PathBuf| path.is_dir() || log::kind_of(&Input::File((*path).clone())).unwrap_or(LogKind::Conn) == kind;
+    let found: Vec<PathBuf> = paths.iter().filter(is_of_kind).cloned().collect();
+    ensure!(!found.is_empty(), "there is no {0}.log among the logs; give one, or no model of {0}.log", kind.name());
+    Ok(found)
+}
+
+/// Scores all logs. `each` gets the records, those of several logs in order of their end times.
+///
+/// # Errors
+/// Those of [`Pipeline::run`], and if no record can be read.
+pub fn for_each(
+    logs: &mut [ScoredLogs<'_>],
+    threads: usize,
+    console: &Console,
+    mut each: impl FnMut(&ScoredRecord<'_>),
+) -> Result<()> {
+    if let [log] = logs {
+        let ScoredLogs { inputs, model, policy, context, .. } = log;
+        log.summary = Pipeline::new(inputs, threads, console).score(model, policy, &mut context.state, |batch| {
+            let name = batch.block.name();
+            batch.judged().for_each(|judged| each(&ScoredRecord { index: 0, model, name, judged }));
+            Ok(())
+        })?;
+        return log.summary.require_some();
+    }
+    let summaries: Vec<Result<Summary>> = thread::scope(|scope| {
+        let mut runs = Vec::new();
+        let mut streams: Vec<Stream<'_>> = Vec::new();
+        for (index, log) in logs.iter_mut().enumerate() {
+            let ScoredLogs { inputs, model, policy, context, .. } = log;
+            let (model, policy): (&Model, &AlertPolicy) = (model, policy);
+            let ((send, batches), (give_back, used)) = (sync_channel(1), channel());
+            streams.push(Stream { index, model, batches, give_back, batch: None, at: 0 });
+            // One progress bar is enough.
+            let pipeline = Pipeline { mute_progress: index > 0, ..Pipeline::new(inputs, threads, console) };
+            runs.push(scope.spawn(move || {
+                pipeline.score(model, policy, &mut context.state, |batch| {
+                    let scored = mem::replace(batch, used.try_recv().unwrap_or_default());
+                    send.send(scored).map_err(|_| anyhow!("the records are no longer needed"))
+                })
+            }));
+        }
+        while let Some(stream) = earliest(&mut streams) {
+            stream.deliver(&mut each);
+        }
+        drop(streams);
+        let join = |run: thread::ScopedJoinHandle<'_, _>| match run.join() {
+            Ok(summary) => summary,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        runs.into_iter().map(join).collect()
+    });
+    for (log, summary) in logs.iter_mut().zip(summaries) {
+        log.summary = summary?;
+        log.summary.require_some()?;
+    }
+    Ok(())
+}
+
+/// Scored batches of one pipeline.
+struct Stream<'a> {
+    index: usize,
+    model: &'a Model,
+    batches: Receiver<Batch>,
+    give_back: Sender<Batch>,
+    batch: Option<Batch>,
+    /// Index of the next record in the batch.
+    at: usize,
+}
+
+/// The stream with the earliest next record; `None` if all have ended.
+fn earliest<'s, 'a>(streams: &'s mut [Stream<'a>]) -> Option<&'s mut Stream<'a>> {
+    let ends = streams.iter_mut().enumerate().filter_map(|(i, stream)| Some((stream.next_end()?, i)));
+    let (_, first) = ends.min()?;
+    streams.get_mut(first)
+}
+
+impl Stream<'_> {
+    /// End time of the next record; waits for the next batch at the end of one.
+    fn next_end(&mut self) -> Option<i64> {
+        loop {
+            if let Some(batch) = &self.batch {
+                if self.at < batch.records.len() {
+                    return Some(batch.records.get(self.at).end());
+                }
+                if let Some(mut batch) = self.batch.take() {
+                    batch.clear();
+                    // The pipeline has ended if it takes no batches back.
+                    let _ = self.give_back.send(batch);
+                }
+            }
+            self.batch = Some(self.batches.recv().ok()?);
+            self.at = 0;
+        }
+    }
+
+    fn deliver(&mut self, each: &mut impl FnMut(&ScoredRecord<'_>)) {
+        if let Some(batch) = &self.batch {
+            let (index, model, name) = (self.index, self.model, batch.block.name());
+            each(&ScoredRecord { index, model, name, judged: batch.judged_at(self.at) });
+            self.at += 1;
+        }
+    }
+}
+
+impl ScoredLogs<'_> {
+    /// Saves the context.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_context(&self) -> Result<()> {
+        self.context.save()
+    }
+
+    /// Number of records in words: `3 queries`.
+    pub fn counted(&self) -> String {
+        format::counted(self.summary.connections, log::noun(self.inputs.log))
+    }
+}
+
+/// Numbers of records and thresholds in words.
+pub fn totals(logs: &[ScoredLogs<'_>]) -> (String, String) {
+    let records: Vec<_> = logs.iter().map(ScoredLogs::counted).collect();
+    let thresholds: Vec<_> = logs.iter().map(|log| (log.inputs.log, log.policy.threshold())).collect();
+    (records.join(" and "), thresholds_text(&thresholds))
+}
+
+/// Thresholds in words: `threshold 0.612345`, `thresholds 0.612345 (conn.log) and 0.598765 (dns.log)`.
+pub fn thresholds_text(thresholds: &[(LogKind, f64)]) -> String {
+    if let [(_, threshold)] = thresholds {
+        return format!("threshold {threshold:.6}");
+    }
+    let each = thresholds.iter().map(|(log, threshold)| format!("{threshold:.6} ({}.log)", log.name()));
+    format!("thresholds {}", each.collect::<Vec<_>>().join(" and "))
+}
