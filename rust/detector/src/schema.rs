@@ -159,6 +159,8 @@ pub struct Schema {
     /// Column with the share of the days of training that saw the like of the row, if there is one: how much of a
     /// routine it is.
     pub routine: Option<u16>,
+    /// True if alert budgets count the alerts of a pair within a clock hour once.
+    pub counts_bursts: bool,
     /// Column with the identity of the pair for the mean score.
     pub pair: u16,
 }

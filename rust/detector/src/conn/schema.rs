@@ -203,6 +203,7 @@ pub static SCHEMA: Schema = Schema {
     records: RECORDS,
     peer_group: Column::Chatter as u16,
     routine: Some(Column::Routine as u16),
+    counts_bursts: false,
     pair: Column::Pair as u16,
 };
 

@@ -131,6 +131,7 @@ pub static SCHEMA: Schema = Schema {
     records: RECORDS,
     peer_group: Column::Chatter as u16,
     routine: None,
+    counts_bursts: true,
     pair: Column::Pair as u16,
 };
 

@@ -15,6 +15,9 @@ const FEWEST_EXCESSES: usize = 50;
 /// any in training must be able to pass, however small the budget.
 const HEADROOM: f64 = 0.5;
 
+/// Largest mean number of alerts in a burst, if bursts count once.
+pub(crate) const MAX_BURST: f64 = 6.0;
+
 /// Share of the alert budget reserved for accumulated evidence.
 const EVIDENCE_SHARE: f64 = 0.1;
 /// Largest budget for accumulated evidence, in reports a day.
@@ -30,21 +33,40 @@ pub(crate) fn evidence_per_day(alerts_per_day: f64) -> f64 {
 pub struct Calibration {
     /// Scores in millionths, ascending, each as the difference from the previous one, which takes a byte or two.
     differences: Vec<u32>,
+    /// The highest score of each burst in the same form; empty if every row counts.
+    bursts: Vec<u32>,
+}
+
+/// Scores in ascending order, as differences in millionths.
+fn differences(scores: &[f64]) -> Vec<u32> {
+    let mut units: Vec<u32> = scores.iter().map(|score| (score * SCORE_UNITS).round_ties_even() as u32).collect();
+    units.sort_unstable();
+    let mut last = 0;
+    units.into_iter().map(|unit| unit - std::mem::replace(&mut last, unit)).collect()
+}
+
+fn sums(differences: &[u32]) -> impl Iterator<Item = f64> {
+    differences.iter().scan(0u64, |sum, &difference| {
+        *sum += u64::from(difference);
+        Some(*sum as f64 / SCORE_UNITS)
+    })
 }
 
 impl Calibration {
     /// Builds the distribution from one score per row, in any order.
     pub fn new(scores: &[f64]) -> Self {
-        let mut units: Vec<u32> = scores.iter().map(|score| (score * SCORE_UNITS).round_ties_even() as u32).collect();
-        units.sort_unstable();
-        let mut last = 0;
-        let differences = units.into_iter().map(|unit| unit - std::mem::replace(&mut last, unit)).collect();
-        Self { differences }
+        Self { differences: differences(scores), bursts: Vec::new() }
+    }
+
+    /// Adds the highest scores of the bursts that the rows belong to: alerts of a burst count once.
+    pub(crate) fn with_bursts(self, highest: &[f64]) -> Self {
+        Self { bursts: differences(highest), ..self }
     }
 
     /// Returns whether no score is above 1.
     pub(crate) fn is_sound(&self) -> bool {
-        self.differences.iter().map(|&difference| u64::from(difference)).sum::<u64>() <= SCORE_UNITS as u64
+        let highest = |differences: &[u32]| differences.iter().map(|&difference| u64::from(difference)).sum::<u64>();
+        highest(&self.differences).max(highest(&self.bursts)) <= SCORE_UNITS as u64
     }
 
     /// Number of scores.
@@ -59,10 +81,7 @@ impl Calibration {
 
     /// Scores in ascending order.
     pub fn scores(&self) -> impl Iterator<Item = f64> {
-        self.differences.iter().scan(0u64, |sum, &difference| {
-            *sum += u64::from(difference);
-            Some(*sum as f64 / SCORE_UNITS)
-        })
+        sums(&self.differences)
     }
 
     /// Threshold that about this share of the traffic reaches.
@@ -72,27 +91,48 @@ impl Calibration {
     /// SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987),
     /// up to halfway between the highest score and 1. Only a share of 0 gives a threshold above 1.
     pub fn threshold(&self, share: f64) -> f64 {
-        let scores: Vec<f64> = self.scores().collect();
-        let expected = scores.len() as f64 * share;
-        let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(FEWEST_EXCESSES);
-        if expected >= STEADY as f64 || excesses >= scores.len() {
-            return just_above(scores.iter().rev().nth(expected as usize).copied().unwrap_or(0.0));
+        threshold(&self.scores().collect::<Vec<_>>(), share)
+    }
+
+    /// Threshold for as many alerts as this share of the rows, where alerts of a burst count once.
+    ///
+    /// Where rows are a sample of more, bursts count as if each had one row, which gives fewer alerts.
+    pub(crate) fn threshold_for_bursts(&self, share: f64) -> f64 {
+        if self.bursts.is_empty() {
+            return self.threshold(share);
         }
-        let (body, tail) = scores.split_at(scores.len() - excesses);
-        let base = body.last().copied().unwrap_or(0.0);
-        let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
-        // A budget without alerts.
-        if share <= 0.0 {
-            return just_above(1.0);
-        }
-        let highest = tail.last().copied().unwrap_or(base);
-        just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM)).min(1.0)
+        let bursts: Vec<f64> = sums(&self.bursts).collect();
+        let of_bursts = share * self.len() as f64 / bursts.len() as f64;
+        threshold(&bursts, of_bursts).max(self.threshold((share * MAX_BURST).min(1.0)))
+    }
+
+    /// Returns whether bursts count once.
+    pub(crate) fn has_bursts(&self) -> bool {
+        !self.bursts.is_empty()
     }
 
     /// Returns whether the share is less than one of the scores, so that its threshold is extrapolated.
     pub fn is_extrapolated(&self, share: f64) -> bool {
         share > 0.0 && share * (self.len() as f64) < 1.0
     }
+}
+
+/// Threshold that about this share of the ascending scores reaches; see [`Calibration::threshold`].
+fn threshold(scores: &[f64], share: f64) -> f64 {
+    let expected = scores.len() as f64 * share;
+    let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(FEWEST_EXCESSES);
+    if expected >= STEADY as f64 || excesses >= scores.len() {
+        return just_above(scores.iter().rev().nth(expected as usize).copied().unwrap_or(0.0));
+    }
+    let (body, tail) = scores.split_at(scores.len() - excesses);
+    let base = body.last().copied().unwrap_or(0.0);
+    let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
+    // A budget without alerts.
+    if share <= 0.0 {
+        return just_above(1.0);
+    }
+    let highest = tail.last().copied().unwrap_or(base);
+    just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM)).min(1.0)
 }
 
 /// Surprisal of each score: -ln of the share of calibration scores that are not lower, in steps of 1/4096.
@@ -165,7 +205,7 @@ mod tests {
     impl Calibration {
         /// Scores as in a file.
         pub(crate) fn of_differences(differences: Vec<u32>) -> Self {
-            Self { differences }
+            Self { differences, bursts: Vec::new() }
         }
     }
 
@@ -194,7 +234,7 @@ mod tests {
     #[test]
     fn scores_above_1_are_none() {
         assert!(Calibration::default().is_sound() && Calibration::new(&[0.25, 1.0, 1.0]).is_sound());
-        let of = |differences: &[u32]| Calibration { differences: differences.to_vec() }.is_sound();
+        let of = |differences: &[u32]| Calibration::of_differences(differences.to_vec()).is_sound();
         assert!(of(&[400_000, 600_000]) && !of(&[400_000, 600_001]) && !of(&[4_000_000]) && !of(&[u32::MAX; 9]));
     }
 
@@ -205,6 +245,33 @@ mod tests {
             assert_eq!(passing(&calibration, calibration.threshold(alerts as f64 / 10_000.0)), alerts);
         }
         assert_eq!(passing(&calibration, calibration.threshold(1.0)), 9999);
+    }
+
+    #[test]
+    fn alerts_of_a_burst_count_once_up_to_a_mean_of_six() {
+        // 100 rows in bursts of four, and many usual rows that are bursts of one.
+        let mut scores: Vec<f64> = (0..1000).map(|i| 0.3 + f64::from(i) / 1e5).collect();
+        let mut highest = scores.clone();
+        for burst in 0..25 {
+            let score = 0.6 + f64::from(burst) / 1e3;
+            scores.extend([score; 4]);
+            highest.push(score);
+        }
+        let calibration = Calibration::new(&scores).with_bursts(&highest);
+        let alerts = |expected: f64| {
+            let threshold = calibration.threshold_for_bursts(expected / scores.len() as f64);
+            highest.iter().filter(|&&score| score >= threshold).count()
+        };
+        assert_eq!((alerts(5.0), alerts(20.0)), (5, 20));
+        // 200 bursts would be 275 rows, which is fewer than six each.
+        assert_eq!(alerts(200.0), 200);
+        // All bursts of one long burst: the rows limit them.
+        let long = Calibration::new(&scores).with_bursts(&highest[1000..]);
+        let threshold = long.threshold_for_bursts(10.0 / scores.len() as f64);
+        assert_eq!(scores.iter().filter(|&&score| score >= threshold).count(), 40);
+        let even = even(1000);
+        assert_eq!(even.threshold_for_bursts(0.01), even.threshold(0.01));
+        assert!(!Calibration::new(&[0.5]).with_bursts(&[1.0, 1.0, 4.0]).is_sound());
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::storage::trust::Trust;
 /// Ten times a forest of 1,000 trees; larger files are not models.
 const MAX_PAYLOAD: usize = 64 << 20;
 const FORMAT: Envelope =
-    Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 3, max_payload: MAX_PAYLOAD };
+    Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 4, max_payload: MAX_PAYLOAD };
 /// Largest payload with every number at full size, as bincode counts its limit. A split and a leaf take at least 8
 /// bytes of a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
@@ -203,8 +203,12 @@ impl Model {
     }
 
     /// Threshold that about this many connections a day reach, at the connection rate of the training. A tenth of the
-    /// budget, at most 10, is reserved for accumulated evidence.
+    /// budget, at most 10, is reserved for accumulated evidence. If bursts count once (see
+    /// [`Schema::counts_bursts`](crate::Schema::counts_bursts)), it is the number of bursts a day, and nothing is reserved.
     pub fn threshold_for_alerts(&self, alerts_per_day: f64) -> f64 {
+        if self.calibration.has_bursts() {
+            return self.calibration.threshold_for_bursts(self.provenance.share_of_alerts(alerts_per_day));
+        }
         let single = match self.forest().is_imported() {
             true => alerts_per_day,
             false => alerts_per_day - calibration::evidence_per_day(alerts_per_day),

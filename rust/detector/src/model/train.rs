@@ -6,7 +6,7 @@ use iforest::{Forest, Matrix};
 
 use crate::alert::pair_mean::PairMean;
 use crate::error::{Error, ErrorKind};
-use crate::model::calibration::Calibration;
+use crate::model::calibration::{Calibration, MAX_BURST};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
 use crate::model::peer_group::{MIN_ROWS, PeerGroup};
@@ -15,6 +15,7 @@ use crate::model::{Model, Provenance};
 use crate::record::{Extractor, LogRecord};
 use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
+use crate::units::HOUR;
 
 /// Parameters of training.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,13 +177,24 @@ fn calibrate(
 ) -> Calibration {
     let scores = final_scores(schema, typical, provenance, entries, scores);
     let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
-    let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * usual as f64).ceil();
+    let burst = if schema.counts_bursts { MAX_BURST } else { 1.0 };
+    let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * burst * usual as f64).ceil();
     let mut counts = |entry: &Entry| {
         budget -= f64::from(u8::from(entry.group.is_flagged()));
         !entry.group.is_flagged() || budget >= 0.0
     };
-    let scores = entries.iter().zip(scores).filter(|(entry, _)| counts(entry)).map(|(_, score)| score);
-    Calibration::new(&scores.collect::<Vec<_>>())
+    let counted: Vec<_> = entries.iter().zip(scores).filter(|(entry, _)| counts(entry)).collect();
+    let calibration = Calibration::new(&counted.iter().map(|(_, score)| *score).collect::<Vec<_>>());
+    if !schema.counts_bursts {
+        return calibration;
+    }
+    let mut bursts: HashMap<(u32, i64), f64> = HashMap::new();
+    for (entry, score) in counted {
+        let burst = (entry.row[usize::from(schema.pair)].to_bits(), entry.ts.div_euclid(HOUR));
+        let highest = bursts.entry(burst).or_default();
+        *highest = highest.max(score);
+    }
+    calibration.with_bursts(&bursts.into_values().collect::<Vec<_>>())
 }
 
 /// Final scores of a sample's rows, including pair means. Each row stands for all rows it was drawn from.
