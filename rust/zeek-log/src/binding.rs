@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::json::fields::{JsonFields, MemberId, ROOT, Target};
 use crate::json::{self, Scanner, SyntaxError, Value, ValueKind, next_element};
 use crate::layout::{Format, Layout};
-use crate::row::{Cell, CellKind, Row, Shape};
+use crate::row::{Cell, CellKind, Plain, Row, Shape};
 use crate::tsv::{self, Place, escape};
 
 /// A wanted column: its name in Zeek's logs, and aliases.
@@ -71,6 +71,8 @@ struct Tsv {
     unset_field: Vec<u8>,
     columns: usize,
     wanted: Vec<Option<Place>>,
+    /// True if rows without escapes are plain, see [`Plain`].
+    is_plain: bool,
     is_other_stream: bool,
 }
 
@@ -86,14 +88,16 @@ const STREAM_KEYS: [&str; 2] = ["_path", "@stream"];
 impl Layout {
     /// Binds columns, in the order in which [`Row`] numbers them.
     pub fn bind(&self, columns: &[ColumnSpec<'_>]) -> Binding {
-        let shape = Shape {
+        let mut shape = Shape {
             names: columns.iter().map(|column| Arc::from(column.name)).collect(),
             format: self.format,
             set_separator: self.set_separator.as_slice().into(),
+            ..Shape::default()
         };
         let (bound, format) = match self.format {
             Format::Tsv => {
                 let tsv = Tsv::new(self, columns);
+                shape.plain = tsv.plain();
                 (tsv.wanted.iter().map(Option::is_some).collect(), Bound::Tsv(tsv))
             }
             Format::Json => (vec![true; columns.len()], Bound::Json(Json::new(self, columns))),
@@ -142,13 +146,25 @@ impl Tsv {
             let position = column.names().find_map(|name| layout.position(name))?;
             Place::of(layout, position)
         };
+        let wanted: Vec<_> = columns.iter().map(place).collect();
+        let is_packed = wanted.iter().flatten().any(|place| place.width > 1);
         Self {
             separator: layout.separator.clone(),
             empty_field: layout.empty_field.clone(),
             unset_field: layout.unset_field.clone(),
             columns: layout.widths.len(),
-            wanted: columns.iter().map(place).collect(),
+            wanted,
+            is_plain: layout.separator.len() == 1 && layout.unset_field.len() == 1 && !is_packed,
             is_other_stream: layout.is_of_other_stream(),
+        }
+    }
+
+    fn plain(&self) -> Plain {
+        let position = |place: &Option<Place>| place.map_or(u32::MAX, |place| place.column as u32);
+        Plain {
+            positions: self.wanted.iter().map(position).collect(),
+            unset: self.unset_field.first().copied().unwrap_or(b'-'),
+            empty: self.empty_field.as_slice().into(),
         }
     }
 
@@ -157,12 +173,19 @@ impl Tsv {
         if self.is_other_stream {
             return Ok(Parsed::OtherStream);
         }
-        tsv::split(line, &self.separator, &mut row.bounds);
-        let found = row.bounds.len() - 1;
+        let found = tsv::split(line, &self.separator, self.columns, &mut row.bounds);
         if found != self.columns {
             return Err((None, ErrorKind::Columns { found, wanted: self.columns }));
         }
         let may_have_escapes = memchr(b'\\', line).is_some();
+        row.is_plain = self.is_plain && !may_have_escapes;
+        if !row.is_plain {
+            self.fill_cells(line, row, may_have_escapes)?;
+        }
+        Ok(Parsed::Row)
+    }
+
+    fn fill_cells(&self, line: &[u8], row: &mut Row, may_have_escapes: bool) -> Result<(), (Option<usize>, ErrorKind)> {
         row.cells.resize(self.wanted.len(), Cell::UNSET);
         let Row { cells, bytes, bounds, .. } = row;
         for (column, (place, cell)) in self.wanted.iter().zip(cells).enumerate() {
@@ -177,12 +200,6 @@ impl Tsv {
             }
             let text = &line[start..end];
             let kind = match text {
-                // Most fields of one byte are compared with a marker of one byte, without a call.
-                [byte] => match (&self.unset_field[..], &self.empty_field[..]) {
-                    ([unset], _) if byte == unset => CellKind::Unset,
-                    (_, [empty]) if byte == empty => CellKind::Empty,
-                    _ => CellKind::Text,
-                },
                 _ if text == self.unset_field => CellKind::Unset,
                 _ if text.is_empty() || text == self.empty_field => CellKind::Empty,
                 _ => CellKind::Text,
@@ -192,7 +209,7 @@ impl Tsv {
                 cell.text = add_text(bytes, |bytes| escape::unescape_into(text, bytes));
             }
         }
-        Ok(Parsed::Row)
+        Ok(())
     }
 }
 
@@ -338,6 +355,7 @@ impl Row {
         }
         self.line = line.number();
         self.cells.clear();
+        self.is_plain = false;
         self.bytes.clear();
         self.bytes.extend_from_slice(line.bytes());
     }

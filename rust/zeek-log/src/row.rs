@@ -16,7 +16,10 @@ use crate::value;
 pub struct Row {
     /// The line's bytes, followed by unescaped text.
     pub(crate) bytes: Vec<u8>,
+    /// One cell for each wanted column, unless the row is plain.
     pub(crate) cells: Vec<Cell>,
+    /// True if `bounds` and [`Shape::plain`] give the cells, which spares the work for columns that nobody reads.
+    pub(crate) is_plain: bool,
     pub(crate) shape: Arc<Shape>,
     pub(crate) name: Arc<str>,
     pub(crate) line: u64,
@@ -31,11 +34,40 @@ pub(crate) struct Shape {
     pub(crate) names: Box<[Arc<str>]>,
     pub(crate) format: Format,
     pub(crate) set_separator: Box<[u8]>,
+    pub(crate) plain: Plain,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { names: Box::default(), format: Format::Tsv, set_separator: Box::from(*b",") }
+        let plain = Plain { positions: Box::default(), unset: b'-', empty: Box::default() };
+        Self { names: Box::default(), format: Format::Tsv, set_separator: Box::from(*b","), plain }
+    }
+}
+
+/// Wanted columns of a TSV row without escapes and packed columns, with a separator of one byte.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    /// Position of each wanted column in the row; `u32::MAX` for one that the log lacks.
+    pub(crate) positions: Box<[u32]>,
+    /// The text of an unset field.
+    pub(crate) unset: u8,
+    /// The text of an empty field.
+    pub(crate) empty: Box<[u8]>,
+}
+
+impl Plain {
+    #[inline(always)]
+    fn cell(&self, column: usize, bounds: &[u32], line: &[u8]) -> Option<Cell> {
+        let at = *self.positions.get(column)? as usize;
+        let &[start, next] = bounds.get(at..at.checked_add(2)?)? else { return None };
+        let (start, end) = (start as usize, next as usize - 1);
+        let text = &line[start..end];
+        Some(match text {
+            [byte] if *byte == self.unset => return None,
+            [] => Cell::at(CellKind::Empty, start, end),
+            _ if text == &*self.empty => Cell::at(CellKind::Empty, start, end),
+            _ => Cell::at(CellKind::Text, start, end),
+        })
     }
 }
 
@@ -81,7 +113,7 @@ impl Row {
     /// array are joined by commas, as in TSV; a JSON object is its JSON.
     #[inline(always)]
     pub fn get(&self, column: usize) -> Option<&[u8]> {
-        let cell = self.cells.get(column)?;
+        let cell = self.cell(column)?;
         match cell.kind {
             CellKind::Unset => None,
             CellKind::Empty => Some(b""),
@@ -92,7 +124,7 @@ impl Row {
     /// The unescaped elements of a set or vector in the order of the file; `None` if it is unset. Any other column has
     /// its text as the only element.
     pub fn elements(&self, column: usize) -> Option<Elements<'_>> {
-        let cell = self.cells.get(column)?;
+        let cell = self.cell(column)?;
         Some(match (cell.kind, self.shape.format) {
             (CellKind::Unset, _) => return None,
             (CellKind::Empty, _) => Elements(Rest::Done),
@@ -203,6 +235,14 @@ impl Row {
     /// The line number, counted from 1.
     pub fn line(&self) -> u64 {
         self.line
+    }
+
+    #[inline(always)]
+    fn cell(&self, column: usize) -> Option<Cell> {
+        match self.is_plain {
+            true => self.shape.plain.cell(column, &self.bounds, &self.bytes),
+            false => self.cells.get(column).copied(),
+        }
     }
 
     #[inline]

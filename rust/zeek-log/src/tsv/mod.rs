@@ -26,27 +26,35 @@ impl Place {
     }
 }
 
-/// Fills `bounds` so that column `c` is `line[bounds[c]..bounds[c + 1] - separator.len()]`.
+/// Returns the number of columns of a line. If it is `columns`, fills `bounds` so that column `c` is
+/// `line[bounds[c]..bounds[c + 1] - separator.len()]`.
 #[inline]
-pub(crate) fn split(line: &[u8], separator: &[u8], bounds: &mut Vec<u32>) {
-    bounds.clear();
-    bounds.push(0);
-    if let [byte] = *separator {
-        split_at_byte(line, byte, bounds);
-    } else {
-        bounds.extend(memchr::memmem::find_iter(line, separator).map(|at| (at + separator.len()) as u32));
+pub(crate) fn split(line: &[u8], separator: &[u8], columns: usize, bounds: &mut Vec<u32>) -> usize {
+    bounds.resize(columns + 1, 0);
+    // The first column begins at 0, and the last ends like any other.
+    let mut found = 0;
+    let mut add = |next: usize| {
+        found += 1;
+        if let Some(bound) = bounds.get_mut(found) {
+            *bound = next as u32;
+        }
+    };
+    match *separator {
+        [byte] => separators(line, byte, |at| add(at + 1)),
+        _ => memchr::memmem::find_iter(line, separator).for_each(|at| add(at + separator.len())),
     }
-    bounds.push((line.len() + separator.len()) as u32);
+    add(line.len() + separator.len());
+    found
 }
 
-/// Finds separators 64 bytes at a time: fields have a few bytes, so a call per separator would cost more than the
-/// search.
+/// Calls `each` with the position of each separator. It searches 64 bytes at a time: fields have a few bytes, so a call
+/// per separator would cost more than the search.
 #[inline]
-fn split_at_byte(line: &[u8], separator: u8, bounds: &mut Vec<u32>) {
+fn separators(line: &[u8], separator: u8, mut each: impl FnMut(usize)) {
     let mut base = 0;
     let mut rest = line;
     while let Some((chunk, after)) = rest.split_first_chunk::<64>() {
-        push_ones(matches(chunk, separator), base, bounds);
+        ones(matches(chunk, separator), |bit| each(base + bit));
         base += 64;
         rest = after;
     }
@@ -54,7 +62,7 @@ fn split_at_byte(line: &[u8], separator: u8, bounds: &mut Vec<u32>) {
         let mut last = [0; 64];
         last[..rest.len()].copy_from_slice(rest);
         let within = u64::MAX >> (64 - rest.len());
-        push_ones(matches(&last, separator) & within, base, bounds);
+        ones(matches(&last, separator) & within, |bit| each(base + bit));
     }
 }
 
@@ -73,9 +81,9 @@ fn matches(chunk: &[u8; 64], wanted: u8) -> u64 {
 }
 
 #[inline]
-fn push_ones(mut mask: u64, base: u32, bounds: &mut Vec<u32>) {
+fn ones(mut mask: u64, mut each: impl FnMut(usize)) {
     while mask != 0 {
-        bounds.push(base + mask.trailing_zeros() + 1);
+        each(mask.trailing_zeros() as usize);
         mask &= mask - 1;
     }
 }
@@ -101,8 +109,8 @@ mod tests {
     use super::*;
 
     fn columns<'l>(line: &'l [u8], separator: &[u8]) -> Vec<&'l [u8]> {
-        let mut bounds = Vec::new();
-        split(line, separator, &mut bounds);
+        let (mut bounds, wanted) = (Vec::new(), line.windows(separator.len()).filter(|w| *w == separator).count() + 1);
+        assert_eq!(split(line, separator, wanted, &mut bounds), wanted);
         bounds.windows(2).map(|w| &line[w[0] as usize..w[1] as usize - separator.len()]).collect()
     }
 
