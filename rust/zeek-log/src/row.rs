@@ -57,17 +57,15 @@ pub(crate) struct Plain {
 
 impl Plain {
     #[inline(always)]
-    fn cell(&self, column: usize, bounds: &[u32], line: &[u8]) -> Option<Cell> {
+    fn text<'l>(&self, column: usize, bounds: &[u32], line: &'l [u8]) -> Option<&'l [u8]> {
         let at = *self.positions.get(column)? as usize;
-        let &[start, next] = bounds.get(at..at.checked_add(2)?)? else { return None };
-        let (start, end) = (start as usize, next as usize - 1);
-        let text = &line[start..end];
-        Some(match text {
-            [byte] if *byte == self.unset => return None,
-            [] => Cell::at(CellKind::Empty, start, end),
-            _ if text == &*self.empty => Cell::at(CellKind::Empty, start, end),
-            _ => Cell::at(CellKind::Text, start, end),
-        })
+        let next = *bounds.get(at + 1)?;
+        let text = &line[bounds[at] as usize..next as usize - 1];
+        match text {
+            [byte] if *byte == self.unset => None,
+            _ if text == &*self.empty => Some(b""),
+            _ => Some(text),
+        }
     }
 }
 
@@ -113,7 +111,10 @@ impl Row {
     /// array are joined by commas, as in TSV; a JSON object is its JSON.
     #[inline(always)]
     pub fn get(&self, column: usize) -> Option<&[u8]> {
-        let cell = self.cell(column)?;
+        if self.is_plain {
+            return self.shape.plain.text(column, &self.bounds, &self.bytes);
+        }
+        let cell = self.cells.get(column)?;
         match cell.kind {
             CellKind::Unset => None,
             CellKind::Empty => Some(b""),
@@ -124,7 +125,15 @@ impl Row {
     /// The unescaped elements of a set or vector in the order of the file; `None` if it is unset. Any other column has
     /// its text as the only element.
     pub fn elements(&self, column: usize) -> Option<Elements<'_>> {
-        let cell = self.cell(column)?;
+        if self.is_plain {
+            let text = self.get(column)?;
+            return Some(Elements(if text.is_empty() {
+                Rest::Done
+            } else {
+                Rest::Tsv(text, &self.shape.set_separator)
+            }));
+        }
+        let cell = self.cells.get(column)?;
         Some(match (cell.kind, self.shape.format) {
             (CellKind::Unset, _) => return None,
             (CellKind::Empty, _) => Elements(Rest::Done),
@@ -235,14 +244,6 @@ impl Row {
     /// The line number, counted from 1.
     pub fn line(&self) -> u64 {
         self.line
-    }
-
-    #[inline(always)]
-    fn cell(&self, column: usize) -> Option<Cell> {
-        match self.is_plain {
-            true => self.shape.plain.cell(column, &self.bounds, &self.bytes),
-            false => self.cells.get(column).copied(),
-        }
     }
 
     #[inline]
