@@ -23,13 +23,15 @@ from measure import in_turns, machine, run, spread
 
 # Purpose of a function, by the first pattern that matches.
 PARTS = {
-    "walk": r"iforest::(walk|score|steps|forest)|libm::math::(exp2|log2)",
-    "categories": r"detector::rarity",
+    "forest": r"iforest::|libm::math::(exp2|log2)|path_length",
+    "encode": r"detector::model::encoder",
+    "history": r"detector::alert",
+    "model": r"detector::model",
     "features": r"detector::|libm::|logf|exp2f",
-    "border": r"iforest_bridge|cxxbridge|iforest::Sensor",
+    "bridge": r"iforest_bridge|cxxbridge|iforest::Sensor",
     "record fields": r"plugin::IForest_Scorer|BifFunc::IForest|BifFunc::.*IForest",
     "telemetry": r"[Tt]elemetry|[Pp]rometheus",
-    "field write": r"logging|threading|modp_|[Aa]scii|[Ff]ormatter",
+    "column in the log": r"logging|threading|modp_|[Aa]scii|[Ff]ormatter",
     "memory": r"malloc|free|calloc|operator (new|delete)|unlink_chunk|mem(set|cpy|cmp|move)",
     "script": r"zeek::(detail::|\w*Val|Obj|Type|Func|Event|IntrusivePtr|Frame)",
 }
