@@ -1,6 +1,6 @@
 ##! Learning in a cluster: one model on all nodes, fitted on the traffic of all workers.
 ##!
-##! Workers send samples to the manager, which merges them, fits a model and sends it back. A lost message is repaired
+##! Workers send samples of each log to the manager, which merges them, fits a model and sends it back. A lost message is repaired
 ##! within an :zeek:see:`IForest::learning_interval`: a worker repeats its sample until it is acknowledged, and announces
 ##! the version of its model; of two nodes, the one with the newer model sends it. A restarted node catches up likewise.
 
@@ -8,6 +8,7 @@
 @load ./cluster_role
 @load ./learn
 @load ./log
+@load ./logs
 @load ./state
 @load ./validate
 @load ./warn_once
@@ -21,6 +22,8 @@ export {
 
 	## Worker to manager: rows since the last sample.
 	##
+	## log: The log of the rows.
+	##
 	## node: The worker.
 	##
 	## run: An identifier of the worker's present run.
@@ -30,19 +33,23 @@ export {
 	## has: The version of the worker's model.
 	##
 	## sample: The rows.
-	global sample: event(node: string, run: string, number: count, has: count, sample: string);
+	global sample: event(log: LogKind, node: string, run: string, number: count, has: count, sample: string);
 
 	## Manager to worker: a sample has arrived.
+	##
+	## log: The log of its rows.
 	##
 	## run: The run that it came from.
 	##
 	## number: The number of the sample.
 	##
 	## bound: The sampling key above which the manager takes no rows.
-	global sample_arrived: event(run: string, number: count, bound: double);
+	global sample_arrived: event(log: LogKind, run: string, number: count, bound: double);
 
 	## Manager to workers, or an answer to :zeek:see:`IForest::want_model`: a
 	## model.
+	##
+	## log: The log that it scores.
 	##
 	## node: The sender.
 	##
@@ -52,12 +59,14 @@ export {
 	## checksum: The checksum of the model's file.
 	##
 	## model: The contents of the model's file.
-	global model: event(node: string, model_version: count, checksum: string, model: string);
+	global model: event(log: LogKind, node: string, model_version: count, checksum: string, model: string);
 
 	## Requests a newer model.
 	##
+	## log: The log that it scores.
+	##
 	## node: The requesting node.
-	global want_model: event(node: string);
+	global want_model: event(log: LogKind, node: string);
 }
 
 # Checks the name of a sender; names of unknown nodes would fill the tables.
@@ -66,7 +75,7 @@ function is_known(node: string, sent: string): bool
 	if ( node in Cluster::nodes )
 		return T;
 
-	log_refused(node, fmt("%s from an unknown node", sent));
+	log_refused_sender(node, fmt("%s from an unknown node", sent));
 	return F;
 	}
 
@@ -75,52 +84,54 @@ function node_type_of(name: string): Cluster::NodeType &is_used
 	return name in Cluster::nodes ? Cluster::nodes[name]$node_type : Cluster::NONE;
 	}
 
-function send_model(topic: string, peer: string)
+function send_model(log: LogKind, topic: string, peer: string)
 	{
-	if ( ! has_model() )
+	if ( ! has_model(log) )
 		return;
 
-	local info = about_model(PUBLISH);
+	local info = about_model(log, PUBLISH);
 	info$peer = peer;
 	write_model(info);
-	Cluster::publish(topic, IForest::model, Cluster::node, __model_version(), info$checksum, __model_bytes());
+	Cluster::publish(topic, IForest::model, log, Cluster::node, __model_version(log), info$checksum, __model_bytes(log));
 	}
 
-event IForest::model(node: string, model_version: count, checksum: string, model: string)
+event IForest::model(log: LogKind, node: string, model_version: count, checksum: string, model: string)
 	{
-	if ( ! learns() || ! is_learning_node() || ! is_known(node, "a model") )
+	if ( ! learns(log) || ! is_learning_node() || ! is_known(node, "a model") )
 		return;
 
-	local before = __model_version();
+	local before = __model_version(log);
 
 	# The manager writes the model before loading it, so that it does not send an older one after a crash.
-	local problem = __adopt_model(model, model_version, checksum, state_file("model"), ! sees_connections());
+	local problem = __adopt_model(log, model, model_version, checksum, state_file(log, "model"), ! sees_connections());
 
 	if ( problem != "" )
-		log_refused(node, problem);
+		log_refused(log, node, problem);
 
-	warn_once(fmt("a model of %s", node),
+	warn_once(fmt("a model of %s.log of %s", log_name(log), node),
 	          problem == "" ? "" : fmt("from %s: %s; the previous model stays loaded", node, problem));
 
-	if ( __model_version() != before )
+	if ( __model_version(log) != before )
 		{
-		log_loaded(node);
-		last_fit = clock();
+		log_loaded(log, node);
+		last_fit[log] = clock();
 		}
 
 	poll_jobs();
 	}
 
-event IForest::want_model(node: string)
+event IForest::want_model(log: LogKind, node: string)
 	{
 	if ( is_known(node, "a request") )
-		send_model(Cluster::node_topic(node), node);
+		send_model(log, Cluster::node_topic(node), node);
 	}
 
 @if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER )
 
 global run = unique_id("");
-global number = 0;
+
+# The number of each log's last sample.
+global number: table[LogKind] of count &default=0;
 
 global rows_per_message = sample_rows_per_message;
 
@@ -129,38 +140,45 @@ event zeek_init()
 	rows_per_message = clamp_count("IForest::sample_rows_per_message", sample_rows_per_message, 1, 10000000);
 	}
 
-# The last sample, until it is acknowledged.
-global pending = "";
+# Each log's last sample, until it is acknowledged.
+global pending: table[LogKind] of string;
 
-function send_sample()
+function send_sample(log: LogKind)
 	{
-	if ( pending == "" )
+	if ( log !in pending )
 		{
-		pending = __take_sample(rows_per_message);
-		++number;
+		pending[log] = __take_sample(log, rows_per_message);
+		++number[log];
 		}
 
-	Cluster::publish(Cluster::manager_topic, IForest::sample, Cluster::node, run, number, __model_version(), pending);
+	Cluster::publish(Cluster::manager_topic, IForest::sample, log, Cluster::node, run, number[log],
+	                 __model_version(log), pending[log]);
+	}
+
+function send_samples()
+	{
+	for ( log in learning_logs )
+		send_sample(log);
 	}
 
 hook each_turn()
 	{
-	send_sample();
+	send_samples();
 	}
 
-event IForest::sample_arrived(run_: string, number_: count, bound: double)
+event IForest::sample_arrived(log: LogKind, run_: string, number_: count, bound: double)
 	{
-	if ( run_ != run || number_ != number )
+	if ( run_ != run || number_ != number[log] )
 		return;
 
-	pending = "";
-	__set_sample_bound(bound);
+	delete pending[log];
+	__set_sample_bound(log, bound);
 	local statistics = Statistics();
-	__statistics(statistics);
+	__statistics(log, statistics);
 
 	# Send rows that did not fit in one message.
 	if ( statistics$rows >= rows_per_message )
-		send_sample();
+		send_sample(log);
 	}
 
 event Cluster::node_up(name: string, id: string)
@@ -175,8 +193,7 @@ event Cluster::node_up(name: string, id: string)
 
 	early_refusals = vector();
 
-	if ( learns() )
-		send_sample();
+	send_samples();
 	}
 
 @endif
@@ -192,39 +209,43 @@ event IForest::early_refusal(rec: Info)
 	Reporter::warning(fmt("IForest: %s: %s", rec$node, rec?$message ? rec$message : ""));
 	}
 
-# The run and number of each worker's last merged sample.
-global merged: table[string] of string;
+# The run and number of each worker's last merged sample of a log.
+global merged: table[LogKind, string] of string;
 
 # The time that a manager without a model waits for the workers' models before it fits its own.
 const patience = 5min;
 global started = current_time();
 
-# The version of each worker's model, as announced by its last sample.
-global announced: table[string] of count;
+# The version of each worker's model of a log, as announced by its last sample.
+global announced: table[LogKind, string] of count;
 
 # After a loss of its state, the manager must not replace the workers' model by one of few rows: it defers the first fit
 # and requests their model when they announce it.
-hook ready()
+hook ready(log: LogKind)
 	{
 	local waiting = F;
 
 	for ( name, node in Cluster::nodes )
-		if ( node$node_type == Cluster::WORKER && (name !in announced || announced[name] > __model_version()) )
+		if ( node$node_type == Cluster::WORKER &&
+		     ([log, name] !in announced || announced[log, name] > __model_version(log)) )
 			waiting = T;
 
 	if ( waiting && current_time() - started < patience )
 		break;
 	}
 
-hook new_model()
+hook new_model(log: LogKind)
 	{
-	send_model(Cluster::worker_topic, "workers");
+	send_model(log, Cluster::worker_topic, "workers");
 	}
 
 event Cluster::node_up(name: string, id: string)
 	{
-	if ( learns() && node_type_of(name) == Cluster::WORKER )
-		send_model(Cluster::node_topic(name), name);
+	if ( node_type_of(name) != Cluster::WORKER )
+		return;
+
+	for ( log in learning_logs )
+		send_model(log, Cluster::node_topic(name), name);
 	}
 
 # Network time that ran ahead stands still, and scheduled events with it, until the clock catches up. Messages of workers
@@ -237,34 +258,34 @@ function catch_up()
 		event take_turn(++turn_generation);
 	}
 
-event IForest::sample(node: string, run: string, number: count, has: count, sample: string)
+event IForest::sample(log: LogKind, node: string, run: string, number: count, has: count, sample: string)
 	{
-	if ( ! learns() || ! is_known(node, "a sample") )
+	if ( ! learns(log) || ! is_known(node, "a sample") )
 		return;
 
 	catch_up();
-	announced[node] = has;
+	announced[log, node] = has;
 	local this = fmt("%s %d", run, number);
 
-	if ( node !in merged || merged[node] != this )
+	if ( [log, node] !in merged || merged[log, node] != this )
 		{
-		local problem = __merge_sample(sample);
-		merged[node] = this;
+		local problem = __merge_sample(log, sample);
+		merged[log, node] = this;
 
 		if ( problem != "" )
-			log_refused(node, problem);
+			log_refused(log, node, problem);
 
-		warn_once(fmt("a sample of %s", node), problem == "" ? "" : fmt("from %s: %s", node, problem));
+		warn_once(fmt("a sample of %s.log of %s", log_name(log), node), problem == "" ? "" : fmt("from %s: %s", node, problem));
 		}
 
-	Cluster::publish(Cluster::node_topic(node), IForest::sample_arrived, run, number, __sample_bound());
+	Cluster::publish(Cluster::node_topic(node), IForest::sample_arrived, log, run, number, __sample_bound(log));
 
-	if ( has < __model_version() )
-		send_model(Cluster::node_topic(node), node);
-	else if ( has > __model_version() )
-		Cluster::publish(Cluster::node_topic(node), IForest::want_model, Cluster::node);
+	if ( has < __model_version(log) )
+		send_model(log, Cluster::node_topic(node), node);
+	else if ( has > __model_version(log) )
+		Cluster::publish(Cluster::node_topic(node), IForest::want_model, log, Cluster::node);
 
-	fit_if_due();
+	fit_if_due(log);
 	}
 
 @endif

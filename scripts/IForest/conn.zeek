@@ -10,6 +10,13 @@ module IForest;
 # Running a hook without handlers costs more than half of a score.
 global score_policy_set = F;
 global learn_policy_set = F;
+global learning = F;
+
+hook learning_changed(log: LogKind, on: bool)
+	{
+	if ( log == CONN_LOG )
+		learning = on;
+	}
 
 event zeek_init() &priority=100
 	{
@@ -20,7 +27,7 @@ event zeek_init() &priority=100
 # Acts on the outcome of a connection, and learns it if a hook decides on that.
 function act(c: connection, learn_this: bool)
 	{
-	local outcome = __outcome();
+	local outcome = __outcome(CONN_LOG);
 
 	if ( outcome == ALERT )
 		report(c);
@@ -28,11 +35,11 @@ function act(c: connection, learn_this: bool)
 	if ( outcome == ALERT || outcome == INCIDENTS_CHANGED )
 		hook incidents_changed();
 
-	if ( learn_this && learn_policy_set && hook learn_policy(c) && __learn(learn_after) )
+	if ( learn_this && learn_policy_set && hook learn_policy(c) && __learn(CONN_LOG, learn_after) )
 		outcome = FIT_DUE;
 
 	if ( outcome == FIT_DUE && fits() )
-		fit(F);
+		fit(CONN_LOG, F);
 	}
 
 # After Conn::Info is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score. A

@@ -1,17 +1,14 @@
 ##! Scores every DNS query with its response: ``anomaly_score`` in dns.log, and a notice for each alert.
 ##!
-##! The model is made by ``zeek-iforest train`` from dns.log of the same network. Without a model, and with a refused one,
-##! Zeek runs as if this script were not loaded.
+##! The model is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from dns.log of the same
+##! network. Without a model, and with a refused one, Zeek runs as if this script were not loaded.
 
 @load base/frameworks/notice
-@load base/frameworks/reporter
 @load base/protocols/dns
 @load base/utils/queue
-@load ./cluster_role
-@load ./log
+@load ./learn
 @load ./main
 @load ./notice
-@load ./validate
 
 module IForest;
 
@@ -32,32 +29,40 @@ export {
 		Anomalous_Query,
 	};
 
-	## Score dns.log.
-	option score_dns = T;
-
-	## The model file of dns.log. Without it queries are not scored. If a
-	## model is refused, the previous one stays loaded.
-	option dns_model_file = "";
-
-	## The score, up to 1, from which a query alerts. 0 selects the threshold
-	## for the alert budget.
-	option dns_threshold = 0.0;
-
-	## The alert budget of queries: the approximate number of alerts per day.
-	## 0 selects the model's own.
-	option dns_alerts_per_day = 0.0;
-
 	## Selects the queries to score. A handler that breaks exempts the query:
-	## it has no score and raises no notice. It still counts as context.
+	## it has no score, raises no notice, and is not learnt unless
+	## :zeek:see:`IForest::learn_exempt` is set. It still counts as context.
 	##
 	## c: The connection of the query.
 	##
 	## rec: The query, as it will be logged.
 	global dns_score_policy: hook(c: connection, rec: DNS::Info);
+
+	## Selects the queries to learn from. A handler that breaks excludes the
+	## query; it is scored all the same.
+	##
+	## c: The connection of the query.
+	##
+	## rec: The query, as it will be logged.
+	global dns_learn_policy: hook(c: connection, rec: DNS::Info);
 }
 
 # Running a hook without handlers costs more than half of a score.
 global dns_score_policy_set = F;
+global dns_learn_policy_set = F;
+global dns_learning = F;
+
+hook learning_changed(log: LogKind, on: bool)
+	{
+	if ( log == DNS_LOG )
+		dns_learning = on;
+	}
+
+event zeek_init() &priority=100
+	{
+	dns_score_policy_set = __has_handlers(dns_score_policy);
+	dns_learn_policy_set = __has_handlers(dns_learn_policy);
+	}
 
 function report_query(c: connection, rec: DNS::Info)
 	{
@@ -66,24 +71,38 @@ function report_query(c: connection, rec: DNS::Info)
 	local reasons = rec?$anomaly_reasons ? fmt(": %s", rec$anomaly_reasons) : "";
 	local notice = Notice::Info($note=Anomalous_Query,
 	                            $msg=fmt("query of %s for %s%s: score %.3f, threshold %.3f%s", c$id$orig_h, name, qtype,
-	                                     rec$anomaly_score, __dns_threshold(), reasons),
+	                                     rec$anomaly_score, __threshold(DNS_LOG), reasons),
 	                            $conn=c,
-	                            $identifier=cat(c$id$orig_h, __dns_main_reason()));
+	                            $identifier=cat(c$id$orig_h, __main_reason(DNS_LOG)));
 
 	if ( ! Notice::is_being_suppressed(notice) && take_token("queries", Anomalous_Query) )
 		NOTICE(notice);
 	}
 
+# Acts on the outcome of a query, and learns it if a hook decides on that.
+function act_on_query(c: connection, rec: DNS::Info, learn_this: bool)
+	{
+	local outcome = __outcome(DNS_LOG);
+
+	if ( outcome == ALERT )
+		report_query(c, rec);
+
+	if ( learn_this && dns_learn_policy_set && hook dns_learn_policy(c, rec) && __learn(DNS_LOG, learn_after) )
+		outcome = FIT_DUE;
+
+	if ( outcome == FIT_DUE && fits() )
+		fit(DNS_LOG, F);
+	}
+
 function score_query(c: connection, rec: DNS::Info)
 	{
-	if ( dns_score_policy_set && ! hook dns_score_policy(c, rec) )
-		{
-		__observe_dns(rec);
-		return;
-		}
+	local exempt = dns_score_policy_set && ! hook dns_score_policy(c, rec);
+	local learn_this = dns_learning && (! exempt || learn_exempt);
+	local learn_now = learn_this && ! dns_learn_policy_set;
 
-	if ( __score_dns(rec) )
-		report_query(c, rec);
+	if ( (exempt ? __observe_dns(rec, learn_now, learn_after) : __score_dns(rec, learn_now, learn_after)) ||
+	     dns_learn_policy_set )
+		act_on_query(c, rec, learn_this);
 	}
 
 function score_queue(c: connection, queue: Queue::Queue)
@@ -161,67 +180,4 @@ hook DNS::finalize_dns(c: connection) &priority=5
 
 	if ( c$dns_state?$pending_replies )
 		score_queries(c, c$dns_state$pending_replies);
-	}
-
-function load_dns_model(path: string)
-	{
-	local refusal = __load_dns_model(path);
-
-	if ( refusal != "" )
-		Reporter::warning(fmt("IForest: %s", refusal));
-	}
-
-function change_dns_model_file(id: string, value: string): string
-	{
-	if ( value == "" )
-		__unload_dns_model();
-	else
-		load_dns_model(value);
-
-	return value;
-	}
-
-function change_dns_threshold(id: string, value: double): double
-	{
-	local clamped = clamp_double(id, value, 0.0, 1.0);
-	__set_dns_threshold(clamped);
-	return clamped;
-	}
-
-function change_dns_alerts_per_day(id: string, value: double): double
-	{
-	local clamped = clamp_double(id, value, 0.0, 1e9);
-	__set_dns_alerts_per_day(clamped);
-	return clamped;
-	}
-
-function change_dns_trusted_key(id: string, value: string): string
-	{
-	__set_dns_trust(value, allow_writable);
-	return value;
-	}
-
-function change_dns_allow_writable(id: string, value: bool): bool
-	{
-	__set_dns_trust(trusted_key, value);
-	return value;
-	}
-
-event zeek_init()
-	{
-	if ( ! sees_connections() )
-		return;
-
-	dns_score_policy_set = __has_handlers(dns_score_policy);
-	Option::set_change_handler("IForest::dns_model_file", change_dns_model_file);
-	Option::set_change_handler("IForest::dns_threshold", change_dns_threshold);
-	Option::set_change_handler("IForest::dns_alerts_per_day", change_dns_alerts_per_day);
-	Option::set_change_handler("IForest::trusted_key", change_dns_trusted_key, -1);
-	Option::set_change_handler("IForest::allow_writable", change_dns_allow_writable, -1);
-	__set_dns_trust(trusted_key, allow_writable);
-	__set_dns_threshold(clamp_double("IForest::dns_threshold", dns_threshold, 0.0, 1.0));
-	__set_dns_alerts_per_day(clamp_double("IForest::dns_alerts_per_day", dns_alerts_per_day, 0.0, 1e9));
-
-	if ( dns_model_file != "" )
-		load_dns_model(dns_model_file);
 	}

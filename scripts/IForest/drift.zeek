@@ -4,6 +4,7 @@
 
 @load base/frameworks/notice
 @load ./learn
+@load ./logs
 @load ./validate
 
 module IForest;
@@ -30,55 +31,60 @@ export {
 
 global drift_slice_length = drift_window / 24.0;
 
-# The number of successive steps above the threshold.
-global steps_above = 0;
+# The number of each log's successive steps above the threshold.
+global steps_above: table[LogKind] of count &default=0;
 
-# True after a recalibration, until the next fit.
-global recalibrated = F;
+# The logs whose model was recalibrated, until its next fit.
+global recalibrated: set[LogKind];
 
-hook new_model()
+hook new_model(log: LogKind)
 	{
-	if ( fitting == FIT )
-		recalibrated = F;
+	if ( fitting[log] == FIT )
+		delete recalibrated[log];
 	}
 
-function watch_drift(index: double)
+function watch_drift(log: LogKind, index: double)
 	{
-	steps_above = index > drift_threshold ? steps_above + 1 : 0;
+	local steps = index > drift_threshold ? steps_above[log] + 1 : 0;
+	steps_above[log] = steps;
 
-	if ( steps_above == 0 || steps_above < drift_patience )
+	if ( steps == 0 || steps < drift_patience )
 		return;
 
-	steps_above = 0;
+	steps_above[log] = 0;
 
-	if ( ! recalibrated && learns() )
+	if ( log !in recalibrated && learns(log) )
 		{
 		# A recalibration that could not start is tried again.
-		recalibrated = fit(T);
+		if ( fit(log, T) )
+			add recalibrated[log];
+
 		return;
 		}
 
-	recalibrated = F;
+	delete recalibrated[log];
 	NOTICE(Notice::Info($note=Model_Drift,
-	                    $msg=fmt("drift: population stability index %.2f, threshold %.2f; live scores differ from the model's calibration",
-	                             index, drift_threshold),
-	                    $identifier="IForest"));
+	                    $msg=fmt("drift in %s.log: population stability index %.2f, threshold %.2f; live scores differ from the model's calibration",
+	                             log_name(log), index, drift_threshold),
+	                    $identifier=fmt("IForest %s", log_name(log))));
 
-	if ( learns() )
-		fit(F);
+	if ( learns(log) )
+		fit(log, F);
 	}
 
 # Worker to manager: the score histogram of a slice.
 #
+# log: The log that was scored.
+#
 # of_version: The version of the model that gave the scores.
 #
 # counts: The number of scores in each tenth of its calibration.
-global drift_slice: event(of_version: count, counts: index_vec);
+global drift_slice: event(log: LogKind, of_version: count, counts: index_vec);
 
-event drift_slice(of_version: count, counts: index_vec)
+event drift_slice(log: LogKind, of_version: count, counts: index_vec)
 	{
-	if ( of_version == __model_version() )
-		__add_drift_counts(counts);
+	if ( of_version == __model_version(log) )
+		__add_drift_counts(log, counts);
 	}
 
 event next_drift_slice()
@@ -86,17 +92,20 @@ event next_drift_slice()
 	if ( zeek_is_terminating() )
 		return;
 
-	if ( fits() )
+	for ( _, log in scored_logs )
 		{
-		local statistics = Statistics();
-		__statistics(statistics);
-		watch_drift(statistics$drift);
+		if ( fits() )
+			{
+			local statistics = Statistics();
+			__statistics(log, statistics);
+			watch_drift(log, statistics$drift);
+			}
+
+		local counts = __start_drift_slice(log);
+
+		if ( ! fits() && |counts| > 0 )
+			Cluster::publish(Cluster::manager_topic, drift_slice, log, __model_version(log), counts);
 		}
-
-	local counts = __start_drift_slice();
-
-	if ( ! fits() && |counts| > 0 )
-		Cluster::publish(Cluster::manager_topic, drift_slice, __model_version(), counts);
 
 	schedule drift_slice_length { next_drift_slice() };
 	}

@@ -1,6 +1,7 @@
 ##! Background jobs: fits, disk writes and checks of files run on a thread of their own and hold up no packets.
 
 @load base/frameworks/reporter
+@load ./logs
 @load ./warn_once
 
 module IForest;
@@ -8,6 +9,8 @@ module IForest;
 export {
 	## A finished background job.
 	type Job: record {
+		## The log that it was for.
+		log: LogKind &default=CONN_LOG;
 		## The kind of job.
 		kind: JobKind &default=JOB_PENDING;
 		## Its file or directory, if any.
@@ -33,6 +36,12 @@ const shutdown_wait = 10sec;
 # Runs for each finished job.
 global job_finished: hook(job: Job);
 
+# Returns the subject of warnings about fits.
+function fit_of(log: LogKind): string
+	{
+	return fmt("fit of %s.log", log_name(log));
+	}
+
 function apply_finished_jobs()
 	{
 	local job = Job();
@@ -42,10 +51,10 @@ function apply_finished_jobs()
 		switch ( job$kind )
 			{
 			case JOB_FIT_FAILED:
-				warn_once("fit", fmt("fitting a model failed: %s", job$problem));
+				warn_once(fit_of(job$log), fmt("fitting a model of %s.log failed: %s", log_name(job$log), job$problem));
 				break;
 			case JOB_FITTED:
-				warn_once("fit", "");
+				warn_once(fit_of(job$log), "");
 				warn_once(job$path, job$problem);
 				break;
 			case JOB_SAVED:

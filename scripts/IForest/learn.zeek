@@ -1,4 +1,5 @@
-##! Learning: fits a model on the sensor's own traffic while :zeek:see:`IForest::model_file` is not set.
+##! Learning: fits a model of conn.log on the sensor's own traffic while :zeek:see:`IForest::model_file` is not set, and one
+##! of dns.log while :zeek:see:`IForest::dns_model_file` is not set. The options hold for both.
 ##!
 ##! A standalone Zeek learns and fits by itself. In a cluster the workers sample and the manager fits; see
 ##! ``cluster.zeek``.
@@ -9,6 +10,7 @@
 @load ./cluster_role
 @load ./jobs
 @load ./log
+@load ./logs
 @load ./main
 @load ./state
 @load ./validate
@@ -17,23 +19,24 @@
 module IForest;
 
 export {
-	## The number of connections before the first fit, at least 100. A tenth
-	## of them must be in the reservoir, which takes longer if most come from
-	## one host.
+	## The number of connections, or queries, before the first fit, at least
+	## 100. A tenth of them must be in the reservoir, which takes longer if
+	## most come from one host.
 	option learn_after = 10000;
 
 	## The interval between fits. 0 turns them off after the first one.
 	option refit_interval = 1day;
 
-	## The capacity of the reservoir, 256 to 10,000,000 rows of about 200
-	## bytes. A change resamples the rows learnt before.
+	## The capacity of each log's reservoir, 256 to 10,000,000 rows of about
+	## 200 bytes. A change resamples the rows learnt before.
 	option reservoir_rows = 32768;
 
-	## The age at which a connection's weight has halved, at least a minute.
-	## A change resamples the rows learnt before.
+	## The age at which a row's weight has halved, at least a minute. A
+	## change resamples the rows learnt before.
 	option reservoir_half_life = 7days;
 
-	## Learn from connections that :zeek:see:`IForest::score_policy` exempts.
+	## Learn from connections that :zeek:see:`IForest::score_policy` exempts,
+	## and from queries that :zeek:see:`IForest::dns_score_policy` exempts.
 	## Off by default: an exempted scanner would otherwise make scans usual.
 	option learn_exempt = F;
 
@@ -47,19 +50,19 @@ export {
 	## c: A finished connection with *c$conn* filled in.
 	global learn_policy: hook(c: connection);
 
-	## Counters since start, and gauges.
+	## Counters of a log since start, and gauges.
 	type Statistics: record {
-		## Connections with a score.
+		## Records with a score.
 		scored: count &default=0;
-		## Connections without a score because there was no model.
+		## Records without a score because there was no model.
 		without_model: count &default=0;
-		## Connections exempted from scoring.
+		## Records exempted from scoring.
 		exempt: count &default=0;
-		## Connections without a score because of an internal error.
+		## Records without a score because of an internal error.
 		failed: count &default=0;
-		## Connections that alerted.
+		## Records that alerted.
 		alerted: count &default=0;
-		## Connections learnt from.
+		## Records learnt from.
 		learnt: count &default=0;
 		## Models loaded.
 		loaded: count &default=0;
@@ -67,26 +70,27 @@ export {
 		refused: count &default=0;
 		## Rows in the reservoir.
 		rows: count &default=0;
-		## Connections that the rows represent.
+		## Records that the rows represent.
 		seen: count &default=0;
 		## The population stability index of live scores.
 		drift: double &default=0.0;
 	};
 }
 
-# The kind of the running fit.
-global fitting: Action;
+# The kind of each log's running fit.
+global fitting: table[LogKind] of Action;
 
-global last_fit = double_to_time(0.0);
+# The time of each log's last fit.
+global last_fit: table[LogKind] of time &default=double_to_time(0.0);
 
-# True after a failed fit, until the next turn: it is not retried on every connection.
-global failed = F;
+# The logs whose fit failed, until the next turn: it is not retried on every record.
+global failed: set[LogKind];
 
-# The value of learns(), without a call per connection.
-global learning = F;
+# Runs when learning of a log starts or stops. A handler sets a variable, which costs less per record than a look-up.
+global learning_changed: hook(log: LogKind, on: bool);
 
 # Allows the first fit. A handler that breaks defers it.
-global ready: hook();
+global ready: hook(log: LogKind);
 
 # The interval and time of turns, and the generation of their chain.
 global turn_interval = learning_interval;
@@ -94,83 +98,84 @@ global last_turn = double_to_time(0.0);
 global turn_generation = 0;
 
 # Runs after this node has fitted and loaded a model.
-global new_model: hook();
+global new_model: hook(log: LogKind);
 
 # Runs every learning_interval on learning nodes.
 global each_turn: hook();
 
 # Returns the version of the next model: the current time, but later than the loaded model's.
-function next_version(): count
+function next_version(log: LogKind): count
 	{
 	local this = double_to_count(time_to_double(current_time()) * 1e6);
-	local later = __model_version() + 1;
+	local later = __model_version(log) + 1;
 	return this > later ? this : later;
 	}
 
 hook job_finished(job: Job)
 	{
 	if ( job$kind == JOB_FIT_FAILED )
-		failed = T;
+		add failed[job$log];
 
 	if ( job$kind != JOB_FITTED )
 		return;
 
-	local info = about_model(fitting);
+	local info = about_model(job$log, fitting[job$log]);
 	info$took = job$took;
 	info$pause = job$pause;
 	write_model(info);
-	check_budget();
-	hook new_model();
+	check_budget(job$log);
+	hook new_model(job$log);
 	}
 
 # Starts a fit, or with *recalibrate* a recalibration of the loaded model. Returns false if it could not start.
-function fit(recalibrate: bool): bool
+function fit(log: LogKind, recalibrate: bool): bool
 	{
 	# After a loss of the reservoir, a few rows must not replace a model of many.
-	if ( failed || ! __can_fit(learn_after) )
+	if ( log in failed || ! __can_fit(log, learn_after) )
 		return F;
 
-	local problem = __fit(recalibrate, next_version(), alerts_per_day > 0.0 ? alerts_per_day : 20.0,
-	                      state_file("model"));
+	local budget = log == DNS_LOG ? dns_alerts_per_day : alerts_per_day;
+	local problem = __fit(log, recalibrate, next_version(log), budget > 0.0 ? budget : 20.0,
+	                      state_file(log, "model"));
 
 	if ( problem != "" )
 		{
-		failed = T;
-		warn_once("fit", fmt("cannot start a fit: %s", problem));
+		add failed[log];
+		warn_once(fit_of(log), fmt("cannot start a fit of %s.log: %s", log_name(log), problem));
 		return F;
 		}
 
-	fitting = recalibrate ? RECALIBRATE : FIT;
+	fitting[log] = recalibrate ? RECALIBRATE : FIT;
 
 	# A recalibration does not make the trees younger.
 	if ( ! recalibrate )
-		last_fit = clock();
+		last_fit[log] = clock();
 
 	poll_jobs();
 	return T;
 	}
 
-function fit_if_due()
+function fit_if_due(log: LogKind)
 	{
-	if ( __fit_is_due(learn_after) && hook ready() )
-		fit(F);
+	if ( __fit_is_due(log, learn_after) && hook ready(log) )
+		fit(log, F);
 	}
 
-function refit_if_due()
+function refit_if_due(log: LogKind)
 	{
-	if ( ! has_model() )
+	if ( ! has_model(log) )
 		return;
 
 	# After a restart the interval starts at the time of the loaded model's fit.
-	if ( last_fit == double_to_time(0.0) )
-		last_fit = reading_traces() ? clock() : version_time(__model_version());
+	if ( last_fit[log] == double_to_time(0.0) )
+		last_fit[log] = reading_traces() ? clock() : version_time(__model_version(log));
 
 	# The fit was dated by a clock that ran ahead.
-	if ( last_fit > clock() )
-		last_fit = clock();
+	if ( last_fit[log] > clock() )
+		last_fit[log] = clock();
 
-	if ( refit_interval > 0sec && clock() - last_fit >= refit_interval )
-		fit(F);
+	if ( refit_interval > 0sec && clock() - last_fit[log] >= refit_interval )
+		fit(log, F);
 	}
 
 event take_turn(generation: count)
@@ -180,16 +185,17 @@ event take_turn(generation: count)
 		return;
 
 	last_turn = clock();
-	failed = F;
+	failed = set();
 	apply_finished_jobs();
 
-	if ( learns() )
+	if ( |learning_logs| > 0 )
 		{
-		if ( fits() )
-			{
-			fit_if_due();
-			refit_if_due();
-			}
+		for ( _, log in scored_logs )
+			if ( log in learning_logs && fits() )
+				{
+				fit_if_due(log);
+				refit_if_due(log);
+				}
 
 		lock_state();
 
@@ -203,27 +209,29 @@ event take_turn(generation: count)
 	schedule turn_interval { take_turn(generation) };
 	}
 
-# Starts learning. With *context*, saved host context replaces the present one.
-function start_learning(context: bool)
+# Starts learning from a log. With *context*, saved host context replaces the present one.
+function start_learning(log: LogKind, context: bool)
 	{
-	learning = T;
-	__start_learning(reservoir_rows, reservoir_half_life);
+	add learning_logs[log];
+	hook learning_changed(log, T);
+	__start_learning(log, reservoir_rows, reservoir_half_life);
 
 	if ( state == "" )
 		open_state(state_dir);
 
-	load_state(context);
+	load_state(log, context);
 	}
 
-function change_learning(on: bool, context: bool)
+function change_learning(log: LogKind, on: bool, context: bool)
 	{
 	if ( on )
-		start_learning(context);
+		start_learning(log, context);
 	else
 		{
 		save();
-		learning = F;
-		__stop_learning();
+		delete learning_logs[log];
+		hook learning_changed(log, F);
+		__stop_learning(log);
 		}
 	}
 
@@ -232,7 +240,7 @@ function change_state_dir(id: string, value: string): string
 	if ( value == state_dir )
 		return value;
 
-	if ( ! learns() )
+	if ( |learning_logs| == 0 )
 		{
 		use_state("");
 		return value;
@@ -243,12 +251,19 @@ function change_state_dir(id: string, value: string): string
 		save();
 
 	open_state(value);
-	load_state(is_new());
+	local context = is_new();
 
-	local problem = __save_model(state_file("model"));
+	for ( _, log in scored_logs )
+		{
+		if ( log !in learning_logs )
+			next;
 
-	if ( problem != "" )
-		Reporter::warning(fmt("IForest: %s", problem));
+		load_state(log, context);
+		local problem = __save_model(log, state_file(log, "model"));
+
+		if ( problem != "" )
+			Reporter::warning(fmt("IForest: %s", problem));
+		}
 
 	save();
 	return value;
@@ -256,20 +271,37 @@ function change_state_dir(id: string, value: string): string
 
 function change_learn(id: string, value: bool): bool
 	{
-	if ( value != learn && model_file == "" )
-		change_learning(value, is_new());
+	if ( value == learn )
+		return value;
+
+	local context = is_new();
+
+	for ( _, log in scored_logs )
+		if ( can_learn(log) )
+			change_learning(log, value, context);
+
+	return value;
+	}
+
+function change_score_dns(id: string, value: bool): bool
+	{
+	if ( value != score_dns && learn && dns_model_file == "" )
+		change_learning(DNS_LOG, value, is_new());
 
 	return value;
 	}
 
 function change_model_file_learning(id: string, value: string): string
 	{
-	if ( learn && (value == "") != (model_file == "") )
+	local log = log_of_option(id);
+	local before = log == DNS_LOG ? dns_model_file : model_file;
+
+	if ( learn && (log != DNS_LOG || score_dns) && (value == "") != (before == "") )
 		{
-		# Context that belongs to scored connections is newer than the saved one.
+		# Context that belongs to scored records is newer than the saved one.
 		local statistics = Statistics();
-		__statistics(statistics);
-		change_learning(value == "", is_new() && statistics$scored == 0);
+		__statistics(log, statistics);
+		change_learning(log, value == "", is_new() && statistics$scored == 0);
 		}
 
 	return value;
@@ -284,8 +316,8 @@ function change_reservoir_rows(id: string, value: count): count
 	{
 	local rows = clamp_count(id, value, 256, 10000000);
 
-	if ( learning )
-		__start_learning(rows, reservoir_half_life);
+	for ( log in learning_logs )
+		__start_learning(log, rows, reservoir_half_life);
 
 	return rows;
 	}
@@ -294,8 +326,8 @@ function change_reservoir_half_life(id: string, value: interval): interval
 	{
 	local half_life = at_least(id, value, 1min);
 
-	if ( learning )
-		__start_learning(reservoir_rows, half_life);
+	for ( log in learning_logs )
+		__start_learning(log, reservoir_rows, half_life);
 
 	return half_life;
 	}
@@ -307,6 +339,8 @@ event zeek_init() &priority=-5
 
 	Option::set_change_handler("IForest::learn", change_learn);
 	Option::set_change_handler("IForest::model_file", change_model_file_learning, -5);
+	Option::set_change_handler("IForest::score_dns", change_score_dns);
+	Option::set_change_handler("IForest::dns_model_file", change_model_file_learning, -5);
 	Option::set_change_handler("IForest::reservoir_rows", change_reservoir_rows);
 	Option::set_change_handler("IForest::reservoir_half_life", change_reservoir_half_life);
 	Option::set_change_handler("IForest::learn_after", change_learn_after);
@@ -322,12 +356,15 @@ event zeek_init() &priority=-5
 	if ( ! (reservoir_half_life >= 1min) )
 		Option::set("IForest::reservoir_half_life", reservoir_half_life);
 
-	if ( learns() )
+	for ( _, log in scored_logs )
 		{
-		start_learning(T);
+		if ( ! learns(log) )
+			next;
 
-		if ( fits() && ! reading_traces() && ! has_model() )
-			Reporter::info(fmt("IForest: learning; connections are scored after the first %d", learn_after));
+		start_learning(log, T);
+
+		if ( fits() && ! reading_traces() && ! has_model(log) )
+			Reporter::info(fmt("IForest: learning; %s are scored after the first %d", records_of(log), learn_after));
 		}
 
 	turn_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
@@ -340,8 +377,6 @@ event zeek_done()
 	if ( ! is_learning_node() )
 		return;
 
-	if ( learns() )
-		save();
-
+	save();
 	wait_for_jobs();
 	}

@@ -2,6 +2,7 @@
 
 @load base/frameworks/cluster
 @load base/frameworks/logging
+@load ./logs
 @load ./warn_once
 
 module IForest;
@@ -36,7 +37,7 @@ export {
 		version: time &log &optional;
 		## The checksum of the model's file.
 		checksum: string &log &optional;
-		## The number of connections it was learnt from.
+		## The number of connections, or queries, it was learnt from.
 		connections: count &log &optional;
 		## The number of rows it was fitted on.
 		rows: count &log &optional;
@@ -58,6 +59,8 @@ export {
 		node: string &log &optional;
 		## The Zeek version that a sensor fitted it under.
 		zeek_version: string &log &optional;
+		## The log that it scores: *conn* or *dns*.
+		log: string &log &optional;
 	};
 
 	## Raised for each line.
@@ -88,11 +91,12 @@ function new_info(action: Action): Info
 	return info;
 	}
 
-# Returns a line about the loaded model.
-function about_model(action: Action): Info
+# Returns a line about the loaded model of a log.
+function about_model(log: LogKind, action: Action): Info
 	{
 	local info = new_info(action);
-	__describe(info);
+	info$log = log_name(log);
+	__describe(log, info);
 	return info;
 	}
 
@@ -101,9 +105,9 @@ function write_model(info: Info)
 	Log::write(LOG, info);
 	}
 
-function log_loaded(peer: string)
+function log_loaded(log: LogKind, peer: string)
 	{
-	local info = about_model(LOAD);
+	local info = about_model(log, LOAD);
 	info$peer = peer;
 	local problem = "";
 
@@ -118,9 +122,19 @@ function log_loaded(peer: string)
 	warn_once("zeek_version", problem);
 	}
 
-function log_refused(peer: string, message: string)
+# Logs the refusal of what belongs to no known log.
+function log_refused_sender(peer: string, message: string)
 	{
 	local info = new_info(REFUSE);
+	info$peer = peer;
+	info$message = message;
+	write_model(info);
+	}
+
+function log_refused(log: LogKind, peer: string, message: string)
+	{
+	local info = new_info(REFUSE);
+	info$log = log_name(log);
 	info$peer = peer;
 	info$message = message;
 	write_model(info);

@@ -1,13 +1,15 @@
-##! Scores every finished connection with an isolation forest: ``anomaly_score`` in conn.log, and a notice for each alert.
+##! Scores every finished connection and every DNS query with an isolation forest: ``anomaly_score`` in conn.log and
+##! dns.log, and a notice for each alert.
 ##!
-##! The model is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from conn.log of the same
-##! network. Without a model, and with a refused one, Zeek runs as if the package were not installed.
+##! Each log has a model of its own. It is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from
+##! logs of the same network. Without a model, and with a refused one, Zeek runs as if the package were not installed.
 
 @load base/frameworks/reporter
 @load base/protocols/conn
 @load ./cluster_role
 @load ./jobs
 @load ./log
+@load ./logs
 @load ./validate
 @load ./warn_once
 
@@ -39,10 +41,12 @@ export {
 	## or through a directory.
 	option allow_writable = F;
 
-	## Learn a model from the sensor's traffic if no model file is set.
+	## Learn a model of conn.log from the sensor's traffic if
+	## :zeek:see:`IForest::model_file` is not set, and one of dns.log if
+	## :zeek:see:`IForest::dns_model_file` is not set.
 	option learn = T;
 
-	## The interval between checks of the model file, at least a second. A
+	## The interval between checks of model files, at least a second. A
 	## file that has changed, or that was not trusted before, is loaded
 	## again. 0 turns the checks off.
 	option model_check_interval = 1min;
@@ -56,6 +60,22 @@ export {
 	## own budget. :zeek:see:`IForest::threshold` overrides it.
 	option alerts_per_day = 0.0;
 
+	## Score dns.log, and learn from it.
+	option score_dns = T;
+
+	## The model file of dns.log. The empty string selects a model learnt by
+	## the sensor. If a model is refused, the previous one stays loaded.
+	option dns_model_file = "";
+
+	## The score, up to 1, from which a query alerts. 0 selects the threshold
+	## for the alert budget.
+	option dns_threshold = 0.0;
+
+	## The alert budget of queries: the approximate number of alerts per day.
+	## 0 selects the model's own. :zeek:see:`IForest::dns_threshold`
+	## overrides it.
+	option dns_alerts_per_day = 0.0;
+
 	## Selects the connections to score. A handler that breaks exempts the
 	## connection: it has no score, raises no notice, and is not learnt
 	## unless :zeek:see:`IForest::learn_exempt` is set. It still counts as
@@ -65,9 +85,9 @@ export {
 	global score_policy: hook(c: connection);
 }
 
-function has_model(): bool
+function has_model(log: LogKind): bool
 	{
-	return __describe(Info($ts=now(), $action=LOAD));
+	return __describe(log, Info($ts=now(), $action=LOAD));
 	}
 
 # Converts a model version, in microseconds since 1970. Versions themselves stay counts: a time loses microseconds when it
@@ -77,34 +97,40 @@ function version_time(version: count): time
 	return double_to_time(version / 1e6);
 	}
 
-# Returns true if this node, or its cluster, learns its model.
-function learns(): bool
+# Returns true if a log is scored and has no model file.
+function can_learn(log: LogKind): bool
 	{
-	return learn && model_file == "";
+	return log == DNS_LOG ? score_dns && dns_model_file == "" : model_file == "";
 	}
 
-# Warns if the loaded model's sample is too small for the alert budget.
-function check_budget()
+# Returns true if this node, or its cluster, learns the model of a log.
+function learns(log: LogKind): bool
 	{
-	warn_once("budget", __budget_problem());
+	return learn && can_learn(log);
 	}
 
-function report_load(path: string, refusal: string)
+# Warns if the sample of a loaded model is too small for the alert budget.
+function check_budget(log: LogKind)
+	{
+	warn_once(fmt("budget of %s.log", log_name(log)), __budget_problem(log));
+	}
+
+function report_load(log: LogKind, path: string, refusal: string)
 	{
 	if ( refusal == "" )
 		{
-		log_loaded(path);
-		check_budget();
+		log_loaded(log, path);
+		check_budget(log);
 		return;
 		}
 
-	log_refused(path, refusal);
+	log_refused(log, path, refusal);
 	Reporter::warning(fmt("IForest: %s", refusal));
 	}
 
-function load_model(path: string)
+function load_model(log: LogKind, path: string)
 	{
-	report_load(path, __load_model(path));
+	report_load(log, path, __load_model(log, path));
 	}
 
 hook job_finished(job: Job)
@@ -112,7 +138,7 @@ hook job_finished(job: Job)
 	if ( job$kind != JOB_LOADED && job$kind != JOB_REFUSED )
 		return;
 
-	report_load(job$path, job$problem);
+	report_load(job$log, job$path, job$problem);
 
 	if ( job$kind == JOB_LOADED )
 		Reporter::info(fmt("IForest: %s: loaded the changed model", job$path));
@@ -129,7 +155,9 @@ event check_model_file(generation: count)
 	# On a disk that hangs, only one check waits.
 	if ( ! __busy() )
 		{
-		warn_once("check", __check_model_file());
+		for ( _, log in scored_logs )
+			warn_once(fmt("check of %s.log", log_name(log)), __check_model_file(log));
+
 		poll_jobs();
 		}
 
@@ -146,10 +174,12 @@ function schedule_checks(every: interval)
 
 function change_model_file(id: string, value: string): string
 	{
+	local log = log_of_option(id);
+
 	if ( value == "" )
-		__unload_model();
+		__unload_model(log);
 	else
-		load_model(value);
+		load_model(log, value);
 
 	return value;
 	}
@@ -178,17 +208,19 @@ function change_allow_writable(id: string, value: bool): bool
 
 function change_threshold(id: string, value: double): double
 	{
+	local log = log_of_option(id);
 	local clamped = clamp_double(id, value, 0.0, 1.0);
-	__set_threshold(clamped);
-	check_budget();
+	__set_threshold(log, clamped);
+	check_budget(log);
 	return clamped;
 	}
 
 function change_alerts_per_day(id: string, value: double): double
 	{
+	local log = log_of_option(id);
 	local clamped = clamp_double(id, value, 0.0, 1e9);
-	__set_alerts_per_day(clamped);
-	check_budget();
+	__set_alerts_per_day(log, clamped);
+	check_budget(log);
 	return clamped;
 	}
 
@@ -201,30 +233,44 @@ event zeek_init()
 
 	# The manager needs it for its fits.
 	Option::set_change_handler("IForest::alerts_per_day", change_alerts_per_day);
+	Option::set_change_handler("IForest::dns_alerts_per_day", change_alerts_per_day);
 
 	# An option that is invalid from the start is corrected by its handler.
 	if ( ! (alerts_per_day >= 0.0 && alerts_per_day <= 1e9) )
 		Option::set("IForest::alerts_per_day", alerts_per_day);
 
+	if ( ! (dns_alerts_per_day >= 0.0 && dns_alerts_per_day <= 1e9) )
+		Option::set("IForest::dns_alerts_per_day", dns_alerts_per_day);
+
 	if ( ! sees_connections() )
 		return;
 
 	Option::set_change_handler("IForest::model_file", change_model_file);
+	Option::set_change_handler("IForest::dns_model_file", change_model_file);
 	Option::set_change_handler("IForest::model_check_interval", change_model_check_interval);
 	Option::set_change_handler("IForest::threshold", change_threshold);
+	Option::set_change_handler("IForest::dns_threshold", change_threshold);
 
 	if ( ! (threshold >= 0.0 && threshold <= 1.0) )
 		Option::set("IForest::threshold", threshold);
 
+	if ( ! (dns_threshold >= 0.0 && dns_threshold <= 1.0) )
+		Option::set("IForest::dns_threshold", dns_threshold);
+
 	if ( model_check_interval > 0sec && model_check_interval < 1sec )
 		Option::set("IForest::model_check_interval", model_check_interval);
 
-	__set_threshold(threshold);
-	__set_alerts_per_day(alerts_per_day);
+	__set_threshold(CONN_LOG, threshold);
+	__set_threshold(DNS_LOG, dns_threshold);
+	__set_alerts_per_day(CONN_LOG, alerts_per_day);
+	__set_alerts_per_day(DNS_LOG, dns_alerts_per_day);
 	schedule_checks(model_check_interval);
 
 	if ( model_file == "" && ! learn )
 		Reporter::warning("IForest: connections are not scored: set IForest::model_file, or IForest::learn to T");
 	else if ( model_file != "" )
-		load_model(model_file);
+		load_model(CONN_LOG, model_file);
+
+	if ( dns_model_file != "" )
+		load_model(DNS_LOG, dns_model_file);
 	}

@@ -77,9 +77,9 @@ function report(c: connection)
 	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
 	local notice = Notice::Info($note=Anomalous_Connection,
 	                            $msg=fmt("%s: score %.3f, threshold %.3f%s", describe(c),
-	                                     c$conn$anomaly_score, __threshold(), reasons),
+	                                     c$conn$anomaly_score, __threshold(CONN_LOG), reasons),
 	                            $conn=c,
-	                            $identifier=cat(c$id$orig_h, __main_reason()));
+	                            $identifier=cat(c$id$orig_h, __main_reason(CONN_LOG)));
 
 	if ( ! Notice::is_being_suppressed(notice) && take_token("connections", Anomalous_Connection) )
 		NOTICE(notice);

@@ -5,14 +5,15 @@
 @load ./cluster_role
 @load ./jobs
 @load ./log
+@load ./logs
 @load ./main
 @load ./warn_once
 
 module IForest;
 
 export {
-	## The directory for the model, the reservoir and the host context, with
-	## a subdirectory per node. The empty string selects ``iforest`` in
+	## The directory for models, reservoirs and host context, with a
+	## subdirectory per node. The empty string selects ``iforest`` in
 	## :zeek:see:`Cluster::default_store_dir`, which ZeekControl sets to
 	## ``spool/stores``; if that is not set, ``iforest`` in the current
 	## directory; and none when reading a trace file. A second Zeek on the
@@ -32,10 +33,16 @@ global state_locked = F;
 
 global last_save = double_to_time(0.0);
 
-# Returns the path to write to, or the empty string.
-function state_file(name: string): string
+# Returns the path of a file of a log.
+function state_path(log: LogKind, name: string): string
 	{
-	return state_locked ? state + "/" + name : "";
+	return state + (log == CONN_LOG ? "/" : fmt("/%s-", log_name(log))) + name;
+	}
+
+# Returns the path to write to, or the empty string.
+function state_file(log: LogKind, name: string): string
+	{
+	return state_locked ? state_path(log, name) : "";
 	}
 
 function state_base(directory: string): string
@@ -86,17 +93,26 @@ function lock_state()
 	poll_jobs();
 	}
 
-# Saves the host context, and on the node that fits, the reservoir.
+# Saves the host context of each log that is learnt from, and on the node that fits, the reservoir.
 function save()
 	{
 	if ( ! state_locked )
 		return;
 
 	last_save = clock();
-	local problem = __save_context(state_file("memory"));
+	local problem = "";
 
-	if ( problem == "" && fits() )
-		problem = __save_sample(state_file("sample"));
+	for ( _, log in scored_logs )
+		{
+		if ( log !in learning_logs )
+			next;
+
+		if ( problem == "" )
+			problem = __save_context(log, state_file(log, "memory"));
+
+		if ( problem == "" && fits() )
+			problem = __save_sample(log, state_file(log, "sample"));
+		}
 
 	warn_once("save", problem == "" ? "" : fmt("state is not saved: %s", problem));
 	poll_jobs();
@@ -115,41 +131,44 @@ hook job_finished(job: Job)
 		}
 
 	Reporter::warning(fmt("IForest: %s was removed; created it again", state));
-	warn_once("save", __save_model(state_file("model")));
+
+	for ( log in learning_logs )
+		warn_once("save", __save_model(log, state_file(log, "model")));
+
 	save();
 	}
 
-function report_refusal(path: string, problem: string)
+function report_refusal(log: LogKind, path: string, problem: string)
 	{
 	if ( problem == "" )
 		return;
 
-	log_refused(path, problem);
+	log_refused(log, path, problem);
 	Reporter::warning(fmt("IForest: %s", problem));
 	}
 
-# Loads the saved model and reservoir, and with *context* replaces the host context.
-function load_state(context: bool)
+# Loads the saved model and reservoir of a log, and with *context* replaces the host context.
+function load_state(log: LogKind, context: bool)
 	{
 	if ( state == "" )
 		return;
 
-	local before = __model_version();
-	local path = state + "/model";
-	report_refusal(path, __load_saved_model(path));
+	local before = __model_version(log);
+	local path = state_path(log, "model");
+	report_refusal(log, path, __load_saved_model(log, path));
 
-	if ( __model_version() != before )
-		report_load(path, "");
+	if ( __model_version(log) != before )
+		report_load(log, path, "");
 
-	path = state + "/memory";
+	path = state_path(log, "memory");
 
 	if ( context )
-		report_refusal(path, __load_context(path));
+		report_refusal(log, path, __load_context(log, path));
 
-	path = state + "/sample";
+	path = state_path(log, "sample");
 
 	if ( fits() )
-		report_refusal(path, __load_sample(path));
+		report_refusal(log, path, __load_sample(log, path));
 	}
 
 # Returns true before the first save: a configuration file may change options right after the start.

@@ -12,6 +12,7 @@
 #include "ConnInfo.h"
 #include "DnsInfo.h"
 #include "Histograms.h"
+#include "iforest.bif.h"
 
 namespace plugin::IForest_Scorer {
 
@@ -50,8 +51,32 @@ iforest::Sensor& sensor() {
 }
 
 iforest::Sensor& dns_sensor() {
-    static rust::Box<iforest::Sensor> sensor = iforest::new_dns_sensor();
-    return *sensor;
+    static rust::Box<iforest::Sensor> dns_sensor = iforest::new_dns_sensor(sensor());
+    return *dns_sensor;
+}
+
+namespace {
+
+bool is_dns(const zeek::Val* log) { return log->AsEnum() == BifEnum::IForest::DNS_LOG; }
+
+} // namespace
+
+iforest::Sensor& sensor_of(const zeek::Val* log) { return is_dns(log) ? dns_sensor() : sensor(); }
+
+std::pair<zeek_int_t, iforest::FinishedJob> next_finished_job(double wait) {
+    const std::pair<zeek_int_t, iforest::Sensor*> sensors[] = {{BifEnum::IForest::CONN_LOG, &sensor()},
+                                                               {BifEnum::IForest::DNS_LOG, &dns_sensor()}};
+
+    for ( const auto& [log, of] : sensors )
+        if ( auto finished = of->finished_job(0.0); finished.kind != iforest::JobKind::Pending )
+            return {log, std::move(finished)};
+
+    // The jobs of both run in turn, so one wait is enough.
+    for ( const auto& [log, of] : sensors )
+        if ( of->busy() )
+            return {log, of->finished_job(wait)};
+
+    return {BifEnum::IForest::CONN_LOG, sensor().finished_job(0.0)};
 }
 
 void report_panic() {
@@ -94,8 +119,10 @@ iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
         default: break;
     }
 
-    if ( last.seconds >= 0.0 )
-        observe_metrics(last.score, last.seconds);
+    if ( last.seconds >= 0.0 ) {
+        static const Histograms histograms("conn");
+        histograms.Observe(last.score, last.seconds);
+    }
 
     return last.outcome;
 }
@@ -115,9 +142,9 @@ iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
     return outcome;
 }
 
-const iforest::Verdict& last_verdict() { return verdict(); }
+const iforest::Verdict& last_verdict(const zeek::Val* log) { return is_dns(log) ? dns_verdict() : verdict(); }
 
-iforest::Outcome score_dns(zeek::Val* val) {
+iforest::Outcome score_dns(zeek::Val* val, bool learn, uint64_t learn_after) {
     auto* info = as_record(val);
 
     if ( ! info )
@@ -125,7 +152,7 @@ iforest::Outcome score_dns(zeek::Val* val) {
 
     const auto& dns_info = fields<DnsInfo>(*info);
     auto& last = dns_verdict();
-    dns_sensor().score_dns_into(dns_info.View(*info), false, 0, last);
+    dns_sensor().score_dns_into(dns_info.View(*info), learn, learn_after, last);
 
     switch ( last.outcome ) {
         case iforest::Outcome::Failed: report_panic(); break;
@@ -134,24 +161,28 @@ iforest::Outcome score_dns(zeek::Val* val) {
         default: break;
     }
 
+    if ( last.seconds >= 0.0 ) {
+        static const Histograms histograms("dns");
+        histograms.Observe(last.score, last.seconds);
+    }
+
     return last.outcome;
 }
 
-iforest::Outcome observe_dns(zeek::Val* val) {
+iforest::Outcome observe_dns(zeek::Val* val, bool learn, uint64_t learn_after) {
     auto* info = as_record(val);
 
     if ( ! info )
         return iforest::Outcome::NoModel;
 
-    const auto outcome = dns_sensor().observe_dns(fields<DnsInfo>(*info).View(*info), false, 0);
+    const auto outcome = dns_sensor().observe_dns(fields<DnsInfo>(*info).View(*info), learn, learn_after);
+    dns_verdict().outcome = outcome;
 
     if ( outcome == iforest::Outcome::Failed )
         report_panic();
 
     return outcome;
 }
-
-const iforest::Verdict& last_dns_verdict() { return dns_verdict(); }
 
 BlockSignals::BlockSignals() {
     sigset_t all;

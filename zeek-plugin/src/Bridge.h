@@ -10,6 +10,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "iforest-bridge/src/lib.rs.h"
 
@@ -20,6 +21,12 @@ iforest::Sensor& sensor();
 
 // Returns the sensor of this process for dns.log.
 iforest::Sensor& dns_sensor();
+
+// Returns the sensor for a value of type IForest::LogKind.
+iforest::Sensor& sensor_of(const zeek::Val* log);
+
+// Applies the next finished background job, waiting up to `wait` seconds. Returns the IForest::LogKind that it was for.
+std::pair<zeek_int_t, iforest::FinishedJob> next_finished_job(double wait);
 
 // Warns about a caught panic, once.
 void report_panic();
@@ -33,17 +40,15 @@ iforest::Outcome observe(zeek::Val* info, bool learn, uint64_t learn_after);
 // Returns true for an outcome that the scripts act on: a fit is due, an alert, or incidents have changed.
 bool needs_action(iforest::Outcome outcome);
 
-// Returns the verdict on the last record, of which only `outcome` is set if it was observed without a score.
-const iforest::Verdict& last_verdict();
+// Returns the verdict on the last record of a log, of which only `outcome` is set if it was observed without a score. The
+// argument is of type IForest::LogKind.
+const iforest::Verdict& last_verdict(const zeek::Val* log);
 
 // Scores the query of a DNS::Info and sets `anomaly_score`, and `anomaly_reasons` on an alert.
-iforest::Outcome score_dns(zeek::Val* info);
+iforest::Outcome score_dns(zeek::Val* info, bool learn, uint64_t learn_after);
 
 // Adds the query of a DNS::Info to the context without scoring it.
-iforest::Outcome observe_dns(zeek::Val* info);
-
-// Returns the verdict on the last scored query.
-const iforest::Verdict& last_dns_verdict();
+iforest::Outcome observe_dns(zeek::Val* info, bool learn, uint64_t learn_after);
 
 // Blocks signals in its scope. Threads started there inherit that, so signals reach the main thread only.
 class BlockSignals {
@@ -58,17 +63,29 @@ private:
     sigset_t before;
 };
 
-// Calls `action(of)` and returns its error, or an empty string.
+// Calls `action` with a sensor and returns its error, or an empty string.
 template<typename Action>
-zeek::StringValPtr error_of(Action action, iforest::Sensor& of = sensor()) {
+zeek::StringValPtr error_of(iforest::Sensor& sensor, Action action) {
     BlockSignals block_signals;
 
     try {
-        action(of);
+        action(sensor);
         return zeek::val_mgr->EmptyString();
     } catch ( const std::exception& error ) {
         return zeek::make_intrusive<zeek::StringVal>(error.what());
     }
+}
+
+// The same for the sensor of a log.
+template<typename Action>
+zeek::StringValPtr error_of(const zeek::Val* log, Action action) {
+    return error_of(sensor_of(log), action);
+}
+
+// The same for what belongs to no log.
+template<typename Action>
+zeek::StringValPtr error_of(Action action) {
+    return error_of(sensor(), action);
 }
 
 inline rust::Slice<const uint8_t> bytes(const zeek::StringVal* text) {

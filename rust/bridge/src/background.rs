@@ -5,6 +5,7 @@
 //! All jobs share one thread, because glibc gives each new thread an arena that retains up to 7 MB per fit.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -17,17 +18,22 @@ pub(crate) struct Background<T> {
     receiver: Receiver<T>,
     running: usize,
     /// A pool of one thread, started by the first job.
-    worker: Option<ThreadPool>,
+    worker: Arc<OnceLock<ThreadPool>>,
 }
 
 impl<T> Default for Background<T> {
     fn default() -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver, running: 0, worker: None }
+        Self { sender, receiver, running: 0, worker: Arc::default() }
     }
 }
 
 impl<T: Send + 'static> Background<T> {
+    /// Another queue on the same thread: its jobs run in turn with those of this one.
+    pub(crate) fn beside(&self) -> Self {
+        Self { worker: self.worker.clone(), ..Self::default() }
+    }
+
     /// Queues a job. Its rayon calls use the same single thread, so that packets lose at most one core. `failed`
     /// converts a panic message to a result.
     pub(crate) fn start(
@@ -46,20 +52,20 @@ impl<T: Send + 'static> Background<T> {
     }
 
     /// Starts the thread if necessary. Call it before copying data for a job.
-    pub(crate) fn ready(&mut self) -> Result<(), String> {
+    pub(crate) fn ready(&self) -> Result<(), String> {
         self.worker().map(|_| ())
     }
 
-    fn worker(&mut self) -> Result<&ThreadPool, String> {
-        let worker = match self.worker.take() {
-            Some(worker) => worker,
-            None => ThreadPoolBuilder::new()
-                .num_threads(1)
-                .thread_name(|_| "iforest".into())
-                .build()
-                .map_err(|error| format!("cannot start the background thread: {error}"))?,
-        };
-        Ok(self.worker.insert(worker))
+    fn worker(&self) -> Result<&ThreadPool, String> {
+        if let Some(worker) = self.worker.get() {
+            return Ok(worker);
+        }
+        let worker = ThreadPoolBuilder::new()
+            .num_threads(1)
+            .thread_name(|_| "iforest".into())
+            .build()
+            .map_err(|error| format!("cannot start the background thread: {error}"))?;
+        Ok(self.worker.get_or_init(|| worker))
     }
 
     /// Queues the result of work that was done on the main thread.
@@ -124,11 +130,26 @@ mod tests {
     #[test]
     fn all_jobs_share_one_thread() {
         let mut background = Background::default();
+        let mut beside = background.beside();
         let mut threads = std::collections::HashSet::new();
         for _ in 0..20 {
-            background.start(|| Ok(std::thread::current().id()), Err).unwrap();
-            threads.insert(background.take(LONG).unwrap().unwrap());
+            for queue in [&mut background, &mut beside] {
+                queue.start(|| Ok(std::thread::current().id()), Err).unwrap();
+                threads.insert(queue.take(LONG).unwrap().unwrap());
+            }
         }
         assert_eq!(threads.len(), 1);
+    }
+
+    #[test]
+    fn jobs_of_two_queues_run_in_order() {
+        let mut first = Background::default();
+        let mut second = first.beside();
+        let (ends, end) = channel::<()>();
+        first.start(move || end.recv().is_err(), |_| false).unwrap();
+        second.start(|| true, |_| false).unwrap();
+        assert_eq!((second.take(Duration::from_millis(10)), second.running(), first.running()), (None, 1, 1));
+        drop(ends);
+        assert_eq!((second.take(LONG), first.take(Duration::ZERO)), (Some(true), Some(true)));
     }
 }

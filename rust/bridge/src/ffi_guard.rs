@@ -27,9 +27,8 @@ pub(crate) fn new_sensor() -> Box<GuardedSensor> {
 }
 
 /// Creates a sensor for dns.log.
-pub(crate) fn new_dns_sensor() -> Box<GuardedSensor> {
-    print_nothing();
-    Box::new(GuardedSensor { sensor: Sensor::of(LogKind::Dns), panic: None })
+pub(crate) fn new_dns_sensor(conn: &GuardedSensor) -> Box<GuardedSensor> {
+    Box::new(GuardedSensor { sensor: conn.sensor.beside(LogKind::Dns), panic: None })
 }
 
 macro_rules! guard {

@@ -40,8 +40,9 @@ mod ffi {
         /// Creates a sensor without a model.
         fn new_sensor() -> Box<GuardedSensor>;
 
-        /// Creates a sensor for dns.log without a model.
-        fn new_dns_sensor() -> Box<GuardedSensor>;
+        /// Creates a sensor for dns.log without a model. It shares the background thread of that for conn.log, so that
+        /// the lock on the state directory is released after the writes of both.
+        fn new_dns_sensor(conn: &GuardedSensor) -> Box<GuardedSensor>;
 
         /// Loads a model file; host context stays. On an error the previous model stays loaded.
         fn load_model(self: &mut GuardedSensor, path: &[u8]) -> Result<()>;

@@ -10,9 +10,9 @@ redef IForest::model_file = "model";
 
 function index(counts: index_vec): double
 	{
-	IForest::__add_drift_counts(counts);
+	IForest::__add_drift_counts(IForest::CONN_LOG, counts);
 	local statistics = IForest::Statistics();
-	IForest::__statistics(statistics);
+	IForest::__statistics(IForest::CONN_LOG, statistics);
 	return statistics$drift;
 	}
 

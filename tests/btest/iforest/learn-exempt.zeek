@@ -17,6 +17,6 @@ hook IForest::score_policy(c: connection)
 event zeek_done()
 	{
 	local statistics = IForest::Statistics();
-	IForest::__statistics(statistics);
+	IForest::__statistics(IForest::CONN_LOG, statistics);
 	print statistics$learnt;
 	}

@@ -75,11 +75,27 @@ fn existing(bytes: &[u8]) -> Option<PathBuf> {
 
 // Loading and unloading.
 impl Sensor {
-    /// A sensor without a model, for records of one log.
-    pub(crate) fn of(log: LogKind) -> Self {
-        let mut sensor = Self::default();
+    /// A sensor without a model for records of another log, on the same background thread.
+    pub(crate) fn beside(&self, log: LogKind) -> Self {
+        let mut sensor = Self { background: self.background.beside(), ..Self::default() };
         sensor.learning.log = log;
         sensor
+    }
+
+    /// What a row of its log is, in the plural.
+    fn records(&self) -> &'static str {
+        match self.learning.log {
+            LogKind::Conn => "connections",
+            LogKind::Dns => "queries",
+        }
+    }
+
+    /// Name of its option for the alert budget.
+    fn budget_option(&self) -> &'static str {
+        match self.learning.log {
+            LogKind::Conn => "IForest::alerts_per_day",
+            LogKind::Dns => "IForest::dns_alerts_per_day",
+        }
     }
 
     fn check_log(&self, model: &Model) -> Result<(), String> {
@@ -105,11 +121,10 @@ impl Sensor {
         });
         let (model, bytes) = loaded.map_err(|refusal| {
             self.statistics.refused += 1;
-            let consequence = match self.model() {
-                Some(_) => "the previous model stays loaded",
-                None => "connections are not scored",
-            };
-            format!("{refusal}; {consequence}")
+            match self.model() {
+                Some(_) => format!("{refusal}; the previous model stays loaded"),
+                None => format!("{refusal}; {} are not scored", self.records()),
+            }
         })?;
         self.activate(*model, bytes);
         Ok(())
@@ -229,10 +244,11 @@ impl Sensor {
         if full == Some(false) && self.alerts_per_day.is_none() && model.provenance().time_seen < DAY {
             return String::new();
         }
+        let records = self.records();
         let advice = match full {
-            None => "train the model on more connections",
-            Some(true) => "raise IForest::reservoir_rows or IForest::alerts_per_day",
-            Some(false) => "a model of more connections will be more exact",
+            None => format!("train the model on more {records}"),
+            Some(true) => format!("raise IForest::reservoir_rows or {}", self.budget_option()),
+            Some(false) => format!("a model of more {records} will be more exact"),
         };
         format!("the sample is too small for {alerts} alerts a day, so that the threshold is extrapolated; {advice}")
     }
@@ -640,7 +656,7 @@ impl Sensor {
             return Err(format!("{}: is the context of {}.log", file.display(), state.log().name()));
         }
         let restored = self.restore(state);
-        restored.ok_or_else(|| format!("{}: is corrupt: it contains values no connection can have", file.display()))
+        restored.ok_or_else(|| format!("{}: is corrupt: it contains values no record can have", file.display()))
     }
 
     fn snapshot(&self) -> Option<State> {

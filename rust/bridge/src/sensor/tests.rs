@@ -380,6 +380,113 @@ fn learns_fits_scores_and_passes_the_model_on() {
     assert_eq!((other.describe().version, other.statistics().refused), (9, 3));
 }
 
+/// A query for a name that a client asks for often.
+fn dns_view(i: u32) -> DnsView<'static> {
+    const NAMES: [&[u8]; 4] = [b"www.example.com", b"mail.example.org", b"cdn7.images.example.net", b"example.edu"];
+    let count = |value| types::Count { set: true, value };
+    let mut client = [10; 16];
+    client[15] = (i % 40) as u8;
+    DnsView {
+        ts: 1_700_000_000.0 + f64::from(i),
+        rtt: 0.01 + f64::from(i % 7) / 1e3,
+        client,
+        client_port: 40_000 + (i % 1000) as u16,
+        server: [10; 16],
+        server_port: 53,
+        proto: types::Proto::Udp,
+        has_query: true,
+        query: NAMES[i as usize % 4],
+        qtype: count(if i % 3 == 0 { 28 } else { 1 }),
+        rcode: count(0),
+        answers: 1 + i % 3,
+        answer_bytes: u64::from(12 * (1 + i % 3)),
+        min_ttl: 300.0,
+    }
+}
+
+#[test]
+fn learns_queries_and_restores_what_it_learnt() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = |file: &str| directory.path().join(file).into_os_string().into_encoded_bytes();
+    let conn = Sensor::default();
+    let mut sensor = conn.beside(LogKind::Dns);
+    sensor.start_learning(1000, 86_400.0);
+    let due = (0..2000).find(|&i| sensor.score_dns(&dns_view(i), true, 1500).outcome == Outcome::FitDue);
+    assert_eq!(due, Some(1499));
+    sensor.fit(7, 20.0, &name("dns-model")).unwrap();
+    assert!(sensor.finished_job(LONG).kind == JobKind::Fitted);
+    for i in 2000..2500 {
+        assert!(sensor.score_dns(&dns_view(i), true, 1500).score > 0.0);
+    }
+    let tunnel = DnsView { query: b"ktzq8v0x1mwp2yh5c7r4nd3bfl6sgj9a.example-tunnel.net", ..dns_view(2500) };
+    assert!(sensor.score_dns(&tunnel, false, 0).score > sensor.score_dns(&dns_view(2501), false, 0).score);
+    // An exempted query is context; it is learnt only if asked for.
+    let learnt = sensor.statistics().learnt;
+    sensor.observe_dns(&dns_view(2502), false, 0);
+    assert_eq!(sensor.statistics().learnt, learnt);
+    sensor.observe_dns(&dns_view(2503), true, u64::MAX);
+    assert_eq!((sensor.statistics().learnt, sensor.statistics().exempt), (learnt + 1, 2));
+
+    sensor.save_sample(&name("dns-sample")).unwrap();
+    sensor.save_context(&name("dns-memory")).unwrap();
+    while sensor.busy() {
+        assert_eq!(sensor.finished_job(LONG).problem, "");
+    }
+    let mut next = conn.beside(LogKind::Dns);
+    next.start_learning(1000, 86_400.0);
+    assert_eq!(next.load_saved_model(&name("dns-model")), Ok(true));
+    next.load_context(&name("dns-memory")).unwrap();
+    next.load_sample(&name("dns-sample")).unwrap();
+    let learnt = |sensor: &Sensor| (sensor.statistics().rows, sensor.statistics().seen);
+    assert_eq!(learnt(&next), learnt(&sensor));
+    assert_eq!(next.score_dns(&dns_view(2504), false, 0).score, sensor.score_dns(&dns_view(2504), false, 0).score);
+
+    // Nothing of it is taken for what was learnt from connections.
+    let mut conn = conn;
+    conn.start_learning(1000, 86_400.0);
+    let (model, sample) = (sensor.model_bytes(), sensor.take_sample(10));
+    let refusals = [
+        conn.load_saved_model(&name("dns-model")).unwrap_err(),
+        conn.load_context(&name("dns-memory")).unwrap_err(),
+        conn.load_sample(&name("dns-sample")).unwrap_err(),
+        conn.adopt_model(&model, 7, b"", b"", false).unwrap_err(),
+        conn.merge_sample(&sample).unwrap_err(),
+    ];
+    for refusal in refusals {
+        assert!(refusal.contains("dns.log") || refusal.contains("of the same log"), "{refusal}");
+    }
+    // Another node adopts them.
+    let mut manager = Sensor::default().beside(LogKind::Dns);
+    manager.start_learning(1000, 86_400.0);
+    assert_eq!(manager.adopt_model(&model, 7, b"", b"", false), Ok(true));
+    manager.merge_sample(&sample).unwrap();
+    assert_eq!(manager.statistics().rows, 10);
+}
+
+#[test]
+fn a_lock_is_released_after_the_writes_of_both_logs() {
+    let directories = tempfile::tempdir().unwrap();
+    let at = |name: &str| directories.path().join(name).into_os_string().into_encoded_bytes();
+    let (mut conn, mut next) = (Sensor::default(), Sensor::default());
+    let mut dns = conn.beside(LogKind::Dns);
+    conn.open_state(&at("zeek")).unwrap();
+    let ends = hang(&mut dns);
+    conn.open_state(b"").unwrap();
+    assert!(next.open_state(&at("zeek")).unwrap_err().contains("is in use by another Zeek"));
+    drop(ends);
+    until_idle(&mut conn);
+    next.open_state(&at("zeek")).unwrap();
+}
+
+#[test]
+fn messages_about_queries_name_them() {
+    let mut sensor = Sensor::default().beside(LogKind::Dns);
+    let (_directory, path) = saved_model();
+    let refusal = sensor.load_model(path.as_os_str().as_bytes()).unwrap_err();
+    assert!(refusal.contains("is a model of conn.log; give a model of dns.log; queries are not scored"), "{refusal}");
+    assert_eq!(sensor.statistics().refused, 1);
+}
+
 #[test]
 fn model_records_the_zeek_it_was_fitted_under() {
     let mut sensor = Sensor::default();

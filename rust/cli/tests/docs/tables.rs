@@ -220,8 +220,8 @@ fn metrics(script: &str) -> Result<String, Failed> {
         let Some(kind) = kind else { continue };
         let unit = if declaration.contains("\"seconds\"") { "_seconds" } else { "" };
         let total = if kind == "counter" { "_total" } else { "" };
-        let reasons = if declaration.contains("label_names") { "{reason}" } else { "" };
-        rows.push_str(&format!("| `iforest_{name}{unit}{total}{reasons}` | {kind} | {help} |\n"));
+        let labels = if declaration.contains("\"reason\"") { "{log, reason}" } else { "{log}" };
+        rows.push_str(&format!("| `iforest_{name}{unit}{total}{labels}` | {kind} | {help} |\n"));
     }
     Ok(rows)
 }
