@@ -8,6 +8,7 @@
 @load IForest
 
 redef IForest::learn_after = 500;
+redef IForest::score_dns = F;
 redef IForest::refit_interval = 0sec;
 redef IForest::drift_window = 8hrs;
 # Lower than any index: what is tested is what follows.

@@ -10,6 +10,7 @@
 @load IForest
 
 redef IForest::learn_after = 500;
+redef IForest::score_dns = F;
 redef IForest::refit_interval = 0sec;
 redef IForest::drift_threshold = 1000.0;
 

@@ -10,5 +10,6 @@
 @load IForest
 
 redef IForest::learn_after = 500;
+redef IForest::score_dns = F;
 redef IForest::refit_interval = 2hr;
 redef IForest::drift_threshold = 1000.0;

@@ -11,6 +11,7 @@
 
 redef exit_only_after_terminate = T;
 redef IForest::model_file = "model";
+redef IForest::score_dns = F;
 redef IForest::model_check_interval = 1sec;
 
 global n = 0;

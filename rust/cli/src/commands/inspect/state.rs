@@ -6,16 +6,21 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, ensure};
-use detector::{Model, Reservoir, State, Trust};
+use detector::{LogKind, Model, Reservoir, State, Trust};
 use serde::Serialize;
 
+use crate::input::log::noun;
 use crate::samples::is_sample;
 use crate::{console, format};
 
-/// State of one node, as printed by `--json`. Times are seconds since 1970.
+/// State of one node about one log, as printed by `--json`. Times are seconds since 1970.
 #[derive(Serialize)]
 struct Node {
     path: String,
+    /// Name of the log.
+    log: &'static str,
+    #[serde(skip)]
+    noun: &'static str,
     model: Option<ModelState>,
     sample: Option<SampleState>,
     memory: Option<MemoryState>,
@@ -50,7 +55,7 @@ struct MemoryState {
     model_version: Option<f64>,
 }
 
-/// Existing files of a node.
+/// Existing files of a node about one log.
 #[derive(Default)]
 struct Files {
     model: Option<PathBuf>,
@@ -59,8 +64,14 @@ struct Files {
 }
 
 impl Files {
-    fn of(directory: &Path) -> Option<Self> {
-        let file = |name| Some(directory.join(name)).filter(|path| path.symlink_metadata().is_ok());
+    fn of(directory: &Path, log: LogKind) -> Option<Self> {
+        let prefix = match log {
+            LogKind::Conn => String::new(),
+            other => format!("{}-", other.name()),
+        };
+        let file = |name: &str| {
+            Some(directory.join(format!("{prefix}{name}"))).filter(|path| path.symlink_metadata().is_ok())
+        };
         let files = Self { model: file("model"), sample: file("sample"), memory: file("memory") };
         let any = files.model.is_some() || files.sample.is_some() || files.memory.is_some();
         any.then_some(files)
@@ -74,7 +85,7 @@ pub fn is_state(path: &Path) -> bool {
 
 pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
     let sample = || Files { sample: Some(path.to_owned()), ..Files::default() };
-    let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, &sample(), trust)] };
+    let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, LogKind::Conn, &sample(), trust)] };
     ensure!(!nodes.is_empty(), "{}: not a state directory: it contains no model, sample or memory", path.display());
     if json { crate::commands::print_json(&nodes) } else { crate::commands::print(&text(&nodes, console::width())) }?;
     let problems: usize = nodes.iter().map(|node| node.problems.len()).sum();
@@ -95,14 +106,16 @@ fn nodes(directory: &Path, trust: &Trust) -> Result<Vec<Node>> {
         directories.push(entry.with_context(|| format!("{}: cannot be read", directory.display()))?.path());
     }
     directories.sort();
-    let nodes = directories.iter().filter_map(|directory| {
-        let files = Files::of(directory)?;
-        Some(node(directory, &files, trust))
+    let nodes = directories.iter().flat_map(|directory| {
+        LogKind::ALL.into_iter().filter_map(move |log| {
+            let files = Files::of(directory, log)?;
+            Some(node(directory, log, &files, trust))
+        })
     });
     Ok(nodes.collect())
 }
 
-fn node(path: &Path, files: &Files, trust: &Trust) -> Node {
+fn node(path: &Path, log: LogKind, files: &Files, trust: &Trust) -> Node {
     let mut problems = Vec::new();
     let model = files.model.as_deref();
     let model =
@@ -116,14 +129,17 @@ fn node(path: &Path, files: &Files, trust: &Trust) -> Node {
         let memory = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
         let version = Some(memory.version).filter(|&version| version > 0);
         if memory.recall().is_none() {
-            problems.push(format!("{}: corrupt: it contains values no connection can have", file.display()));
+            problems.push(format!("{}: corrupt: it contains values no record can have", file.display()));
             return None;
         }
         Some((file, version))
     });
     let seconds = |micros: i64| micros as f64 / 1e6;
+    let log = sample.as_ref().map_or(log, Reservoir::log);
     Node {
         path: path.display().to_string(),
+        log: log.name(),
+        noun: noun(log),
         model: model.map(|model| ModelState {
             version: seconds(model.provenance().trained_at),
             checksum: format!("{:016x}", model.checksum()),
@@ -162,7 +178,8 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
     let mut text = String::new();
     for node in nodes {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{}", format::printable(&node.path));
+        let about = if node.log == LogKind::Conn.name() { String::new() } else { format!(", {}.log", node.log) };
+        let _ = writeln!(text, "{}{about}", format::printable(&node.path));
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "  {name:<7} {}", format::wrapped(value, INDENT, terminal_width));
         };
@@ -171,7 +188,7 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
                 "of {} UTC, checksum {}, trained on {}, threshold {:.6}",
                 format::date_time(micros(model.version)),
                 model.checksum,
-                format::counted(model.connections, "connection"),
+                format::counted(model.connections, node.noun),
                 model.threshold
             );
             line("model", &value);
@@ -181,7 +198,7 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
                 "{} of at most {}, of {}, {} to {} UTC{}",
                 format::counted(sample.rows as u64, "row"),
                 format::count(sample.capacity as u64),
-                format::counted(sample.connections, "connection"),
+                format::counted(sample.connections, node.noun),
                 format::date_time(micros(sample.first_ts)),
                 format::date_time(micros(sample.last_ts)),
                 sample.half_life.map_or(String::new(), |it| format!(", half-life {}", format::time_span(micros(it)))),
