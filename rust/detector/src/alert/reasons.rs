@@ -34,7 +34,11 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// Name of the feature in the schema; `sustained` for accumulated evidence.
+    pub(super) fn new(feature: &'static str, text: String) -> Self {
+        Self { feature, text }
+    }
+
+    /// Name of the feature in the schema; `sustained` for accumulated evidence, `regular` for a regular exchange.
     pub fn feature(&self) -> &'static str {
         self.feature
     }
@@ -64,7 +68,7 @@ impl Model {
         let record = record.into();
         let sustained = sustained.map(|connections| {
             let text = format!("{} slightly unusual {}", count(connections.into()), self.texts().related);
-            Reason { feature: "sustained", text }
+            Reason::new("sustained", text)
         });
         sustained.into_iter().chain(self.reasons_of_features(&record, row)).take(MOST).collect()
     }

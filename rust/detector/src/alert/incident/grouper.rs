@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::history::History;
 use super::known::KnownList;
 use super::record::{Record, network};
+use super::regular::Exchanges;
 use super::surge::Surges;
 use super::transfer::Outbox;
 use super::{Incident, IncidentKind, Observation, REPEATED, Role, SCANNER};
@@ -71,6 +72,7 @@ pub struct Grouper {
     pub(super) flooded: HashMap<Address, ActorKey>,
     pub(super) history: History,
     pub(super) surges: Surges,
+    exchanges: Exchanges,
     pub(super) changes: Vec<Change>,
     /// Latest end of a connection.
     pub(super) now: i64,
@@ -94,6 +96,7 @@ impl Grouper {
             flooded: HashMap::new(),
             history: History::default(),
             surges: Surges::default(),
+            exchanges: Exchanges::default(),
             changes: Vec::new(),
             now: i64::MIN,
             outbox: None,
@@ -125,6 +128,12 @@ impl Grouper {
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
+        let regular = self.exchanges.add(&record).filter(|_| !o.alert && o.evidence.is_none());
+        let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
+        let o = &match regular {
+            Some(regular) => Observation { evidence: Some(regular.connections), reasons: &reasons, ..*o },
+            None => *o,
+        };
         let key = self.incident_of(&record, o, is_known);
         let taken = key.is_some();
         if let Some(key) = key {
@@ -147,7 +156,11 @@ impl Grouper {
         }
         // Clients of a resolver do not attack it.
         let is_aimed = record.query.is_none();
-        if self.open.contains_key(&target) && o.evidence.is_none() && (o.alert && is_aimed || record.failed) {
+        // An internal host that connects to a target flooded from outside is not part of the flood.
+        let is_apart = record.originator.is_internal()
+            && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal());
+        let is_related = !is_apart && (o.alert && is_aimed || record.failed);
+        if self.open.contains_key(&target) && o.evidence.is_none() && is_related {
             return Some(target);
         }
         if record.failed && o.evidence.is_none() && !record.originator.is_internal() {
@@ -157,7 +170,7 @@ impl Grouper {
         }
         let is_flooded = self.flood_near(record.responder, known).is_some();
         let is_attack = is_notable && is_aimed && o.evidence.is_none();
-        if surge || is_attack && !is_flooded && self.is_crowded(&own, &target) {
+        if surge && !is_apart || is_attack && !is_flooded && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {
                 self.flooded.entry(network(record.responder)).or_insert(target);

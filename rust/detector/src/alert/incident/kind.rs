@@ -318,7 +318,7 @@ impl Incident {
         self.failed as f64 >= share * self.records as f64
     }
 
-    fn peers_are_internal(&self) -> bool {
+    pub(super) fn peers_are_internal(&self) -> bool {
         let internal = self.targets.sample().iter().filter(|peer| peer.is_internal()).count();
         2 * internal > self.targets.sample().len()
     }

@@ -2,12 +2,14 @@
 //!
 //! A [`Grouper`] processes every record in order of end times. An alert or evidence opens an incident of its
 //! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
-//! of a scanner, and queries for generated domains. If many originators attack one target, the target becomes the actor.
-//! Records of both logs are of one incident if they have the same originator. [`kind`] classifies an incident,
-//! [`story`] summarizes it, and [`known`] lists expected activity.
+//! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular`]) is evidence as
+//! well. If many originators attack one target, the target becomes the actor. Records of both logs are of one incident
+//! if they have the same originator. [`kind`] classifies an incident, [`story`] summarizes it, and [`known`] lists
+//! expected activity.
 //!
-//! Memory is bounded: 4,096 open incidents of at most 20 kB each, the last 65,536 records (about 12 MB), and failures
-//! by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single alerts first.
+//! Memory is bounded: 4,096 open incidents of at most 20 kB each, the last 65,536 records (about 12 MB), regular
+//! exchanges (2 MB) and failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single
+//! alerts first.
 //!
 //! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
@@ -19,6 +21,7 @@ pub(crate) mod kind;
 pub(crate) mod known;
 pub(crate) mod members;
 mod record;
+mod regular;
 mod story;
 mod surge;
 mod trail;

@@ -73,6 +73,62 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
 }
 
 #[test]
+fn an_exchange_that_is_regular_for_a_day_is_a_beacon() {
+    let exchange = |change: fn(&mut Connection<'_>, i64)| {
+        let mut grouper = grouper();
+        for i in 0..600 {
+            let mut c = tcp(host(17), remote(77), 443, i * 300 * SECOND + i % 7 * 9 * SECOND, ConnState::SF);
+            change(&mut c, i);
+            observe(&mut grouper, &c, false, None);
+        }
+        closed(grouper)
+    };
+    let incidents = exchange(|_, _| {});
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].kind, incidents[0].records, incidents[0].evidence), (IncidentKind::Beacon, 600, 1));
+    let reason = incidents[0].reasons()[0].to_owned();
+    assert!(reason.ends_with("connections of equal size to this service in 1d00h, about every 4m59s"), "{reason}");
+    // One that varies in time or size, within the network, refused, or of a service that is regular by design.
+    for change in [
+        (|c, i| c.ts += i % 2 * 250 * SECOND) as fn(&mut Connection<'_>, i64),
+        |c, i| c.orig.bytes = Some(i as u64 % 9),
+        |c, _| c.resp.addr = host(80),
+        |c, _| c.conn_state = Some(ConnState::REJ),
+        |c, _| c.resp.port = 123,
+        |c, i| c.resp.port = 1000 + i as u16 % 7,
+    ] {
+        assert!(exchange(change).is_empty());
+    }
+}
+
+#[test]
+fn one_regular_exchange_a_day_is_evidence() {
+    let mut grouper = grouper();
+    for i in 0..3 * 288 {
+        for last in 0..20 {
+            let c = tcp(host(last), remote(77), 443, i * 300 * SECOND + i64::from(last), ConnState::SF);
+            observe(&mut grouper, &c, false, None);
+        }
+    }
+    assert_eq!(closed(grouper).len(), 2);
+}
+
+#[test]
+fn an_internal_scan_of_a_flooded_target_is_an_incident_of_its_own() {
+    let mut grouper = grouper();
+    for i in 0..20_000u32 {
+        let ts = i64::from(i) * 10_000;
+        observe(&mut grouper, &tcp(address(0x0b00_0000 + i), host(80), 80, ts, ConnState::S0), true, None);
+        if (10_000..10_060).contains(&i) {
+            observe(&mut grouper, &tcp(host(16), host(80), 20 + i as u16 % 60, ts, ConnState::REJ), true, None);
+        }
+    }
+    let mut found: Vec<_> = closed(grouper).iter().map(|it| (it.actor, it.kind)).collect();
+    found.sort();
+    assert_eq!(found, [(host(16), IncidentKind::Scan), (host(80), IncidentKind::Flood)]);
+}
+
+#[test]
 fn names_the_kinds_of_single_alerts() {
     for (kind, change) in [
         (IncidentKind::LongSession, (|c| c.duration = Some(36_000 * SECOND)) as fn(&mut Connection<'_>)),

@@ -1,0 +1,129 @@
+//! Exchanges at regular intervals that last a day: a beacon whose connections are ordinary, and that was running when
+//! the model was trained, has no unusual score.
+//!
+//! For every originator and service the pause between answered connections, its deviation and the share of equal
+//! payloads are averaged over the last 32 connections. DNS, NTP and DHCP are regular by design and do not count, nor
+//! does traffic within the network, where monitoring polls every host. Every network has regular exchanges, so at most
+//! one a day becomes evidence.
+
+use twox_hash::XxHash3_64;
+
+use super::record::{Record, is_group};
+use crate::alert::reasons::Reason;
+use crate::conn::connection::Proto;
+use crate::context::table::Table;
+use crate::units::{DAY, count, duration};
+
+/// Number of services, as a power of 2.
+const SERVICES: u32 = 15;
+/// Smallest number of connections and duration of an exchange.
+const MIN_CONNECTIONS: u32 = 100;
+const MIN_LENGTH: i64 = DAY;
+/// Longest pause, after which an exchange begins anew.
+const MAX_PAUSE: i64 = DAY;
+/// Smallest mean of the pauses, in seconds, and largest deviation as a share of the mean.
+const MIN_MEAN: f32 = 10.0;
+const MAX_DEVIATION: f32 = 0.3;
+/// Smallest share of connections with the same payload as the one before.
+const MIN_EQUAL: f32 = 0.8;
+/// Number of connections that the averages cover.
+const AVERAGED: f32 = 32.0;
+/// Ports of services that are regular by design.
+const CHATTER: [u16; 4] = [53, 67, 123, 5353];
+
+/// Regular exchanges, in bounded memory: about 2 MB.
+#[derive(Debug)]
+pub(super) struct Exchanges {
+    services: Table<Exchange>,
+    /// Time of the last report.
+    reported: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Exchange {
+    first: i64,
+    last: i64,
+    bytes: u64,
+    connections: u32,
+    /// Mean and mean absolute deviation of the pauses, in seconds.
+    mean: f32,
+    deviation: f32,
+    equal: f32,
+    reported: bool,
+}
+
+/// Evidence of a regular exchange.
+#[derive(Clone, Debug)]
+pub(super) struct Regularity {
+    pub(super) connections: u32,
+    pub(super) reason: Reason,
+}
+
+impl Default for Exchanges {
+    fn default() -> Self {
+        Self { services: Table::new(SERVICES), reported: None }
+    }
+}
+
+impl Exchanges {
+    /// Adds a connection, and returns the evidence if the exchange has just become regular.
+    pub(super) fn add(&mut self, record: &Record) -> Option<Regularity> {
+        let is_inside = record.originator.is_internal() && record.responder.is_internal();
+        let is_session = !record.failed && matches!(record.proto, Proto::Tcp | Proto::Udp);
+        if record.query.is_some()
+            || is_inside
+            || !is_session
+            || CHATTER.contains(&record.port)
+            || is_group(record.responder)
+        {
+            return None;
+        }
+        let mut key = [0; 35];
+        key[..16].copy_from_slice(&record.originator.0);
+        key[16..32].copy_from_slice(&record.responder.0);
+        key[32..34].copy_from_slice(&record.port.to_be_bytes());
+        key[34] = record.proto as u8;
+        let exchange = self.services.visit(XxHash3_64::oneshot(&key), record.end).value;
+        exchange.add(record);
+        // The last report can lie ahead of a clock that was corrected.
+        let is_allowed = self.reported.is_none_or(|last| record.end.abs_diff(last) >= DAY.unsigned_abs());
+        if exchange.reported || !is_allowed || !exchange.is_regular() {
+            return None;
+        }
+        exchange.reported = true;
+        self.reported = Some(record.end);
+        let text = format!(
+            "{} connections of equal size to this service in {}, about every {}",
+            count(exchange.connections.into()),
+            duration(exchange.last.saturating_sub(exchange.first)),
+            duration((f64::from(exchange.mean) * 1e6) as i64)
+        );
+        Some(Regularity { connections: exchange.connections, reason: Reason::new("regular", text) })
+    }
+}
+
+impl Exchange {
+    fn add(&mut self, record: &Record) {
+        let pause = record.ts.saturating_sub(self.last);
+        if self.connections == 0 || pause > MAX_PAUSE {
+            *self =
+                Self { first: record.ts, last: record.ts, bytes: record.bytes_out, connections: 1, ..Self::default() };
+            return;
+        }
+        let seconds = pause.max(0) as f32 / 1e6;
+        let weight = 1.0 / (self.connections as f32).min(AVERAGED);
+        self.deviation += weight * ((seconds - self.mean).abs() - self.deviation);
+        self.mean += weight * (seconds - self.mean);
+        self.equal += weight * (f32::from(u8::from(record.bytes_out == self.bytes)) - self.equal);
+        self.connections = self.connections.saturating_add(1);
+        (self.last, self.bytes) = (self.last.max(record.ts), record.bytes_out);
+    }
+
+    fn is_regular(&self) -> bool {
+        self.connections >= MIN_CONNECTIONS
+            && self.last.saturating_sub(self.first) >= MIN_LENGTH
+            && self.mean >= MIN_MEAN
+            && self.deviation <= MAX_DEVIATION * self.mean
+            && self.equal >= MIN_EQUAL
+    }
+}
