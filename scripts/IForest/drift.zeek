@@ -94,7 +94,7 @@ event next_drift_slice()
 
 	for ( _, log in scored_logs )
 		{
-		if ( fits() && has_model(log) )
+		if ( fits() && (learns(log) || has_model(log)) )
 			{
 			local statistics = Statistics();
 			__statistics(log, statistics);
