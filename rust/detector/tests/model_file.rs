@@ -204,8 +204,8 @@ fn errors_name_the_problem() {
         Model::from_bytes(&changed).unwrap_err()
     };
     assert!(matches!(with(0, b'X').kind(), ErrorKind::OtherContents(Contents::Model)));
-    assert!(matches!(with(8, 4).kind(), ErrorKind::Newer { found: 4, known: 3 }));
-    assert!(matches!(with(8, 2).kind(), ErrorKind::Older { found: 2, known: 3, .. }));
+    assert!(matches!(with(8, 5).kind(), ErrorKind::Newer { found: 5, known: 4 }));
+    assert!(matches!(with(8, 2).kind(), ErrorKind::Older { found: 2, known: 4, .. }));
     assert!(matches!(with(40, !bytes[40]).kind(), ErrorKind::Checksum));
 
     let mut other_schema = bytes.clone();

@@ -69,9 +69,8 @@ impl Files {
             LogKind::Conn => String::new(),
             other => format!("{}-", other.name()),
         };
-        let file = |name: &str| {
-            Some(directory.join(format!("{prefix}{name}"))).filter(|path| path.symlink_metadata().is_ok())
-        };
+        let file =
+            |name: &str| Some(directory.join(format!("{prefix}{name}"))).filter(|path| path.symlink_metadata().is_ok());
         let files = Self { model: file("model"), sample: file("sample"), memory: file("memory") };
         let any = files.model.is_some() || files.sample.is_some() || files.memory.is_some();
         any.then_some(files)

@@ -12,6 +12,10 @@ use crate::dns::reasons::printable;
 /// Response codes of a server that did not do what it was asked for: SERVFAIL, NOTIMP, REFUSED.
 const FAILED: [u64; 3] = [2, 4, 5];
 
+/// Surprisal beyond that of a word from which a registered label counts as random, in bits. Of the domains of three
+/// networks 6 to 9 % have it, of those of Simda 60 %.
+const RANDOM_BITS: f32 = 6.0;
+
 /// Fields of a query that incidents use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query {
@@ -43,7 +47,7 @@ impl Query {
             names: name.kind(),
             chatter,
             nonexistent: query.rcode == Some(NXDOMAIN),
-            random: !chatter && name.kind() == NameKind::Registered && name_excess(&name) > 0.0,
+            random: !chatter && name.kind() == NameKind::Registered && name_excess(&name) >= RANDOM_BITS,
         }
     }
 
@@ -54,7 +58,11 @@ impl Query {
 
     /// Returns whether it may be one of a client of generated domains.
     pub(super) fn may_be_generated(&self) -> bool {
-        !self.chatter && self.names == NameKind::Registered && (self.nonexistent || self.random)
+        self.is_registered() && (self.nonexistent || self.random)
+    }
+
+    fn is_registered(&self) -> bool {
+        !self.chatter && self.names == NameKind::Registered
     }
 }
 
@@ -136,6 +144,8 @@ impl Domain {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queries {
     pub(super) count: u64,
+    /// All registered domains.
+    domains: Members<u64>,
     /// Registered domains of names that do not exist.
     pub(super) nonexistent: Members<u64>,
     /// Other registered domains that are unlike words.
@@ -150,6 +160,9 @@ impl Queries {
     pub(super) fn add(&mut self, query: &Query, server: crate::Address, full: Option<&DnsQuery<'_>>) {
         self.count += 1;
         self.servers.add(server);
+        if query.is_registered() {
+            self.domains.add(query.domain);
+        }
         if !query.may_be_generated() {
             return;
         }
@@ -163,8 +176,16 @@ impl Queries {
         }
     }
 
+    /// Returns whether its domains are like generated ones: at least five that do not exist or look random, and at
+    /// least half of all.
+    pub(super) fn are_generated(&self) -> bool {
+        let generated = self.nonexistent.count() + self.random.count();
+        generated >= 5 && 2 * generated >= self.domains.count()
+    }
+
     pub(super) fn absorb(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
+        self.domains.merge(&other.domains);
         self.nonexistent.merge(&other.nonexistent);
         self.random.merge(&other.random);
         self.servers.merge(&other.servers);
@@ -175,7 +196,8 @@ impl Queries {
 
     /// Returns whether its values are possible.
     pub(super) fn is_sound(&self, records: u64) -> bool {
-        let members = [&self.nonexistent, &self.random].into_iter().all(Members::is_sound) && self.servers.is_sound();
+        let members = [&self.domains, &self.nonexistent, &self.random].into_iter().all(Members::is_sound)
+            && self.servers.is_sound();
         members && self.count <= records && self.example.len() <= 1024
     }
 }

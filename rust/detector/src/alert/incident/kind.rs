@@ -108,18 +108,6 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        kind: IncidentKind::GeneratedDomains,
-        condition: "alerts for at least 5 registered domains that do not exist or are unlike words",
-        weight: 1.0,
-        attack: &["T1568.002"],
-        holds: |it| {
-            let queries = it.queries.as_ref().filter(|_| it.role == Role::Originator)?;
-            let domains = queries.nonexistent.count() + queries.random.count();
-            // Domains of a tunnel or a scan are few.
-            it.domain(|_, domain| domain.carries_data).filter(|_| domains >= 5)
-        },
-    },
-    Rule {
         kind: IncidentKind::Scan,
         condition: "at least 20 different names of one domain in dns.log, half of which do not exist; or 20 names of \
                     addresses; or 8 types queried for names of one domain",
@@ -141,6 +129,17 @@ pub const RULES: &[Rule] = &[
         holds: |it| {
             let servers = it.queries.as_ref().map_or(0, |queries| queries.servers.count());
             it.domain(|_, domain| domain.servers).filter(|_| servers >= 5)
+        },
+    },
+    Rule {
+        kind: IncidentKind::GeneratedDomains,
+        condition: "alerts for at least 5 registered domains that do not exist or look random, and at least half of all \
+                    domains that alert",
+        weight: 1.0,
+        attack: &["T1568.002"],
+        holds: |it| {
+            let are_generated = it.queries.as_ref().is_some_and(|queries| queries.are_generated());
+            it.domain(|_, domain| domain.carries_data).filter(|_| are_generated)
         },
     },
     Rule {

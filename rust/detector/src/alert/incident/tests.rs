@@ -428,6 +428,18 @@ fn generated_domains_are_one_incident_with_the_queries_before_it() {
 }
 
 #[test]
+fn new_domains_that_look_like_words_are_not_generated() {
+    let mut grouper = grouper();
+    for i in 0..40 {
+        // One in five looks random.
+        let name = if i % 5 == 0 { format!("xq{i}zkvjw.com") } else { format!("www.newspaper{i}.com") };
+        observe_query(&mut grouper, &query(name.as_bytes(), i), true);
+    }
+    let incident = closed(grouper).remove(0);
+    assert_eq!(incident.kind, IncidentKind::Other, "{}", incident.summary());
+}
+
+#[test]
 fn names_guessed_at_a_server_are_a_scan() {
     let mut grouper = grouper();
     for i in 0..60 {
