@@ -1,8 +1,8 @@
 ##! Learning in a cluster: one model on all nodes, fitted on the traffic of all workers.
 ##!
-##! Workers send samples of each log to the manager, which merges them, fits a model and sends it back. A lost message is repaired
-##! within an :zeek:see:`IForest::learning_interval`: a worker repeats its sample until it is acknowledged, and announces
-##! the version of its model; of two nodes, the one with the newer model sends it. A restarted node catches up likewise.
+##! Workers send samples of each log to the manager, which merges them, fits a model and sends it back. After a lost
+##! message or a restart, nodes catch up within an :zeek:see:`IForest::learning_interval`: a worker repeats its sample
+##! until it is acknowledged, and announces the version of its model; the node with the newer model sends it.
 
 @load base/frameworks/cluster
 @load ./cluster_role

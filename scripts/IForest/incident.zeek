@@ -82,8 +82,8 @@ export {
 		summary: string &log &default="";
 		## ATT&CK techniques that the kind implies.
 		attack: vector of string &log &optional;
-		## The line of :zeek:see:`IForest::known_file` that would make it
-		## known.
+		## The line for :zeek:see:`IForest::known_file` that covers the
+		## incident.
 		known_line: string &default="";
 		## True if the event is worth a notice.
 		escalates: bool &default=F;
@@ -109,7 +109,7 @@ export {
 		host: addr &log &optional;
 		## The sum of the parts. The part of an incident halves every day.
 		risk: double &log &default=0.0;
-		## The incidents that make the risk, the largest part first.
+		## The incidents that contribute to the risk, the largest first.
 		incidents: vector of string &log &optional;
 		## Their kinds.
 		kinds: vector of string &log &optional;

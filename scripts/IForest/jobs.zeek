@@ -1,4 +1,4 @@
-##! Background jobs: fits, disk writes and checks of files run on a thread of their own and hold up no packets.
+##! Background jobs: fits, disk writes and file checks run on a background thread, so that packets do not wait for them.
 
 @load base/frameworks/reporter
 @load ./logs

@@ -1,4 +1,4 @@
-##! Known activity: what a site expects, in a file that is read live through Zeek's Input framework.
+##! Known activity: a list of expected traffic, read from a file through Zeek's Input framework.
 
 @load base/frameworks/cluster
 @load base/frameworks/input

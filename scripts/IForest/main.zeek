@@ -1,8 +1,8 @@
-##! Scores every finished connection and every DNS query with an isolation forest: ``anomaly_score`` in conn.log and
-##! dns.log, and a notice for each alert.
+##! Options, hooks and models of the scores: an isolation forest scores every finished connection and every DNS query
+##! (``anomaly_score`` in conn.log and dns.log).
 ##!
-##! Each log has a model of its own. It is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from
-##! logs of the same network. Without a model, and with a refused one, Zeek runs as if the package were not installed.
+##! Each log has its own model, learnt by the sensor (see ``learn.zeek``) or made by ``zeek-iforest train`` from logs of
+##! the same network. Without a model, and with a refused one, Zeek runs as if the package were not installed.
 
 @load base/frameworks/reporter
 @load base/protocols/conn

@@ -31,7 +31,7 @@ private:
     int offset;
 };
 
-// Values of fields, or what stands for an unset one. Inline: twenty of them are read for each record.
+// Values of fields, or a default for unset ones. Inline, because twenty are read for each record.
 inline double seconds(const zeek::RecordVal& record, const Field& field, double otherwise) {
     return field.IsSet(&record) ? record.GetFieldAs<double>(field.Offset()) : otherwise;
 }

@@ -1,4 +1,4 @@
-// Prometheus histograms of every sixteenth record: updating one costs a third of the instructions of a score.
+// Prometheus histograms. Updated for every sixteenth record only, because an update costs a third of a score.
 
 #pragma once
 

@@ -29,7 +29,7 @@ impl<T> Default for Background<T> {
 }
 
 impl<T: Send + 'static> Background<T> {
-    /// Another queue on the same thread: its jobs run in turn with those of this one.
+    /// Creates another queue on the same thread. Jobs of both queues run one after the other.
     pub(crate) fn beside(&self) -> Self {
         Self { worker: self.worker.clone(), ..Self::default() }
     }

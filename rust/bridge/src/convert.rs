@@ -4,7 +4,7 @@ use detector::{Address, ConnState, Connection, DnsQuery, Endpoint, Proto};
 
 use crate::types;
 
-/// Borrows the connection behind a view.
+/// Converts a view to a connection that borrows its texts.
 pub(crate) fn connection<'a>(view: &types::ConnectionView<'a>) -> Connection<'a> {
     Connection {
         ts: Connection::micros(view.ts),
@@ -19,7 +19,7 @@ pub(crate) fn connection<'a>(view: &types::ConnectionView<'a>) -> Connection<'a>
     }
 }
 
-/// Borrows the query behind a view.
+/// Converts a view to a query that borrows its texts.
 pub(crate) fn query<'a>(view: &types::DnsView<'a>) -> DnsQuery<'a> {
     let seconds = |seconds: f64| (seconds >= 0.0).then(|| Connection::micros(seconds));
     DnsQuery {

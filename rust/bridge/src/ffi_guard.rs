@@ -1,8 +1,7 @@
 //! Sensor wrapper that contains panics.
 //!
-//! C++ can call only the functions that [`guard!`] generates, and those that store their results, so none is without
-//! the guard. A panic becomes an error
-//! where the function returns one; otherwise the function returns its fallback and [`GuardedSensor::take_panic`] the
+//! C++ can call only the functions that [`guard!`] generates, and those that store their results. If a function returns
+//! an error, a panic becomes one; otherwise it returns its fallback, and [`GuardedSensor::take_panic`] returns the
 //! message. The declarations in the crate root document the functions.
 
 use detector::LogKind;

@@ -149,11 +149,11 @@ mod ffi {
         reasons: Vec<String>,
         summary: String,
         attack: Vec<String>,
-        /// The line that would make it known.
+        /// Line for the list of known activity that covers the incident.
         known_line: String,
     }
 
-    /// Risk of a host, and the incidents that make it.
+    /// Risk of a host, and the incidents that contribute to it.
     struct HostRisk {
         host: [u8; 16],
         risk: f64,

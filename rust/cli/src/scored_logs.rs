@@ -85,7 +85,7 @@ pub fn load<'a>(
             let kind = model.schema().log;
             let of_kind = logs_of(kind, &logs.paths)?;
             let mut inputs = LogInputs::of(&of_kind, &LogArgs { log: Some(kind), ..logs.clone() })?;
-            // Files that one model ignores are those of the other.
+            // Files ignored here are read with the other model.
             inputs.ignored = 0;
             scored(inputs, Some(path), model)
         })

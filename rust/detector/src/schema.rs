@@ -73,7 +73,7 @@ pub enum Encoding {
     Share {
         /// Column of the identity.
         of: u16,
-        /// Column of those that share it.
+        /// Column of the identities that occur with it.
         with: u16,
     },
     /// Rarity of the value of column `of` among the training rows of the same service, or of the same port where no

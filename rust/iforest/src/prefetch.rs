@@ -1,9 +1,9 @@
-//! Prefetching: fetches a value from memory while other work goes on.
+//! Prefetching: loads a value into the cache before it is needed.
 
-/// Starts fetching the cache line at the beginning of a value, where the processor has an instruction for it. A hint: no
-/// program gives another result with or without it.
+/// Starts fetching the cache line at the beginning of a value, where the processor has an instruction for it. A hint,
+/// which never changes a result.
 #[inline]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the instruction has no other way in"))]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the intrinsic is an unsafe function"))]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 processor has the instruction, which is defined for any address.

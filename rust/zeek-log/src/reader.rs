@@ -119,8 +119,8 @@ impl Reader {
     /// Fills `block` with the next lines; returns `false` at the end.
     ///
     /// # Errors
-    /// When the input is not a Zeek log, of another stream, damaged or unreadable from here on. All lines before have
-    /// been delivered; later calls return `false`.
+    /// If the input is not a Zeek log, belongs to another stream, is damaged, or becomes unreadable. All lines before
+    /// the error have been delivered; later calls return `false`.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, Error> {
         block.spans.clear();
         block.first_line = self.next_line;

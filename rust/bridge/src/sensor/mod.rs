@@ -82,7 +82,7 @@ impl Sensor {
         sensor
     }
 
-    /// What a row of its log is, in the plural.
+    /// Plural noun for the records of the log, for messages.
     fn records(&self) -> &'static str {
         match self.learning.log {
             LogKind::Conn => "connections",
@@ -358,7 +358,7 @@ impl Sensor {
         self.pending = self.learning.is_on().then(|| PendingExample::new(record, row, false));
     }
 
-    /// Learns the last connection if asked to, and adds to its outcome that a fit is due.
+    /// Learns the last record if `learn` is set. Returns [`Outcome::FitDue`] if a fit is due, otherwise `outcome`.
     fn learnt(&mut self, outcome: Outcome, learn: bool, learn_after: u64) -> Outcome {
         if learn && self.learn(learn_after) { Outcome::FitDue } else { outcome }
     }

@@ -1,4 +1,4 @@
-//! The sensor is driven as Zeek drives it.
+//! Tests of the sensor, which call it in the order in which Zeek does.
 
 use std::fs;
 use std::path::PathBuf;

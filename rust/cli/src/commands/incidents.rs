@@ -124,7 +124,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     Ok(())
 }
 
-/// Incidents, each with its story, reasons and the line that would make it known.
+/// Formats incidents, each with its summary, reasons and a line for the list of known activity.
 fn list(incidents: &[Incident], width: usize) -> String {
     let mut text = String::new();
     for (i, incident) in incidents.iter().enumerate() {

@@ -189,9 +189,8 @@ impl WatchedLog {
     }
 }
 
-/// Reads all logs at once, each on a thread of its own: the blocks of lines in the order in which they arrive, with the
-/// index of their log. Ends when all have ended, as pipes do. The threads end with the process, since those of files wait
-/// forever.
+/// Reads all logs concurrently, one thread each. Returns blocks of lines in order of arrival, with the index of their
+/// log. The channel closes when all logs have ended; files never end, so their threads run until the process exits.
 fn read_all(logs: &[WatchedLog]) -> Receiver<(usize, Result<Block, zeek_log::Error>)> {
     let (sender, blocks) = sync_channel(logs.len());
     for (index, log) in logs.iter().enumerate() {

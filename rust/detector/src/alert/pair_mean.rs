@@ -24,8 +24,8 @@ pub(crate) struct PairMean {
 }
 
 impl PairMean {
-    /// Adds a score `since` microseconds after the one before, for so many `connections`, and returns the score with
-    /// its share of the mean; `typical` is the score of most connections.
+    /// Adds the score of a number of `connections`, `since` microseconds after the previous one. Returns the score
+    /// combined with the mean; `typical` is the score of most connections.
     pub(crate) fn add(&mut self, since: Option<i64>, score: f64, connections: f32, typical: f64) -> f64 {
         let decay = since.map_or(0.0, |since| libm::expf((since as f64 / -1e6 / DECAY) as f32));
         let (sum, earlier) = (self.sum * decay, self.connections * decay);

@@ -1,9 +1,9 @@
 //! Hash table of bounded size, which evicts the least valuable entries.
 //!
 //! A bucket has eight slots. A new key takes an empty slot or evicts the least valuable entry of its bucket. Entries
-//! that did not return some minutes after they were new, or were not seen within a day, are evicted before those that
-//! did: a scan from a million addresses evicts entries of its own and leaves regular hosts in place. Immediate returns
-//! do not count, because scans and floods retry.
+//! that never returned, or were not seen within a day, are evicted first, so a scan from a million addresses evicts its
+//! own entries and leaves regular hosts in place. A return within ten minutes does not count, because scans and floods
+//! retry.
 
 use serde::{Deserialize, Serialize};
 

@@ -142,7 +142,7 @@ impl Model {
 
     /// Returns whether a record of time `ts` (`ts` of the log, in microseconds since 1970) was probably part of the
     /// training: it lies in the observed time, and the sample holds most of that time's rows. Such a record is scored
-    /// as if it had not been, or the most unusual row of a log would hide itself.
+    /// as if it had not been learnt; otherwise the most unusual row of a log would look usual.
     pub(crate) fn has_learnt(&self, ts: i64) -> bool {
         let Provenance { first_ts, last_ts, rows, connections, .. } = self.provenance;
         let is_whole = rows.saturating_mul(2) >= connections;

@@ -252,7 +252,7 @@ impl Scorer {
 }
 
 impl Group {
-    /// Returns whether a walk costs more than to look for its result, and few columns decide it.
+    /// Returns whether the group's trees are traversed and split few enough columns for the cache.
     fn is_cached(&self) -> bool {
         matches!(self.paths, Paths::Traversed(_)) && self.columns.len() <= cache::MAX_COLUMNS
     }

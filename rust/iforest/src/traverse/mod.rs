@@ -4,7 +4,7 @@ mod complete_tree;
 mod linked;
 mod portable;
 #[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "the instructions have no other way in")]
+#[expect(unsafe_code, reason = "intrinsics need unsafe code")]
 #[allow(unused_unsafe, reason = "their functions are unsafe before Rust 1.87 only")]
 mod x86_64;
 

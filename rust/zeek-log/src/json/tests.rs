@@ -1,10 +1,10 @@
-//! Rows of JSON are read as they stand, and refused with their place.
+//! Tests of the JSON scanner: exact values, and errors with their position.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// The top-level members, unescaped, or the fault.
+/// Returns the top-level members, unescaped, or the syntax error.
 fn members(text: &[u8]) -> Result<Vec<(Vec<u8>, Value)>, SyntaxError> {
     let mut scanner = Scanner::new(text);
     let mut members = Vec::new();

@@ -9,7 +9,7 @@ use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::dns::reasons::printable;
 
-/// Response codes of a server that did not do what it was asked for: SERVFAIL, NOTIMP, REFUSED.
+/// Response codes for queries that the server did not process: SERVFAIL, NOTIMP, REFUSED.
 const FAILED: [u64; 3] = [2, 4, 5];
 
 /// Surprisal beyond that of a word from which a registered label counts as random, in bits. Of the domains of three

@@ -322,7 +322,7 @@ impl Incident {
         2 * internal > self.targets.sample().len()
     }
 
-    /// The same, for incidents of an originator only.
+    /// Like `service`, but only for incidents of an originator.
     fn own_service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
         if self.role == Role::Originator { self.service(condition) } else { None }
     }

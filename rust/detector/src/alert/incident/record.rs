@@ -1,4 +1,4 @@
-//! Fields of a record that incidents use.
+//! Common view of connections and queries for incidents.
 
 use super::domain::Query;
 use super::trail::Trail;
@@ -19,7 +19,7 @@ pub(super) struct Record {
     pub(super) end: i64,
     pub(super) bytes_out: u64,
     pub(super) bytes_in: u64,
-    /// Set if it is of dns.log.
+    /// The query, for a record of dns.log.
     pub(super) query: Option<Query>,
 }
 
