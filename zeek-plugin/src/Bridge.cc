@@ -18,6 +18,9 @@ namespace plugin::IForest_Scorer {
 
 namespace {
 
+// BifEnum is in this namespace from Zeek 8.1 on, before it was global.
+using namespace zeek;
+
 // Returns the field offsets for the type of this record.
 template<typename Info>
 const Info& fields(const zeek::RecordVal& info) {
