@@ -215,7 +215,7 @@ impl ScoredLogs<'_> {
 
     /// Number of records in words: `3 queries`.
     pub fn counted(&self) -> String {
-        format::counted(self.summary.connections, log::noun(self.inputs.log))
+        format::counted(self.summary.connections, self.inputs.log.noun())
     }
 }
 

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use crate::format;
 use crate::input::labels::Labels;
-use crate::input::log;
 use crate::pipeline::{Pipeline, Summary, idle};
 
 /// With fewer connections, the model cannot tell rare from typical.
@@ -44,7 +43,7 @@ pub fn train(
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(
             "{observed} of {} have a {} that does not start with {:?}",
-            format::counted(summary.connections, log::noun(pipeline.inputs.log)),
+            format::counted(summary.connections, pipeline.inputs.log.noun()),
             labels.field,
             String::from_utf8_lossy(&labels.prefix)
         ),
@@ -53,7 +52,7 @@ pub fn train(
     if observed < MIN_CONNECTIONS {
         pipeline.console.warning(&format!(
             "trained on only {}, too few to tell rare from typical; train on at least a day of logs",
-            format::counted(observed, log::noun(pipeline.inputs.log))
+            format::counted(observed, pipeline.inputs.log.noun())
         ));
     }
     set_origin(&mut model, pipeline.inputs.names.clone());

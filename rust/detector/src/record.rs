@@ -19,6 +19,22 @@ impl LogKind {
         self.schema().name
     }
 
+    /// Noun for one of its records: `connection`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Conn => "connection",
+            Self::Dns => "query",
+        }
+    }
+
+    /// Noun for its records: `connections`.
+    pub fn nouns(self) -> &'static str {
+        match self {
+            Self::Conn => "connections",
+            Self::Dns => "queries",
+        }
+    }
+
     /// Columns of its rows.
     pub fn schema(self) -> &'static Schema {
         match self {

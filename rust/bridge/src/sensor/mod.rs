@@ -82,14 +82,6 @@ impl Sensor {
         sensor
     }
 
-    /// Plural noun for the records of the log, for messages.
-    fn records(&self) -> &'static str {
-        match self.learning.log {
-            LogKind::Conn => "connections",
-            LogKind::Dns => "queries",
-        }
-    }
-
     /// Name of its option for the alert budget.
     fn budget_option(&self) -> &'static str {
         match self.learning.log {
@@ -123,7 +115,7 @@ impl Sensor {
             self.statistics.refused += 1;
             match self.model() {
                 Some(_) => format!("{refusal}; the previous model stays loaded"),
-                None => format!("{refusal}; {} are not scored", self.records()),
+                None => format!("{refusal}; {} are not scored", self.learning.log.nouns()),
             }
         })?;
         self.activate(*model, bytes);
@@ -244,7 +236,7 @@ impl Sensor {
         if full == Some(false) && self.alerts_per_day.is_none() && model.provenance().time_seen < DAY {
             return String::new();
         }
-        let records = self.records();
+        let records = self.learning.log.nouns();
         let advice = match full {
             None => format!("train the model on more {records}"),
             Some(true) => format!("raise IForest::reservoir_rows or {}", self.budget_option()),

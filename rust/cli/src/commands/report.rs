@@ -10,7 +10,6 @@ use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, Threshol
 use crate::console::Console;
 use crate::format;
 use crate::grouping::{Grouping, KnownArgs};
-use crate::input::log;
 use crate::report::aggregates::Aggregates;
 use crate::report::html::{self, Section};
 use crate::report::incidents::IncidentCollector;
@@ -80,15 +79,13 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
         });
     }
     let all = logs.iter().map(|log| {
-        let many = format::plural(log::noun(log.inputs.log));
+        let many = log.inputs.log.nouns();
         format!("no {many} in {}", log.inputs.names.join(", "))
     });
     ensure!(!sections.is_empty(), "{}", all.collect::<Vec<_>>().join("; "));
     let anomalous = sections.iter().map(|section| section.aggregates.anomalous).sum();
-    let records: Vec<_> = sections
-        .iter()
-        .map(|section| format::counted(section.aggregates.connections(), log::noun(section.log)))
-        .collect();
+    let records: Vec<_> =
+        sections.iter().map(|section| format::counted(section.aggregates.connections(), section.log.noun())).collect();
     let found = collector.finish(&filter);
     let page = html::render(sections, &found, Timestamp::now().as_microsecond(), &command())?;
     output.write(page.as_bytes())?;

@@ -6,7 +6,7 @@ use crate::cli::options::SamplingArgs;
 use crate::cli::options::TrafficArgs;
 use crate::console::Console;
 use crate::format;
-use crate::input::{LogInputs, log};
+use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
 use crate::training;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
     console.note(&format!(
         "sampled {} of {}; wrote {} ({})",
         format::counted(sample.len() as u64, "row"),
-        format::counted(summary.connections, log::noun(inputs.log)),
+        format::counted(summary.connections, inputs.log.noun()),
         args.output.display(),
         format::bytes(bytes),
     ));

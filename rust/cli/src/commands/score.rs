@@ -11,7 +11,7 @@ use crate::cli::options::{ContextArgs, LogArgs, ModelArgs, OutputArgs, Threshold
 use crate::console::Console;
 use crate::context_file::RunContext;
 use crate::format;
-use crate::input::{LogInputs, log};
+use crate::input::LogInputs;
 use crate::pipeline::{Batch, LineStatus, Pipeline};
 use crate::score_text::ScoreText;
 
@@ -86,7 +86,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     output.finish()?;
     console.note(&format!(
         "scored {}, {} anomalous at the threshold {:.6}",
-        format::counted(summary.connections, log::noun(inputs.log)),
+        format::counted(summary.connections, inputs.log.noun()),
         format::count(anomalous),
         threshold
     ));

@@ -15,7 +15,7 @@ use crate::cli::values::within;
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
-use crate::input::{LogInputs, log};
+use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
 use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
@@ -102,7 +102,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     super::print(&text)?;
     console.note(&format!(
         "{}, {} anomalous at the threshold {:.6}",
-        format::counted(shown, log::noun(inputs.log)),
+        format::counted(shown, inputs.log.noun()),
         format::count(anomalous),
         threshold
     ));

@@ -12,7 +12,7 @@ use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
 use crate::grouping::known_list;
-use crate::input::{LogInputs, log};
+use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
 use crate::{samples, signature};
@@ -140,7 +140,7 @@ fn deliver(
     console.note(&format!(
         "trained on {} of {} in {}; threshold {threshold:.6} for {} alerts a day; wrote {} ({})",
         format::count(provenance.connections),
-        format::counted(connections, log::noun(model.schema().log)),
+        format::counted(connections, model.schema().log.noun()),
         format::time_span(provenance.time_seen),
         provenance.alerts_per_day,
         args.output.display(),

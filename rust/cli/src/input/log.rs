@@ -24,14 +24,6 @@ pub fn record<'a>(log: LogKind, row: &'a Row, name: &'a mut Vec<u8>) -> Result<L
     })
 }
 
-/// Noun for the records of a log: `connection`.
-pub fn noun(log: LogKind) -> &'static str {
-    match log {
-        LogKind::Conn => "connection",
-        LogKind::Dns => "query",
-    }
-}
-
 /// Kind of a log by `#path`, `_path` or its fields; `None` if it cannot be read, or is of another stream.
 pub fn kind_of(input: &Input) -> Option<LogKind> {
     let Input::File(path) = input else { return None };

@@ -15,7 +15,6 @@ use super::charts::{self, Chart};
 use super::incidents::{FoundIncidents, IncidentView, RiskView};
 use super::timeline::{self, Axis, Outliers};
 use crate::format;
-use crate::input::log;
 use crate::top_k::ScoredConnection;
 use crate::training::MIN_CONNECTIONS;
 
@@ -175,7 +174,7 @@ pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i
     let ranges = sections.iter().map(|section| section.aggregates.times.axis().0.range());
     let (first, last) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
     let is_single = sections.len() == 1;
-    let nouns: Vec<_> = sections.iter().map(|section| format::plural(log::noun(section.log))).collect();
+    let nouns: Vec<_> = sections.iter().map(|section| section.log.nouns()).collect();
     let mut figures: Vec<Tile> = sections.iter().flat_map(|section| tiles(section, is_single)).collect();
     let ranked: Vec<_> = sections.iter().flat_map(|section| section.aggregates.hosts.ranked()).collect();
     let hosts: HashSet<Address> = ranked.iter().map(|(address, _)| *address).collect();
@@ -230,13 +229,13 @@ fn anomalous_hosts(aggregates: &Aggregates) -> usize {
 
 /// Numbers of records and of anomalous ones.
 fn tiles(section: &Section<'_>, is_single: bool) -> [Tile; 2] {
-    let (aggregates, many) = (&section.aggregates, format::plural(log::noun(section.log)));
+    let (aggregates, many) = (&section.aggregates, section.log.nouns());
     let (axis, _) = aggregates.times.axis();
     let (first, last) = axis.range();
     let connections = aggregates.connections();
     [
         Tile {
-            name: capitalized(&many),
+            name: capitalized(many),
             value: format::count(connections),
             remark: format::time_span(last.saturating_sub(first)),
         },
@@ -265,8 +264,7 @@ fn capitalized(text: &str) -> String {
 /// Charts and tables of a section; adds the histories that they refer to.
 fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories: &mut Vec<History>) -> Result<LogView> {
     let Section { log: kind, aggregates, model, .. } = section;
-    let (one, name) = (log::noun(*kind), kind.name());
-    let many = format::plural(one);
+    let (one, many, name) = (kind.noun(), kind.nouns(), kind.name());
     let threshold = aggregates.threshold;
     let mut entries = aggregates.take_highest();
     let above = entries.iter().take_while(|entry| entry.verdict.anomalous).count();
@@ -479,16 +477,16 @@ fn warning(section: &Section<'_>) -> String {
     }
     format!(
         "The model was trained on only {}, too few to tell rare from typical. Train on at least a day of logs.",
-        format::counted(connections, log::noun(section.log))
+        format::counted(connections, section.log.noun())
     )
 }
 
 fn meaning(sections: &[Section<'_>]) -> String {
-    let trained = sections.iter().map(|it| format::counted(it.model.provenance().connections, log::noun(it.log)));
-    let one = sections.iter().map(|it| log::noun(it.log)).collect::<Vec<_>>().join(" or ");
+    let trained = sections.iter().map(|it| format::counted(it.model.provenance().connections, it.log.noun()));
+    let one = sections.iter().map(|it| it.log.noun()).collect::<Vec<_>>().join(" or ");
     let thresholds = sections.iter().map(|it| {
-        let (many, threshold) = (format::plural(log::noun(it.log)), it.aggregates.threshold);
-        format!("{} that score {threshold:.4} or more are anomalous.", capitalized(&many))
+        let (many, threshold) = (it.log.nouns(), it.aggregates.threshold);
+        format!("{} that score {threshold:.4} or more are anomalous.", capitalized(many))
     });
     format!(
         "The score measures how easily random splits isolate a {one} from the {} in the training data: about 0.5 is \
@@ -509,8 +507,7 @@ fn steps_note(wide: i64, narrow: i64) -> String {
 }
 
 fn rows_lead(below: usize, above: usize, anomalous: u64, connections: u64, kind: LogKind) -> String {
-    let one = log::noun(kind);
-    let many = format::plural(one);
+    let (one, many) = (kind.noun(), kind.nouns());
     let mut text = match (above, anomalous) {
         (0, 0) => format!("No {one} is anomalous."),
         (1, 1) => format!("One {one} is anomalous."),
@@ -542,7 +539,7 @@ fn facts(sections: &[Section<'_>], made_at: i64) -> Vec<Fact> {
 
 fn section_facts(section: &Section<'_>, is_single: bool) -> [Fact; 5] {
     let Section { log: kind, aggregates, model, .. } = section;
-    let (noun, provenance) = (log::noun(*kind), model.provenance());
+    let (noun, provenance) = (kind.noun(), model.provenance());
     let of = if is_single { String::new() } else { format!(" ({}.log)", kind.name()) };
     let fact =
         |name: &str, value: String| Fact { name: format!("{name}{of}"), value: format::printable(&value).into_owned() };

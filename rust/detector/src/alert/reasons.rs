@@ -157,7 +157,7 @@ impl Model {
             let (seen, of) = self.encoder().seen(column, value);
             let learnt = u32::from(self.has_learnt(record.ts()));
             let (seen, of) = (seen.saturating_sub(learnt), of.saturating_sub(learnt));
-            let records = self.texts().records;
+            let records = self.schema().log.nouns();
             return format!("{subject} (seen in {} of {} {records})", count(seen.into()), count(of.into()));
         }
         let Some(amount) = (self.texts().amount)(column) else { return subject };

@@ -7,8 +7,6 @@ pub(crate) type Format = fn(f32) -> String;
 
 /// Texts of one log kind. Functions take the position of a column.
 pub(crate) struct Texts {
-    /// Records of the log: `connections`.
-    pub(crate) records: &'static str,
     /// Records of accumulated evidence: `connections to this service`.
     pub(crate) related: &'static str,
     /// Groups of related columns, which give one reason; the plainest column first.

@@ -35,7 +35,7 @@ impl Address {
     }
 
     /// Returns whether the address stands for several hosts: multicast, or broadcast by its last byte.
-    fn is_group(self) -> bool {
+    pub(crate) fn is_group(self) -> bool {
         match std::net::Ipv6Addr::from(self.0).to_canonical() {
             std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.octets()[3] == 255,
             std::net::IpAddr::V6(ip) => ip.is_multicast(),

@@ -34,15 +34,8 @@ const TOPICS: &[&[u16]] = &[
 ];
 
 /// Texts of the log.
-pub(crate) static TEXTS: Texts = Texts {
-    records: "connections",
-    related: "connections to this service",
-    topics: TOPICS,
-    is_kind,
-    is_usual,
-    is_long_pause,
-    amount,
-};
+pub(crate) static TEXTS: Texts =
+    Texts { related: "connections to this service", topics: TOPICS, is_kind, is_usual, is_long_pause, amount };
 
 /// Periodicity of about ten pauses of a steady beacon.
 const STEADY: f32 = 4.0;

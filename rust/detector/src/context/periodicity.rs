@@ -26,6 +26,16 @@ impl Periodicity {
         [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
     }
 
+    /// Mean of the pauses, in seconds.
+    pub(crate) fn mean(&self) -> f32 {
+        self.mean
+    }
+
+    /// Mean absolute deviation of the pauses from their mean, in seconds.
+    pub(crate) fn deviation(&self) -> f32 {
+        self.deviation
+    }
+
     /// Adds a pause, in seconds.
     pub(crate) fn add(&mut self, pause: f32) {
         self.pauses += 1.0;

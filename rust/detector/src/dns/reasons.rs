@@ -29,7 +29,6 @@ const TOPICS: &[&[u16]] = &[
 
 /// Texts of the log.
 pub(crate) static TEXTS: Texts = Texts {
-    records: "queries",
     related: "queries for this domain",
     topics: TOPICS,
     is_kind,

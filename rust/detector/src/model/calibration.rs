@@ -96,7 +96,7 @@ impl Calibration {
 
     /// Threshold for as many alerts as this share of the rows, where alerts of a burst count once.
     ///
-    /// Where rows are a sample of more, bursts count as if each had one row, which gives fewer alerts.
+    /// If the rows are a sample of the traffic, each burst counts as if it had one row, which gives fewer alerts.
     pub(crate) fn threshold_for_bursts(&self, share: f64) -> f64 {
         if self.bursts.is_empty() {
             return self.threshold(share);

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use detector::{LogKind, Model, Reservoir, State, Trust};
 use serde::Serialize;
 
-use crate::input::log::noun;
 use crate::samples::is_sample;
 use crate::{console, format};
 
@@ -138,7 +137,7 @@ fn node(path: &Path, log: LogKind, files: &Files, trust: &Trust) -> Node {
     Node {
         path: path.display().to_string(),
         log: log.name(),
-        noun: noun(log),
+        noun: log.noun(),
         model: model.map(|model| ModelState {
             version: seconds(model.provenance().trained_at),
             checksum: format!("{:016x}", model.checksum()),

@@ -128,7 +128,7 @@ impl Grouper {
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
-        let regular = self.exchanges.add(&record).filter(|_| !o.alert && o.evidence.is_none());
+        let regular = self.exchanges.add(&record, &connection).filter(|_| !o.alert && o.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
         let o = &match regular {
             Some(regular) => Observation { evidence: Some(regular.connections), reasons: &reasons, ..*o },

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::domain::Domain;
-use super::record::is_group;
 use super::trail::Trail;
 use super::{Incident, Role};
 use crate::conn::connection::Proto;
@@ -183,7 +182,7 @@ pub const RULES: &[Rule] = &[
         attack: &["T1021"],
         holds: |it| {
             it.own_service(|trail| {
-                let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !is_group(trail.responder);
+                let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !trail.responder.is_group();
                 is_inside && trail.proto == Proto::Tcp && ADMIN.contains(&trail.port) && trail.failed < trail.records
             })
         },
@@ -198,7 +197,7 @@ pub const RULES: &[Rule] = &[
             it.own_service(|trail| {
                 let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
                 let answered = trail.records - trail.failed;
-                let is_unicast = trail.proto != Proto::Icmp && !is_group(trail.responder);
+                let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
                 is_unicast && answered >= 6 && 2 * answered >= trail.records && is_regular
             })
         },

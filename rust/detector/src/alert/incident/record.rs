@@ -37,7 +37,7 @@ impl Record {
             service: c.service.map_or("", service_name),
             // Multicast groups and broadcasts do not answer.
             failed: c.proto != Proto::Icmp
-                && !is_group(c.resp.addr)
+                && !c.resp.addr.is_group()
                 && (query_failed || c.conn_state.is_some_and(|state| state.failed())),
             inward: !c.orig.is_local() && c.resp.is_local(),
             ts: c.ts,
@@ -72,19 +72,10 @@ impl Record {
     }
 }
 
-/// Returns whether an address is multicast, or broadcast by its last byte.
-pub(super) fn is_group(address: Address) -> bool {
-    match std::net::Ipv6Addr::from(address.0).to_canonical() {
-        std::net::IpAddr::V4(address) => address.is_multicast() || address.octets()[3] == 255,
-        std::net::IpAddr::V6(address) => address.is_multicast(),
-    }
-}
-
 /// The /24 or /64 of an address.
 pub(super) fn network(address: Address) -> Address {
-    let is_v4 = std::net::Ipv6Addr::from(address.0).to_ipv4_mapped().is_some();
-    let mut bytes = address.0;
-    bytes[if is_v4 { 15 } else { 8 }..].fill(0);
+    let (prefix, mut bytes) = (address.network(), [0; 16]);
+    bytes[..prefix.len()].copy_from_slice(prefix);
     Address(bytes)
 }
 

@@ -2,15 +2,15 @@
 //! the model was trained, has no unusual score.
 //!
 //! For every originator and service the pause between answered connections, its deviation and the share of equal
-//! payloads are averaged over the last 32 connections. DNS, NTP and DHCP are regular by design and do not count, nor
-//! does traffic within the network, where monitoring polls every host. Every network has regular exchanges, so at most
-//! one a day becomes evidence.
+//! payloads are averaged. Chatter, DNS and NTP are regular by design and do not count, nor does traffic within the
+//! network, where monitoring polls every host. Every network has regular exchanges, so at most one a day becomes
+//! evidence.
 
-use twox_hash::XxHash3_64;
-
-use super::record::{Record, is_group};
+use super::record::Record;
 use crate::alert::reasons::Reason;
-use crate::conn::connection::Proto;
+use crate::conn::connection::{Connection, Proto};
+use crate::context::keys::ContextKeys;
+use crate::context::periodicity::Periodicity;
 use crate::context::table::Table;
 use crate::units::{DAY, count, duration};
 
@@ -26,10 +26,10 @@ const MIN_MEAN: f32 = 10.0;
 const MAX_DEVIATION: f32 = 0.3;
 /// Smallest share of connections with the same payload as the one before.
 const MIN_EQUAL: f32 = 0.8;
-/// Number of connections that the averages cover.
+/// Number of connections that the share of equal payloads covers.
 const AVERAGED: f32 = 32.0;
-/// Ports of services that are regular by design.
-const CHATTER: [u16; 4] = [53, 67, 123, 5353];
+/// Ports of DNS and NTP, which are regular by design.
+const REGULAR_PORTS: [u16; 2] = [53, 123];
 
 /// Regular exchanges, in bounded memory: about 2 MB.
 #[derive(Debug)]
@@ -45,9 +45,7 @@ struct Exchange {
     last: i64,
     bytes: u64,
     connections: u32,
-    /// Mean and mean absolute deviation of the pauses, in seconds.
-    mean: f32,
-    deviation: f32,
+    pauses: Periodicity,
     equal: f32,
     reported: bool,
 }
@@ -67,23 +65,18 @@ impl Default for Exchanges {
 
 impl Exchanges {
     /// Adds a connection, and returns the evidence if the exchange has just become regular.
-    pub(super) fn add(&mut self, record: &Record) -> Option<Regularity> {
+    pub(super) fn add(&mut self, record: &Record, connection: &Connection<'_>) -> Option<Regularity> {
         let is_inside = record.originator.is_internal() && record.responder.is_internal();
         let is_session = !record.failed && matches!(record.proto, Proto::Tcp | Proto::Udp);
         if record.query.is_some()
             || is_inside
             || !is_session
-            || CHATTER.contains(&record.port)
-            || is_group(record.responder)
+            || REGULAR_PORTS.contains(&record.port)
+            || connection.is_chatter()
         {
             return None;
         }
-        let mut key = [0; 35];
-        key[..16].copy_from_slice(&record.originator.0);
-        key[16..32].copy_from_slice(&record.responder.0);
-        key[32..34].copy_from_slice(&record.port.to_be_bytes());
-        key[34] = record.proto as u8;
-        let exchange = self.services.visit(XxHash3_64::oneshot(&key), record.end).value;
+        let exchange = self.services.visit(ContextKeys::of(connection).service, record.end).value;
         exchange.add(record);
         // The last report can lie ahead of a clock that was corrected.
         let is_allowed = self.reported.is_none_or(|last| record.end.abs_diff(last) >= DAY.unsigned_abs());
@@ -96,7 +89,7 @@ impl Exchanges {
             "{} connections of equal size to this service in {}, about every {}",
             count(exchange.connections.into()),
             duration(exchange.last.saturating_sub(exchange.first)),
-            duration((f64::from(exchange.mean) * 1e6) as i64)
+            duration((f64::from(exchange.pauses.mean()) * 1e6) as i64)
         );
         Some(Regularity { connections: exchange.connections, reason: Reason::new("regular", text) })
     }
@@ -110,10 +103,8 @@ impl Exchange {
                 Self { first: record.ts, last: record.ts, bytes: record.bytes_out, connections: 1, ..Self::default() };
             return;
         }
-        let seconds = pause.max(0) as f32 / 1e6;
+        self.pauses.add(pause.max(0) as f32 / 1e6);
         let weight = 1.0 / (self.connections as f32).min(AVERAGED);
-        self.deviation += weight * ((seconds - self.mean).abs() - self.deviation);
-        self.mean += weight * (seconds - self.mean);
         self.equal += weight * (f32::from(u8::from(record.bytes_out == self.bytes)) - self.equal);
         self.connections = self.connections.saturating_add(1);
         (self.last, self.bytes) = (self.last.max(record.ts), record.bytes_out);
@@ -122,8 +113,8 @@ impl Exchange {
     fn is_regular(&self) -> bool {
         self.connections >= MIN_CONNECTIONS
             && self.last.saturating_sub(self.first) >= MIN_LENGTH
-            && self.mean >= MIN_MEAN
-            && self.deviation <= MAX_DEVIATION * self.mean
+            && self.pauses.mean() >= MIN_MEAN
+            && self.pauses.deviation() <= MAX_DEVIATION * self.pauses.mean()
             && self.equal >= MIN_EQUAL
     }
 }
