@@ -77,7 +77,7 @@ struct LogView {
     /// The noun for its records in all forms: `query`, `Query`, `queries`, `Queries`.
     one: &'static str,
     one_title: String,
-    many: String,
+    many: &'static str,
     title: String,
     /// Step width of the charts.
     steps: String,
@@ -306,7 +306,7 @@ fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories:
         heading: if is_single { String::new() } else { format!(", {name}.log") },
         one,
         one_title: capitalized(one),
-        title: capitalized(&many),
+        title: capitalized(many),
         steps: steps_note(axis.width(), charts::narrow_width(&axis)),
         outliers: outliers.map(|outliers| outliers_note(outliers, &axis, one)).unwrap_or_default(),
         traffic: charts::traffic(aggregates, &axis, one)?,
