@@ -55,7 +55,7 @@ impl<'a> RunContext<'a> {
     /// # Errors
     /// If it cannot be written; the old file stays.
     pub fn save(&self) -> Result<()> {
-        let (extractor, cusum) = &self.state;
-        self.path.map_or(Ok(()), |path| Ok(State::new(extractor, cusum).save(path)?))
+        let (extractor, history) = &self.state;
+        self.path.map_or(Ok(()), |path| Ok(State::new(extractor, history).save(path)?))
     }
 }

@@ -108,7 +108,7 @@ fn logs_of(kind: LogKind, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// Scores all logs. `each` gets the records, those of several logs in order of their end times.
 ///
 /// # Errors
-/// Those of [`Pipeline::run`], and if no record can be read.
+/// Same as [`Pipeline::run`]; also if no record can be read.
 pub fn for_each(
     logs: &mut [ScoredLogs<'_>],
     threads: usize,

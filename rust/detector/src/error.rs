@@ -181,7 +181,7 @@ pub enum ErrorKind {
     /// Contents: the checksum does not match.
     #[error("is damaged: its checksum does not match; copy it again")]
     Checksum,
-    /// Contents: made by a version with other features.
+    /// Contents: from a version with other features.
     #[error(
         "is for {} of the features, this version of zeek-iforest computes version {expected}; {}",
         found.map_or("another version".to_owned(), |found| format!("version {found}")),

@@ -55,7 +55,7 @@ impl LogKind {
 pub enum Encoding {
     /// The number itself.
     Number,
-    /// Rarity of a category: log2 of one in how many rows of training.
+    /// Rarity of a category: log2(n / k) if k of n training rows have it.
     Category,
     /// Rarity of a category among the rows of training that have one, as for [`Encoding::Category`]; 0 for a row that
     /// has none.
@@ -69,7 +69,7 @@ pub enum Encoding {
         /// Column of the partners.
         with: u16,
     },
-    /// log2 of one in how many identities of column `with` occur beside the identity of column `of` in training.
+    /// log2(n / k) if k of the n identities of column `with` occur together with the identity of column `of` in training.
     Share {
         /// Column of the identity.
         of: u16,
@@ -77,7 +77,7 @@ pub enum Encoding {
         with: u16,
     },
     /// Rarity of the value of column `of` among the training rows of the same service, or of the same port where no
-    /// service was recognised: log2 of one in how many.
+    /// service was recognised: log2(n / k) if k of n rows have it.
     Conditional {
         /// Columns of the identities: the second is used where the first is 0.
         given: [u16; 2],

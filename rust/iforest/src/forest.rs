@@ -70,7 +70,7 @@ impl Forest {
     /// Like [`Forest::fit`], and also scores each row by the trees that have not seen it, to calibrate a threshold.
     ///
     /// # Errors
-    /// Those of [`Forest::fit`].
+    /// Same as [`Forest::fit`].
     pub fn fit_out_of_bag(rows: Matrix<'_>, params: &Params, seed: u64) -> Result<Fit, Error> {
         let (forest, samples) = Self::build_all(rows, params, seed)?;
         let n_groups = forest.n_groups();

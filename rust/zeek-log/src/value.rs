@@ -103,21 +103,45 @@ pub fn parse_bool(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// Microseconds from seconds with six decimals, as Zeek prints them.
+/// Microseconds from seconds with six decimals, as Zeek prints them; at most twelve digits before the point.
 #[inline]
 fn plain_micros(text: &[u8]) -> Option<i64> {
-    let (whole, [b'.', fraction @ ..]) = text.split_at_checked(text.len().checked_sub(7)?)? else { return None };
-    if whole.is_empty() || whole.len() > 12 {
+    let (tens, last) = text.split_last_chunk::<8>()?;
+    if last[1] != b'.' || tens.len() > 11 {
         return None;
     }
-    let (mut micros, mut max_digit) = (0i64, 0);
-    for byte in whole.iter().chain(fraction) {
+    // The digit before the point takes the place of the point.
+    let word = u64::from_le_bytes(*last);
+    let micros = eight_digits(word & !0xffff | (word & 0xff) << 8 | u64::from(b'0'))?;
+    let (mut whole, rest) = match tens.split_first_chunk() {
+        Some((first, rest)) => (eight_digits(u64::from_le_bytes(*first))?, rest),
+        None => (0, tens),
+    };
+    for byte in rest {
         let digit = byte.wrapping_sub(b'0');
-        max_digit = max_digit.max(digit);
-        micros = micros.wrapping_mul(10).wrapping_add(i64::from(digit));
+        if digit > 9 {
+            return None;
+        }
+        whole = 10 * whole + u64::from(digit);
     }
-    (max_digit <= 9).then_some(micros)
+    Some((10_000_000 * whole + micros) as i64)
 }
+
+/// The number of eight digits, the first in the lowest byte.
+#[inline]
+fn eight_digits(word: u64) -> Option<u64> {
+    let digits = word ^ (EACH_BYTE * 0x30);
+    if (digits | digits.wrapping_add(EACH_BYTE * 6)) & (EACH_BYTE * 0xf0) != 0 {
+        return None;
+    }
+    // Sums neighbours: two digits in each second byte, then four in each half, then all.
+    let twos = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos * 100 + (twos >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+}
+
+/// 0x01 in every byte of a word.
+const EACH_BYTE: u64 = u64::MAX / 255;
 
 const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,

@@ -148,8 +148,8 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         shown?;
     }
     let [detector] = &detectors[..] else { return Ok(()) };
-    let (extractor, cusum) = detector.memory();
-    RunContext::of(stored, (extractor.clone(), cusum.clone())).save()
+    let (extractor, history) = detector.memory();
+    RunContext::of(stored, (extractor.clone(), history.clone())).save()
 }
 
 /// Kind of a log by its contents, or by its name if it does not exist yet.

@@ -74,7 +74,7 @@ impl<'a> Pipeline<'a> {
     /// Scores all connections and passes each batch with its verdicts to `deliver`.
     ///
     /// # Errors
-    /// Those of [`Pipeline::run`].
+    /// Same as [`Pipeline::run`].
     pub fn score(
         &self,
         model: &Model,
@@ -82,12 +82,12 @@ impl<'a> Pipeline<'a> {
         context: &mut (Extractor, ScoreHistory),
         mut deliver: impl FnMut(&mut Batch) -> Result<()>,
     ) -> Result<Summary> {
-        let (extractor, cusum) = context;
+        let (extractor, history) = context;
         self.run(
             |batch| batch.extract(extractor),
             || |batch: &mut Batch| batch.score(model),
             |batch| {
-                batch.decide(model, policy, cusum);
+                batch.decide(model, policy, history);
                 deliver(batch)
             },
         )
@@ -97,7 +97,7 @@ impl<'a> Pipeline<'a> {
     /// the batches in order.
     ///
     /// # Errors
-    /// Those of `deliver`; with `strict` also the first unusable row or log. Otherwise these are reported and counted.
+    /// Errors of `deliver`; with `strict` also the first unusable row or log. Otherwise these are reported and counted.
     pub fn run<W: FnMut(&mut Batch) + Send>(
         &self,
         mut context: impl FnMut(&mut Batch) + Send,
@@ -192,7 +192,7 @@ fn each(batches: impl Iterator<Item = Batch>, next: &SyncSender<Batch>, mut stag
     }
 }
 
-/// Ends of several channels, used in turn.
+/// Senders or receivers of several channels, used in turn.
 struct RoundRobin<T> {
     ends: Vec<T>,
     at: usize,

@@ -10,8 +10,8 @@ use crate::context::decay::{HOUR, decay, seconds};
 use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
 use crate::context::table::{self, Table};
+use crate::dns::character_stats::CharacterStats;
 use crate::dns::domain::{DomainName, NameKind};
-use crate::dns::letters::Letters;
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::quantize::log2;
 use crate::units;
@@ -188,7 +188,7 @@ impl DnsContext {
         client.new_domains = client.new_domains * kept + f32::from(is_new_domain);
         client.random_bits = client.random_bits * kept + if is_new_domain { excess } else { 0.0 };
         if is_dns {
-            // A client of generated domains also queries others, which must not alert for its failures.
+            // Its other queries are ordinary: the failures must not raise their scores.
             if nonexistent || (is_new_domain && excess > 0.0) {
                 features.client_nonexistent = log2(client.nonexistent);
                 features.client_failed_share = client.nonexistent / (client.queries + 10.0);
@@ -208,7 +208,7 @@ impl DnsContext {
 /// Surprisal of the registered label beyond that of a word, in bits; 0 for one like a word.
 pub(crate) fn name_excess(name: &DomainName) -> f32 {
     let label = name.label();
-    (Letters::of(label).bits() - WORD_BITS * (label.len() + 1) as f32).max(0.0)
+    (CharacterStats::of(label).bits() - WORD_BITS * (label.len() + 1) as f32).max(0.0)
 }
 
 /// Surprisal per letter of a typical word, in bits.

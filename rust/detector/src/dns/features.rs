@@ -3,9 +3,9 @@
 use twox_hash::XxHash3_64;
 
 use crate::context::keys::ContextKeys;
+use crate::dns::character_stats::CharacterStats;
 use crate::dns::context::{DnsContext, domain_key, keys};
 use crate::dns::domain::{DomainName, NameKind};
-use crate::dns::letters::Letters;
 use crate::dns::query::{ADDRESS, DnsQuery, Protocol};
 use crate::dns::schema::Column;
 use crate::quantize::{log2, on_grid};
@@ -37,16 +37,16 @@ impl DnsExtractor {
         // Labels of reverse lookups and of chatter are not words.
         let is_text = query.protocol() == Protocol::Dns && name.kind() != NameKind::Reverse;
         let subdomain = if is_text { name.subdomain() } else { b"" };
-        let letters = Letters::of(subdomain);
+        let stats = CharacterStats::of(subdomain);
         let length = subdomain.len() as f32;
         set(Column::NameLength, log2(length));
-        set(Column::Labels, letters.labels as f32);
-        set(Column::LongestLabel, log2(letters.longest_label as f32));
-        set(Column::NameSurprisal, log2(letters.bits()));
-        set(Column::LetterSurprisal, (letters.bits() + 4.0 * 4.0) / (length + 1.0 + 4.0));
-        set(Column::DigitShare, letters.digits as f32 / (length + 4.0));
-        set(Column::OddBytes, log2(letters.odd as f32));
-        let label = Letters::of(name.label());
+        set(Column::Labels, stats.labels as f32);
+        set(Column::LongestLabel, log2(stats.longest_label as f32));
+        set(Column::NameSurprisal, log2(stats.bits()));
+        set(Column::LetterSurprisal, (stats.bits() + 4.0 * 4.0) / (length + 1.0 + 4.0));
+        set(Column::DigitShare, stats.digits as f32 / (length + 4.0));
+        set(Column::OddBytes, log2(stats.odd as f32));
+        let label = CharacterStats::of(name.label());
         set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (name.label().len() as f32 + 1.0 + 2.0));
         // A response without its query has no type, which says nothing about the query.
         set(Column::Qtype, 1.0 + (query.qtype.unwrap_or(ADDRESS) & 0xFFFF) as f32);

@@ -333,7 +333,7 @@ mod tests {
         let fitted = GeneralisedPareto::fit([1.0, 2.0, 4.0].into_iter());
         close(fitted.scale, 301.0 / 81.0, 1e-12);
         close(fitted.shape, -16.0 / 27.0, 1e-12);
-        // All equal: no tail.
+        // Equal values have no tail.
         let alike = GeneralisedPareto::fit([0.0; 9].into_iter());
         assert_eq!(alike, GeneralisedPareto { scale: 0.0, shape: 0.0 });
     }

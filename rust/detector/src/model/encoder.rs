@@ -21,7 +21,7 @@ const PORT: u32 = 1 << 31;
 pub(crate) struct Encoder {
     rows: u32,
     tables: Vec<Table>,
-    /// Encoded values of rows that were not learnt, and of those that were, made by [`Encoder::prepare`].
+    /// Encoded values, computed by [`Encoder::prepare`]: for rows outside the training, and for rows of it.
     #[serde(skip)]
     lookups: [Lookups; 2],
 }
@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn identities_find_their_values_in_crowded_maps() {
-        // Those of one home, and the one that marks empty slots.
+        // Identities with the same home slot, and the one that marks empty slots.
         let identities = (0..200u32).map(|i| i << 24).chain([IdentityMap::EMPTY, 5]);
         let map = IdentityMap::new(identities.clone().zip(100..).collect::<Vec<_>>().into_iter(), 7);
         for (identity, value) in identities.zip(100..) {

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::alerts::{Detection, detections, notices};
+use super::given_models::LabelledIncident;
+use super::labelled_score::LabelledScore;
+use super::notices::{Detection, detections, notices};
 use super::ranking::{AtAlerts, Ranking};
-use super::split::{LabelledIncident, LabelledScore};
 
 /// Scores of one setting, with a run for each seed (one for a given model); each run is in order of end time.
 #[derive(Debug)]

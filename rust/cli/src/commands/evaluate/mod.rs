@@ -1,10 +1,12 @@
 //! `evaluate`: compares scores with labels, for given models or for a training protocol.
 
-mod alerts;
 mod attack_labels;
 mod curves;
+mod given_models;
 mod labelled_log;
+mod labelled_score;
 mod metrics;
+mod notices;
 mod protocol;
 mod ranking;
 mod split;
@@ -18,10 +20,11 @@ use serde::Serialize;
 
 use self::attack_labels::AttackLabels;
 use self::curves::Curve;
+use self::given_models::score_by;
 use self::labelled_log::LabelledLog;
+use self::labelled_score::LabelledScore;
 use self::metrics::{Metrics, Setting};
 use self::protocol::Protocol;
-use self::split::{LabelledScore, score_by};
 use crate::cli::options::LabelArgs;
 use crate::cli::options::LearningArgs;
 use crate::cli::options::LogArgs;

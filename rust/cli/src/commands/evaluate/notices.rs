@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use detector::units::HOUR;
 use serde::Serialize;
 
-use super::split::{LabelledScore, NoticeKey};
+use super::labelled_score::{LabelledScore, NoticeKey};
 
 /// Suppression interval in microseconds, the sensor's default.
 const SUPPRESSION: i64 = HOUR;

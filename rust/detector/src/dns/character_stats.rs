@@ -60,7 +60,7 @@ static CLASS: [u8; 256] = {
 
 /// Measures of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Letters {
+pub(crate) struct CharacterStats {
     /// Surprisal of the text, both boundaries included, in sixteenths of a bit.
     pub(crate) surprisal: u32,
     pub(crate) digits: u32,
@@ -70,31 +70,31 @@ pub(crate) struct Letters {
     pub(crate) longest_label: u32,
 }
 
-impl Letters {
+impl CharacterStats {
     /// Measures labels separated by dots.
     pub(crate) fn of(text: &[u8]) -> Self {
-        let mut letters = Self::default();
+        let mut stats = Self::default();
         if text.is_empty() {
-            return letters;
+            return stats;
         }
         let (mut before, mut label) = (0, 0);
-        letters.labels = 1;
+        stats.labels = 1;
         for &byte in text {
             let class = CLASS[usize::from(byte)];
-            letters.surprisal += u32::from(PAIRS[usize::from(before)][usize::from(class)]);
-            letters.digits += u32::from(class == DIGIT);
-            letters.odd += u32::from(class == OTHER && byte != b'-' && byte != b'_');
+            stats.surprisal += u32::from(PAIRS[usize::from(before)][usize::from(class)]);
+            stats.digits += u32::from(class == DIGIT);
+            stats.odd += u32::from(class == OTHER && byte != b'-' && byte != b'_');
             if class == 0 {
-                letters.labels += 1;
+                stats.labels += 1;
                 label = 0;
             } else {
                 label += 1;
-                letters.longest_label = letters.longest_label.max(label);
+                stats.longest_label = stats.longest_label.max(label);
             }
             before = class;
         }
-        letters.surprisal += u32::from(PAIRS[usize::from(before)][0]);
-        letters
+        stats.surprisal += u32::from(PAIRS[usize::from(before)][0]);
+        stats
     }
 
     /// Surprisal of the text in bits.
@@ -109,15 +109,15 @@ mod tests {
 
     #[test]
     fn measures_labels_and_characters() {
-        let letters = Letters::of(b"a1-b.c\xe4.longest");
-        assert_eq!((letters.labels, letters.longest_label, letters.digits, letters.odd), (3, 7, 1, 1));
-        assert_eq!(Letters::of(b""), Letters::default());
-        assert_eq!(Letters::of(b"WWW"), Letters::of(b"www"));
+        let stats = CharacterStats::of(b"a1-b.c\xe4.longest");
+        assert_eq!((stats.labels, stats.longest_label, stats.digits, stats.odd), (3, 7, 1, 1));
+        assert_eq!(CharacterStats::of(b""), CharacterStats::default());
+        assert_eq!(CharacterStats::of(b"WWW"), CharacterStats::of(b"www"));
     }
 
     #[test]
     fn random_letters_surprise_more_than_words() {
-        let a_letter = |text: &str| Letters::of(text.as_bytes()).bits() / (text.len() + 1) as f32;
+        let a_letter = |text: &str| CharacterStats::of(text.as_bytes()).bits() / (text.len() + 1) as f32;
         for word in ["google", "microsoft", "doubleclick", "cloudfront", "edgesuite"] {
             for random in ["vojyqem", "xkcdqzv", "kq3v9v7c3jz0", "a3f9c81b7d"] {
                 assert!(a_letter(word) + 1.0 < a_letter(random), "{word} and {random}");

@@ -1,0 +1,96 @@
+//! Scores and incidents of labelled connections, by given models.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use detector::{AlertPolicy, Extractor, KnownList, Model, ScoreHistory};
+
+use super::attack_labels::{AttackLabels, Class};
+use super::labelled_score::LabelledScore;
+use crate::grouping::Grouping;
+use crate::pipeline::{Batch, Judged, Pipeline, Summary};
+
+/// The attacks that an incident holds connections of.
+pub type LabelledIncident = Vec<u32>;
+
+/// Scored connections of a model, and its incidents, the most severe first.
+pub type ModelResult = (Vec<LabelledScore>, Vec<LabelledIncident>);
+
+/// Groups the connections of a model, and notes the attacks of each incident.
+struct LabelledGrouping {
+    grouping: Grouping,
+    attacks: HashMap<String, LabelledIncident>,
+}
+
+impl LabelledGrouping {
+    fn new() -> Self {
+        Self { grouping: Grouping::new(KnownList::default(), false), attacks: HashMap::new() }
+    }
+
+    fn add(&mut self, judged: &Judged<'_>, class: Class, model: &Model) {
+        let id = self.grouping.add(judged, model, false);
+        self.take_changes();
+        if let (Some(id), Class::Attack(attack)) = (id, class) {
+            let attacks = self.attacks.entry(id).or_default();
+            if !attacks.contains(&attack) {
+                attacks.push(attack);
+            }
+        }
+    }
+
+    fn take_changes(&mut self) {
+        for change in self.grouping.take_changes() {
+            if let Some(into) = change.merged_into {
+                let merged = self.attacks.remove(&change.incident.id()).unwrap_or_default();
+                let attacks = self.attacks.entry(into).or_default();
+                attacks.extend(merged);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<LabelledIncident> {
+        self.grouping.finish();
+        let incidents = self.grouping.into_incidents();
+        incidents.iter().map(|incident| self.attacks.remove(&incident.id()).unwrap_or_default()).collect()
+    }
+}
+
+/// Scores the connections of a run by each of the models.
+pub fn score_by(
+    models: &[Model],
+    pipeline: &Pipeline<'_>,
+    classes: &mut AttackLabels,
+) -> Result<(Vec<ModelResult>, Summary)> {
+    let mut extractor = Extractor::of(pipeline.inputs.log);
+    let mut histories = vec![ScoreHistory::new(); models.len()];
+    let mut scored = vec![Vec::new(); models.len()];
+    let mut groupings: Vec<_> = models.iter().map(|_| LabelledGrouping::new()).collect();
+    let summary = pipeline.run(
+        |batch| batch.extract(&mut extractor),
+        // Scores of the first model for all connections, then of the second, and so on.
+        || {
+            |batch: &mut Batch| {
+                batch.scores = models.iter().flat_map(|model| model.score_rows(&batch.rows, &batch.times())).collect()
+            }
+        },
+        |batch| {
+            let classes = classes.of(batch);
+            let n = batch.records.len();
+            for (i, ((model, history), scored)) in models.iter().zip(&mut histories).zip(&mut scored).enumerate() {
+                let verdicts =
+                    batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
+                for (j, record) in batch.records.iter().enumerate() {
+                    let judged = Judged::new(record, None, &batch.rows[j], &verdicts[j]);
+                    groupings[i].add(&judged, classes[j], model);
+                }
+                let connections = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
+                scored.extend(connections.map(|(((connection, row), class), verdict)| {
+                    LabelledScore::new(&connection, *class, row, verdict, model)
+                }));
+            }
+            Ok(())
+        },
+    )?;
+    let incidents = groupings.into_iter().map(LabelledGrouping::finish);
+    Ok((scored.into_iter().zip(incidents).collect(), summary))
+}
