@@ -7,6 +7,7 @@
 @load ./incident
 @load ./known
 @load ./learn
+@load ./outcome
 @load ./conn
 @load ./dns
 @load ./cluster

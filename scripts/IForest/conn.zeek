@@ -1,9 +1,9 @@
 ##! Processing of finished connections: scores them, groups them into incidents, and learns from them.
 
-@load ./incident
 @load ./learn
 @load ./main
 @load ./notice
+@load ./outcome
 
 module IForest;
 
@@ -32,14 +32,10 @@ function act(c: connection, learn_this: bool)
 	if ( outcome == ALERT )
 		report(c);
 
-	if ( outcome == ALERT || outcome == INCIDENTS_CHANGED )
-		hook incidents_changed();
-
 	if ( learn_this && learn_policy_set && hook learn_policy(c) && __learn(CONN_LOG, learn_after) )
 		outcome = FIT_DUE;
 
-	if ( outcome == FIT_DUE && fits() )
-		fit(CONN_LOG, F);
+	act_on_outcome(CONN_LOG, outcome);
 	}
 
 # After Conn::Info is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score. A

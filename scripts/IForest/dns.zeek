@@ -1,4 +1,5 @@
-##! Scores every DNS query with its response: ``anomaly_score`` in dns.log, and a notice for each alert.
+##! Scores every DNS query with its response: ``anomaly_score`` in dns.log, and a notice for each alert. Queries and
+##! connections of one host join one incident, see ``incident.zeek``.
 ##!
 ##! The model is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from dns.log of the same
 ##! network. Without a model, and with a refused one, Zeek runs as if this script were not loaded.
@@ -9,6 +10,7 @@
 @load ./learn
 @load ./main
 @load ./notice
+@load ./outcome
 
 module IForest;
 
@@ -21,6 +23,9 @@ export {
 
 		## The reasons of an alert with their values, strongest first.
 		anomaly_reasons: string &log &optional;
+
+		## The identifier of the incident that the query belongs to.
+		anomaly_incident: string &log &optional;
 	};
 
 	redef enum Notice::Type += {
@@ -68,15 +73,9 @@ function report_query(c: connection, rec: DNS::Info)
 	{
 	local name = rec?$query ? rec$query : "(no name)";
 	local qtype = rec?$qtype_name ? fmt(" %s", rec$qtype_name) : "";
-	local reasons = rec?$anomaly_reasons ? fmt(": %s", rec$anomaly_reasons) : "";
-	local notice = Notice::Info($note=Anomalous_Query,
-	                            $msg=fmt("query of %s for %s%s: score %.3f, threshold %.3f%s", c$id$orig_h, name, qtype,
-	                                     rec$anomaly_score, __threshold(DNS_LOG), reasons),
-	                            $conn=c,
-	                            $identifier=cat(c$id$orig_h, __main_reason(DNS_LOG)));
-
-	if ( ! Notice::is_being_suppressed(notice) && take_token("queries", Anomalous_Query) )
-		NOTICE(notice);
+	local reasons = rec?$anomaly_reasons ? rec$anomaly_reasons : "";
+	report_alert(DNS_LOG, Anomalous_Query, c, fmt("query of %s for %s%s", c$id$orig_h, name, qtype), rec$anomaly_score,
+	             reasons);
 	}
 
 # Acts on the outcome of a query, and learns it if a hook decides on that.
@@ -90,8 +89,7 @@ function act_on_query(c: connection, rec: DNS::Info, learn_this: bool)
 	if ( learn_this && dns_learn_policy_set && hook dns_learn_policy(c, rec) && __learn(DNS_LOG, learn_after) )
 		outcome = FIT_DUE;
 
-	if ( outcome == FIT_DUE && fits() )
-		fit(DNS_LOG, F);
+	act_on_outcome(DNS_LOG, outcome);
 	}
 
 function score_query(c: connection, rec: DNS::Info)

@@ -74,7 +74,7 @@ export {
 		ports: vector of string &log &optional;
 		## The number of ports; an estimate above 64.
 		ports_total: count &log &default=0;
-		## Identifiers of records in conn.log, up to ten.
+		## Identifiers of connections of its records, up to ten.
 		uids: vector of string &log &optional;
 		## The main reasons in words.
 		reasons: vector of string &log &optional;

@@ -11,7 +11,7 @@ module IForest;
 export {
 	## A list of known activity, in the format of Zeek's Input framework with
 	## the columns *originator*, *responder*, *port*, *kind*, *until*,
-	## *owner* and *note*. Connections that it covers are scored and count as
+	## *owner* and *note*. Records that it covers are scored and count as
 	## context, but open no incident. The file is read again when it changes.
 	## If it has an error, the previous list stays. In a cluster the manager
 	## reads it. The empty string selects none.

@@ -1,6 +1,7 @@
 ##! Notices of single anomalous connections, which are ignored by default, and the limit on notices.
 
 @load base/frameworks/notice
+@load ./logs
 @load ./main
 
 module IForest;
@@ -59,6 +60,21 @@ function take_token(class: string, note: Notice::Type): bool
 	return F;
 	}
 
+# Raises a notice about the last record of a log, once per originator and main reason.
+function report_alert(log: LogKind, note: Notice::Type, c: connection, subject: string, score: double, reasons: string)
+	{
+	local message = fmt("%s: score %.3f, threshold %.3f", subject, score, __threshold(log));
+
+	if ( reasons != "" )
+		message += fmt(": %s", reasons);
+
+	local notice = Notice::Info($note=note, $msg=message, $conn=c,
+	                            $identifier=cat(c$id$orig_h, __main_reason(log)));
+
+	if ( ! Notice::is_being_suppressed(notice) && take_token(records_of(log), note) )
+		NOTICE(notice);
+	}
+
 # Describes the connection: protocol, originator and responder.
 function describe(c: connection): string
 	{
@@ -74,13 +90,6 @@ function report(c: connection)
 	if ( Anomalous_Connection in Notice::ignored_types )
 		return;
 
-	local reasons = c$conn?$anomaly_reasons ? fmt(": %s", c$conn$anomaly_reasons) : "";
-	local notice = Notice::Info($note=Anomalous_Connection,
-	                            $msg=fmt("%s: score %.3f, threshold %.3f%s", describe(c),
-	                                     c$conn$anomaly_score, __threshold(CONN_LOG), reasons),
-	                            $conn=c,
-	                            $identifier=cat(c$id$orig_h, __main_reason(CONN_LOG)));
-
-	if ( ! Notice::is_being_suppressed(notice) && take_token("connections", Anomalous_Connection) )
-		NOTICE(notice);
+	local reasons = c$conn?$anomaly_reasons ? c$conn$anomaly_reasons : "";
+	report_alert(CONN_LOG, Anomalous_Connection, c, describe(c), c$conn$anomaly_score, reasons);
 	}

@@ -36,6 +36,13 @@ global model_version = gauge("model_version", "", "Time of the loaded model's fi
 global model_age = gauge("model_age", "seconds", "Time since the loaded model's fit");
 global drift = gauge("drift", "", "Population stability index of live scores against the model's calibration");
 
+# Returns true for a log that is to be scored. Without a model and without learning, dns.log is not; that of conn.log is a
+# mistake that the metrics show.
+function is_scored(log: LogKind): bool
+	{
+	return log == CONN_LOG || has_model(log) || learns(log) || score_dns && dns_model_file != "";
+	}
+
 function sync_log(log: LogKind)
 	{
 	local name = log_name(log);
@@ -68,5 +75,8 @@ hook Telemetry::sync()
 		return;
 
 	for ( _, log in scored_logs )
-		sync_log(log);
+		{
+		if ( is_scored(log) )
+			sync_log(log);
+		}
 	}

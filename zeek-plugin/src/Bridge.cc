@@ -36,16 +36,6 @@ zeek::RecordVal* as_record(zeek::Val* val) {
     return val && val->GetType()->Tag() == zeek::TYPE_RECORD ? val->AsRecordVal() : nullptr;
 }
 
-iforest::Verdict& verdict() {
-    static iforest::Verdict verdict{};
-    return verdict;
-}
-
-iforest::Verdict& dns_verdict() {
-    static iforest::Verdict verdict{};
-    return verdict;
-}
-
 } // namespace
 
 iforest::Sensor& sensor() {
@@ -98,46 +88,81 @@ bool needs_action(iforest::Outcome outcome) {
     }
 }
 
-iforest::Outcome score(zeek::Val* val, bool learn, uint64_t learn_after) {
+namespace {
+
+// A log: its records, its sensor and the verdict on the last record.
+struct ConnLog {
+    using Info = ConnInfo;
+    static constexpr const char* name = "conn";
+
+    static iforest::Verdict& Verdict() {
+        static iforest::Verdict verdict{};
+        return verdict;
+    }
+
+    static void Score(const iforest::ConnectionView& view, bool learn, uint64_t learn_after) {
+        sensor().score_into(view, learn, learn_after, Verdict());
+    }
+
+    static iforest::Outcome Observe(const iforest::ConnectionView& view, bool learn, uint64_t learn_after) {
+        return sensor().observe(view, learn, learn_after);
+    }
+};
+
+struct DnsLog {
+    using Info = DnsInfo;
+    static constexpr const char* name = "dns";
+
+    static iforest::Verdict& Verdict() {
+        static iforest::Verdict verdict{};
+        return verdict;
+    }
+
+    static void Score(const iforest::DnsView& view, bool learn, uint64_t learn_after) {
+        dns_sensor().score_dns_into(view, learn, learn_after, Verdict());
+    }
+
+    static iforest::Outcome Observe(const iforest::DnsView& view, bool learn, uint64_t learn_after) {
+        return dns_sensor().observe_dns(view, learn, learn_after);
+    }
+};
+
+template<typename Log>
+iforest::Outcome score_record(zeek::Val* val, bool learn, uint64_t learn_after) {
     auto* info = as_record(val);
 
     if ( ! info )
         return iforest::Outcome::NoModel;
 
-    const auto& conn_info = fields<ConnInfo>(*info);
-    auto& last = verdict();
-    sensor().score_into(conn_info.View(*info), learn, learn_after, last);
+    const auto& offsets = fields<typename Log::Info>(*info);
+    Log::Score(offsets.View(*info), learn, learn_after);
+    const auto& verdict = Log::Verdict();
 
-    switch ( last.outcome ) {
+    switch ( verdict.outcome ) {
         case iforest::Outcome::Failed: report_panic(); break;
-        case iforest::Outcome::Alert: conn_info.SetReasons(*info, std::string(last.reasons)); [[fallthrough]];
+        case iforest::Outcome::Alert:
         case iforest::Outcome::Incident:
-        case iforest::Outcome::Normal:
-            conn_info.SetScore(*info, last.score);
-
-            if ( ! last.incident.empty() )
-                conn_info.SetIncident(*info, std::string(last.incident));
-
-            break;
+        case iforest::Outcome::Normal: offsets.SetVerdict(*info, verdict); break;
         default: break;
     }
 
-    if ( last.seconds >= 0.0 ) {
-        static const Histograms histograms("conn");
-        histograms.Observe(last.score, last.seconds);
+    if ( verdict.seconds >= 0.0 ) {
+        static const Histograms histograms(Log::name);
+        histograms.Observe(verdict.score, verdict.seconds);
     }
 
-    return last.outcome;
+    return verdict.outcome;
 }
 
-iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
+template<typename Log>
+iforest::Outcome observe_record(zeek::Val* val, bool learn, uint64_t learn_after) {
     auto* info = as_record(val);
 
     if ( ! info )
         return iforest::Outcome::NoModel;
 
-    const auto outcome = sensor().observe(fields<ConnInfo>(*info).View(*info), learn, learn_after);
-    verdict().outcome = outcome;
+    const auto outcome = Log::Observe(fields<typename Log::Info>(*info).View(*info), learn, learn_after);
+    Log::Verdict().outcome = outcome;
 
     if ( outcome == iforest::Outcome::Failed )
         report_panic();
@@ -145,47 +170,25 @@ iforest::Outcome observe(zeek::Val* val, bool learn, uint64_t learn_after) {
     return outcome;
 }
 
-const iforest::Verdict& last_verdict(const zeek::Val* log) { return is_dns(log) ? dns_verdict() : verdict(); }
+} // namespace
 
-iforest::Outcome score_dns(zeek::Val* val, bool learn, uint64_t learn_after) {
-    auto* info = as_record(val);
-
-    if ( ! info )
-        return iforest::Outcome::NoModel;
-
-    const auto& dns_info = fields<DnsInfo>(*info);
-    auto& last = dns_verdict();
-    dns_sensor().score_dns_into(dns_info.View(*info), learn, learn_after, last);
-
-    switch ( last.outcome ) {
-        case iforest::Outcome::Failed: report_panic(); break;
-        case iforest::Outcome::Alert: dns_info.SetReasons(*info, std::string(last.reasons)); [[fallthrough]];
-        case iforest::Outcome::Normal: dns_info.SetScore(*info, last.score); break;
-        default: break;
-    }
-
-    if ( last.seconds >= 0.0 ) {
-        static const Histograms histograms("dns");
-        histograms.Observe(last.score, last.seconds);
-    }
-
-    return last.outcome;
+iforest::Outcome score(zeek::Val* info, bool learn, uint64_t learn_after) {
+    return score_record<ConnLog>(info, learn, learn_after);
 }
 
-iforest::Outcome observe_dns(zeek::Val* val, bool learn, uint64_t learn_after) {
-    auto* info = as_record(val);
-
-    if ( ! info )
-        return iforest::Outcome::NoModel;
-
-    const auto outcome = dns_sensor().observe_dns(fields<DnsInfo>(*info).View(*info), learn, learn_after);
-    dns_verdict().outcome = outcome;
-
-    if ( outcome == iforest::Outcome::Failed )
-        report_panic();
-
-    return outcome;
+iforest::Outcome observe(zeek::Val* info, bool learn, uint64_t learn_after) {
+    return observe_record<ConnLog>(info, learn, learn_after);
 }
+
+iforest::Outcome score_dns(zeek::Val* info, bool learn, uint64_t learn_after) {
+    return score_record<DnsLog>(info, learn, learn_after);
+}
+
+iforest::Outcome observe_dns(zeek::Val* info, bool learn, uint64_t learn_after) {
+    return observe_record<DnsLog>(info, learn, learn_after);
+}
+
+const iforest::Verdict& last_verdict(const zeek::Val* log) { return is_dns(log) ? DnsLog::Verdict() : ConnLog::Verdict(); }
 
 BlockSignals::BlockSignals() {
     sigset_t all;

@@ -31,7 +31,7 @@ std::pair<zeek_int_t, iforest::FinishedJob> next_finished_job(double wait);
 // Warns about a caught panic, once.
 void report_panic();
 
-// Scores the connection of a Conn::Info and sets `anomaly_score`, and `anomaly_reasons` on an alert.
+// Scores the connection of a Conn::Info and sets the package's fields.
 iforest::Outcome score(zeek::Val* info, bool learn, uint64_t learn_after);
 
 // Adds the connection of a Conn::Info to the host context without scoring it.
@@ -44,7 +44,7 @@ bool needs_action(iforest::Outcome outcome);
 // argument is of type IForest::LogKind.
 const iforest::Verdict& last_verdict(const zeek::Val* log);
 
-// Scores the query of a DNS::Info and sets `anomaly_score`, and `anomaly_reasons` on an alert.
+// Scores the query of a DNS::Info and sets the package's fields.
 iforest::Outcome score_dns(zeek::Val* info, bool learn, uint64_t learn_after);
 
 // Adds the query of a DNS::Info to the context without scoring it.

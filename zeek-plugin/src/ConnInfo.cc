@@ -16,9 +16,7 @@ ConnInfo::ConnInfo(zeek::RecordTypePtr arg_type)
       service(type.get(), "service", zeek::TYPE_STRING),
       history(type.get(), "history", zeek::TYPE_STRING),
       uid(type.get(), "uid", zeek::TYPE_STRING),
-      anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
-      anomaly_reasons(type.get(), "anomaly_reasons", zeek::TYPE_STRING),
-      anomaly_incident(type.get(), "anomaly_incident", zeek::TYPE_STRING),
+      verdict_fields(type.get()),
       orig{
           .addr = {id_type, "orig_h", zeek::TYPE_ADDR},
           .port = {id_type, "orig_p", zeek::TYPE_PORT},
@@ -62,21 +60,6 @@ iforest::Endpoint ConnInfo::Endpoint(const zeek::RecordVal& info, const zeek::Re
         .pkts = count(info, side.pkts),
         .ip_bytes = count(info, side.ip_bytes),
     };
-}
-
-void ConnInfo::SetScore(zeek::RecordVal& info, double score) const {
-    if ( anomaly_score.Exists() )
-        info.Assign(anomaly_score.Offset(), score);
-}
-
-void ConnInfo::SetReasons(zeek::RecordVal& info, const std::string& reasons) const {
-    if ( anomaly_reasons.Exists() && ! reasons.empty() )
-        info.Assign(anomaly_reasons.Offset(), reasons);
-}
-
-void ConnInfo::SetIncident(zeek::RecordVal& info, const std::string& id) const {
-    if ( anomaly_incident.Exists() && ! id.empty() )
-        info.Assign(anomaly_incident.Offset(), id);
 }
 
 } // namespace plugin::IForest_Scorer

@@ -2,9 +2,7 @@
 
 #pragma once
 
-#include <string>
-
-#include "Field.h"
+#include "VerdictFields.h"
 
 namespace plugin::IForest_Scorer {
 
@@ -18,9 +16,8 @@ public:
     // Returns the connection of a record, borrowed from it.
     iforest::ConnectionView View(const zeek::RecordVal& info) const;
 
-    void SetScore(zeek::RecordVal& info, double score) const;
-    void SetReasons(zeek::RecordVal& info, const std::string& reasons) const;
-    void SetIncident(zeek::RecordVal& info, const std::string& id) const;
+    // Sets the package's fields.
+    void SetVerdict(zeek::RecordVal& info, const iforest::Verdict& verdict) const { verdict_fields.Set(info, verdict); }
 
 private:
     struct Side {
@@ -32,8 +29,8 @@ private:
     zeek::RecordTypePtr type;
     Field id;
     const zeek::RecordType* id_type; // Owned by `type`; null without `id`.
-    Field ts, proto, duration, missed_bytes, conn_state, service, history, uid, anomaly_score, anomaly_reasons,
-        anomaly_incident;
+    Field ts, proto, duration, missed_bytes, conn_state, service, history, uid;
+    VerdictFields verdict_fields;
     Side orig, resp;
 };
 

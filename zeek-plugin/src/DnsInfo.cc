@@ -23,8 +23,8 @@ DnsInfo::DnsInfo(zeek::RecordTypePtr arg_type)
       rcode(type.get(), "rcode", zeek::TYPE_COUNT),
       answers(type.get(), "answers", zeek::TYPE_VECTOR),
       ttls(type.get(), "TTLs", zeek::TYPE_VECTOR),
-      anomaly_score(type.get(), "anomaly_score", zeek::TYPE_DOUBLE),
-      anomaly_reasons(type.get(), "anomaly_reasons", zeek::TYPE_STRING) {}
+      uid(type.get(), "uid", zeek::TYPE_STRING),
+      verdict_fields(type.get()) {}
 
 iforest::DnsView DnsInfo::View(const zeek::RecordVal& info) const {
     const zeek::RecordVal* ends = id.IsSet(&info) ? info.GetFieldAs<zeek::RecordVal>(id.Offset()) : nullptr;
@@ -44,6 +44,7 @@ iforest::DnsView DnsInfo::View(const zeek::RecordVal& info) const {
         .answers = 0,
         .answer_bytes = 0,
         .min_ttl = -1.0,
+        .uid = text(info, uid),
     };
 
     if ( answers.IsSet(&info) ) {
@@ -67,16 +68,6 @@ iforest::DnsView DnsInfo::View(const zeek::RecordVal& info) const {
     }
 
     return view;
-}
-
-void DnsInfo::SetScore(zeek::RecordVal& info, double score) const {
-    if ( anomaly_score.Exists() )
-        info.Assign(anomaly_score.Offset(), score);
-}
-
-void DnsInfo::SetReasons(zeek::RecordVal& info, const std::string& reasons) const {
-    if ( anomaly_reasons.Exists() && ! reasons.empty() )
-        info.Assign(anomaly_reasons.Offset(), reasons);
 }
 
 } // namespace plugin::IForest_Scorer

@@ -2,9 +2,7 @@
 
 #pragma once
 
-#include <string>
-
-#include "Field.h"
+#include "VerdictFields.h"
 
 namespace plugin::IForest_Scorer {
 
@@ -18,16 +16,16 @@ public:
     // Returns the query of a record, borrowed from it.
     iforest::DnsView View(const zeek::RecordVal& info) const;
 
-    void SetScore(zeek::RecordVal& info, double score) const;
-    void SetReasons(zeek::RecordVal& info, const std::string& reasons) const;
+    // Sets the package's fields.
+    void SetVerdict(zeek::RecordVal& info, const iforest::Verdict& verdict) const { verdict_fields.Set(info, verdict); }
 
 private:
     zeek::RecordTypePtr type;
     Field id;
     const zeek::RecordType* id_type; // Owned by `type`; null without `id`.
     Field orig_h, orig_p, resp_h, resp_p;
-    Field ts, proto, rtt, query, qtype, rcode, answers, ttls;
-    Field anomaly_score, anomaly_reasons;
+    Field ts, proto, rtt, query, qtype, rcode, answers, ttls, uid;
+    VerdictFields verdict_fields;
 };
 
 } // namespace plugin::IForest_Scorer

@@ -250,6 +250,7 @@ mod tests {
             answers: 0,
             answer_bytes: 0,
             min_ttl: -1.0,
+            uid: b"",
         }
     }
 

@@ -1,12 +1,34 @@
 //! Incidents of the sensor: grouping on a standalone node or a manager, forwarding on a worker.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use detector::{Address, Change, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port};
 
 use crate::types::{HostRisk, IncidentChange, IncidentEvent};
 
-/// Groups scored connections.
+/// Incidents of the process, shared by the sensors of all logs: records of one host join one incident.
+#[derive(Clone, Default)]
+pub(crate) struct SharedIncidents(Rc<RefCell<Option<Incidents>>>);
+
+impl SharedIncidents {
+    /// Starts grouping; `timeout` is in seconds.
+    pub(crate) fn start(&self, timeout: f64, forwards: bool) {
+        *self.0.borrow_mut() = Some(Incidents::new(timeout, forwards));
+    }
+
+    pub(crate) fn are_on(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Result of a call; `None` before grouping starts.
+    pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Incidents) -> T) -> Option<T> {
+        self.0.borrow_mut().as_mut().map(call)
+    }
+}
+
+/// Groups scored records.
 pub(crate) struct Incidents {
     grouper: Grouper,
     risks: RiskTable,
@@ -18,8 +40,7 @@ pub(crate) struct Incidents {
 }
 
 impl Incidents {
-    /// Starts grouping; `timeout` is in seconds.
-    pub(crate) fn new(timeout: f64, forwards: bool) -> Self {
+    fn new(timeout: f64, forwards: bool) -> Self {
         let mut grouper = Grouper::new(KnownList::default(), micros(timeout));
         if forwards {
             grouper.forward();
@@ -36,7 +57,7 @@ impl Incidents {
         Ok(())
     }
 
-    /// Returns the identifier of the connection's incident, and whether incidents have changed.
+    /// Returns the identifier of the record's incident, and whether incidents have changed.
     pub(crate) fn observe(&mut self, observation: &Observation<'_>) -> (String, bool) {
         let id = self.grouper.observe(observation).unwrap_or_default();
         (id, self.collect())

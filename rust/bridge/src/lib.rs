@@ -41,7 +41,7 @@ mod ffi {
         fn new_sensor() -> Box<GuardedSensor>;
 
         /// Creates a sensor for dns.log without a model. It shares the background thread of that for conn.log, so that
-        /// the lock on the state directory is released after the writes of both.
+        /// the lock on the state directory is released after the writes of both, and its incidents.
         fn new_dns_sensor(conn: &GuardedSensor) -> Box<GuardedSensor>;
 
         /// Loads a model file; host context stays. On an error the previous model stays loaded.

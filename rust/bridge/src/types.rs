@@ -75,6 +75,8 @@ mod ffi {
         answer_bytes: u64,
         /// The least of `TTLs` in seconds; negative without any.
         min_ttl: f64,
+        /// Of its connection; empty if unset.
+        uid: &'a [u8],
     }
 
     /// Result of handing over a connection.

@@ -1,5 +1,7 @@
 //! Logs with the models of their kinds, and their scored records in order of time.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Result, anyhow, bail, ensure};
-use detector::{AlertPolicy, LogKind, Model};
+use detector::{AlertPolicy, LogKind, LogRecord, Model};
 use zeek_log::Input;
 
 use crate::cli::options::{ContextArgs, LogArgs, ModelsArgs, ThresholdArgs};
@@ -105,7 +107,7 @@ fn logs_of(kind: LogKind, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Scores all logs. `each` gets the records, those of several logs in order of their end times.
+/// Scores all logs. `each` gets the records, those of several logs in the order in which Zeek logs them.
 ///
 /// # Errors
 /// Same as [`Pipeline::run`]; also if no record can be read.
@@ -141,8 +143,9 @@ pub fn for_each(
                 })
             }));
         }
-        while let Some(stream) = earliest(&mut streams) {
-            stream.deliver(&mut each);
+        let mut delivered = Delivered::default();
+        while let Some(stream) = earliest(&mut streams, &delivered) {
+            stream.deliver(&mut each, &mut delivered);
         }
         drop(streams);
         let join = |run: thread::ScopedJoinHandle<'_, _>| match run.join() {
@@ -169,20 +172,47 @@ struct Stream<'a> {
     at: usize,
 }
 
+/// Connections delivered last, by the hash of their uid: queries without an answer follow them.
+#[derive(Default)]
+struct Delivered {
+    hasher: RandomState,
+    uids: HashSet<u64>,
+    earlier: HashSet<u64>,
+}
+
+impl Delivered {
+    /// Number of uids in a set.
+    const CAPACITY: usize = 65_536;
+
+    fn add(&mut self, uid: &[u8]) {
+        if self.uids.len() >= Self::CAPACITY {
+            self.earlier = mem::take(&mut self.uids);
+        }
+        self.uids.insert(self.hasher.hash_one(uid));
+    }
+
+    fn contains(&self, uid: &[u8]) -> bool {
+        let uid = self.hasher.hash_one(uid);
+        self.uids.contains(&uid) || self.earlier.contains(&uid)
+    }
+}
+
 /// The stream with the earliest next record; `None` if all have ended.
-fn earliest<'s, 'a>(streams: &'s mut [Stream<'a>]) -> Option<&'s mut Stream<'a>> {
-    let ends = streams.iter_mut().enumerate().filter_map(|(i, stream)| Some((stream.next_end()?, i)));
-    let (_, first) = ends.min()?;
+fn earliest<'s, 'a>(streams: &'s mut [Stream<'a>], delivered: &Delivered) -> Option<&'s mut Stream<'a>> {
+    let times = streams.iter_mut().enumerate().filter_map(|(i, stream)| Some((stream.next_time(delivered)?, i)));
+    let (_, first) = times.min()?;
     streams.get_mut(first)
 }
 
 impl Stream<'_> {
-    /// End time of the next record; waits for the next batch at the end of one.
-    fn next_end(&mut self) -> Option<i64> {
+    /// Time of the next record; waits for the next batch at the end of one.
+    fn next_time(&mut self, delivered: &Delivered) -> Option<(i64, u8)> {
         loop {
             if let Some(batch) = &self.batch {
                 if self.at < batch.records.len() {
-                    return Some(batch.records.get(self.at).end());
+                    let Judged { record, uid, .. } = batch.judged_at(self.at);
+                    let is_next = record.follows_connection() && uid.is_some_and(|uid| delivered.contains(uid));
+                    return Some(if is_next { (i64::MIN, 0) } else { record.logged() });
                 }
                 if let Some(mut batch) = self.batch.take() {
                     batch.clear();
@@ -195,10 +225,14 @@ impl Stream<'_> {
         }
     }
 
-    fn deliver(&mut self, each: &mut impl FnMut(&ScoredRecord<'_>)) {
+    fn deliver(&mut self, each: &mut impl FnMut(&ScoredRecord<'_>), delivered: &mut Delivered) {
         if let Some(batch) = &self.batch {
             let (index, model, name) = (self.index, self.model, batch.block.name());
-            each(&ScoredRecord { index, model, name, judged: batch.judged_at(self.at) });
+            let judged = batch.judged_at(self.at);
+            if let (LogRecord::Conn(_), Some(uid)) = (&judged.record, judged.uid) {
+                delivered.add(uid);
+            }
+            each(&ScoredRecord { index, model, name, judged });
             self.at += 1;
         }
     }

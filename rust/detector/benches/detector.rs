@@ -4,7 +4,10 @@
 
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 
-use detector::{Address, ConnState, Connection, Detector, Endpoint, Extractor, Model, Params, Proto, Trainer};
+use detector::{
+    Address, ConnState, Connection, Detector, DnsQuery, Endpoint, Extractor, Grouper, INCIDENT_TIMEOUT, KnownList,
+    LogKind, LogRecord, Model, Observation, Params, Proto, Trainer,
+};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
@@ -99,4 +102,67 @@ fn load(bencher: Bencher) {
 fn train(bencher: Bencher) {
     let traffic = traffic(1000);
     bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| model(&traffic));
+}
+
+/// Names that hosts ask for, most of them often.
+fn names() -> Vec<String> {
+    (0..2000).map(|i| format!("host{}.service{}.example{}.com", i % 50, i % 7, i % 300)).collect()
+}
+
+/// Queries of 1000 clients, ten a second.
+fn queries(names: &[String]) -> Vec<DnsQuery<'_>> {
+    let query = |i: usize| {
+        let scattered = i.wrapping_mul(2_654_435_761) >> 7;
+        DnsQuery {
+            ts: 1_700_000_000_000_000 + i as i64 * 100_000,
+            client: host(10, scattered % 1000),
+            client_port: 40_000,
+            server: host(10, 5000 + scattered % 2),
+            server_port: 53,
+            proto: Proto::Udp,
+            rtt: Some(10_000 + (i % 7) as i64 * 1000),
+            query: names.get(scattered % names.len()).map(|name| name.as_bytes()),
+            qtype: Some(if i % 3 == 0 { 28 } else { 1 }),
+            rcode: Some(0),
+            answers: 2,
+            answer_bytes: 24,
+            min_ttl: Some(300_000_000),
+        }
+    };
+    (0..CONNECTIONS).map(query).collect()
+}
+
+#[divan::bench]
+fn query_features_and_score(bencher: Bencher) {
+    let names = names();
+    let queries = queries(&names);
+    let mut trainer = Trainer::new(Params::of(LogKind::Dns));
+    queries.iter().for_each(|query| trainer.learn(query));
+    let mut detector = Detector::new(trainer.fit().expect("a model"));
+    bencher
+        .counter(ItemsCount::new(CONNECTIONS))
+        .bench_local(|| queries.iter().map(|query| detector.score(black_box(query)).score).sum::<f64>());
+}
+
+/// Incidents of records that do not alert.
+fn group<'a>(bencher: Bencher, records: &[LogRecord<'a>]) {
+    let mut grouper = Grouper::new(KnownList::default(), INCIDENT_TIMEOUT);
+    bencher.counter(ItemsCount::new(records.len())).bench_local(|| {
+        for record in records {
+            let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
+            let (record, score, alert, evidence) = (*black_box(record), 0.4, false, None);
+            _ = black_box(grouper.observe(&Observation { record, uid, score, alert, evidence, reasons }));
+        }
+    });
+}
+
+#[divan::bench]
+fn grouping_of_connections(bencher: Bencher) {
+    group(bencher, &traffic(1000).iter().map(LogRecord::from).collect::<Vec<_>>());
+}
+
+#[divan::bench]
+fn grouping_of_queries(bencher: Bencher) {
+    let names = names();
+    group(bencher, &queries(&names).iter().map(LogRecord::from).collect::<Vec<_>>());
 }

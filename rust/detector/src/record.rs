@@ -6,6 +6,7 @@ use crate::context::keys::ContextKeys;
 use crate::dns::features::DnsExtractor;
 use crate::dns::query::DnsQuery;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
+use crate::units::SECOND;
 use crate::{conn, dns};
 
 impl LogKind {
@@ -78,6 +79,23 @@ impl<'a> LogRecord<'a> {
         }
     }
 
+    /// Order in which Zeek logs records of several logs: the time by its default timeouts, and a rank for records of one
+    /// time. A query is logged with its answer, before its connection. Without an answer it is logged after its
+    /// connection, the end of which is estimated here.
+    pub fn logged(&self) -> (i64, u8) {
+        let (pause, rank) = match self {
+            Self::Conn(connection) => (timeout(connection), 1),
+            Self::Dns(query) if query.rtt.is_some() => (0, 0),
+            Self::Dns(_) => (LONGEST_TIMEOUT, 2),
+        };
+        (self.end().saturating_add(pause), rank)
+    }
+
+    /// Returns whether it is logged after the connection that carried it.
+    pub fn follows_connection(&self) -> bool {
+        matches!(self, Self::Dns(query) if query.rtt.is_none())
+    }
+
     /// The originator.
     pub fn originator(&self) -> Address {
         match self {
@@ -126,6 +144,20 @@ impl<'a> LogRecord<'a> {
                 ..Connection::default()
             },
         }
+    }
+}
+
+/// Zeek's `dns_session_timeout` and the longest of its timeouts, `tcp_inactivity_timeout`, in microseconds.
+const DNS_TIMEOUT: i64 = 10 * SECOND;
+const LONGEST_TIMEOUT: i64 = 300 * SECOND;
+
+/// Pause from the end of a connection until Zeek logs it: `tcp_close_delay`, `dns_session_timeout` or
+/// `udp_inactivity_timeout`.
+fn timeout(connection: &Connection<'_>) -> i64 {
+    match (connection.proto, connection.resp.port) {
+        (Proto::Tcp, _) => 5 * SECOND,
+        (Proto::Udp, 53 | 137 | 5353 | 5355) => DNS_TIMEOUT,
+        _ => 60 * SECOND,
     }
 }
 
@@ -207,5 +239,28 @@ impl Extractor {
             (ExtractorKind::Dns(extractor), LogRecord::Dns(query)) => extractor.context_row(&query),
             _ => ([0.0; MAX_COLUMNS], ContextKeys::default()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_logged_before_its_connection_and_without_an_answer_after_it() {
+        let mut query = DnsQuery { ts: 7 * SECOND, rtt: Some(1000), ..DnsQuery::default() };
+        let mut connection =
+            Connection { ts: query.ts, duration: query.rtt, proto: Proto::Udp, ..Connection::default() };
+        connection.resp.port = 53;
+        let logged = |record: LogRecord<'_>| record.logged();
+        assert_eq!(logged((&query).into()), (7 * SECOND + 1000, 0));
+        assert!(logged((&query).into()) < logged((&connection).into()));
+        (query.rtt, connection.duration) = (None, None);
+        assert!(logged((&query).into()) > logged((&connection).into()));
+        // Zeek waits longer for the end of other flows.
+        let tcp = Connection { proto: Proto::Tcp, ..connection };
+        let icmp = Connection { proto: Proto::Icmp, ..connection };
+        assert!(logged((&tcp).into()) < logged((&connection).into()));
+        assert!(logged((&connection).into()) < logged((&icmp).into()));
     }
 }

@@ -1,4 +1,4 @@
-# @TEST-DOC: Prometheus metrics agree with conn.log and dns.log.
+# @TEST-DOC: Prometheus metrics agree with conn.log and dns.log; there are none of a log that is not to be scored.
 #
 # @TEST-EXEC: iforest-zeek scored -r $DATA/lab-day2.pcap %INPUT IForest::threshold=0.6 Notice::default_suppression_interval=0sec >metrics
 # @TEST-EXEC: column scored/conn.log proto anomaly_score anomaly_reasons >rows
@@ -8,6 +8,12 @@
 # @TEST-EXEC: sort expected >sorted && grep -Fxf expected metrics | sort | diff sorted -
 # @TEST-EXEC: cut -d ' ' -f 1 metrics | uniq >output
 # @TEST-EXEC: btest-diff output
+#
+# @TEST-EXEC: iforest-zeek fixed -r $DATA/lab-day1.pcap %INPUT IForest::learn=F >metrics
+# @TEST-EXEC: grep -q 'connections_scored conn' metrics
+# @TEST-EXEC-FAIL: grep dns metrics
+# @TEST-EXEC: iforest-zeek refused -r $DATA/lab-day1.pcap %INPUT IForest::learn=F IForest::dns_model_file=none >metrics
+# @TEST-EXEC: grep 'connections_skipped dns,no model' metrics | grep -v ' 0$'
 
 @load IForest
 

@@ -14,7 +14,7 @@ use detector::{
 
 use crate::background::Background;
 use crate::convert::{connection, query};
-use crate::incidents::Incidents;
+use crate::incidents::SharedIncidents;
 use crate::job::{Fitted, JobResult};
 use crate::learning::{self, Fit, Latest, Learning, Origin, PendingExample, start_saving};
 use crate::model_file::{LoadAttempt, Loaded};
@@ -42,7 +42,7 @@ pub(crate) struct Sensor {
     /// Connections handed over, failed ones included.
     offered: u64,
     pending: Option<PendingExample>,
-    incidents: Option<Box<Incidents>>,
+    incidents: SharedIncidents,
 }
 
 /// Processing of connections.
@@ -75,9 +75,10 @@ fn existing(bytes: &[u8]) -> Option<PathBuf> {
 
 // Loading and unloading.
 impl Sensor {
-    /// A sensor without a model for records of another log, on the same background thread.
+    /// A sensor without a model for records of another log, with the same background thread and incidents.
     pub(crate) fn beside(&self, log: LogKind) -> Self {
-        let mut sensor = Self { background: self.background.beside(), ..Self::default() };
+        let (background, incidents) = (self.background.beside(), self.incidents.clone());
+        let mut sensor = Self { background, incidents, ..Self::default() };
         sensor.learning.log = log;
         sensor
     }
@@ -246,15 +247,14 @@ impl Sensor {
     }
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {
-        let uid = (!view.uid.is_empty()).then_some(view.uid);
-        self.score_record(LogRecord::Conn(connection(view)), uid, learn, learn_after)
+        self.score_record(LogRecord::Conn(connection(view)), view.uid, learn, learn_after)
     }
 
     pub(crate) fn score_dns(&mut self, view: &DnsView<'_>, learn: bool, learn_after: u64) -> Verdict {
-        self.score_record(LogRecord::Dns(query(view)), None, learn, learn_after)
+        self.score_record(LogRecord::Dns(query(view)), view.uid, learn, learn_after)
     }
 
-    fn score_record(&mut self, record: LogRecord<'_>, uid: Option<&[u8]>, learn: bool, learn_after: u64) -> Verdict {
+    fn score_record(&mut self, record: LogRecord<'_>, uid: &[u8], learn: bool, learn_after: u64) -> Verdict {
         // After a panic the previous connection must not be learnt in place of this one.
         self.pending = None;
         self.offered += 1;
@@ -280,7 +280,7 @@ impl Sensor {
         let scored = detector.score(record);
         let alert = scored.anomalous;
         active.drift.observe(scored.score);
-        let reasons = match alert || scored.sustained.is_some() && self.incidents.is_some() {
+        let reasons = match alert || scored.sustained.is_some() && self.incidents.are_on() {
             true => detector.model().reasons(record, detector.row(), scored.sustained),
             false => Vec::new(),
         };
@@ -288,17 +288,17 @@ impl Sensor {
             verdict.reasons = format_reasons(&reasons);
             verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
         }
-        let mut incidents_changed = false;
-        if let Some(incidents) = &mut self.incidents {
-            (verdict.incident, incidents_changed) = incidents.observe(&Observation {
-                record,
-                uid,
-                score: scored.score,
-                alert,
-                evidence: scored.sustained,
-                reasons: &reasons,
-            });
-        }
+        let observation = Observation {
+            record,
+            uid: (!uid.is_empty()).then_some(uid),
+            score: scored.score,
+            alert,
+            evidence: scored.sustained,
+            reasons: &reasons,
+        };
+        let grouped = self.incidents.with(|incidents| incidents.observe(&observation));
+        let incidents_changed;
+        (verdict.incident, incidents_changed) = grouped.unwrap_or_default();
         verdict.score = scored.score;
         verdict.threshold = detector.policy().threshold();
         verdict.seconds = began.map_or(-1.0, |began| began.elapsed().as_secs_f64());
@@ -359,53 +359,51 @@ impl Sensor {
 // Incidents.
 impl Sensor {
     pub(crate) fn start_incidents(&mut self, timeout: f64, forwards: bool) {
-        self.incidents = Some(Box::new(Incidents::new(timeout, forwards)));
+        self.incidents.start(timeout, forwards);
     }
 
     pub(crate) fn set_incident_timeout(&mut self, timeout: f64) {
-        if let Some(incidents) = &mut self.incidents {
-            incidents.set_timeout(timeout);
-        }
+        self.incidents.with(|incidents| incidents.set_timeout(timeout));
     }
 
     pub(crate) fn set_known(&mut self, list: &[u8]) -> Result<(), String> {
-        self.incidents.as_mut().map_or(Ok(()), |incidents| incidents.set_known(&String::from_utf8_lossy(list)))
+        self.incidents.with(|incidents| incidents.set_known(&String::from_utf8_lossy(list))).unwrap_or(Ok(()))
     }
 
     pub(crate) fn next_incident(&mut self) -> IncidentChange {
-        self.incidents.as_mut().map_or_else(IncidentChange::default, |incidents| incidents.next_change())
+        self.incidents.with(|incidents| incidents.next_change()).unwrap_or_default()
     }
 
     pub(crate) fn close_incidents(&mut self, now: f64, all: bool) -> bool {
-        self.incidents.as_mut().is_some_and(|incidents| incidents.close(now, all))
+        self.incidents.with(|incidents| incidents.close(now, all)).unwrap_or_default()
     }
 
     pub(crate) fn has_additions(&self) -> bool {
-        self.incidents.as_ref().is_some_and(|incidents| incidents.has_additions())
+        self.incidents.with(|incidents| incidents.has_additions()).unwrap_or_default()
     }
 
     pub(crate) fn take_additions(&mut self, most: usize, now: f64) -> Vec<u8> {
-        self.incidents.as_mut().map(|incidents| incidents.take_additions(most, now)).unwrap_or_default()
+        self.incidents.with(|incidents| incidents.take_additions(most, now)).unwrap_or_default()
     }
 
     pub(crate) fn merge_additions(&mut self, bytes: &[u8]) -> Result<bool, String> {
-        self.incidents.as_mut().map_or(Ok(false), |incidents| incidents.merge_additions(bytes))
+        self.incidents.with(|incidents| incidents.merge_additions(bytes)).unwrap_or(Ok(false))
     }
 
     pub(crate) fn renamings(&self) -> Vec<u8> {
-        self.incidents.as_ref().map(|incidents| incidents.renamings()).unwrap_or_default()
+        self.incidents.with(|incidents| incidents.renamings()).unwrap_or_default()
     }
 
     pub(crate) fn take_opened(&mut self) -> Vec<u8> {
-        self.incidents.as_mut().map(|incidents| incidents.take_opened()).unwrap_or_default()
+        self.incidents.with(|incidents| incidents.take_opened()).unwrap_or_default()
     }
 
     pub(crate) fn rename_incidents(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.incidents.as_mut().map_or(Ok(()), |incidents| incidents.rename(bytes))
+        self.incidents.with(|incidents| incidents.rename(bytes)).unwrap_or(Ok(()))
     }
 
     pub(crate) fn host_risks(&mut self) -> Vec<HostRisk> {
-        self.incidents.as_mut().map(|incidents| incidents.host_risks()).unwrap_or_default()
+        self.incidents.with(|incidents| incidents.host_risks()).unwrap_or_default()
     }
 }
 

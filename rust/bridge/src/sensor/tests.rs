@@ -401,7 +401,67 @@ fn dns_view(i: u32) -> DnsView<'static> {
         answers: 1 + i % 3,
         answer_bytes: u64::from(12 * (1 + i % 3)),
         min_ttl: 300.0,
+        uid: b"CUM0KZ3MLUfNB0cl11",
     }
+}
+
+/// Returns a sensor for dns.log that shares the incidents of another, with a model of its own.
+fn dns_with_model(conn: &Sensor) -> Sensor {
+    let mut trainer = Trainer::new(Params::of(LogKind::Dns));
+    (0..1000).for_each(|i| trainer.learn(&query(&dns_view(i))));
+    let mut sensor = conn.beside(LogKind::Dns);
+    let bytes = trainer.fit().unwrap().to_bytes().unwrap();
+    let (_directory, path) = saved_model();
+    fs::write(&path, bytes).unwrap();
+    sensor.load_model(path.as_os_str().as_bytes()).unwrap();
+    sensor
+}
+
+/// Returns a query of a tunnel, of the host that scans in [`probe`].
+fn tunnel(i: u32, name: &str) -> DnsView<'_> {
+    DnsView { ts: 1_700_001_010.0 + f64::from(i), client: [10; 16], query: name.as_bytes(), ..dns_view(0) }
+}
+
+#[test]
+fn connections_and_queries_of_one_host_join_one_incident() {
+    let mut conn = with_model();
+    conn.start_incidents(3600.0, false);
+    let mut dns = dns_with_model(&conn);
+    conn.set_threshold(1e-6);
+    dns.set_threshold(1e-6);
+    let mut ids: Vec<String> = (0..5).map(|i| score(&mut conn, &probe(i)).incident).collect();
+    for i in 0..20 {
+        let name = format!("{:040x}.example-tunnel.net", 0x1234_5678_9abc_def0_u64.wrapping_mul(u64::from(2 * i + 1)));
+        ids.push(dns.score_dns(&tunnel(i, &name), false, 0).incident);
+    }
+    let opened = conn.next_incident();
+    assert_eq!(opened.event, types::IncidentEvent::Opened);
+    assert!(ids.iter().all(|id| *id == opened.id), "{ids:?}");
+    // Either sensor returns what happened to incidents.
+    assert!(dns.close_incidents(0.0, true));
+    let changes: Vec<_> = std::iter::from_fn(|| Some(conn.next_incident()))
+        .take_while(|change| change.event != types::IncidentEvent::None)
+        .collect();
+    let closed = changes.last().unwrap();
+    assert_eq!((&*closed.kind, closed.records, closed.alerts), ("tunnel", 25, 25));
+    assert!(closed.uids.iter().any(|uid| uid == "CUM0KZ3MLUfNB0cl11"), "{:?}", closed.uids);
+}
+
+#[test]
+fn queries_without_alerts_allocate_nothing() {
+    let mut conn = with_model();
+    conn.start_incidents(3600.0, false);
+    let mut dns = dns_with_model(&conn);
+    dns.set_threshold(2.0);
+    // The history of the last 65,536 records is full then.
+    (0..70_000).for_each(|i| _ = dns.score_dns(&dns_view(i), false, 0));
+    let allocated = allocation_counter::measure(|| {
+        for i in 70_000..80_000 {
+            let verdict = dns.score_dns(&dns_view(i), false, 0);
+            assert!(verdict.outcome == Outcome::Normal && verdict.incident.is_empty());
+        }
+    });
+    assert_eq!(allocated.count_total, 0);
 }
 
 #[test]

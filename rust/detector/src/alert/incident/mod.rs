@@ -297,12 +297,8 @@ impl Incident {
                 domain.servers |= features().any(|name| name == "client_servers");
             }
         }
-        // Queries of one connection have one identifier.
-        let is_new = |uid: &&[u8]| record.query.is_none() || self.uids.iter().all(|known| **known != **uid);
-        if let Some(uid) = o.uid.map(|uid| &uid[..uid.len().min(64)]).filter(is_new) {
-            if self.uids.len() < MAX_UIDS {
-                self.uids.push(uid.into());
-            }
+        if let Some(uid) = o.uid {
+            self.add_uid(&uid[..uid.len().min(64)]);
         }
         for reason in o.reasons {
             self.mention(&Mention {
@@ -327,6 +323,13 @@ impl Incident {
         }
         self.trails.push(Trail::new(record, query));
         Some(self.trails.len() - 1)
+    }
+
+    /// Adds an identifier once: a connection and its queries have the same.
+    fn add_uid(&mut self, uid: &[u8]) {
+        if self.uids.len() < MAX_UIDS && self.uids.iter().all(|known| **known != *uid) {
+            self.uids.push(uid.into());
+        }
     }
 
     fn mention(&mut self, mention: &Mention) {
@@ -364,9 +367,7 @@ impl Incident {
         if let Some(theirs) = &other.queries {
             self.queries.get_or_insert_default().absorb(theirs);
         }
-        for uid in other.uids.iter().take(MAX_UIDS - self.uids.len().min(MAX_UIDS)) {
-            self.uids.push(uid.clone());
-        }
+        other.uids.iter().for_each(|uid| self.add_uid(uid));
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.trails {
             let is_room = self.trails.len() < MAX_TRAILS;

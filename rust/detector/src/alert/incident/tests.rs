@@ -467,6 +467,8 @@ fn both_logs_of_one_client_give_one_incident() {
     let incidents = closed(grouper);
     assert_eq!((incidents.len(), incidents[0].kind), (1, IncidentKind::Tunnel));
     assert_eq!(incidents[0].records_text(), "1 connection and 40 queries");
+    // A connection and its queries have one identifier.
+    assert_eq!(incidents[0].uids().collect::<Vec<_>>(), [b"C1"]);
     assert!(incidents[0].summary().ends_with("; it also made 1 connection"), "{}", incidents[0].summary());
 }
 
