@@ -1,4 +1,4 @@
-//! Features, training, loading and scoring of connections: `cargo bench -p detector`. "Items" are connections.
+//! Features, training, loading and scoring of connections and queries: `cargo bench -p detector`. "Items" are records.
 //!
 //! The traffic is made here: hosts of a site that look names up and fetch pages, and an occasional unanswered SYN.
 
@@ -6,7 +6,7 @@
 
 use detector::{
     Address, ConnState, Connection, Detector, DnsQuery, Endpoint, Extractor, Grouper, INCIDENT_TIMEOUT, KnownList,
-    LogKind, LogRecord, Model, Observation, Params, Proto, Trainer,
+    LogKind, LogRecord, Model, Observation, Params, Proto, ScoreCache, Trainer,
 };
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -89,7 +89,7 @@ fn score_rows_in_batch(bencher: Bencher) {
     let model = model(&traffic);
     bencher
         .counter(ItemsCount::new(CONNECTIONS))
-        .bench_local(|| model.score_rows(black_box(&rows), &vec![0; rows.len()]));
+        .bench_local(|| model.score_rows(black_box(&rows), &vec![0; rows.len()], &mut ScoreCache::new()));
 }
 
 #[divan::bench]
@@ -130,6 +130,16 @@ fn queries(names: &[String]) -> Vec<DnsQuery<'_>> {
         }
     };
     (0..CONNECTIONS).map(query).collect()
+}
+
+#[divan::bench]
+fn query_features(bencher: Bencher) {
+    let names = names();
+    let queries = queries(&names);
+    let mut extractor = Extractor::of(LogKind::Dns);
+    bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| {
+        queries.iter().for_each(|query| _ = black_box(extractor.extract(black_box(query))));
+    });
 }
 
 #[divan::bench]

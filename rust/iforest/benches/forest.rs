@@ -4,7 +4,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use iforest::{Forest, Matrix, Params};
+use iforest::{Forest, Matrix, Params, ScoreCache};
 
 const COLUMNS: usize = 24;
 const ROWS: usize = 4096;
@@ -44,7 +44,7 @@ fn in_batch(bencher: Bencher, columns: usize, params: &Params) {
     let (forest, values) = (forest(columns, params), values(ROWS, columns));
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         let mut scores = Vec::with_capacity(ROWS);
-        forest.score_rows(Matrix::new(black_box(&values), columns).expect("rows"), &mut scores);
+        forest.score_rows(Matrix::new(black_box(&values), columns).expect("rows"), &mut ScoreCache::new(), &mut scores);
         scores
     });
 }

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 
-use iforest::{Forest, Matrix, Params};
+use iforest::{Forest, Matrix, Params, ScoreCache};
 
 const SEEDS: u64 = 10;
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut aucs, mut scores) = (Vec::new(), Vec::new());
         for seed in 0..SEEDS {
             scores.clear();
-            Forest::fit(rows, &Params::default(), seed)?.score_rows(rows, &mut scores);
+            Forest::fit(rows, &Params::default(), seed)?.score_rows(rows, &mut ScoreCache::new(), &mut scores);
             aucs.push(roc_auc(&scores, &anomalous));
         }
         let mean = aucs.iter().sum::<f64>() / aucs.len() as f64;

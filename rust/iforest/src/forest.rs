@@ -100,7 +100,7 @@ impl Forest {
         let values = &rows.values()[first * n_features..][..scores.len() * n_features];
         if let Ok(rows) = Matrix::new(values, n_features) {
             let mut by_all = Vec::with_capacity(scores.len());
-            self.scorer.score_rows(rows, &mut by_all);
+            self.scorer.score_rows(rows, &mut ScoreCache::new(), &mut by_all);
             scores.copy_from_slice(&by_all);
         }
         let trees_by_group = self.scorer.trees_by_group();
@@ -175,13 +175,14 @@ impl Forest {
         self.scorer.score_cached(&row[..self.n_features()], cache)
     }
 
-    /// Scores many rows, in order, faster than one at a time; `scores` is appended to.
+    /// Scores many rows, in order, faster than one at a time; `scores` is appended to. `cache` is that of
+    /// [`Forest::score_cached`].
     ///
     /// # Panics
     /// If the rows are shorter than [`Forest::n_features`].
-    pub fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
+    pub fn score_rows(&self, rows: Matrix<'_>, cache: &mut ScoreCache, scores: &mut Vec<f64>) {
         assert!(rows.n_features() >= self.n_features());
-        self.scorer.score_rows(rows, scores);
+        self.scorer.score_rows(rows, cache, scores);
     }
 
     /// Score of a row by each group, in the order of [`Params::groups`].

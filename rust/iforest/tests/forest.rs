@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use iforest::{ErrorKind, FeatureRange, Forest, Matrix, Params, RawForest, RawNode};
+use iforest::{ErrorKind, FeatureRange, Forest, Matrix, Params, RawForest, RawNode, ScoreCache};
 use proptest::prelude::*;
 
 fn config() -> bincode::config::Configuration {
@@ -168,7 +168,7 @@ fn mean_exponent_favours_the_most_anomalous_group() {
         params.mean_exponent = mean_exponent;
         let forest = Forest::fit(Matrix::new(&values, 5).unwrap(), &params, 1).unwrap();
         let mut batch = Vec::new();
-        forest.score_rows(Matrix::new(&row, 5).unwrap(), &mut batch);
+        forest.score_rows(Matrix::new(&row, 5).unwrap(), &mut ScoreCache::new(), &mut batch);
         assert_eq!(batch, [forest.score(&row)]);
         let groups = forest.group_scores(&row);
         let mean = groups.iter().map(|score| score.powi(mean_exponent.into())).sum::<f64>() / 3.0;

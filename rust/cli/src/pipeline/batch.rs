@@ -1,7 +1,8 @@
 //! Batches of log lines, the unit of work of the pipeline.
 
 use detector::{
-    AlertPolicy, Connection, ContextKeys, Extractor, FeatureRow, LogRecord, Model, RowScore, ScoreHistory, Verdict,
+    AlertPolicy, Connection, ContextKeys, Extractor, FeatureRow, LogRecord, Model, RowScore, ScoreCache, ScoreHistory,
+    Verdict,
 };
 use zeek_log::Block;
 
@@ -88,9 +89,9 @@ impl Batch {
         }
     }
 
-    /// Scores the feature rows.
-    pub fn score(&mut self, model: &Model) {
-        self.scores = model.score_rows(&self.rows, &self.times());
+    /// Scores the feature rows. `cache` belongs to the thread, for batches of any log.
+    pub fn score(&mut self, model: &Model, cache: &mut ScoreCache) {
+        self.scores = model.score_rows(&self.rows, &self.times(), cache);
         self.verdicts.clear();
     }
 

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use detector::{AlertPolicy, Extractor, Model, ScoreHistory};
+use detector::{AlertPolicy, Extractor, Model, ScoreCache, ScoreHistory};
 use indicatif::ProgressBar;
 use zeek_log::Input;
 
@@ -85,7 +85,10 @@ impl<'a> Pipeline<'a> {
         let (extractor, history) = context;
         self.run(
             |batch| batch.extract(extractor),
-            || |batch: &mut Batch| batch.score(model),
+            || {
+                let mut cache = ScoreCache::new();
+                move |batch: &mut Batch| batch.score(model, &mut cache)
+            },
             |batch| {
                 batch.decide(model, policy, history);
                 deliver(batch)

@@ -131,6 +131,13 @@ impl DnsContext {
         })
     }
 
+    /// Starts fetching the entries of a query from memory.
+    pub(crate) fn prefetch(&self, domain: u64, keys: &ContextKeys) {
+        self.domains.prefetch(domain);
+        self.pairs.prefetch(keys.pair);
+        self.clients.prefetch(keys.orig);
+    }
+
     /// Adds a query and returns its context features.
     pub(crate) fn observe(
         &mut self,

@@ -31,7 +31,8 @@ impl DnsExtractor {
         let name = DomainName::new(query.query.unwrap_or_default());
         let domain = domain_key(query, &name);
         let keys = keys(query, domain);
-        let context = self.context.observe(query, &name, domain, &keys);
+        // Entries come from memory while the name is measured.
+        self.context.prefetch(domain, &keys);
         let mut row = [0.0; MAX_COLUMNS];
         let mut set = |column: Column, value: f32| row[column as usize] = value;
         // Labels of reverse lookups and of chatter are not words.
@@ -48,6 +49,7 @@ impl DnsExtractor {
         set(Column::OddBytes, log2(stats.odd as f32));
         let label = CharacterStats::of(name.label());
         set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (name.label().len() as f32 + 1.0 + 2.0));
+        let context = self.context.observe(query, &name, domain, &keys);
         // A response without its query has no type, which says nothing about the query.
         set(Column::Qtype, 1.0 + (query.qtype.unwrap_or(ADDRESS) & 0xFFFF) as f32);
         set(Column::Answers, log2(query.answers as f32));

@@ -156,10 +156,11 @@ impl Model {
         self.parts.score(self.schema, row, self.has_learnt(ts), cache)
     }
 
-    /// Scores of many rows with their times, in order; faster than one at a time.
-    pub fn score_rows(&self, rows: &[FeatureRow], times: &[i64]) -> Vec<RowScore> {
+    /// Scores of many rows with their times, in order; faster than one at a time. `cache` is that of
+    /// [`Model::score_row`].
+    pub fn score_rows(&self, rows: &[FeatureRow], times: &[i64], cache: &mut ScoreCache) -> Vec<RowScore> {
         let learnt: Vec<bool> = times.iter().map(|&ts| self.has_learnt(ts)).collect();
-        self.parts.score_rows(self.schema, rows, &learnt)
+        self.parts.score_rows(self.schema, rows, &learnt, cache)
     }
 
     /// Score of an encoded row by an exported graph: the forest for unicast traffic, and new maxima, but not
@@ -433,8 +434,8 @@ mod tests {
         let model = trainer().fit().unwrap();
         let rows = rows();
         let times: Vec<i64> = (0..rows.len() as i64).collect();
-        let scores = model.score_rows(&rows, &times);
         let mut cache = ScoreCache::new();
+        let scores = model.score_rows(&rows, &times, &mut cache);
         for ((row, &ts), &score) in rows.iter().zip(&times).zip(&scores) {
             assert_eq!(score, model.score_row(row, ts, &mut cache));
             let (exact, raised) = (score.forest + (1.0 - score.forest) * score.records, model.raise(score));

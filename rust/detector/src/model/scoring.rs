@@ -58,7 +58,13 @@ impl Parts {
     }
 
     /// Scores of rows; `learnt` marks those of the training.
-    pub(crate) fn score_rows(&self, schema: &Schema, rows: &[FeatureRow], learnt: &[bool]) -> Vec<RowScore> {
+    pub(crate) fn score_rows(
+        &self,
+        schema: &Schema,
+        rows: &[FeatureRow],
+        learnt: &[bool],
+        cache: &mut ScoreCache,
+    ) -> Vec<RowScore> {
         let (mut encoded, mut forest_scores) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for (row, &learnt) in rows.iter().zip(learnt) {
             if !self.is_peer(schema, row) {
@@ -66,12 +72,11 @@ impl Parts {
             }
         }
         if let Ok(rows) = Matrix::new(encoded.as_flattened(), MAX_COLUMNS) {
-            self.forest.score_rows(rows, &mut forest_scores);
+            self.forest.score_rows(rows, cache, &mut forest_scores);
         }
         let mut scored = encoded.iter().zip(forest_scores);
-        let mut cache = ScoreCache::new();
         let score = |(row, &learnt)| match self.is_peer(schema, row) {
-            true => self.score(schema, row, learnt, &mut cache),
+            true => self.score(schema, row, learnt, cache),
             false => scored.next().map_or(RowScore { forest: 0.0, records: 0.0 }, |(encoded, forest)| {
                 self.row_score(schema, encoded, forest, learnt)
             }),

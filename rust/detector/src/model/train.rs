@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use iforest::{Forest, Matrix};
+use iforest::{Forest, Matrix, ScoreCache};
 
 use crate::alert::pair_mean::PairMean;
 use crate::error::{Error, ErrorKind};
@@ -118,7 +118,7 @@ impl Trainer {
         let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
         let stats = FeatureStats::new(schema, &encoded);
         let parts = Parts { encoder, stats, forest, peers: None, median: 0.0 };
-        let scores = parts.score_rows(schema, &rows, &vec![false; rows.len()]);
+        let scores = parts.score_rows(schema, &rows, &vec![false; rows.len()], &mut ScoreCache::new());
         let calibration = calibrate(schema, None, &provenance, &sample.entries, &scores);
         Ok(Model::new(schema, parts, calibration, provenance, self.params.contamination))
     }
@@ -141,7 +141,7 @@ pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Resu
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
     let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
-    let scores = model.score_rows(&rows, &times);
+    let scores = model.score_rows(&rows, &times, &mut ScoreCache::new());
     let calibration = calibrate(model.schema(), model.typical_score(), &provenance, &sample.entries, &scores);
     Ok(model.with_calibration(calibration, provenance))
 }

@@ -1,10 +1,10 @@
 //! Cache of group scores for rows that repeat the values of a group's columns.
 //!
-//! Most groups have two or three columns with few different values, which most records repeat. A group's score depends
+//! Most groups have two to four columns with few different values, which most records repeat. A group's score depends
 //! only on its columns, so a stored score equals that of a traversal to the last bit.
 
 /// Largest number of columns of a cached group.
-pub(super) const MAX_COLUMNS: usize = 3;
+pub(super) const MAX_COLUMNS: usize = 4;
 /// Entries of a group, as a power of 2.
 const BITS: u32 = 9;
 

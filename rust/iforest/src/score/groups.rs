@@ -132,9 +132,8 @@ impl Scorer {
     }
 
     /// The scores of many rows, in order; `scores` is appended to.
-    pub(crate) fn score_rows(&self, rows: Matrix<'_>, scores: &mut Vec<f64>) {
+    pub(crate) fn score_rows(&self, rows: Matrix<'_>, cache: &mut ScoreCache, scores: &mut Vec<f64>) {
         let (mut path_lengths, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
-        let mut cache = ScoreCache::new();
         let cache = cache.of(self.id(), self.are_cached());
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
@@ -381,7 +380,7 @@ mod tests {
                 let walked = walked(&scorer, &trees);
                 let probes = Matrix::new(&probes, 4).unwrap();
                 let mut batch = Vec::new();
-                scorer.score_rows(probes, &mut batch);
+                scorer.score_rows(probes, &mut ScoreCache::new(), &mut batch);
                 for (row, batch) in probes.iter().zip(batch) {
                     let score = scorer.score(row);
                     // Of another forest, empty and filled.

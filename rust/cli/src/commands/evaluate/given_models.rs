@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use detector::{AlertPolicy, Extractor, KnownList, Model, ScoreHistory};
+use detector::{AlertPolicy, Extractor, KnownList, Model, ScoreCache, ScoreHistory};
 
 use super::attack_labels::{AttackLabels, Class};
 use super::labelled_score::LabelledScore;
@@ -69,8 +69,12 @@ pub fn score_by(
         |batch| batch.extract(&mut extractor),
         // Scores of the first model for all connections, then of the second, and so on.
         || {
-            |batch: &mut Batch| {
-                batch.scores = models.iter().flat_map(|model| model.score_rows(&batch.rows, &batch.times())).collect()
+            let mut caches = vec![ScoreCache::new(); models.len()];
+            move |batch: &mut Batch| {
+                let (rows, times) = (&batch.rows, batch.times());
+                let scores =
+                    models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &times, cache));
+                batch.scores = scores.collect();
             }
         },
         |batch| {

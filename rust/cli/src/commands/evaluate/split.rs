@@ -1,7 +1,7 @@
 //! Training on one part of a labelled log, and scoring of another.
 
 use anyhow::{Context, Result};
-use detector::{AlertPolicy, Extractor, LogRecord, Params, ScoreHistory, Trainer, Verdict};
+use detector::{AlertPolicy, Extractor, LogRecord, Params, ScoreCache, ScoreHistory, Trainer, Verdict};
 use rayon::prelude::*;
 
 use super::attack_labels::Class;
@@ -53,7 +53,7 @@ impl Split<'_> {
         }
         let (mut history, policy) = (ScoreHistory::new(), AlertPolicy::of(&model));
         let times: Vec<i64> = wanted.iter().map(|(record, _)| record.ts()).collect();
-        let scores = model.score_rows(&rows, &times);
+        let scores = model.score_rows(&rows, &times, &mut ScoreCache::new());
         let verdicts: Vec<Verdict> = wanted
             .iter()
             .zip(&all_keys)
