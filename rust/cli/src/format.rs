@@ -234,6 +234,17 @@ fn push_hex(out: &mut String, byte: u8) {
     let _ = write!(out, "\\x{byte:02x}");
 }
 
+/// A period in UTC, from two times in microseconds since 1970.
+pub fn period(first: i64, last: i64) -> String {
+    let (from, to) = (date_time(first), date_time(last));
+    // Within one day the date is given once.
+    let to = match (from.split_once(' '), to.split_once(' ')) {
+        (Some((day, _)), Some((other, time))) if day == other => time.to_owned(),
+        _ => to,
+    };
+    format!("{from} to {to} UTC")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,5 +319,11 @@ mod tests {
         let seen =
             "\u{ae}\u{61b}\u{61d}\u{180d}\u{180f}\u{2010}\u{2027}\u{202f}\u{205f}\u{2070}\u{fff8}\u{fffc}\u{e0080}";
         assert!(seen.chars().all(is_visible));
+    }
+
+    #[test]
+    fn gives_the_date_once() {
+        assert_eq!(period(0, 3_600_000_000), "1970-01-01 00:00:00 to 01:00:00 UTC");
+        assert_eq!(period(0, 90_000_000_000), "1970-01-01 00:00:00 to 1970-01-02 01:00:00 UTC");
     }
 }

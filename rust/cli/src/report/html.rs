@@ -202,7 +202,7 @@ pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i
     let all_logs: Vec<_> = sections.iter().flat_map(|section| &section.aggregates.logs).collect();
     let page = Page {
         subject: nouns.join(" and "),
-        period: period(first, last),
+        period: format::period(first, last),
         figures,
         warning: sections.iter().map(warning).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" "),
         meaning: meaning(&sections),
@@ -431,16 +431,6 @@ fn score_text(score: f64) -> String {
     format!("{score:.4}")
 }
 
-pub(super) fn period(first: i64, last: i64) -> String {
-    let (from, to) = (format::date_time(first), format::date_time(last));
-    // Within one day the date is given once.
-    let to = match (from.split_once(' '), to.split_once(' ')) {
-        (Some((day, _)), Some((other, time))) if day == other => time.to_owned(),
-        _ => to,
-    };
-    format!("{from} to {to} UTC")
-}
-
 /// Note on connections that the charts over time omit; the tables include them.
 fn outliers_note(outliers: Outliers, axis: &Axis, noun: &str) -> String {
     let ((earliest, latest), (first, last)) = (outliers.range, axis.range());
@@ -576,7 +566,7 @@ fn section_facts(section: &Section<'_>, is_single: bool) -> [Fact; 5] {
                 provenance.software,
                 format::names(&provenance.sources),
                 format::counted(provenance.connections, noun),
-                period(provenance.first_ts, provenance.last_ts),
+                format::period(provenance.first_ts, provenance.last_ts),
             ),
         ),
         fact(
@@ -610,11 +600,5 @@ mod tests {
         assert_eq!(share(3, 10), "30 %");
         assert_eq!(share(12, 3068), "0.39 %");
         assert_eq!(share(2, 1_000_000), "1 in 500,000");
-    }
-
-    #[test]
-    fn gives_the_date_once() {
-        assert_eq!(period(0, 3_600_000_000), "1970-01-01 00:00:00 to 01:00:00 UTC");
-        assert_eq!(period(0, 90_000_000_000), "1970-01-01 00:00:00 to 1970-01-02 01:00:00 UTC");
     }
 }

@@ -9,7 +9,6 @@ use crate::format;
 use crate::grouping::Grouping;
 use crate::host_filter::HostFilter;
 use crate::pipeline::Judged;
-use crate::report::html;
 use crate::top_k::ScoredConnection;
 
 /// Incidents that the page lists, and the records, targets and ports of each.
@@ -177,7 +176,7 @@ impl FoundIncidents {
         IncidentView {
             score: format!("{:.3}", incident.score()),
             kind: incident.kind.name(),
-            period: html::period(incident.start, incident.last),
+            period: format::period(incident.start, incident.last),
             summary: format::printable(&incident.summary()).into_owned(),
             reasons: format::printable(&incident.reasons().join("; ")).into_owned(),
             actor: incident.actor.to_string(),
