@@ -1,4 +1,5 @@
-# zkg installs this directory twice, in packages/ and beside the plugin. The guard loads only one copy.
+# Loads the package's scripts. zkg installs this directory twice, in packages/ and beside the plugin; the guard loads
+# one copy only.
 @ifndef ( IForest::model_file )
 # `zeek -b` activates no plugin by itself.
 @load-plugin IForest::Scorer

@@ -248,8 +248,8 @@ event Cluster::node_up(name: string, id: string)
 		send_model(log, Cluster::node_topic(name), name);
 	}
 
-# Network time that ran ahead stands still, and scheduled events with it, until the clock catches up. Messages of workers
-# then trigger the turns.
+# After a jump ahead, network time and scheduled events stop until the clock catches up. Messages of workers then
+# trigger the turns.
 function catch_up()
 	{
 	local late = clock() - last_turn;

@@ -158,7 +158,7 @@ function notify(incident: IncidentInfo)
 	if ( |incident$uids| > 0 )
 		notice$uid = incident$uids[0];
 
-	# The originators of an incident of a target are many.
+	# An incident of a target has many originators.
 	if ( incident$is_target )
 		notice$dst = incident$actor;
 	else
@@ -172,7 +172,7 @@ function notify(incident: IncidentInfo)
 	NOTICE(notice);
 	}
 
-# Logs what happened to incidents, and raises notices.
+# Logs the changes of incidents, and raises notices.
 function report_incidents()
 	{
 	local incident = IncidentInfo($ts=now());

@@ -1,4 +1,4 @@
-##! Incidents in a cluster: workers forward what they add to incidents, and the manager merges it.
+##! Incidents in a cluster: workers forward their additions to incidents, and the manager merges them.
 ##!
 ##! A worker sends one message at a time and repeats it until the manager confirms it, so a restart of the manager loses
 ##! no addition. The worker that opens an incident assigns its identifier; the manager passes it to the others.
@@ -33,7 +33,7 @@ export {
 	global additions_arrived: event(run: string, number: count, names: string);
 
 	## The time without an answer of the manager after which a worker warns
-	## that its incidents are neither logged nor noticed.
+	## that its incidents are neither logged nor reported.
 	const manager_timeout = 30sec &redef;
 
 	## Manager to workers: identifiers of incidents that have opened.
@@ -164,7 +164,7 @@ event zeek_init() &priority=-10
 	schedule send_interval { send_additions_regularly() };
 	}
 
-# The last additions; nothing waits for their confirmation.
+# Sends the last additions at exit, without waiting for the confirmation.
 event zeek_done()
 	{
 	if ( unconfirmed == "" && __has_additions() )

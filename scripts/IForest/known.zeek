@@ -90,7 +90,7 @@ function read_known(path: string)
 
 global reading_known = F;
 
-# A file that appears later is read then.
+# The file is read when it appears.
 event check_known_file()
 	{
 	if ( zeek_is_terminating() )

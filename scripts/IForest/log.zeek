@@ -122,7 +122,7 @@ function log_loaded(log: LogKind, peer: string)
 	warn_once("zeek_version", problem);
 	}
 
-# Logs the refusal of what belongs to no known log.
+# Logs the refusal of a message from an unknown sender.
 function log_refused_sender(peer: string, message: string)
 	{
 	local info = new_info(REFUSE);

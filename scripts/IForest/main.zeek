@@ -1,5 +1,5 @@
-##! Options, hooks and models of the scores: an isolation forest scores every finished connection and every DNS query
-##! (``anomaly_score`` in conn.log and dns.log).
+##! Options and hooks of the package, and loading of model files. An isolation forest scores every finished connection
+##! and every DNS query (``anomaly_score`` in conn.log and dns.log).
 ##!
 ##! Each log has its own model, learnt by the sensor (see ``learn.zeek``) or made by ``zeek-iforest train`` from logs of
 ##! the same network. Without a model, and with a refused one, Zeek runs as if the package were not installed.

@@ -1,4 +1,5 @@
-##! Actions on the outcome of a record, shared by the scripts of the logs.
+##! Actions after a record was scored: reports changed incidents and starts a fit that is due. Shared by conn.zeek and
+##! dns.zeek.
 
 @load ./incident
 @load ./learn

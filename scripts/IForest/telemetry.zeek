@@ -36,8 +36,8 @@ global model_version = gauge("model_version", "", "Time of the loaded model's fi
 global model_age = gauge("model_age", "seconds", "Time since the loaded model's fit");
 global drift = gauge("drift", "", "Population stability index of live scores against the model's calibration");
 
-# Returns true for a log that is to be scored. Without a model and without learning, dns.log is not; that of conn.log is a
-# mistake that the metrics show.
+# Returns true for a log that should be scored: conn.log always, so that the metrics show a missing model; dns.log if it
+# has a model, learns one, or has a model file set.
 function is_scored(log: LogKind): bool
 	{
 	return log == CONN_LOG || has_model(log) || learns(log) || score_dns && dns_model_file != "";

@@ -18,7 +18,7 @@ namespace plugin::IForest_Scorer {
 
 namespace {
 
-// BifEnum is in this namespace from Zeek 8.1 on, before it was global.
+// BifEnum is in this namespace since Zeek 8.1; before, it was global.
 using namespace zeek;
 
 // Returns the field offsets for the type of this record.

@@ -1,4 +1,4 @@
-// Helpers of the built-in functions: the sensor, error handling, and conversion of values. Nothing here throws.
+// Helpers of the built-in functions: sensors, scores, error handling, and conversion of values. Nothing here throws.
 
 #pragma once
 
@@ -76,13 +76,13 @@ zeek::StringValPtr error_of(iforest::Sensor& sensor, Action action) {
     }
 }
 
-// The same for the sensor of a log.
+// Calls `action` with the sensor of a log and returns its error, or an empty string.
 template<typename Action>
 zeek::StringValPtr error_of(const zeek::Val* log, Action action) {
     return error_of(sensor_of(log), action);
 }
 
-// The same for what belongs to no log.
+// Calls `action` with the sensor of conn.log, for functions that apply to all logs.
 template<typename Action>
 zeek::StringValPtr error_of(Action action) {
     return error_of(sensor(), action);

@@ -1,4 +1,4 @@
-// Field offsets of Conn::Info: looked up by name once, then used for every record.
+// Conversion of a Conn::Info record to the view that Rust reads, and writing of its scores.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// Field offsets of DNS::Info: looked up by name once, then used for every record.
+// Conversion of a DNS::Info record to the view that Rust reads, and writing of its scores.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-//! Conversion of C++ views to the detector's borrowed connection. It allocates nothing.
+//! Conversion of C++ views to the detector's borrowed records. It allocates nothing.
 
 use detector::{Address, ConnState, Connection, DnsQuery, Endpoint, Proto};
 

@@ -1,4 +1,4 @@
-//! Sensor wrapper that contains panics.
+//! Sensor wrapper that catches panics.
 //!
 //! C++ can call only the functions that [`guard!`] generates, and those that store their results. If a function returns
 //! an error, a panic becomes one; otherwise it returns its fallback, and [`GuardedSensor::take_panic`] returns the

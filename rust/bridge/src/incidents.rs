@@ -35,7 +35,7 @@ pub(crate) struct Incidents {
     changes: VecDeque<Change>,
     /// True on a worker, whose changes the manager reports.
     forwards: bool,
-    /// Identifiers for the node whose additions were merged last.
+    /// Serialized identifiers for the node whose additions were merged last.
     renamings: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Results of background jobs.
+//! Results of background jobs: fits, writes, file checks and locks.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use crate::state_dir::{DirLock, ModelWriter};
 /// Seed of every fit. The random choices depend on the traffic as well.
 const SEED: u64 = 1;
 
-/// Sources of a model that a sensor learnt: the sensor, and the version of its Zeek.
+/// Sources of a model that a sensor learnt. The second precedes the version of Zeek.
 const SENSOR: &str = "learnt by the sensor";
 const ZEEK: &str = "Zeek ";
 
@@ -49,7 +49,7 @@ pub(crate) fn zeek_version(model: &Model) -> String {
 
 type Jobs = Background<JobResult>;
 
-/// State of learning at the sensor.
+/// Learning at the sensor.
 #[derive(Default)]
 pub(crate) struct Learning {
     pub(crate) log: LogKind,

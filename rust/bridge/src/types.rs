@@ -238,6 +238,6 @@ mod ffi {
         pause: f64,
     }
 
-    // Vectors of it cross in the other bridge.
+    // The functions in the crate root return vectors of it.
     impl Vec<HostRisk> {}
 }

@@ -237,7 +237,7 @@ fn push_hex(out: &mut String, byte: u8) {
 /// A period in UTC, from two times in microseconds since 1970.
 pub fn period(first: i64, last: i64) -> String {
     let (from, to) = (date_time(first), date_time(last));
-    // Within one day the date is given once.
+    // If both times are on one day, the date appears once.
     let to = match (from.split_once(' '), to.split_once(' ')) {
         (Some((day, _)), Some((other, time))) if day == other => time.to_owned(),
         _ => to,

@@ -1,4 +1,4 @@
-//! `zeek-iforest`: trains a model on conn.log and scores connections by how unusual they are.
+//! `zeek-iforest`: trains models on conn.log or dns.log and scores records by how unusual they are.
 //!
 //! Detection is in the crate `detector`, log reading and writing in `zeek-log`.
 

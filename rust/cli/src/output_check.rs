@@ -1,7 +1,6 @@
-//! Check before a command starts: outputs must be writable and must not replace an input.
+//! Check before a command starts: an output must be writable and must not replace an input.
 //!
-//! Output is renamed into place when complete, so replacing an input would work; but its unusable rows, and a model or
-//! a key, would be lost.
+//! Replacing an input would lose its unusable rows, or a model or key.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -51,7 +50,7 @@ impl Output {
 /// If an output is a directory, a device that would be replaced, or an input, also through links.
 pub fn check(command: &Command) -> Result<()> {
     let Files { logs, others, outputs } = files(command);
-    // All are checked before the first is written: a model and its signature belong together.
+    // All outputs are checked before the first is written, so that a model never lacks its signature.
     if let Some(directory) = outputs.iter().map(Output::path).find(|path| is_directory(path)) {
         bail!("{}: this is a directory; give the name of a file in it", directory.display());
     }

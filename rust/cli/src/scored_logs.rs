@@ -1,4 +1,4 @@
-//! Logs with the models of their kinds, and their scored records in order of time.
+//! Logs with their models, one per log kind, and their scored records in order of time.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -42,7 +42,7 @@ pub struct ScoredRecord<'a> {
     pub judged: Judged<'a>,
 }
 
-/// Loads the models and finds the logs of each. Several models are of different kinds, conn.log first.
+/// Loads the models and finds the logs of each. Returns one entry per model; conn.log comes first.
 ///
 /// # Errors
 /// If a model cannot be used, two are of one kind, or a model has no log.
@@ -107,7 +107,7 @@ fn logs_of(kind: LogKind, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Scores all logs. `each` gets the records, those of several logs in the order in which Zeek logs them.
+/// Scores all logs and calls `each` with every record; those of several logs come in the order in which Zeek logs them.
 ///
 /// # Errors
 /// Same as [`Pipeline::run`]; also if no record can be read.
@@ -172,7 +172,7 @@ struct Stream<'a> {
     at: usize,
 }
 
-/// Connections delivered last, by the hash of their uid: queries without an answer follow them.
+/// Hashed uids of recently delivered connections: a query without an answer is delivered after its connection.
 #[derive(Default)]
 struct Delivered {
     hasher: RandomState,
@@ -197,7 +197,7 @@ impl Delivered {
     }
 }
 
-/// The stream with the earliest next record; `None` if all have ended.
+/// Stream with the earliest next record; `None` if all have ended.
 fn earliest<'s, 'a>(streams: &'s mut [Stream<'a>], delivered: &Delivered) -> Option<&'s mut Stream<'a>> {
     let times = streams.iter_mut().enumerate().filter_map(|(i, stream)| Some((stream.next_time(delivered)?, i)));
     let (_, first) = times.min()?;

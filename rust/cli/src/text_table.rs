@@ -1,5 +1,6 @@
-//! Text tables with aligned columns. Columns that do not fit the terminal continue on indented lines, in every row
-//! alike.
+//! Text tables with aligned columns.
+//!
+//! On a narrow terminal, the last columns of every row continue on indented lines.
 
 /// Spaces between two columns.
 const GAP: usize = 2;

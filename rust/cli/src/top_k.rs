@@ -10,11 +10,11 @@ use crate::input::records;
 use crate::pipeline::Judged;
 use crate::score_text::millionths;
 
-/// The highest scores so far; of equal scores the earlier in the logs.
+/// Connections with the highest scores so far; among equal scores, the earlier in the logs.
 pub struct TopK {
     capacity: usize,
     seen: u64,
-    /// The lowest of them is on top.
+    /// The lowest score is on top.
     heap: BinaryHeap<Reverse<ScoredConnection>>,
 }
 
@@ -85,7 +85,7 @@ impl ScoredConnection {
 
     fn with_rank(judged: &Judged<'_>, rank: Rank) -> Self {
         let (record, texts) = records::split(&judged.record);
-        // The features of a name depend on all of it.
+        // Features are computed from the whole name, so it is not truncated.
         let longest = |text: &[u8]| match record {
             LogRecord::Conn(_) => format::truncate(text).into(),
             LogRecord::Dns(_) => text.into(),

@@ -1,4 +1,4 @@
-//! Error of this crate.
+//! Errors of files, messages, training and settings.
 
 use std::fmt;
 use std::io;

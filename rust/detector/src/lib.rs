@@ -1,4 +1,4 @@
-//! Anomaly detection on network connections.
+//! Anomaly detection on network connections and DNS queries.
 //!
 //! A [`Connection`] comes from a sensor or from a line of a log. An [`Extractor`] turns it into a row of numbers, one
 //! per feature of the [`schema`]; a [`Model`] turns the row into a score; a [`Detector`] does both and returns a

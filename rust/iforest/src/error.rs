@@ -1,4 +1,4 @@
-//! The error of this crate.
+//! Errors in parameters, training rows and stored forests.
 
 /// Error in parameters, training rows or a stored forest. `Display` is one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Path lengths: the expected one of an unsuccessful search, and their fixed-point representation.
+//! Path lengths: average of an unsuccessful search, and fixed-point representation.
 
 use std::sync::LazyLock;
 

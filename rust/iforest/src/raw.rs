@@ -1,5 +1,4 @@
 //! Forest as plain data, for exchange with other software. Nothing is built or traversed here.
-//!
 
 use crate::feature_range::FeatureRange;
 use crate::path_length::{FIXED_POINT_PER_EDGE, average_path_length, fixed_point};

@@ -98,7 +98,7 @@ impl Builder<'_> {
         let path_lengths =
             if raw.feature_ranges.iter().all(Vec::is_empty) { "path_lengths" } else { self.separate(raw) };
 
-        // Mean of the groups' scores to the power of the exponent, and the root of that.
+        // Generalised mean: the root of the mean of the groups' scores to the power of the exponent.
         let mean_exponent = f64::from(raw.mean_exponent);
         let factor = self.number("minus_exponent_per_edge", -mean_exponent / raw.average_path_length());
         let (two, root) = (self.number("two", 2.0), self.number("root", 1.0 / mean_exponent));

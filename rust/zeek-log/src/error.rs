@@ -1,4 +1,4 @@
-//! The error of this crate. Skipping, counting or stopping at a bad row is the caller's decision.
+//! Errors of inputs, outputs and rows. The caller decides whether to skip, count or stop at a bad row.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! Options of a [`Reader`](crate::Reader), set as on a builder.
+//! Builder of the options of a [`Reader`](crate::Reader).
 
 /// How to read a log. Each method returns the changed options.
 ///

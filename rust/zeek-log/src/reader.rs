@@ -56,7 +56,7 @@ impl fmt::Debug for Reader {
 /// Bytes per read. Corrupt gzip data loses a whole read, so this is small.
 const READ_SIZE: usize = 64 << 10;
 
-/// Limits in bytes and lines of what is buffered before the first row of a segment.
+/// Maximum bytes and lines buffered before the first row of a segment.
 const MAX_WITHOUT_ROWS: (usize, usize) = (8 << 20, 1 << 16);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,4 +1,4 @@
-//! Adding columns, and where output goes.
+//! Tests of added columns and of output destinations.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
 
 mod common;
@@ -15,7 +15,7 @@ fn field(name: &str, zeek_type: &str) -> NewField {
     NewField { name: name.to_owned(), zeek_type: zeek_type.to_owned() }
 }
 
-/// The log with these values added to every row.
+/// Returns the log with these values added to every row.
 fn append(log: impl Into<Vec<u8>>, fields: &[NewField], values: &[NewValue<'_>]) -> Result<Vec<u8>, String> {
     let mut reader = Reader::from_read("conn.log", Cursor::new(log.into()), &conn()).unwrap();
     let (mut block, mut out) = (Block::new(), Vec::new());
@@ -333,7 +333,7 @@ mod unix {
     }
 }
 
-/// Text in which what must be escaped is frequent.
+/// Text with many bytes that need escaping.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(prop::sample::select(&b"ab\\x2-,(\t\n\r\"{}#\0\xc3\xa9\xff"[..]), 0..12),

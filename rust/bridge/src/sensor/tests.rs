@@ -222,7 +222,7 @@ fn refuses_a_model_others_can_write_to_unless_allowed() {
     other.set_trust(b"", true);
     assert_eq!(other.load_saved_model(name), Ok(true));
 
-    // Following the advice of the refusal.
+    // The refusal advises to change the permissions.
     sensor.set_trust(b"", false);
     sensor.load_model(name).unwrap_err();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -417,7 +417,7 @@ fn dns_with_model(conn: &Sensor) -> Sensor {
     sensor
 }
 
-/// Returns a query of a tunnel, of the host that scans in [`probe`].
+/// Returns a query of a tunnel by the host that scans in [`probe`].
 fn tunnel(i: u32, name: &str) -> DnsView<'_> {
     DnsView { ts: 1_700_001_010.0 + f64::from(i), client: [10; 16], query: name.as_bytes(), ..dns_view(0) }
 }
@@ -437,7 +437,7 @@ fn connections_and_queries_of_one_host_join_one_incident() {
     let opened = conn.next_incident();
     assert_eq!(opened.event, types::IncidentEvent::Opened);
     assert!(ids.iter().all(|id| *id == opened.id), "{ids:?}");
-    // Either sensor returns what happened to incidents.
+    // The sensors share the events of incidents: one closes them, the other returns the events.
     assert!(dns.close_incidents(0.0, true));
     let changes: Vec<_> = std::iter::from_fn(|| Some(conn.next_incident()))
         .take_while(|change| change.event != types::IncidentEvent::None)
@@ -453,7 +453,7 @@ fn queries_without_alerts_allocate_nothing() {
     conn.start_incidents(3600.0, false);
     let mut dns = dns_with_model(&conn);
     dns.set_threshold(2.0);
-    // The history of the last 65,536 records is full then.
+    // Fills the history of the last 65,536 records.
     (0..70_000).for_each(|i| _ = dns.score_dns(&dns_view(i), false, 0));
     let allocated = allocation_counter::measure(|| {
         for i in 70_000..80_000 {
@@ -501,7 +501,7 @@ fn learns_queries_and_restores_what_it_learnt() {
     assert_eq!(learnt(&next), learnt(&sensor));
     assert_eq!(next.score_dns(&dns_view(2504), false, 0).score, sensor.score_dns(&dns_view(2504), false, 0).score);
 
-    // Nothing of it is taken for what was learnt from connections.
+    // The sensor for conn.log refuses files and messages of dns.log.
     let mut conn = conn;
     conn.start_learning(1000, 86_400.0);
     let (model, sample) = (sensor.model_bytes(), sensor.take_sample(10));
@@ -515,7 +515,7 @@ fn learns_queries_and_restores_what_it_learnt() {
     for refusal in refusals {
         assert!(refusal.contains("dns.log") || refusal.contains("of the same log"), "{refusal}");
     }
-    // Another node adopts them.
+    // Another node with a sensor for dns.log accepts them.
     let mut manager = Sensor::default().beside(LogKind::Dns);
     manager.start_learning(1000, 86_400.0);
     assert_eq!(manager.adopt_model(&model, 7, b"", b"", false), Ok(true));
@@ -857,14 +857,14 @@ fn peer(i: u32) -> ConnectionView<'static> {
     view
 }
 
-/// Connection of another client to the server that ends just before connection `i` and took so many seconds.
+/// Connection of another client to the server that lasts `seconds` and ends just before connection `i`.
 fn ending_before(i: u32, seconds: f64) -> ConnectionView<'static> {
     let mut view = peer(i);
     view.orig.addr[13] = 1;
     ConnectionView { ts: view.ts - 1.0 - seconds, duration: seconds, ..view }
 }
 
-/// Scores that the connections of the 300 clients get, and if they alert.
+/// Scores of the connections of the 300 clients, and whether they alert.
 fn verdicts(sensor: &mut Sensor, from: u32) -> Vec<(f64, bool)> {
     let verdicts = (from..from + 300).map(|i| score(sensor, &peer(i)));
     verdicts.map(|verdict| (verdict.score, verdict.outcome == Outcome::Alert)).collect()

@@ -1,4 +1,4 @@
-//! Parsers of option values with a range.
+//! Parsers of option values: numbers with a range, shares, keys and log kinds.
 
 use std::ops::RangeInclusive;
 

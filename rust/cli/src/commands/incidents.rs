@@ -71,9 +71,9 @@ pub struct IncidentsArgs {
 
 /// Indentation of the lines below an incident's first.
 const INDENT: usize = 6;
-/// Targets, ports and incidents that a line names; all that are stored are in the JSON.
+/// Maximum number of targets, ports or incidents in a line; the JSON has all stored ones.
 const NAMED: usize = 4;
-/// Uids that a line names, so that it fits into 100 columns.
+/// Maximum number of uids in a line, so that it fits into 100 columns.
 const NAMED_UIDS: usize = 3;
 const SCORE: Style = AnsiColor::Red.on_default().bold();
 

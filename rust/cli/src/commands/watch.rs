@@ -159,7 +159,7 @@ fn kind_of(path: &Path) -> LogKind {
     log::kind_of(&Input::File(path.to_owned())).unwrap_or_else(by_name)
 }
 
-/// One of the logs, and what belongs to it alone.
+/// One of the watched logs, with its own parser.
 struct WatchedLog {
     input: Input,
     parser: Parser<'static>,

@@ -81,10 +81,10 @@ pub fn uid(row: &Row) -> Option<&[u8]> {
     row.get(UID)
 }
 
-/// Returns a time of a column, in microseconds, if it is within a range.
+/// Returns `micros`, the time in a column, if it is within a range.
 ///
 /// # Errors
-/// If it is outside; the column is said to need `wanted`.
+/// If it is outside; the message names `wanted` as the expected value.
 pub fn within(
     row: &Row,
     column: usize,

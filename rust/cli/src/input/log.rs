@@ -1,4 +1,4 @@
-//! Binding of each log kind to the columns of its log.
+//! Log kinds: the columns of each, conversion of rows, and detection of a log's kind.
 
 use detector::{LogKind, LogRecord};
 use zeek_log::{Block, ColumnSpec, Error, Format, Input, ReadOptions, Reader, Row};

@@ -1,4 +1,4 @@
-//! Log inputs: resolution of arguments, and conversion of rows to connections.
+//! Log inputs: resolution of arguments, and conversion of rows to records.
 
 pub mod columns;
 pub mod conn_log;

@@ -20,7 +20,7 @@ struct StoredRecord {
     texts: [Option<Range<usize>>; 2],
 }
 
-/// A record apart from its texts, and these.
+/// Splits a record into its fixed-size fields and its texts.
 pub fn split<'a>(record: &LogRecord<'a>) -> (LogRecord<'static>, [Option<&'a [u8]>; 2]) {
     match record {
         LogRecord::Conn(connection) => {
@@ -30,7 +30,7 @@ pub fn split<'a>(record: &LogRecord<'a>) -> (LogRecord<'static>, [Option<&'a [u8
     }
 }
 
-/// A record with its texts.
+/// Joins a record with its texts, the inverse of [`split`].
 pub fn join<'a>(record: &LogRecord<'static>, texts: [Option<&'a [u8]>; 2]) -> LogRecord<'a> {
     let [first, second] = texts;
     match *record {

@@ -11,7 +11,7 @@ use crate::input::records::Records;
 /// Capacity in bytes that text and output buffers retain between batches, several times that of a typical batch.
 pub(super) const RETAINED_BYTES: usize = 1 << 20;
 
-/// Records ahead whose entries are on their way from memory.
+/// Number of records ahead for which context entries are prefetched.
 const AHEAD: usize = 8;
 
 /// Result of parsing a line.

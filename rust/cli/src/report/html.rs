@@ -1,4 +1,4 @@
-//! Texts of the HTML report.
+//! HTML page of a report: fills the template with charts, tables and texts.
 //!
 //! Attackers can control the contents of logs. Every text from a log passes through [`format::printable_bytes`] and the
 //! template's escaping. None is part of the script or the style sheet, and the content security policy of the page
@@ -407,7 +407,7 @@ fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> Conn
         score_text: score_text(entry.verdict.score),
         ts: connection.ts,
         time: format::date_time(connection.ts),
-        // With the letter the script sorts it as text.
+        // The letter makes the script sort it as text.
         order: format!("x{}{}{:05}", hex(connection.orig.addr), hex(connection.resp.addr), connection.resp.port),
         orig: connection.orig.addr.to_string(),
         resp: format::target(&entry.record()),

@@ -12,7 +12,7 @@ const WIDTHS: [i64; 11] = [1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200
 /// Maximum distance of the axis from the quartiles of the steps, in interquartile ranges. Steady traffic then takes at
 /// least a tenth of the axis.
 const MAX_DISTANCE: i64 = 10;
-/// One connection in this many can be an outlier; more belong on the axis.
+/// At most one connection in this many is an outlier; with more, the axis includes them.
 const MIN_PER_OUTLIER: u64 = 20;
 
 /// Values that add up over steps.
@@ -52,7 +52,7 @@ impl TimeSteps {
         Self { most: most.max(2), began: Series { width: SECOND, steps: Vec::new() } }
     }
 
-    /// KeyStats a connection by when it began, in microseconds since 1970.
+    /// Counts a connection by its start, in microseconds since 1970.
     pub fn include(&mut self, ts: i64) {
         let step = self.began.step(ts.div_euclid(self.began.width));
         step.merge(&Began { connections: 1, range: Some((ts, ts)) });

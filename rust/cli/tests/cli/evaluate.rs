@@ -222,7 +222,7 @@ fn limits_the_number_of_attack_labels() {
 #[test]
 fn novelty_equals_training_then_evaluating() {
     let dir = lab();
-    // In the order of time, which is what a protocol takes the connections in.
+    // Sorted by time, because a protocol processes connections in that order.
     for name in LAB {
         let text = dir.read(name);
         let (mut rows, rest): (Vec<_>, Vec<_>) = text.lines().partition(|line| !line.starts_with('#'));
@@ -291,7 +291,7 @@ fn draws_curves() {
         assert!(curves.len() >= 4, "{svg}");
     }
     dir.run(&format!("evaluate -m a {} --roc nowhere/roc.svg", LAB[1])).fails(1, &["nowhere/roc.svg"]);
-    // The name of a file can hold anything.
+    // A file name can contain markup and control characters.
     let name = "<b>\u{1b}[2J\u{202e}";
     std::fs::copy(dir.path("a"), dir.path(name)).unwrap();
     dir.ok(&format!("evaluate -m {name} {} --roc roc.svg", LAB[1]));

@@ -26,12 +26,12 @@ fn trained() -> Dir {
     dir
 }
 
-/// Amounts from the environment.
+/// Number from the environment variable `name`, or `otherwise`.
 fn asked(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Runs within the bounds of memory and time, with this on standard input.
+/// Runs with limits on memory and time; `write` fills standard input.
 fn bounded(dir: &Dir, arguments: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send) -> Outcome {
     let mut limited = Command::new("sh");
     let binary = env!("CARGO_BIN_EXE_zeek-iforest");
@@ -41,7 +41,7 @@ fn bounded(dir: &Dir, arguments: &str, write: impl FnOnce(&mut dyn Write) -> io:
     let mut child = limited.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
-        // A command that does not read to the end closes its input, which is its right.
+        // A write error is ignored: a command may close its input early.
         scope.spawn(move || write(&mut stdin));
         child.wait_with_output().unwrap()
     });
@@ -56,7 +56,7 @@ fn quiet(dir: &Dir, arguments: &str) -> Outcome {
     bounded(dir, arguments, |_| Ok(()))
 }
 
-/// The same numbers on every run.
+/// Pseudorandom numbers, the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -66,7 +66,7 @@ impl Random {
     }
 }
 
-/// Lines that look as if another part of the log began.
+/// Lines that look like a new header or format.
 const LINES: [&[u8]; 6] =
     [b"{}\n", b"{\0\0}\n", b"#path\tconn\n", b"#unset_field\t-1\n", b"#separator \\x2c\n", b"#fields\ta\n"];
 
@@ -87,7 +87,7 @@ const PIECES: [&[u8]; 14] = [
     b"nan",
 ];
 
-/// Damages a few places behind `from`, and returns which bytes of the original are as they were.
+/// Damages a few places after `from`. Returns the result, and for each byte of the original whether it is unchanged.
 fn mutated(log: &[u8], from: usize, random: &mut Random) -> (Vec<u8>, Vec<bool>) {
     let mut sound = vec![true; log.len()];
     let mut edits: Vec<(usize, usize, Vec<u8>)> = Vec::new();
@@ -122,7 +122,7 @@ fn mutated(log: &[u8], from: usize, random: &mut Random) -> (Vec<u8>, Vec<bool>)
     (out, sound)
 }
 
-/// The `uid`s of the lines that are whole: untouched, and the line end before them as well.
+/// The `uid`s of intact lines: neither the line nor the line end before it has changed.
 fn whole_lines(log: &str, from: usize, sound: &[bool], uid: impl Fn(&str) -> String) -> HashSet<String> {
     let mut at = 0;
     let mut whole = HashSet::new();
@@ -149,7 +149,7 @@ fn scores_intact_rows_of_mutated_logs() {
         for i in 0..A_RUN {
             let mut table = rows(30);
             table.iter_mut().enumerate().for_each(|(row, cells)| cells[1] = format!("C{i}r{row}x"));
-            // Every fifth is damaged anywhere, its header too: then nothing can be asked of it but an end.
+            // Every fifth log is damaged anywhere, even in the header: then the run only has to end.
             let anywhere = i % 5 == 4;
             let (text, is_json) = if i % 2 == 0 { (tsv(&table), false) } else { (json(&table), true) };
             let from = if is_json { 1 } else { text.find("\n1").unwrap() + 1 };
@@ -177,7 +177,7 @@ fn scores_intact_rows_of_mutated_logs() {
     assert!(expected_of_all > logs * 10, "{expected_of_all} whole rows in {logs} logs");
 }
 
-/// A log whose second row is a line of so many bytes.
+/// Writes a log whose second row has `bytes` bytes.
 fn with_a_long_line(out: &mut dyn Write, bytes: u64) -> io::Result<()> {
     let log = tsv(&rows(3));
     let at = log.match_indices('\n').nth(8).map_or(0, |(at, _)| at + 1);
@@ -204,7 +204,7 @@ fn endless_line_takes_bounded_memory() {
 
 #[test]
 fn compression_bomb_takes_bounded_memory() {
-    // More than what a reader is let have.
+    // More than the memory limit.
     const BYTES: u64 = 1_000_000_000;
     let dir = trained();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
@@ -224,7 +224,7 @@ fn compression_bomb_takes_bounded_memory() {
 fn endless_file_takes_bounded_memory() {
     let dir = trained();
     dir.ok("sample conn.log -o part");
-    // Forty gigabytes, none of which is on the disk.
+    // A sparse file of forty gigabytes.
     std::fs::File::options().write(true).open(dir.path("part")).unwrap().set_len(40 << 30).unwrap();
     for (arguments, sentence) in [
         ("inspect part", "part: is damaged: its payload has "),
@@ -290,7 +290,7 @@ fn handles_pipes_and_directory_loops() {
     let writer = std::thread::spawn(move || std::fs::write(pipe, log));
     assert_eq!(column(&quiet(&dir, "score -m m pipe").success(), "anomaly_score").len(), 20);
     writer.join().unwrap().unwrap();
-    // Among the logs of a directory, where nobody writes to it, it would be waited for forever.
+    // A pipe without a writer in a directory of logs must not block the command.
     std::fs::rename(dir.path("pipe"), dir.path("loop/conn.pipe.log")).unwrap();
     assert_eq!(column(&quiet(&dir, "score -m m loop").success(), "anomaly_score").len(), 20);
 }
@@ -316,7 +316,7 @@ fn reads_a_pipe_once() {
     assert!(dir.ok("score -m piped conn.log") == dir.ok("score -m m conn.log"));
     with(log(), "sample pipe -o part").success();
     assert!(dir.ok("inspect part").contains("300 rows"));
-    // The start of a capture, which is looked at again to say so where it is in a file.
+    // A packet capture: recognising one would read the start again, which a pipe does not allow.
     let capture = || b"\xd4\xc3\xb2\xa1\x02\0\x04\0\n".to_vec();
     for arguments in ["train pipe -o none", "score -m m pipe"] {
         with(capture(), arguments).fails(1, &["pipe:1: is not a Zeek log"]);
@@ -333,7 +333,7 @@ fn refuses_pipes_of_other_users() {
     assert!(reader.join().unwrap().unwrap() == dir.ok("score -m m conn.log"));
     assert!(!dir.path("pipe").metadata().unwrap().is_file());
     if is_roots(&dir.path("")) {
-        // Root's is as good as one's own.
+        // Pipes of root are accepted.
         let pipe = dir.path("pipe");
         std::fs::set_permissions(&pipe, std::fs::Permissions::from_mode(0o666)).unwrap();
         let reader = std::thread::spawn(move || std::fs::read_to_string(pipe));
@@ -349,7 +349,7 @@ fn refuses_pipes_of_other_users() {
     } else {
         eprintln!("only root can make a pipe another's: that one is refused was not tried");
     }
-    // Files written as a whole replace a pipe of any user.
+    // A command that replaces its output replaces a pipe of any user.
     dir.ok("train conn.log -o pipe");
     assert!(dir.path("pipe").symlink_metadata().unwrap().is_file());
 }
@@ -380,7 +380,7 @@ fn names_files_without_permission() {
         denied("train conn.log -o out.model", &["out.model: cannot be written", "ermission denied"]);
     }
     assert!(!dir.path("out.log").exists() && !dir.path("out.model").exists());
-    // Nothing else is lost with a directory that may not be looked into.
+    // An unreadable directory loses no other log.
     std::fs::create_dir_all(dir.path("logs/closed")).unwrap();
     dir.write("logs/conn.log", tsv(&rows(20)));
     std::fs::set_permissions(dir.path("logs/closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
@@ -396,7 +396,7 @@ fn damaged_line_loses_no_labelled_row() {
     let whole = labelled(&rows(300));
     let lines: Vec<_> = whole.split_inclusive('\n').collect();
     let (before, after) = lines.split_at(150);
-    // Behind the damage a log without labels, as where logs were put together.
+    // After the damage, a second log without labels, as in concatenated logs.
     let log = [&before.concat(), "#fields\ta\n", &after.concat(), &tsv(&rows(5))].concat();
     dir.write("labelled.log", &log);
     let first = log.lines().count() - 5;
@@ -477,7 +477,7 @@ fn full_device_gives_status_1() {
     assert_eq!(run.status.code(), Some(1));
 }
 
-/// Values an attacker can put into a log, and what they would do to a terminal or a page.
+/// Attackers can put control sequences and HTML into logs; no output may contain them unescaped.
 #[test]
 fn escapes_hostile_values() {
     const HOSTILE: [&str; 5] =
@@ -523,7 +523,7 @@ fn escapes_hostile_values() {
     assert!(!page.contains("<img/src"), "the page");
     assert!(page.contains("&lt;img") || page.contains("&#60;img"), "the page shows what it escapes");
 
-    // A log that is followed ends when there is a reader no more.
+    // `watch` never ends, so the test stops reading when it has seen enough.
     dir.ok("train conn.log -o eager --contamination 0.999");
     let mut watching = command(&dir.path(""), "watch --connections -m eager evil.log");
     let mut watch = watching.stdin(Stdio::null()).spawn().unwrap();

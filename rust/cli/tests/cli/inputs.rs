@@ -78,7 +78,7 @@ fn field_aliases_give_equal_scores() {
     let underscored = zeek.replace("\"id.", "\"id_").replace('{', "{\"@stream\":\"conn\",");
     assert_eq!(scores(&underscored), expected);
 
-    // As Filebeat ships it, with what its module leaves out put back under the module's prefix.
+    // Filebeat's names; fields that its module omits have the module's prefix.
     let renames = [
         ("id.orig_h", "source.ip"),
         ("id.orig_p", "source.port"),
@@ -164,7 +164,7 @@ fn reports_output_without_the_missing_logs() {
     dir.run("train conn.log prose.log -o m").fails(1, &["prose.log:1: is not a Zeek log", rest]);
     dir.ok("top -m m conn.log");
     dir.run("top -m m prose.log prose.log").fails(1, &["none of 2 logs could be read"]);
-    // Beside samples, which say nothing of what is missing, logs count whole or not at all.
+    // Together with samples, an incomplete log is an error: a sample does not record missing rows.
     dir.ok("sample conn.log -o part");
     dir.run("train part conn.log prose.log -o beside")
         .fails(1, &["1 of 2 logs could not be read to the end; no model was written\n"]);

@@ -61,7 +61,7 @@ fn chart_marks_anomalous_connections_above_the_threshold() {
     let dir = Dir::new();
     dir.ok(&format!("train {} -o m", data("lab-day1.conn.log").display()));
     let page = dir.ok(&format!("report -m m {} -o -", data("lab-day2.conn.log").display()));
-    // The threshold is the first line in the colour of what is anomalous; the dots of its chart follow.
+    // The first line in the anomaly colour is the threshold; the dots of its chart follow.
     let lines = page.match_indices("<polyline").map(|(at, _)| &page[at..]);
     let mut lines = lines.filter(|rest| rest.split('>').next().unwrap().contains("#C2410C"));
     let chart = lines.next().unwrap().split("</svg>").next().unwrap();

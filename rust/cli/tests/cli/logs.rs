@@ -29,7 +29,7 @@ pub const FIELDS: [&str; 21] = [
 const TYPES: &str = "time\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\tcount\tstring\tbool\tbool\t\
                      count\tstring\tcount\tcount\tcount\tcount\tset[string]";
 
-/// The uid of the connection like no other.
+/// The uid of the anomalous connection.
 pub const ODD: &str = "Codd1";
 
 /// The header of a TSV log with further columns of type string.

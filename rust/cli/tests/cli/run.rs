@@ -56,7 +56,7 @@ impl Dir {
         anstream::adapter::strip_str(&text).to_string()
     }
 
-    /// All that a terminal is sent by a line of a shell, but for the first of the two ends that it gives lines.
+    /// Output of a shell command on a terminal, with `\n` for the terminal's `\r\n`.
     pub fn terminal(&self, line: &str) -> String {
         let mut script = Command::new("script");
         let output = script.args(["-qec", line, "/dev/null"]).current_dir(self.0.path()).output().unwrap();
@@ -70,7 +70,7 @@ impl Dir {
         let mut child = command(self.0.path(), arguments).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let output = std::thread::scope(|scope| {
-            // A command that does not read its input closes it, which is its right.
+            // A write error is ignored: a command may close its input early.
             scope.spawn(move || stdin.write_all(input));
             child.wait_with_output().unwrap()
         });
@@ -95,8 +95,8 @@ pub fn command(directory: &Path, arguments: &str) -> Command {
 
 /// Command that an ordinary user runs: `nobody` if the tests run as root, else the user of the tests.
 ///
-/// The clone may lie where only root can enter, and a umask may hide the directory of the test. So `nobody` gets a copy
-/// of the binary, and read access to every file in `directory` that has any permission at all.
+/// `nobody` may not be able to enter the clone or the test's directory, so it gets a copy of the binary, and read
+/// access to every file in `directory` that its owner can access.
 pub fn unprivileged(directory: &Path, arguments: &str) -> Command {
     static BINARY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         let copy = tempfile::tempdir().unwrap();

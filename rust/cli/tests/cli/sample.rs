@@ -1,4 +1,4 @@
-//! `sample` and `train` on what it drew; `inspect` of a sample and of a state directory.
+//! `sample`, `train` on samples, and `inspect` of a sample and of a state directory.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -64,7 +64,7 @@ fn samples_and_logs_combine_in_any_order() {
     assert!(dir.ok("score -m ab.model b.log") == dir.ok("score -m ba.model b.log"));
     let outcome = dir.run("train a.log b.part -o mixed.model");
     assert!(outcome.stderr.contains("trained on 1,600 of 1,600 connections"), "{}", outcome.stderr);
-    // A part that is full has left rows out that a larger sample would have: the merged one is no larger.
+    // A full sample lacks rows that a larger one would contain, so the merged sample is no larger.
     assert!(dir.ok("inspect ab.model").contains("built from 500 rows"), "{}", dir.ok("inspect ab.model"));
 }
 
@@ -101,7 +101,7 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&dir.ok("inspect state --json")).unwrap();
     assert_eq!(json[0]["sample"]["connections"], 300);
     assert!(dir.ok("inspect state/manager/sample").contains("300 rows"));
-    // A name that is no UTF-8 is shown as far as it is.
+    // In a name that is not UTF-8, invalid bytes are replaced.
     let odd = dir.path("state").join(OsStr::from_bytes(b"worker-\xff"));
     fs::create_dir(&odd).unwrap();
     fs::copy(dir.path("a.log"), odd.join("sample")).unwrap();

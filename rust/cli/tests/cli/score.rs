@@ -193,7 +193,7 @@ fn closed_output_is_not_an_error() {
 fn a_failure_does_not_wait_for_more_input() {
     let dir = trained();
     let mut child = command(&dir.path(""), "score -m m --strict -").stdin(Stdio::piped()).spawn().unwrap();
-    // The pipe stays open from here: what is wrong has to be said all the same.
+    // The pipe stays open, and the error must be reported without waiting for its end.
     let mut stdin = child.stdin.take().unwrap();
     let _ = stdin.write_all(tsv(&rows(5000)).replace("192.168.1.1\t", "192.168.1.x\t").as_bytes());
     let mut message = String::new();
@@ -243,7 +243,7 @@ fn escapes_terminal_output_only() {
         assert_eq!(shown.lines().filter(|line| line.contains(&format!("\t{SHOWN}\t"))).count(), 1, "{shown}");
         assert_eq!(column(&shown, "anomaly_score").len(), 20);
     }
-    // Standard output is no terminal there, though the rest is.
+    // Standard output is a file here, not a terminal.
     dir.terminal(&format!("{program} -q score -m m evil.log > redirected.log"));
     assert!(dir.read_bytes("redirected.log") == bytes);
 }

@@ -35,7 +35,7 @@ fn refuses_models_in_directories_writable_by_others() {
     std::fs::copy(dir.path("model"), dir.path("shared/model")).unwrap();
     set_permissions(dir.path("shared"), Permissions::from_mode(0o777)).unwrap();
     dir.run("top -m shared/model conn.log").fails(1, &["others can write to", "/shared (mode 0777)"]);
-    // A link out of it can be replaced as well as a file in it.
+    // Others can replace a link in the directory like a file.
     symlink(dir.path("model"), dir.path("shared/link")).unwrap();
     dir.run("top -m shared/link conn.log").fails(1, &["others can write to", "/shared (mode 0777)"]);
 }
@@ -81,10 +81,10 @@ fn accepts_only_signed_models() {
         .fails(1, &["model.minisig is not its signature by the trusted key"]);
     dir.run("top -m model conn.log --trusted-key nonsense").fails(1, &["is not a minisign public key"]);
 
-    // Sound in itself, but not what was signed.
+    // A valid model with the signature of another.
     dir.ok("train conn.log -o model --seed 2");
     dir.run(&format!("top -m model conn.log --trusted-key {key}")).fails(1, &["is not its signature"]);
-    // As minisign -G -W writes it.
+    // A key in the format of minisign -G -W.
     dir.write("minisign.key", concat!("untrusted comment: the tests' own\n", "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAy+h2qt51Glts3hS5F1s14Zel3Kkj4Gwt/mpSF3dVcZKTV4B+7ObQWB6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "\n"));
     dir.ok("train conn.log -o model --sign-with minisign.key");
     dir.ok("top -m model conn.log --trusted-key RWTL6Haq3nUaWx6uvpwnxKnqpOUxP0sL6v+9r5fxHldG5/fnlYpcUQQ4");

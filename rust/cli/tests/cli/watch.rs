@@ -41,7 +41,7 @@ impl Watch {
         self.lines.recv_timeout(Duration::from_secs(120)).unwrap()
     }
 
-    /// The line of the next connection, past the reasons for the one before and past incidents.
+    /// The line of the next connection; skips reasons and incidents.
     #[track_caller]
     fn connection(&self) -> String {
         loop {
@@ -60,7 +60,7 @@ impl Drop for Watch {
     }
 }
 
-/// The row like no other, under another uid.
+/// The anomalous row, under another uid.
 fn odd(uid: &str) -> String {
     let mut row = rows(300)[150].clone();
     row[1] = uid.to_owned();
@@ -88,7 +88,7 @@ fn trained() -> Dir {
 fn follows_rotation() {
     let dir = trained();
     let watch = Watch::start(&dir, "watch --connections -m m conn.log");
-    // Before there is a file, in it, and in two writes.
+    // The file appears after the start; later rows come in one write, then in two.
     append(&dir, &header(&[]));
     append(&dir, &odd("Cfirst"));
     assert!(watch.connection().contains("Cfirst"));
@@ -101,7 +101,7 @@ fn follows_rotation() {
     let reasons = watch.next();
     assert!(reasons.starts_with("  ") && reasons.contains("sent 4.1 GB"), "{reasons}");
 
-    // Renamed, written to once more, and another of the name.
+    // The file is renamed, written to once more, and replaced.
     fs::rename(dir.path("conn.log"), dir.path("conn.old.log")).unwrap();
     let mut old = OpenOptions::new().append(true).open(dir.path("conn.old.log")).unwrap();
     old.write_all((odd("Clate") + "#close\t2024-04-20-00-00-00").as_bytes()).unwrap();
@@ -110,7 +110,7 @@ fn follows_rotation() {
     assert!(watch.connection().contains("Cafter"));
     assert!(watch.connection().contains("Cfull"));
 
-    // Rotated more than once between two checks, the last time without a successor, with Zeek's names.
+    // Three rotations between two polls, with Zeek's names; the last has no new file yet.
     for (n, uid) in ["Cone", "Ctwo", "Cthree"].into_iter().enumerate() {
         append(&dir, &(header(&[]) + &odd(uid)));
         fs::rename(dir.path("conn.log"), dir.path(&format!("conn.2024-04-20-00-00-0{n}.log"))).unwrap();
@@ -122,7 +122,7 @@ fn follows_rotation() {
     assert!(watch.connection().contains("Clast"));
     assert!(watch.connection().contains("Clonger"));
 
-    // Truncated, and shorter than it was whenever that is seen.
+    // The file is truncated, and stays shorter than it was.
     fs::write(dir.path("conn.log"), "").unwrap();
     append(&dir, &(header(&[]) + &odd("Ctruncated")));
     assert!(watch.connection().contains("Ctruncated"));
@@ -180,7 +180,7 @@ fn ignores_pipes_and_sockets_in_place_of_the_log() {
     for (make, uid) in [(&pipe as &dyn Fn(), "C2"), (&socket, "C3")] {
         fs::remove_file(&log).unwrap();
         make();
-        // Longer than until the next look.
+        // Longer than the poll interval.
         std::thread::sleep(Duration::from_millis(1000));
         fs::remove_file(&log).unwrap();
         dir.write("conn.log", header(&[]) + &odd(uid));
@@ -200,7 +200,7 @@ fn follows_in_unlistable_directories() {
     mode("logs", 0o311);
     let watch = Watch::of(command.stdin(Stdio::null()));
     assert!(watch.connection().contains("C1"));
-    // Longer than until it is looked for what was rotated.
+    // Longer than the poll interval.
     std::thread::sleep(Duration::from_millis(1000));
     dir.write("logs/next", header(&[]) + &odd("C2"));
     mode("logs/next", 0o644);

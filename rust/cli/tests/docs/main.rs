@@ -1,9 +1,9 @@
 //! Tests of the documentation: runs its commands and compares its generated tables with the source.
 //!
 //! Blocks of commands are fenced as `console`. A shell runs the lines that begin with `$ ` in order, in a scratch
-//! directory with some logs; the lines after a command are its output, where `...` matches anything. Not run are blocks
-//! fenced as `console sensor` (needs a running Zeek or another service), `console build` (downloads or builds
-//! something) and `console lab` (needs what the page names, such as root or a Python package). The parts between `<!--
+//! directory with some logs; the lines after a command are its output, where `...` matches anything. Blocks fenced as
+//! `console sensor` (needs a running Zeek or another service), `console build` (downloads or builds something) and
+//! `console lab` (needs root or a package that the page names) do not run. The parts between `<!--
 //! made from NAME -->` and `<!-- end -->` are generated; `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` updates
 //! them.
 

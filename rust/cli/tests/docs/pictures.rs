@@ -1,4 +1,4 @@
-//! Pictures of `docs/pictures`, compared with what the commands print.
+//! Pictures of `docs/pictures`, compared with the output of the commands.
 //!
 //! `docs/pictures/make` stores the command and its output in each picture: as the text of an SVG, or in a text chunk of
 //! a PNG.
@@ -28,7 +28,7 @@ pub fn check(root: &Path) -> Result<(), Failed> {
     })
 }
 
-/// Compares the text of a picture, of which the first line is the command, with what `run` returns for the command.
+/// Compares the text of a picture with the output that `run` returns; the first line of the text is the command.
 fn compare(name: &str, text: &str, run: impl Fn(&str) -> Result<String, String>) -> Result<(), Failed> {
     let (command, shown) = text.split_once('\n').unwrap_or((text, ""));
     let command = command.strip_prefix("$ ").ok_or_else(|| format!("{name} does not begin with a command"))?;

@@ -40,9 +40,8 @@ impl LinearCounter {
     }
 
     /// Adds an item like [`add`](Self::add). Returns 0 if its bit was set, as for an item seen before, and otherwise
-    /// the number of new items that a bit set now stands for: the inverse of the probability of a new item to set one.
-    /// Sums of amounts weighted by it are not biased by a filling bitmap (Ting, KDD 2014, *Streamed approximate
-    /// counting of distinct elements*).
+    /// the inverse of the probability that a new item sets a bit. Amounts weighted by it add up without bias while the
+    /// bitmap fills (Ting, KDD 2014, *Streamed approximate counting of distinct elements*).
     pub(crate) fn insert(&mut self, item: u64, now: i64) -> f32 {
         let hour = now.div_euclid(HOUR);
         if hour > self.hour || hour < self.hour - HOURS_PER_DAY {

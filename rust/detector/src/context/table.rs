@@ -35,8 +35,8 @@ struct Bucket<T> {
     values: [T; WAYS],
 }
 
-/// Return of a key a [`PAUSE`] after it was new, in one byte: 0 once it has returned; otherwise the minute when it was
-/// new, on a clock that wraps from 255 to 1.
+/// Return of a key, in one byte: 0 once it came back a [`PAUSE`] after its first visit; otherwise the minute of that
+/// visit, on a clock that wraps from 255 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Recurrence(u8);
 

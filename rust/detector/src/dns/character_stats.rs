@@ -1,4 +1,4 @@
-//! Character statistics of a name: surprisal of its letters, digits, labels.
+//! Character statistics of a name: surprisal of its characters, counts of digits and labels.
 
 /// Character classes: label boundary, 26 letters, digits, others.
 const CLASSES: usize = 29;

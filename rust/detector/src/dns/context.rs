@@ -195,7 +195,7 @@ impl DnsContext {
         client.new_domains = client.new_domains * kept + f32::from(is_new_domain);
         client.random_bits = client.random_bits * kept + if is_new_domain { excess } else { 0.0 };
         if is_dns {
-            // Its other queries are ordinary: the failures must not raise their scores.
+            // Only suspicious queries get these features: failures must not raise the scores of ordinary queries.
             if nonexistent || (is_new_domain && excess > 0.0) {
                 features.client_nonexistent = log2(client.nonexistent);
                 features.client_failed_share = client.nonexistent / (client.queries + 10.0);

@@ -87,7 +87,7 @@ const FEATURES: &[Feature] = &[
     },
 ];
 
-/// Groups of columns. Rare domains are common, and so are rare types; rare types of rare domains are not.
+/// Groups of columns. A rare domain or a rare type alone is common; both in one query are not.
 const GROUPS: &[&[u16]] = &[
     &[Column::NameLength as u16, Column::LongestLabel as u16, Column::Labels as u16, Column::NameSurprisal as u16],
     &[Column::LetterSurprisal as u16, Column::DigitShare as u16],

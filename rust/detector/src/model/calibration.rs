@@ -94,7 +94,7 @@ impl Calibration {
         threshold(&self.scores().collect::<Vec<_>>(), share)
     }
 
-    /// Threshold for as many alerts as this share of the rows, where alerts of a burst count once.
+    /// Threshold that as many bursts reach as this share of the rows, with at most [`MAX_BURST`] rows each on average.
     ///
     /// If the rows are a sample of the traffic, each burst counts as if it had one row, which gives fewer alerts.
     pub(crate) fn threshold_for_bursts(&self, share: f64) -> f64 {
@@ -263,9 +263,9 @@ mod tests {
             highest.iter().filter(|&&score| score >= threshold).count()
         };
         assert_eq!((alerts(5.0), alerts(20.0)), (5, 20));
-        // 200 bursts would be 275 rows, which is fewer than six each.
+        // 200 bursts are 275 rows, fewer than six per burst.
         assert_eq!(alerts(200.0), 200);
-        // All bursts of one long burst: the rows limit them.
+        // Only the bursts of four: ten of them are 40 rows.
         let long = Calibration::new(&scores).with_bursts(&highest[1000..]);
         let threshold = long.threshold_for_bursts(10.0 / scores.len() as f64);
         assert_eq!(scores.iter().filter(|&&score| score >= threshold).count(), 40);

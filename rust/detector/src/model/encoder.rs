@@ -1,4 +1,4 @@
-//! Encoder: converts identities in a row to the rarities that the forest sees.
+//! Encoder: replaces identities in a row (hashes of categories) by the rarities that the forest sees.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,7 +30,7 @@ pub(crate) struct Encoder {
 struct Table {
     column: u16,
     counts: Counts,
-    /// Identities that could share, rows that have a category, or days of training, by the encoding; otherwise 0.
+    /// Divisor of the encoding: identities that could share, rows with a category, or days of training; otherwise 0.
     total: u32,
     /// Bins of each key in `counts`, for [`Encoding::Conditional`].
     bins: Vec<u32>,
@@ -59,7 +59,7 @@ impl Counts {
     }
 }
 
-/// Encoded values by identity: a hash table takes the place of a search, and a stored value that of a logarithm.
+/// Encoded values by identity, computed once: a hash table replaces a search and a logarithm per value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Lookups {
     /// Columns that the forest does not see.
@@ -75,7 +75,7 @@ enum Lookup {
     Conditional { column: u16, given: [u16; 2], of: u16, width: u32, histograms: Histograms, bits: Vec<u32> },
 }
 
-/// Histogram of each key; that of the lookup before this one where both have the same keys.
+/// Histogram of each key; shared with the previous lookup if both have the same keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Histograms {
     Own(IdentityMap),
@@ -159,12 +159,12 @@ impl Encoder {
         encoder
     }
 
-    /// Makes the lookups from tables that are sound. Rows cannot be encoded before.
+    /// Computes the lookups from valid tables. Call it before encoding rows.
     pub(crate) fn prepare(&mut self, schema: &Schema) {
         self.lookups = [0, 1].map(|own| self.lookups(schema, own));
     }
 
-    /// Lookups with so many left out of each count.
+    /// Lookups with `own` subtracted from each count.
     fn lookups(&self, schema: &Schema, own: u32) -> Lookups {
         let identities = (0..).zip(schema.features).filter(|(_, feature)| feature.encoding == Encoding::Identity);
         let identities = identities.map(|(column, _)| column).collect();
@@ -209,7 +209,7 @@ impl Encoder {
         Lookups { identities, columns }
     }
 
-    /// Value of an identity that was counted so often, with so many of these counts left out.
+    /// Value of an identity with `count` occurrences, of which `left_out` do not count.
     fn value(&self, encoding: Encoding, table: &Table, identity: u32, count: u32, left_out: u32) -> f32 {
         on_grid(match encoding {
             Encoding::Category => {
@@ -245,8 +245,8 @@ impl Encoder {
         (table.map_or(0, |table| table.counts.get(identity as u32)), if of > 0 { of } else { self.rows })
     }
 
-    /// Replaces identities by rarities and fills the derived columns. A row of the training is not counted, or it would
-    /// make itself less rare.
+    /// Replaces identities by rarities and fills the derived columns. A training row does not count itself, which would
+    /// make it less rare.
     pub(crate) fn encode(&self, row: &FeatureRow, learnt: bool) -> FeatureRow {
         self.lookups[usize::from(learnt)].encode(row)
     }

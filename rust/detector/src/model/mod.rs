@@ -489,12 +489,12 @@ mod tests {
         let path = directory.path().join("model");
         let mut model = trainer().fit().unwrap();
         model.save(&path).unwrap();
-        // One byte each in a file, and four decoded.
+        // Each zero takes one byte in a file and four when decoded.
         model.calibration = Calibration::of_differences(vec![0; 17_000_000]);
         let bytes = model.to_bytes().unwrap();
         assert_eq!(Model::from_bytes(&bytes).unwrap().calibration.len(), 17_000_000);
         let before = std::fs::read(&path).unwrap();
-        // Too large when decoded, and too large in a file: five bytes each.
+        // The first is too large when decoded, the second in a file, where each value takes five bytes.
         for differences in [vec![0; 51_000_000], vec![u32::MAX; 14_000_000]] {
             model.calibration = Calibration::of_differences(differences);
             let refusal = model.save(&path).unwrap_err().to_string();

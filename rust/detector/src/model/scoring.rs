@@ -1,4 +1,4 @@
-//! Scoring of rows: the forest of a row, the peer group, routine, and new maxima.
+//! Scoring of rows: forest or peer group, discount for routine, and new maxima.
 
 use iforest::{Forest, Matrix, ScoreCache};
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use crate::schema::{FeatureRow, MAX_COLUMNS, Schema};
 
 /// Factor for the excess of a peer group score over the median: chatter matters less than unicast traffic.
 const PEER_EXCESS: f64 = 0.5;
-/// Part of the excess over the median that does not count for a routine of every day, and the share of days up to
-/// which all of it counts: controllers of malware change addresses.
+/// Share of the excess over the median that is discounted for a daily routine, and the share of days up to which
+/// nothing is discounted: controllers of malware change addresses.
 const ROUTINE: f64 = 0.9;
 const RARE_ROUTINE: f64 = 1.0 / 3.0;
 

@@ -33,7 +33,7 @@ impl Reservoir {
     /// active model alerts on it. The end of a connection is limited to `now`.
     pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>, row: &FeatureRow, flagged: bool, now: i64) {
         let record = record.into();
-        // Counted at its end: one that was open for days is news as well.
+        // The end counts, so that a connection that was open for days is recent.
         let end = record.end().min(now);
         let group = match flagged {
             true => hash(&[], end.div_euclid(DAY)),

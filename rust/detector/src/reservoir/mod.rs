@@ -1,8 +1,8 @@
 //! Bounded random sample of rows, sufficient for training on traffic of any amount.
 //!
 //! Every row draws a key, and the rows with the smallest keys stay. Reservoirs of parts of the traffic therefore merge
-//! into the one that a single pass would have drawn, each part weighted by its traffic. [`sample`](codec) is the
-//! encoding in files and messages.
+//! into the one that a single pass would have drawn, each part weighted by its traffic. [`codec`] encodes reservoirs in
+//! files and messages.
 
 pub(crate) mod codec;
 mod learn;

@@ -383,7 +383,7 @@ mod tests {
                 scorer.score_rows(probes, &mut ScoreCache::new(), &mut batch);
                 for (row, batch) in probes.iter().zip(batch) {
                     let score = scorer.score(row);
-                    // Of another forest, empty and filled.
+                    // The cache of another forest, an empty one, and a filled one.
                     for scorer in [&walked, &scorer, &scorer] {
                         prop_assert_eq!(score.to_bits(), scorer.score_cached(row, &mut cache).to_bits());
                     }

@@ -13,7 +13,7 @@ pub struct Outcome {
     pub bad: Vec<String>,
     /// Rows of other streams.
     pub other: usize,
-    /// Lines that are no rows.
+    /// Lines other than rows.
     pub meta: usize,
     /// Error that ended the reading early.
     pub error: Option<String>,
@@ -29,7 +29,7 @@ pub fn read(log: impl Into<Vec<u8>>, columns: &[&str]) -> Outcome {
     read_with(log, &columns, &conn())
 }
 
-/// As [`read`], with everything chosen.
+/// Like [`read`], with aliases of columns and other options.
 pub fn read_with(log: impl Into<Vec<u8>>, columns: &[ColumnSpec<'_>], options: &ReadOptions) -> Outcome {
     let mut outcome = Outcome::default();
     let mut reader = match Reader::from_read("conn.log", Cursor::new(log.into()), options) {
