@@ -4,27 +4,28 @@ import struct
 from collections import Counter
 
 from . import labels, pcap, zeek
-from .timetable import BENIGN, DAYS, timetable
+from .plan import BENIGN
+from .timetable import timetable
 
 
-def check(data, readme):
+def check(data, readme, days):
     """Prints the table of counts and every disagreement; returns the exit status."""
     faults, tables = [], []
-    for day in DAYS:
+    for day in days:
         known = labels.read(data / f"{day.name}.labels.tsv")
         index = labels.Index(known)
-        lines = (data / f"{day.name}.conn.log").read_text().splitlines()
+        lines = (data / f"{day.name}.{day.log}.log").read_text().splitlines()
         faults += capture(data / f"{day.name}.pcap", index)
         faults += log(day, lines, known, index)
         if day.attacks:
-            written = (data / f"{day.name}.labelled.conn.log").read_text().splitlines()
+            written = (data / f"{day.name}.labelled.{day.log}.log").read_text().splitlines()
             try:
                 if written != list(labels.labelled(lines, index)):
                     faults.append(f"{day.name}: the labelled log is not the log with its labels")
             except ValueError as error:
                 faults.append(f"{day.name}: {error}")
         if zeek.installed():
-            faults += reproduced(day, lines, zeek.conn_log(data / f"{day.name}.pcap").splitlines())
+            faults += reproduced(day, lines, zeek.log_of(day, data).splitlines())
         tables.append(table(day, lines, index))
     for text in tables:
         print(text, end="\n\n")
@@ -97,11 +98,12 @@ def reproduced(day, lines, again):
 
 
 def table(day, lines, index):
-    """Connections by label and service, as Markdown."""
+    """Rows by label and service, or type of query, as Markdown."""
+    column = {"conn": "service", "dns": "qtype_name"}[day.log]
     counts = Counter()
     for _, row in labels.rows(lines):
         for name in {label.label for label in labels.of_row(row, index)}:
-            counts[name, row["service"]] += 1
+            counts[name, row[column]] += 1
     services = sorted({service for _, service in counts})
     out = [f"| {day.name} | all | " + " | ".join(f"`{service}`" for service in services) + " |",
            "|---" + "|--:" * (len(services) + 1) + "|"]

@@ -33,6 +33,9 @@ HOSTILE = {
     "tunnel": "198.51.100.53",  # nsd, the tunnel's name server
     "holder": "198.51.100.66",  # nc, the far end of the silent connection
     "beacon": "198.51.100.77",  # nginx, polled by the beacon
+    "iodine": "198.51.100.87",  # iodined, the name server of its domain
+    "dns2tcp": "198.51.100.88",  # dns2tcpd, the name server of its domain
+    "collector": "198.51.100.89",  # nsd, the name server of the exfiltration's domain
 }
 
 HOSTS = CLIENTS | SERVERS | INTERNET | HOSTILE
@@ -49,6 +52,9 @@ SITES = {
 }
 
 TUNNEL_DOMAIN = "sync.example.net"
+IODINE_DOMAIN = "t.pine-harbor.example"
+DNS2TCP_DOMAIN = "d.grey-otter.example"
+EXFILTRATION_DOMAIN = "x.quiet-meadow.example"
 CACHE_PORT = 11211
 HOLD_PORT = 8443
 USERS = {"anna": "Seven-Green-Boats", "ben": "paper7lantern", "ops": "slow.cedar.4"}

@@ -15,8 +15,9 @@ from .hosts import DARK, HOSTS
 
 WORK = Path("/run/lab")
 TOOLS = (
-    "chronyd curl dig dnsmasq ethtool ip memcached nc nginx nmap nsd nsenter openssl ping "
-    "rsync scp setpriv sftp ssh ssh-keygen sshd sshpass sysctl tcpdump unshare wget"
+    "avahi-daemon chronyd curl dig dns2tcpc dns2tcpd dnsmasq ethtool iodine iodined ip mdns-scan memcached "
+    "nc nginx nmap nsd nsenter openssl ping rsync scp setpriv sftp ssh ssh-keygen sshd sshpass sysctl tcpdump "
+    "unshare wget"
 ).split()
 
 
@@ -54,6 +55,7 @@ def build():
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
     (WORK / "etc").parent.mkdir()
     Path("/run/netns").mkdir()
+    Path("/run/avahi-daemon").mkdir()
     # A private copy of /etc takes the lab's users, resolver and host names.
     shutil.copytree("/etc", WORK / "etc", symlinks=True)
     run("mount", "--bind", str(WORK / "etc"), "/etc")
@@ -101,13 +103,13 @@ def add_host(host, address):
 
 
 class Recorder:
-    """tcpdump on the bridge: whole IPv4 packets, microseconds, classic pcap."""
+    """tcpdump on the bridge: whole IPv4 packets without IGMP, microseconds, classic pcap."""
 
     def __init__(self, path):
         self.path = Path(path)
         self.process = subprocess.Popen(
             in_host("switch", "tcpdump", "-i", "br0", "-s", "0", "-U", "-B", "32768", "-Z", "root",
-                    "--time-stamp-precision=micro", "-w", str(path), "ip"),
+                    "--time-stamp-precision=micro", "-w", str(path), "ip and not igmp"),
             stderr=subprocess.PIPE, text=True)
         while "listening on" not in (line := self.process.stderr.readline()):
             if not line:

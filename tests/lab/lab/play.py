@@ -15,15 +15,19 @@ from .network import WORK, in_host
 #: Real seconds between two lines typed into one connection.
 TYPING_PAUSE = 0.4
 
+#: Real seconds until the last answer to a multicast question.
+MULTICAST_PAUSE = 1.5
+
 
 def play(plan):
     """Runs every action and fills in its `beats` and `over`."""
     desks = defaultdict(threading.Lock)
     sessions = defaultdict(threading.Lock)
+    multicast = threading.Lock()
     lanes = defaultdict(list)
     for action in plan:
         lanes[action.host, action.lane].append(action)
-    threads = [threading.Thread(target=lane, args=(actions, desks[host], sessions[host]))
+    threads = [threading.Thread(target=lane, args=(actions, desks[host], sessions[host], multicast))
                for (host, _), actions in lanes.items()]
     for thread in threads:
         thread.start()
@@ -32,10 +36,17 @@ def play(plan):
     time.sleep(1.5)
 
 
-def lane(actions, desk, session):
+def lane(actions, desk, session, multicast):
     for action in actions:
         if action.lane == "held":
             typed_command(action)
+        elif action.lane in ("domain", "mdns"):
+            with multicast if action.lane == "mdns" else nullcontext():
+                action.beats.append((time.time(), action.start))
+                execute(action, action.command)
+                if action.lane == "mdns":
+                    time.sleep(MULTICAST_PAUSE)
+                action.over = time.time()
         elif action.lane == "session":
             with session:
                 with desk:

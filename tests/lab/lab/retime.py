@@ -36,11 +36,20 @@ class Windows:
     def __init__(self, plan):
         self.by_lane = defaultdict(list)
         self.held = {}
+        #: The host and the domain of an action with questions of its own.
+        self.domains = []
         for action in plan:
             begin = action.beats[0][0]
             if action.lane == "held":
                 self.held[HOSTS[action.host], *action.target] = f"held {action.target}"
                 self.add(action.host, f"held {action.target}", begin, action.over, action)
+                continue
+            if action.lane == "domain":
+                self.domains.append((HOSTS[action.host], action.domain))
+                self.add(action.host, f"domain {action.domain}", begin, action.over, action)
+                continue
+            if action.lane == "mdns":
+                self.by_lane[None, "mdns"].append((begin, action.over, action))
                 continue
             self.add(action.host, action.lane, begin, action.over, action)
             if action.resolve:
@@ -55,13 +64,22 @@ class Windows:
 
     def action(self, header, time):
         """The action that sent this packet, or None."""
-        lane = self.held.get((header.source, header.target, header.target_port),
-                             "session" if (header.proto, header.target_port) == ("tcp", 22) else "desk")
-        windows = self.by_lane.get((header.source, lane), [])
+        windows = self.by_lane.get(self.lane(header), [])
         at = bisect_right(windows, time, key=lambda window: window[0]) - 1
         if at >= 0 and time <= windows[at][1]:
             return windows[at][2]
         return None
+
+    def lane(self, header):
+        if header.proto == "udp" and 5353 in (header.source_port, header.target_port):
+            return None, "mdns"
+        if header.proto == "udp" and header.target_port == 53:
+            name = asked_name(header)
+            for source, domain in self.domains:
+                if header.source == source and (name == domain or name.endswith("." + domain)):
+                    return source, f"domain {domain}"
+        held = self.held.get((header.source, header.target, header.target_port))
+        return header.source, held or ("session" if (header.proto, header.target_port) == ("tcp", 22) else "desk")
 
 
 class Attribution:
@@ -117,6 +135,15 @@ def question(header):
     return message[12:end].lower()
 
 
+def asked_name(header):
+    """The name of a DNS query's only question, in lower case."""
+    labels, at, message = [], 12, header.payload
+    while message[at]:
+        labels.append(message[at + 1 : at + 1 + message[at]].decode("latin-1"))
+        at += 1 + message[at]
+    return ".".join(labels).lower()
+
+
 def shifted(action, time):
     """A recorded time, moved as far as the last beat before it moves."""
     at = bisect_right(action.beats, time / 1e6, key=lambda beat: beat[0]) - 1
@@ -138,7 +165,9 @@ def retime(packets, plan, day):
             out.append(pcap.Packet(time, packet.frame))
     out.sort(key=lambda packet: packet.time)
     flows = sorted((flow for flow in attribution.flows if flow.begin), key=lambda flow: flow.begin)
-    distinct(flows)
+    # A row of dns.log is a query, so there it does no harm if Zeek joins connections.
+    if day.log == "conn":
+        distinct(flows)
     return out, flows
 
 

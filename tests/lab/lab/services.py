@@ -11,7 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from .hosts import CACHE_PORT, CLIENTS, DARK, DOMAIN, HOLD_PORT, HOSTS, SERVERS, SITES, TUNNEL_DOMAIN, USERS
+from . import dns_actions, domains
+from .hosts import (
+    CACHE_PORT, CLIENTS, DARK, DNS2TCP_DOMAIN, DOMAIN, EXFILTRATION_DOMAIN, HOLD_PORT, HOSTS, IODINE_DOMAIN, SERVERS, SITES,
+    TUNNEL_DOMAIN, USERS,
+)
 from .network import WORK, in_host, run
 
 PAGES, ASSETS, FILES = 40, 24, 6
@@ -38,13 +42,36 @@ def start(seed):
     chronyd()
     nsd("ns", public_zones())
     nsd("tunnel", {TUNNEL_DOMAIN: tunnel_zone(rng)})
-    dnsmasq()
+    dnsmasq({TUNNEL_DOMAIN: "tunnel"})
     daemon("holder", "nc", "-l", "-k", "-p", str(HOLD_PORT))
     for host, port in (("web", 443), ("www", 443), ("news", 443), ("shop", 443), ("drop", 443),
                        ("beacon", 80), ("shell", 22), ("files", 22), ("files", 873),
                        ("cache", CACHE_PORT), ("infra", 53), ("ns", 53), ("tunnel", 53),
                        ("holder", HOLD_PORT)):
         await_port(host, port)
+
+
+def start_dns(seed):
+    """Starts what the days of DNS need: resolver, name servers, avahi, the far ends of the tunnels."""
+    names()
+    content(random.Random(f"content {seed}"))
+    nsd("ns", {"": domains.root_zone()})
+    nsd("collector", {EXFILTRATION_DOMAIN: collector_zone()})
+    dnsmasq({IODINE_DOMAIN: "iodine", DNS2TCP_DOMAIN: "dns2tcp", EXFILTRATION_DOMAIN: "collector"},
+            domains.local_services())
+    for host in ("iodine", "dns2tcp"):
+        plain_nginx(host)
+    daemon("iodine", "iodined", "-f", "-P", "rain-on-tin", "-l", HOSTS["iodine"], "-d", "dns0", "172.31.9.1/27",
+           IODINE_DOMAIN)
+    dns2tcpd()
+    for host in (*CLIENTS, "web", "files"):
+        avahi(host)
+    for host in ("web", "files"):
+        daemon(host, "sh", "-c", dns_actions.avahi(host))
+    for host, port in (("infra", 53), ("ns", 53), ("collector", 53), ("iodine", 80), ("dns2tcp", 80)):
+        await_port(host, port)
+    # Their announcements take some seconds.
+    time.sleep(6)
 
 
 def write(name, text, mode=0o600):
@@ -135,6 +162,52 @@ http {{
 }}
 """)
     daemon(host, "nginx", "-c", conf, "-p", f"{WORK}/{host}")
+
+
+def plain_nginx(host):
+    """A web server behind a tunnel."""
+    conf = write(f"{host}/nginx.conf", f"""
+user root; worker_processes 1; daemon off; pid {WORK}/{host}/nginx.pid; error_log stderr crit;
+events {{ worker_connections 64; }}
+http {{ access_log off; server {{ listen 80; root {WORK}/site; }} }}
+""")
+    daemon(host, "nginx", "-c", conf, "-p", f"{WORK}/{host}")
+
+
+def dns2tcpd():
+    conf = write("dns2tcp/dns2tcpd.conf", f"""
+listen = {HOSTS["dns2tcp"]}
+port = 53
+user = root
+chroot = {WORK}/dns2tcp
+domain = {DNS2TCP_DOMAIN}
+key = rain-on-tin
+resources = web:127.0.0.1:80
+""")
+    daemon("dns2tcp", "dns2tcpd", "-F", "-d", "1", "-f", conf)
+
+
+def avahi(host):
+    """Claims the host's name; the services are in /etc/avahi/services, the same for all."""
+    write(f"{host}/avahi.conf", f"""
+[server]
+host-name={host}
+use-ipv6=no
+allow-interfaces=eth0
+enable-dbus=no
+disallow-other-stacks=no
+[publish]
+publish-workstation=yes
+publish-hinfo=no
+publish-addresses=yes
+[reflector]
+enable-reflector=no
+""")
+    service = Path("/etc/avahi/services/ssh.service")
+    service.parent.mkdir(parents=True, exist_ok=True)
+    service.write_text('<service-group><name replace-wildcards="yes">%h</name>'
+                       "<service><type>_ssh._tcp</type><port>22</port></service>"
+                       "<service><type>_http._tcp</type><port>80</port></service></service-group>")
 
 
 def users():
@@ -231,11 +304,17 @@ def tunnel_zone(rng):
             f"* 0 IN TXT {text}\n* 0 IN TYPE10 \\# 220 {blob(220)}\n")
 
 
+def collector_zone():
+    return (f"@ 0 IN SOA ns1 admin 1 3600 600 86400 0\n@ 0 IN NS ns1\nns1 0 IN A {HOSTS['collector']}\n"
+            f"* 0 IN A {HOSTS['collector']}\n")
+
+
 def nsd(host, zones):
+    """A name server for zones by name; the root's is empty."""
     entries = ""
     for zone, text in zones.items():
         path = write(f"{host}/{zone}.zone", f"$ORIGIN {zone}.\n{text}")
-        entries += f'zone:\n  name: "{zone}"\n  zonefile: "{path}"\n'
+        entries += f'zone:\n  name: "{zone}."\n  zonefile: "{path}"\n'
     conf = write(f"{host}/nsd.conf", f"""
 server:
   ip-address: {HOSTS[host]}
@@ -253,14 +332,16 @@ remote-control:
     daemon(host, "nsd", "-d", "-c", conf)
 
 
-def dnsmasq():
+def dnsmasq(delegated, services=""):
+    """The resolver: own names, what the hosts of `delegated` answer by domain, and `ns` for the rest."""
     records = "".join(f"host-record={name}.{DOMAIN},{address}\n"
                       for name, address in (SERVERS | CLIENTS).items())
     records += f"host-record=legacy.{DOMAIN},{DARK[0]}\nhost-record=printer.{DOMAIN},{DARK[1]}\n"
+    servers = "".join(f"server=/{domain}/{HOSTS[host]}\n" for domain, host in delegated.items())
     conf = write("infra/dnsmasq.conf", f"""
 keep-in-foreground
 user=root
-pid-file=
+pid-file={WORK}/infra/dnsmasq.pid
 no-hosts
 no-resolv
 bind-interfaces
@@ -268,7 +349,6 @@ listen-address={SERVERS["infra"]}
 local=/{DOMAIN}/
 local=/10.in-addr.arpa/
 server={HOSTS["ns"]}
-server=/{TUNNEL_DOMAIN}/{HOSTS["tunnel"]}
-cache-size=300
-{records}""")
+{servers}cache-size=300
+{records}{services}""")
     daemon("infra", "dnsmasq", f"--conf-file={conf}")

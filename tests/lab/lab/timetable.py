@@ -4,13 +4,12 @@ The same seed gives the same timetable. Nothing is run here (play.py does that).
 """
 
 import random
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from . import actions
+from . import actions, dns_timetable
 from .hosts import CACHE_PORT, CLIENTS, DEVELOPERS, DOMAIN, HOLD_PORT, HOSTS, SERVERS
+from .plan import Action, Day, poisson, regular
 
-BENIGN = "Benign"
 PORT_SCAN = "Malicious-port-scan"
 PASSWORD_GUESSING = "Malicious-password-guessing"
 EXFILTRATION = "Malicious-exfiltration"
@@ -18,12 +17,6 @@ BEACON = "Malicious-beacon"
 DNS_TUNNEL = "Malicious-dns-tunnel"
 LONG_CONNECTION = "Malicious-long-connection"
 ATTACKS = (PORT_SCAN, PASSWORD_GUESSING, EXFILTRATION, BEACON, DNS_TUNNEL, LONG_CONNECTION)
-
-#: Actions start this long before the capture window, so it opens on a busy network.
-LEAD_IN = 400.0
-
-#: How busy the desks are, by hour of the day; 1.0 is a usual hour.
-BUSY = {7: 0.4, 8: 0.7, 9: 1.2, 10: 1.3, 11: 1.1, 12: 0.6, 13: 0.9, 14: 1.2, 15: 1.2, 16: 1.0, 17: 0.7}
 
 #: Actions an hour of one desk in a usual hour.
 DESK_RATE = {
@@ -55,65 +48,29 @@ SESSION_RATE = {
     actions.rsync_ssh: 0.2,
 }
 
-
-@dataclass(frozen=True)
-class Day:
-    """One capture: which seed, when it begins, how long it is, with attacks or without."""
-
-    name: str
-    seed: int
-    begin: datetime
-    hours: int
-    attacks: bool
-
-    @property
-    def seconds(self):
-        return self.hours * 3600
-
-
 DAYS = (
     Day("lab-day1", 20250304, datetime(2025, 3, 4, 8, tzinfo=timezone.utc), 5, attacks=False),
     Day("lab-day2", 20250305, datetime(2025, 3, 5, 8, tzinfo=timezone.utc), 10, attacks=True),
+    Day("lab-dns-day1", 20250306, datetime(2025, 3, 6, 8, tzinfo=timezone.utc), 5, attacks=False, log="dns"),
+    Day("lab-dns-day2", 20250307, datetime(2025, 3, 7, 8, tzinfo=timezone.utc), 7, attacks=True, log="dns"),
 )
-
-
-@dataclass
-class Action:
-    """One thing one host does. Its connections move together to the virtual `start`.
-
-    A host does one thing at a time in each of its lanes; the lane tells afterwards
-    which connection belongs to which action (see retime.py):
-    `desk` for everything but what follows, `session` for port 22, and `held` for the
-    one address and port named by `target`.
-    """
-
-    start: float
-    host: str
-    kind: str
-    command: str
-    lane: str = "desk"
-    label: str = BENIGN
-    #: A name looked up first (a session's command connects to an address).
-    resolve: str | None = None
-    #: Lines typed into the command, each with its virtual time after `start`.
-    typed: list[tuple[float, str]] = field(default_factory=list)
-    #: Takes the host's desk and session lanes for itself.
-    alone: bool = False
-    target: tuple[str, int] | None = None
-    #: Still open when the recording stops.
-    stays_open: bool = False
-    #: The kind and the place in the timetable.
-    name: str = ""
-    #: Filled in by play.py: pairs (real, virtual); what follows `real` moves to `virtual`.
-    beats: list[tuple[float, float]] = field(default_factory=list)
-    #: Filled in by play.py: when its look-up and when the whole action was over.
-    resolved: float = 0.0
-    over: float = float("inf")
 
 
 def timetable(day):
     """All actions of a day, by virtual start."""
     plan = []
+    if day.log == "dns":
+        dns_timetable.fill(day, plan)
+    else:
+        fill(day, plan)
+    plan.sort(key=lambda action: action.start)
+    for n, action in enumerate(plan):
+        action.name = f"{action.kind}.{n}"
+    return plan
+
+
+def fill(day, plan):
+    """A day of all services."""
     for host in (*CLIENTS, "home"):
         rng = random.Random(f"{day.seed} {host}")
         desk(day, rng, host, plan)
@@ -126,27 +83,6 @@ def timetable(day):
     cache_clients(day, random.Random(f"{day.seed} cache"), plan)
     if day.attacks:
         attacks(day, plan)
-    plan.sort(key=lambda action: action.start)
-    for n, action in enumerate(plan):
-        action.name = f"{action.kind}.{n}"
-    return plan
-
-
-def poisson(day, rng, rate):
-    """Start times at `rate` an hour, thinned by how busy the hour is."""
-    peak = max(BUSY.values())
-    at = -LEAD_IN
-    while (at := at + rng.expovariate(rate * peak / 3600)) < day.seconds:
-        if rng.random() < BUSY[int(day.begin.hour + at // 3600)] / peak:
-            yield at
-
-
-def regular(day, rng, interval, jitter, begin=-LEAD_IN):
-    """Start times every `interval` seconds from a random phase, plus or minus `jitter`."""
-    at = begin + rng.uniform(0, interval)
-    while (start := at + rng.uniform(-jitter, jitter)) < day.seconds:
-        yield start
-        at += interval
 
 
 def desk(day, rng, host, plan):

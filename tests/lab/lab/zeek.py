@@ -1,4 +1,4 @@
-"""Real Zeek on the captures: writes the conn.logs that are committed beside them."""
+"""Real Zeek on the captures: writes the logs that are committed beside them."""
 
 import os
 import shutil
@@ -8,31 +8,31 @@ import tempfile
 from pathlib import Path
 
 from . import labels
-from .timetable import DAYS
 
 
 def installed():
     return shutil.which("zeek") is not None
 
 
-def conn_log(capture):
-    """What Zeek's default scripts write to conn.log, always with the same uids (-D)."""
+def log_of(day, data):
+    """What Zeek's default scripts write to the day's log, always with the same uids (-D)."""
+    capture = data / f"{day.name}.pcap"
     with tempfile.TemporaryDirectory() as directory:
         done = subprocess.run(["zeek", "-D", "-r", str(capture)], cwd=directory, capture_output=True, text=True,
                               env=os.environ | {"TZ": "UTC", "LC_ALL": "C"})
         if done.returncode != 0 or done.stderr:
             sys.exit(f"make-lab: zeek -r {capture} failed: {done.stderr}")
-        return Path(directory, "conn.log").read_text()
+        return Path(directory, f"{day.log}.log").read_text()
 
 
-def write_logs(data):
+def write_logs(data, days):
     if not installed():
         sys.exit("make-lab: zeek is not on PATH; install Zeek 8.0, then run make-lab --logs")
-    for day in DAYS:
-        text = conn_log(data / f"{day.name}.pcap")
-        (data / f"{day.name}.conn.log").write_text(text)
+    for day in days:
+        text = log_of(day, data)
+        (data / f"{day.name}.{day.log}.log").write_text(text)
         if day.attacks:
             index = labels.Index(labels.read(data / f"{day.name}.labels.tsv"))
             lines = "\n".join(labels.labelled(text.splitlines(), index))
-            (data / f"{day.name}.labelled.conn.log").write_text(lines + "\n")
+            (data / f"{day.name}.labelled.{day.log}.log").write_text(lines + "\n")
     return 0
