@@ -244,6 +244,37 @@ fn two_models_group_records_of_both_logs_by_client() {
     let joined = of("-m c -m d moved.log dns.log");
     let tunnel = joined.iter().find(|it| it["kind"] == "tunnel").unwrap();
     assert!(tunnel["summary"].as_str().unwrap().contains("; it also made "), "{joined:#?}");
+    // Records are in order of time: hours later, the connection has an incident of its own.
+    for row in &mut moved {
+        row[0] = format!("{:.6}", row[0].parse::<f64>().unwrap() + 20_000.0);
+    }
+    dir.write("later.log", tsv(&moved));
+    let apart = of("-m c -m d later.log dns.log");
+    assert_eq!(apart.iter().filter(|it| it["actor"] == "10.0.0.3").count(), 2, "{apart:#?}");
+}
+
+#[test]
+fn queries_without_an_answer_follow_their_connection() {
+    let dir = both();
+    let mut moved: Vec<_> = rows(600).into_iter().filter(|row| row[1] == ODD).collect();
+    for row in &mut moved {
+        (row[0], row[2]) = (format!("{:.6}", 1_700_029_800.0 - 10_800.0), "10.0.0.3".into());
+    }
+    dir.write("moved.log", tsv(&moved));
+    let mut silent = queries(3_000);
+    for row in &mut silent[2_960..] {
+        // Zeek logs them when the connection ends.
+        (row[1], row[8]) = (ODD.into(), "-".into());
+    }
+    dir.write("silent.log", dns_log(&silent));
+    // The first alert identifies the incident: it is that of the connection.
+    let incidents = |arguments: &str| {
+        let found = dir.ok(&format!("incidents -q {arguments} --json -n 1000"));
+        let found = found.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+        found.into_iter().find(|it| it["actor"] == "10.0.0.3").unwrap()
+    };
+    let (alone, joined) = (incidents("-m c moved.log"), incidents("-m c -m d moved.log silent.log"));
+    assert_eq!((&joined["id"], &joined["kind"]), (&alone["id"], &Value::from("tunnel")), "{joined:#?}");
 }
 
 #[test]
