@@ -89,7 +89,8 @@ impl Calibration {
     /// For a share of 4 or more scores it is an empirical quantile, with ties decided for fewer alerts. For smaller
     /// shares the highest scores are extrapolated by a generalised Pareto distribution (peaks over threshold, as in
     /// SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987),
-    /// up to halfway between the highest score and 1. Only a share of 0 gives a threshold above 1.
+    /// up to halfway between the highest score and 1, and not below the quantile of 4 scores. Only a share of 0 gives a
+    /// threshold above 1.
     pub fn threshold(&self, share: f64) -> f64 {
         threshold(&self.scores().collect::<Vec<_>>(), share)
     }
@@ -121,8 +122,9 @@ impl Calibration {
 fn threshold(scores: &[f64], share: f64) -> f64 {
     let expected = scores.len() as f64 * share;
     let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(FEWEST_EXCESSES);
+    let empirical = |rank: usize| just_above(scores.iter().rev().nth(rank).copied().unwrap_or(0.0));
     if expected >= STEADY as f64 || excesses >= scores.len() {
-        return just_above(scores.iter().rev().nth(expected as usize).copied().unwrap_or(0.0));
+        return empirical(expected as usize);
     }
     let (body, tail) = scores.split_at(scores.len() - excesses);
     let base = body.last().copied().unwrap_or(0.0);
@@ -132,7 +134,9 @@ fn threshold(scores: &[f64], share: f64) -> f64 {
         return just_above(1.0);
     }
     let highest = tail.last().copied().unwrap_or(base);
-    just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM)).min(1.0)
+    let extrapolated = just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM));
+    // A tail that ends in a cluster of equal scores is fitted too short.
+    extrapolated.max(empirical(STEADY)).min(1.0)
 }
 
 /// Surprisal of each score: -ln of the share of calibration scores that are not lower, in steps of 1/4096.
@@ -311,9 +315,13 @@ mod tests {
 
     #[test]
     fn smaller_shares_give_higher_thresholds() {
-        let calibration = even(30_000);
-        let thresholds: Vec<f64> = (0..40).map(|i| calibration.threshold(0.7f64.powi(i))).collect();
-        assert!(thresholds.is_sorted(), "{thresholds:?}");
+        let body = (0..9_892).map(|i| f64::from(i) / 20_000.0).chain((0..100).map(|i| 0.6 + f64::from(i) / 20_000.0));
+        // Repeated activity gives equal scores.
+        let clustered = Calibration::new(&body.chain([0.9; 8]).collect::<Vec<_>>());
+        for calibration in [even(30_000), clustered] {
+            let thresholds: Vec<f64> = (0..40).map(|i| calibration.threshold(0.7f64.powi(i))).collect();
+            assert!(thresholds.is_sorted(), "{thresholds:?}");
+        }
     }
 
     #[test]
