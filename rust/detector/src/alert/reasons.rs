@@ -74,10 +74,7 @@ impl Model {
     }
 
     fn reasons_of_features(&self, record: &LogRecord<'_>, row: &FeatureRow) -> Vec<Reason> {
-        let mut weights = self.weights(record, row);
-        for (column, weight) in weights.iter_mut().enumerate() {
-            *weight = if self.is_usual(column, row) { 0.0 } else { *weight };
-        }
+        let weights = self.weights(record, row);
         let mut topics: Vec<(f64, u16)> = Vec::new();
         for topic in self.texts().topics {
             let weight = |column: &u16| weights[usize::from(*column)];
@@ -118,14 +115,20 @@ impl Model {
         }
     }
 
-    /// Decrease of the score if each feature had its typical value, with a bonus for values never seen in training.
+    /// Decrease of the score if each feature had its typical value, with a bonus for values never seen in training; 0
+    /// for a usual value.
     fn weights(&self, record: &LogRecord<'_>, row: &FeatureRow) -> [f64; MAX_COLUMNS] {
         let learnt = self.has_learnt(record.ts());
-        let (schema, typical) = (self.schema(), self.stats().typical(self.schema()));
+        let (schema, mut typical) = (self.schema(), self.stats().typical(self.schema()));
         let encoded = self.encoder().encode(row, learnt);
         let forest = self.forest_of(row);
         let raised = |score: f64, row: &FeatureRow| self.raise(self.row_score(row, score, learnt));
         let score = raised(forest.score(&encoded), &encoded);
+        // The forest does not score again without a column that has its typical value.
+        let usual: [bool; MAX_COLUMNS] = std::array::from_fn(|column| self.is_usual(column, row));
+        for (column, _) in usual.iter().enumerate().filter(|(_, usual)| **usual) {
+            typical[column] = encoded[column];
+        }
         let mut weights = [0.0; MAX_COLUMNS];
         for (column, (weight, without)) in weights.iter_mut().zip(forest.scores_without(&encoded, &typical)).enumerate()
         {
@@ -142,7 +145,7 @@ impl Model {
                 }
                 _ => 0.0,
             };
-            *weight += UNSEEN * unseen;
+            *weight = if usual[column] { 0.0 } else { *weight + UNSEEN * unseen };
         }
         weights
     }

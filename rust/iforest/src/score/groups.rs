@@ -175,11 +175,15 @@ impl Scorer {
     }
 
     /// Scores of a row with one column at a time replaced by the value of another row. Only groups with that column are
-    /// scored again.
+    /// scored again, and none for an equal value.
     pub(crate) fn scores_without(&self, row: &[f32], usual: &[f32]) -> Vec<f64> {
         let powers: Vec<f64> = self.groups.iter().map(|group| self.power(group, row)).collect();
+        let unchanged = self.mean.of(powers.iter().copied());
         let mut row = row.to_vec();
         let without = (0..row.len()).map(|column| {
+            if row[column].to_bits() == usual[column].to_bits() {
+                return unchanged;
+            }
             let value = std::mem::replace(&mut row[column], usual[column]);
             let powers = self.groups.iter().zip(&powers).map(|(group, &power)| {
                 if group.columns.contains(&(column as u16)) { self.power(group, &row) } else { power }
