@@ -82,7 +82,7 @@ export {
 		summary: string &log &default="";
 		## ATT&CK techniques that the kind implies.
 		attack: vector of string &log &optional;
-		## The line for :zeek:see:`IForest::known_file` that covers the
+		## The lines for :zeek:see:`IForest::known_file` that cover the
 		## incident.
 		known_line: string &default="";
 		## True if the event is worth a notice.

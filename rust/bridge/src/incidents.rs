@@ -167,7 +167,7 @@ fn of_change(change: &Change) -> IncidentChange {
         reasons: incident.reasons().into_iter().map(str::to_owned).collect(),
         summary: incident.summary(),
         attack: incident.attack().iter().map(|&id| id.to_owned()).collect(),
-        known_line: incident.known_line(),
+        known_line: incident.known_lines(),
     }
 }
 

@@ -133,7 +133,9 @@ fn list(incidents: &[Incident], width: usize) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{gap}{}{known}", headline(&format!("{:>4}. ", i + 1), incident, width));
         text.push_str(&details(incident, width));
-        let _ = writeln!(text, "{:INDENT$}known.tsv: {}", "", incident.known_line());
+        for line in incident.known_lines().lines() {
+            let _ = writeln!(text, "{:INDENT$}known.tsv: {line}", "");
+        }
     }
     text
 }

@@ -108,7 +108,7 @@ pub struct IncidentView {
     pub records_lead: String,
     pub records: Vec<RecordView>,
     pub filter: String,
-    pub known_line: String,
+    pub known_lines: String,
 }
 
 /// A record of an incident as the template shows it.
@@ -189,7 +189,7 @@ impl FoundIncidents {
             ),
             records: records.iter().filter_map(|record| record_view(record, models)).collect(),
             filter: filter(incident),
-            known_line: incident.known_line(),
+            known_lines: incident.known_lines(),
             id,
         }
     }

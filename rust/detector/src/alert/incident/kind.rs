@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::domain::Domain;
+use super::regular::REGULAR_PORTS;
 use super::trail::Trail;
 use super::{Incident, Role};
 use crate::conn::connection::Proto;
@@ -199,6 +200,22 @@ pub const RULES: &[Rule] = &[
                 let answered = trail.records - trail.failed;
                 let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
                 is_unicast && answered >= 6 && 2 * answered >= trail.records && is_regular
+            })
+        },
+    },
+    Rule {
+        kind: IncidentKind::Beacon,
+        condition: "at least 10 TCP or UDP connections of an internal originator to one service of an external host, most of \
+                    them unanswered, at least 10 s apart, pauses that deviate by at most 30 % of their mean; not DNS or NTP",
+        weight: 0.75,
+        attack: &["T1071"],
+        holds: |it| {
+            it.own_service(|trail| {
+                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.3 * trail.pauses.mean;
+                let is_outward = it.actor.is_internal() && !trail.responder.is_internal() && !trail.inward;
+                let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
+                let is_tried = trail.records >= 10 && 2 * trail.failed >= trail.records;
+                is_outward && is_unicast && is_tried && is_regular && !REGULAR_PORTS.contains(&trail.port)
             })
         },
     },

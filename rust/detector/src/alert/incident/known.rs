@@ -8,6 +8,8 @@ use crate::units::DAY;
 
 /// Columns of the list.
 const FIELDS: [&str; 7] = ["originator", "responder", "port", "kind", "until", "owner", "note"];
+/// Largest number of services that are proposed one by one.
+const FEW: usize = 4;
 /// Validity of a proposed entry, in microseconds: 90 days.
 const PROPOSED: i64 = 90 * DAY;
 
@@ -134,8 +136,40 @@ impl KnownEntry {
 }
 
 impl Incident {
-    /// Line of a known list that covers this incident for 90 days.
-    pub fn known_line(&self) -> String {
+    /// Lines of a known list that cover this incident for 90 days: one for each service with an alert or evidence if there
+    /// are few of them, else one.
+    pub fn known_lines(&self) -> String {
+        let until = format_date(self.last.saturating_add(PROPOSED));
+        let line = |(originator, responder, port): (String, String, String)| {
+            format!("{originator}\t{responder}\t{port}\t{}\t{until}\t-\t-", self.kind.name())
+        };
+        let lines: Vec<String> = match self.few_services() {
+            Some(services) => services.into_iter().map(line).collect(),
+            None => vec![line(self.all_services())],
+        };
+        lines.join("\n")
+    }
+
+    /// Originator, responder and port of the services with an alert or evidence, if there are few of them.
+    fn few_services(&self) -> Option<Vec<(String, String, String)>> {
+        // The targets of a scanner change.
+        if self.role == Role::Target || self.kind == IncidentKind::Scan || self.targets.count() == 1 {
+            return None;
+        }
+        let mut services: Vec<(Address, (Proto, u16))> = Vec::new();
+        for trail in self.trails.iter().filter(|trail| trail.alerts > 0 || trail.evidence > 0) {
+            let service = (trail.responder, (trail.proto, trail.port));
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        let text =
+            |(responder, port): (Address, _)| (self.actor.to_string(), responder.to_string(), story::format_port(port));
+        (1..=FEW).contains(&services.len()).then(|| services.into_iter().map(text).collect())
+    }
+
+    /// Originator, responder and port, each `*` if there are several.
+    fn all_services(&self) -> (String, String, String) {
         let only = |n: u64, text: Option<String>| text.filter(|_| n == 1).unwrap_or_else(|| "*".to_owned());
         let target = only(self.targets.count(), self.targets.sample().first().map(Address::to_string));
         let port = only(self.ports.count(), self.ports.sample().first().map(|&it| story::format_port(it)));
@@ -143,8 +177,7 @@ impl Incident {
             Role::Originator => (self.actor.to_string(), target),
             Role::Target => (target, self.actor.to_string()),
         };
-        let until = format_date(self.last.saturating_add(PROPOSED));
-        format!("{originator}\t{responder}\t{port}\t{}\t{until}\t-\t-", self.kind.name())
+        (originator, responder, port)
     }
 }
 

@@ -29,7 +29,7 @@ const MIN_EQUAL: f32 = 0.8;
 /// Number of connections that the share of equal payloads covers.
 const AVERAGED: f32 = 32.0;
 /// Ports of DNS and NTP, which are regular by design.
-const REGULAR_PORTS: [u16; 2] = [53, 123];
+pub(super) const REGULAR_PORTS: [u16; 2] = [53, 123];
 
 /// Regular exchanges, in bounded memory: about 2 MB.
 #[derive(Debug)]

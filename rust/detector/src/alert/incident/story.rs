@@ -144,6 +144,12 @@ impl Incident {
             (IncidentKind::LateralMovement, _) => {
                 format!("{actor} reached {target} and {ports} on {hosts} inside the network in {lasted}")
             }
+            (IncidentKind::Beacon, _) if 2 * trail.failed >= trail.records => format!(
+                "{actor} tried {target} {} times in {within}, about once every {}; {} refused or unanswered",
+                count(trail.records),
+                duration((trail.pauses.mean * 1e6) as i64),
+                count(trail.failed)
+            ),
             (IncidentKind::Beacon, _) => format!(
                 "{actor} contacted {target} {} times in {within}, about once every {}",
                 count(trail.records),

@@ -163,6 +163,32 @@ fn names_guessing_tunnels_and_outages() {
 }
 
 #[test]
+fn regular_tries_of_an_external_host_are_a_beacon_and_others_an_outage() {
+    for (kind, change) in [
+        (IncidentKind::Beacon, (|_, _| ()) as fn(&mut Connection<'_>, i64)),
+        (IncidentKind::Outage, |c, i| c.ts += i % 2 * 50 * SECOND),
+        (IncidentKind::Outage, |c, _| c.resp.addr = host(9)),
+        (IncidentKind::Outage, |c, _| (c.proto, c.resp.port) = (Proto::Udp, 123)),
+        (IncidentKind::Outage, |c, _| c.orig.addr = remote(8)),
+    ] {
+        let mut grouper = grouper();
+        for i in 0..20 {
+            let mut c = tcp(host(1), remote(9), 443, i * 60 * SECOND + i % 3 * SECOND, ConnState::S0);
+            change(&mut c, i);
+            observe(&mut grouper, &c, false, (i == 12).then_some(13));
+        }
+        let incidents = closed(grouper);
+        assert_eq!((incidents[0].kind, incidents[0].records), (kind, 20), "{}", incidents[0].summary());
+        if kind == IncidentKind::Beacon {
+            assert_eq!(incidents[0].attack(), ["T1071"]);
+            let expected =
+                "tried 198.51.100.9:443/tcp 20 times in 19m01s, about once every 1m00s; 20 refused or unanswered";
+            assert!(incidents[0].summary().ends_with(expected), "{}", incidents[0].summary());
+        }
+    }
+}
+
+#[test]
 fn closes_after_an_hour_of_quiet() {
     let mut grouper = grouper();
     let ids: Vec<_> = [0, 3600, 7201 + 3600]
@@ -283,9 +309,29 @@ fn the_proposed_line_covers_its_incident() {
         observe(&mut grouper, &tcp(host(2), host(100 + i), 80, 2 * SECOND, ConnState::REJ), true, None);
     }
     let incident = closed(grouper).remove(0);
-    assert_eq!(incident.known_line(), "10.0.0.2\t*\t80/tcp\tscan\t1970-04-01\t-\t-");
-    let list = KnownList::parse(&format!("{}\n{}", KnownList::header(), incident.known_line())).unwrap();
+    assert_eq!(incident.known_lines(), "10.0.0.2\t*\t80/tcp\tscan\t1970-04-01\t-\t-");
+    let list = KnownList::parse(&format!("{}\n{}", KnownList::header(), incident.known_lines())).unwrap();
     assert!(list.covers_incident(&incident));
+}
+
+#[test]
+fn the_proposed_lines_name_few_responders() {
+    for (n, expected) in [(1usize, "198.51.100.1\t8443/tcp"), (4, "198.51.100.4\t8446/tcp"), (5, "*\t*")] {
+        let mut grouper = grouper();
+        for i in 0..n as i64 * 20 {
+            let last = (i % n as i64) as u8;
+            let c = tcp(host(2), remote(1 + last), 8443 + u16::from(last), i * 60 * SECOND, ConnState::SF);
+            observe(&mut grouper, &c, false, (i >= n as i64 * 19).then_some(19));
+        }
+        // A connection to another host, without evidence.
+        let mut incident = closed(grouper).remove(0);
+        incident.targets.add(remote(99));
+        let lines = incident.known_lines();
+        assert_eq!(lines.lines().count(), if n > 4 { 1 } else { n }, "{lines}");
+        assert!(lines.contains(&format!("10.0.0.2\t{expected}\tbeacon\t")), "{lines}");
+        let list = KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap();
+        assert!(list.covers_incident(&incident), "{lines}");
+    }
 }
 
 #[test]
