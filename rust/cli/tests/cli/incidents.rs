@@ -1,5 +1,7 @@
 //! `incidents`: grouping, the list of known activity, and the output.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::lab::data;
@@ -39,7 +41,11 @@ fn trained() -> Dir {
 }
 
 fn incidents(dir: &Dir, options: &str) -> Vec<Value> {
-    let lines = dir.ok(&format!("incidents -q -m m {} --json {options}", data("lab-day2.conn.log").display()));
+    incidents_of(dir, &data("lab-day2.conn.log"), options)
+}
+
+fn incidents_of(dir: &Dir, log: &Path, options: &str) -> Vec<Value> {
+    let lines = dir.ok(&format!("incidents -q -m m {} --json {options}", log.display()));
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -49,15 +55,63 @@ fn text<'a>(incident: &'a Value, key: &str) -> &'a str {
 
 #[test]
 fn each_attack_of_the_lab_is_one_incident_or_two_of_its_kind_among_the_first_ten() {
-    let dir = trained();
-    let found = incidents(&dir, "");
+    assert_attacks_are_found(&incidents(&trained(), ""), 0);
+}
+
+/// Asserts that each attack is one incident or two of its kind among the first ten. Returns the other incidents.
+fn assert_attacks_are_found(found: &[Value], others: usize) -> Vec<&Value> {
     let holds = |attack: &(&str, &[&str]), it: &Value| attack.0 == it["kind"] && attack.1.contains(&text(it, "actor"));
     for attack in &ATTACKS {
         let places: Vec<_> = found.iter().enumerate().filter(|(_, it)| holds(attack, it)).map(|(i, _)| i).collect();
         assert!((1..=2).contains(&places.len()) && places[0] < 10, "{attack:?} {places:?}");
     }
-    let others = found.iter().filter(|it| !ATTACKS.iter().any(|attack| holds(attack, it))).count();
-    assert!(others <= 8, "{others}");
+    let rest: Vec<_> = found.iter().filter(|it| !ATTACKS.iter().any(|attack| holds(attack, it))).collect();
+    assert!(rest.len() <= others, "{rest:?}");
+    rest
+}
+
+/// The lab's second day with a flood of a server all day: lone SYNs, or whole connections, of one address each or of 500
+/// that return.
+fn flooded(whole: bool, addresses: u32) -> String {
+    const CONNECTIONS: u32 = 12_000;
+    let log = std::fs::read_to_string(data("lab-day2.conn.log")).unwrap();
+    let (header, rows): (Vec<&str>, Vec<&str>) = log.lines().partition(|line| line.starts_with('#'));
+    let number = |row: &str, column| row.split('\t').nth(column).and_then(|text| text.parse::<f64>().ok());
+    let end = |row: &str| number(row, 0).unwrap() + number(row, 8).unwrap_or(0.0);
+    let (first, last) = rows.iter().map(|row| end(row)).fold((f64::MAX, 0.0), |(a, b), ts| (ts.min(a), ts.max(b)));
+    let mut timed: Vec<(f64, String)> = rows.iter().map(|row| (end(row), (*row).to_owned())).collect();
+    for i in 0..CONNECTIONS {
+        let ts = first + (last - first) * f64::from(i) / f64::from(CONNECTIONS);
+        let from = std::net::Ipv4Addr::from(0x0b00_0000 + 37 * (i % addresses));
+        let outcome = match whole {
+            true => "ssl\t0.1\t500\t2000\tSF\tF\tT\t0\tShADadFf\t8\t900\t8\t2400",
+            false => "-\t-\t-\t-\tS0\tF\tT\t0\tS\t1\t40\t0\t0",
+        };
+        let port = 1024 + i % 60_000;
+        timed.push((ts, format!("{ts:.6}\tCf{i}\t{from}\t{port}\t10.10.2.80\t443\ttcp\t{outcome}\t-\t6")));
+    }
+    timed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let lines = header.iter().filter(|line| !line.starts_with("#close")).map(|line| (*line).to_owned());
+    lines.chain(timed.into_iter().map(|(_, row)| row)).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+#[test]
+fn flood_is_one_incident_and_hides_no_attack() {
+    let dir = trained();
+    for addresses in [u32::MAX, 500] {
+        dir.write("flooded.log", flooded(false, addresses));
+        let found = incidents_of(&dir, &dir.path("flooded.log"), "");
+        let others = assert_attacks_are_found(&found, 1);
+        let flood: Vec<_> = others.iter().map(|it| (text(it, "kind"), text(it, "actor"))).collect();
+        assert_eq!(flood, [("flood", "10.10.2.80")]);
+    }
+}
+
+#[test]
+fn flood_of_whole_connections_hides_no_attack() {
+    let dir = trained();
+    dir.write("flooded.log", flooded(true, u32::MAX));
+    _ = assert_attacks_are_found(&incidents_of(&dir, &dir.path("flooded.log"), ""), 8);
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! is back at zero; it opens or extends an incident. The sum decays with a time constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
-//! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits.
+//! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits. Half of a full
+//! bucket is reserved for local originators, so that a flood from outside does not delay their reports.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ use crate::units;
 use crate::verdict::{AlertPolicy, Verdict};
 
 /// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data; a
-/// higher one means that the model fits this network badly, so its surprisals count for less.
+/// higher one means that the model fits this network badly, so its surprisals count for less. Only answered connections
+/// of hosts that return count in the average: a flood must not raise it.
 const ALLOWANCE: f32 = 1.5;
 /// Number of connections that the moving average covers.
 const AVERAGED: f32 = 4096.0;
@@ -70,13 +72,15 @@ impl Default for Cusum {
 }
 
 impl Cusum {
-    /// Verdict on a connection that ended at `end` with this score. Call it once per connection, in order.
+    /// Verdict on a connection that ended at `end` with this score. `returns` is true for an answered connection of two
+    /// hosts after a pause. Call it once per connection, in order.
     pub fn verdict(
         &mut self,
         model: &Model,
         policy: &AlertPolicy,
         end: i64,
         keys: &ContextKeys,
+        returns: bool,
         score: f64,
     ) -> Verdict {
         let own = Verdict { score, anomalous: policy.is_alert(score), sustained: None };
@@ -85,7 +89,7 @@ impl Cusum {
             return own;
         }
         self.refill(per_day, end);
-        let surplus = self.surplus(model.surprisal(score));
+        let surplus = self.surplus(model.surprisal(score), returns);
         let visit = match surplus > 0.0 {
             true => Some(self.services.visit(keys.service, end)),
             false => self.services.revisit(keys.service, end),
@@ -98,7 +102,8 @@ impl Cusum {
         if sum.sum <= 0.0 {
             *sum = Sum::default();
         }
-        let is_due = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0;
+        let reserved = if keys.external { size(per_day) - (size(per_day) / 2.0).max(1.0) } else { 0.0 };
+        let is_due = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0 + reserved;
         if !is_due {
             return own;
         }
@@ -129,22 +134,29 @@ impl Cusum {
     }
 
     /// Surprisal above the average and the allowance.
-    fn surplus(&mut self, surprisal: f32) -> f32 {
-        self.averaged = (self.averaged + 1.0).min(AVERAGED);
-        self.average += (surprisal - self.average) / (self.averaged + EXPECTED);
+    fn surplus(&mut self, surprisal: f32, returns: bool) -> f32 {
+        if returns {
+            self.averaged = (self.averaged + 1.0).min(AVERAGED);
+            self.average += (surprisal - self.average) / (self.averaged + EXPECTED);
+        }
         surprisal - self.average.max(1.0) - ALLOWANCE
     }
 
     /// Refills the bucket by connection time. Its size is limited, so that the tokens of a quiet month are not spent in
     /// an hour.
     fn refill(&mut self, per_day: f64, now: i64) {
-        let most = (per_day * SAVED).clamp(1.0, MAX_EVIDENCE_PER_DAY);
+        let most = size(per_day);
         let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
         self.tokens = passed.map_or(most, |days| (self.tokens + days * per_day).min(most));
         // A jump back of more than a day is a corrected clock.
         let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY;
         self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
     }
+}
+
+/// Size of the bucket, in tokens.
+fn size(per_day: f64) -> f64 {
+    (per_day * SAVED).clamp(1.0, MAX_EVIDENCE_PER_DAY)
 }
 
 #[cfg(test)]
@@ -167,7 +179,7 @@ mod tests {
     }
 
     fn keys(service: u64) -> ContextKeys {
-        ContextKeys { orig: 1, resp: 2, pair: 3, service }
+        ContextKeys { orig: 1, resp: 2, pair: 3, service, ..ContextKeys::default() }
     }
 
     fn sum(evidence: &Cusum, service: u64) -> Sum {
@@ -183,14 +195,14 @@ mod tests {
     #[test]
     fn average_surprisal_adds_nothing() {
         let mut evidence = Cusum::default();
-        assert_eq!(evidence.surplus(66.0), 66.0 - 2.0 - ALLOWANCE);
+        assert_eq!(evidence.surplus(66.0, true), 66.0 - 2.0 - ALLOWANCE);
         assert_eq!((evidence.average, evidence.averaged), (2.0, 1.0));
-        assert_eq!(evidence.surplus(2.0), -ALLOWANCE);
+        assert_eq!(evidence.surplus(2.0, true), -ALLOWANCE);
         // An average below 1 counts as 1.
         let mut evidence = Cusum::default();
-        assert_eq!(evidence.surplus(0.0), -1.0 - ALLOWANCE);
+        assert_eq!(evidence.surplus(0.0, true), -1.0 - ALLOWANCE);
         let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::default() };
-        assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
+        assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED, true), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
         assert_eq!(evidence.averaged, AVERAGED);
     }
 
@@ -226,8 +238,8 @@ mod tests {
         let (mut evidence, mut twin) = (settled(), settled());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
-            let before = evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual);
-            expected += twin.surplus(surprisal);
+            let before = evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual);
+            expected += twin.surplus(surprisal, true);
             connections += 1;
             assert_eq!(sum(&evidence, 7).sum, expected);
             let sustained = (expected >= LIMIT).then_some(connections);
@@ -236,7 +248,7 @@ mod tests {
         assert!(connections > 4, "{connections}");
         assert_eq!(evidence.tokens, 4.0);
         let own = Verdict { score: unusual, anomalous: false, sustained: None };
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual), own);
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual), own);
         assert_eq!(evidence.tokens, 4.0);
     }
 
@@ -246,21 +258,21 @@ mod tests {
         let unusual = model.threshold() - 1e-6;
         let mut evidence = settled();
         for _ in 0..4 {
-            evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), unusual);
+            evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), true, unusual);
         }
         let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
-        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), unusual);
-        let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual));
+        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), true, unusual);
+        let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual), true);
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 5));
         // Typical connections lower an existing sum to zero at most, and create none.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
-        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), 0.0);
-        assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0)));
-        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(8), 0.0);
+        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), true, 0.0);
+        assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0), true));
+        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(8), true, 0.0);
         assert!(evidence.services.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
-            evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), 0.0);
+            evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), true, 0.0);
         }
         let Sum { sum, connections, alerted } = sum(&evidence, 7);
         assert_eq!((sum, connections, alerted), (0.0, 0, false));
@@ -273,21 +285,57 @@ mod tests {
         let mut evidence = settled();
         for _ in 0..100 {
             let own = Verdict { score: anomalous, anomalous: true, sustained: None };
-            assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), anomalous), own);
+            assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, anomalous), own);
         }
         assert!(!sum(&evidence, 7).alerted && sum(&evidence, 7).sum > LIMIT);
         evidence.tokens = 0.99;
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual).sustained, None);
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual).sustained, None);
         evidence.tokens = 1.0;
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), unusual).sustained, Some(102));
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual).sustained, Some(102));
         assert_eq!(evidence.tokens, 0.0);
+    }
+
+    #[test]
+    fn only_returning_hosts_change_the_average() {
+        let mut evidence = Cusum::default();
+        for _ in 0..10_000 {
+            assert_eq!(evidence.surplus(7.0, false), 7.0 - 1.0 - ALLOWANCE);
+        }
+        assert_eq!((evidence.average, evidence.averaged), (1.0, 0.0));
+        evidence.surplus(7.0, true);
+        assert!(evidence.average > 1.0 && evidence.averaged == 1.0);
+    }
+
+    #[test]
+    fn external_originators_leave_half_of_the_bucket_to_local_ones() {
+        let model = model(20.0);
+        let (policy, unusual) = (AlertPolicy::of(&model), model.threshold() - 1e-6);
+        let mut evidence = settled();
+        let mut reports = |external, services: std::ops::Range<u64>| {
+            let mut reports = 0;
+            for service in services {
+                let keys = ContextKeys { external, ..keys(service) };
+                for _ in 0..100 {
+                    reports +=
+                        u32::from(evidence.verdict(&model, &policy, 0, &keys, false, unusual).sustained.is_some());
+                }
+            }
+            reports
+        };
+        assert_eq!((reports(true, 10..100), reports(false, 100..200)), (2, 3));
+        // A bucket of one token serves both.
+        let policy = AlertPolicy::for_alerts(&model, 2.0);
+        let keys = ContextKeys { external: true, ..keys(7) };
+        let mut evidence = settled();
+        let mut verdicts = (0..100).map(|_| evidence.verdict(&model, &policy, 0, &keys, false, unusual));
+        assert!(verdicts.any(|verdict| verdict.sustained.is_some()));
     }
 
     #[test]
     fn no_budget_means_no_evidence() {
         let mut evidence = Cusum::default();
         let model = model(0.0);
-        evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), 0.9);
+        evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), true, 0.9);
         assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
     }
 

@@ -51,10 +51,11 @@ impl Default for PairMeans {
 }
 
 impl PairMeans {
-    /// Score of a connection of the pair `key` at time `now`, including the mean.
-    pub(crate) fn add(&mut self, key: u64, now: i64, score: f64, typical: f64) -> f64 {
+    /// Pause since the pair's previous connection, and the score of a connection of the pair `key` at time `now`,
+    /// including the mean.
+    pub(crate) fn add(&mut self, key: u64, now: i64, score: f64, typical: f64) -> (Option<i64>, f64) {
         let visit = self.0.visit(key, now);
-        visit.value.add(visit.since, score, 1.0, typical)
+        (visit.since, visit.value.add(visit.since, score, 1.0, typical))
     }
 
     /// Starts fetching the entry of a pair, see [`Table::prefetch`].
@@ -79,25 +80,28 @@ mod tests {
 
     #[test]
     fn first_score_moves_towards_the_typical_one() {
-        let score = PairMeans::default().add(1, 0, 0.8, 0.4);
+        let (pause, score) = PairMeans::default().add(1, 0, 0.8, 0.4);
+        assert_eq!(pause, None);
         assert!((score - (0.4 + (0.35 * 0.4 + 0.8) / 2.7)).abs() < 1e-6, "{score}");
     }
 
     #[test]
     fn pair_of_unusual_connections_rises_and_others_stay() {
         let mut means = PairMeans::default();
-        let scores: Vec<f64> = (0..5).map(|i| means.add(1, i * 1_000_000, 0.8, 0.4)).collect();
+        let scores: Vec<f64> = (0..5).map(|i| means.add(1, i * 1_000_000, 0.8, 0.4).1).collect();
         assert!(scores.is_sorted_by(|a, b| a < b), "{scores:?}");
-        assert_eq!(means.add(2, 5_000_000, 0.8, 0.4), scores[0]);
+        assert_eq!(means.add(2, 5_000_000, 0.8, 0.4), (None, scores[0]));
     }
 
     #[test]
     fn old_connections_are_forgotten() {
         let mut means = PairMeans::default();
-        let first = means.add(1, 0, 0.8, 0.4);
+        let (_, first) = means.add(1, 0, 0.8, 0.4);
         _ = means.add(1, 1, 0.2, 0.4);
         let hour = 3_600_000_000;
-        let soon = means.clone().add(1, 2, 0.8, 0.4);
-        assert!((means.add(1, 3 * hour, 0.8, 0.4) - first).abs() < 1e-4 && first - soon > 0.05);
+        let (_, soon) = means.clone().add(1, 2, 0.8, 0.4);
+        let (pause, late) = means.add(1, 3 * hour, 0.8, 0.4);
+        assert_eq!(pause, Some(3 * hour - 1));
+        assert!((late - first).abs() < 1e-4 && first - soon > 0.05);
     }
 }

@@ -10,6 +10,10 @@ use crate::model::Model;
 use crate::model::scoring::RowScore;
 use crate::verdict::{AlertPolicy, Verdict};
 
+/// Pause from which a connection of two hosts counts in the average surprisal, in microseconds: a minute. The addresses
+/// of a flood retry within seconds or never return.
+const RETURN: i64 = 60_000_000;
+
 /// Mean scores of pairs, and evidence that accumulates over services.
 #[derive(Clone, Debug, Default)]
 pub struct ScoreHistory {
@@ -45,11 +49,12 @@ impl ScoreHistory {
         keys: &ContextKeys,
         score: RowScore,
     ) -> Verdict {
-        let forest = match model.typical_score() {
+        let (pause, forest) = match model.typical_score() {
             Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
-            None => score.forest,
+            None => (None, score.forest),
         };
-        self.cusum.verdict(model, policy, end, keys, model.raise(RowScore { forest, ..score }))
+        let returns = !keys.failed && pause.is_some_and(|pause| pause >= RETURN);
+        self.cusum.verdict(model, policy, end, keys, returns, model.raise(RowScore { forest, ..score }))
     }
 
     /// Copy to write to a file.

@@ -84,7 +84,9 @@ impl ContextKeys {
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
         let pair = combine(orig, resp);
-        Self { orig, resp, pair, service: combine(pair, port) }
+        // Zeek has one state for all ICMP.
+        let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
+        Self { orig, resp, pair, service: combine(pair, port), failed, external: !c.orig.is_local() }
     }
 }
 
@@ -144,8 +146,7 @@ impl Context {
 
     /// Adds a connection and returns its context features.
     pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> ContextFeatures {
-        let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
-        let ContextKeys { orig, resp, service, .. } = *keys;
+        let ContextKeys { orig, resp, service, failed, .. } = *keys;
         let now = self.time(c);
 
         let visit = self.services.visit(service, now);

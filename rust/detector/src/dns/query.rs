@@ -62,6 +62,11 @@ impl DnsQuery<'_> {
         }
     }
 
+    /// Returns whether it got no answer from its server, or was refused.
+    pub(crate) fn failed(&self) -> bool {
+        self.protocol() == Protocol::Dns && self.rcode.is_none_or(|rcode| UNPROCESSED.contains(&rcode))
+    }
+
     /// Copy without the name, which borrows from the source of the record.
     pub fn without_texts(&self) -> DnsQuery<'static> {
         DnsQuery { query: None, ..*self }
@@ -70,6 +75,8 @@ impl DnsQuery<'_> {
 
 /// `qtype` of an address.
 pub(crate) const ADDRESS: u64 = 1;
+/// `rcode` of queries that the server did not process: SERVFAIL, NOTIMP, REFUSED.
+const UNPROCESSED: [u64; 3] = [2, 4, 5];
 /// `rcode` of a name that does not exist.
 pub const NXDOMAIN: u64 = 3;
 

@@ -9,9 +9,6 @@ use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::dns::reasons::printable;
 
-/// Response codes for queries that the server did not process: SERVFAIL, NOTIMP, REFUSED.
-const FAILED: [u64; 3] = [2, 4, 5];
-
 /// Surprisal beyond that of a word from which a registered label counts as random, in bits. Of the domains of three
 /// networks 6 to 9 % have it, of those of Simda 60 %.
 const RANDOM_BITS: f32 = 6.0;
@@ -49,11 +46,6 @@ impl Query {
             nonexistent: query.rcode == Some(NXDOMAIN),
             random: !chatter && name.kind() == NameKind::Registered && name_excess(&name) >= RANDOM_BITS,
         }
-    }
-
-    /// Returns whether a query got no answer from its server, or was refused.
-    pub(super) fn failed(query: &DnsQuery<'_>) -> bool {
-        query.protocol() == Protocol::Dns && query.rcode.is_none_or(|rcode| FAILED.contains(&rcode))
     }
 
     /// Returns whether it may be one of a client of generated domains.

@@ -27,7 +27,7 @@ impl Record {
     pub(super) fn of(record: &LogRecord<'_>, c: &Connection<'_>) -> Self {
         let (query, query_failed) = match record {
             LogRecord::Conn(_) => (None, false),
-            LogRecord::Dns(query) => (Some(Query::of(query)), Query::failed(query)),
+            LogRecord::Dns(query) => (Some(Query::of(query)), query.failed()),
         };
         Self {
             originator: c.orig.addr,
