@@ -73,3 +73,35 @@ fn chart_marks_anomalous_connections_above_the_threshold() {
     let mut dots = chart.split("<circle").skip(1).filter(|dot| of(dot, "r") == 4.0).map(|dot| of(dot, "cy")).peekable();
     assert!(dots.peek().is_some() && dots.all(|y| y <= threshold));
 }
+
+/// The attacks of the second day of DNS: the kind, the client, and the domain if there is one.
+const DNS_ATTACKS: [(&str, &str, &str); 4] = [
+    ("tunnel", "10.10.1.13", "pine-harbor.example"),
+    ("tunnel", "10.10.1.17", "grey-otter.example"),
+    ("tunnel", "10.10.1.15", "quiet-meadow.example"),
+    ("generated domains", "10.10.1.19", "domains such as"),
+];
+
+#[test]
+fn each_dns_attack_is_an_incident_of_its_kind_among_the_first_six() {
+    let dir = Dir::new();
+    dir.ok(&format!("train -q {} -o m", data("lab-dns-day1.dns.log").display()));
+    let lines = dir.ok(&format!("incidents -q -m m {} --json -n 6", data("lab-dns-day2.dns.log").display()));
+    let found: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (kind, client, domain) in DNS_ATTACKS {
+        let is_attack = |it: &&Value| {
+            it["kind"] == kind && it["actor"] == client && it["summary"].as_str().unwrap().contains(domain)
+        };
+        assert_eq!(found.iter().filter(is_attack).count(), 1, "{kind} of {client}: {lines}");
+    }
+}
+
+#[test]
+fn separates_dns_attacks() {
+    let dir = Dir::new();
+    dir.ok(&format!("train -q {} -o m", data("lab-dns-day1.dns.log").display()));
+    let labelled = data("lab-dns-day2.labelled.dns.log");
+    let figures = dir.ok(&format!("evaluate -q -m m {} --json", labelled.display()));
+    let figures: Value = serde_json::from_str(&figures).unwrap();
+    assert!(figures["average_precision"].as_f64().unwrap() > 0.95, "{figures}");
+}
