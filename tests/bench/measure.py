@@ -1,6 +1,8 @@
 """Costs of whole processes, alternating between them, so that changes of the machine's speed affect all equally."""
 
+import collections
 import os
+import re
 import statistics
 import subprocess
 import time
@@ -27,6 +29,37 @@ def run(command, **options):
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}: exit status {process.returncode}\n{errors.decode()}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def instructions(command, directory, environment=()):
+    """Instructions of a command by function, without callees, counted by callgrind. They repeat from run to run."""
+    path = directory / "callgrind"
+    run([*environment, "valgrind", "--tool=callgrind", f"--callgrind-out-file={path}", *command], cwd=directory)
+    return of_callgrind(path)
+
+
+def of_callgrind(path):
+    """Instructions by function of a callgrind profile."""
+    names, costs, function, of_call = {}, collections.Counter(), None, False
+    with open(path, encoding="utf-8", errors="replace") as profile:
+        for line in profile:
+            named = re.match(r"(c?fn)=\((\d+)\)(?: (.*))?", line)
+            if named:
+                kind, number, name = named.groups()
+                if name:
+                    names[number] = name.strip()
+                if kind == "fn":
+                    function = number
+            elif line.startswith("calls="):
+                of_call = True
+            elif function and line[0] in "+-*0123456789":
+                if not of_call:
+                    costs[function] += int(line.split()[1])
+                of_call = False
+    by_name = collections.Counter()
+    for number, cost in costs.items():
+        by_name[names[number]] += cost
+    return by_name
 
 
 def in_turns(commands, rounds, **options):

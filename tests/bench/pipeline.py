@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Scores a large conn.log with the command line and with Python pipelines, alternating, on all cores.
 
-usage: pipeline.py [--rows N] [--rounds N] [--zeek-iforest PROGRAM] [--growth]
+usage: pipeline.py [--rows N] [--rounds N] [--zeek-iforest PROGRAM] [--growth | --instructions]
 
 The Python pipelines read the log, make four compressed amounts and the one-hot conn_state of it, fit scikit-learn's
 forest with the paper's parameters, score every row and write the log with a column more. They need requirements.txt;
 one that is missing is left out. `zeek-iforest score` is given a model, which `train` made of the same log: what that took
 is shown as well. With --growth, in place of the peers: time and memory from a tenth of the rows to all of them, and
-with one thread, two, and so on, as lines for plot.py.
+with one thread, two, and so on, as lines for plot.py. With --instructions, which needs valgrind: instructions a row of
+each command with one thread, the difference between a log of 20,000 rows and its first 5,000.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import sys
 import tempfile
 
 import traffic
-from measure import in_turns, machine, ratios, run, spread
+from measure import in_turns, instructions, machine, ratios, run, spread
 
 AMOUNTS = ["duration", "orig_bytes", "resp_bytes", "orig_pkts"]
 STATES = ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"]
@@ -66,13 +67,19 @@ def with_polars(log, out):
 PEERS = {"polars": with_polars, "pandas": with_pandas}
 
 
-def compare(program, rows, rounds, directory):
-    """Prints the costs of each pipeline."""
-    tsv, json, gz, model, out = (directory / name for name in ("conn.log", "conn.json", "conn.log.gz", "model", "out"))
+def logs(rows, directory):
+    """A generated log as TSV, JSON and gzipped TSV."""
+    tsv, json, gz = (directory / f"conn-{rows}.{suffix}" for suffix in ("log", "json", "log.gz"))
     traffic.make("log", rows, tsv)
     traffic.make("json", rows, json)
     with open(tsv, "rb") as plain, gzip.open(gz, "wb", 6) as packed:
         shutil.copyfileobj(plain, packed)
+    return tsv, json, gz
+
+
+def compare(program, rows, rounds, directory):
+    """Prints the costs of each pipeline."""
+    (tsv, json, gz), model, out = logs(rows, directory), directory / "model", directory / "out"
     run([program, "train", tsv, "-o", model])
     score = [program, "score", "-m", model, "-o", out]
     commands = {
@@ -115,6 +122,30 @@ def growth(program, rows, rounds, directory):
         print(f"threads score {n} {statistics.median(cost.wall for cost in taken):.3f} s", flush=True)
 
 
+def instructions_a_row(program, directory):
+    """Prints instructions a row by command."""
+    few, many = 5_000, 20_000
+    model, out = directory / "model", directory / "out"
+    sizes = {rows: logs(rows, directory) for rows in (few, many)}
+    run([program, "train", sizes[many][0], "-o", model])
+    by_model = ["-m", model, "-o", out, "--threads", "1"]
+    commands = {
+        "score": lambda tsv, json, gz: ["score", tsv, *by_model],
+        "score, gzip": lambda tsv, json, gz: ["score", gz, *by_model],
+        "score, JSON": lambda tsv, json, gz: ["score", json, *by_model],
+        "incidents": lambda tsv, json, gz: ["incidents", tsv, "-m", model, "--threads", "1"],
+        "sample": lambda tsv, json, gz: ["sample", tsv, "-o", out, "--threads", "1"],
+        "report": lambda tsv, json, gz: ["report", tsv, *by_model],
+    }
+    print(f"{'':14}{'instructions a row':>20}{'times score':>13}")
+    first = None
+    for name, arguments in commands.items():
+        less, more = (instructions([program, *arguments(*sizes[rows])], directory).total() for rows in (few, many))
+        cost = (more - less) / (many - few)
+        first = first or cost
+        print(f"{name:14}{cost:20,.0f}{cost / first:13.2f}", flush=True)
+
+
 def main():
     """Runs the selected measurement."""
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
@@ -123,6 +154,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--zeek-iforest", default=built)
     parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
@@ -130,6 +162,9 @@ def main():
         PEERS[peer](log, out)
         return
     with tempfile.TemporaryDirectory() as directory:
+        if args.instructions:
+            instructions_a_row(args.zeek_iforest, pathlib.Path(directory))
+            return
         what = growth if args.growth else compare
         what(args.zeek_iforest, args.rows, args.rounds, pathlib.Path(directory))
 

@@ -18,6 +18,7 @@ import re
 import statistics
 import tempfile
 
+import measure
 import traffic
 from measure import in_turns, machine, run, spread
 
@@ -37,39 +38,12 @@ PARTS = {
 }
 
 
-def callgrind(path):
-    """Instructions by function of a callgrind profile, without callees."""
-    names, costs, function, of_call = {}, collections.Counter(), None, False
-    with open(path, encoding="utf-8", errors="replace") as profile:
-        for line in profile:
-            named = re.match(r"(c?fn)=\((\d+)\)(?: (.*))?", line)
-            if named:
-                kind, number, name = named.groups()
-                if name:
-                    names[number] = name.strip()
-                if kind == "fn":
-                    function = number
-            elif line.startswith("calls="):
-                of_call = True
-            elif function and line[0] in "+-*0123456789":
-                if not of_call:
-                    costs[function] += int(line.split()[1])
-                of_call = False
-    by_name = collections.Counter()
-    for number, cost in costs.items():
-        by_name[names[number]] += cost
-    return by_name
-
-
 def instructions(commands, pcaps, directory):
     """Prints instructions per connection, and those that the package adds by purpose."""
 
     def profile(name, pcap):
         environment, zeek = commands[name]
-        to = directory / "callgrind"
-        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={to}"]
-        run([*environment, *tool, *zeek, "-r", pcap], cwd=directory)
-        return callgrind(to)
+        return measure.instructions([*zeek, "-r", pcap], directory, environment)
 
     start = {name: profile(name, pcaps["nothing"][0]) for name in commands}
     for kind, (pcap, n) in pcaps.items():
