@@ -49,9 +49,9 @@ mod verdict;
 
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
 pub use alert::incident::host_risk::{HostRisk, RiskPart, RiskTable, host_risks};
-pub use alert::incident::kind::{RULES, Rule};
 pub use alert::incident::known::{KnownEntry, KnownList};
 pub use alert::incident::members::Members;
+pub use alert::incident::rules::{RULES, Rule};
 pub use alert::incident::{
     Change, Event, Grouper, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
 };

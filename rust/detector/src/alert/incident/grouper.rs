@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::history::History;
+use super::incident::{ActorKey, Incident, MAX_OPEN, Observation, REPEATED, Role, SCANNER};
+use super::kind::IncidentKind;
 use super::known::KnownList;
+use super::outbox::Outbox;
 use super::record::{Record, network};
 use super::regular::Exchanges;
 use super::surge::Surges;
-use super::transfer::Outbox;
-use super::{Incident, IncidentKind, Observation, REPEATED, Role, SCANNER};
 use crate::conn::connection::Address;
 use crate::units::HOUR;
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
-/// Largest number of open incidents.
-pub(super) const MAX_OPEN: usize = 4096;
 /// Number of originators with incidents of one target only that make the target the actor.
 const MANY: usize = 8;
 /// Pause after a notice before growth is worth another one, in microseconds: 1 h.
@@ -55,8 +54,6 @@ impl Change {
         Self { event, incident, escalates: false, merged_into: None }
     }
 }
-
-pub(super) type ActorKey = (Address, Role, bool);
 
 /// Groups scored connections into incidents.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Incident, IncidentKind};
+use super::incident::Incident;
+use super::kind::IncidentKind;
 use crate::conn::connection::Address;
 use crate::units::DAY;
 

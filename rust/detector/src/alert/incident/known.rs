@@ -1,6 +1,8 @@
 //! Known activity: a list of expected traffic, in the format of Zeek's Input framework.
 
-use super::{Incident, IncidentKind, Role, story};
+use super::incident::{Incident, Role};
+use super::kind::IncidentKind;
+use super::story;
 use crate::conn::connection::{Address, Connection, Proto};
 use crate::conn::network::Network;
 use crate::error::{Error, ErrorKind};

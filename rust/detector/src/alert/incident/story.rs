@@ -3,12 +3,19 @@
 use std::borrow::Cow;
 
 use super::domain::Domain;
+use super::incident::{Incident, Role};
+use super::kind::IncidentKind;
+use super::members::Members;
 use super::trail::Trail;
-use super::{Incident, IncidentKind, Members, Role};
 use crate::conn::connection::{Address, Proto};
 use crate::units::{bytes, count, duration};
 
 impl Incident {
+    /// Returns whether an address is the actor or one of the stored targets.
+    pub fn involves(&self, host: Address) -> bool {
+        self.actor == host || is_named(&self.targets, host)
+    }
+
     /// Number of its records in words: `3 connections and 598 queries`.
     pub fn records_text(&self) -> String {
         let queries = self.queries();

@@ -1,8 +1,8 @@
-use super::grouper::MAX_OPEN;
 use super::host_risk::RiskTable;
+use super::incident::{MAX_DOMAINS, MAX_OPEN};
 use super::known::KnownList;
 use super::*;
-pub(super) use crate::{ConnState, Connection, DnsQuery};
+pub(super) use crate::{Address, ConnState, Connection, DnsQuery, LogRecord, Proto};
 
 pub(super) const SECOND: i64 = 1_000_000;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::domain::Domain;
 use super::record::Record;
-use super::transfer;
+use super::service;
 use crate::conn::connection::{Address, Proto};
 use crate::dns::query::DnsQuery;
 
@@ -17,7 +17,7 @@ pub(super) struct Trail {
     pub(super) responder: Address,
     pub(super) proto: Proto,
     pub(super) port: u16,
-    #[serde(with = "transfer::service")]
+    #[serde(with = "service")]
     pub(super) service: ServiceName,
     pub(super) records: u64,
     pub(super) alerts: u64,
@@ -120,6 +120,15 @@ impl Trail {
         }
         if let (Some(domain), Some(query)) = (&mut self.domain, &record.query) {
             domain.add(query);
+        }
+    }
+
+    /// Returns whether a record belongs to it: to the same service of the responder, or the same domain for a query.
+    pub(super) fn holds(&self, record: &Record) -> bool {
+        match (&self.domain, &record.query) {
+            (None, None) => (self.responder, self.proto, self.port) == (record.responder, record.proto, record.port),
+            (Some(domain), Some(query)) => domain.key == query.domain,
+            _ => false,
         }
     }
 

@@ -5,18 +5,14 @@
 //! grouper had processed all connections, except those that no worker considers part of an incident. The worker that
 //! opened an incident assigns its identifier; the others receive it from the manager ([`Renaming`]).
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::grouper::{ActorKey, MAX_OPEN};
-use super::record::{Record, network};
-use super::{Change, Event, Grouper, Incident, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Observation, Role};
+use super::grouper::{Change, Event, Grouper};
+use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Role};
+use super::record::network;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
 
-/// Largest number of incidents with unsent additions; those of further incidents are dropped.
-const MAX_UNSENT: usize = MAX_OPEN;
 /// Longest text of a reason, in bytes.
 const MAX_TEXT: usize = 1024;
 /// Name of the message in errors.
@@ -26,35 +22,6 @@ const ADDITIONS: Envelope =
     Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 2, max_payload: MAX_MESSAGE };
 const RENAMINGS: Envelope =
     Envelope { contents: Contents::Incidents, magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
-
-/// Additions to incidents since the last message.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    unsent: HashMap<(ActorKey, u64), Incident>,
-    /// Number of connections dropped, because too many incidents had additions.
-    dropped: u64,
-}
-
-impl Outbox {
-    /// Adds a connection, and the earlier ones that belong to it, to the additions of an incident.
-    pub(super) fn add(&mut self, incident: &Incident, earlier: &[Record], record: &Record, o: &Observation<'_>) {
-        let key = (incident.actor, incident.role, incident.known);
-        let is_full = self.unsent.len() >= MAX_UNSENT;
-        let addition = match self.unsent.entry((key, incident.number)) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(_) if is_full => {
-                self.dropped += 1 + earlier.len() as u64;
-                return;
-            }
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(Incident { number: incident.number, ..Incident::new(key, incident.active) })
-            }
-        };
-        earlier.iter().for_each(|earlier| addition.include(earlier, None));
-        addition.include(record, Some(o));
-        addition.active = incident.active;
-    }
-}
 
 /// Identifiers of incidents, from the manager to a worker: the actor, its side, whether it is known, and the number
 /// that replaces any other.
@@ -232,24 +199,10 @@ fn decode<T: for<'de> Deserialize<'de>>(envelope: Envelope, message: &[u8]) -> R
     }
 }
 
-/// Names of services as text; unknown ones become empty.
-pub(super) mod service {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(in super::super) fn serialize<S: Serializer>(name: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(name)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Ok(super::super::record::service_name(name.as_bytes()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::outbox::MAX_UNSENT;
     use super::super::tests::*;
-    use super::super::*;
     use super::*;
 
     fn worker() -> Grouper {

@@ -1,0 +1,334 @@
+//! Incident: records of one actor, their counts, targets, services and reasons.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use super::domain::Queries;
+use super::kind::IncidentKind;
+use super::members::Members;
+use super::record::Record;
+use super::trail::Trail;
+use crate::alert::reasons::Reason;
+use crate::conn::connection::{Address, Proto};
+use crate::dns::query::DnsQuery;
+use crate::record::LogRecord;
+
+/// Largest number of open incidents.
+pub(super) const MAX_OPEN: usize = 4096;
+/// Largest number of services, uids and reasons of an incident.
+pub(super) const MAX_TRAILS: usize = 32;
+/// Largest number of domains among them.
+pub(super) const MAX_DOMAINS: usize = 8;
+pub(super) const MAX_UIDS: usize = 10;
+pub(super) const MAX_REASONS: usize = 12;
+/// Number of failed alerts from which an originator's failed connections join its incident.
+pub(super) const SCANNER: u64 = 3;
+/// Number of alerts on one service from which its further connections join the incident.
+pub(super) const REPEATED: u64 = 3;
+
+/// Side of its connections that the actor is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// The actor makes the connections.
+    Originator,
+    /// The actor is the target of many originators.
+    Target,
+}
+
+/// Actor of an incident, its side, and whether its activity is known.
+pub(super) type ActorKey = (Address, Role, bool);
+
+/// Scored record, the input of a grouper.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// The record.
+    pub record: LogRecord<'a>,
+    /// Identifier of its connection.
+    pub uid: Option<&'a [u8]>,
+    /// Its score.
+    pub score: f64,
+    /// True if its score is at or above the threshold.
+    pub alert: bool,
+    /// Number of connections of the accumulated evidence, if it has just reached its limit.
+    pub evidence: Option<u32>,
+    /// Reasons of an alert or of evidence.
+    pub reasons: &'a [Reason],
+}
+
+/// An incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Incident {
+    pub(super) number: u64,
+    /// Host that the incident is about.
+    pub actor: Address,
+    /// The actor's side.
+    pub role: Role,
+    /// Kind of activity.
+    pub kind: IncidentKind,
+    /// True if the list of known activity covers it.
+    pub known: bool,
+    /// Start of the first record, in microseconds since 1970.
+    pub start: i64,
+    /// End of the last record, in microseconds since 1970.
+    pub last: i64,
+    /// Hosts on the other side.
+    pub targets: Members<Address>,
+    /// Responders of an incident of a target; several if external originators flood one network.
+    pub victims: Members<Address>,
+    /// Ports of the responders.
+    pub ports: Members<(Proto, u16)>,
+    /// Number of records: connections and queries.
+    pub records: u64,
+    /// Number of alerts.
+    pub alerts: u64,
+    /// Number of services and domains with accumulated evidence.
+    pub evidence: u64,
+    /// Number of refused or unanswered records.
+    pub failed: u64,
+    /// The highest score of its records.
+    pub highest: f64,
+    pub(super) queries: Option<Box<Queries>>,
+    pub(super) uids: Vec<Box<[u8]>>,
+    pub(super) trails: Vec<Trail>,
+    /// Index of the trail that shows the kind.
+    pub(super) focus: usize,
+    pub(super) reasons: Vec<Mention>,
+    /// Latest time that extended the incident.
+    pub(super) active: i64,
+    pub(super) announced: Option<(IncidentKind, u64)>,
+    /// Weight of the kind at the last notice, and its time.
+    pub(super) noticed: Option<(f64, i64)>,
+}
+
+/// A reason and its number of occurrences.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Mention {
+    pub(super) feature: Cow<'static, str>,
+    pub(super) times: u64,
+    pub(super) score: f64,
+    pub(super) text: String,
+}
+
+impl Incident {
+    pub(super) fn new((actor, role, known): ActorKey, now: i64) -> Self {
+        // Identifier: a hash of the actor and of the time of the first alert.
+        let mut bytes = [0; 25];
+        bytes[..16].copy_from_slice(&actor.0);
+        bytes[16..24].copy_from_slice(&now.to_be_bytes());
+        bytes[24] = role as u8 | u8::from(known) << 1;
+        Self {
+            number: XxHash3_64::oneshot(&bytes) >> 16,
+            actor,
+            role,
+            kind: IncidentKind::Other,
+            known,
+            start: i64::MAX,
+            last: i64::MIN,
+            targets: Members::default(),
+            victims: Members::default(),
+            ports: Members::default(),
+            records: 0,
+            alerts: 0,
+            evidence: 0,
+            failed: 0,
+            highest: 0.0,
+            queries: None,
+            uids: Vec::new(),
+            trails: Vec::new(),
+            focus: 0,
+            reasons: Vec::new(),
+            active: now,
+            announced: None,
+            noticed: None,
+        }
+    }
+
+    /// Identifier: `I` and 12 hexadecimal digits.
+    pub fn id(&self) -> String {
+        format!("I{:012x}", self.number)
+    }
+
+    /// Returns whether it has been reported.
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_some()
+    }
+
+    /// Returns whether it is a single failed connection, which is listed only on demand.
+    pub fn is_minor(&self) -> bool {
+        self.evidence == 0 && self.alerts <= 1 && self.failed == self.records && self.role == Role::Originator
+    }
+
+    /// Uids of up to ten of its connections, alerts first.
+    pub fn uids(&self) -> impl Iterator<Item = &[u8]> {
+        self.uids.iter().map(AsRef::as_ref)
+    }
+
+    /// The three most frequent reasons.
+    pub fn reasons(&self) -> Vec<&str> {
+        let mut mentions: Vec<&Mention> = self.reasons.iter().collect();
+        mentions.sort_by(|a, b| b.times.cmp(&a.times).then(b.score.total_cmp(&a.score)));
+        mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
+    }
+
+    /// Number of queries among its records.
+    pub fn queries(&self) -> u64 {
+        self.queries.as_ref().map_or(0, |queries| queries.count)
+    }
+
+    pub(super) fn has_many(&self) -> bool {
+        self.alerts > 1 || self.evidence > 0 || self.role == Role::Target
+    }
+
+    pub(super) fn single_target(&self) -> Option<Address> {
+        // Many clients use one resolver, which is not their target.
+        let is_single = self.role == Role::Originator && !self.known && self.evidence == 0 && self.queries.is_none();
+        self.targets.sample().first().copied().filter(|_| is_single && self.targets.count() == 1)
+    }
+
+    pub(super) fn is_scanner(&self) -> bool {
+        self.role == Role::Originator
+            && self.alerts.min(self.failed) >= SCANNER
+            && self.ports.count().max(self.targets.count()) >= 3
+    }
+
+    pub(super) fn trail(&self, record: &Record) -> Option<&Trail> {
+        self.trails.iter().find(|trail| trail.holds(record))
+    }
+
+    /// Returns whether a record without an alert belongs to it.
+    pub(super) fn continues(&self, record: &Record) -> bool {
+        record.failed && self.is_scanner()
+            || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
+            || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
+    }
+
+    /// Returns whether a record without an alert extends it.
+    pub(super) fn extends(&self, record: &Record) -> bool {
+        self.role == Role::Target
+            || record.failed && self.is_scanner()
+            || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
+            || self.trail(record).is_some_and(|trail| trail.evidence > 0)
+    }
+
+    /// Adds a record; records from the history have no observation.
+    pub(super) fn include(&mut self, record: &Record, o: Option<&Observation<'_>>) {
+        self.start = self.start.min(record.ts);
+        self.last = self.last.max(record.end);
+        self.records += 1;
+        self.failed += u64::from(record.failed);
+        let peer = if self.role == Role::Originator { record.responder } else { record.originator };
+        self.targets.add(peer);
+        if self.role == Role::Target {
+            self.victims.add(record.responder);
+        }
+        self.ports.add((record.proto, record.port));
+        let is_alert = o.is_some_and(|o| o.alert);
+        let full = o.and_then(|o| match &o.record {
+            LogRecord::Conn(_) => None,
+            LogRecord::Dns(query) => Some(query),
+        });
+        if let Some(query) = &record.query {
+            self.queries.get_or_insert_default().add(query, record.responder, full);
+        }
+        let trail = self.trails.iter().position(|trail| trail.holds(record)).or_else(|| self.new_trail(record, full));
+        if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
+            trail.add(record);
+        }
+        let Some(o) = o else { return };
+        self.highest = self.highest.max(o.score);
+        self.alerts += u64::from(is_alert);
+        self.evidence += u64::from(o.evidence.is_some());
+        if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
+            trail.alerts += u64::from(is_alert);
+            trail.evidence += u64::from(o.evidence.is_some());
+            let features = || o.reasons.iter().map(Reason::feature);
+            trail.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
+            trail.rare |= features().any(|name| matches!(name, "port" | "service"));
+            if let Some(domain) = &mut trail.domain {
+                domain.servers |= features().any(|name| name == "client_servers");
+            }
+        }
+        if let Some(uid) = o.uid {
+            self.add_uid(&uid[..uid.len().min(64)]);
+        }
+        for reason in o.reasons {
+            self.mention(&Mention {
+                feature: reason.feature().into(),
+                times: 1,
+                score: o.score,
+                text: reason.to_string(),
+            });
+        }
+    }
+
+    /// Index of a new trail; `None` if there are too many. A domain replaces the one with the fewest alerts.
+    pub(super) fn new_trail(&mut self, record: &Record, query: Option<&DnsQuery<'_>>) -> Option<usize> {
+        let domains = self.trails.iter().filter(|trail| trail.domain.is_some()).count();
+        if self.trails.len() >= MAX_TRAILS || record.query.is_some() && domains >= MAX_DOMAINS {
+            let trails = self.trails.iter().enumerate().filter(|(_, trail)| trail.domain.is_some());
+            let least = trails.min_by_key(|(i, trail)| (trail.evidence, trail.alerts, trail.records, *i))?.0;
+            record.query?;
+            let place = self.trails.get_mut(least).filter(|trail| trail.evidence == 0)?;
+            *place = Trail::new(record, query);
+            return Some(least);
+        }
+        self.trails.push(Trail::new(record, query));
+        Some(self.trails.len() - 1)
+    }
+
+    /// Adds an identifier once: a connection and its queries have the same.
+    pub(super) fn add_uid(&mut self, uid: &[u8]) {
+        if self.uids.len() < MAX_UIDS && self.uids.iter().all(|known| **known != *uid) {
+            self.uids.push(uid.into());
+        }
+    }
+
+    pub(super) fn mention(&mut self, mention: &Mention) {
+        let is_room = self.reasons.len() < MAX_REASONS;
+        match self.reasons.iter_mut().find(|known| known.feature == mention.feature) {
+            Some(known) => {
+                known.times = known.times.saturating_add(mention.times);
+                if mention.score > known.score {
+                    (known.score, known.text) = (mention.score, mention.text.clone());
+                }
+            }
+            None if is_room => self.reasons.push(mention.clone()),
+            None => {}
+        }
+    }
+
+    /// Merges the incident of an originator, or another part of this incident.
+    pub(super) fn absorb(&mut self, other: &Incident) {
+        self.start = self.start.min(other.start);
+        self.last = self.last.max(other.last);
+        match self.role == other.role {
+            true => {
+                self.targets.merge(&other.targets);
+                self.victims.merge(&other.victims);
+            }
+            false => self.targets.add(other.actor),
+        }
+        self.ports.merge(&other.ports);
+        self.records = self.records.saturating_add(other.records);
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.evidence = self.evidence.saturating_add(other.evidence);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.active = self.active.max(other.active);
+        self.highest = self.highest.max(other.highest);
+        if let Some(theirs) = &other.queries {
+            self.queries.get_or_insert_default().absorb(theirs);
+        }
+        other.uids.iter().for_each(|uid| self.add_uid(uid));
+        other.reasons.iter().for_each(|mention| self.mention(mention));
+        for theirs in &other.trails {
+            let is_room = self.trails.len() < MAX_TRAILS;
+            match self.trails.iter_mut().find(|own| own.is_like(theirs)) {
+                Some(own) => own.absorb(theirs),
+                None if is_room => self.trails.push(theirs.clone()),
+                None => {}
+            }
+        }
+    }
+}

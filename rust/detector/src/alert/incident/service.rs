@@ -1,0 +1,23 @@
+//! Names of services that incidents distinguish. They are static, so that a trail stays small.
+
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// First service of a connection with a known name.
+pub(super) fn service_name(services: &[u8]) -> &'static str {
+    const NAMES: [&str; 20] = [
+        "dns", "ssh", "http", "ssl", "quic", "ftp", "smtp", "imap", "pop3", "rdp", "rfb", "smb", "dce_rpc", "ntlm",
+        "krb", "ldap", "mysql", "ntp", "dhcp", "snmp",
+    ];
+    let is_service = |name: &&&str| services.split(|&byte| byte == b',').any(|service| service == name.as_bytes());
+    NAMES.iter().find(is_service).copied().unwrap_or("")
+}
+
+pub(super) fn serialize<S: Serializer>(name: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+/// Unknown names become empty.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(service_name(name.as_bytes()))
+}
