@@ -84,7 +84,7 @@ export {
 		attack: vector of string &log &optional;
 		## The lines for :zeek:see:`IForest::known_file` that cover the
 		## incident.
-		known_line: string &default="";
+		known_lines: string &default="";
 		## True if the event is worth a notice.
 		escalates: bool &default=F;
 		## True if the actor is the target of many originators.

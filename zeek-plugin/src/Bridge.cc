@@ -90,18 +90,13 @@ bool needs_action(iforest::Outcome outcome) {
 
 namespace {
 
-// A log: its records, its sensor and the verdict on the last record.
+// A log: its records and its sensor.
 struct ConnLog {
     using Info = ConnInfo;
     static constexpr const char* name = "conn";
 
-    static iforest::Verdict& Verdict() {
-        static iforest::Verdict verdict{};
-        return verdict;
-    }
-
-    static void Score(const iforest::ConnectionView& view, bool learn, uint64_t learn_after) {
-        sensor().score_into(view, learn, learn_after, Verdict());
+    static void Score(const iforest::ConnectionView& view, bool learn, uint64_t learn_after, iforest::Verdict& verdict) {
+        sensor().score_into(view, learn, learn_after, verdict);
     }
 
     static iforest::Outcome Observe(const iforest::ConnectionView& view, bool learn, uint64_t learn_after) {
@@ -113,19 +108,21 @@ struct DnsLog {
     using Info = DnsInfo;
     static constexpr const char* name = "dns";
 
-    static iforest::Verdict& Verdict() {
-        static iforest::Verdict verdict{};
-        return verdict;
-    }
-
-    static void Score(const iforest::DnsView& view, bool learn, uint64_t learn_after) {
-        dns_sensor().score_dns_into(view, learn, learn_after, Verdict());
+    static void Score(const iforest::DnsView& view, bool learn, uint64_t learn_after, iforest::Verdict& verdict) {
+        dns_sensor().score_dns_into(view, learn, learn_after, verdict);
     }
 
     static iforest::Outcome Observe(const iforest::DnsView& view, bool learn, uint64_t learn_after) {
         return dns_sensor().observe_dns(view, learn, learn_after);
     }
 };
+
+// The verdict on the last record of a log.
+template<typename Log>
+iforest::Verdict& last() {
+    static iforest::Verdict verdict{};
+    return verdict;
+}
 
 template<typename Log>
 iforest::Outcome score_record(zeek::Val* val, bool learn, uint64_t learn_after) {
@@ -135,8 +132,8 @@ iforest::Outcome score_record(zeek::Val* val, bool learn, uint64_t learn_after) 
         return iforest::Outcome::NoModel;
 
     const auto& offsets = fields<typename Log::Info>(*info);
-    Log::Score(offsets.View(*info), learn, learn_after);
-    const auto& verdict = Log::Verdict();
+    auto& verdict = last<Log>();
+    Log::Score(offsets.View(*info), learn, learn_after, verdict);
 
     switch ( verdict.outcome ) {
         case iforest::Outcome::Failed: report_panic(); break;
@@ -162,7 +159,7 @@ iforest::Outcome observe_record(zeek::Val* val, bool learn, uint64_t learn_after
         return iforest::Outcome::NoModel;
 
     const auto outcome = Log::Observe(fields<typename Log::Info>(*info).View(*info), learn, learn_after);
-    Log::Verdict().outcome = outcome;
+    last<Log>().outcome = outcome;
 
     if ( outcome == iforest::Outcome::Failed )
         report_panic();
@@ -188,7 +185,7 @@ iforest::Outcome observe_dns(zeek::Val* info, bool learn, uint64_t learn_after) 
     return observe_record<DnsLog>(info, learn, learn_after);
 }
 
-const iforest::Verdict& last_verdict(const zeek::Val* log) { return is_dns(log) ? DnsLog::Verdict() : ConnLog::Verdict(); }
+const iforest::Verdict& last_verdict(const zeek::Val* log) { return is_dns(log) ? last<DnsLog>() : last<ConnLog>(); }
 
 BlockSignals::BlockSignals() {
     sigset_t all;

@@ -167,7 +167,7 @@ fn of_change(change: &Change) -> IncidentChange {
         reasons: incident.reasons().into_iter().map(str::to_owned).collect(),
         summary: incident.summary(),
         attack: incident.attack().iter().map(|&id| id.to_owned()).collect(),
-        known_line: incident.known_lines(),
+        known_lines: incident.known_lines(),
     }
 }
 
@@ -194,7 +194,7 @@ impl Default for IncidentChange {
             reasons: Vec::new(),
             summary: String::new(),
             attack: Vec::new(),
-            known_line: String::new(),
+            known_lines: String::new(),
         }
     }
 }

@@ -152,7 +152,7 @@ mod ffi {
         summary: String,
         attack: Vec<String>,
         /// Line for the list of known activity that covers the incident.
-        known_line: String,
+        known_lines: String,
     }
 
     /// Risk of a host, and the incidents that contribute to it.

@@ -79,7 +79,7 @@ impl Detector {
         self.last = row;
         self.history.prefetch(&keys);
         let score = self.model.score_row(&row, record.ts(), &mut self.cache);
-        self.history.verdict(&self.model, &self.policy, record.end(), &keys, score)
+        self.history.verdict(&self.model, &self.policy, &record, &keys, score)
     }
 
     /// Reasons for the score of the last connection, strongest first.

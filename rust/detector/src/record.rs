@@ -96,6 +96,22 @@ impl<'a> LogRecord<'a> {
         matches!(self, Self::Dns(query) if query.rtt.is_none())
     }
 
+    /// Returns whether it was refused or unanswered.
+    pub(crate) fn failed(&self) -> bool {
+        match self {
+            Self::Conn(connection) => connection.failed(),
+            Self::Dns(query) => query.failed(),
+        }
+    }
+
+    /// Returns whether the originator is in the local network.
+    pub(crate) fn is_of_local_originator(&self) -> bool {
+        match self {
+            Self::Conn(connection) => connection.orig.is_local(),
+            Self::Dns(query) => query.client.is_internal(),
+        }
+    }
+
     /// The originator.
     pub fn originator(&self) -> Address {
         match self {

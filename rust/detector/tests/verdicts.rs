@@ -184,7 +184,8 @@ fn reports_of_evidence_are_limited() {
     let policy = AlertPolicy::of(&model);
     let scored = |forest| RowScore { forest, records: 0.0 };
     (0..4_000).for_each(|i| {
-        _ = evidence.verdict(&model, &policy, ordinary(i).end(), &ContextKeys::of(&ordinary(i)), scored(0.3));
+        let connection = ordinary(i);
+        _ = evidence.verdict(&model, &policy, &(&connection).into(), &ContextKeys::of(&connection), scored(0.3));
     });
     let unusual = model.threshold() - 1e-6;
     let mut alerted = 0;
@@ -192,9 +193,8 @@ fn reports_of_evidence_are_limited() {
         for service in 0..10 {
             let mut c = beat(0);
             (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
-            alerted += usize::from(
-                evidence.verdict(&model, &policy, c.end(), &ContextKeys::of(&c), scored(unusual)).sustained.is_some(),
-            );
+            let verdict = evidence.verdict(&model, &policy, &(&c).into(), &ContextKeys::of(&c), scored(unusual));
+            alerted += usize::from(verdict.sustained.is_some());
         }
     }
     assert_eq!(alerted, 1);

@@ -127,7 +127,9 @@ fn a_scan_opens_an_incident_and_its_records_have_the_identifier() {
     let mut sensor = with_model();
     sensor.set_threshold(1e-6);
     sensor.start_incidents(3600.0, false);
-    let ids: Vec<String> = (0..20).map(|i| score(&mut sensor, &probe(i)).incident).collect();
+    let uids: Vec<String> = (0..20).map(|i| format!("C{i}")).collect();
+    let probes = (0..).zip(&uids).map(|(i, uid)| ConnectionView { uid: uid.as_bytes(), ..probe(i) });
+    let ids: Vec<String> = probes.map(|probe| score(&mut sensor, &probe).incident).collect();
     let opened = sensor.next_incident();
     assert_eq!((opened.event, opened.escalates), (types::IncidentEvent::Opened, true));
     assert!(ids.iter().all(|id| *id == opened.id) && !opened.id.is_empty(), "{ids:?}");

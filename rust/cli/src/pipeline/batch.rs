@@ -118,7 +118,7 @@ impl Batch {
             if let Some(keys) = self.keys.get(i + AHEAD) {
                 history.prefetch(keys);
             }
-            history.verdict(model, policy, record.end(), keys, score)
+            history.verdict(model, policy, record, keys, score)
         };
         records.enumerate().map(verdict).collect()
     }

@@ -22,14 +22,17 @@ fn scores_every_connection_of_the_next_day() {
     assert!(column(&scored, "anomaly_score").iter().all(|(_, score)| score.parse::<f64>().is_ok()));
 }
 
+/// Metrics of a labelled day by a model of another day.
+fn evaluation(day1: &str, labelled: &str) -> Value {
+    let dir = Dir::new();
+    dir.ok(&format!("train -q {} -o m", data(day1).display()));
+    serde_json::from_str(&dir.ok(&format!("evaluate -q -m m {} --json", data(labelled).display()))).unwrap()
+}
+
 #[test]
 fn separates_attacks() {
-    let dir = Dir::new();
-    dir.ok(&format!("train {} -o m", data("lab-day1.conn.log").display()));
-    let labelled = data("lab-day2.labelled.conn.log");
-    let figures = dir.ok(&format!("evaluate -m m {} --json", labelled.display()));
-    let figures: Value = serde_json::from_str(&figures).unwrap();
-    assert!(figures["roc_auc"].as_f64().unwrap() > 0.8, "{figures}");
+    let metrics = evaluation("lab-day1.conn.log", "lab-day2.labelled.conn.log");
+    assert!(metrics["roc_auc"].as_f64().unwrap() > 0.8, "{metrics}");
 }
 
 #[test]
@@ -98,10 +101,6 @@ fn each_dns_attack_is_an_incident_of_its_kind_among_the_first_six() {
 
 #[test]
 fn separates_dns_attacks() {
-    let dir = Dir::new();
-    dir.ok(&format!("train -q {} -o m", data("lab-dns-day1.dns.log").display()));
-    let labelled = data("lab-dns-day2.labelled.dns.log");
-    let figures = dir.ok(&format!("evaluate -q -m m {} --json", labelled.display()));
-    let figures: Value = serde_json::from_str(&figures).unwrap();
-    assert!(figures["average_precision"].as_f64().unwrap() > 0.95, "{figures}");
+    let metrics = evaluation("lab-dns-day1.dns.log", "lab-dns-day2.labelled.dns.log");
+    assert!(metrics["average_precision"].as_f64().unwrap() > 0.95, "{metrics}");
 }

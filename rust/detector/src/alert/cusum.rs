@@ -71,18 +71,29 @@ impl Default for Cusum {
     }
 }
 
+/// A connection, as far as the accumulation of evidence depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occurrence {
+    /// Its end, in microseconds since 1970.
+    pub(crate) end: i64,
+    /// Hash of its hosts and service.
+    pub(crate) service: u64,
+    /// True for an answered connection of two hosts that last met some time ago.
+    pub(crate) returns: bool,
+    /// True if its originator is in the local network.
+    pub(crate) is_local: bool,
+}
+
 impl Cusum {
-    /// Verdict on a connection that ended at `end` with this score. `returns` is true for an answered connection of two
-    /// hosts after a pause. Call it once per connection, in order.
-    pub fn verdict(
+    /// Verdict on a connection with this score. Call it once per connection, in order.
+    pub(crate) fn verdict(
         &mut self,
         model: &Model,
         policy: &AlertPolicy,
-        end: i64,
-        keys: &ContextKeys,
-        returns: bool,
+        occurrence: &Occurrence,
         score: f64,
     ) -> Verdict {
+        let &Occurrence { end, service, returns, is_local } = occurrence;
         let own = Verdict { score, anomalous: policy.is_alert(score), sustained: None };
         let per_day = policy.evidence_per_day();
         if per_day <= 0.0 {
@@ -91,8 +102,8 @@ impl Cusum {
         self.refill(per_day, end);
         let surplus = self.surplus(model.surprisal(score), returns);
         let visit = match surplus > 0.0 {
-            true => Some(self.services.visit(keys.service, end)),
-            false => self.services.revisit(keys.service, end),
+            true => Some(self.services.visit(service, end)),
+            false => self.services.revisit(service, end),
         };
         let Some(visit) = visit else { return own };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
@@ -102,7 +113,7 @@ impl Cusum {
         if sum.sum <= 0.0 {
             *sum = Sum::default();
         }
-        let reserved = if keys.external { size(per_day) - (size(per_day) / 2.0).max(1.0) } else { 0.0 };
+        let reserved = if is_local { 0.0 } else { size(per_day) - (size(per_day) / 2.0).max(1.0) };
         let is_due = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0 + reserved;
         if !is_due {
             return own;
@@ -178,8 +189,9 @@ mod tests {
         trainer.fit().unwrap()
     }
 
-    fn keys(service: u64) -> ContextKeys {
-        ContextKeys { orig: 1, resp: 2, pair: 3, service, ..ContextKeys::default() }
+    /// A connection of a local host that returns.
+    fn at(end: i64, service: u64) -> Occurrence {
+        Occurrence { end, service, returns: true, is_local: true }
     }
 
     fn sum(evidence: &Cusum, service: u64) -> Sum {
@@ -238,7 +250,7 @@ mod tests {
         let (mut evidence, mut twin) = (settled(), settled());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
-            let before = evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual);
+            let before = evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual);
             expected += twin.surplus(surprisal, true);
             connections += 1;
             assert_eq!(sum(&evidence, 7).sum, expected);
@@ -248,7 +260,7 @@ mod tests {
         assert!(connections > 4, "{connections}");
         assert_eq!(evidence.tokens, 4.0);
         let own = Verdict { score: unusual, anomalous: false, sustained: None };
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual), own);
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual), own);
         assert_eq!(evidence.tokens, 4.0);
     }
 
@@ -258,21 +270,21 @@ mod tests {
         let unusual = model.threshold() - 1e-6;
         let mut evidence = settled();
         for _ in 0..4 {
-            evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), true, unusual);
+            evidence.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), unusual);
         }
         let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
-        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), true, unusual);
+        evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), unusual);
         let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual), true);
         assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 5));
         // Typical connections lower an existing sum to zero at most, and create none.
         let before = sum(&evidence, 7).sum;
         let mut twin = evidence.clone();
-        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), true, 0.0);
+        evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
         assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0), true));
-        evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(8), true, 0.0);
+        evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 8), 0.0);
         assert!(evidence.services.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
-            evidence.verdict(&model, &AlertPolicy::of(&model), 2 * DAY, &keys(7), true, 0.0);
+            evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
         }
         let Sum { sum, connections, alerted } = sum(&evidence, 7);
         assert_eq!((sum, connections, alerted), (0.0, 0, false));
@@ -285,13 +297,13 @@ mod tests {
         let mut evidence = settled();
         for _ in 0..100 {
             let own = Verdict { score: anomalous, anomalous: true, sustained: None };
-            assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, anomalous), own);
+            assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), anomalous), own);
         }
         assert!(!sum(&evidence, 7).alerted && sum(&evidence, 7).sum > LIMIT);
         evidence.tokens = 0.99;
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual).sustained, None);
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).sustained, None);
         evidence.tokens = 1.0;
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), 0, &keys(7), true, unusual).sustained, Some(102));
+        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).sustained, Some(102));
         assert_eq!(evidence.tokens, 0.0);
     }
 
@@ -311,23 +323,17 @@ mod tests {
         let model = model(20.0);
         let (policy, unusual) = (AlertPolicy::of(&model), model.threshold() - 1e-6);
         let mut evidence = settled();
-        let mut reports = |external, services: std::ops::Range<u64>| {
-            let mut reports = 0;
-            for service in services {
-                let keys = ContextKeys { external, ..keys(service) };
-                for _ in 0..100 {
-                    reports +=
-                        u32::from(evidence.verdict(&model, &policy, 0, &keys, false, unusual).sustained.is_some());
-                }
-            }
-            reports
+        let mut reports = |is_local, services: std::ops::Range<u64>| {
+            let occurrences = services.map(|service| Occurrence { is_local, returns: false, ..at(0, service) });
+            let repeated = occurrences.flat_map(|occurrence| std::iter::repeat_n(occurrence, 100));
+            repeated.filter(|it| evidence.verdict(&model, &policy, it, unusual).sustained.is_some()).count()
         };
-        assert_eq!((reports(true, 10..100), reports(false, 100..200)), (2, 3));
+        assert_eq!((reports(false, 10..100), reports(true, 100..200)), (2, 3));
         // A bucket of one token serves both.
         let policy = AlertPolicy::for_alerts(&model, 2.0);
-        let keys = ContextKeys { external: true, ..keys(7) };
+        let external = Occurrence { is_local: false, returns: false, ..at(0, 7) };
         let mut evidence = settled();
-        let mut verdicts = (0..100).map(|_| evidence.verdict(&model, &policy, 0, &keys, false, unusual));
+        let mut verdicts = (0..100).map(|_| evidence.verdict(&model, &policy, &external, unusual));
         assert!(verdicts.any(|verdict| verdict.sustained.is_some()));
     }
 
@@ -335,7 +341,7 @@ mod tests {
     fn no_budget_means_no_evidence() {
         let mut evidence = Cusum::default();
         let model = model(0.0);
-        evidence.verdict(&model, &AlertPolicy::of(&model), DAY, &keys(7), true, 0.9);
+        evidence.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), 0.9);
         assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
     }
 

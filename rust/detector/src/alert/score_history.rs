@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::cusum::{self, Cusum};
+use crate::alert::cusum::{self, Cusum, Occurrence};
 use crate::alert::pair_mean::{PairMean, PairMeans};
 use crate::context::keys::ContextKeys;
 use crate::context::table;
 use crate::model::Model;
 use crate::model::scoring::RowScore;
+use crate::record::LogRecord;
 use crate::verdict::{AlertPolicy, Verdict};
 
 /// Pause from which a connection of two hosts counts in the average surprisal, in microseconds: a minute. The addresses
@@ -40,21 +41,27 @@ impl ScoreHistory {
         self.cusum.prefetch(keys);
     }
 
-    /// Verdict on a record that ended at `end`. Call it once per record, in order.
+    /// Verdict on a record. Call it once per record, in order.
     pub fn verdict(
         &mut self,
         model: &Model,
         policy: &AlertPolicy,
-        end: i64,
+        record: &LogRecord<'_>,
         keys: &ContextKeys,
         score: RowScore,
     ) -> Verdict {
+        let end = record.end();
         let (pause, forest) = match model.typical_score() {
             Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
             None => (None, score.forest),
         };
-        let returns = !keys.failed && pause.is_some_and(|pause| pause >= RETURN);
-        self.cusum.verdict(model, policy, end, keys, returns, model.raise(RowScore { forest, ..score }))
+        let occurrence = Occurrence {
+            end,
+            service: keys.service,
+            returns: pause.is_some_and(|pause| pause >= RETURN) && !record.failed(),
+            is_local: record.is_of_local_originator(),
+        };
+        self.cusum.verdict(model, policy, &occurrence, model.raise(RowScore { forest, ..score }))
     }
 
     /// Copy to write to a file.

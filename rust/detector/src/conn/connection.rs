@@ -121,6 +121,11 @@ impl Connection<'_> {
         self.ts.saturating_add(self.duration.unwrap_or(0).max(0))
     }
 
+    /// Returns whether it was refused or unanswered. Zeek has one state for all ICMP, which never fails.
+    pub(crate) fn failed(&self) -> bool {
+        self.proto != Proto::Icmp && self.conn_state.is_some_and(ConnState::failed)
+    }
+
     /// Returns whether it serves discovery or address configuration: multicast, broadcast, link-local or unspecified
     /// addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered on every
     /// network, so it has a peer group of its own.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use crate::conn::connection::{Connection, Proto};
+use crate::conn::connection::Connection;
 use crate::context::decay::{decay, seconds};
 use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
@@ -84,9 +84,7 @@ impl ContextKeys {
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
         let pair = combine(orig, resp);
-        // Zeek has one state for all ICMP.
-        let failed = c.proto != Proto::Icmp && c.conn_state.is_some_and(|state| state.failed());
-        Self { orig, resp, pair, service: combine(pair, port), failed, external: !c.orig.is_local() }
+        Self { orig, resp, pair, service: combine(pair, port) }
     }
 }
 
@@ -146,7 +144,8 @@ impl Context {
 
     /// Adds a connection and returns its context features.
     pub(crate) fn observe(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> ContextFeatures {
-        let ContextKeys { orig, resp, service, failed, .. } = *keys;
+        let failed = c.failed();
+        let ContextKeys { orig, resp, service, .. } = *keys;
         let now = self.time(c);
 
         let visit = self.services.visit(service, now);
@@ -195,8 +194,7 @@ fn count_in_a_row(count: &mut u32, more: bool) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::ConnState;
+    use crate::{ConnState, Proto};
 
     const MINUTE: i64 = 60_000_000;
 

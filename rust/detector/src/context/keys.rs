@@ -1,6 +1,6 @@
-//! Keys of the context tables: hashes of a record's hosts and service, with its outcome and origin.
+//! Keys of the context tables: hashes of a record's hosts and service.
 
-/// Hashes of a record's hosts and service, the keys of the context tables, with its outcome and origin.
+/// Hashes of a record's hosts and service, the keys of the context tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ContextKeys {
     pub(crate) orig: u64,
@@ -9,10 +9,6 @@ pub struct ContextKeys {
     pub(crate) pair: u64,
     /// The pair with protocol and port; the pair itself for queries.
     pub(crate) service: u64,
-    /// True if the record was refused or unanswered.
-    pub(crate) failed: bool,
-    /// True if the originator is outside the local network.
-    pub(crate) external: bool,
 }
 
 /// Hash of two hashes, in order.

@@ -58,7 +58,7 @@ impl Split<'_> {
             .iter()
             .zip(&all_keys)
             .zip(scores)
-            .map(|(((connection, _), keys), score)| history.verdict(&model, &policy, connection.end(), keys, score))
+            .map(|(((connection, _), keys), score)| history.verdict(&model, &policy, connection, keys, score))
             .collect();
         let scored = wanted.par_iter().zip(&rows).zip(&verdicts);
         Ok(scored
