@@ -143,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn refused_and_unanswered_queries_fail_and_nonexistent_names_do_not() {
+        let failed = |rcode, server_port| DnsQuery { rcode, server_port, ..DnsQuery::default() }.failed();
+        for (rcode, expected) in
+            [(None, true), (Some(0), false), (Some(2), true), (Some(NXDOMAIN), false), (Some(5), true)]
+        {
+            assert_eq!(failed(rcode, 53), expected, "{rcode:?}");
+        }
+        assert!(!failed(None, 5353), "multicast queries often have no answer");
+    }
+
+    #[test]
     fn protocols_are_recognised_by_port_and_group() {
         let of = |client_port, server_port, server| {
             DnsQuery { client_port, server_port, server: address(server), ..DnsQuery::default() }.protocol()
