@@ -1,8 +1,8 @@
-##! Blocks the actor of an incident for an hour, through Zeek's NetControl framework. What carries a block out is the
-##! site's NetControl backend (OpenFlow, acld, a script behind Broker); without one nothing is blocked.
+##! Blocks the actor of an incident for an hour, through Zeek's NetControl framework. The site's NetControl backend
+##! (OpenFlow, acld, a script behind Broker) carries out the block; without a backend nothing is blocked.
 ##!
-##! Unusual is not malicious: look at a week of incidents before loading this, and list in
-##! :zeek:see:`Site::never_block` whatever the site cannot be without.
+##! Unusual is not malicious: look at a week of incidents before loading this, and list the hosts that the site depends
+##! on in :zeek:see:`Site::never_block`.
 
 @load IForest
 @load base/frameworks/netcontrol
@@ -10,15 +10,14 @@
 module Site;
 
 export {
-	## How long an originator stays blocked.
+	## The duration of a block.
 	option block_interval = 1hr;
 
-	## The score of an incident from which on its actor is blocked. 0: with
-	## every incident.
+	## The lowest score of an incident whose actor is blocked. 0 blocks the
+	## actor of every incident.
 	option block_threshold = 0.0;
 
-	## Hosts that are never blocked: name servers, gateways, whatever many
-	## depend on.
+	## Hosts that are never blocked, such as name servers and gateways.
 	option never_block: set[subnet] = { };
 }
 

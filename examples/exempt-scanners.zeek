@@ -1,16 +1,16 @@
-##! Exempts scanners and monitoring systems: their connections have no score, raise no notice and are not learnt, but still
-##! count as context for the hosts they talk to.
+##! Exempts scanners and monitoring systems: their connections have no score, raise no notice and are not learnt. They
+##! still count as context for the hosts they contact.
 
 @load IForest
 
 module Site;
 
 export {
-	## Originators whose connections are not scored: vulnerability scanners,
-	## monitoring systems.
+	## Originators whose connections are not scored, such as vulnerability
+	## scanners and monitoring systems.
 	option unscored_originators: set[subnet] = { 192.168.1.7/32 };
 
-	## Responders' ports to which connections are not scored.
+	## Responder ports: connections to these are not scored.
 	option unscored_ports: set[port] = { 9100/tcp };
 }
 

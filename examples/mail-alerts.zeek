@@ -1,5 +1,5 @@
-##! Sends every incident by mail, to Notice::mail_dest, as soon as it is raised. Mail needs Zeek to watch live traffic and a
-##! sendmail on the machine; an incident read from a trace is logged only.
+##! Sends every incident by mail to Notice::mail_dest, as soon as it is raised. This needs live traffic and a sendmail
+##! program; an incident in a trace file is logged only.
 
 @load IForest
 

@@ -1,5 +1,5 @@
-##! One notice an actor and hour, instead of one for each incident and escalation. What follows within the hour is
-##! neither logged as a notice nor mailed; conn.log keeps the score of every connection.
+##! Raises at most one notice per actor and hour, instead of one for each incident and escalation. Further notices within
+##! the hour are neither logged nor mailed; conn.log still has the score of every connection.
 
 @load IForest
 
@@ -7,7 +7,7 @@ module Site;
 
 global noticed: set[addr] &create_expire=1hr;
 
-# After the other policies, mail-alerts.zeek among them: whatever they want done is not done a second time.
+# Runs after the other policies, such as mail-alerts.zeek, to remove the actions that they added.
 hook Notice::policy(n: Notice::Info) &priority=-10
 	{
 	if ( n$note != IForest::Incident || ! n?$src )

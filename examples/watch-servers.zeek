@@ -1,4 +1,4 @@
-##! A lower threshold for the servers that matter most: what is merely odd elsewhere is worth a look there.
+##! Sets a lower threshold for the most important servers, for which slightly unusual connections are worth a look.
 
 @load IForest
 
@@ -6,18 +6,19 @@ module Site;
 
 export {
 	redef enum Notice::Type += {
-		## A connection with a precious server is odder than usual.
+		## The score of a connection with an important server is at or
+		## above :zeek:see:`Site::precious_threshold`.
 		Odd_Connection_With_Server,
 	};
 
-	## The servers.
+	## The important servers.
 	option precious_servers: set[subnet] = { 192.168.1.0/28 };
 
-	## The score from which on their connections raise a notice.
+	## The lowest score of a connection that raises a notice.
 	option precious_threshold = 0.6;
 }
 
-# The score is there from priority 3 on.
+# The package sets the score at priority 3, before this handler runs.
 event connection_state_remove(c: connection)
 	{
 	if ( ! c?$conn || ! c$conn?$anomaly_score || c$conn$anomaly_score < precious_threshold )

@@ -3,9 +3,9 @@
 
 usage: spark-submit score_archive.py ARCHIVE OUTPUT [--zeek-iforest PROGRAM] [--alerts-per-day N]
 
-ARCHIVE holds a directory for each day, named YYYY-MM-DD as Zeek's log rotation names them. OUTPUT gets parts/DAY.part,
+ARCHIVE contains a directory for each day, named YYYY-MM-DD as Zeek's log rotation names them. OUTPUT gets parts/DAY.part,
 iforest.model and scored/DAY.conn.log.gz. All machines see both directories under the same path and have the program.
-What is there already is not made again: after a failure, run it again.
+Existing files are not made again: after a failure, run it again.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 
 def zeek_iforest(program, command, *arguments):
-    """Runs a command of the program; its message becomes that of a failed task."""
+    """Runs a command of the program. If it fails, its message becomes that of the task."""
     command = [program, command, "--quiet", "--threads", "1", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
@@ -34,7 +34,7 @@ def sample(program, day, output):
 
 
 def score(program, before, day, output):
-    """Scores a day, with the day before as context; its rows are not written a second time."""
+    """Scores a day. Scores the day before as well, for its context, and discards that output."""
     scored = output / "scored" / f"{day.name}.conn.log.gz"
     if scored.exists():
         return scored
