@@ -13,7 +13,7 @@ fn main() {
     divan::main();
 }
 
-/// Normal deviates in 12-fold sums of a linear congruential generator.
+/// Approximately normal numbers, each the sum of twelve draws of a linear congruential generator.
 fn values(rows: usize, columns: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut uniform = move || {

@@ -20,7 +20,7 @@ const ROWS_PER_TASK: usize = 1024;
 
 /// Isolation trees built from one set of rows. Immutable; scoring needs no lock.
 ///
-/// Serialises to its trees; deserialising checks them and fails on anything that could not be walked safely.
+/// Serialises to its trees; deserialising fails if they could not be traversed safely.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Forest {
@@ -34,8 +34,8 @@ pub struct Forest {
 pub struct Fit {
     /// The forest.
     pub forest: Forest,
-    /// One score per training row, from the trees whose sample did not contain the row. Groups without such a tree, as
-    /// with fewer rows than [`Params::sample_size`], use all their trees.
+    /// One score per training row, from the trees whose sample did not contain the row. A group in which every tree saw
+    /// the row, for example with fewer rows than [`Params::sample_size`], uses all its trees.
     pub out_of_bag_scores: Vec<f64>,
 }
 
@@ -175,7 +175,7 @@ impl Forest {
         self.scorer.score_cached(&row[..self.n_features()], cache)
     }
 
-    /// Scores many rows, in order, faster than one at a time; `scores` is appended to. `cache` is that of
+    /// Appends the scores of many rows, in order; faster than one row at a time. `cache` is that of
     /// [`Forest::score_cached`].
     ///
     /// # Panics

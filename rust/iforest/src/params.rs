@@ -83,7 +83,7 @@ pub(crate) fn repeated(columns: impl Iterator<Item = u16>) -> Option<usize> {
     columns.map(usize::from).find(|&column| !before.insert(column))
 }
 
-/// ⌈log2 ψ⌉: the average height of a tree of `sample_size` rows. Rows below are no anomalies.
+/// ⌈log2 ψ⌉: the average height of a tree of `sample_size` rows. Rows that are not isolated at this depth are typical.
 pub(crate) fn height_limit(sample_size: usize) -> usize {
     sample_size.next_power_of_two().trailing_zeros() as usize
 }

@@ -25,7 +25,7 @@ pub fn average_path_length(n: usize) -> f64 {
 /// c(n) for small n.
 static OF_FEW: LazyLock<[f64; 1 << 10]> = LazyLock::new(|| std::array::from_fn(average_path_length));
 
-/// The only number of rows up to 2^20 for which the sum and the series round to different units.
+/// The only number of rows up to 2^20 for which the sum and the series round to different fixed-point values.
 const ODD_ONE: usize = 797_695;
 static OF_ODD_ONE: LazyLock<f64> = LazyLock::new(|| average_path_length(ODD_ONE));
 
@@ -38,7 +38,7 @@ fn average_path_length_at_once(n: usize) -> f64 {
     if n == ODD_ONE {
         return *OF_ODD_ONE;
     }
-    // Asymptotic series of the harmonic number. The first omitted term is a ten-millionth of a unit.
+    // Asymptotic series of the harmonic number. The first omitted term is below a millionth of a fixed-point unit.
     let last = (n - 1) as f64;
     let harmonic = libm::log(last) + EULER_GAMMA + 0.5 / last - 1.0 / (12.0 * last * last);
     2.0 * harmonic - 2.0 * last / n as f64

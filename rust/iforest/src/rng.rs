@@ -3,7 +3,7 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-/// Sampling more than 1 in this many numbers shuffles a full deck, which is cheaper than a map of moved entries.
+/// If more than 1 in this many numbers is drawn, a full deck is shuffled, which is cheaper than a map of moved entries.
 const DENSE: usize = 64;
 
 /// Stream of random draws. The same seed gives the same stream on every platform.

@@ -131,7 +131,7 @@ impl Scorer {
         self.mean.of_sum(sum, self.groups.len())
     }
 
-    /// The scores of many rows, in order; `scores` is appended to.
+    /// Appends the scores of many rows, in order.
     pub(crate) fn score_rows(&self, rows: Matrix<'_>, cache: &mut ScoreCache, scores: &mut Vec<f64>) {
         let (mut path_lengths, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
         let cache = cache.of(self.id(), self.are_cached());

@@ -128,7 +128,7 @@ fn ends(range: &FeatureRange) -> [u32; 4] {
     [0, float_key(f32::NEG_INFINITY), float_key(range.min), float_key(range.max) + 1]
 }
 
-/// Adds the keys at which the path length in a tree changes, ascending, with the changes; the first key is 0.
+/// Adds the keys at which the path length in a tree changes, ascending, each with the change. The first key is 0.
 fn push_changes(tree: &Tree, changes: &mut Vec<(u32, i64)>) {
     // Preorder: the next node fills the slot that was reserved last. A slot has a depth and a range of keys, which can
     // be empty in a stored tree.

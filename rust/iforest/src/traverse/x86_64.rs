@@ -39,7 +39,7 @@ const AVX2_WIDE_COLUMNS: usize = 2 * AVX2_COLUMNS;
 const LEVELS: usize = 4;
 const BELOW: usize = 1 << LEVELS;
 
-/// The comparison is signed, but keys are unsigned: the first bit of both sides is flipped.
+/// The comparison is signed, but keys are unsigned, so the highest bit of both sides is flipped.
 const SIGN: u32 = 1 << 31;
 
 /// Four levels in two halves: node `i` of the upper three at `i - 1`, a word that no key passes at 7, and node `i` of
@@ -236,21 +236,21 @@ macro_rules! kernel {
             /// Adds each row's path lengths.
             ///
             /// # Safety
-            /// The processor has the instructions.
+            /// The processor must have the instructions.
             #[target_feature(enable = $instructions)]
             pub(super) unsafe fn add_path_lengths(mut trees: &[BlockTree], keys: &[$keys], sums: &mut [u64]) {
                 while let Some((chunk, rest)) = trees.split_first_chunk::<TREES>() {
                     for (keys, sum) in zip(keys, &mut *sums) {
-                        // SAFETY: as of this function.
+                        // SAFETY: the caller guarantees the instructions.
                         *sum += unsafe { path_lengths(chunk, &$load(keys)) };
                     }
                     trees = rest;
                 }
                 for (keys, sum) in zip(keys, sums) {
-                    // SAFETY: as of this function.
+                    // SAFETY: the caller guarantees the instructions.
                     let row = unsafe { $load(keys) };
                     for tree in trees {
-                        // SAFETY: as of this function.
+                        // SAFETY: the caller guarantees the instructions.
                         *sum += unsafe { path_lengths(from_ref(tree), &row) };
                     }
                 }
@@ -259,20 +259,20 @@ macro_rules! kernel {
             /// Sum over trees that are traversed together.
             ///
             /// # Safety
-            /// The processor has the instructions.
+            /// The processor must have the instructions.
             #[inline]
             #[target_feature(enable = $instructions)]
             unsafe fn path_lengths<const N: usize>(trees: &[BlockTree; N], row: &$registers) -> u64 {
                 let (mut passed, mut upper) = ([Passed::NOTHING; N], [0; N]);
                 for (passed, tree) in zip(&mut passed, trees) {
-                    // SAFETY: as of this function.
+                    // SAFETY: the caller guarantees the instructions.
                     *passed = unsafe { $pass(row, &tree.root) };
                 }
                 for (upper, passed) in zip(&mut upper, passed) {
                     *upper = passed.exit();
                 }
                 for ((passed, tree), upper) in zip(zip(&mut passed, trees), upper) {
-                    // SAFETY: as of this function.
+                    // SAFETY: the caller guarantees the instructions.
                     *passed = unsafe { $pass(row, &tree.below[upper]) };
                 }
                 let mut sum = 0;
@@ -291,7 +291,7 @@ kernel!(avx2_wide, "avx2", Keys<AVX2_WIDE_COLUMNS>, [__m256i; 2], load_16, pass_
 kernel!(avx512, "avx512f", Keys, [__m512i; 2], load_32, pass_16);
 
 /// # Safety
-/// The processor has AVX2.
+/// The processor must have AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load_8(keys: &Keys<AVX2_COLUMNS>) -> __m256i {
@@ -300,7 +300,7 @@ unsafe fn load_8(keys: &Keys<AVX2_COLUMNS>) -> __m256i {
 }
 
 /// # Safety
-/// The processor has AVX2.
+/// The processor must have AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn pass_8(row: &__m256i, block: &Block) -> Passed {
@@ -317,7 +317,7 @@ unsafe fn pass_8(row: &__m256i, block: &Block) -> Passed {
 }
 
 /// # Safety
-/// The processor has AVX2.
+/// The processor must have AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load_16(keys: &Keys<AVX2_WIDE_COLUMNS>) -> [__m256i; 2] {
@@ -328,7 +328,7 @@ unsafe fn load_16(keys: &Keys<AVX2_WIDE_COLUMNS>) -> [__m256i; 2] {
 }
 
 /// # Safety
-/// The processor has AVX2.
+/// The processor must have AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn pass_8_of_16(row: &[__m256i; 2], block: &Block) -> Passed {
@@ -348,7 +348,7 @@ unsafe fn pass_8_of_16(row: &[__m256i; 2], block: &Block) -> Passed {
 }
 
 /// # Safety
-/// The processor has AVX-512F.
+/// The processor must have AVX-512F.
 #[cfg(avx512)]
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -360,7 +360,7 @@ unsafe fn load_32(keys: &Keys) -> [__m512i; 2] {
 }
 
 /// # Safety
-/// The processor has AVX-512F.
+/// The processor must have AVX-512F.
 #[cfg(avx512)]
 #[inline]
 #[target_feature(enable = "avx512f")]
