@@ -1,6 +1,6 @@
 //! Features, training, loading and scoring of connections and queries: `cargo bench -p detector`. "Items" are records.
 //!
-//! The traffic is made here: hosts of a site that look names up and fetch pages, and an occasional unanswered SYN.
+//! The traffic is generated: hosts of a site that resolve names and fetch pages, and an occasional unanswered SYN.
 
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 

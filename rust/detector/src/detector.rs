@@ -1,4 +1,4 @@
-//! Detector: a model and the context that scores connections.
+//! Detector: a model, and the context and score history that scoring needs.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::record::{Extractor, LogRecord};
 use crate::schema::{FeatureRow, MAX_COLUMNS};
 use crate::verdict::{AlertPolicy, Verdict};
 
-/// Scores connections in the order in which they end.
+/// Scores records of one log kind, in the order in which they end.
 #[derive(Clone, Debug)]
 pub struct Detector {
     model: Arc<Model>,
@@ -72,7 +72,7 @@ impl Detector {
         &self.model
     }
 
-    /// Scores a connection and adds it to the context.
+    /// Scores a record and adds it to the context.
     pub fn score<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> Verdict {
         let record = record.into();
         let (row, keys) = self.extractor.context_row(record);
@@ -82,17 +82,17 @@ impl Detector {
         self.history.verdict(&self.model, &self.policy, &record, &keys, score)
     }
 
-    /// Reasons for the score of the last connection, strongest first.
+    /// Reasons for the score of the last record, strongest first.
     pub fn reasons<'a>(&self, record: impl Into<LogRecord<'a>>) -> Vec<Reason> {
         self.model.reasons(record, &self.last, None)
     }
 
-    /// Adds a connection to the context without scoring it.
+    /// Adds a record to the context without scoring it.
     pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         self.last = self.extractor.extract(record);
     }
 
-    /// Feature row of the last connection.
+    /// Feature row of the last record.
     pub fn row(&self) -> &FeatureRow {
         &self.last
     }

@@ -1,8 +1,8 @@
 //! Anomaly detection on network connections and DNS queries.
 //!
-//! A [`Connection`] comes from a sensor or from a line of a log. An [`Extractor`] turns it into a row of numbers, one
-//! per feature of the [`schema`]; a [`Model`] turns the row into a score; a [`Detector`] does both and returns a
-//! [`Verdict`].
+//! A [`Connection`] or a [`DnsQuery`] comes from a sensor or from a line of a log. An [`Extractor`] turns it into a row
+//! of numbers, one per feature of the [`schema`]; a [`Model`] turns the row into a score; a [`Detector`] does both and
+//! returns a [`Verdict`].
 //!
 //! ```
 //! use detector::{Detector, Extractor, Params, Reservoir, Trainer};

@@ -156,8 +156,8 @@ pub struct Schema {
     pub records: &'static [Record],
     /// Column that is 1 for rows of the peer group, which has a separate forest.
     pub peer_group: u16,
-    /// Column with the share of the days of training that saw the like of the row, if there is one: how much of a
-    /// routine it is.
+    /// Column with the share of the training days on which the row's activity occurred, if the log kind has one; it
+    /// lowers the score of daily routine.
     pub routine: Option<u16>,
     /// True if alert budgets count the alerts of a pair within a clock hour once.
     pub counts_bursts: bool,

@@ -1,17 +1,17 @@
-//! Verdict on one connection, and the policy that decides it.
+//! Verdict on one record, and the policy that decides it.
 
 use crate::model::Model;
 use crate::model::calibration::evidence_per_day;
 
-/// Score of one connection, with its alert decision.
+/// Score of one record, with its alert decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// Between 0 and 1, in whole millionths: about 0.5 for a typical connection, higher for an unusual one.
+    /// Between 0 and 1, in whole millionths: about 0.5 for a typical record, higher for an unusual one.
     pub score: f64,
     /// True if and only if the score is at or above the threshold in force.
     pub anomalous: bool,
-    /// Number of connections to the service, if this one takes the evidence over the limit. It opens or extends an
-    /// incident, but does not make the connection an alert.
+    /// Number of records of the service, if this one takes the evidence over the limit. The evidence opens or extends
+    /// an incident, but does not make the record an alert.
     pub sustained: Option<u32>,
 }
 
@@ -57,7 +57,7 @@ impl AlertPolicy {
         Self { threshold, evidence_per_day }
     }
 
-    /// Alert threshold: a connection is an alert if and only if its score is at or above it.
+    /// Alert threshold: a record is an alert if and only if its score is at or above it.
     pub fn threshold(&self) -> f64 {
         self.threshold
     }
@@ -67,7 +67,7 @@ impl AlertPolicy {
         self.evidence_per_day
     }
 
-    /// Returns whether a connection with this score is an alert.
+    /// Returns whether a record with this score is an alert.
     pub fn is_alert(&self, score: f64) -> bool {
         score >= self.threshold
     }

@@ -57,9 +57,9 @@ fn model() -> Model {
 }
 
 /// One extreme value, and the features that may be the first reason.
-type Plant = (fn(&mut Connection<'_>), &'static [&'static str]);
+type Injection = (fn(&mut Connection<'_>), &'static [&'static str]);
 
-const PLANTS: &[Plant] = &[
+const INJECTIONS: &[Injection] = &[
     (|c| c.orig.bytes = Some(4_100_000_000), &["orig_bytes"]),
     (|c| c.resp.bytes = Some(9_000_000_000), &["resp_bytes"]),
     (|c| c.duration = Some(3 * 86_400_000_000), &["duration"]),
@@ -78,12 +78,12 @@ fn first_reason_names_the_injected_value() {
     let mut extractor = Extractor::new();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
     let mut missed = Vec::new();
-    for (plant, names) in PLANTS {
+    for (inject, names) in INJECTIONS {
         let mut named = 0;
         let mut others = Vec::new();
         for i in 5_000..5_100 {
             let mut c = ordinary(i);
-            plant(&mut c);
+            inject(&mut c);
             let row = extractor.clone().extract(&c);
             let reasons = model.reasons(&c, &row, None);
             let first = reasons.first().map_or("none", |reason| reason.feature());

@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn sum(evidence: &Cusum, service: u64) -> Sum {
-        // Each visit records its time.
+        // On a copy, because each visit records its time.
         evidence.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct PairMean {
 }
 
 impl PairMean {
-    /// Adds the score of a number of `connections`, `since` microseconds after the previous one. Returns the score
+    /// Adds the score of `connections` connections, `since` microseconds after the previous ones. Returns the score
     /// combined with the mean; `typical` is the score of most connections.
     pub(crate) fn add(&mut self, since: Option<i64>, score: f64, connections: f32, typical: f64) -> f64 {
         let decay = since.map_or(0.0, |since| libm::expf((since as f64 / -1e6 / DECAY) as f32));

@@ -18,7 +18,7 @@ use crate::{conn, dns};
 const MOST: usize = 3;
 /// Smallest weight of a reason, as a share of that of the first.
 const LEAST_SHARE: f64 = 0.2;
-/// The first column of a topic with at least this share of its strongest weight describes the topic.
+/// A topic is described by its first column whose weight is at least this share of the strongest.
 const NAMING_SHARE: f64 = 0.1;
 /// Weight added to a feature with a value never seen in training. Anomalies score some tenths above the typical 0.5, so
 /// an unseen value is named unless another feature explains nearly all of that.
@@ -124,7 +124,7 @@ impl Model {
         let forest = self.forest_of(row);
         let raised = |score: f64, row: &FeatureRow| self.raise(self.row_score(row, score, learnt));
         let score = raised(forest.score(&encoded), &encoded);
-        // The forest does not score again without a column that has its typical value.
+        // `scores_without` skips equal values, so a usual column gets the value of the row and costs no time.
         let usual: [bool; MAX_COLUMNS] = std::array::from_fn(|column| self.is_usual(column, row));
         for (column, _) in usual.iter().enumerate().filter(|(_, usual)| **usual) {
             typical[column] = encoded[column];

@@ -132,8 +132,8 @@ impl Context {
 
     /// Time of a record: the end of its connection.
     ///
-    /// A log sorted by start has a long connection before the records that ended while it was open. Its end would put
-    /// its hosts days ahead of them, so such a record counts at its start.
+    /// In a log sorted by start, a long connection precedes records that ended while it was open. Counted at its end,
+    /// it would date its hosts days ahead of these, so it counts at its start.
     fn time(&mut self, c: &Connection<'_>) -> i64 {
         let clock = self.clock.unwrap_or(c.end());
         let now = if c.end() > clock.saturating_add(DAY) { c.ts.max(clock) } else { c.end() };

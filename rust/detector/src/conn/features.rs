@@ -50,7 +50,7 @@ impl Extractor {
     }
 
     fn row(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> FeatureRow {
-        // Tables do not fit the caches: what needs none of them is done while they are fetched.
+        // The tables do not fit the caches, so the values that need no table are computed while entries are fetched.
         self.context.prefetch(keys);
         let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantize::log2;
 
-/// Number of pauses in the running mean: a new pause has at least this weight, so that changes of the interval are
-/// followed.
+/// Number of pauses that the running mean covers: a new pause weighs at least one in this many, so that the mean
+/// follows changes of the interval.
 const MEMORY: f32 = 16.0;
 /// Largest number of pauses that counts as evidence.
 const ENOUGH: f32 = 256.0;
@@ -46,8 +46,8 @@ impl Periodicity {
         self.pauses = self.pauses.min(ENOUGH);
     }
 
-    /// Periodicity: log2 of 1 + (number of pauses · how much steadier than random they are, in powers of e). 0 without
-    /// any.
+    /// Periodicity: log2 of 1 + (number of pauses · ln(random deviation / their deviation)), with deviations as shares
+    /// of the mean; 0 for pauses that are not steadier than random.
     pub(crate) fn evidence(&self) -> f32 {
         // Prior of three pauses whose deviation equals their mean, so that two equal pauses are not periodic.
         let known = self.pauses.min(64.0);

@@ -29,16 +29,17 @@ use crate::storage::atomic_file;
 use crate::storage::envelope::{self, Envelope};
 use crate::storage::trust::Trust;
 
-/// Ten times a forest of 1,000 trees; larger files are not models.
+/// Largest payload in bytes, ten times that of a forest of 1,000 trees.
 const MAX_PAYLOAD: usize = 64 << 20;
 const FORMAT: Envelope =
     Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 4, max_payload: MAX_PAYLOAD };
 /// Largest payload with every number at full size, as bincode counts its limit. A split and a leaf take at least 8
 /// bytes of a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
-/// Latest time of training, in the year 2255. Until then Zeek's times, which are doubles, resolve microseconds, which
-/// identify models.
+/// Latest time of training, in microseconds since 1970: the year 2255. Until then Zeek's times, which are doubles,
+/// represent every microsecond, and a model's version is its time of training.
 const LATEST: i64 = 1 << 53;
+
 /// Trained model of one log kind: schema, forest, calibration and provenance. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
@@ -150,8 +151,8 @@ impl Model {
         is_whole && (first_ts..=last_ts).contains(&ts) && !self.forest().is_imported()
     }
 
-    /// Score of a record's row; `ts` is the record's time. Many rows repeat part of earlier ones, for which `cache`
-    /// spares the work.
+    /// Score of a record's row; `ts` is the record's time. `cache` saves work for rows that repeat parts of earlier
+    /// rows.
     pub fn score_row(&self, row: &FeatureRow, ts: i64, cache: &mut ScoreCache) -> RowScore {
         self.parts.score(self.schema, row, self.has_learnt(ts), cache)
     }

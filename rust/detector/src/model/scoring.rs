@@ -10,9 +10,10 @@ use crate::schema::{FeatureRow, MAX_COLUMNS, Schema};
 
 /// Factor for the excess of a peer group score over the median: chatter matters less than unicast traffic.
 const PEER_EXCESS: f64 = 0.5;
-/// Share of the excess over the median that is discounted for a daily routine, and the share of days up to which
-/// nothing is discounted: controllers of malware change addresses.
+/// Largest share of the excess over the median that is discounted, for an activity of every training day.
 const ROUTINE: f64 = 0.9;
+/// Share of the training days up to which nothing is discounted. Malware changes the addresses of its servers, so it
+/// contacts one network on few days only.
 const RARE_ROUTINE: f64 = 1.0 / 3.0;
 
 /// Components of a model that score rows.

@@ -55,7 +55,7 @@ impl Params {
     }
 }
 
-/// Trainer: samples connections one at a time, in bounded memory.
+/// Trainer: samples records one at a time, in bounded memory.
 #[derive(Debug)]
 pub struct Trainer {
     params: Params,
@@ -64,30 +64,30 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Creates a trainer without connections.
+    /// Creates a trainer without records.
     pub fn new(params: Params) -> Self {
         let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed).of(params.log);
         Self { extractor: Extractor::of(params.log), params, reservoir }
     }
 
-    /// Learns from a connection.
+    /// Learns from a record.
     pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         let record = record.into();
         let row = self.extractor.extract(record);
         self.reservoir.offer(&row, record.ts(), Group::default());
     }
 
-    /// Adds a connection to the context of later ones without learning from it.
+    /// Adds a record to the context of later ones without learning from it.
     pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         self.extractor.extract(record);
     }
 
-    /// Number of connections learnt from.
+    /// Number of records learnt from.
     pub fn observed(&self) -> u64 {
         self.reservoir.seen()
     }
 
-    /// Sample of the connections so far, to be merged with others.
+    /// Sample of the records so far, to be merged with others.
     pub fn into_reservoir(self) -> Reservoir {
         self.reservoir
     }
@@ -166,8 +166,8 @@ fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provena
 
 /// Distribution of the scores that determine the threshold.
 ///
-/// Of the rows flagged when they were seen, as many as the budget allows count. With more, a flood of alerts would
-/// raise the threshold above itself; with none, each fit would lower it further.
+/// Of the rows that were flagged when seen, only as many count as the budget allows. If more counted, a flood of alerts
+/// would raise the threshold above its own scores; if none did, each fit would lower the threshold further.
 fn calibrate(
     schema: &Schema,
     typical: Option<f64>,

@@ -27,13 +27,14 @@ use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
+/// Sizes in bytes: the fixed fields, an interval of observed time, a slot of the rate, and the largest row.
 const HEAD: usize = 48;
-const STRETCH: usize = 24;
+const INTERVAL: usize = 24;
 const SLOT: usize = 16;
 const LARGEST_ENTRY: usize = 24 + 4 * MAX_COLUMNS;
 /// Largest capacity of a reservoir.
 const MAX_ROWS: usize = 10_000_000;
-const MAX_PAYLOAD: usize = HEAD + span::MOST * STRETCH + 4 + MAX_SLOTS * SLOT + MAX_ROWS * LARGEST_ENTRY;
+const MAX_PAYLOAD: usize = HEAD + span::MOST * INTERVAL + 4 + MAX_SLOTS * SLOT + MAX_ROWS * LARGEST_ENTRY;
 const FORMAT: Envelope =
     Envelope { contents: Contents::Sample, magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
@@ -74,8 +75,8 @@ impl Reservoir {
         let (quota, capacity) = (u32::from_le_bytes(head.next()) as usize, u32::from_le_bytes(head.next()) as usize);
         let seen = u64::from_le_bytes(head.next());
         let bound = f64::from_le_bytes(head.next());
-        let n_stretches = u32::from_le_bytes(head.next()) as usize;
-        let intervals = n_stretches.checked_mul(STRETCH).and_then(|size| rest.split_at_checked(size));
+        let n_intervals = u32::from_le_bytes(head.next()) as usize;
+        let intervals = n_intervals.checked_mul(INTERVAL).and_then(|size| rest.split_at_checked(size));
         let (intervals, rows) = intervals.ok_or_else(cut_short)?;
         let (mut slots, rows) = match half_life > 0 {
             true => rows.split_first_chunk().and_then(|(n_slots, rest)| {
@@ -87,7 +88,7 @@ impl Reservoir {
         .map(|(slots, rows)| (Numbers(slots), rows))
         .ok_or_else(cut_short)?;
         let (mut intervals, mut rows) = (Numbers(intervals), Numbers(rows));
-        let intervals = (0..n_stretches).map(|_| {
+        let intervals = (0..n_intervals).map(|_| {
             let [first, last, seen] = std::array::from_fn(|_| i64::from_le_bytes(intervals.next()));
             Interval { first, last, seen }
         });
@@ -248,7 +249,7 @@ mod tests {
     use crate::storage::envelope::HEADER;
 
     /// Offset of the rows of [`reservoir`], after one interval and two slots.
-    const ROWS: usize = HEAD + STRETCH + 4 + 2 * SLOT;
+    const ROWS: usize = HEAD + INTERVAL + 4 + 2 * SLOT;
 
     fn reservoir() -> Reservoir {
         let sampling = Sampling { capacity: 60, half_life: Some(320_000), quota: Some(20) };

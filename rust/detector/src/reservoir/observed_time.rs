@@ -89,7 +89,7 @@ impl ObservedTime {
 
     /// Total observed time, in microseconds.
     pub(crate) fn seen(&self) -> i64 {
-        self.intervals.iter().fold(0, |sum: i64, stretch| sum.saturating_add(stretch.seen))
+        self.intervals.iter().fold(0, |sum: i64, interval| sum.saturating_add(interval.seen))
     }
 
     /// Observed time of the intervals, each multiplied by the weight of its ends.
@@ -128,11 +128,11 @@ impl ObservedTime {
     fn unite(&mut self, others: impl IntoIterator<Item = Interval>) {
         let mut all = std::mem::take(&mut self.intervals);
         all.extend(others);
-        all.sort_by_key(|stretch| (stretch.first, stretch.last));
-        for stretch in all {
+        all.sort_by_key(|interval| (interval.first, interval.last));
+        for interval in all {
             match self.intervals.last_mut() {
-                Some(before) if before.reaches(&stretch) => *before = before.and(stretch),
-                _ => self.intervals.push(stretch),
+                Some(before) if before.reaches(&interval) => *before = before.and(interval),
+                _ => self.intervals.push(interval),
             }
         }
         while self.intervals.len() > MOST {

@@ -128,11 +128,11 @@ fn corrected_clock_repairs_the_reservoir() {
     for seed in 0..30 {
         let mut reservoir = Reservoir::new(sampling, seed);
         let mut offer = |i, ts| reservoir.offer(&row(i), ts, Group(i as u64 / 100 * 2));
-        // An hour with the clock decades ahead, then a correct day before it.
+        // 2,000 rows with a correct clock, then 2,000 with a clock that is decades ahead.
         (0..2000).for_each(|i| offer(i, today));
         (2000..4000).for_each(|i| offer(i, ahead + i as i64));
         reservoir.not_after(today);
-        // The clock was ahead for the same duration.
+        // The interval of the rows dated ahead keeps its length and ends today.
         assert_eq!(reservoir.span(), Some((today - 1999, today)));
         (4000..6000).for_each(|i| reservoir.offer(&row(i), today, Group(i as u64 / 100 * 2)));
         assert_eq!(reservoir.len(), 200);
@@ -142,7 +142,8 @@ fn corrected_clock_repairs_the_reservoir() {
         let again = Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap();
         assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
     }
-    // As likely to stay as any other row if all had competed; here they had the 200 places to themselves.
+    // The rows dated ahead had displaced the first 2,000. Redated, they compete on equal terms with the new rows, which
+    // get about half of the 200 places.
     assert!(kept[1] > 30 * 90, "{kept:?}");
 }
 

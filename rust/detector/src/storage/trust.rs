@@ -165,7 +165,7 @@ fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), ErrorKi
     if owner != 0 && owner != user {
         return Err(ErrorKind::Owner { place: place.to_owned(), owner });
     }
-    // The mode of a link has no meaning, and in a sticky directory like /tmp users cannot touch each other's files.
+    // The mode of a link has no meaning, and in a sticky directory like /tmp users cannot replace each other's files.
     let mode = metadata.mode() & 0o7777;
     if metadata.is_symlink() || (metadata.is_dir() && mode & STICKY != 0) {
         return Ok(());

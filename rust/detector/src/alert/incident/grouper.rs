@@ -15,11 +15,11 @@ use crate::units::HOUR;
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
-/// Number of originators with incidents of one target only that make the target the actor.
+/// Number of originators, each with an incident of one target only, from which the target becomes the actor.
 const MANY: usize = 8;
-/// Pause after a notice before growth is worth another one, in microseconds: 1 h.
+/// Shortest time between two notices about the growth of an incident, in microseconds: 1 h.
 const NOTICE_PAUSE: i64 = HOUR;
-/// Longest pause between failed connections before an incident that still belong to it, in microseconds.
+/// Longest pause, in microseconds, between the earlier failed connections that an incident takes from the history.
 const PRELUDE: i64 = 600_000_000;
 
 /// Kind of a change.
@@ -65,13 +65,13 @@ pub struct Grouper {
     pub(super) expiry: BTreeSet<(bool, i64, ActorKey)>,
     /// Originators whose incident has one target only, by target.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
-    /// Incidents of externally attacked targets, by network: a flood of many targets there is one incident.
+    /// Incidents of externally attacked targets, by network: a flood of many targets in one network is one incident.
     pub(super) flooded: HashMap<Address, ActorKey>,
     pub(super) history: History,
     pub(super) surges: Surges,
     exchanges: Exchanges,
     pub(super) changes: Vec<Change>,
-    /// Latest end of a connection.
+    /// Latest end of a connection, in microseconds since 1970.
     pub(super) now: i64,
     /// Additions to forward, on a worker.
     pub(super) outbox: Option<Outbox>,

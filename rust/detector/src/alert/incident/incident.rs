@@ -92,7 +92,7 @@ pub struct Incident {
     pub(super) queries: Option<Box<Queries>>,
     pub(super) uids: Vec<Box<[u8]>>,
     pub(super) trails: Vec<Trail>,
-    /// Index of the trail that shows the kind.
+    /// Index of the trail that fulfils the rule of the kind.
     pub(super) focus: usize,
     pub(super) reasons: Vec<Mention>,
     /// Latest time that extended the incident.

@@ -13,7 +13,7 @@ pub(super) const MAX_UNSENT: usize = MAX_OPEN;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) unsent: HashMap<(ActorKey, u64), Incident>,
-    /// Number of connections dropped, because too many incidents had additions.
+    /// Number of connections dropped because too many incidents had additions.
     pub(super) dropped: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Exchanges at regular intervals that last a day: a beacon whose connections are ordinary, and that was running when
-//! the model was trained, has no unusual score.
+//! Exchanges at regular intervals that last a day. They reveal a beacon with ordinary connections that was already
+//! running during training, so that no score is unusual.
 //!
 //! For every originator and service the pause between answered connections, its deviation and the share of equal
 //! payloads are averaged. Chatter, DNS and NTP are regular by design and do not count, nor does traffic within the
@@ -16,13 +16,15 @@ use crate::units::{DAY, count, duration};
 
 /// Number of services, as a power of 2.
 const SERVICES: u32 = 15;
-/// Smallest number of connections and duration of an exchange.
+/// Smallest number of connections of a regular exchange.
 const MIN_CONNECTIONS: u32 = 100;
+/// Its smallest duration, in microseconds: a day.
 const MIN_LENGTH: i64 = DAY;
-/// Longest pause, after which an exchange begins anew.
+/// Longest pause, in microseconds; after a longer one the exchange begins anew.
 const MAX_PAUSE: i64 = DAY;
-/// Smallest mean of the pauses, in seconds, and largest deviation as a share of the mean.
+/// Smallest mean of the pauses, in seconds.
 const MIN_MEAN: f32 = 10.0;
+/// Largest mean deviation of the pauses, as a share of their mean.
 const MAX_DEVIATION: f32 = 0.3;
 /// Smallest share of connections with the same payload as the one before.
 const MIN_EQUAL: f32 = 0.8;
@@ -35,7 +37,7 @@ pub(super) const REGULAR_PORTS: [u16; 2] = [53, 123];
 #[derive(Debug)]
 pub(super) struct Exchanges {
     services: Table<Exchange>,
-    /// Time of the last report.
+    /// Time of the last report, in microseconds since 1970.
     reported: Option<i64>,
 }
 

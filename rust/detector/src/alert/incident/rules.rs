@@ -255,7 +255,7 @@ impl Incident {
         matching.or_else(|| rules.next()).map_or(&[], |rule| rule.attack)
     }
 
-    /// Updates the kind, and the service or domain that shows it.
+    /// Updates the kind, and the service or domain that fulfils its rule.
     pub(super) fn classify(&mut self) {
         let found = RULES.iter().find_map(|rule| Some((rule.kind, (rule.holds)(self)?)));
         (self.kind, self.focus) = found.unwrap_or((IncidentKind::Other, 0));

@@ -32,10 +32,11 @@ pub(super) struct Trail {
     pub(super) last: i64,
     pub(super) pauses: Pauses,
     pub(super) last_start: i64,
-    /// True from an external originator to a local responder.
+    /// True for connections from an external originator to a local responder.
     pub(super) inward: bool,
-    /// True if an alert was for an amount sent, and if one was for a rare port or service.
+    /// True if an alert was for an amount sent.
     pub(super) large: bool,
+    /// True if an alert was for a rare port or service.
     pub(super) rare: bool,
     /// Set for queries.
     pub(super) domain: Option<Box<Domain>>,
