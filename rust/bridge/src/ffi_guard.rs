@@ -1,8 +1,8 @@
 //! Sensor wrapper that catches panics.
 //!
-//! C++ can call only the functions that [`guard!`] generates, and those that store their results. If a function returns
-//! an error, a panic becomes one; otherwise it returns its fallback, and [`GuardedSensor::take_panic`] returns the
-//! message. The declarations in the crate root document the functions.
+//! C++ can call only the functions that [`guard!`] generates, and a few that wrap these. If a function can return an
+//! error, a panic becomes that error; otherwise the function returns its fallback, and [`GuardedSensor::take_panic`]
+//! returns the message. The declarations in the crate root document the functions.
 
 use detector::LogKind;
 
@@ -147,7 +147,7 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// C++ reads an error up to its first NUL and takes an empty one for success.
+/// Makes an error readable for C++, which reads it up to the first NUL and takes an empty one for success.
 fn for_cpp<T>(result: Result<T, String>) -> Result<T, String> {
     result.map_err(|error| match error.is_empty() {
         true => "unknown error".to_owned(),
@@ -182,7 +182,7 @@ mod tests {
         pub(super) static INJECTED: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Arbitrary arguments; a function that panics first reads none.
+    /// Arbitrary arguments; an injected panic comes before they are read.
     pub(super) trait Any {
         fn any() -> Self;
     }

@@ -17,8 +17,9 @@ use crate::state_dir::{DirLock, ModelWriter};
 /// Seed of every fit. The random choices depend on the traffic as well.
 const SEED: u64 = 1;
 
-/// Sources of a model that a sensor learnt. The second precedes the version of Zeek.
+/// First of the `sources` of a model that a sensor learnt.
 const SENSOR: &str = "learnt by the sensor";
+/// Beginning of the second one; the version of Zeek follows.
 const ZEEK: &str = "Zeek ";
 
 /// Origin of a model fitted here.
@@ -67,7 +68,7 @@ pub(crate) struct Learning {
     writer: Arc<ModelWriter>,
 }
 
-/// The last connection, until it is learnt or the next one arrives.
+/// The last record, until it is learnt or the next one arrives.
 #[derive(Clone, Copy)]
 pub(crate) struct PendingExample {
     record: LogRecord<'static>,

@@ -70,8 +70,8 @@ mod ffi {
         /// string.
         fn budget_problem(self: &mut GuardedSensor) -> String;
 
-        /// Scores a connection, adds it to the host context, and with `learn` to the reservoir. Replaces `verdict`,
-        /// which spares C++ the strings of a returned one.
+        /// Scores a connection, adds it to the host context, and with `learn` to the reservoir. Stores the result in
+        /// `verdict`, because returning a struct with strings to C++ costs more.
         fn score_into(
             self: &mut GuardedSensor,
             connection: &ConnectionView,
@@ -95,7 +95,7 @@ mod ffi {
         /// Adds a query to the context without scoring it, and with `learn` to the reservoir.
         fn observe_dns(self: &mut GuardedSensor, query: &DnsView, learn: bool, learn_after: u64) -> Outcome;
 
-        /// Adds the last connection to the reservoir, unless that was done. Returns the result of `fit_is_due`.
+        /// Adds the last record to the reservoir, unless that was done. Returns the result of `fit_is_due`.
         fn learn(self: &mut GuardedSensor, learn_after: u64) -> bool;
 
         /// Starts learning into a reservoir of `rows` rows with a half-life in seconds, at least 60. Rows learnt before
@@ -105,8 +105,8 @@ mod ffi {
         /// Stops learning and empties the reservoir.
         fn stop_learning(self: &mut GuardedSensor);
 
-        /// Returns true if a fit can start: `learn_after` connections were seen, a tenth of them is in the reservoir,
-        /// and no fit is running.
+        /// Returns true if a fit can start: `learn_after` records were seen, a tenth of them (or half of the capacity,
+        /// if less) is in the reservoir, and no fit is running.
         fn can_fit(self: &mut GuardedSensor, learn_after: u64) -> bool;
 
         /// Returns true if no model is loaded and a fit can start.

@@ -1,6 +1,6 @@
 //! The configured model file: loading it, and detecting that it has changed since the last attempt.
 //!
-//! Loading and checking do not use `Sensor`, so they can run on the worker thread.
+//! Loading and checking do not use `Sensor`, so they can run on the background thread.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,8 @@ pub(crate) struct LoadAttempt {
     pub(crate) path: PathBuf,
     version: Option<FileVersion>,
     signature: Option<FileVersion>,
-    /// Set if the file was refused unread. Ownership or options can then change without the file's version.
+    /// Set if the file was refused for another reason than its contents. Ownership or options can then change without
+    /// the file's version.
     distrusted: Option<Permissions>,
 }
 
@@ -34,7 +35,7 @@ impl FileVersion {
     }
 }
 
-/// Everything outside a file and its signature that decides about its trust.
+/// Conditions of trust in a file, apart from its contents and its signature.
 #[derive(PartialEq)]
 struct Permissions {
     key: String,

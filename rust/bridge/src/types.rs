@@ -70,33 +70,33 @@ mod ffi {
         query: &'a [u8],
         qtype: Count,
         rcode: Count,
-        /// Number and length of all elements of `answers`.
+        /// Number of elements of `answers`, and the sum of their lengths in bytes.
         answers: u32,
         answer_bytes: u64,
         /// The least of `TTLs` in seconds; negative without any.
         min_ttl: f64,
-        /// Of its connection; empty if unset.
+        /// Identifier of its connection; empty if unset.
         uid: &'a [u8],
     }
 
-    /// Result of handing over a connection.
+    /// Result of passing a record to the sensor.
     #[derive(Debug)]
     enum Outcome {
-        /// A panic was caught; the connection has no score.
+        /// A panic was caught; the record has no score.
         Failed,
         /// No model is loaded.
         NoModel,
         /// No model is loaded, and the first one can be fitted.
         FitDue,
-        /// A model is loaded; the connection does not alert.
+        /// A model is loaded; the record does not alert, or was not scored.
         Normal,
         /// The score is at or above the threshold.
         Alert,
-        /// The connection does not alert, but incidents have changed.
+        /// The record does not alert, but incidents have changed.
         Incident,
     }
 
-    /// Everything the scripts need about a scored connection.
+    /// Everything the scripts need about a scored record.
     struct Verdict {
         outcome: Outcome,
         /// Between 0 and 1, in whole millionths; 0 without a score.
@@ -168,20 +168,20 @@ mod ffi {
     /// Counters since start, and gauges.
     #[derive(Clone, Copy, Default)]
     struct Statistics {
-        /// Connections with a score.
+        /// Records with a score.
         scored: u64,
-        /// Connections without a score, by cause.
+        /// Records without a score, by cause.
         without_model: u64,
         exempt: u64,
         failed: u64,
-        /// Connections that alerted.
+        /// Records that alerted.
         alerted: u64,
-        /// Connections offered to the reservoir.
+        /// Records offered to the reservoir.
         learnt: u64,
         /// Models loaded, and models refused.
         loaded: u64,
         refused: u64,
-        /// Rows in the reservoir, and the number of connections they represent.
+        /// Rows in the reservoir, and the number of records they represent.
         rows: u64,
         seen: u64,
         /// Population stability index of the live scores; 0 while there are too few.
@@ -238,6 +238,6 @@ mod ffi {
         pause: f64,
     }
 
-    // The functions in the crate root return vectors of it.
+    // The functions in the crate root return vectors of `HostRisk`.
     impl Vec<HostRisk> {}
 }

@@ -87,7 +87,7 @@ pub fn load<'a>(
             let kind = model.schema().log;
             let of_kind = logs_of(kind, &logs.paths)?;
             let mut inputs = LogInputs::of(&of_kind, &LogArgs { log: Some(kind), ..logs.clone() })?;
-            // Files ignored here are read with the other model.
+            // Files that this kind ignores are read as the other kind.
             inputs.ignored = 0;
             scored(inputs, Some(path), model)
         })

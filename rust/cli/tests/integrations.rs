@@ -133,7 +133,7 @@ fn scrape_job() {
     ok(Command::new("promtool").args(["check", "config", "scrape.yml"]).current_dir(integrations().join("prometheus")));
 }
 
-/// Ends with the test.
+/// Process that is killed at the end of the test.
 struct Daemon(Child);
 
 impl Drop for Daemon {
@@ -163,7 +163,7 @@ fn alerts_through_rsyslog() {
     let rsyslogd = rsyslogd.args(["-n", "-f", &config, "-i", &pid]).stdout(Stdio::null()).stderr(Stdio::null());
     let _daemon = Daemon(rsyslogd.spawn().unwrap());
     let kept = || fs::read_to_string(directory.join("alerts.json")).unwrap_or_default().lines().count();
-    // Fails after waiting for minutes.
+    // Waits for minutes at most; the comparison then fails.
     let until = |wanted: usize| {
         for _ in 0..1200 {
             if kept() >= wanted {

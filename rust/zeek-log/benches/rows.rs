@@ -1,6 +1,6 @@
 //! Cost of a row, step by step, in TSV and JSON: `cargo bench -p zeek-log`.
 //!
-//! The log is made here, like a conn.log; "items" are rows.
+//! The log is generated and resembles a conn.log; "items" are rows.
 
 #![expect(clippy::expect_used, reason = "a benchmark has nobody to report an error to")]
 
@@ -65,7 +65,7 @@ const WANTED: [ColumnSpec<'static>; 15] = [
     ColumnSpec::with_aliases("resp_pkts", &["destination.packets"]),
 ];
 
-/// A row in turn of three kinds: a scan's lone SYN, a DNS query, a TLS connection.
+/// Row of one of three kinds in turn: a scan's lone SYN, a DNS query, a TLS connection.
 fn values(row: usize) -> [Option<String>; 21] {
     let text = |value: &str| Some(value.to_owned());
     let (host, far, port) = (row * 7 % 251, row * 13 % 241, 1024 + row * 31 % 60_000);

@@ -1,4 +1,4 @@
-//! Prints chosen columns of Zeek logs, like zeek-cut, but of any format and of directories, too:
+//! Prints chosen columns of Zeek logs like zeek-cut, but reads any format, and directories:
 //!
 //! ```text
 //! cargo run --example cut -- id.orig_h,service,orig_bytes conn logs/ more/conn.json.gz

@@ -24,14 +24,14 @@ pub struct Reader {
     bytes_read: Arc<AtomicU64>,
     block_size: usize,
     max_line: usize,
-    /// True if to return complete lines at once instead of filling a block.
+    /// True to return complete lines at once instead of filling a block.
     eager: bool,
     /// `buffer[start..filled]` has been read but not delivered; its first `scanned` bytes are complete lines.
     buffer: Vec<u8>,
     start: usize,
     filled: usize,
     scanned: usize,
-    /// Number of bytes after these without a line end.
+    /// Number of bytes after the complete lines that were searched and have no line end.
     searched: usize,
     /// True if the rest of a line that is too long must be skipped.
     skipping: bool,

@@ -18,7 +18,7 @@ pub struct Row {
     pub(crate) bytes: Vec<u8>,
     /// One cell for each wanted column, unless the row is plain.
     pub(crate) cells: Vec<Cell>,
-    /// True if `bounds` and [`Shape::plain`] give the cells, which spares the work for columns that nobody reads.
+    /// True if `bounds` and [`Shape::plain`] give the fields, so that only columns that are read cost time.
     pub(crate) is_plain: bool,
     pub(crate) shape: Arc<Shape>,
     pub(crate) name: Arc<str>,

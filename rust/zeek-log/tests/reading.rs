@@ -1,4 +1,4 @@
-//! Oddities of real Zeek logs, one a test.
+//! Tests of reading: peculiarities of real Zeek logs, one per test.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
 
 mod common;

@@ -39,13 +39,13 @@ pub(crate) struct Sensor {
     threshold: Option<f64>,
     alerts_per_day: Option<f64>,
     statistics: Statistics,
-    /// Connections handed over, failed ones included.
+    /// Number of records to score so far, including those without a score.
     offered: u64,
     pending: Option<PendingExample>,
     incidents: SharedIncidents,
 }
 
-/// Processing of connections.
+/// State of scoring.
 #[derive(Default)]
 enum Scoring {
     #[default]
@@ -233,7 +233,7 @@ impl Sensor {
         }
         let is_full = |reservoir: &Reservoir| reservoir.len() >= reservoir.sampling().capacity;
         let full = self.learning.reservoir.as_ref().map(is_full);
-        // The first models of a sensor are provisional.
+        // The first models of a sensor are provisional: the next fits use more records.
         if full == Some(false) && self.alerts_per_day.is_none() && model.provenance().time_seen < DAY {
             return String::new();
         }
@@ -255,7 +255,7 @@ impl Sensor {
     }
 
     fn score_record(&mut self, record: LogRecord<'_>, uid: &[u8], learn: bool, learn_after: u64) -> Verdict {
-        // After a panic the previous connection must not be learnt in place of this one.
+        // After a panic the previous record must not be learnt in place of this one.
         self.pending = None;
         self.offered += 1;
         let mut verdict = Verdict {

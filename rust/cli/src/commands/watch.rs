@@ -114,8 +114,8 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     for (index, read) in read_all(&logs) {
         let log = &mut logs[index];
         let block = read.map_err(|error| input::explain(&log.input, error))?;
-        // Later a damaged line can look like another header.
-        if !std::mem::replace(&mut log.is_conn_log, true) {
+        // Only the first header is checked, because a later damaged line can look like one.
+        if !std::mem::replace(&mut log.is_checked, true) {
             check_columns(log.kind, &block, None)?;
         }
         let Some(detector) = detectors.iter_mut().find(|it| it.model().schema().log == log.kind) else { continue };
@@ -165,14 +165,14 @@ struct WatchedLog {
     parser: Parser<'static>,
     starts: Starts,
     /// True once its columns were checked.
-    is_conn_log: bool,
+    is_checked: bool,
     kind: LogKind,
 }
 
 impl WatchedLog {
     fn new(kind: LogKind, path: &Path) -> Self {
         let input = if path == Path::new("-") { Input::Stdin } else { Input::File(path.to_owned()) };
-        Self { input, parser: Parser::new(kind, None), starts: Starts::default(), is_conn_log: false, kind }
+        Self { input, parser: Parser::new(kind, None), starts: Starts::default(), is_checked: false, kind }
     }
 
     /// Reader of its lines as they are written. A pipe, such as the output of another command, is read to the end.

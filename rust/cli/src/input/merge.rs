@@ -1,7 +1,7 @@
 //! Rotated logs of several loggers, merged into one log.
 //!
-//! Each logger of a cluster writes a part of the hour's rows, in the order in which connections ended. The merged log
-//! has the rows of all files by end time, `ts` plus `duration`, so the context is that of a single log.
+//! Each logger of a cluster writes a part of the hour's rows, in the order in which the records ended. The merged log
+//! has the rows of all files by end time (`ts` plus `duration` or `rtt`), so the context is that of a single log.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -128,7 +128,7 @@ impl Log {
                 continue;
             }
             self.after_row = true;
-            // The bytes of a line that is too long were skipped; any invalid row reports it.
+            // The bytes of a line that is too long were skipped; an invalid row in its place is reported.
             let bytes = if line.kind() == LineKind::TooLong { b"(too long)" } else { line.bytes() };
             self.line.extend_from_slice(bytes);
             self.line.push(b'\n');

@@ -33,7 +33,7 @@ use crate::input::{self, LogInputs, merge};
 /// Capacity of each channel between two stages, in batches.
 const QUEUE_LENGTH: usize = 1;
 
-/// One run over some logs.
+/// Logs to process, and how.
 #[derive(Debug)]
 pub struct Pipeline<'a> {
     /// The logs.

@@ -1,4 +1,4 @@
-//! `--context`: hosts remembered between runs.
+//! `--context`: context carried from run to run.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Help, completions, man pages, and `inspect`.
+//! Commands that describe: help, `completions`, `man` and `inspect`.
 
 use serde_json::Value;
 

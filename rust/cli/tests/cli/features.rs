@@ -1,4 +1,4 @@
-//! `features`: the matrix.
+//! `features`: contents of the matrix.
 
 use crate::logs::{labelled, rows, tsv};
 use crate::run::Dir;

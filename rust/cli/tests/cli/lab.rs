@@ -1,4 +1,4 @@
-//! Logs of the lab: real traffic and attacks.
+//! Tests on the lab's logs: real traffic and attacks.
 
 use std::path::{Path, PathBuf};
 

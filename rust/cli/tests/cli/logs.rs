@@ -1,4 +1,4 @@
-//! Generated logs: typical traffic of a small network, and one unusual connection.
+//! Helpers that generate logs: typical traffic of a small network, and one unusual connection.
 
 use std::fmt::Write;
 

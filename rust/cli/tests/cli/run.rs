@@ -1,4 +1,4 @@
-//! Running the binary.
+//! Helpers that run the binary in a scratch directory.
 
 use std::fs::{self, Permissions};
 use std::io::Write;

@@ -3,9 +3,8 @@
 //! Blocks of commands are fenced as `console`. A shell runs the lines that begin with `$ ` in order, in a scratch
 //! directory with some logs; the lines after a command are its output, where `...` matches anything. Blocks fenced as
 //! `console sensor` (needs a running Zeek or another service), `console build` (downloads or builds something) and
-//! `console lab` (needs root or a package that the page names) do not run. The parts between `<!--
-//! made from NAME -->` and `<!-- end -->` are generated; `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` updates
-//! them.
+//! `console lab` (needs root or a package that the page names) do not run. The parts between `<!-- made from NAME -->`
+//! and `<!-- end -->` are generated; `UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs` updates them.
 
 mod blocks;
 mod json;

@@ -135,8 +135,8 @@ impl Cusum {
     }
 
     /// Sums from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(kept: Snapshot) -> Option<Self> {
-        let Snapshot { services, average, averaged, tokens, until } = kept;
+    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
+        let Snapshot { services, average, averaged, tokens, until } = snapshot;
         let services = Table::from_snapshot(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
         let sound = (0.0..=f32::MAX).contains(&average)
             && (0.0..=AVERAGED).contains(&averaged)

@@ -108,9 +108,9 @@ impl Context {
     }
 
     /// Context from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(kept: Snapshot) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
-        let Snapshot { originators, responders, services } = kept;
+        let Snapshot { originators, responders, services } = snapshot;
         Some(Self {
             originators: Table::from_snapshot(originators, HOSTS, |_| true)?,
             responders: Table::from_snapshot(responders, HOSTS, |it| {
@@ -154,9 +154,9 @@ impl Context {
         if let Some(since) = visit.since {
             visit.value.periodicity.add(seconds(since));
         }
-        let kept = visit.since.map_or(0.0, decay);
-        visit.value.count = visit.value.count * kept + 1.0;
-        visit.value.bytes = visit.value.bytes * kept + c.orig.bytes.unwrap_or(0) as f32;
+        let factor = visit.since.map_or(0.0, decay);
+        visit.value.count = visit.value.count * factor + 1.0;
+        visit.value.bytes = visit.value.bytes * factor + c.orig.bytes.unwrap_or(0) as f32;
         let (service_count, service_bytes) = (log2(visit.value.count), log2(visit.value.bytes));
         let periodicity = visit.value.periodicity.evidence();
 
@@ -167,10 +167,10 @@ impl Context {
         let orig_failures = if c.is_chatter() { *failures as f32 } else { count_in_a_row(failures, failed) };
 
         let visit = self.responders.visit(resp, now);
-        let kept = visit.since.map_or(0.0, decay);
+        let factor = visit.since.map_or(0.0, decay);
         let responder = visit.value;
-        responder.connections = responder.connections * kept + 1.0;
-        responder.failed = responder.failed * kept + f32::from(failed);
+        responder.connections = responder.connections * factor + 1.0;
+        responder.failed = responder.failed * factor + f32::from(failed);
 
         ContextFeatures {
             resp_failed_share: (responder.failed + 0.5) / (responder.connections + 1.0),

@@ -179,16 +179,16 @@ impl<T: Copy + Default> Table<T> {
     pub(crate) fn snapshot(&self) -> Snapshot<T> {
         let slots = || self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0);
         // Allocated at once, because growing could take twice the memory.
-        let mut kept = Vec::with_capacity(slots().count());
-        kept.extend(slots());
-        Snapshot(kept)
+        let mut entries = Vec::with_capacity(slots().count());
+        entries.extend(slots());
+        Snapshot(entries)
     }
 
     /// Table of `1 << bits` entries from a snapshot of a table of the same size; `None` if a bucket would overflow or
     /// an entry is not `sound`.
-    pub(crate) fn from_snapshot(kept: Snapshot<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: Snapshot<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
         let mut table = Self::new(bits);
-        for slot in kept.0 {
+        for slot in snapshot.0 {
             let bucket = table.bucket(slot.key);
             let free = bucket.keys.iter().position(|&key| key == 0 || key == slot.key);
             bucket.set(free.filter(|_| sound(&slot.value))?, slot);
