@@ -38,8 +38,8 @@ function act(c: connection, learn_this: bool)
 	act_on_outcome(CONN_LOG, outcome);
 	}
 
-# After Conn::Info is complete (5), before removal hooks (-3) and the log (-5), so that users' handlers see the score. A
-# single handler, because each one costs time on every connection, as does every expression in it.
+# Runs after Conn::Info is complete (5) and before removal hooks (-3) and the log (-5), so that users' handlers see the
+# score. There is only one handler, because each handler and each expression costs time for every connection.
 event connection_state_remove(c: connection) &priority=3
 	{
 	local exempt = score_policy_set && ! hook score_policy(c);

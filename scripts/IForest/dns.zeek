@@ -135,7 +135,7 @@ function has_pending(pending: DNS::PendingMessages, id: count): bool
 	return id in pending && Queue::len(pending[id]) > 0;
 	}
 
-# Messages without a partner, before the handler that makes room for another one (5).
+# Scores messages without a partner before Zeek's handler (5) drops them to make room for another one.
 hook DNS::set_session(c: connection, msg: dns_msg, is_query: bool) &priority=6
 	{
 	if ( ! score_dns || ! c?$dns_state )
@@ -157,14 +157,15 @@ hook DNS::set_session(c: connection, msg: dns_msg, is_query: bool) &priority=6
 		}
 	}
 
-# Before the log is written (-5), so that users' handlers see the query complete and the score is in the log.
+# Runs shortly before the log is written (-5), when users' handlers have completed the query, so that the score is in
+# the log.
 event dns_end(c: connection, msg: dns_msg) &priority=-4
 	{
 	if ( score_dns && c?$dns && c$dns$saw_reply && c$dns$saw_query )
 		score_query(c, c$dns);
 	}
 
-# Unpaired messages, in the order in which they are logged afterwards (0).
+# Scores unpaired messages, in the order in which Zeek's handler (0) logs them.
 hook DNS::finalize_dns(c: connection) &priority=5
 	{
 	if ( ! score_dns || ! c?$dns_state )

@@ -136,7 +136,7 @@ event zeek_init() &priority=-5
 		read_known(known_file);
 		reading_known = file_size(known_file) >= 0.0;
 
-		# A trace would be over before the file is read.
+		# Otherwise a trace could end before the file is read.
 		if ( reading_traces() && reading_known )
 			{
 			waits_for_known = T;

@@ -1,5 +1,5 @@
 ##! Learning: fits a model of conn.log on the sensor's own traffic while :zeek:see:`IForest::model_file` is not set, and one
-##! of dns.log while :zeek:see:`IForest::dns_model_file` is not set. The options hold for both.
+##! of dns.log while :zeek:see:`IForest::dns_model_file` is not set. The options apply to both.
 ##!
 ##! A standalone Zeek learns and fits by itself. In a cluster the workers sample and the manager fits; see
 ##! ``cluster.zeek``.
@@ -298,7 +298,7 @@ function change_model_file_learning(id: string, value: string): string
 
 	if ( learn && (log != DNS_LOG || score_dns) && (value == "") != (before == "") )
 		{
-		# Context that belongs to scored records is newer than the saved one.
+		# Once records were scored, the present context is newer than the saved one.
 		local statistics = Statistics();
 		__statistics(log, statistics);
 		change_learning(log, value == "", is_new() && statistics$scored == 0);

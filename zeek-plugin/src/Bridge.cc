@@ -64,7 +64,7 @@ std::pair<zeek_int_t, iforest::FinishedJob> next_finished_job(double wait) {
         if ( auto finished = of->finished_job(0.0); finished.kind != iforest::JobKind::Pending )
             return {log, std::move(finished)};
 
-    // The jobs of both run in turn, so one wait is enough.
+    // All jobs share one thread and finish in order, so waiting for one sensor is enough.
     for ( const auto& [log, of] : sensors )
         if ( of->busy() )
             return {log, of->finished_job(wait)};
@@ -90,7 +90,7 @@ bool needs_action(iforest::Outcome outcome) {
 
 namespace {
 
-// A log: its records and its sensor.
+// Record type and sensor of conn.log, for the templates below.
 struct ConnLog {
     using Info = ConnInfo;
     static constexpr const char* name = "conn";

@@ -1,4 +1,4 @@
-// Prometheus histograms. Updated for every sixteenth record only, because an update costs a third of a score.
+// Prometheus histograms. Updated for every sixteenth record only, because an update takes a third of the time of a score.
 
 #pragma once
 

@@ -11,6 +11,6 @@ redef IForest::learn_after = 500;
 redef IForest::score_dns = F;
 redef IForest::refit_interval = 0sec;
 redef IForest::drift_window = 8hrs;
-# Lower than any index: what is tested is what follows.
+# Every index counts as drift: the test is about the reaction.
 redef IForest::drift_threshold = -1.0;
 redef IForest::drift_patience = 10;

@@ -12,13 +12,13 @@
 
 redef IForest::learn = F;
 
-# Every notice counts here.
+# No notice is suppressed.
 redef Notice::default_suppression_interval = 0sec;
 redef Notice::ignored_types = {};
 
 global n = 0;
 
-# After the log line of connection n was written.
+# Runs after the log line of connection n was written.
 event connection_state_remove(c: connection) &priority=-10
 	{
 	switch ( ++n )
@@ -27,7 +27,7 @@ event connection_state_remove(c: connection) &priority=-10
 			Config::set_value("IForest::model_file", "lab.model");
 			break;
 		case 200:
-			# Every connection passes.
+			# Every connection alerts.
 			Config::set_value("IForest::threshold", 0.000001);
 			break;
 		case 210:

@@ -9,7 +9,7 @@
 # @TEST-EXEC: column reporter.log level message | sed 's/[0-9]\{4,\}/N/g' >output
 # @TEST-EXEC: btest-diff output
 #
-# A row's score is nearest to that of the loaded model; the mean of its pair has scores of the one before.
+# A row's score is closest to that by the loaded model, although the mean of its pair has scores by the previous one.
 # The loaded models are the first, the second (while a damaged and a missing one are refused), and the first again.
 # @TEST-EXEC: for run in first second .; do column $run/conn.log anomaly_score >$run/scores; done
 # @TEST-EXEC: paste first/scores second/scores scores | awk 'function gap(a, b) { return a > b ? a - b : b - a } gap($1, $2) > 0.005 { now = gap($3, $1) < gap($3, $2) ? "first" : "second"; if (now != last) print now; last = now }' >turns
