@@ -3,9 +3,9 @@
 
 usage: forest.py [--rounds N]
 
-What is compared: the fit from 25,600 rows, the score of one row, and that of a row among 4,096. Of all rounds the least
-time counts: whatever else the machine does only adds to it. The others are called from Python, which is most of what
-they take for one row. They need requirements.txt; one that is missing is left out.
+Compares the fit on 25,600 rows, the score of one row, and the score of a row in a batch of 4,096. The shortest time of
+all rounds counts, because other load on the machine only adds time. The other forests are called from Python, which takes
+most of their time for one row. They need requirements.txt; missing ones are left out.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def least(times, call, repeat=3):
-    """Smallest of some times and of that of a call."""
+    """Shortest of some times and of the time of a call."""
     for _ in range(repeat):
         start = time.perf_counter()
         call()
@@ -32,7 +32,7 @@ def least(times, call, repeat=3):
 
 
 def others():
-    """By name: what makes a forest that is not fitted yet, and the method by which it scores a matrix."""
+    """By name: the constructor of an unfitted forest, and its method that scores a matrix."""
     try:
         from sklearn.ensemble import IsolationForest
 
@@ -57,7 +57,7 @@ def others():
 
 
 def ours(top):
-    """Seconds of each method, from one run of the benchmark."""
+    """Seconds of each measurement, from one run of the benchmark."""
     command = ["cargo", "bench", "-q", "-p", "iforest", "--bench", "forest", "--", "one_row$|rows_in_batch$|fit_by_rows"]
     environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
     lines = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=True).stdout

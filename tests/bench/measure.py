@@ -1,4 +1,4 @@
-"""Costs of whole processes, alternating between them, so that changes of the machine's speed affect all equally."""
+"""Costs of processes that run alternately, so that changes of the machine's speed affect all equally."""
 
 import collections
 import os

@@ -3,12 +3,12 @@
 
 usage: pipeline.py [--rows N] [--rounds N] [--zeek-iforest PROGRAM] [--growth | --instructions]
 
-The Python pipelines read the log, make four compressed amounts and the one-hot conn_state of it, fit scikit-learn's
-forest with the paper's parameters, score every row and write the log with a column more. They need requirements.txt;
-one that is missing is left out. `zeek-iforest score` is given a model, which `train` made of the same log: what that took
-is shown as well. With --growth, in place of the peers: time and memory from a tenth of the rows to all of them, and
-with one thread, two, and so on, as lines for plot.py. With --instructions, which needs valgrind: instructions a row of
-each command with one thread, the difference between a log of 20,000 rows and its first 5,000.
+The Python pipelines read the log, compute four compressed amounts and the one-hot conn_state, fit scikit-learn's forest
+with the paper's parameters, score every row and write the log with one more column. They need requirements.txt; missing
+ones are left out. `zeek-iforest score` uses a model that `train` fitted on the same log; the cost of `train` is shown as
+well. --growth prints time and memory for a tenth of the rows up to all of them, and for one thread, two, and so on, as
+lines for plot.py. --instructions, which needs valgrind, prints instructions per row of each command with one thread: the
+difference between a log of 20,000 rows and its first 5,000.
 """
 
 import argparse
@@ -30,7 +30,7 @@ NAMES = [field.split(":", 1)[0] for field in traffic.FIELDS.split()]
 
 
 def scores(amounts, states):
-    """Higher is more unusual, as here."""
+    """Scores of scikit-learn, negated so that higher is more unusual."""
     import numpy
     from sklearn.ensemble import IsolationForest
 

@@ -4,7 +4,7 @@
 usage: plot.py DIRECTORY < figures
 
 `figures` is the output of `cargo bench -p iforest`, `cargo bench -p detector` and `pipeline.py --growth`, one after the
-other, or of several such runs. Of each benchmark the fastest sample is drawn: what else a machine does only adds to it.
+other, or of several such runs. The fastest sample of each benchmark is drawn, because other load only adds time.
 """
 
 import math
@@ -14,8 +14,8 @@ import sys
 
 UNITS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
-# File: title, what is across, what is up and its unit, and the series: name in the figures and in the plot, and what one
-# of its values is divided by.
+# File: title, label of the x axis, label and unit of the y axis, and the series: name in the figures, name in the plot, and
+# divisor of the values.
 PLOTS = {
     "trees": ("Score one row, by trees", "trees of 256 rows, 24 columns", ("ns a row", 1e-9), {"one_row_by_trees": ("", 1)}),
     "features": ("Score one row, by features", "columns, 100 trees", ("ns a row", 1e-9), {"one_row_by_features": ("", 1)}),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Generates traffic for benchmarks, the same in every run.
 
-usage: traffic.py log ROWS OUT           a conn.log of so many connections
+usage: traffic.py log ROWS OUT           a conn.log of ROWS connections
        traffic.py json ROWS OUT          the same as JSON
        traffic.py connections N OUT      a pcap of N whole TCP connections, one in eight of them unanswered
        traffic.py syns N OUT             a pcap of N lone SYNs from random sources to one server
@@ -83,7 +83,7 @@ SYN, FIN, PSH, ACK = 2, 1, 8, 16
 
 
 def segment(a, b, flags, seq=0, ack=0, payload=b""):
-    """An Ethernet frame; checksums are left out, for Zeek is run with -C."""
+    """An Ethernet frame without checksums, because Zeek is run with -C."""
     (source, source_port), (target, target_port) = a, b
     ip = struct.pack("!BBHHHBBH", 0x45, 0, 40 + len(payload), 0, 0x4000, 64, 6, 0) + source + target
     tcp = struct.pack("!HHIIBBHHH", source_port, target_port, seq, ack, 0x50, flags, 64_000, 0, 0)

@@ -3,12 +3,11 @@
 
 usage: zeek.py [--build DIRECTORY] [--pairs N] [--connections N] [--syns N] [--instructions]
 
-DIRECTORY is what `./configure && cmake --build build` has built, `build` by default. Two pcaps are made: whole
-connections, and a flood of lone SYNs, the worst case of work for each connection. The threshold is out of reach: what
-notices cost depends on how many there are, and is not the package's. Starting up costs the same with and
-without traffic, so it is measured with an empty pcap and taken away. With --instructions, which needs valgrind and
-patience: how many instructions a connection takes under callgrind, which repeat from run to run as times do not, and in
-which of the package's functions.
+DIRECTORY is the output of `./configure && cmake --build build`; the default is `build`. Two pcaps are generated: whole
+connections, and a flood of lone SYNs, the most expensive traffic for the package. No score reaches the threshold, because
+the cost of notices depends on their number and belongs to Zeek. The cost of starting Zeek is measured with an empty pcap
+and subtracted. --instructions, which needs valgrind and takes long, counts instructions per connection under callgrind,
+by function of the package; unlike times, they repeat from run to run.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Attacks injected into the traffic of a network: real ones from other captures, or beacons made to measure.
+"""Injects attacks into the traffic of a network: attacks from other captures, or generated beacons.
 
     tests/quality/inject.py BACKGROUND... --attack ATTACK.conn.log [--seed N] > injected.log
     tests/quality/inject.py BACKGROUND... --beacon SECONDS JITTER [--seed N] > injected.log
@@ -17,7 +17,7 @@ import pathlib
 import random
 import sys
 
-# Connections of a beacon, and how many hosts of the background an attack may be given to.
+# Number of connections of a beacon, and number of background hosts that an attack can be assigned to.
 BEACON_LENGTH = 40
 BUSIEST_HOSTS = 25
 FIELDS = (
@@ -105,7 +105,7 @@ def beacon(period, jitter, rng, length=BEACON_LENGTH):
 
 
 def inject(background, attack, rng):
-    """The background with the attack, in order of connection end; `label` says which rows are which."""
+    """The background with the attack, in order of connection end, with a column `label`."""
     busy = collections.Counter(row["id.orig_h"] for row in background)
     local = [host for host, _ in busy.most_common() if is_local(host) and is_host(host)]
     hosts = (local or [host for host, _ in busy.most_common()])[:BUSIEST_HOSTS]

@@ -1,1 +1,1 @@
-"""The pieces of make-lab, one idea a module. Standard library only."""
+"""Modules of make-lab. They use the standard library only."""

@@ -1,7 +1,7 @@
-"""What a host can do: each kind of action as the shell command of a real program.
+"""Actions of hosts: a shell command with a real program for each kind of action.
 
-Every function draws from the generator it is given and returns text for `sh -c`. When
-an action happens is the timetable's business (timetable.py).
+Every function draws from the generator it is given and returns text for `sh -c`. The timetable
+(timetable.py) decides when an action happens.
 """
 
 import base64
@@ -16,13 +16,13 @@ TYPED = ("uptime", "ls -l docs", "df -h /home", "ps", "id", "cat docs/note1.txt"
 
 
 def path(rng, directory, count):
-    """One of `count` documents, the first ones asked for far more often."""
+    """Path of one of `count` documents; the first ones are chosen far more often."""
     suffix = {"p": "html", "a": "css", "f": "txt"}[directory]
     return f"/{directory}/{min(int(rng.paretovariate(0.9)) - 1, count - 1)}.{suffix}"
 
 
 def fetch(rng, urls):
-    """One curl for all urls: those of one host share a connection."""
+    """One curl for all URLs, so that those of one host share a connection."""
     pace = f" --rate {rng.randrange(60, 400)}/m" if rng.random() < 0.5 else ""
     return f"curl -sk{pace} --max-time 8 " + " ".join(f"-o /dev/null {url}" for url in urls)
 
@@ -203,6 +203,6 @@ def beacon():
 
 
 def tunnel_query(rng):
-    """Data in the labels of one question; the answer carries data back."""
+    """A query with data in its labels; the answer carries data back."""
     labels = [base64.b32encode(rng.randbytes(rng.randrange(24, 36))).decode().rstrip("=").lower() for _ in range(3)]
     return f"dig +short +tries=1 +time=2 -t {rng.choice(('TXT', 'TXT', 'NULL'))} {'.'.join(labels)}.{TUNNEL_DOMAIN}"

@@ -1,4 +1,4 @@
-"""Do the committed products agree with each other, and with what Zeek writes today?"""
+"""Checks that the committed files agree with each other and with the logs that Zeek writes."""
 
 import struct
 from collections import Counter
@@ -9,7 +9,7 @@ from .timetable import timetable
 
 
 def check(data, readme, days):
-    """Prints the table of counts and every disagreement; returns the exit status."""
+    """Prints the tables of counts and every disagreement; returns the exit status."""
     faults, tables = [], []
     for day in days:
         known = labels.read(data / f"{day.name}.labels.tsv")
@@ -39,7 +39,7 @@ def check(data, readme, days):
 
 
 def capture(path, index):
-    """Every packet is whole, has right checksums and belongs to a labelled connection."""
+    """Checks that every packet is complete, has correct checksums and belongs to a labelled connection."""
     for n, packet in enumerate(pcap.read(path), 1):
         head = pcap.headers(packet.frame)
         if not index.at(head.proto, (head.source, head.source_port), (head.target, head.target_port), packet.time):
@@ -49,7 +49,7 @@ def capture(path, index):
 
 
 def sound(data):
-    """Are the checksums of an IPv4 packet right?"""
+    """Returns whether the checksums of an IPv4 packet are correct."""
     start = (data[0] & 15) * 4
     body = data[start : struct.unpack_from(">H", data, 2)[0]]
     if total(data[:start]) != 0xFFFF:
@@ -62,7 +62,7 @@ def sound(data):
 
 
 def total(data):
-    """The ones' complement sum of RFC 1071; right data gives 0xFFFF."""
+    """The ones' complement sum of RFC 1071; 0xFFFF for data with a correct checksum."""
     data += b"\0" * (len(data) % 2)
     value = sum(struct.unpack(f">{len(data) // 2}H", data))
     while value >> 16:
@@ -71,7 +71,7 @@ def total(data):
 
 
 def log(day, lines, known, index):
-    """Every row has one label, every labelled connection a row, every attack's action a connection."""
+    """Checks that every row has one label, every labelled connection a row, and every attack action a connection."""
     seen = set()
     for line, row in labels.rows(lines):
         found = labels.of_row(row, index)
@@ -89,7 +89,7 @@ def log(day, lines, known, index):
 
 
 def reproduced(day, lines, again):
-    """Same rows; only the comments tell when they were written."""
+    """Checks that Zeek writes the same rows; comments, which contain the time of writing, are skipped."""
     rows = [[line for line in log if not line.startswith("#")] for log in (lines, again)]
     if rows[0] != rows[1]:
         differing = sum(old != new for old, new in zip(*rows))
@@ -98,7 +98,7 @@ def reproduced(day, lines, again):
 
 
 def table(day, lines, index):
-    """Rows by label and service, or type of query, as Markdown."""
+    """Number of rows by label and service, or type of query, as Markdown."""
     column = {"conn": "service", "dns": "qtype_name"}[day.log]
     counts = Counter()
     for _, row in labels.rows(lines):

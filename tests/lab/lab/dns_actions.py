@@ -1,6 +1,6 @@
-"""What a host does on the days of DNS: each kind of action as the shell command of a real program.
+"""Actions of hosts on the days of DNS: a shell command with a real program for each kind of action.
 
-All with `dig`: the stub resolver of the C library asks for no AAAA on a host without IPv6.
+All use `dig`, because the stub resolver of the C library does not query AAAA on a host without IPv6.
 """
 
 import sys
@@ -16,18 +16,18 @@ DIG = "dig +short +tries=1 +time=2"
 
 
 def site(rng):
-    """One of the sites, the first ones more often."""
+    """One of the sites; the first ones are chosen more often."""
     (chosen,) = rng.choices(domains.SITES, [1 / (n + 3) for n in range(len(domains.SITES))])
     return chosen
 
 
 def resolve(*names):
-    """Both addresses of each name."""
+    """Queries both addresses of each name."""
     return DIG + "".join(f" {name} A {name} AAAA" for name in names)
 
 
 def page(rng, _):
-    """A page: the site, what it embeds, and at times a stored object or a measurement."""
+    """Queries of a page: the site, embedded hosts, and sometimes a stored object or a measurement."""
     visited = site(rng)
     names = [f"www.{visited.domain}", *rng.sample(visited.parts, min(len(visited.parts), rng.choice((1, 2, 3))))]
     command = resolve(*names)
@@ -54,7 +54,7 @@ def intranet(rng, _):
 
 
 def mistyped(rng, _):
-    """A letter too few, two letters exchanged, or a host that never existed."""
+    """A mistyped name: a missing letter, two letters exchanged, or a host that never existed."""
     name = site(rng).domain
     at = rng.randrange(1, len(name.split(".")[0]) - 1)
     return resolve(rng.choice((
@@ -82,17 +82,17 @@ def services(rng, _):
 
 
 def cache_expiry():
-    """Some seconds of real work, then the resolver forgets."""
+    """Clears the resolver's cache after some seconds of real time."""
     return f"sleep 2; kill -HUP $(cat {WORK}/infra/dnsmasq.pid)"
 
 
 def browser_start(rng, _):
-    """Three names of random letters show a browser whether the resolver answers for names that do not exist."""
+    """Three random names, with which a browser detects a resolver that answers for nonexistent names."""
     return resolve(*(domains.token(rng, rng.randrange(7, 16), "abcdefghijklmnopqrstuvwxyz") for _ in range(3)))
 
 
 def mail(rng, _):
-    """A mail server checks a sender: reverse look-up, block list, SPF, DKIM and DMARC."""
+    """Queries of a mail server that checks a sender: reverse lookup, block list, SPF, DKIM and DMARC."""
     sender, last = site(rng).domain, rng.randrange(100, 250)
     asked = [f"-x 203.0.113.{last}", f"{last}.113.0.203.{domains.BLOCK_LIST}", f"-t TXT {sender}", f"-t TXT spf.{sender}",
              f"-t TXT s1._domainkey.{sender}", f"-t TXT _dmarc.{sender}"]
@@ -109,17 +109,17 @@ def login_log(rng, _):
 
 
 def mdns_scan(_, __):
-    """Asks for all services; avahi on two servers answers."""
+    """Queries all services; avahi on two servers answers."""
     return "timeout 2.5 mdns-scan"
 
 
 def mdns_wake(_, host):
-    """A desk wakes up: its avahi claims the name, announces it, and takes it back when it stops."""
+    """A desk that wakes up: its avahi claims and announces the name, and withdraws it when it stops."""
     return avahi(host, "timeout 4")
 
 
 def avahi(host, before=""):
-    """One avahi for each host: its directory in /run is its own."""
+    """Starts an avahi with a separate directory in /run for each host."""
     inside = (f"mount -t tmpfs tmpfs /run/avahi-daemon && exec {before} avahi-daemon --no-drop-root --no-chroot --no-rlimits "
               f"-f {WORK}/{host}/avahi.conf")
     return f"unshare --mount sh -c '{inside}'"
@@ -137,7 +137,7 @@ def iodine(_):
 
 
 def dns2tcp(_):
-    """Pages of a web server behind the tunnel, for some minutes."""
+    """Fetches pages of a web server behind the tunnel for some minutes."""
     pages = "; ".join(f"curl -s -m 20 -o /dev/null http://127.0.0.1:8053/p/{n}.html; sleep 14" for n in range(9))
     return (f"timeout -s INT 170 dns2tcpc -z {DNS2TCP_DOMAIN} -k rain-on-tin -r web -l 8053 {SERVERS['infra']} & "
             f"sleep 3; {pages}; wait")

@@ -1,4 +1,4 @@
-"""The timetable of the days of DNS. Nothing is run here (play.py does that)."""
+"""The timetable of the days of DNS; play.py runs it."""
 
 import random
 
@@ -11,7 +11,7 @@ DNS2TCP = "Malicious-dns2tcp"
 EXFILTRATION = "Malicious-dns-exfiltration"
 GENERATED_DOMAINS = "Malicious-generated-domains"
 
-#: Actions an hour of one desk in a usual hour.
+#: Number of actions of one desk in a usual hour.
 DESK_RATE = {
     actions.page: 2.4,
     actions.storage: 0.4,
@@ -27,7 +27,7 @@ DESK_RATE = {
 
 
 def fill(day, plan):
-    """The desks, the mail and shell servers, multicast DNS, and the attacks."""
+    """Adds the actions of desks, mail and shell servers, multicast DNS, and the attacks."""
     for host in CLIENTS:
         rng = random.Random(f"{day.seed} {host}")
         share = 0.3 if host == "monitor" else 1.0
@@ -40,7 +40,7 @@ def fill(day, plan):
         for start in poisson(day, rng, rate):
             plan.append(Action(start, host, kind.__name__, kind(rng, host)))
     multicast(day, random.Random(f"{day.seed} multicast"), plan)
-    # The recorded day is much shorter than the virtual one, so the resolver would answer all of it from its cache.
+    # The recording is much shorter than the virtual day, so without expiry the resolver would answer from its cache.
     rng = random.Random(f"{day.seed} cache")
     for start in regular(day, rng, 900, 10):
         plan.append(Action(start, "infra", "cache-expiry", actions.cache_expiry()))
@@ -49,7 +49,7 @@ def fill(day, plan):
 
 
 def multicast(day, rng, plan):
-    """Far enough apart that Zeek does not join the chatter of two actions."""
+    """Adds multicast DNS, far enough apart that Zeek does not join the packets of two actions."""
     for start in regular(day, rng, 900, 200):
         host = rng.choice(list(CLIENTS))
         kind = rng.choice((actions.mdns_scan, actions.mdns_wake))
@@ -57,7 +57,7 @@ def multicast(day, rng, plan):
 
 
 def attacks(day, plan):
-    """Each from a desk that also works ordinarily."""
+    """Adds the attacks, each from a desk that also does ordinary work."""
     rng = random.Random(f"{day.seed} attacks")
 
     def hour(clock):

@@ -1,6 +1,6 @@
 """The names of the internet on the days of DNS: web sites, content networks, cloud services, mail.
 
-They are invented, and the same on each day. Not here: who resolves them (dns_actions.py).
+They are invented, and the same on each day. dns_actions.py resolves them.
 """
 
 import random
@@ -55,7 +55,7 @@ SITES = sites()
 
 
 def root_zone():
-    """One zone with every public name, so that a name that is not in it does not exist."""
+    """One zone with every public name; other names do not exist."""
     rng = random.Random("zone")
     lines = [". 86400 IN SOA a.root.example. admin.example. 1 3600 600 86400 60",
              ". 86400 IN NS a.root.example.", f"a.root.example. 86400 IN A {HOSTS['ns']}"]
@@ -101,7 +101,7 @@ def root_zone():
 
 
 def local_services():
-    """What the resolver itself answers: the services of the lab's own domain, as dnsmasq options."""
+    """Services of the lab's own domain, which the resolver answers itself, as dnsmasq options."""
     return "".join(f"srv-host={service}.{DOMAIN},{name}.{DOMAIN},{port}\n"
                    for service, name, port in (("_ldap._tcp.dc._msdcs", "infra", 389), ("_kerberos._tcp", "infra", 88),
                                                ("_ldap._tcp", "infra", 389)))

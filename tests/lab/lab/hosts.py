@@ -1,6 +1,6 @@
-"""Who is in the lab network: names, addresses and what each host is for.
+"""Hosts of the lab network: names, addresses and roles.
 
-Not here: how hosts are connected (network.py) or what they run (services.py).
+network.py connects them, services.py starts their servers.
 """
 
 DOMAIN = "corp.example"
@@ -26,7 +26,7 @@ INTERNET = {
     "ns": "203.0.113.53",  # nsd, the zones of ordinary names
 }
 
-#: Hosts that only the attacks touch.
+#: Hosts that only the attacks contact.
 HOSTILE = {
     "guesser": "203.0.113.66",  # where the password guesses come from
     "drop": "203.0.113.90",  # nginx that takes uploads
@@ -40,7 +40,7 @@ HOSTILE = {
 
 HOSTS = CLIENTS | SERVERS | INTERNET | HOSTILE
 
-#: Addresses nobody has: what is sent there is never answered.
+#: Unused addresses: packets to them are never answered.
 DARK = ("10.10.2.99", "10.10.2.140", "203.0.113.200")
 
 #: Ordinary public sites: host name in a URL -> host in the lab.

@@ -1,4 +1,4 @@
-"""Which connection belongs to which action: the labels file, and its join with a conn.log.
+"""Labels of connections: the labels file, and its join with a log.
 
 A connection is found by its protocol, its two ends and its start; no uid is needed.
 """
@@ -11,7 +11,7 @@ FIELDS = "first last proto orig_h orig_p resp_h resp_p label action".split()
 
 @dataclass(frozen=True)
 class Label:
-    """One connection: its first and last packet in microseconds, whose it is and what it is."""
+    """One connection: times of its first and last packet in microseconds, its ends, label and action."""
 
     first: int
     last: int
@@ -61,7 +61,7 @@ def read(path):
 
 
 class Index:
-    """Finds the labels that cover a moment of a pair of ends."""
+    """Finds the labels of a pair of ends at a time."""
 
     def __init__(self, labels):
         self.by_ends = defaultdict(list)
@@ -73,7 +73,7 @@ class Index:
 
 
 def rows(lines):
-    """The rows of a conn.log as dictionaries, with the line each was read from."""
+    """The rows of a log as dictionaries, each with its line."""
     fields = next(line for line in lines if line.startswith("#fields")).split("\t")[1:]
     for line in lines:
         if not line.startswith("#"):
@@ -81,13 +81,13 @@ def rows(lines):
 
 
 def of_row(row, index):
-    """The labels of a conn.log row: those of the connection that its first packet belongs to."""
+    """The labels of a row: those of the connection that its first packet belongs to."""
     one, other = ((row[f"id.{end}_h"], int(row[f"id.{end}_p"])) for end in ("orig", "resp"))
     return index.at(row["proto"], one, other, micros(row["ts"]))
 
 
 def labelled(lines, index):
-    """A conn.log's lines with a `label` column at the end."""
+    """The lines of a log with a column `label` at the end."""
     found = {line: {label.label for label in of_row(row, index)} for line, row in rows(lines)}
     for line in lines:
         if line.startswith("#fields"):

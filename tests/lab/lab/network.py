@@ -1,8 +1,8 @@
-"""The lab network: one namespace a host, all on one bridge that tcpdump listens on.
+"""The lab network: one namespace per host, all on one bridge that tcpdump records.
 
-Everything lives in a private network, mount and process namespace (see `in_namespaces`), so
-the kernel removes all of it when make-lab ends, however it ends. Nothing is routed
-out of it: there is no link to the machine's own network.
+Everything is in a private network, mount and process namespace (see `in_namespaces`), so the
+kernel removes all of it when make-lab ends, even if it is killed. There is no link to the
+machine's own network.
 """
 
 import os
@@ -22,7 +22,7 @@ TOOLS = (
 
 
 def in_namespaces(*arguments):
-    """Runs a script in namespaces of its own, which end with it or with this process."""
+    """Runs a script in separate namespaces, which end with the script or with this process."""
     if os.geteuid() != 0:
         sys.exit("make-lab: recording needs root (network namespaces); run it with sudo")
     os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -39,7 +39,7 @@ def in_namespaces(*arguments):
 
 
 def run(*command):
-    """Runs a command that must succeed; what it printed becomes the error."""
+    """Runs a command that must succeed; the error contains its output."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"make-lab: {' '.join(command)} failed: {done.stderr.strip() or done.stdout}")
@@ -70,8 +70,8 @@ def build():
 
 
 def quiet(namespace):
-    """No IPv6, whose neighbour discovery would belong to nobody's action, and no clock
-    in the TCP options, which would contradict the capture's times."""
+    """Turns off IPv6, whose neighbour discovery belongs to no action, and TCP timestamps,
+    which would contradict the times of the capture."""
     run(*in_host(namespace, "sysctl", "-qw", "net.ipv4.tcp_timestamps=0"))
     run(*in_host(namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"))
     run(*in_host(namespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"))

@@ -1,6 +1,6 @@
-"""Classic pcap files with microseconds, and just enough of IPv4 to name a packet's flow.
+"""Classic pcap files with microseconds, and the IPv4 headers that identify a packet's flow.
 
-Times are whole microseconds, so nothing is lost between reading and writing.
+Times are whole microseconds, so that reading and writing lose nothing.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ class Packet:
 
 @dataclass(frozen=True)
 class Headers:
-    """Where a packet came from and went; ICMP has type and code where others have ports."""
+    """Source and destination of a packet; ICMP has type and code in place of ports."""
 
     proto: str
     source: str
@@ -35,7 +35,7 @@ class Headers:
 
     @property
     def ends(self):
-        """The same for both directions."""
+        """Both ends in an order that is the same for both directions."""
         a, b = (self.source, self.source_port), (self.target, self.target_port)
         return self.proto, min(a, b), max(a, b), self.flags if self.proto == "icmp" else 0
 

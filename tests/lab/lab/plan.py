@@ -1,6 +1,6 @@
-"""A day, an action in it, and the generators of start times.
+"""Days, actions, and generators of start times.
 
-Not here: which actions a day has (timetable.py, dns_timetable.py).
+timetable.py and dns_timetable.py define the actions of each day.
 """
 
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ BUSY = {7: 0.4, 8: 0.7, 9: 1.2, 10: 1.3, 11: 1.1, 12: 0.6, 13: 0.9, 14: 1.2, 15:
 
 @dataclass(frozen=True)
 class Day:
-    """One capture: which seed, when it begins, how long it is, with attacks or without."""
+    """One capture: its seed, start, length, and whether it has attacks."""
 
     name: str
     seed: int
     begin: datetime
     hours: int
     attacks: bool
-    #: The log that Zeek writes of it: `conn`, or `dns` for a day of DNS alone.
+    #: The log of the capture: `conn`, or `dns` for a day of DNS only.
     log: str = "conn"
 
     @property
@@ -34,13 +34,12 @@ class Day:
 
 @dataclass
 class Action:
-    """One thing one host does. Its connections move together to the virtual `start`.
+    """One action of one host. Its connections move together to the virtual `start`.
 
-    A host does one thing at a time in each of its lanes; the lane tells afterwards
-    which connection belongs to which action (see retime.py):
-    `desk` for everything but what follows, `session` for port 22, `held` for the
-    one address and port named by `target`, `domain` for questions under `domain`, and
-    `mdns`, one for all hosts, for multicast DNS.
+    A host runs one action at a time in each of its lanes, so the lane of a connection identifies
+    its action (see retime.py): `session` for port 22, `held` for the address and port in `target`,
+    `domain` for queries under `domain`, `mdns` (one for all hosts) for multicast DNS, and `desk`
+    for everything else.
     """
 
     start: float
@@ -49,27 +48,27 @@ class Action:
     command: str
     lane: str = "desk"
     label: str = BENIGN
-    #: A name looked up first (a session's command connects to an address).
+    #: A name to look up first (the command of a session connects to an address).
     resolve: str | None = None
     #: Lines typed into the command, each with its virtual time after `start`.
     typed: list[tuple[float, str]] = field(default_factory=list)
-    #: Takes the host's desk and session lanes for itself.
+    #: Uses both the desk lane and the session lane of the host.
     alone: bool = False
     target: tuple[str, int] | None = None
     domain: str | None = None
     #: Still open when the recording stops.
     stays_open: bool = False
-    #: The kind and the place in the timetable.
+    #: The kind, and the number in the timetable.
     name: str = ""
-    #: Filled in by play.py: pairs (real, virtual); what follows `real` moves to `virtual`.
+    #: Set by play.py: pairs (real, virtual); packets from the time `real` on move to `virtual`.
     beats: list[tuple[float, float]] = field(default_factory=list)
-    #: Filled in by play.py: when its look-up and when the whole action was over.
+    #: Set by play.py: the end of its lookup, and of the whole action.
     resolved: float = 0.0
     over: float = float("inf")
 
 
 def poisson(day, rng, rate):
-    """Start times at `rate` an hour, thinned by how busy the hour is."""
+    """Random start times at `rate` per hour, multiplied by how busy the hour is."""
     peak = max(BUSY.values())
     at = -LEAD_IN
     while (at := at + rng.expovariate(rate * peak / 3600)) < day.seconds:

@@ -1,7 +1,7 @@
-"""Runs a timetable in real time: every host's lanes in parallel, each lane in order.
+"""Runs a timetable in real time: all lanes of all hosts in parallel, each lane in order.
 
-The pauses between actions are not waited for; retime.py puts them back. What is written
-down here is when each action really ran.
+The pauses between actions are skipped; retime.py restores them from the real time of each
+action, which is recorded here.
 """
 
 import subprocess
@@ -50,7 +50,7 @@ def lane(actions, desk, session, multicast):
         elif action.lane == "session":
             with session:
                 with desk:
-                    # The look-up is desk traffic, so nothing else of this host may run.
+                    # The lookup is desk traffic, so no other action of this host may run.
                     action.beats.append((time.time(), action.start))
                     if action.resolve:
                         execute(action, f"dig +short {action.resolve}")
@@ -74,7 +74,7 @@ def execute(action, command):
 
 
 def typed_command(action):
-    """Types the action's lines; each is a beat, so its pauses can be virtual."""
+    """Types the lines of an action. Each line is a beat, so that the pause before it can be virtual."""
     if not action.beats:
         action.beats.append((time.time(), action.start))
     with open(WORK / "actions.log", "ab") as log:

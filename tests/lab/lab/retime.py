@@ -1,7 +1,7 @@
-"""From the recorded packets to the day's capture: every packet is given to the action
-that caused it, and moves by as much as its action does. Bytes are never changed.
+"""Moves recorded packets to virtual times: every packet is assigned to the action that caused
+it and moves with that action. Bytes are never changed.
 
-A packet that no action explains is an error, not a guess.
+A packet that no action explains is an error.
 """
 
 import sys
@@ -18,7 +18,7 @@ SYN, ACK = 2, 16
 
 @dataclass
 class Flow:
-    """The packets of one connection, and whose they are."""
+    """The packets of one connection, and its action."""
 
     first: pcap.Headers
     action: object
@@ -31,12 +31,12 @@ class Flow:
 
 
 class Windows:
-    """When each lane of each host ran which action, in real time."""
+    """Real times of the actions, by host and lane."""
 
     def __init__(self, plan):
         self.by_lane = defaultdict(list)
         self.held = {}
-        #: The host and the domain of an action with questions of its own.
+        #: Host and domain of actions that are recognized by the domain of their queries.
         self.domains = []
         for action in plan:
             begin = action.beats[0][0]
@@ -83,7 +83,7 @@ class Windows:
 
 
 class Attribution:
-    """Gives packets, in the order they were recorded, to flows and flows to actions."""
+    """Assigns packets to flows and flows to actions, in order of recording."""
 
     def __init__(self, plan):
         self.windows = Windows(plan)
@@ -115,7 +115,7 @@ class Attribution:
         return self.ensure(header, action, anew=opens)
 
     def forwarded(self, header):
-        """What the resolver asks others, it asks for the last one who asked it the same."""
+        """Assigns a query of the resolver to the last client that asked the same question."""
         if header.source == SERVERS["infra"] and header.target_port == 53:
             return self.asked.get(question(header))
         return None
@@ -145,14 +145,14 @@ def asked_name(header):
 
 
 def shifted(action, time):
-    """A recorded time, moved as far as the last beat before it moves."""
+    """A recorded time, moved by as much as the last beat before it."""
     at = bisect_right(action.beats, time / 1e6, key=lambda beat: beat[0]) - 1
     real, virtual = action.beats[max(at, 0)]
     return time + round((virtual - real) * 1e6)
 
 
 def retime(packets, plan, day):
-    """The packets of the day, in order, and the flows that are seen in them."""
+    """The packets of the day, in order, and their flows."""
     attribution = Attribution(plan)
     begin = int(day.begin.timestamp()) * 1_000_000
     end = begin + day.seconds * 1_000_000
@@ -165,14 +165,14 @@ def retime(packets, plan, day):
             out.append(pcap.Packet(time, packet.frame))
     out.sort(key=lambda packet: packet.time)
     flows = sorted((flow for flow in attribution.flows if flow.begin), key=lambda flow: flow.begin)
-    # A row of dns.log is a query, so there it does no harm if Zeek joins connections.
+    # Each row of dns.log is a query, so it does no harm there if Zeek joins connections.
     if day.log == "conn":
         distinct(flows)
     return out, flows
 
 
 def distinct(flows):
-    """Two connections with the same ends must not come so close that Zeek would join them."""
+    """Checks that connections with the same ends are far enough apart that Zeek does not join them."""
     last = {}
     for flow in flows:
         before = last.get(flow.first.ends)

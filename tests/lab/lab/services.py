@@ -20,7 +20,7 @@ from .network import WORK, in_host, run
 
 PAGES, ASSETS, FILES = 40, 24, 6
 SSH_CONFIG = WORK / "ssh_config"
-#: One of each: the whole lists would be half of the bytes of a short session.
+#: One algorithm of each kind: the default lists would be half of the bytes of a short session.
 ALGORITHMS = "KexAlgorithms curve25519-sha256\nCiphers aes128-gcm@openssh.com\nHostKeyAlgorithms ssh-ed25519\n"
 
 
@@ -52,7 +52,7 @@ def start(seed):
 
 
 def start_dns(seed):
-    """Starts what the days of DNS need: resolver, name servers, avahi, the far ends of the tunnels."""
+    """Starts the servers of the days of DNS: resolver, name servers, avahi, and the servers of the tunnels."""
     names()
     content(random.Random(f"content {seed}"))
     nsd("ns", {"": domains.root_zone()})
@@ -88,7 +88,7 @@ def daemon(host, *command):
 
 
 def await_port(host, port):
-    """Waits until a TCP port of the host is listened on, read from the kernel's table."""
+    """Waits until the kernel's table shows that a process listens on a TCP port of the host."""
     wanted = f":{port:04X} "
     for _ in range(200):
         table = subprocess.run(in_host(host, "cat", "/proc/self/net/tcp"), capture_output=True, text=True)
@@ -100,7 +100,7 @@ def await_port(host, port):
 
 
 def names():
-    """One resolver for everybody, and no other source of names."""
+    """Configures one resolver for all hosts, and no other source of names."""
     Path("/etc/resolv.conf").unlink(missing_ok=True)
     Path("/etc/resolv.conf").write_text(f"nameserver {SERVERS['infra']}\noptions timeout:2 attempts:1\n")
     Path("/etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
@@ -108,7 +108,7 @@ def names():
 
 
 def content(rng):
-    """Pages, assets and files of differing sizes; text, so nothing in them looks encrypted."""
+    """Writes pages, assets and files of differing sizes; as text, so that none looks encrypted."""
     words = "the of network report garden river signal table winter paper stone market".split()
 
     def text(size):
@@ -188,7 +188,7 @@ resources = web:127.0.0.1:80
 
 
 def avahi(host):
-    """Claims the host's name; the services are in /etc/avahi/services, the same for all."""
+    """Starts avahi, which claims the host's name; all hosts have the services in /etc/avahi/services."""
     write(f"{host}/avahi.conf", f"""
 [server]
 host-name={host}

@@ -1,6 +1,6 @@
-"""When everybody does what: the seeded timetable of a day in virtual seconds.
+"""Timetable of a day in virtual seconds; play.py runs it.
 
-The same seed gives the same timetable. Nothing is run here (play.py does that).
+The same seed gives the same timetable.
 """
 
 import random
@@ -18,7 +18,7 @@ DNS_TUNNEL = "Malicious-dns-tunnel"
 LONG_CONNECTION = "Malicious-long-connection"
 ATTACKS = (PORT_SCAN, PASSWORD_GUESSING, EXFILTRATION, BEACON, DNS_TUNNEL, LONG_CONNECTION)
 
-#: Actions an hour of one desk in a usual hour.
+#: Number of actions of one desk in a usual hour.
 DESK_RATE = {
     actions.browse: 2.2,
     actions.intranet: 1.2,
@@ -37,7 +37,7 @@ DESK_RATE = {
     actions.docs: 0.35,
 }
 
-#: Sessions an hour of one developer; everybody else has a fifth of it.
+#: Number of sessions of one developer in an hour; the others have a fifth of it.
 SESSION_RATE = {
     actions.ssh_command: 0.5,
     actions.ssh_interactive: 0.25,
@@ -70,7 +70,7 @@ def timetable(day):
 
 
 def fill(day, plan):
-    """A day of all services."""
+    """Adds the actions of a day with all services."""
     for host in (*CLIENTS, "home"):
         rng = random.Random(f"{day.seed} {host}")
         desk(day, rng, host, plan)
@@ -118,7 +118,7 @@ def typing(rng):
 
 
 def monitoring(day, rng, plan):
-    """Regular and harmless: the same checks every ten minutes."""
+    """Adds regular harmless traffic: the same checks every ten minutes."""
     checks = {
         "check-web": f"curl -s -o /dev/null http://web.{DOMAIN}/health",
         "check-shop": "curl -sk -o /dev/null https://shop.example.org/health",
@@ -131,7 +131,7 @@ def monitoring(day, rng, plan):
 
 
 def cache_clients(day, rng, plan):
-    """The intranet server keeps a connection to the cache for an hour or so, one after the other."""
+    """Adds connections of the intranet server to the cache, one after the other, each open for about an hour."""
     at = -2400.0
     while (at := at + rng.uniform(300, 3600)) < day.seconds:
         typed, then = [], 0.0
@@ -145,8 +145,8 @@ def cache_clients(day, rng, plan):
 
 
 def attacks(day, plan):
-    """The six attacks of the second day, each from a host that also works ordinarily,
-    except the guesses, which come from outside."""
+    """Adds the six attacks of the second day, each from a host that also does ordinary work,
+    except password guessing, which comes from outside."""
     rng = random.Random(f"{day.seed} attacks")
 
     def hour(clock):
@@ -169,7 +169,7 @@ def attacks(day, plan):
         plan.append(Action(start, "desk19", "dns-tunnel", actions.tunnel_query(rng), label=DNS_TUNNEL))
         start += rng.expovariate(1 / 30)
     start = hour(8.1)
-    # Zeek forgets a TCP connection after five silent minutes.
+    # Zeek removes a TCP connection after five silent minutes.
     typed, at = [], 0.0
     while start + (at := at + rng.uniform(225, 250)) < day.seconds:
         typed.append((at, "\n"))

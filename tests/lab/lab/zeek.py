@@ -1,4 +1,4 @@
-"""Real Zeek on the captures: writes the logs that are committed beside them."""
+"""Writes the committed logs of the captures with a real Zeek."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ def installed():
 
 
 def log_of(day, data):
-    """What Zeek's default scripts write to the day's log, always with the same uids (-D)."""
+    """The day's log by Zeek's default scripts, with the same uids in every run (-D)."""
     capture = data / f"{day.name}.pcap"
     with tempfile.TemporaryDirectory() as directory:
         done = subprocess.run(["zeek", "-D", "-r", str(capture)], cwd=directory, capture_output=True, text=True,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sends one piece of a file in a name: exfiltrate.py FILE NUMBER DOMAIN
 
-The piece is in base32 in labels of at most 45 letters, after its number. The name server of the domain keeps it.
+The piece is in base32 in labels of at most 45 letters, after its number. The name server of the domain receives it.
 """
 
 import base64
