@@ -86,7 +86,7 @@ global last_fit: table[LogKind] of time &default=double_to_time(0.0);
 # The logs whose fit failed, until the next turn: it is not retried on every record.
 global failed: set[LogKind];
 
-# Runs when learning of a log starts or stops. A handler sets a variable, which costs less per record than a look-up.
+# Runs when learning of a log starts or stops. A handler sets a variable, which costs less per record than a lookup.
 global learning_changed: hook(log: LogKind, on: bool);
 
 # Allows the first fit. A handler that breaks defers it.

@@ -1,4 +1,4 @@
-##! The logs that are scored. Each has a model, a reservoir and counters of its own.
+##! The kinds of logs that are scored. Each has its own model, reservoir and counters.
 
 module IForest;
 
@@ -13,7 +13,7 @@ function log_name(log: LogKind): string
 	return log == DNS_LOG ? "dns" : "conn";
 	}
 
-# Returns the noun for the rows of a log.
+# Returns the noun for the rows of a log, in the plural.
 function records_of(log: LogKind): string
 	{
 	return log == DNS_LOG ? "queries" : "connections";

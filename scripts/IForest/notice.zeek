@@ -19,7 +19,7 @@ export {
 }
 
 # The size of a token bucket that refills in an hour. A flood can come from a million addresses; each class of actors has
-# a bucket of its own.
+# its own bucket.
 const notices_per_hour = 1000.0;
 
 type Bucket: record {

@@ -94,7 +94,7 @@ impl Encoding {
         matches!(self, Self::Share { .. } | Self::Conditional { .. })
     }
 
-    /// Returns whether the column of a row holds an identity.
+    /// Returns whether the column contains an identity.
     pub fn is_identity(self) -> bool {
         matches!(
             self,

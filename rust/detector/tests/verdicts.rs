@@ -140,7 +140,7 @@ fn reasons_fit_the_protocol_and_have_usual_values() {
     assert_eq!(lines("usually about 0") + lines("usually below 0 ") + lines("usually about <"), 0, "{texts}");
 }
 
-/// Beacon: a few bytes every five minutes to a host that nobody else contacts.
+/// Beacon: a few bytes every five minutes to a host that no other host contacts.
 fn beat(i: i64) -> Connection<'static> {
     let mut c = Connection { ts: i * 5 * MINUTE, duration: Some(90_000), proto: Proto::Tcp, ..Connection::default() };
     (c.orig.addr, c.resp.addr) = (host(1, 9), Address::from(std::net::IpAddr::from([198, 51, 100, 7])));

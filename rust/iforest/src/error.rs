@@ -124,7 +124,7 @@ pub enum ErrorKind {
         /// Index of the node in the tree's preorder.
         node: usize,
     },
-    /// Stored forest: a leaf holds no row, or the leaves hold more rows than the sample.
+    /// Stored forest: a leaf has no row, or the leaves have more or fewer rows than the sample.
     #[error("the leaves of tree {tree} must hold at least one row each and at most {sample_size} rows together")]
     LeafSizes {
         /// Index of the tree.

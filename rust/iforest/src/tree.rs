@@ -55,7 +55,7 @@ impl Tree {
     }
 
     /// Checks that the nodes form exactly one binary tree within the height limit, that splits have finite thresholds
-    /// and existing columns, and that leaves with row counts hold the sample together.
+    /// and existing columns, and that the row counts of leaves add up to the sample size.
     pub(crate) fn check(&self, tree: usize, n_features: usize, sample_size: usize) -> Result<(), ErrorKind> {
         let height_limit = height_limit(sample_size);
         let structure = || ErrorKind::Structure { tree, nodes: self.0.len(), height_limit };

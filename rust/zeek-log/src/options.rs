@@ -23,7 +23,7 @@ impl Default for ReadOptions {
     }
 }
 
-/// Blocks and lines hold at most this many bytes: positions in a block have 32 bits.
+/// Largest size of a block or line in bytes, because positions in a block have 32 bits.
 const MAX_SIZE: usize = 1 << 30;
 
 impl ReadOptions {
@@ -72,7 +72,7 @@ impl ReadOptions {
 
     /// Sets the approximate size of a block in bytes, 1 to 2^30. Default: 256 KiB.
     ///
-    /// A block holds at least one line, however long that is.
+    /// A block contains at least one line, however long.
     ///
     /// ```
     /// use zeek_log::{Block, ReadOptions, Reader};

@@ -175,7 +175,7 @@ impl Decimal {
             [b'e' | b'E', exponent @ ..] => {
                 let exponent = exponent.strip_prefix(b"+").unwrap_or(exponent);
                 let (sign, digits) = exponent.strip_prefix(b"-").map_or((1, exponent), |digits| (-1, digits));
-                // A larger exponent gives 0, infinity or microseconds out of range all the same.
+                // Any larger exponent also gives 0, infinity or microseconds out of range.
                 let exponent = parse_count(digits)?.min(9_999) as i32 * sign;
                 number.exponent += exponent;
                 Some(number)

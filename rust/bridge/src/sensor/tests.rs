@@ -407,7 +407,7 @@ fn dns_view(i: u32) -> DnsView<'static> {
     }
 }
 
-/// Returns a sensor for dns.log that shares the incidents of another, with a model of its own.
+/// Returns a sensor for dns.log with its own model, which shares the incidents of another sensor.
 fn dns_with_model(conn: &Sensor) -> Sensor {
     let mut trainer = Trainer::new(Params::of(LogKind::Dns));
     (0..1000).for_each(|i| trainer.learn(&query(&dns_view(i))));

@@ -141,7 +141,7 @@ fn table(entries: &[ScoredConnection], model: &Model, threshold: f64, width: usi
     let mut rows = vec![heads];
     rows.extend(entries.iter().map(|entry| cells(entry, time_pattern, width)));
     let columns = TextTable::new(&ALIGNS, &rows, INDENT, width);
-    // The connection needs no header if it has a line of its own.
+    // The connection needs no header if it is on a separate line.
     let shown = if columns.is_one_line() { ALIGNS.len() } else { ALIGNS.len() - 1 };
     let mut text = columns.row(&rows[0][..shown]) + "\n";
     let mut above = true;

@@ -15,7 +15,7 @@ log_columns! {
     Ttls "TTLs" ["zeek.dns.TTLs"];
 }
 
-/// Converts a row that was parsed with [`COLUMNS`]. `name` holds the name that the query borrows.
+/// Converts a row that was parsed with [`COLUMNS`]. `name` is a buffer for the name, which the query borrows.
 ///
 /// # Errors
 /// If an essential column is unset, or a value does not have the type of its column.

@@ -13,7 +13,7 @@ pub fn columns(log: LogKind) -> &'static [ColumnSpec<'static>] {
     }
 }
 
-/// Converts a row that was parsed with [`columns`]. `name` holds a text that the record borrows.
+/// Converts a row that was parsed with [`columns`]. `name` is a buffer for a text that the record borrows.
 ///
 /// # Errors
 /// If an essential column is unset, or a value does not have the type of its column.

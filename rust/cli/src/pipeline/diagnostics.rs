@@ -10,7 +10,7 @@ use super::batch::{Batch, LineStatus};
 use crate::console::Reported;
 use crate::format;
 
-/// Unusable rows per log that get a warning of their own; the others are counted.
+/// Largest number of unusable rows per log with a separate warning; further ones are only counted.
 const MAX_WARNINGS: u64 = 10;
 
 /// Counts of a run.
@@ -105,7 +105,7 @@ impl<'a> Diagnostics<'a> {
         Ok(())
     }
 
-    /// Reports the number of unusable rows without a warning of their own.
+    /// Reports the number of unusable rows without a separate warning.
     fn remaining_rows(&mut self) {
         if let Some((name, seen)) = self.current.take().filter(|&(_, seen)| seen > MAX_WARNINGS) {
             let rest = format::counted(seen - MAX_WARNINGS, "more unusable row");

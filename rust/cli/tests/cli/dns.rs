@@ -244,7 +244,7 @@ fn two_models_group_records_of_both_logs_by_client() {
     let joined = of("-m c -m d moved.log dns.log");
     let tunnel = joined.iter().find(|it| it["kind"] == "tunnel").unwrap();
     assert!(tunnel["summary"].as_str().unwrap().contains("; it also made "), "{joined:#?}");
-    // Records are in order of time: hours later, the connection has an incident of its own.
+    // Records are processed in order of time: hours later, the connection opens a separate incident.
     for row in &mut moved {
         row[0] = format!("{:.6}", row[0].parse::<f64>().unwrap() + 20_000.0);
     }

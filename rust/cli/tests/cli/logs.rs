@@ -42,7 +42,7 @@ pub fn header(more: &[&str]) -> String {
     )
 }
 
-/// `n` rows in 21 columns; the one in the middle is odd: gigabytes to a port nobody uses, over three hours.
+/// `n` rows in 21 columns; the one in the middle is odd: gigabytes to an unused port, over three hours.
 pub fn rows(n: usize) -> Vec<Vec<String>> {
     let mut state = 42u64;
     let mut random = move |below: u64| {

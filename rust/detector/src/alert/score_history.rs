@@ -1,4 +1,4 @@
-//! Score history: turns the score of a row into a verdict, with earlier scores.
+//! Score history: combines the score of a row with earlier scores, and returns the verdict.
 
 use serde::{Deserialize, Serialize};
 

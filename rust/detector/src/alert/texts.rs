@@ -1,4 +1,4 @@
-//! Texts of reasons that differ between log kinds.
+//! Interface of the texts of reasons, which differ between log kinds.
 
 use crate::model::feature_stats::Quantiles;
 

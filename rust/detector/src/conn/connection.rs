@@ -128,7 +128,7 @@ impl Connection<'_> {
 
     /// Returns whether it serves discovery or address configuration: multicast, broadcast, link-local or unspecified
     /// addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered on every
-    /// network, so it has a peer group of its own.
+    /// network, so it has a separate peer group.
     pub fn is_chatter(&self) -> bool {
         let is_v6 = self.resp.addr.network().len() == 8;
         let discovers = self.proto == Proto::Icmp && is_v6 && matches!(self.orig.port, 130..=136 | 143);

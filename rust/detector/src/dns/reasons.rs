@@ -59,7 +59,7 @@ fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
     }
 }
 
-/// Formats an amount of a column; `None` for a column that holds no amount.
+/// Format of a column's amounts; `None` for a column without an amount.
 fn amount(column: usize) -> Option<Format> {
     Some(match Column::at(column)? {
         Column::NameLength | Column::LongestLabel | Column::AnswerBytes => |v| bytes(expand_whole(v)),

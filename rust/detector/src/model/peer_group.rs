@@ -1,4 +1,4 @@
-//! Peer group: rows with a forest of their own, such as multicast.
+//! Peer group: rows with a separate forest, such as multicast.
 //!
 //! Chatter (multicast, broadcast, address configuration) differs from unicast traffic in every column, so a common
 //! forest would find it anomalous. Its score in each group of columns is mapped to the unicast score of the same

@@ -248,7 +248,7 @@ fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let (other_rows, peer_rows) = (pick(&encoded, &others), pick(&encoded, &peers));
     let fit =
         Forest::fit_out_of_bag(Matrix::new(other_rows.as_flattened(), MAX_COLUMNS)?, &forest_params, params.seed)?;
-    // Too few rows of chatter have no forest of their own; in that of all others they would only dilute it.
+    // Too few rows of chatter get no separate forest, and are left out, because they would dilute that of all others.
     let peer_group = match peers.len() < MIN_ROWS {
         true => None,
         false => {

@@ -116,7 +116,7 @@ fn a_row_counts_half_after_the_half_life() {
         reservoir
     });
     let share = ages[0] / (ages[0] + ages[1]);
-    // A third, give or take five standard deviations of 60,000 draws.
+    // A third, with a tolerance of five standard deviations of 60,000 draws.
     assert!((share - 1.0 / 3.0).abs() < 0.01, "{share}");
 }
 

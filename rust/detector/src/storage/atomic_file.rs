@@ -9,10 +9,10 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind};
 
-/// Prefix and suffix of temporary names. A file with such a name that nobody writes was left by a killed process.
+/// Prefix and suffix of temporary names. A killed process leaves a file with such a name.
 const TEMPORARY: (&str, &str) = (".iforest-", ".tmp");
 
-/// Removes temporary files that killed processes left in a directory. Nobody may be writing there.
+/// Removes temporary files that killed processes left in a directory. No other process may be writing there.
 ///
 /// # Errors
 /// The system's error, for the directory or a file.

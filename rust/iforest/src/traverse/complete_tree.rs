@@ -1,6 +1,6 @@
 //! Complete-tree layout: trees of height 8 or less over at most 32 columns, with one 32-bit word per node.
 //!
-//! Values are compared as integers. [`float_key`] maps a float to a `u32` that sorts alike, with a missing value below
+//! Values are compared as integers. [`float_key`] maps a float to a `u32` that sorts the same, with a missing value below
 //! all others. The fit draws thresholds whose keys end in five zero bits ([`quantize_threshold`]); a node stores its
 //! column there, as an index into the split columns. With the same index in the low bits of the row's key, comparing
 //! whole words compares value and threshold: if the high bits differ they decide, and if they are equal, so are the low
@@ -41,7 +41,8 @@ pub(super) struct CompleteForest {
 
 #[derive(Clone, Debug)]
 pub(super) struct CompleteTree {
-    /// Threshold and column. Below a leaf above the last level the words are 0, which every key passes.
+    /// Threshold and column of each node. Below a leaf that is above the last level the words are 0, which every key
+    /// passes.
     pub(super) nodes: [u32; SIZE],
     /// Path lengths of the last level, in fixed point.
     pub(super) leaves: [u32; SIZE],

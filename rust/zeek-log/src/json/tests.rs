@@ -22,7 +22,7 @@ fn members(text: &[u8]) -> Result<Vec<(Vec<u8>, Value)>, SyntaxError> {
 fn agrees_with_serde_json(text: &[u8]) {
     let ours = members(text);
     let theirs: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_slice(text);
-    // A number too large for a double is well formed all the same.
+    // A number too large for a double is still well formed.
     if theirs.as_ref().is_err_and(|error| error.to_string().contains("out of range")) {
         return;
     }

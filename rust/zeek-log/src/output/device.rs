@@ -65,7 +65,7 @@ fn open_descriptor(number: u32) -> io::Result<File> {
         _ => {}
     }
     let path = format!("/dev/fd/{number}");
-    // Linux opens a file anew here, with the position at its start.
+    // Linux opens a file again here, with the position at its start.
     let is_file = fs::metadata(&path)?.is_file();
     OpenOptions::new().write(true).append(is_file).open(path)
 }

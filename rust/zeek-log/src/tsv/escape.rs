@@ -14,7 +14,7 @@ pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// Undoes `\xHH` alone: JSON escapes backslashes by itself.
+/// Undoes `\xHH` only, because JSON has its own escape for backslashes.
 pub(crate) fn unescape_bytes(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\\', text).is_none() {
         return Cow::Borrowed(text);

@@ -46,7 +46,7 @@ pub fn lines(aligns: &[Align], rows: &[Vec<String>], terminal_width: usize) -> S
     rows.iter().map(|row| columns.row(row) + "\n").collect()
 }
 
-/// Formats a table whose first column is a name, which gets a line of its own if the row is too long.
+/// Formats a table whose first column is a name, which gets a separate line if the row is too long.
 fn by_name(aligns: &[Align], rows: &[Vec<String>], terminal_width: usize) -> String {
     if TextTable::new(aligns, rows, INDENT, terminal_width).is_one_line() {
         return lines(aligns, rows, terminal_width);

@@ -1,4 +1,4 @@
-//! Queries of an incident: what incidents use of a query, and sums by registered domain.
+//! Queries of an incident: the fields that incidents use, and sums by registered domain.
 
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;

@@ -20,7 +20,7 @@ const SERVICES: u32 = 15;
 const MIN_CONNECTIONS: u32 = 100;
 /// Its smallest duration, in microseconds: a day.
 const MIN_LENGTH: i64 = DAY;
-/// Longest pause, in microseconds; after a longer one the exchange begins anew.
+/// Longest pause, in microseconds; after a longer one the exchange starts again.
 const MAX_PAUSE: i64 = DAY;
 /// Smallest mean of the pauses, in seconds.
 const MIN_MEAN: f32 = 10.0;

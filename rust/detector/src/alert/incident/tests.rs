@@ -1,3 +1,5 @@
+//! Tests of the grouper: opening, merging and closing of incidents, their kinds, and limits.
+
 use super::host_risk::RiskTable;
 use super::incident::{MAX_DOMAINS, MAX_OPEN};
 use super::known::KnownList;
