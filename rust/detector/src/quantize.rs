@@ -40,14 +40,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_grid_is_that_of_rounding_ties_to_even(value in prop_oneof![-1e5f32..1e5, any::<f32>().prop_filter("a number", |x| !x.is_nan())], ties in -100_000..100_000i32) {
+        fn the_grid_rounds_ties_to_even(value in prop_oneof![-1e5f32..1e5, any::<f32>().prop_filter("a number", |x| !x.is_nan())], ties in -100_000..100_000i32) {
             for value in [value, ties as f32 / 2048.0] {
                 prop_assert_eq!(on_grid(value), ((f64::from(value) * 1024.0).round_ties_even() / 1024.0) as f32);
             }
         }
 
         #[test]
-        fn the_nearest_integer(value in -1e15..1e15, ties in -100_000..100_000i32) {
+        fn nearest_rounds_ties_to_even(value in -1e15..1e15, ties in -100_000..100_000i32) {
             for value in [value, f64::from(ties) / 2.0] {
                 prop_assert_eq!(nearest(value), value.round_ties_even());
             }

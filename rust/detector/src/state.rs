@@ -220,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>, at in 8usize..4000, change: u8) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>, at in 8usize..4000, change: u8) {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("memory");
             let mut payload = FORMAT.open(file()).unwrap().to_vec();

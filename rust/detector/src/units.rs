@@ -61,14 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts() {
+    fn formats_counts() {
         for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (105_918, "105,918"), (12_345_678, "12,345,678")] {
             assert_eq!(count(n), text);
         }
     }
 
     #[test]
-    fn byte_counts() {
+    fn formats_bytes() {
         let cases = [
             (0, "0 B"),
             (999, "999 B"),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn formats_durations() {
         let cases = [
             (0, "0s"),
             (999, "<1ms"),

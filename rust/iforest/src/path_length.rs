@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_values() {
+    fn matches_known_values() {
         assert_eq!(average_path_length(0), 0.0);
         assert_eq!(average_path_length(1), 0.0);
         assert_eq!(average_path_length(2), 1.0);

@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn a_missing_value_is_like_one_below_all_others(
+    fn missing_values_score_like_values_below_all_others(
         values in prop::collection::vec(prop_oneof![4 => 0f32..9.0, 1 => Just(f32::NAN)], 2 * 2..2 * 100),
         seed: u64,
     ) {

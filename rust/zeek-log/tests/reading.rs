@@ -166,7 +166,7 @@ fn rows_without_a_header_are_refused_or_named() {
 }
 
 #[test]
-fn packed_labels_come_apart() {
+fn splits_packed_labels() {
     let log = "#path\tconn\n#fields\tts\ttunnel_parents   label   detailed-label\n\
                #types\ttime\tset[string]   string   string\n\
                1.5\t(empty)   Malicious   PartOfAHorizontalPortScan\n2.5\t-   Benign   -\n3.5\t-   Benign\n";
@@ -424,7 +424,7 @@ fn json_log_that_starts_within_a_row_is_read_from_the_next() {
 }
 
 #[test]
-fn so_many_damaged_lines_that_none_of_them_is_tried_any_more_cost_no_other_row() {
+fn many_damaged_lines_lose_no_other_row() {
     let outcome = read(tsv(&"{\"\0\"}\n1.5\ta\t-\t1\n".repeat(1500)), &["ts"]);
     assert_eq!((outcome.rows.len(), outcome.bad.len(), outcome.error), (1500, 1500, None));
 }
@@ -635,7 +635,7 @@ proptest! {
     }
 
     #[test]
-    fn no_input_brings_the_reader_down(
+    fn arbitrary_input_does_not_panic(
         log in prop::collection::vec(prop::sample::select(&b"#fields\tpath{}\":1,\\x-\r\n\n\0\xff[]"[..]), 0..400),
         header: bool,
         block_size in 1usize..100,
@@ -651,7 +651,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_put_together_are_the_input(text in "[a-z\t\r\n{}]{0,200}", block_size in 1usize..300) {
+    fn lines_concatenate_to_the_input(text in "[a-z\t\r\n{}]{0,200}", block_size in 1usize..300) {
         let log = tsv(&text);
         let mut reader = Reader::from_read("x", std::io::Cursor::new(log.clone()), &conn().block_size(block_size)).unwrap();
         let (mut block, mut together) = (Block::new(), Vec::new());

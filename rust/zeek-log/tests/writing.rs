@@ -92,7 +92,7 @@ fn extends_headers_with_any_separator() {
 }
 
 #[test]
-fn another_stream_in_mid_file_stays_as_it_is() {
+fn rows_of_another_stream_are_copied_unchanged() {
     let dns = "#path\tdns\n#fields\tts\tquery\n";
     let scored = score(&format!("#path\tconn\n#fields\tts\tuid\n1.5\tC1\n{dns}"), Some("0.75"));
     assert_eq!(scored, format!("#path\tconn\n#fields\tts\tuid\tanomaly_score\n1.5\tC1\t0.75\n{dns}"));
@@ -344,7 +344,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn tsv_rows_come_back_with_the_new_value(old in "[a-z0-9,]{1,8}", new in text()) {
+    fn tsv_rows_survive_a_round_trip_with_the_new_value(old in "[a-z0-9,]{1,8}", new in text()) {
         let log = format!("#path\tconn\n#fields\tts\tuid\n1.5\t{old}\n");
         let out = append(log.clone(), &[field("new", "string")], &[NewValue::Text(&new)]).unwrap();
         let row = format!("1.5\t{old}\t").into_bytes();
@@ -358,7 +358,7 @@ proptest! {
     }
 
     #[test]
-    fn json_rows_come_back_with_the_new_value(old: String, new: String, key in "[a-z\"\\\\.é]{1,6}") {
+    fn json_rows_survive_a_round_trip_with_the_new_value(old: String, new: String, key in "[a-z\"\\\\.é]{1,6}") {
         prop_assume!(key != "old");
         let mut row = serde_json::Map::new();
         row.insert("old".to_owned(), old.into());

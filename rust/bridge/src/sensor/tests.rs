@@ -164,7 +164,7 @@ fn a_worker_forwards_and_the_manager_reports() {
 }
 
 #[test]
-fn a_faulty_known_list_leaves_the_previous_one() {
+fn an_invalid_known_list_leaves_the_previous_one() {
     let mut sensor = with_model();
     sensor.set_threshold(1e-6);
     sensor.start_incidents(3600.0, false);

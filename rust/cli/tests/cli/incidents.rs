@@ -131,7 +131,7 @@ fn json_has_exactly_the_documented_keys() {
 }
 
 #[test]
-fn text_fits_a_hundred_columns_and_names_the_line_that_makes_an_incident_known() {
+fn text_fits_a_hundred_columns_and_shows_a_line_for_the_known_list() {
     let dir = trained();
     let text = dir.ok(&format!("incidents -q -m m {}", data("lab-day2.conn.log").display()));
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -194,7 +194,7 @@ fn selects_hosts_and_excludes_networks() {
 }
 
 #[test]
-fn ranks_hosts_by_risk_with_its_parts() {
+fn ranks_hosts_by_risk_with_contributions() {
     let dir = trained();
     let lines = dir.ok(&format!("incidents -q -m m {} --hosts --json", data("lab-day2.conn.log").display()));
     let hosts: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn internal_addresses() {
+    fn recognizes_internal_addresses() {
         let internal = |text: &str| Address::from(text.parse::<std::net::IpAddr>().unwrap()).is_internal();
         for inside in [
             "10.1.2.3",

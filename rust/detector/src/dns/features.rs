@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn row_holds_what_the_schema_says() {
+    fn row_contains_the_values_of_the_schema() {
         let query = DnsQuery {
             query: Some(b"Ab3-x.\xe4bc.Example.CO.UK"),
             qtype: Some(16),

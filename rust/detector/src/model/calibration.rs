@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_above_1_are_none() {
+    fn rejects_scores_above_1() {
         assert!(Calibration::default().is_sound() && Calibration::new(&[0.25, 1.0, 1.0]).is_sound());
         let of = |differences: &[u32]| Calibration::of_differences(differences.to_vec()).is_sound();
         assert!(of(&[400_000, 600_000]) && !of(&[400_000, 600_001]) && !of(&[4_000_000]) && !of(&[u32::MAX; 9]));

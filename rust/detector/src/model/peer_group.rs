@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn score_of_rows_that_are_all_alike_is_the_median() {
+    fn score_of_identical_rows_is_the_median() {
         let map = map(|_| 0.1, |i| i as f32 / 64.0);
         assert_eq!(map.map(f64::from(0.1f32) + 1e-9), 0.5);
     }

@@ -344,7 +344,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = Reservoir::from_bytes(&bytes, 1);
             // With a correct checksum.
             let _ = Reservoir::from_bytes(&FORMAT.close(&bytes), 1);

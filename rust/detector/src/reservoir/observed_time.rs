@@ -263,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn any_time_at_all_is_a_time(times: Vec<i64>, now: i64) {
+        fn accepts_any_time(times: Vec<i64>, now: i64) {
             let mut span = of(times.iter().copied());
             prop_assert!(span.seen() >= 0);
             prop_assert!(ObservedTime::from_intervals(span.intervals.clone()).is_some());

@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_holds_what_a_vector_holds(steps in prop::collection::vec((0u8..4, any::<usize>()), 0..2000)) {
+        fn behaves_like_a_vector(steps in prop::collection::vec((0u8..4, any::<usize>()), 0..2000)) {
             let (mut shared, mut plain) = (SharedVec::new(), Vec::new());
             let mut copies = Vec::new();
             for (i, (step, at)) in steps.into_iter().enumerate() {

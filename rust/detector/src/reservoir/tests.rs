@@ -358,7 +358,7 @@ fn a_flood_of_one_group_does_not_lower_the_alert_rate() {
 }
 
 #[test]
-fn a_flood_from_everywhere_does_not_lower_the_alert_rate_for_good() {
+fn a_flood_from_everywhere_does_not_lower_the_alert_rate_permanently() {
     let mut reservoir = sensor(500);
     for hour in 0..90 * 24 {
         reservoir.offer(&row(1), hour * DAY / 24, Group(2));
@@ -369,7 +369,7 @@ fn a_flood_from_everywhere_does_not_lower_the_alert_rate_for_good() {
 }
 
 #[test]
-fn the_rate_does_not_depend_on_who_saw_the_rows() {
+fn the_rate_does_not_depend_on_the_node_that_saw_the_rows() {
     let mut single = sensor(100_000);
     let mut workers = [(); 3].map(|()| sensor(100_000));
     for i in 0..20_000usize {

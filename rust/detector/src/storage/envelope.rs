@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_what_was_closed() {
+    fn open_returns_the_closed_payload() {
         assert_eq!(FORMAT.open(&FORMAT.close(b"hello")).unwrap(), b"hello");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("piece by piece");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_are_other_contents() {
+    fn rejects_headers_of_other_contents() {
         let unversioned = Envelope { version: 0, ..FORMAT }.close(b"x");
         assert!(matches!(kind(&unversioned), ErrorKind::OtherContents(Contents::Sample)));
         for at in 12..16 {

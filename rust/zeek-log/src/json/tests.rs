@@ -122,7 +122,7 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn bytes_that_are_not_utf_8_are_taken() {
+fn accepts_bytes_that_are_not_utf_8() {
     let members = members(b"{\"a\":\"\xff\xfe\",\"b\xff\":1}").unwrap();
     assert_eq!(members[1].0, b"b\xff");
 }
@@ -138,7 +138,7 @@ fn replaces_lone_surrogates() {
 }
 
 #[test]
-fn elements_of_an_array() {
+fn splits_arrays_into_elements() {
     let mut rest: &[u8] = br#"[ "a\tb" , 1,[2], "" ]"#;
     let mut elements = Vec::new();
     while let Some((element, after)) = next_element(rest) {
@@ -150,7 +150,7 @@ fn elements_of_an_array() {
 }
 
 #[test]
-fn numbers() {
+fn recognizes_numbers() {
     for (text, number) in [("0", true), ("-1.5e3", true), ("", false), ("1x", false), ("01", false), ("T", false)] {
         assert_eq!(is_number(text.as_bytes()), number, "{text}");
     }
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_comes_back_from_a_string(text: String) {
+    fn any_text_survives_a_string_round_trip(text: String) {
         let mut quoted = Vec::new();
         push_string(text.as_bytes(), &mut quoted);
         prop_assert_eq!(serde_json::from_slice::<String>(&quoted).unwrap(), text);

@@ -116,7 +116,7 @@ fn one_regular_exchange_a_day_is_evidence() {
 }
 
 #[test]
-fn an_internal_scan_of_a_flooded_target_is_an_incident_of_its_own() {
+fn an_internal_scan_of_a_flooded_target_is_a_separate_incident() {
     let mut grouper = grouper();
     for i in 0..20_000u32 {
         let ts = i64::from(i) * 10_000;
@@ -165,7 +165,7 @@ fn names_guessing_tunnels_and_outages() {
 }
 
 #[test]
-fn regular_tries_of_an_external_host_are_a_beacon_and_others_an_outage() {
+fn regular_failures_at_an_external_host_are_a_beacon_and_others_an_outage() {
     for (kind, change) in [
         (IncidentKind::Beacon, (|_, _| ()) as fn(&mut Connection<'_>, i64)),
         (IncidentKind::Outage, |c, i| c.ts += i % 2 * 50 * SECOND),
@@ -241,7 +241,7 @@ fn a_flood_from_a_million_addresses_is_one_incident_beside_a_real_attack() {
 }
 
 #[test]
-fn a_flood_of_a_network_from_outside_is_one_incident_and_swallows_no_answered_attack() {
+fn a_flood_of_a_network_from_outside_is_one_incident_and_hides_no_answered_attack() {
     for alerts in [true, false] {
         let mut grouper = grouper();
         let (mut events, mut most) = (Vec::new(), 0);
@@ -267,7 +267,7 @@ fn a_flood_of_a_network_from_outside_is_one_incident_and_swallows_no_answered_at
 }
 
 #[test]
-fn a_million_actors_with_targets_of_their_own_stay_within_bounds() {
+fn a_million_actors_with_separate_targets_stay_within_limits() {
     let mut grouper = grouper();
     let attack = observe(&mut grouper, &tcp(host(1), remote(1), 4444, 0, ConnState::SF), true, Some(9));
     for i in 0..1_000_000u32 {
@@ -281,7 +281,7 @@ fn a_million_actors_with_targets_of_their_own_stay_within_bounds() {
 }
 
 #[test]
-fn known_activity_is_grouped_apart() {
+fn known_activity_is_grouped_separately() {
     let list = format!(
         "{}\n10.0.0.1\t198.51.100.1\t80/tcp\t*\t2027-01-31\t-\t-\n10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-",
         KnownList::header()
@@ -337,7 +337,7 @@ fn the_proposed_lines_name_few_responders() {
 }
 
 #[test]
-fn risk_of_hosts_decays_and_has_its_parts() {
+fn host_risk_decays_and_lists_its_contributions() {
     let mut grouper = grouper();
     observe(&mut grouper, &tcp(host(1), remote(1), 80, 0, ConnState::SF), true, None);
     observe(&mut grouper, &tcp(host(2), remote(1), 80, 86_400 * SECOND, ConnState::SF), true, Some(9));
@@ -521,7 +521,7 @@ fn both_logs_of_one_client_give_one_incident() {
 }
 
 #[test]
-fn clients_of_one_resolver_have_incidents_of_their_own() {
+fn clients_of_one_resolver_have_separate_incidents() {
     let mut grouper = grouper();
     for i in 0..40 {
         observe_query(&mut grouper, &DnsQuery { client: host(20 + i), ..query(b"odd.example.com", i.into()) }, true);
@@ -532,7 +532,7 @@ fn clients_of_one_resolver_have_incidents_of_their_own() {
 }
 
 #[test]
-fn an_incident_names_at_most_eight_domains_and_spares_those_with_most_alerts() {
+fn an_incident_keeps_the_eight_domains_with_most_alerts() {
     let mut grouper = grouper();
     for i in 0..200 {
         let name = format!("www.domain{i}.com");
