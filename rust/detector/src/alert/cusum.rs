@@ -36,7 +36,7 @@ const SERVICES: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
 
-/// Sums of all services, in bounded memory: about 5 megabytes.
+/// Sums of all services, in bounded memory: about 4 megabytes.
 #[derive(Clone, Debug)]
 pub struct Cusum {
     services: Table<Sum>,

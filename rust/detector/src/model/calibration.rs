@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 /// Resolution of stored and compared scores: a millionth, as in a log.
 pub(crate) const SCORE_UNITS: f64 = 1e6;
 
-/// Number of scores above a threshold from which the empirical quantile is stable (its count varies by a third); below,
-/// the tail is modelled. Real traffic repeats itself, so high scores form clusters that no smooth tail describes.
+/// Number of scores above a threshold from which the empirical quantile is used; below, the tail is modelled. Real
+/// traffic repeats itself, so high scores form clusters that no smooth tail describes.
 const STEADY: usize = 4;
-/// Share of the highest scores that the tail is fitted to, and the smallest number of them.
+/// Share of the scores, the highest ones, that the tail is fitted to, and their smallest number.
 const TAIL_SHARE: f64 = 0.01;
 const FEWEST_EXCESSES: usize = 50;
-/// Share of the gap between the highest score and 1 that an extrapolated threshold may cross. A stronger anomaly than
-/// any in training must be able to pass, however small the budget.
+/// Share of the gap between the highest score and 1 that an extrapolated threshold may cross. An anomaly
+/// stronger than any in training must be able to reach the threshold, however small the budget.
 const HEADROOM: f64 = 0.5;
 
 /// Largest mean number of alerts in a burst, if bursts count once.
@@ -135,7 +135,7 @@ fn threshold(scores: &[f64], share: f64) -> f64 {
     }
     let highest = tail.last().copied().unwrap_or(base);
     let extrapolated = just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM));
-    // A tail that ends in a cluster of equal scores is fitted too short.
+    // The fit underestimates a tail that ends in a cluster of equal scores.
     extrapolated.max(empirical(STEADY)).min(1.0)
 }
 

@@ -17,7 +17,7 @@ use crate::storage::envelope::{HEADER, announced};
 
 /// Suffix of signature files, as minisign writes it.
 const SIGNATURE: &str = ".minisig";
-/// Largest signature that is read. Only its comments have no fixed length.
+/// Largest signature that is read, in bytes. Only its comments have no fixed length.
 const LONGEST: u64 = 16 << 10;
 const BY_GROUP: u32 = 0o020;
 const BY_OTHERS: u32 = 0o002;

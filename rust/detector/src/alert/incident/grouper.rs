@@ -55,7 +55,7 @@ impl Change {
     }
 }
 
-/// Groups scored connections into incidents.
+/// Groups scored records into incidents.
 #[derive(Debug)]
 pub struct Grouper {
     pub(super) timeout: i64,
@@ -71,7 +71,7 @@ pub struct Grouper {
     pub(super) surges: Surges,
     exchanges: Exchanges,
     pub(super) changes: Vec<Change>,
-    /// Latest end of a connection, in microseconds since 1970.
+    /// Latest end of a record, in microseconds since 1970.
     pub(super) now: i64,
     /// Additions to forward, on a worker.
     pub(super) outbox: Option<Outbox>,
@@ -112,7 +112,7 @@ impl Grouper {
         self.timeout = timeout.max(1);
     }
 
-    /// The latest end of a connection, in microseconds since 1970.
+    /// The latest end of a record, in microseconds since 1970.
     pub fn now(&self) -> i64 {
         self.now
     }
@@ -140,7 +140,7 @@ impl Grouper {
         key.and_then(|key| self.open.get(&key)).filter(|incident| !incident.known).map(Incident::id)
     }
 
-    /// Incident of a connection; opens one if there is an alert or evidence.
+    /// Incident of a record; opens one if there is an alert or evidence.
     fn incident_of(&mut self, record: &Record, o: &Observation<'_>, known: bool) -> Option<ActorKey> {
         let own = (record.originator, Role::Originator, known);
         let target = (record.responder, Role::Target, known);

@@ -1,20 +1,20 @@
-//! History of the last connections by originator, which a new incident searches.
+//! History of the last records by originator, which a new incident searches.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::record::Record;
 use crate::conn::connection::Address;
 
-/// Number of connections stored.
+/// Number of records stored.
 const CAPACITY: usize = 65_536;
-/// Largest number of connections read by one search.
+/// Largest number of records read by one search.
 const MAX_STEPS: usize = 4096;
 
-/// Ring buffer of connections, with those of each originator linked.
+/// Ring buffer of records, with those of each originator linked.
 #[derive(Debug, Default)]
 pub(super) struct History {
     ring: VecDeque<Entry>,
-    /// The number of the oldest connection in the ring.
+    /// The number of the oldest record in the ring, counted from the first record ever added.
     first: u64,
     latest: HashMap<Address, u64>,
 }
@@ -28,7 +28,7 @@ struct Entry {
 }
 
 impl History {
-    /// Adds a connection in place of the oldest.
+    /// Adds a record, in place of the oldest one if the ring is full.
     pub(super) fn push(&mut self, record: Record, taken: bool) {
         if self.ring.len() >= CAPACITY {
             if let Some(oldest) = self.ring.pop_front() {
@@ -43,8 +43,8 @@ impl History {
         self.ring.push_back(Entry { record, previous, taken });
     }
 
-    /// Takes the connections of the same originator that match a condition and belong to no incident yet, oldest first.
-    /// Stops at a pause longer than `pause`.
+    /// Takes the records of the same originator that match a condition and belong to no incident yet, oldest first.
+    /// Stops at a pause longer than `pause`, in microseconds.
     pub(super) fn take_back(&mut self, from: &Record, pause: i64, fulfil: impl Fn(&Record) -> bool) -> Vec<Record> {
         let mut found = Vec::new();
         let (mut next, mut end) = (self.latest.get(&from.originator).copied(), from.ts);

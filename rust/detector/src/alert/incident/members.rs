@@ -1,4 +1,4 @@
-//! Approximate set in bounded memory: the first members exactly, the number of all as an estimate.
+//! Approximate set in bounded memory: stores the first members, and estimates the number of all.
 
 use std::hash::Hash;
 

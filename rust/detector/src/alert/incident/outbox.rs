@@ -13,12 +13,12 @@ pub(super) const MAX_UNSENT: usize = MAX_OPEN;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) unsent: HashMap<(ActorKey, u64), Incident>,
-    /// Number of connections dropped because too many incidents had additions.
+    /// Number of records dropped because too many incidents had additions.
     pub(super) dropped: u64,
 }
 
 impl Outbox {
-    /// Adds a connection, and the earlier ones that belong to it, to the additions of an incident.
+    /// Adds a record, and the earlier ones that belong to it, to the additions of an incident.
     pub(super) fn add(&mut self, incident: &Incident, earlier: &[Record], record: &Record, o: &Observation<'_>) {
         let key = (incident.actor, incident.role, incident.known);
         let is_full = self.unsent.len() >= MAX_UNSENT;

@@ -15,7 +15,7 @@ const MOST: u32 = 384;
 /// Smallest share of failed connections in a surge.
 const FAILED: f64 = 0.9;
 
-/// Failures by responder.
+/// Recent connections and failures by responder.
 #[derive(Debug)]
 pub(super) struct Surges {
     responders: Table<Failures>,
