@@ -316,14 +316,14 @@ mod tests {
 
     #[test]
     fn rejects_impossible_contexts() {
-        let kept = |change: fn(&mut Context)| {
+        let is_restored = |change: fn(&mut Context)| {
             let mut context = Context::default();
             _ = observe(&mut context, &refused());
             change(&mut context);
             Context::from_snapshot(context.snapshot()).is_some()
         };
-        assert!(kept(|_| ()));
-        assert!(kept(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
+        assert!(is_restored(|_| ()));
+        assert!(is_restored(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
         let unsound: [fn(&mut Context); 6] = [
             |it| it.responders.visit(7, 0).value.originators = LinearCounter::of_no_time(),
             |it| it.responders.visit(7, 0).value.connections = f32::INFINITY,
@@ -333,7 +333,7 @@ mod tests {
             |it| it.services.visit(7, 0).value.periodicity.add(-1.0),
         ];
         for (i, change) in unsound.into_iter().enumerate() {
-            assert!(!kept(change), "change {i}");
+            assert!(!is_restored(change), "change {i}");
         }
     }
 

@@ -167,12 +167,12 @@ impl DnsContext {
         }
 
         let visit = self.pairs.visit(keys.pair, now);
-        let kept = visit.since.map_or(0.0, decay);
+        let factor = visit.since.map_or(0.0, decay);
         let pair = visit.value;
-        pair.queries = pair.queries * kept + 1.0;
-        pair.other_types = pair.other_types * kept + f32::from(query.qtype.is_some_and(is_other_type));
-        pair.bytes_in = pair.bytes_in * kept + query.answer_bytes as f32;
-        pair.bytes_out *= kept;
+        pair.queries = pair.queries * factor + 1.0;
+        pair.other_types = pair.other_types * factor + f32::from(query.qtype.is_some_and(is_other_type));
+        pair.bytes_in = pair.bytes_in * factor + query.answer_bytes as f32;
+        pair.bytes_out *= factor;
         if is_counted {
             let subdomain = name.subdomain();
             let new = pair.names.insert(XxHash3_64::oneshot(subdomain), now);
@@ -187,13 +187,13 @@ impl DnsContext {
         }
 
         let visit = self.clients.visit(keys.orig, now);
-        let kept = visit.since.map_or(0.0, decay);
+        let factor = visit.since.map_or(0.0, decay);
         let client = visit.value;
         let nonexistent = is_dns && query.rcode == Some(NXDOMAIN) && name.kind() == NameKind::Registered;
-        client.queries = client.queries * kept + 1.0;
-        client.nonexistent = client.nonexistent * kept + f32::from(nonexistent);
-        client.new_domains = client.new_domains * kept + f32::from(is_new_domain);
-        client.random_bits = client.random_bits * kept + if is_new_domain { excess } else { 0.0 };
+        client.queries = client.queries * factor + 1.0;
+        client.nonexistent = client.nonexistent * factor + f32::from(nonexistent);
+        client.new_domains = client.new_domains * factor + f32::from(is_new_domain);
+        client.random_bits = client.random_bits * factor + if is_new_domain { excess } else { 0.0 };
         if is_dns {
             // Only suspicious queries get these features: failures must not raise the scores of ordinary queries.
             if nonexistent || (is_new_domain && excess > 0.0) {
