@@ -28,7 +28,7 @@ event connection_state_remove(c: connection)
 		return;
 
 	NOTICE(Notice::Info($note=Odd_Connection_With_Server,
-	                    $msg=fmt("score %.3f with a server that matters", c$conn$anomaly_score),
+	                    $msg=fmt("score %.3f of a connection with an important server", c$conn$anomaly_score),
 	                    $conn=c,
 	                    $identifier=cat(c$id$orig_h, c$id$resp_h, c$id$resp_p)));
 	}

@@ -106,7 +106,7 @@ function report_missing_manager(why: string)
 		return;
 
 	manager_missing = T;
-	Reporter::warning(fmt("IForest: %s: incidents of this worker are neither logged nor noticed until it is back; conn.log and dns.log are not affected",
+	Reporter::warning(fmt("IForest: %s: incidents of this worker are not logged and raise no notices until the manager is back; conn.log and dns.log are not affected",
 	                      why));
 	}
 

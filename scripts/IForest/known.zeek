@@ -41,7 +41,7 @@ event known_line(description: Input::EventDescription, tpe: Input::Event, line: 
 function use_known(list: string)
 	{
 	local problem = __set_known(list);
-	warn_once("known", problem == "" ? "" : fmt("%s: %s; the previous list stays in force", known_file, problem));
+	warn_once("known", problem == "" ? "" : fmt("%s: %s; the previous list is still used", known_file, problem));
 
 	if ( problem != "" )
 		return;
@@ -79,7 +79,7 @@ function read_known(path: string)
 
 	if ( file_size(path) < 0.0 )
 		{
-		warn_once("known", fmt("%s: cannot be read; no activity is known until it can", path));
+		warn_once("known", fmt("%s: cannot be read; no known activity is applied until then", path));
 		return;
 		}
 

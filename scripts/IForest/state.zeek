@@ -126,7 +126,7 @@ hook job_finished(job: Job)
 	if ( ! state_locked )
 		{
 		state_locked = T;
-		Reporter::info(fmt("IForest: %s is free now; saving state there", state));
+		Reporter::info(fmt("IForest: %s is no longer locked; saving state there", state));
 		return;
 		}
 

@@ -56,7 +56,7 @@ function sync_log(log: LogKind)
 	Telemetry::counter_family_set(refusals, vector(name), statistics$refused);
 	Telemetry::counter_family_set(skipped, vector(name, "no model"), statistics$without_model);
 	Telemetry::counter_family_set(skipped, vector(name, "exempt"), statistics$exempt);
-	Telemetry::counter_family_set(skipped, vector(name, "fault"), statistics$failed);
+	Telemetry::counter_family_set(skipped, vector(name, "internal error"), statistics$failed);
 	Telemetry::gauge_family_set(rows, vector(name), statistics$rows);
 	Telemetry::gauge_family_set(drift, vector(name), statistics$drift);
 

@@ -68,8 +68,8 @@ pub fn load<'a>(
         let model = model_of(path, &trust, &inputs, threads, console)?;
         return Ok(vec![scored(inputs, path, model)?]);
     }
-    ensure!(stored.is_none(), "--context: the file holds the context of one log; give one model with it");
-    ensure!(logs.log.is_none(), "--log: the kind of each log is told by its fields when several models are given");
+    ensure!(stored.is_none(), "--context: a context file is for one kind of log; give only one model");
+    ensure!(logs.log.is_none(), "--log: not allowed with several models; the kind of each log is detected");
     let mut loaded: Vec<(&Path, Model)> = Vec::new();
     for path in paths {
         let model = load_model(path, &trust)?;
@@ -103,7 +103,7 @@ fn logs_of(kind: LogKind, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let is_of_kind =
         |path: &&PathBuf| path.is_dir() || log::kind_of(&Input::File((*path).clone())).unwrap_or(LogKind::Conn) == kind;
     let found: Vec<PathBuf> = paths.iter().filter(is_of_kind).cloned().collect();
-    ensure!(!found.is_empty(), "there is no {0}.log among the logs; give one, or no model of {0}.log", kind.name());
+    ensure!(!found.is_empty(), "no {0}.log among the logs; add one, or omit its model", kind.name());
     Ok(found)
 }
 

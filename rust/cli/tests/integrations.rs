@@ -19,10 +19,10 @@ type Test = (&'static str, fn(), Option<&'static str>);
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let tests: [Test; 6] = [
-        ("promtool_takes_the_rules_and_their_tests", rules, lacking("promtool", "--version")),
-        ("promtool_takes_the_scrape_job", scrape_job, lacking("promtool", "--version")),
+        ("promtool_accepts_the_rules_and_their_tests", rules, lacking("promtool", "--version")),
+        ("promtool_accepts_the_scrape_job", scrape_job, lacking("promtool", "--version")),
         ("rsyslog_keeps_the_alerts_through_rotation", alerts_through_rsyslog, lacking("rsyslogd", "-v")),
-        ("vector_names_the_fields", fields_by_vector, pyvrl()),
+        ("vector_maps_the_fields", fields_by_vector, pyvrl()),
         ("elastic_files_agree_on_the_names", names_for_elastic, None),
         ("spark_scores_days_like_one_pass", spark, pyspark()),
     ];

@@ -135,7 +135,7 @@ pub enum ErrorKind {
         mode: u32,
     },
     /// File: it was replaced while it was read.
-    #[error("is not trusted: it was replaced while it was read; read it again")]
+    #[error("is not trusted: it was replaced while it was read; try again")]
     Replaced,
     /// Signature: the trusted key is invalid.
     #[error("is not trusted: {0:?} is not a minisign public key")]

@@ -123,7 +123,7 @@ impl State {
         let payload = payload.get(head..).unwrap_or_default();
         let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
-            return Err(invalid("bytes are left over behind the state".into()).into());
+            return Err(invalid("there are extra bytes after the state".into()).into());
         }
         if memory.log() != log {
             return Err(invalid("its context is of another log".into()).into());
@@ -212,7 +212,7 @@ mod tests {
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
         assert!(refusal(&FORMAT.close(&other)).starts_with("is for another version of the features"));
         let longer = [FORMAT.open(file()).unwrap(), &[0]].concat();
-        assert_eq!(refusal(&FORMAT.close(&longer)), "is damaged: bytes are left over behind the state; delete it");
+        assert_eq!(refusal(&FORMAT.close(&longer)), "is damaged: there are extra bytes after the state; delete it");
         let mut damaged = memory();
         damaged.history.cusum.average = f32::NAN;
         assert!(damaged.recall().is_none());

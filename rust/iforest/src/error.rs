@@ -125,7 +125,7 @@ pub enum ErrorKind {
         node: usize,
     },
     /// Stored forest: a leaf has no row, or the leaves have more or fewer rows than the sample.
-    #[error("the leaves of tree {tree} must hold at least one row each and at most {sample_size} rows together")]
+    #[error("the leaves of tree {tree} must hold at least one row each and exactly {sample_size} rows together")]
     LeafSizes {
         /// Index of the tree.
         tree: usize,

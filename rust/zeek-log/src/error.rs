@@ -103,7 +103,7 @@ pub enum ErrorKind {
         cause: io::Error,
     },
     /// Input: compressed data is truncated or corrupt. All complete lines before have been delivered.
-    #[error("the {compression} data is {} after line {line} ({cause}); the lines before that are read",
+    #[error("the {compression} data is {} after line {line} ({cause}); only the lines before it were used",
         if .cause.kind() == io::ErrorKind::UnexpectedEof { "cut short" } else { "damaged" })]
     Damaged {
         /// The last complete line.

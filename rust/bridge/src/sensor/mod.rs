@@ -243,7 +243,7 @@ impl Sensor {
             Some(true) => format!("raise IForest::reservoir_rows or {}", self.budget_option()),
             Some(false) => format!("a model of more {records} will be more exact"),
         };
-        format!("the sample is too small for {alerts} alerts a day, so that the threshold is extrapolated; {advice}")
+        format!("the sample is too small for {alerts} alerts a day; the threshold is extrapolated; {advice}")
     }
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {

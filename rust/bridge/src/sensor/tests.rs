@@ -951,7 +951,7 @@ fn warns_of_a_budget_beyond_the_sample() {
     sensor.load_model(file.as_os_str().as_bytes()).unwrap();
     assert_eq!(
         sensor.budget_problem(),
-        "the sample is too small for 20 alerts a day, so that the threshold is extrapolated; train the model on more \
+        "the sample is too small for 20 alerts a day; the threshold is extrapolated; train the model on more \
          connections"
     );
     sensor.start_learning(256, 86_400.0);

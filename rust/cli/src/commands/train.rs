@@ -43,7 +43,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// List of known activity: its rows are learnt at full weight, also those that --only-benign leaves out
+    /// List of known activity: train on its rows, even on those that --only-benign excludes
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
 
@@ -121,7 +121,7 @@ fn deliver(
     let trained_on = model.provenance().connections;
     if has_alert_budget && trained_on >= MIN_CONNECTIONS && model.is_extrapolated(model.provenance().alerts_per_day) {
         console.warning(
-            "the training data has too few connections for so few alerts a day: the threshold is extrapolated; train on \
+            "the training data is too small for so few alerts a day; the threshold is extrapolated; train on \
              more days",
         );
     }

@@ -77,7 +77,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let mut grouping = Grouping::new(args.known.list()?, false);
     let stored = args.context.context.as_deref();
     let is_single = args.model.len() == 1;
-    ensure!(stored.is_none() || is_single, "--context: the file holds the context of one log; give one model with it");
+    ensure!(stored.is_none() || is_single, "--context: a context file is for one kind of log; give only one model");
     let mut detectors: Vec<Detector> = Vec::new();
     for path in &args.model {
         let model = load_model(path, &trust)?;

@@ -63,5 +63,5 @@ fn links(page: &Path) -> Result<(), Failed> {
         !target.contains("://") && !file.is_empty() && !directory.join(file).exists()
     };
     let broken: Vec<_> = targets.filter(is_broken).collect();
-    if broken.is_empty() { Ok(()) } else { Err(format!("these links lead nowhere: {}", broken.join(", ")).into()) }
+    if broken.is_empty() { Ok(()) } else { Err(format!("broken links: {}", broken.join(", ")).into()) }
 }

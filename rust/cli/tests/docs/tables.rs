@@ -29,7 +29,7 @@ pub fn check(page: &Path) -> Result<(), Failed> {
         return Ok(fs::write(page, made)?);
     }
     Err(format!(
-        "{} is behind the source; write it anew with: UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs",
+        "{} is out of date; write it anew with: UPDATE_DOCS=1 cargo test -p zeek-iforest --test docs",
         page.display()
     )
     .into())

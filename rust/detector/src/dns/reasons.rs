@@ -90,7 +90,7 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
         Column::LongestLabel => format!("a label of {amount}"),
         Column::NameSurprisal | Column::LetterSurprisal => "random-looking name".to_owned(),
         Column::DigitShare => format!("{amount} digits in the name"),
-        Column::OddBytes => format!("{amount} {} that host names do not have", noun("byte", "bytes")),
+        Column::OddBytes => format!("{amount} {} that are invalid in host names", noun("byte", "bytes")),
         Column::DomainSurprisal => format!("random-looking {}", domain(&name)),
         Column::Qtype => match query.qtype {
             Some(qtype) => format!("query type {}", type_name(qtype)),
@@ -143,7 +143,7 @@ fn domain(name: &DomainName) -> String {
     }
 }
 
-/// A name as text, with `?` for bytes that host names do not have.
+/// A name as text, with `?` for bytes that are invalid in host names.
 pub(crate) fn printable(name: &[u8]) -> String {
     let text = name.iter().take(MAX_TEXT).map(|&byte| match byte {
         b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte),

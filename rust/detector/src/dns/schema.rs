@@ -43,7 +43,10 @@ const FEATURES: &[Feature] = &[
     number("labels", "labels of the subdomain"),
     number("longest_label", "bytes of its longest label"),
     number("name_surprisal", "surprisal of the subdomain's letters in bits, by the letter pairs of words"),
-    number("letter_surprisal", "the same per letter, shrunk towards 4 for short subdomains: encoded data"),
+    number(
+        "letter_surprisal",
+        "surprisal of the subdomain per letter, shrunk towards 4 for short subdomains: encoded data",
+    ),
     number("digit_share", "share of digits in the subdomain"),
     number("odd_bytes", "bytes outside `a-z`, `0-9`, `-`, `_` and `.`: binary tunnels"),
     number("domain_surprisal", "surprisal of the registered label in bits per letter: generated domains"),
@@ -69,7 +72,7 @@ const FEATURES: &[Feature] = &[
         "client_nonexistent",
         "nonexistent names that the client queried lately; 0 for a query of a known, existing domain",
     ),
-    number("client_failed_share", "share of those names in its queries"),
+    number("client_failed_share", "share of nonexistent names in the client's queries"),
     number(
         "client_new_domains",
         "new domains that the client queried lately; 0 for a query of a domain known for an hour",

@@ -317,7 +317,7 @@ impl Model {
         }
         let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
-            return Err(invalid("bytes are left over behind the model").into());
+            return Err(invalid("there are extra bytes after the model").into());
         }
         if model.forest().n_features() != MAX_COLUMNS {
             return Err(ErrorKind::OtherSchema {
@@ -333,7 +333,7 @@ impl Model {
         }
         model.parts.encoder.prepare(schema);
         if !model.parts.stats.is_sound(schema) {
-            return Err(invalid("its statistics are not of these features").into());
+            return Err(invalid("its statistics do not match the features").into());
         }
         if model.parts.peers.as_ref().is_some_and(|peers| !peers.is_sound(model.forest())) {
             return Err(invalid("its peer group does not fit its forest").into());
@@ -348,13 +348,13 @@ impl Model {
             return Err(invalid("its threshold is not a score").into());
         }
         if !(0..=LATEST).contains(&model.provenance.trained_at) {
-            return Err(invalid("the time of its training is none").into());
+            return Err(invalid("its time of training is invalid").into());
         }
         if !(0.0..=f64::MAX).contains(&model.provenance.alerts_per_day) {
-            return Err(invalid("its alerts a day are no number of alerts").into());
+            return Err(invalid("its alert budget is invalid").into());
         }
         if !(0.0..=f64::INFINITY).contains(&model.provenance.connections_per_day) {
-            return Err(invalid("its connections a day are no number of connections").into());
+            return Err(invalid("its connection rate is invalid").into());
         }
         model.surprisal = Surprisal::new(&model.calibration);
         Ok(model)

@@ -57,7 +57,7 @@ impl Reservoir {
         let payload = FORMAT.open(bytes)?;
         let invalid =
             |problem: &str| Error::from(ErrorKind::Invalid { contents: Contents::Sample, problem: problem.to_owned() });
-        let cut_short = || invalid("its head is cut short");
+        let cut_short = || invalid("its header is truncated");
         let (head, rest) = payload.split_at_checked(HEAD).ok_or_else(cut_short)?;
         let mut head = Numbers(head);
         let (version, fingerprint) = (u32::from_le_bytes(head.next()), u64::from_le_bytes(head.next()));
@@ -96,7 +96,7 @@ impl Reservoir {
         let (stored, entry) = (schema.stored(), entry_size(schema));
         let n = rows.0.len() / entry;
         if rows.0.len() % entry != 0 || n > capacity || capacity > MAX_ROWS {
-            return Err(invalid("its number of rows is not that of its size"));
+            return Err(invalid("its size does not match its number of rows"));
         }
         let Some(span) = span.filter(|span| half_life >= 0 && seen >= n as u64 && span.ends().is_some() == (seen > 0))
         else {
@@ -117,7 +117,7 @@ impl Reservoir {
             quota: Some(quota).filter(|&quota| quota > 0),
         };
         if bound != f64::INFINITY && !sampling.is_bound(bound) {
-            return Err(invalid("its bound is none that keys have"));
+            return Err(invalid("its bound is outside the range of keys"));
         }
         let mut reservoir = Self::new(sampling, seed).of(log);
         reservoir.set_bound(Some(bound));
@@ -129,7 +129,7 @@ impl Reservoir {
             let mut row: FeatureRow = [0.0; MAX_COLUMNS];
             row[..stored].iter_mut().for_each(|value| *value = f32::from_le_bytes(rows.next()));
             if !sampling.is_key(key) || !span.holds(ts) || !is_sound(schema, &row) {
-                return Err(invalid("it holds a row that no connection gives"));
+                return Err(invalid("it contains a row that no record can have"));
             }
             if key < std::mem::replace(&mut before, key) {
                 return Err(invalid("its rows are not in the order of their keys"));
@@ -137,7 +137,7 @@ impl Reservoir {
             reservoir.insert(Entry { key: Key(key), group, ts, row });
         }
         if reservoir.len() != n {
-            return Err(invalid("more rows of one group than its quota, or rows beyond its bound"));
+            return Err(invalid("it has more rows of one group than the quota, or rows beyond its bound"));
         }
         reservoir.set_seen(seen, span, counts.flatten());
         Ok(reservoir)

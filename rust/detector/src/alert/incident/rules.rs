@@ -127,7 +127,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Exfiltration,
-        condition: "an unusual amount of at least 50 kB sent to an external address, three times what came back",
+        condition: "an unusual amount of at least 50 kB sent to an external address, at least three times the amount received",
         weight: 1.0,
         attack: &["T1048"],
         holds: |it| {

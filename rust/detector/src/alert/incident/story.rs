@@ -117,7 +117,7 @@ impl Incident {
         match (self.kind, self.role) {
             (IncidentKind::Scan, _) => format!("{actor} probed {hosts} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Outage, Role::Target) => {
-                format!("{hosts} reached no service of {actor} on {ports} in {lasted}; {failed}")
+                format!("{hosts} got no answer from {actor} on {ports} in {lasted}; {failed}")
             }
             (IncidentKind::Flood, _) if self.victims.count() > 1 => {
                 let victims = number(&self.victims);
@@ -197,7 +197,7 @@ fn unusual_queries(n: u64) -> String {
 
 /// Number of different names: `598 different names of example.com`.
 fn plural_names(number: &str, n: u64, names: &str) -> String {
-    if n == 1 { format!("a name among {names}") } else { format!("{number} different {names}") }
+    if n == 1 { format!("one {}", names.replacen("names", "name", 1)) } else { format!("{number} different {names}") }
 }
 
 /// Service of a responder: `192.0.2.1:443/tcp (ssl)`, `192.0.2.1 (icmp)`.
