@@ -81,6 +81,7 @@ impl Extractor {
         set(Column::OrigPort, identity(combine(keys.orig, port)));
         if c.orig.is_local() && c.resp.is_local() && !c.is_chatter() {
             set(Column::InternalPort, (1 + ((c.proto as u32) << 16 | u32::from(c.resp.port))) as f32);
+            set(Column::InternalResp, identity(keys.resp));
         }
         set(Column::Orig, identity(keys.orig));
         set(Column::Pair, identity(keys.pair));
@@ -212,6 +213,24 @@ mod tests {
             let mut c = answered();
             (c.orig.local, c.resp.local) = (Some(orig), Some(resp));
             assert_eq!(Extractor::new().extract(&c)[Column::Direction as usize], direction);
+        }
+    }
+
+    #[test]
+    fn internal_columns_are_those_of_unicast_between_local_hosts() {
+        let internal = |orig, resp, broadcast| {
+            let mut c = answered();
+            (c.orig.local, c.resp.local) = (Some(orig), Some(resp));
+            if broadcast {
+                c.resp.addr = std::net::IpAddr::from([10, 0, 0, 255]).into();
+            }
+            let row = Extractor::new().extract(&c);
+            [Column::InternalPort, Column::InternalResp].map(|column| row[column as usize])
+        };
+        let resp = identity(ContextKeys::of(&answered()).resp);
+        assert_eq!(internal(true, true, false), [131_516.0, resp]);
+        for (orig, resp, broadcast) in [(true, false, false), (false, true, false), (true, true, true)] {
+            assert_eq!(internal(orig, resp, broadcast), [0.0, 0.0]);
         }
     }
 

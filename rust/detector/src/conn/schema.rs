@@ -31,6 +31,7 @@ columns! {
     RespPort,
     OrigPort,
     InternalPort,
+    InternalResp,
     Routine,
     Orig,
     Pair,
@@ -59,7 +60,7 @@ const FEATURES: &[Feature] = &[
     ),
     number(
         "direction",
-        "1 from the local networks outward, -1 inward, 0 otherwise; by address where the sensor does not say",
+        "1 from the local networks outward, -1 inward, 0 otherwise; by address if local_orig and local_resp are unset",
     ),
     category("service", "the set of services recognised, order ignored: how rare it is here"),
     category("port", "protocol and responder's port: how rare it is here"),
@@ -90,7 +91,7 @@ const FEATURES: &[Feature] = &[
     ),
     number(
         "periodicity",
-        "pauses between these two hosts on this port times how much steadier than random they are: beacons",
+        "number of pauses between these two hosts on this port, weighted by how much steadier than random they are: beacons",
     ),
     number("orig_failures", "connections of this originator in a row that failed, chatter aside: scans, guessing"),
     number("service_pause", "seconds since the last connection between these two hosts on this port, at most 100,000"),
@@ -101,6 +102,11 @@ const FEATURES: &[Feature] = &[
         name: "internal_port",
         encoding: Encoding::OptionalCategory,
         meaning: "protocol and port between two local hosts: how rare it is among such connections; lateral movement",
+    },
+    Feature {
+        name: "internal_resp",
+        encoding: Encoding::OptionalCategory,
+        meaning: "responder of a connection between two local hosts: how rare it is among such connections; a client that turns into a server",
     },
     Feature {
         name: "routine",
@@ -120,7 +126,7 @@ const FEATURES: &[Feature] = &[
     Feature {
         name: "net_share",
         encoding: Encoding::Share { of: Column::RespNet as u16, with: Column::Orig as u16 },
-        meaning: "how few of the originators of training used the responder's network",
+        meaning: "rarity of the responder's network among the originators of training",
     },
     conditional("unusual_pause", Column::OrigPause, 1.0, "how rare the originator's pause is for this service"),
     conditional(
@@ -146,7 +152,6 @@ const GROUPS: &[&[u16]] = &[
     &[Column::OrigFailures as u16],
     &[Column::RespOriginators as u16],
     &[Column::Direction as u16],
-    &[Column::RespNet as u16],
     &[Column::NetShare as u16],
     &[Column::ServicePause as u16],
     &[Column::OrigPktSize as u16],
@@ -174,6 +179,7 @@ const GROUPS: &[&[u16]] = &[
     &[Column::RespNet as u16, Column::NetShare as u16],
     &[Column::NetShare as u16, Column::RespPort as u16, Column::OrigPort as u16],
     &[Column::InternalPort as u16],
+    &[Column::InternalResp as u16],
 ];
 
 /// A second, as a value of the duration column.
@@ -194,7 +200,7 @@ const RECORDS: &[Record] = &[
 pub static SCHEMA: Schema = Schema {
     log: LogKind::Conn,
     name: "conn",
-    version: 4,
+    version: 5,
     features: FEATURES,
     groups: GROUPS,
     // Anomalies show in few groups of columns, so that the score follows the highest group scores.
@@ -229,6 +235,6 @@ mod tests {
     /// Fails when columns change. Older models no longer fit: raise the version as well.
     #[test]
     fn version_changes_with_the_schema() {
-        assert_eq!((SCHEMA.version, SCHEMA.fingerprint()), (4, 6_705_185_003_862_544_777));
+        assert_eq!((SCHEMA.version, SCHEMA.fingerprint()), (5, 12_803_406_051_882_965_926));
     }
 }
