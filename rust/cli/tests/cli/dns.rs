@@ -297,7 +297,7 @@ fn one_report_covers_both_logs() {
 fn refuses_models_that_do_not_fit_the_logs() {
     let dir = both();
     dir.run("incidents -m c -m c conn.log").fails(1, &["both models of conn.log"]);
-    dir.run("incidents -m c -m d conn.log").fails(1, &["there is no dns.log among the logs"]);
+    dir.run("incidents -m c -m d conn.log").fails(1, &["no dns.log among the logs"]);
     dir.run("incidents -m c -m d -").fails(1, &["files or directories"]);
     dir.run("incidents -m c -m d conn.log dns.log --context hosts").fails(1, &["--context"]);
     dir.run("report -m c -m d conn.log dns.log -o - --log dns").fails(1, &["--log"]);

@@ -21,9 +21,9 @@ const TOPICS: &[&[u16]] = &[
     &[
         Column::Port as u16,
         Column::InternalPort as u16,
-        Column::InternalResp as u16,
         Column::RespPort as u16,
         Column::OrigPort as u16,
+        Column::InternalResp as u16,
     ],
     &[Column::Service as u16],
     &[Column::History as u16],
