@@ -161,7 +161,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         kind: IncidentKind::Beacon,
         condition: "at least 6 answered TCP or UDP connections to one service, at least 10 s apart, pauses that deviate by at most \
-                    60 % of their mean",
+                    60 % of their mean; not the service ntp",
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
@@ -169,7 +169,8 @@ pub const RULES: &[Rule] = &[
                 let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
                 let answered = trail.records - trail.failed;
                 let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
-                is_unicast && answered >= 6 && 2 * answered >= trail.records && is_regular
+                // Clients of NTP poll at regular intervals by design. Other traffic on its port counts.
+                is_unicast && trail.service != "ntp" && answered >= 6 && 2 * answered >= trail.records && is_regular
             })
         },
     },

@@ -75,6 +75,20 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
 }
 
 #[test]
+fn a_client_of_ntp_is_no_beacon_and_other_traffic_on_its_port_is() {
+    let kind = |service: &'static [u8]| {
+        let mut grouper = grouper();
+        for i in 0..100 {
+            let mut c = tcp(host(17), remote(77), 123, i * 300 * SECOND, ConnState::SF);
+            (c.proto, c.service) = (Proto::Udp, Some(service));
+            observe(&mut grouper, &c, false, (i == 34).then_some(35));
+        }
+        closed(grouper)[0].kind
+    };
+    assert_eq!([kind(b"ntp"), kind(b"ssl")], [IncidentKind::Other, IncidentKind::Beacon]);
+}
+
+#[test]
 fn an_exchange_that_is_regular_for_a_day_is_a_beacon() {
     let exchange = |change: fn(&mut Connection<'_>, i64)| {
         let mut grouper = grouper();
