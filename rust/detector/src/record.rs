@@ -104,6 +104,14 @@ impl<'a> LogRecord<'a> {
         }
     }
 
+    /// Returns whether it belongs to the peer group: discovery and address configuration.
+    pub(crate) fn is_chatter(&self) -> bool {
+        match self {
+            Self::Conn(connection) => connection.is_chatter(),
+            Self::Dns(query) => query.is_chatter(),
+        }
+    }
+
     /// Returns whether the originator is in the local network.
     pub(crate) fn is_of_local_originator(&self) -> bool {
         match self {

@@ -55,13 +55,18 @@ impl ScoreHistory {
             Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
             None => (None, score.forest),
         };
+        let score = model.raise(RowScore { forest, ..score });
+        // Chatter repeats by design, and nobody answers it.
+        if record.is_chatter() {
+            return Verdict { score, anomalous: policy.is_alert(score), sustained: None };
+        }
         let occurrence = Occurrence {
             end,
             service: keys.service,
             returns: pause.is_some_and(|pause| pause >= RETURN) && !record.failed(),
             is_local: record.is_of_local_originator(),
         };
-        self.cusum.verdict(model, policy, &occurrence, model.raise(RowScore { forest, ..score }))
+        self.cusum.verdict(model, policy, &occurrence, score)
     }
 
     /// Copy to write to a file.
@@ -73,5 +78,32 @@ impl ScoreHistory {
     pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
         let pairs = PairMeans::from_snapshot(snapshot.pairs)?;
         Some(Self { pairs, cusum: Cusum::from_snapshot(snapshot.cusum)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::DAY;
+    use crate::{Connection, Params, Trainer};
+
+    #[test]
+    fn chatter_accumulates_no_evidence() {
+        let mut trainer = Trainer::new(Params::default());
+        for i in 0..2000 {
+            let duration = Some(i * 7919 % 90_001);
+            trainer.learn(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
+        }
+        let model = trainer.fit().unwrap();
+        let policy = AlertPolicy::of(&model);
+        let reports = |responder: [u8; 4]| {
+            let mut c = Connection::default();
+            let address = |octets: [u8; 4]| std::net::IpAddr::from(octets).into();
+            (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address(responder));
+            let (mut history, keys) = (ScoreHistory::new(), ContextKeys::of(&c));
+            let score = RowScore { forest: model.threshold() - 1e-6, records: 0.0 };
+            (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).sustained).count()
+        };
+        assert_eq!([reports([192, 0, 2, 1]), reports([224, 0, 0, 251])], [1, 0]);
     }
 }

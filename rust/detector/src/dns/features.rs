@@ -72,7 +72,7 @@ impl DnsExtractor {
         set(Column::ClientNewDomains, context.client_new_domains);
         set(Column::ClientRandomBits, context.client_random_bits);
         set(Column::ClientServers, context.client_servers);
-        set(Column::Chatter, f32::from(query.protocol() != Protocol::Dns));
+        set(Column::Chatter, f32::from(query.is_chatter()));
         set(Column::Pair, identity(keys.pair));
         (row.map(on_grid), keys)
     }

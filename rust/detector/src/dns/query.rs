@@ -62,9 +62,14 @@ impl DnsQuery<'_> {
         }
     }
 
+    /// Returns whether it resolves names on the local link (mDNS, LLMNR, NetBIOS), which has a separate peer group.
+    pub(crate) fn is_chatter(&self) -> bool {
+        self.protocol() != Protocol::Dns
+    }
+
     /// Returns whether it got no answer from its server, or was refused.
     pub(crate) fn failed(&self) -> bool {
-        self.protocol() == Protocol::Dns && self.rcode.is_none_or(|rcode| UNPROCESSED.contains(&rcode))
+        !self.is_chatter() && self.rcode.is_none_or(|rcode| UNPROCESSED.contains(&rcode))
     }
 
     /// Copy without the name, which borrows from the source of the record.
