@@ -26,19 +26,25 @@ impl Address {
         if is_v4 { &self.0[..15] } else { &self.0[..8] }
     }
 
-    /// Returns whether the address is unspecified or link-local.
+    /// The address as a number: of IPv4, or else of IPv6.
+    fn number(self) -> Result<u32, u128> {
+        let number = u128::from_be_bytes(self.0);
+        if number >> 32 == 0xffff { Ok(number as u32) } else { Err(number) }
+    }
+
+    /// Returns whether the address is unspecified or link-local. Every record is asked, so it compares numbers.
     fn is_of_link(self) -> bool {
-        match std::net::Ipv6Addr::from(self.0).to_canonical() {
-            std::net::IpAddr::V4(ip) => ip.is_unspecified() || ip.is_link_local(),
-            std::net::IpAddr::V6(ip) => ip.is_unspecified() || ip.is_unicast_link_local(),
+        match self.number() {
+            Ok(v4) => v4 == 0 || v4 >> 16 == 0xa9fe,
+            Err(v6) => v6 == 0 || v6 >> 118 == 0xfe80 >> 6,
         }
     }
 
     /// Returns whether the address stands for several hosts: multicast, or broadcast by its last byte.
     pub(crate) fn is_group(self) -> bool {
-        match std::net::Ipv6Addr::from(self.0).to_canonical() {
-            std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.octets()[3] == 255,
-            std::net::IpAddr::V6(ip) => ip.is_multicast(),
+        match self.number() {
+            Ok(v4) => v4 >> 28 == 0xe || v4 & 0xff == 0xff,
+            Err(v6) => v6 >> 120 == 0xff,
         }
     }
 }
@@ -130,7 +136,7 @@ impl Connection<'_> {
     /// addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered on every
     /// network, so it has a separate peer group.
     pub fn is_chatter(&self) -> bool {
-        let is_v6 = self.resp.addr.network().len() == 8;
+        let is_v6 = self.resp.addr.number().is_err();
         let discovers = self.proto == Proto::Icmp && is_v6 && matches!(self.orig.port, 130..=136 | 143);
         let configures = self.proto == Proto::Udp && matches!(self.resp.port, 67 | 68 | 546 | 547);
         discovers
@@ -343,6 +349,25 @@ mod tests {
         }
         for outside in ["9.9.9.9", "172.32.0.1", "2001:db8::1"] {
             assert!(!internal(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn recognizes_addresses_of_chatter() {
+        let kind = |text: &str| {
+            let address = Address::from(text.parse::<std::net::IpAddr>().unwrap());
+            (address.is_of_link(), address.is_group())
+        };
+        for link in ["0.0.0.0", "169.254.0.0", "169.254.254.254", "::", "fe80::1", "febf::1"] {
+            assert_eq!(kind(link), (true, false), "{link}");
+        }
+        for group in ["224.0.0.0", "239.1.2.3", "10.0.0.255", "255.255.255.255", "ff00::", "ff02::fb"] {
+            assert_eq!(kind(group), (false, true), "{group}");
+        }
+        for host in
+            ["0.0.0.1", "169.253.0.1", "169.255.0.1", "223.1.2.3", "240.0.0.1", "::1", "fe7f::1", "fec0::1", "fdff::"]
+        {
+            assert_eq!(kind(host), (false, false), "{host}");
         }
     }
 
