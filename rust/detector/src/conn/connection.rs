@@ -12,11 +12,12 @@ impl Address {
     /// Returns whether the address is internal: private (RFC 1918), unique local (RFC 4193), link-local, loopback or
     /// multicast.
     pub fn is_internal(self) -> bool {
-        match std::net::Ipv6Addr::from(self.0).to_canonical() {
-            std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback() || ip.is_multicast(),
-            std::net::IpAddr::V6(ip) => {
-                ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback() || ip.is_multicast()
+        match self.number() {
+            Ok(v4) => {
+                let is_private = v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8;
+                is_private || v4 >> 16 == 0xa9fe || v4 >> 24 == 127 || v4 >> 28 == 0xe
             }
+            Err(v6) => v6 >> 121 == 0xfc00 >> 9 || v6 >> 118 == 0xfe80 >> 6 || v6 == 1 || v6 >> 120 == 0xff,
         }
     }
 
@@ -336,18 +337,36 @@ mod tests {
         let internal = |text: &str| Address::from(text.parse::<std::net::IpAddr>().unwrap()).is_internal();
         for inside in [
             "10.1.2.3",
+            "172.16.0.0",
             "172.31.0.1",
             "192.168.0.1",
             "169.254.1.1",
             "127.0.0.1",
             "224.0.0.251",
-            "fd00::1",
+            "239.255.255.250",
+            "::1",
+            "fc00::1",
+            "fdff::1",
             "fe80::1",
             "ff02::fb",
         ] {
             assert!(internal(inside), "{inside}");
         }
-        for outside in ["9.9.9.9", "172.32.0.1", "2001:db8::1"] {
+        for outside in [
+            "9.9.9.9",
+            "11.0.0.1",
+            "126.0.0.1",
+            "169.253.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.167.0.1",
+            "240.0.0.1",
+            "::",
+            "2001:db8::1",
+            "fbff::1",
+            "fe00::1",
+            "fec0::1",
+        ] {
             assert!(!internal(outside), "{outside}");
         }
     }

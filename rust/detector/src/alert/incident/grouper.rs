@@ -1,6 +1,8 @@
 //! Grouper: assigns records to the incidents of their actors, and opens, merges and closes incidents.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::HashMap;
 
 use super::history::History;
 use super::incident::{ActorKey, Incident, MAX_OPEN, Observation, REPEATED, Role, SCANNER};
@@ -87,17 +89,17 @@ impl Grouper {
         Self {
             timeout: timeout.max(1),
             known,
-            open: HashMap::new(),
+            open: HashMap::default(),
             expiry: BTreeSet::new(),
             single: BTreeMap::new(),
-            flooded: HashMap::new(),
+            flooded: HashMap::default(),
             history: History::default(),
             surges: Surges::default(),
             exchanges: Exchanges::default(),
             changes: Vec::new(),
             now: i64::MIN,
             outbox: None,
-            elsewhere: HashMap::new(),
+            elsewhere: HashMap::default(),
             opened: Vec::new(),
         }
     }
@@ -160,14 +162,12 @@ impl Grouper {
         if self.open.contains_key(&target) && o.evidence.is_none() && is_related {
             return Some(target);
         }
-        if record.failed && o.evidence.is_none() && !record.originator.is_internal() {
-            if let Some(key) = self.flood_near(record.responder, known) {
-                return Some(key);
-            }
+        let flood = self.flood_near(record.responder, known);
+        if flood.is_some() && record.failed && o.evidence.is_none() && !record.originator.is_internal() {
+            return flood;
         }
-        let is_flooded = self.flood_near(record.responder, known).is_some();
         let is_attack = is_notable && is_aimed && o.evidence.is_none();
-        if surge && !is_apart || is_attack && !is_flooded && self.is_crowded(&own, &target) {
+        if surge && !is_apart || is_attack && flood.is_none() && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {
                 self.flooded.entry(network(record.responder)).or_insert(target);

@@ -1,6 +1,8 @@
 //! History of the last records by originator, which a new incident searches.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
 
 use super::record::Record;
 use crate::conn::connection::Address;

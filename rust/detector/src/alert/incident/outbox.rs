@@ -1,7 +1,8 @@
 //! Outbox: additions of a worker to incidents, until they are sent to the manager.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+use foldhash::HashMap;
 
 use super::incident::{ActorKey, Incident, MAX_OPEN, Observation};
 use super::record::Record;
