@@ -62,6 +62,14 @@ def of_callgrind(path):
     return by_name
 
 
+def by_part(costs, parts):
+    """Costs by part: of each function, the first part whose pattern matches its name, or else `other`."""
+    sums = collections.Counter()
+    for function, cost in costs.items():
+        sums[next((part for part, pattern in parts.items() if re.search(pattern, function)), "other")] += cost
+    return sums
+
+
 def in_turns(commands, rounds, **options):
     """Costs of each command by name, in the order A B C A B C ..., after a warm-up round."""
     costs = {name: [] for name in commands}

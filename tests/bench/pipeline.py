@@ -7,8 +7,8 @@ The Python pipelines read the log, compute four compressed amounts and the one-h
 with the paper's parameters, score every row and write the log with one more column. They need requirements.txt; missing
 ones are left out. `zeek-iforest score` uses a model that `train` fitted on the same log; the cost of `train` is shown as
 well. --growth prints time and memory for a tenth of the rows up to all of them, and for one thread, two, and so on, as
-lines for plot.py. --instructions, which needs valgrind, prints instructions per row of each command with one thread: the
-difference between a log of 20,000 rows and its first 5,000.
+lines for plot.py. --instructions, which needs valgrind, prints instructions per row of each command with one thread, and
+those of `score` by part: the difference between a log of 20,000 rows and its first 5,000.
 """
 
 import argparse
@@ -22,10 +22,22 @@ import sys
 import tempfile
 
 import traffic
-from measure import in_turns, instructions, machine, ratios, run, spread
+from measure import by_part, in_turns, instructions, machine, ratios, run, spread
 
 AMOUNTS = ["duration", "orig_bytes", "resp_bytes", "orig_pkts"]
 STATES = ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"]
+# Purpose of a function of `score`, see measure.by_part.
+PARTS = {
+    "parse": r"input::|zeek_log::binding|pipeline::parse|memchr|FnOnce",
+    "read": r"zeek_log::(reader|block)",
+    "encode": r"encoder::Encoder",
+    "traversal": r"iforest::traverse",
+    "step functions and mean": r"iforest::score|exp2|scoring::",
+    "history": r"detector::alert",
+    "features": r"detector::(conn|context|record)|Batch::extract",
+    "write": r"zeek_log::(output|tsv::escape)|Pipeline::run",
+    "copies and allocation": r"mem(cpy|set|cmp|move)|alloc|malloc|free",
+}
 NAMES = [field.split(":", 1)[0] for field in traffic.FIELDS.split()]
 
 
@@ -140,10 +152,14 @@ def instructions_a_row(program, directory):
     print(f"{'':14}{'instructions a row':>20}{'times score':>13}")
     first = None
     for name, arguments in commands.items():
-        less, more = (instructions([program, *arguments(*sizes[rows])], directory).total() for rows in (few, many))
-        cost = (more - less) / (many - few)
-        first = first or cost
-        print(f"{name:14}{cost:20,.0f}{cost / first:13.2f}", flush=True)
+        less, more = (instructions([program, *arguments(*sizes[rows])], directory) for rows in (few, many))
+        more.subtract(less)
+        cost = more.total() / (many - few)
+        first = first or (cost, more)
+        print(f"{name:14}{cost:20,.0f}{cost / first[0]:13.2f}", flush=True)
+    print("score, by part:")
+    for part, cost in by_part(first[1], PARTS).most_common():
+        print(f"    {part:24}{cost / (many - few):6,.0f}")
 
 
 def main():
@@ -152,21 +168,23 @@ def main():
     built = pathlib.Path(__file__).resolve().parents[2] / "target/release/zeek-iforest"
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--zeek-iforest", default=built)
+    parser.add_argument("--zeek-iforest", type=pathlib.Path, default=built)
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    # The commands run in another directory.
+    program = args.zeek_iforest.resolve()
     if args.peer:
         peer, log, out = args.peer
         PEERS[peer](log, out)
         return
     with tempfile.TemporaryDirectory() as directory:
         if args.instructions:
-            instructions_a_row(args.zeek_iforest, pathlib.Path(directory))
+            instructions_a_row(program, pathlib.Path(directory))
             return
         what = growth if args.growth else compare
-        what(args.zeek_iforest, args.rows, args.rounds, pathlib.Path(directory))
+        what(program, args.rows, args.rounds, pathlib.Path(directory))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ by function of the package; unlike times, they repeat from run to run.
 """
 
 import argparse
-import collections
 import pathlib
-import re
 import statistics
 import tempfile
 
@@ -21,7 +19,7 @@ import measure
 import traffic
 from measure import in_turns, machine, run, spread
 
-# Purpose of a function, by the first pattern that matches.
+# Purpose of a function, see measure.by_part.
 PARTS = {
     "forest": r"iforest::|libm::math::(exp2|log2)|path_length",
     "encode": r"detector::model::encoder",
@@ -31,7 +29,7 @@ PARTS = {
     "bridge": r"iforest_bridge|cxxbridge|iforest::Sensor",
     "record fields": r"plugin::IForest_Scorer|BifFunc::IForest|BifFunc::.*IForest",
     "telemetry": r"[Tt]elemetry|[Pp]rometheus",
-    "column in the log": r"logging|threading|modp_|[Aa]scii|[Ff]ormatter",
+    "columns in the log": r"logging|threading|modp_|[Aa]scii|[Ff]ormatter|ODesc|json_escape|isprint",
     "memory": r"malloc|free|calloc|operator (new|delete)|unlink_chunk|mem(set|cpy|cmp|move)",
     "script": r"zeek::(detail::|\w*Val|Obj|Type|Func|Event|IntrusivePtr|Frame)",
 }
@@ -55,12 +53,8 @@ def instructions(commands, pcaps, directory):
         print(f"{kind}: {plain:,.0f} instructions a connection, {package - plain:,.0f} more with the package: ", end="")
         print(f"{100 * (package / plain - 1):.2f} %")
         costs["package"].subtract(costs["plain"])
-        parts = collections.Counter()
-        for function, cost in costs["package"].items():
-            part = next((part for part, pattern in PARTS.items() if re.search(pattern, function)), "other")
-            parts[part] += cost / n
-        for part, cost in parts.most_common():
-            print(f"    {part:16}{cost:10,.0f}", flush=True)
+        for part, cost in measure.by_part(costs["package"], PARTS).most_common():
+            print(f"    {part:20}{cost / n:8,.0f}", flush=True)
 
 
 def times(commands, pcaps, pairs, directory):
