@@ -7,24 +7,24 @@ module Site;
 export {
 	redef enum Notice::Type += {
 		## The score of a connection with an important server is at or
-		## above :zeek:see:`Site::precious_threshold`.
+		## above :zeek:see:`Site::important_threshold`.
 		Odd_Connection_With_Server,
 	};
 
 	## The important servers.
-	option precious_servers: set[subnet] = { 192.168.1.0/28 };
+	option important_servers: set[subnet] = { 192.168.1.0/28 };
 
 	## The lowest score of a connection that raises a notice.
-	option precious_threshold = 0.6;
+	option important_threshold = 0.6;
 }
 
 # The package sets the score at priority 3, before this handler runs.
 event connection_state_remove(c: connection)
 	{
-	if ( ! c?$conn || ! c$conn?$anomaly_score || c$conn$anomaly_score < precious_threshold )
+	if ( ! c?$conn || ! c$conn?$anomaly_score || c$conn$anomaly_score < important_threshold )
 		return;
 
-	if ( c$id$orig_h !in precious_servers && c$id$resp_h !in precious_servers )
+	if ( c$id$orig_h !in important_servers && c$id$resp_h !in important_servers )
 		return;
 
 	NOTICE(Notice::Info($note=Odd_Connection_With_Server,

@@ -7,8 +7,8 @@
 @load base/frameworks/cluster
 @load ./cluster_role
 @load ./learn
-@load ./log
-@load ./logs
+@load ./model_log
+@load ./log_kinds
 @load ./state
 @load ./validate
 @load ./warn_once

@@ -4,7 +4,7 @@
 
 @load base/frameworks/notice
 @load ./learn
-@load ./logs
+@load ./log_kinds
 @load ./validate
 
 module IForest;

@@ -8,7 +8,7 @@
 @load base/frameworks/notice
 @load base/utils/site
 @load ./cluster_role
-@load ./log
+@load ./model_log
 @load ./main
 @load ./notice
 @load ./validate

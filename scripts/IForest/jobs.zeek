@@ -1,7 +1,7 @@
 ##! Background jobs: fits, disk writes and file checks run on a background thread, so that packets do not wait for them.
 
 @load base/frameworks/reporter
-@load ./logs
+@load ./log_kinds
 @load ./warn_once
 
 module IForest;

@@ -8,8 +8,8 @@
 @load base/protocols/conn
 @load ./cluster_role
 @load ./jobs
-@load ./log
-@load ./logs
+@load ./model_log
+@load ./log_kinds
 @load ./validate
 @load ./warn_once
 

@@ -1,7 +1,7 @@
 ##! Notices of single anomalous connections, which are ignored by default, and the limit on notices.
 
 @load base/frameworks/notice
-@load ./logs
+@load ./log_kinds
 @load ./main
 
 module IForest;

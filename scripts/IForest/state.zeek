@@ -4,8 +4,8 @@
 @load base/frameworks/reporter
 @load ./cluster_role
 @load ./jobs
-@load ./log
-@load ./logs
+@load ./model_log
+@load ./log_kinds
 @load ./main
 @load ./warn_once
 

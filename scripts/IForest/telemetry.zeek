@@ -3,7 +3,7 @@
 
 @load base/frameworks/telemetry
 @load ./learn
-@load ./logs
+@load ./log_kinds
 
 module IForest;
 

@@ -104,7 +104,7 @@ impl Latest {
 /// Resamples a reservoir of another run or node to local settings, with no row in the future.
 fn resample(mut sample: Reservoir, sampling: Sampling) -> Reservoir {
     sample.not_after(Latest::now().0);
-    sample.redrawn(sampling)
+    sample.resampled(sampling)
 }
 
 /// Builds a model from a snapshot of the reservoir, on the background thread.

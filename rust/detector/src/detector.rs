@@ -37,17 +37,17 @@ impl Detector {
     }
 
     /// Context of hosts, and the history of scores.
-    pub fn memory(&self) -> (&Extractor, &ScoreHistory) {
+    pub fn state(&self) -> (&Extractor, &ScoreHistory) {
         (&self.extractor, &self.history)
     }
 
     /// Replaces the context and the history of scores.
-    pub fn remember(&mut self, extractor: Extractor, history: ScoreHistory) {
+    pub fn set_state(&mut self, extractor: Extractor, history: ScoreHistory) {
         (self.extractor, self.history) = (extractor, history);
     }
 
     /// Returns the context and the history of scores.
-    pub fn into_memory(self) -> (Extractor, ScoreHistory) {
+    pub fn into_state(self) -> (Extractor, ScoreHistory) {
         (self.extractor, self.history)
     }
 
@@ -122,10 +122,10 @@ mod tests {
     fn restored_detector_scores_like_the_one_it_was_saved_from() {
         let mut first = Detector::new(model(20.0));
         (0..50).for_each(|i| _ = first.score(&connection(i)));
-        let (extractor, evidence) = first.memory();
+        let (extractor, evidence) = first.state();
         let mut second = Detector::new(model(20.0));
-        second.remember(extractor.clone(), evidence.clone());
-        let mut third = Detector::resume(model(20.0), first.clone().into_memory().0);
+        second.set_state(extractor.clone(), evidence.clone());
+        let mut third = Detector::resume(model(20.0), first.clone().into_state().0);
         let expected = extractor.clone().extract(&connection(50));
         let mut scores = Vec::new();
         for detector in [&mut first, &mut second, &mut third] {
@@ -152,7 +152,7 @@ mod tests {
     fn replacing_the_model_keeps_the_context() {
         let mut detector = Detector::new(model(20.0));
         (0..50).for_each(|i| _ = detector.score(&connection(i)));
-        let expected = detector.memory().0.clone().extract(&connection(50));
+        let expected = detector.state().0.clone().extract(&connection(50));
         let other = model(20_000.0);
         let threshold = other.threshold();
         assert_ne!(detector.model().threshold(), threshold);

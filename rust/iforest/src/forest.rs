@@ -9,7 +9,7 @@ use crate::feature_range::{FeatureRange, feature_ranges};
 use crate::matrix::Matrix;
 use crate::params::{MAX_FEATURES, MAX_GROUPS, MAX_MEAN_EXPONENT, MAX_SAMPLE_SIZE, MAX_TREES, Params, repeated};
 use crate::path_length::LONGEST_PATH;
-use crate::raw::{RawForest, RawNode, raw_nodes, tree_from_raw};
+use crate::raw_forest::{RawForest, RawNode, raw_nodes, tree_from_raw};
 use crate::rng::ForestRng;
 use crate::score::{ScoreCache, Scorer};
 use crate::traverse::Traversal;

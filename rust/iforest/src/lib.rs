@@ -20,7 +20,7 @@
 //!   its own seed, drawn before any tree is built. Path lengths are summed as integers, so the order of summation
 //!   cannot change a score. Transcendental functions are computed in software.
 //! * **A missing value** (`NaN`) is smaller than every number, both when a tree is built and when a row is scored.
-//! * **A column that is constant in a node is redrawn.** Otherwise, data with many constant columns, such as network
+//! * **A column that is constant in a node is resampled.** Otherwise, data with many constant columns, such as network
 //!   logs, would yield trees without splits.
 //! * **A [`Forest`] is always valid.** Deserialising one checks everything that traversal relies on.
 
@@ -35,7 +35,7 @@ mod matrix;
 mod params;
 mod path_length;
 mod prefetch;
-mod raw;
+mod raw_forest;
 mod rng;
 mod score;
 mod traverse;
@@ -49,5 +49,5 @@ pub use matrix::Matrix;
 pub use params::{MAX_FEATURES, MAX_TREES, Params};
 pub use path_length::average_path_length;
 pub use prefetch::prefetch;
-pub use raw::{RawForest, RawNode};
+pub use raw_forest::{RawForest, RawNode};
 pub use score::ScoreCache;

@@ -30,7 +30,7 @@ const ODD_ONE: usize = 797_695;
 static OF_ODD_ONE: LazyLock<f64> = LazyLock::new(|| average_path_length(ODD_ONE));
 
 /// c(n) without a sum of n terms per leaf: a small file can declare many leaves with many rows.
-fn average_path_length_at_once(n: usize) -> f64 {
+fn average_path_length_in_constant_time(n: usize) -> f64 {
     const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
     if let Some(&known) = OF_FEW.get(n) {
         return known;
@@ -46,7 +46,7 @@ fn average_path_length_at_once(n: usize) -> f64 {
 
 /// Path length of a row that ends at `depth` in a leaf of `size` training rows, in fixed point.
 pub(crate) fn leaf_path_length(depth: usize, size: usize) -> u32 {
-    fixed_point(depth as f64 + average_path_length_at_once(size))
+    fixed_point(depth as f64 + average_path_length_in_constant_time(size))
 }
 
 /// A path length in fixed point.

@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((mut extractor, evidence)) = memory.recall() else { return };
     extractor.extract(&Bytes(data).connection());
     let mut detector = Detector::new(fixed_model().clone());
-    detector.remember(extractor, evidence);
+    detector.set_state(extractor, evidence);
     score(&mut detector, &Connection { ts: i64::MAX, ..Connection::default() });
     score(&mut detector, &Bytes(data).connection());
     (0..10).for_each(|tenths| drift.observe(f64::from(tenths) / 10.0));

@@ -142,7 +142,7 @@ impl Sensor {
             Scoring::Off => Detector::new(model),
             Scoring::Extracting(memory) => {
                 let mut detector = Detector::new(model);
-                detector.remember(memory.0, memory.1);
+                detector.set_state(memory.0, memory.1);
                 detector
             }
             Scoring::On(mut active) => {
@@ -156,7 +156,7 @@ impl Sensor {
 
     pub(crate) fn unload_model(&mut self) {
         self.scoring = match std::mem::take(&mut self.scoring) {
-            Scoring::On(active) => Scoring::Extracting(Box::new(active.detector.into_memory())),
+            Scoring::On(active) => Scoring::Extracting(Box::new(active.detector.into_state())),
             without_model => without_model,
         };
         self.model_file = None;
@@ -654,7 +654,7 @@ impl Sensor {
             Scoring::Off => None,
             Scoring::Extracting(memory) => Some(State::new(&memory.0, &memory.1)),
             Scoring::On(active) => {
-                let (extractor, evidence) = active.detector.memory();
+                let (extractor, evidence) = active.detector.state();
                 let mut state = State::new(extractor, evidence);
                 state.drift = active.drift.slices().copied().collect();
                 state.version = active.detector.model().provenance().trained_at;
@@ -671,7 +671,7 @@ impl Sensor {
             Scoring::Off => {}
             Scoring::Extracting(memory) => **memory = (restored, evidence),
             Scoring::On(active) => {
-                active.detector.remember(restored, evidence);
+                active.detector.set_state(restored, evidence);
                 if active.detector.model().provenance().trained_at == version {
                     active.drift.resume(&drift);
                 }

@@ -149,7 +149,7 @@ pub fn headline(before: &str, incident: &Incident, width: usize) -> String {
     format!("{before}{SCORE}{score}{SCORE:#}  {kind}{gap}{rest}")
 }
 
-/// The lines below: story, reasons, targets, ports, records, and techniques.
+/// The lines below: summary, reasons, targets, ports, records, and techniques.
 pub fn details(incident: &Incident, width: usize) -> String {
     let mut text = String::new();
     let mut line = |label: &str, content: &str| {

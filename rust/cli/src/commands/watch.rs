@@ -88,7 +88,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         let context = RunContext::load(stored, kind, &trust)?;
         let mut detector = Detector::new(model);
         detector.set_policy(policy);
-        detector.remember(context.state.0, context.state.1);
+        detector.set_state(context.state.0, context.state.1);
         detectors.push(detector);
     }
     let kinds: Vec<LogKind> = detectors.iter().map(|detector| detector.model().schema().log).collect();
@@ -148,7 +148,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         shown?;
     }
     let [detector] = &detectors[..] else { return Ok(()) };
-    let (extractor, history) = detector.memory();
+    let (extractor, history) = detector.state();
     RunContext::of(stored, (extractor.clone(), history.clone())).save()
 }
 

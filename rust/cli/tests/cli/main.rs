@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod context;
-mod describe;
 mod dns;
 mod evaluate;
 mod features;
+mod help;
 mod hostile;
 mod incidents;
 mod inputs;

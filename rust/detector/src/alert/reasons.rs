@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::alert::texts::Texts;
+use crate::alert::reason_texts::Texts;
 use crate::model::Model;
 use crate::model::feature_stats::Quantiles;
 use crate::record::LogRecord;

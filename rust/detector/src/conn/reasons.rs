@@ -1,6 +1,6 @@
 //! Texts of reasons for conn.log.
 
-use crate::alert::texts::{Format, Texts};
+use crate::alert::reason_texts::{Format, Texts};
 use crate::conn::connection::{Connection, Proto};
 use crate::conn::schema::Column;
 use crate::model::feature_stats::Quantiles;

@@ -1,6 +1,6 @@
 //! Texts of reasons for dns.log.
 
-use crate::alert::texts::{Format, Texts};
+use crate::alert::reason_texts::{Format, Texts};
 use crate::dns::context::is_other_type;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, Protocol, type_name};

@@ -97,7 +97,7 @@ impl Trainer {
     /// # Errors
     /// [`Error`] when there are too few connections or a parameter is out of range.
     pub fn fit(self) -> Result<Model, Error> {
-        grow(&self.reservoir.snapshot().in_place_order(), &self.params)
+        build(&self.reservoir.snapshot().in_place_order(), &self.params)
     }
 
     /// Calibrates an imported forest, built on rows like those of [`Model::encode`], on the sample, and sets the
@@ -129,7 +129,7 @@ impl Trainer {
 /// # Errors
 /// [`Error`] when the sample has too few rows or a parameter is out of range.
 pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, Error> {
-    grow(&sample.by_key(), params)
+    build(&sample.by_key(), params)
 }
 
 /// Recalibrates the same trees on another sample, after a moderate change of the traffic.
@@ -226,7 +226,7 @@ fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl I
     (0..rows.len()).filter(move |&i| (rows[i][usize::from(schema.peer_group)] > 0.5) == peers)
 }
 
-fn grow(sample: &Sample, params: &Params) -> Result<Model, Error> {
+fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let schema = params.log.schema();
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();

@@ -262,7 +262,7 @@ mod tests {
         reservoir
     }
 
-    fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Reservoir, Error> {
+    fn with_header(change: impl FnOnce(&mut Vec<u8>)) -> Result<Reservoir, Error> {
         let mut payload = FORMAT.open(&reservoir().to_bytes()).unwrap().to_vec();
         change(&mut payload);
         Reservoir::from_bytes(&FORMAT.close(&payload), 1)
@@ -301,7 +301,7 @@ mod tests {
         let refusal = |bytes: &[u8]| Reservoir::from_bytes(bytes, 1).unwrap_err().to_string();
         assert_eq!(refusal(&bytes), "is damaged: its checksum does not match; copy it again");
         assert!(refusal(b"#separator").starts_with("is not a zeek-iforest sample"));
-        assert!(matches!(resealed(|payload| payload[4] ^= 1).unwrap_err().kind(), ErrorKind::OtherSchema { .. }));
+        assert!(matches!(with_header(|payload| payload[4] ^= 1).unwrap_err().kind(), ErrorKind::OtherSchema { .. }));
         for (what, change) in [
             ("cut in a row", (|payload| payload.truncate(150)) as fn(&mut Vec<u8>)),
             ("no head", |payload| payload.truncate(20)),
@@ -336,7 +336,7 @@ mod tests {
             }),
             ("a broken quota", |payload| payload[20..24].copy_from_slice(&3u32.to_le_bytes())),
         ] {
-            assert!(matches!(resealed(change).unwrap_err().kind(), ErrorKind::Invalid { .. }), "{what}");
+            assert!(matches!(with_header(change).unwrap_err().kind(), ErrorKind::Invalid { .. }), "{what}");
         }
         let missing = Reservoir::load(Path::new("/nonexistent/sample"), 1, &Trust::default()).unwrap_err().to_string();
         assert!(missing.starts_with("/nonexistent/sample: cannot be read"), "{missing}");

@@ -95,7 +95,7 @@ pub struct Reservoir {
 /// Result of offering an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placement {
-    Kept,
+    Stored,
     /// Its group has reached its quota, with smaller keys.
     BeyondQuota,
     /// Smaller keys fill the reservoir, or the bound excludes it.
@@ -245,7 +245,7 @@ impl Reservoir {
             Some(_) => self.sampling.key(libm::log(-libm::log1p(-u)), ts),
         };
         let placement = self.place(Entry { key, group, ts, row: *row });
-        let kept = placement == Placement::Kept;
+        let kept = placement == Placement::Stored;
         self.seen = self.seen.saturating_add(u64::from(kept || !group.is_flagged()));
         if let Some(counts) = &mut self.counts {
             counts.add(ts, u64::from(kept || !group.is_flagged() && placement != Placement::BeyondQuota));
@@ -313,7 +313,7 @@ impl Reservoir {
     /// would have held from the start. Rows left out do not come back: a larger reservoir accepts new rows at the
     /// latest rate until as much traffic has been seen again, so that old and new rows weigh correctly; a longer
     /// half-life works likewise. Only if less than a quarter would be filled do new rows fill the rest.
-    pub fn redrawn(mut self, sampling: Sampling) -> Self {
+    pub fn resampled(mut self, sampling: Sampling) -> Self {
         if sampling == self.sampling {
             return self;
         }
@@ -325,15 +325,15 @@ impl Reservoir {
             self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
         let below = |bound: Key| entries.iter().filter(|entry| entry.key < bound).count();
         let bound = bound.filter(|&bound| sampling.is_bound(bound.0) && below(bound) >= sampling.capacity / 4);
-        let mut redrawn = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed).of(self.log) };
-        entries.into_iter().for_each(|entry| _ = redrawn.insert(entry));
-        redrawn.counts = sampling.half_life.map(|half_life| match &self.counts {
+        let mut resampled = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed).of(self.log) };
+        entries.into_iter().for_each(|entry| _ = resampled.insert(entry));
+        resampled.counts = sampling.half_life.map(|half_life| match &self.counts {
             Some(counts) if self.sampling.half_life == sampling.half_life => counts.clone(),
             Some(counts) => counts.with_half_life(half_life),
             None => RowCounts::steady(half_life, self.seen, &self.span),
         });
-        (redrawn.seen, redrawn.span) = (self.seen, self.span);
-        redrawn
+        (resampled.seen, resampled.span) = (self.seen, self.span);
+        resampled
     }
 
     /// Removes and returns the `most` rows with the smallest keys, with the counts of seen rows except for the
@@ -363,7 +363,7 @@ impl Reservoir {
     /// Inserts an entry if its key is small enough, the central rule of the reservoir. The result of any number of
     /// calls depends only on the entries, not on their order.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
-        self.place(entry) == Placement::Kept
+        self.place(entry) == Placement::Stored
     }
 
     fn place(&mut self, entry: Entry) -> Placement {
@@ -383,7 +383,7 @@ impl Reservoir {
                 let place = self.entries.len() as u32;
                 self.entries.push(entry);
                 self.index(place);
-                return Placement::Kept;
+                return Placement::Stored;
             }
         };
         // Stored rows of the group are below the bound.
@@ -391,7 +391,7 @@ impl Reservoir {
         self.unindex(place);
         self.entries.set(place as usize, entry);
         self.index(place);
-        Placement::Kept
+        Placement::Stored
     }
 
     /// Current contents, without copying rows.

@@ -204,7 +204,7 @@ fn twenty_days(sampling: Sampling) -> Reservoir {
 #[test]
 fn shrinking_equals_a_smaller_reservoir_from_the_start() {
     let sampling = |capacity: usize| Sampling { capacity, half_life: Some(7 * DAY), quota: Some(capacity / 4) };
-    let (small, large) = (twenty_days(sampling(200)), twenty_days(sampling(800)).redrawn(sampling(200)));
+    let (small, large) = (twenty_days(sampling(200)), twenty_days(sampling(800)).resampled(sampling(200)));
     assert!(large.rows_by_key().eq(small.rows_by_key()));
     assert_eq!((large.seen(), large.span(), large.bound()), (small.seen(), small.span(), small.bound()));
     assert!(large.group_sizes.values().all(|&size| size <= 50));
@@ -215,19 +215,19 @@ fn changed_half_life_reweighs_stored_rows() {
     let sampling = |half_life| Sampling { capacity: 30_000, half_life, quota: None };
     for (from, to) in [(Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY)), (None, Some(DAY)), (Some(DAY), None)] {
         let (before, meant) = (twenty_days(sampling(from)), twenty_days(sampling(to)));
-        let after = before.redrawn(sampling(to));
+        let after = before.resampled(sampling(to));
         for (a, b) in after.entries.iter().zip(meant.entries.iter()) {
             assert!(a.row == b.row && (a.key.0 - b.key.0).abs() < 1e-9, "{a:?} {b:?}");
         }
     }
     // Shrinking a full reservoir leaves the rows that a smaller one would have drawn.
     let full = |days| Sampling { capacity: 400, half_life: Some(days * DAY), quota: None };
-    let after = twenty_days(full(10)).redrawn(full(5));
+    let after = twenty_days(full(10)).resampled(full(5));
     let meant = twenty_days(full(5));
     assert!((150..350).contains(&after.len()), "{}", after.len());
     assert!(after.rows_by_key().eq(meant.rows_by_key().take(after.len())));
     // A far shorter half-life would leave nearly nothing: all rows stay until new ones replace them.
-    let mut after = twenty_days(full(10)).redrawn(full(1));
+    let mut after = twenty_days(full(10)).resampled(full(1));
     assert_eq!((after.len(), after.bound), (400, None));
     (0..1000).for_each(|i| after.offer(&row(30_000 + i), 21 * DAY, Group::default()));
     assert_eq!(after.len(), 400);
@@ -240,7 +240,7 @@ fn grown_reservoir_weighs_old_and_new_rows_equally() {
     for seed in 0..200 {
         let mut reservoir = Reservoir::new(Sampling::uniform(100), seed);
         (0..10_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
-        let mut reservoir = reservoir.redrawn(Sampling::uniform(200));
+        let mut reservoir = reservoir.resampled(Sampling::uniform(200));
         assert_eq!(reservoir.len(), 100);
         (10_000..11_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
         // A round trip through a file changes nothing.
@@ -253,7 +253,7 @@ fn grown_reservoir_weighs_old_and_new_rows_equally() {
     // A tiny reservoir would keep too few rows.
     let mut tiny = Reservoir::new(Sampling::uniform(10), 1);
     (0..10_000).for_each(|i| tiny.offer(&row(i), i as i64, Group::default()));
-    let mut grown = tiny.redrawn(Sampling::uniform(100));
+    let mut grown = tiny.resampled(Sampling::uniform(100));
     (0..90).for_each(|i| grown.offer(&row(i), i as i64, Group::default()));
     assert_eq!(grown.len(), 100);
 }
@@ -408,10 +408,10 @@ fn changed_settings_keep_the_rate() {
     for (from, to) in
         [(None, Some(DAY)), (None, Some(30 * DAY)), (Some(DAY), Some(9 * DAY)), (Some(9 * DAY), Some(DAY))]
     {
-        let reservoir = drawn(from).redrawn(Sampling { capacity: 5000, half_life: to, quota: None });
+        let reservoir = drawn(from).resampled(Sampling { capacity: 5000, half_life: to, quota: None });
         assert!((per_day(&reservoir) / 1000.0 - 1.0).abs() < 0.05, "{} from {from:?} to {to:?}", per_day(&reservoir));
     }
-    assert!((per_day(&drawn(Some(DAY)).redrawn(Sampling::uniform(100))) / 1000.0 - 1.0).abs() < 0.01);
+    assert!((per_day(&drawn(Some(DAY)).resampled(Sampling::uniform(100))) / 1000.0 - 1.0).abs() < 0.01);
 }
 
 #[test]

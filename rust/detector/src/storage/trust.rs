@@ -48,7 +48,7 @@ impl Trust {
         let (file, metadata) = open(path)?;
         if !self.writable_by_others {
             check(path, &metadata)?;
-            check_way_to(path, &metadata)?;
+            check_path_of(path, &metadata)?;
         }
         let (mut bytes, mut file) = (Vec::new(), file.take(longest as u64 + 1));
         file.by_ref().take(HEADER as u64).read_to_end(&mut bytes)?;
@@ -64,7 +64,7 @@ impl Trust {
     /// # Errors
     /// If not, with the reason but without the name of the directory.
     pub fn check_directory(&self, directory: &Path) -> Result<(), Error> {
-        if self.writable_by_others { Ok(()) } else { Ok(check_way(directory).map(drop)?) }
+        if self.writable_by_others { Ok(()) } else { Ok(check_path(directory).map(drop)?) }
     }
 
     fn check_signature(&self, path: &Path, bytes: &[u8]) -> Result<(), ErrorKind> {
@@ -114,15 +114,15 @@ fn check_kind(metadata: &Metadata) -> Result<(), ErrorKind> {
 }
 
 /// Checks the path of an opened file. If links have changed since, the path leads to another file.
-fn check_way_to(path: &Path, opened: &Metadata) -> Result<(), ErrorKind> {
-    let found = fs::symlink_metadata(check_way(path)?)?;
+fn check_path_of(path: &Path, opened: &Metadata) -> Result<(), ErrorKind> {
+    let found = fs::symlink_metadata(check_path(path)?)?;
     let same = (found.dev(), found.ino()) == (opened.dev(), opened.ino());
     if same { Ok(()) } else { Err(ErrorKind::Replaced) }
 }
 
 /// Checks every directory and link on the path, in the order in which the system resolves it, because whoever can write
 /// to one can substitute the file. Returns the resolved path.
-fn check_way(path: &Path) -> Result<PathBuf, ErrorKind> {
+fn check_path(path: &Path) -> Result<PathBuf, ErrorKind> {
     let path = std::path::absolute(path)?;
     let mut place = PathBuf::new();
     let mut rest = components(&path);
@@ -332,7 +332,7 @@ mod tests {
             assert!(refusal(&at(name)).contains("theirs (mode 0777)"), "{name}: {}", refusal(&at(name)));
         }
         symlink("loop", at("loop")).unwrap();
-        assert!(check_way(&at("loop")).unwrap_err().to_string().contains("Too many levels"));
+        assert!(check_path(&at("loop")).unwrap_err().to_string().contains("Too many levels"));
     }
 
     #[test]
@@ -341,14 +341,14 @@ mod tests {
         let link = directory.path().join("link");
         symlink(&path, &link).unwrap();
         let (_file, opened) = open(&link).unwrap();
-        assert!(check_way_to(&link, &opened).is_ok());
+        assert!(check_path_of(&link, &opened).is_ok());
         // Replaced between opening and checking.
         let other = directory.path().join("other");
         fs::write(&other, "other").unwrap();
         set(&other, 0o644);
         fs::remove_file(&link).unwrap();
         symlink(&other, &link).unwrap();
-        let refusal = check_way_to(&link, &opened).unwrap_err().to_string();
+        let refusal = check_path_of(&link, &opened).unwrap_err().to_string();
         assert!(refusal.contains("it was replaced while it was read"), "{refusal}");
     }
 

@@ -10,7 +10,7 @@ use super::kind::IncidentKind;
 use super::known::KnownList;
 use super::outbox::Outbox;
 use super::record::{Record, network};
-use super::regular::Exchanges;
+use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::conn::connection::Address;
 use crate::units::HOUR;

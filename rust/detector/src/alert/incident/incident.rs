@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use super::domain::Queries;
 use super::kind::IncidentKind;
 use super::members::Members;
+use super::queries::Queries;
 use super::record::Record;
 use super::trail::Trail;
 use crate::alert::reasons::Reason;

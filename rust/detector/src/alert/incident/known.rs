@@ -2,7 +2,7 @@
 
 use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
-use super::story;
+use super::summary;
 use crate::conn::connection::{Address, Connection, Proto};
 use crate::conn::network::Network;
 use crate::error::{Error, ErrorKind};
@@ -165,8 +165,9 @@ impl Incident {
                 services.push(service);
             }
         }
-        let text =
-            |(responder, port): (Address, _)| (self.actor.to_string(), responder.to_string(), story::format_port(port));
+        let text = |(responder, port): (Address, _)| {
+            (self.actor.to_string(), responder.to_string(), summary::format_port(port))
+        };
         (1..=FEW).contains(&services.len()).then(|| services.into_iter().map(text).collect())
     }
 
@@ -174,7 +175,7 @@ impl Incident {
     fn all_services(&self) -> (String, String, String) {
         let only = |n: u64, text: Option<String>| text.filter(|_| n == 1).unwrap_or_else(|| "*".to_owned());
         let target = only(self.targets.count(), self.targets.sample().first().map(Address::to_string));
-        let port = only(self.ports.count(), self.ports.sample().first().map(|&it| story::format_port(it)));
+        let port = only(self.ports.count(), self.ports.sample().first().map(|&it| summary::format_port(it)));
         let (originator, responder) = match self.role {
             Role::Originator => (self.actor.to_string(), target),
             Role::Target => (target, self.actor.to_string()),

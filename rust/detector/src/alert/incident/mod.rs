@@ -4,7 +4,7 @@
 //! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
 //! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular`]) is evidence as
 //! well. If many originators attack one target, the target becomes the actor. Records of both logs are of one incident
-//! if they have the same originator. [`rules`] classify an incident, [`story`] summarizes it, and [`known`] lists
+//! if they have the same originator. [`rules`] classify an incident, [`summary`] describes it, and [`known`] lists
 //! expected activity.
 //!
 //! Memory is bounded: 4,096 open incidents of at most 20 kB each, the last 65,536 records (about 12 MB), regular
@@ -13,7 +13,6 @@
 //!
 //! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
-mod domain;
 mod grouper;
 mod history;
 pub(crate) mod host_risk;
@@ -23,11 +22,12 @@ mod kind;
 pub(crate) mod known;
 pub(crate) mod members;
 mod outbox;
+mod queries;
 mod record;
-mod regular;
+mod regular_exchange;
 pub(crate) mod rules;
 mod service;
-mod story;
+mod summary;
 mod surge;
 mod trail;
 pub(crate) mod transfer;
@@ -35,7 +35,7 @@ pub(crate) mod transfer;
 pub use self::grouper::{Change, Event, Grouper, INCIDENT_TIMEOUT};
 pub use self::incident::{Incident, Observation, Role};
 pub use self::kind::IncidentKind;
-pub use self::story::format_port;
+pub use self::summary::format_port;
 
 #[cfg(test)]
 mod tests;

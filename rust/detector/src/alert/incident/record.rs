@@ -1,6 +1,6 @@
 //! Common view of connections and queries for incidents.
 
-use super::domain::Query;
+use super::queries::Query;
 use super::service::service_name;
 use crate::conn::connection::{Address, Connection, Proto};
 use crate::record::LogRecord;

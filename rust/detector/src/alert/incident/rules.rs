@@ -1,9 +1,9 @@
 //! Rules that assign the kind of an incident, its weight and its ATT&CK techniques.
 
-use super::domain::Domain;
 use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
-use super::regular::REGULAR_PORTS;
+use super::queries::Domain;
+use super::regular_exchange::REGULAR_PORTS;
 use super::trail::Trail;
 use crate::conn::connection::Proto;
 use crate::units::HOUR;

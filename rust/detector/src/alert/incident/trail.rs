@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::domain::Domain;
+use super::queries::Domain;
 use super::record::Record;
 use super::service;
 use crate::conn::connection::{Address, Proto};

@@ -2,7 +2,7 @@
 
 @load base/frameworks/cluster
 @load base/frameworks/logging
-@load ./logs
+@load ./log_kinds
 @load ./warn_once
 
 module IForest;

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::domain::Domain;
 use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
 use super::members::Members;
+use super::queries::Domain;
 use super::trail::Trail;
 use crate::conn::connection::{Address, Proto};
 use crate::units::{bytes, count, duration};
@@ -38,16 +38,16 @@ impl Incident {
             Some(domain) if self.role == Role::Originator => {
                 let other = plural(&count(connections), connections, "connection");
                 let also = if connections > 0 { format!("; it also made {other}") } else { String::new() };
-                self.story_of_queries(trail, domain) + &also
+                self.summary_of_queries(trail, domain) + &also
             }
             _ if queries > 0 && is_single => {
-                format!("{}; it also sent {}", self.story_of_connections(trail), of_queries(queries))
+                format!("{}; it also sent {}", self.summary_of_connections(trail), of_queries(queries))
             }
-            _ => self.story_of_connections(trail),
+            _ => self.summary_of_connections(trail),
         }
     }
 
-    fn story_of_queries(&self, trail: &Trail, domain: &Domain) -> String {
+    fn summary_of_queries(&self, trail: &Trail, domain: &Domain) -> String {
         let (actor, names) = (self.actor, &domain.text);
         let names = if names.is_empty() { "other names" } else { names };
         let none = Members::default();
@@ -106,7 +106,7 @@ impl Incident {
         }
     }
 
-    fn story_of_connections(&self, trail: &Trail) -> String {
+    fn summary_of_connections(&self, trail: &Trail) -> String {
         let actor = self.actor;
         let (target, lasted) = (service(trail), span(self.last.saturating_sub(self.start)));
         let failed = format!("{} of {} refused or unanswered", count(self.failed), self.records_text());
