@@ -4,7 +4,7 @@
 //! For every originator, responder, protocol and port the surprisal of its connections (-ln of the share of training
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
 //! inspection schemes*, Biometrika 1954. When the sum exceeds the limit, the evidence is reported, once until the sum
-//! is back at zero; it opens or extends an incident. The sum decays with a time constant of a day.
+//! is back at zero or the service was quiet for 4 hours; it opens or extends an incident. The sum decays with a time constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
 //! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits. Half of a full
@@ -35,6 +35,8 @@ const DAY: f64 = units::DAY as f64;
 const SERVICES: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
+/// Pause after which a reported service can be reported again, in microseconds: 4 hours. Its incident has closed by then.
+const QUIET: i64 = 4 * units::HOUR;
 
 /// Sums of all services, in bounded memory: about 4 megabytes.
 #[derive(Clone, Debug)]
@@ -107,6 +109,9 @@ impl Cusum {
         };
         let Some(visit) = visit else { return own };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
+        if sum.alerted && since >= QUIET {
+            *sum = Sum::default();
+        }
         let decay = libm::expf(-(since as f64 / DAY) as f32);
         sum.sum = sum.sum * decay + surplus;
         sum.connections = sum.connections.saturating_add(1);
@@ -216,6 +221,19 @@ mod tests {
         let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::default() };
         assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED, true), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
         assert_eq!(evidence.averaged, AVERAGED);
+    }
+
+    #[test]
+    fn reports_a_service_again_after_four_quiet_hours() {
+        let model = model(20.0);
+        let policy = AlertPolicy::of(&model);
+        let unusual = model.threshold() - 1e-6;
+        let mut evidence = settled();
+        let mut reports = |start: i64| {
+            let verdicts = (0..40).map(|i| evidence.verdict(&model, &policy, &at(start + i, 7), unusual));
+            verdicts.filter(|verdict| verdict.sustained.is_some()).count()
+        };
+        assert_eq!([0, 1, QUIET, 2 * QUIET + 100].map(&mut reports), [1, 0, 0, 1]);
     }
 
     #[test]
