@@ -41,7 +41,7 @@ pub struct IncidentsArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Show single failed connections and known activity as well
+    /// Show single failed connections and queries, and known activity, as well
     #[arg(long)]
     pub all: bool,
 
@@ -110,7 +110,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     let (alerts, all) = (format::counted(alerts, "alert"), format::counted(all, "incident"));
     console.note(&format!("{records}, {alerts} at the {thresholds}, {all}"));
     if minor > 0 && !args.all && hypothetical.is_none() {
-        let rows = format::counted(minor, "single failed connection");
+        let rows = format::counted(minor, "single failure");
         console.note(&format!("{rows} not listed; --all shows them"));
     }
     if hidden > 0 {

@@ -139,7 +139,7 @@ impl FoundIncidents {
             text.push_str(&format!(" The first {MAX_INCIDENTS} are listed."));
         }
         if self.minor > 0 {
-            let minor = format::counted(self.minor, "single failed connection");
+            let minor = format::counted(self.minor, "single failure");
             text.push_str(&format!(" {minor} not listed."));
         }
         if self.known > 0 {

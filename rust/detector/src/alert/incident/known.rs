@@ -57,9 +57,12 @@ impl KnownList {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let order = order
-                .as_ref()
-                .ok_or_else(|| fail(format!("there is no line #fields before it; write: {}", Self::header())))?;
+            let order = order.as_ref().ok_or_else(|| {
+                fail(format!(
+                    "the line #fields is missing above; begin with #fields and {}, separated by tabs",
+                    FIELDS.join(", ")
+                ))
+            })?;
             let values: Vec<&str> = line.split('\t').collect();
             let value = |column: usize| values.get(order[column]).copied().unwrap_or("");
             entries.push(KnownEntry::parse(value).map_err(fail)?);

@@ -92,15 +92,15 @@ impl Incident {
             ),
             IncidentKind::Outage => {
                 let (failed, records) = (count(trail.failed), of_queries(trail.records));
-                format!("{actor} got no answer from {server} to {failed} of {records} for {names} in {within}")
+                format!("{server} refused or did not answer {failed} of {records} of {actor} for {names} in {within}")
             }
             _ if trail.records == self.queries() => {
-                let queries = unusual_queries(trail.records);
+                let queries = unusual(trail.records, trail.alerts, ["query", "queries"]);
                 let within = if trail.records > 1 { format!(" in {within}") } else { String::new() };
                 format!("{actor} sent {queries} for {names} to {server}{within}")
             }
             _ => {
-                let queries = unusual_queries(self.queries());
+                let queries = unusual(self.queries(), self.alerts, ["query", "queries"]);
                 format!("{actor} sent {queries} for {names} and others to {server} in {lasted}")
             }
         }
@@ -109,7 +109,11 @@ impl Incident {
     fn summary_of_connections(&self, trail: &Trail) -> String {
         let actor = self.actor;
         let (target, lasted) = (service(trail), span(self.last.saturating_sub(self.start)));
-        let failed = format!("{} of {} refused or unanswered", count(self.failed), self.records_text());
+        let records = match self.queries() {
+            0 => self.records_text(),
+            _ => format!("{} connections and queries", count(self.records)),
+        };
+        let failed = format!("{} of {records} refused or unanswered", count(self.failed));
         let hosts = plural(&number(&self.targets), self.targets.count(), "host");
         let ports = plural(&number(&self.ports), self.ports.count(), "port");
         let times = plural(&count(trail.records), trail.records, "connection");
@@ -117,7 +121,7 @@ impl Incident {
         match (self.kind, self.role) {
             (IncidentKind::Scan, _) => format!("{actor} probed {hosts} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Outage, Role::Target) => {
-                format!("{hosts} got no answer from {actor} on {ports} in {lasted}; {failed}")
+                format!("{hosts} could not reach {actor} on {ports} in {lasted}; {failed}")
             }
             (IncidentKind::Flood, _) if self.victims.count() > 1 => {
                 let victims = number(&self.victims);
@@ -136,20 +140,25 @@ impl Incident {
                 "{actor} made {times} to {target} in {within}, sending {} of payload each on average",
                 bytes(trail.bytes_out / trail.records.max(1))
             ),
-            (IncidentKind::Exfiltration, _) => format!(
-                "{actor} sent {} to {target} in {times}, the largest {}, and received {}",
-                bytes(trail.bytes_out),
-                bytes(trail.largest_out),
-                bytes(trail.bytes_in)
-            ),
+            (IncidentKind::Exfiltration, _) => {
+                let largest = match trail.records {
+                    1 => String::new(),
+                    _ => format!(", the largest {}", bytes(trail.largest_out)),
+                };
+                let (sent, received) = (bytes(trail.bytes_out), bytes(trail.bytes_in));
+                format!("{actor} sent {sent} to {target} in {times}{largest}, and received {received}")
+            }
             (IncidentKind::LongSession, _) => format!(
                 "{actor} held a connection to {target} open for {} (sent {}, received {})",
                 duration(trail.longest),
                 bytes(trail.bytes_out),
                 bytes(trail.bytes_in)
             ),
+            (IncidentKind::LateralMovement, _) if self.targets.count() == 1 && self.ports.count() == 1 => {
+                format!("{actor} reached {target} inside the network in {lasted}")
+            }
             (IncidentKind::LateralMovement, _) => {
-                format!("{actor} reached {target} and {ports} on {hosts} inside the network in {lasted}")
+                format!("{actor} reached {hosts} on {ports} inside the network in {lasted}, among them {target}")
             }
             (IncidentKind::Beacon, _) if 2 * trail.failed >= trail.records => format!(
                 "{actor} tried {target} {} times in {within}, about once every {}; {} refused or unanswered",
@@ -164,9 +173,11 @@ impl Incident {
             ),
             (IncidentKind::Outage, _) => {
                 let (failed, records) = (count(trail.failed), count(trail.records));
-                format!("{actor} got no answer from {target} in {failed} of {records} connections in {within}")
+                format!("{actor} could not reach {target} in {failed} of {records} connections in {within}")
             }
-            (IncidentKind::NewService, _) => format!("{actor} used {target}, which is rare in this network; {times}"),
+            (IncidentKind::NewService, _) => {
+                format!("{actor} used {target}, a service that is rare in this network; {times}")
+            }
             (IncidentKind::Other | IncidentKind::GeneratedDomains, Role::Target) => {
                 format!("{hosts} made unusual connections to {actor} on {ports}; {failed}")
             }
@@ -174,25 +185,30 @@ impl Incident {
                 if self.targets.count() == 1 && self.ports.count() == 1 =>
             {
                 let how = if trail.failed == trail.records { ", refused or unanswered" } else { "" };
-                format!("{actor} made {} to {target}{how}", unusual(self.records))
+                format!("{actor} made {} to {target}{how}", unusual(self.records, self.alerts, CONNECTIONS))
             }
             (IncidentKind::Other | IncidentKind::GeneratedDomains, _) => {
-                format!("{actor} made {} to {hosts} on {ports} in {lasted}", unusual(self.records))
+                let connections = unusual(self.records, self.alerts, CONNECTIONS);
+                format!("{actor} made {connections} to {hosts} on {ports} in {lasted}")
             }
         }
     }
 }
 
-fn unusual(n: u64) -> String {
-    if n == 1 { "an unusual connection".to_owned() } else { format!("{} unusual connections", count(n)) }
+const CONNECTIONS: [&str; 2] = ["connection", "connections"];
+
+/// Number of records, and of those with an alert: `12 connections, 3 of them unusual`.
+fn unusual(n: u64, alerts: u64, [one, many]: [&str; 2]) -> String {
+    match (n, alerts) {
+        (1, _) => format!("an unusual {one}"),
+        (_, 0) => format!("{} slightly unusual {many}", count(n)),
+        _ if alerts >= n => format!("{} unusual {many}", count(n)),
+        _ => format!("{} {many}, {} of them unusual,", count(n), count(alerts)),
+    }
 }
 
 fn of_queries(n: u64) -> String {
     if n == 1 { "1 query".to_owned() } else { format!("{} queries", count(n)) }
-}
-
-fn unusual_queries(n: u64) -> String {
-    if n == 1 { "an unusual query".to_owned() } else { format!("{} unusual queries", count(n)) }
 }
 
 /// Number of different names: `598 different names of example.com`.
