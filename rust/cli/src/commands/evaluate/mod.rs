@@ -14,7 +14,7 @@ mod table;
 mod tune;
 
 use anyhow::{Result, bail};
-use detector::{Model, Params};
+use detector::{LogKind, Model, Params};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -168,7 +168,7 @@ fn compare_models(args: &EvaluateArgs, inputs: &LogInputs, threads: usize, conso
             incidents: Some(incidents),
         }
     });
-    finish(args, &settings.collect::<Vec<_>>(), &attacks, console)?;
+    finish(args, inputs.log, &settings.collect::<Vec<_>>(), &attacks, console)?;
     require_all(&[summary])
 }
 
@@ -218,7 +218,8 @@ fn try_protocol(
     });
     let runs = runs.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    finish(args, &[Setting { name: name.to_string(), threshold: None, runs, incidents: None }], &attacks, console)?;
+    let setting = Setting { name: name.to_string(), threshold: None, runs, incidents: None };
+    finish(args, inputs.log, &[setting], &attacks, console)?;
     require_all(&summaries)
 }
 
@@ -249,7 +250,13 @@ struct Settings<'a, T> {
     settings: &'a [T],
 }
 
-fn finish(args: &EvaluateArgs, settings: &[Setting], attacks: &AttackLabels, console: &Console) -> Result<()> {
+fn finish(
+    args: &EvaluateArgs,
+    log: LogKind,
+    settings: &[Setting],
+    attacks: &AttackLabels,
+    console: &Console,
+) -> Result<()> {
     attacks.warning().iter().for_each(|warning| console.warning(warning));
     for (curve, path) in [(Curve::Roc, &args.roc), (Curve::PrecisionRecall, &args.pr)] {
         if let Some(path) = path {
@@ -261,6 +268,6 @@ fn finish(args: &EvaluateArgs, settings: &[Setting], attacks: &AttackLabels, con
     match metrics.as_slice() {
         [one] if args.json => super::print_json(one),
         several if args.json => super::print_json(&Settings { settings: several }),
-        all => super::print(&table::table(all, console::width())),
+        all => super::print(&table::table(log, all, console::width())),
     }
 }

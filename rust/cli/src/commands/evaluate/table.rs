@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use detector::LogKind;
+
 use super::metrics::{Metrics, Separation};
 use super::ranking::AtAlerts;
 use crate::format;
@@ -12,18 +14,18 @@ use crate::text_table::TextTable;
 const INDENT: usize = 2;
 
 /// Formats the settings side by side, then the details of each.
-pub fn table(all: &[Metrics], terminal_width: usize) -> String {
+pub fn table(log: LogKind, all: &[Metrics], terminal_width: usize) -> String {
     let mut text = String::new();
     if let Some(first) = all.first() {
         let share = 100.0 * first.malicious as f64 / first.connections as f64;
-        let connections = format::counted(first.connections, "connection");
+        let connections = format::counted(first.connections, log.noun());
         let all = format!("{connections}, {} malicious ({share:.1} %)", format::count(first.malicious));
         let _ = writeln!(text, "{}\n", format::wrapped(&all, 0, terminal_width));
     }
     if let [one] = all {
         let _ = writeln!(text, "ROC AUC            {}", metric(one, |metrics| metrics.roc_auc));
         let _ = writeln!(text, "average precision  {}\n", metric(one, |metrics| metrics.average_precision));
-        return text + &details(one, terminal_width);
+        return text + &details(log, one, terminal_width);
     }
     let mut rows = vec![["setting", "ROC AUC", "average precision"].map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|metrics| {
@@ -35,7 +37,7 @@ pub fn table(all: &[Metrics], terminal_width: usize) -> String {
     }));
     text.push_str(&by_name(&[Left, Left, Left], &rows, terminal_width));
     for metrics in all {
-        let _ = write!(text, "\n{}\n\n{}", format::printable(&metrics.setting), details(metrics, terminal_width));
+        let _ = write!(text, "\n{}\n\n{}", format::printable(&metrics.setting), details(log, metrics, terminal_width));
     }
     text
 }
@@ -68,7 +70,7 @@ pub fn with_deviation(mean: f64, deviation: Option<f64>) -> String {
     deviation.map_or_else(|| format!("{mean:.4}"), |deviation| format!("{mean:.4} ± {deviation:.4}"))
 }
 
-fn details(metrics: &Metrics, terminal_width: usize) -> String {
+fn details(log: LogKind, metrics: &Metrics, terminal_width: usize) -> String {
     let mut rows = vec![["alerts", "precision", "recall", "lowest score"].map(str::to_owned).to_vec()];
     rows.extend(metrics.at_alerts.iter().map(|AtAlerts { alerts, precision, recall, score }| {
         vec![format::count(*alerts), format!("{precision:.3}"), format!("{recall:.3}"), format!("{score:.6}")]
@@ -91,7 +93,7 @@ fn details(metrics: &Metrics, terminal_width: usize) -> String {
     };
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{}", format::wrapped(&below, 0, terminal_width));
-    let mut rows = vec![["attack", "connections", "best rank", "alerts needed"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["attack", log.nouns(), "best rank", "alerts needed"].map(str::to_owned).to_vec()];
     if metrics.incidents.is_some() {
         rows[0].extend(["incidents", "others above"].map(str::to_owned));
     }

@@ -147,7 +147,7 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
         "traffic",
         &format!(
             "{}, {} to {} UTC ({} with traffic)",
-            format::counted(it.connections, "connection"),
+            format::counted(it.connections, model.schema().log.noun()),
             format::date_time(provenance.first_ts),
             format::date_time(provenance.last_ts),
             format::time_span(provenance.time_seen)
