@@ -41,11 +41,14 @@ pub fn kind_of(input: &Input) -> Option<LogKind> {
         return LogKind::parse(path);
     }
     match layout.format() {
-        Format::Tsv => {
-            (layout.position("qtype").is_some() && layout.position("conn_state").is_none()).then_some(LogKind::Dns)
-        }
+        Format::Tsv => kind_of_fields(|name| layout.position(name).is_some()),
         Format::Json => kind_of_rows(&block),
     }
+}
+
+/// Kind of a TSV log by its columns, if they are those of dns.log.
+pub fn kind_of_fields(has: impl Fn(&str) -> bool) -> Option<LogKind> {
+    (has("qtype") && !has("conn_state")).then_some(LogKind::Dns)
 }
 
 /// Kind of the first JSON rows that name their stream, or have the fields of one.

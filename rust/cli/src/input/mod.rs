@@ -52,7 +52,9 @@ impl LogInputs {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
         let given = || logs.iter().find_map(|path| log::kind_of(&Input::File(path.clone())));
-        let log = args.log.or_else(given).unwrap_or(LogKind::Conn);
+        let named =
+            || args.fields.as_ref().and_then(|names| log::kind_of_fields(|name| names.iter().any(|it| it == name)));
+        let log = args.log.or_else(given).or_else(named).unwrap_or(LogKind::Conn);
         let Inputs { found: inputs, ignored } = find_inputs(logs, log.name())?;
         if inputs.contains(&Input::Stdin) && std::io::stdin().is_terminal() {
             bail!(

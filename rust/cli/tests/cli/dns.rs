@@ -294,6 +294,19 @@ fn one_report_covers_both_logs() {
 }
 
 #[test]
+fn a_log_without_a_header_is_of_the_kind_of_its_fields() {
+    let dir = both();
+    let log = dir.read("dns.log");
+    let rows: Vec<&str> = log.lines().filter(|line| !line.starts_with('#')).collect();
+    dir.write("headless.log", rows.join("\n") + "\n");
+    let scores = |command: &str| column(&dir.ok(command), "anomaly_score");
+    let scored = dir.ok(&format!("score -m d headless.log --fields {}", FIELDS.join(",")));
+    let last: Vec<&str> = scored.lines().filter_map(|line| line.split('\t').nth(FIELDS.len())).collect();
+    let expected: Vec<String> = scores("score -m d dns.log").into_iter().map(|(_, score)| score).collect();
+    assert_eq!(last, expected);
+}
+
+#[test]
 fn refuses_models_that_do_not_fit_the_logs() {
     let dir = both();
     dir.run("incidents -m c -m c conn.log").fails(1, &["both models of conn.log"]);
