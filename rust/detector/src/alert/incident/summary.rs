@@ -28,6 +28,17 @@ impl Incident {
         }
     }
 
+    /// Number of alerts of its queries, or of its connections.
+    fn alerts_of(&self, queries: bool) -> u64 {
+        let others = self.trails.iter().filter(|trail| trail.domain.is_some() != queries);
+        self.alerts.saturating_sub(others.map(|trail| trail.alerts).sum())
+    }
+
+    fn unusual_connections(&self) -> String {
+        let connections = self.records.saturating_sub(self.queries());
+        unusual(connections, self.alerts_of(false), ["connection", "connections"])
+    }
+
     /// Summary in one sentence: actor, activity, target and duration.
     pub fn summary(&self) -> String {
         let Some(trail) = self.trails.get(self.focus) else { return format!("{}: no connections", self.actor) };
@@ -100,7 +111,7 @@ impl Incident {
                 format!("{actor} sent {queries} for {names} to {server}{within}")
             }
             _ => {
-                let queries = unusual(self.queries(), self.alerts, ["query", "queries"]);
+                let queries = unusual(self.queries(), self.alerts_of(true), ["query", "queries"]);
                 format!("{actor} sent {queries} for {names} and others to {server} in {lasted}")
             }
         }
@@ -185,17 +196,16 @@ impl Incident {
                 if self.targets.count() == 1 && self.ports.count() == 1 =>
             {
                 let how = if trail.failed == trail.records { ", refused or unanswered" } else { "" };
-                format!("{actor} made {} to {target}{how}", unusual(self.records, self.alerts, CONNECTIONS))
+                let connections = self.unusual_connections();
+                format!("{actor} made {connections} to {target}{how}")
             }
             (IncidentKind::Other | IncidentKind::GeneratedDomains, _) => {
-                let connections = unusual(self.records, self.alerts, CONNECTIONS);
+                let connections = self.unusual_connections();
                 format!("{actor} made {connections} to {hosts} on {ports} in {lasted}")
             }
         }
     }
 }
-
-const CONNECTIONS: [&str; 2] = ["connection", "connections"];
 
 /// Number of records, and of those with an alert: `12 connections, 3 of them unusual`.
 fn unusual(n: u64, alerts: u64, [one, many]: [&str; 2]) -> String {

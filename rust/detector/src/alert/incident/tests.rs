@@ -75,6 +75,22 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
 }
 
 #[test]
+fn a_summary_counts_connections_with_an_alert() {
+    let summary = |alerts: i64, evidence: i64| {
+        let mut grouper = grouper();
+        for i in 0..10 {
+            let c = tcp(host(17), remote(77), 4444, i * SECOND, ConnState::SF);
+            observe(&mut grouper, &c, i < alerts, (i == evidence).then_some(9));
+        }
+        closed(grouper)[0].summary()
+    };
+    let made = |connections| format!("10.0.0.17 made {connections} to 198.51.100.77:4444/tcp");
+    assert_eq!(summary(3, -1), made("10 connections, 3 of them unusual,"));
+    assert_eq!(summary(10, -1), made("10 unusual connections"));
+    assert_eq!(summary(0, 5), made("10 slightly unusual connections"));
+}
+
+#[test]
 fn a_client_of_ntp_is_no_beacon_and_other_traffic_on_its_port_is() {
     let kind = |service: &'static [u8]| {
         let mut grouper = grouper();
