@@ -78,7 +78,7 @@ impl Detector {
         let (row, keys) = self.extractor.context_row(record);
         self.last = row;
         self.history.prefetch(&keys);
-        let score = self.model.score_row(&row, record.ts(), &mut self.cache);
+        let score = self.model.score_row(&row, record.end(), &mut self.cache);
         self.history.verdict(&self.model, &self.policy, &record, &keys, score)
     }
 

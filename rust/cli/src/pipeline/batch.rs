@@ -91,13 +91,13 @@ impl Batch {
 
     /// Scores the feature rows. `cache` belongs to the thread, for batches of any log.
     pub fn score(&mut self, model: &Model, cache: &mut ScoreCache) {
-        self.scores = model.score_rows(&self.rows, &self.times(), cache);
+        self.scores = model.score_rows(&self.rows, &self.ends(), cache);
         self.verdicts.clear();
     }
 
-    /// Time of each connection's first packet.
-    pub fn times(&self) -> Vec<i64> {
-        self.records.without_texts().map(LogRecord::ts).collect()
+    /// End of each record.
+    pub fn ends(&self) -> Vec<i64> {
+        self.records.without_texts().map(LogRecord::end).collect()
     }
 
     /// Decides on the scored connections, in order.

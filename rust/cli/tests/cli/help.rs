@@ -48,7 +48,7 @@ fn inspect_describes_a_model() {
     dir.ok("train conn.log -o m --seed 9 --trees 30");
     let text = dir.ok("inspect m");
     for expected in [
-        "500 connections, 2024-04-19 04:13:20 to 2024-04-19 04:38:1",
+        "500 connections, 2024-04-19 04:13:20 to 2024-04-19 07:25:51",
         "30 trees of 256 rows each, built from 500 rows with seed 9",
         "threshold    0.",
         "duration",

@@ -6,9 +6,9 @@ use crate::run::Dir;
 #[test]
 fn reports_the_training() {
     let dir = Dir::new();
-    dir.write("conn.log", tsv(&rows(500)));
+    dir.write("conn.log", tsv(&rows(500)[..250]));
     let outcome = dir.run("train conn.log -o m");
-    assert!(outcome.stderr.contains("trained on 500 of 500 connections in 24.9 minutes"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained on 250 of 250 connections in 12.9 minutes"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("wrote m ("), "{}", outcome.stderr);
     assert_eq!(outcome.success(), "");
     assert!(dir.run("train conn.log -o m --quiet").stderr.is_empty());
@@ -107,6 +107,21 @@ fn reads_standard_input_like_a_file() {
     let scored = dir.ok("score -m a conn.log");
     assert_eq!(scored, dir.ok("score -m b conn.log"));
     assert_eq!(column(&scored, "uid")[250].0, ODD);
+}
+
+#[test]
+fn long_connection_does_not_lengthen_the_observed_time() {
+    let dir = Dir::new();
+    // Two hours; one connection started five hours before.
+    let mut rows = rows(2_400);
+    rows.retain(|row| row[1] != ODD);
+    let start: f64 = rows[0][0].parse().unwrap();
+    (rows[1_000][0], rows[1_000][8]) = (format!("{:.6}", start - 18_000.0), "21000.0".into());
+    dir.write("conn.log", tsv(&rows));
+    let outcome = dir.run("train conn.log -o m");
+    assert!(outcome.stderr.contains("trained on 2,399 of 2,399 connections in 2.0 hours;"), "{}", outcome.stderr);
+    let text = dir.ok("inspect m");
+    assert!(text.contains("2024-04-19 04:13:2") && text.contains("(2.0 hours with"), "{text}");
 }
 
 #[test]

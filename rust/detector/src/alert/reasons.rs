@@ -118,7 +118,7 @@ impl Model {
     /// Decrease of the score if each feature had its typical value, with a bonus for values never seen in training; 0
     /// for a usual value.
     fn weights(&self, record: &LogRecord<'_>, row: &FeatureRow) -> [f64; MAX_COLUMNS] {
-        let learnt = self.has_learnt(record.ts());
+        let learnt = self.has_learnt(record.end());
         let (schema, mut typical) = (self.schema(), self.stats().typical(self.schema()));
         let encoded = self.encoder().encode(row, learnt);
         let forest = self.forest_of(row);
@@ -158,7 +158,7 @@ impl Model {
         };
         if matches!(self.schema().features[column].encoding, Encoding::Category | Encoding::OptionalCategory) {
             let (seen, of) = self.encoder().seen(column, value);
-            let learnt = u32::from(self.has_learnt(record.ts()));
+            let learnt = u32::from(self.has_learnt(record.end()));
             let (seen, of) = (seen.saturating_sub(learnt), of.saturating_sub(learnt));
             let records = self.schema().log.nouns();
             return format!("{subject} (seen in {} of {} {records})", count(seen.into()), count(of.into()));

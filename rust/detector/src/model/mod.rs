@@ -82,9 +82,9 @@ pub struct Provenance {
     pub trained_at: i64,
     /// Names of the training logs.
     pub sources: Vec<String>,
-    /// Earliest `ts` of the training connections, in microseconds since 1970.
+    /// End of the first training record, in microseconds since 1970.
     pub first_ts: i64,
-    /// Latest `ts`.
+    /// End of the last one.
     pub last_ts: i64,
     /// Observed time in microseconds, without silences of more than a day.
     pub time_seen: i64,
@@ -141,26 +141,26 @@ impl Model {
         self.schema
     }
 
-    /// Returns whether a record of time `ts` (`ts` of the log, in microseconds since 1970) was probably part of the
-    /// training: it lies in the observed time, and the sample holds most of that time's rows. Such a record is scored
-    /// as if it had not been learnt; otherwise the most unusual row of a log would look usual.
-    pub(crate) fn has_learnt(&self, ts: i64) -> bool {
+    /// Returns whether a record that ended at this time (microseconds since 1970) was probably part of the training: it
+    /// lies in the observed time, and the sample holds most of that time's rows. Such a record is scored as if it had
+    /// not been learnt; otherwise the most unusual row of a log would look usual.
+    pub(crate) fn has_learnt(&self, end: i64) -> bool {
         let Provenance { first_ts, last_ts, rows, connections, .. } = self.provenance;
         let is_whole = rows.saturating_mul(2) >= connections;
         // An imported forest cannot leave out a row.
-        is_whole && (first_ts..=last_ts).contains(&ts) && !self.forest().is_imported()
+        is_whole && (first_ts..=last_ts).contains(&end) && !self.forest().is_imported()
     }
 
-    /// Score of a record's row; `ts` is the record's time. `cache` saves work for rows that repeat parts of earlier
+    /// Score of a record's row; `end` is the record's end. `cache` saves work for rows that repeat parts of earlier
     /// rows.
-    pub fn score_row(&self, row: &FeatureRow, ts: i64, cache: &mut ScoreCache) -> RowScore {
-        self.parts.score(self.schema, row, self.has_learnt(ts), cache)
+    pub fn score_row(&self, row: &FeatureRow, end: i64, cache: &mut ScoreCache) -> RowScore {
+        self.parts.score(self.schema, row, self.has_learnt(end), cache)
     }
 
-    /// Scores of many rows with their times, in order; faster than one at a time. `cache` is that of
+    /// Scores of many rows with the ends of their records, in order; faster than one at a time. `cache` is that of
     /// [`Model::score_row`].
-    pub fn score_rows(&self, rows: &[FeatureRow], times: &[i64], cache: &mut ScoreCache) -> Vec<RowScore> {
-        let learnt: Vec<bool> = times.iter().map(|&ts| self.has_learnt(ts)).collect();
+    pub fn score_rows(&self, rows: &[FeatureRow], ends: &[i64], cache: &mut ScoreCache) -> Vec<RowScore> {
+        let learnt: Vec<bool> = ends.iter().map(|&end| self.has_learnt(end)).collect();
         self.parts.score_rows(self.schema, rows, &learnt, cache)
     }
 

@@ -74,7 +74,7 @@ impl Trainer {
     pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         let record = record.into();
         let row = self.extractor.extract(record);
-        self.reservoir.offer(&row, record.ts(), Group::default());
+        self.reservoir.offer(&row, record.end(), Group::default());
     }
 
     /// Adds a record to the context of later ones without learning from it.

@@ -71,9 +71,9 @@ pub fn score_by(
         || {
             let mut caches = vec![ScoreCache::new(); models.len()];
             move |batch: &mut Batch| {
-                let (rows, times) = (&batch.rows, batch.times());
+                let (rows, ends) = (&batch.rows, batch.ends());
                 let scores =
-                    models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &times, cache));
+                    models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &ends, cache));
                 batch.scores = scores.collect();
             }
         },

@@ -52,8 +52,8 @@ impl Split<'_> {
             }
         }
         let (mut history, policy) = (ScoreHistory::new(), AlertPolicy::of(&model));
-        let times: Vec<i64> = wanted.iter().map(|(record, _)| record.ts()).collect();
-        let scores = model.score_rows(&rows, &times, &mut ScoreCache::new());
+        let ends: Vec<i64> = wanted.iter().map(|(record, _)| record.end()).collect();
+        let scores = model.score_rows(&rows, &ends, &mut ScoreCache::new());
         let verdicts: Vec<Verdict> = wanted
             .iter()
             .zip(&all_keys)
