@@ -247,7 +247,7 @@ impl Incident {
             trail.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
             trail.rare |= features().any(|name| matches!(name, "port" | "service"));
             if let Some(domain) = &mut trail.domain {
-                domain.servers |= features().any(|name| name == "client_servers");
+                domain.many_servers |= features().any(|name| name == "client_servers");
             }
         }
         if let Some(uid) = o.uid {

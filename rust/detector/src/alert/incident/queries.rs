@@ -73,8 +73,10 @@ pub(super) struct Domain {
     /// Bytes before the registered domain, of all queries.
     data: u64,
     pub(super) nonexistent: u64,
+    /// Servers asked for these names.
+    pub(super) servers: Members<crate::Address>,
     /// True if an alert was for the number of servers that the client asked.
-    pub(super) servers: bool,
+    pub(super) many_servers: bool,
 }
 
 impl Domain {
@@ -88,12 +90,14 @@ impl Domain {
             types: 0,
             data: 0,
             nonexistent: 0,
-            servers: false,
+            servers: Members::default(),
+            many_servers: false,
         }
     }
 
-    pub(super) fn add(&mut self, query: &Query) {
+    pub(super) fn add(&mut self, query: &Query, server: crate::Address) {
         self.names.add(query.name);
+        self.servers.add(server);
         self.types |= 1 << (query.qtype % 64);
         self.data = self.data.saturating_add(query.data.into());
         self.nonexistent += u64::from(query.nonexistent);
@@ -104,7 +108,8 @@ impl Domain {
         self.types |= other.types;
         self.data = self.data.saturating_add(other.data);
         self.nonexistent = self.nonexistent.saturating_add(other.nonexistent);
-        self.servers |= other.servers;
+        self.servers.merge(&other.servers);
+        self.many_servers |= other.many_servers;
         if self.text.is_empty() {
             self.text.clone_from(&other.text);
         }
@@ -128,7 +133,7 @@ impl Domain {
 
     /// Returns whether its values are possible.
     pub(super) fn is_sound(&self, queries: u64) -> bool {
-        self.names.is_sound() && self.nonexistent <= queries && self.text.len() <= 1024
+        self.names.is_sound() && self.servers.is_sound() && self.nonexistent <= queries && self.text.len() <= 1024
     }
 }
 

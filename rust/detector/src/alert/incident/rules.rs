@@ -98,7 +98,7 @@ pub const RULES: &[Rule] = &[
         attack: &["T1018"],
         holds: |it| {
             let servers = it.queries.as_ref().map_or(0, |queries| queries.servers.count());
-            it.domain(|_, domain| domain.servers).filter(|_| servers >= 5)
+            it.domain(|_, domain| domain.many_servers).filter(|_| servers >= 5)
         },
     },
     Rule {

@@ -61,12 +61,8 @@ impl Incident {
     fn summary_of_queries(&self, trail: &Trail, domain: &Domain) -> String {
         let (actor, names) = (self.actor, &domain.text);
         let names = if names.is_empty() { "other names" } else { names };
-        let none = Members::default();
-        let servers = self.queries.as_ref().map_or(&none, |queries| &queries.servers);
-        let server = match servers.sample() {
-            [server] => server.to_string(),
-            _ => plural(&number(servers), servers.count(), "server"),
-        };
+        let of_all = self.queries.as_ref().map_or(&domain.servers, |queries| &queries.servers);
+        let (server, all_servers) = (servers(&domain.servers), servers(of_all));
         let (within, lasted) =
             (span(trail.last.saturating_sub(trail.first)), span(self.last.saturating_sub(self.start)));
         let different = plural_names(&number(&domain.names), domain.names.count(), names);
@@ -92,9 +88,9 @@ impl Incident {
                 };
                 format!("{actor} queried {} domains{example} in {lasted}", parts.join(" and "))
             }
-            IncidentKind::Scan if domain.servers && servers.count() >= 5 => {
+            IncidentKind::Scan if domain.many_servers && of_all.count() >= 5 => {
                 let failed = format!("{} of {} refused or unanswered", count(self.failed), of_queries(self.queries()));
-                format!("{actor} asked {server} for {names} and others in {lasted}; {failed}")
+                format!("{actor} asked {all_servers} for {names} and others in {lasted}; {failed}")
             }
             IncidentKind::Scan => format!(
                 "{actor} asked {server} for {different} and {types} in {within}; {} of {} for names that do not exist",
@@ -112,7 +108,7 @@ impl Incident {
             }
             _ => {
                 let queries = unusual(self.queries(), self.alerts_of(true), ["query", "queries"]);
-                format!("{actor} sent {queries} for {names} and others to {server} in {lasted}")
+                format!("{actor} sent {queries} for {names} and others to {all_servers} in {lasted}")
             }
         }
     }
@@ -214,6 +210,14 @@ fn unusual(n: u64, alerts: u64, [one, many]: [&str; 2]) -> String {
         (_, 0) => format!("{} slightly unusual {many}", count(n)),
         _ if alerts >= n => format!("{} unusual {many}", count(n)),
         _ => format!("{} {many}, {} of them unusual,", count(n), count(alerts)),
+    }
+}
+
+/// The server, or the number of several.
+fn servers(asked: &Members<Address>) -> String {
+    match asked.sample() {
+        [server] => server.to_string(),
+        _ => plural(&number(asked), asked.count(), "server"),
     }
 }
 

@@ -487,6 +487,21 @@ fn a_tunnel_counts_the_bytes_of_different_names_from_its_first_query() {
 }
 
 #[test]
+fn a_tunnel_names_the_server_of_its_domain() {
+    let mut grouper = grouper();
+    for i in 0..60 {
+        let name = format!("{:040x}.example.com", i * 7919);
+        observe_query(&mut grouper, &query(name.as_bytes(), i), true);
+        let other = DnsQuery { server: host(10 + i as u8 % 3), ..query(b"www.example.org", i) };
+        observe_query(&mut grouper, &other, true);
+    }
+    let incident = closed(grouper).remove(0);
+    assert_eq!((incident.kind, incident.records), (IncidentKind::Tunnel, 120));
+    let summary = incident.summary();
+    assert!(summary.contains("60 different names of example.com to 10.0.0.1 in "), "{summary}");
+}
+
+#[test]
 fn generated_domains_are_one_incident_with_the_queries_before_it() {
     let mut grouper = grouper();
     let letters = |i: usize| (0..8).map(|k| (b'a' + (i * 31 + k * k * 17 + i * k * 5) as u8 % 26) as char).collect();

@@ -120,7 +120,7 @@ impl Trail {
             self.service = record.service;
         }
         if let (Some(domain), Some(query)) = (&mut self.domain, &record.query) {
-            domain.add(query);
+            domain.add(query, record.responder);
         }
     }
 

@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 1024;
 const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
 const ADDITIONS: Envelope =
-    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 2, max_payload: MAX_MESSAGE };
+    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 3, max_payload: MAX_MESSAGE };
 const RENAMINGS: Envelope =
     Envelope { contents: Contents::Incidents, magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
 
