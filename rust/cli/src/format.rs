@@ -33,6 +33,14 @@ pub fn plural(noun: &str) -> String {
     noun.strip_suffix('y').map_or_else(|| format!("{noun}s"), |stem| format!("{stem}ies"))
 }
 
+/// Alert budget with three digits: `20 alerts a day`, `6.55 alerts a day`.
+pub fn alerts_a_day(alerts: f64) -> String {
+    let digits = if alerts > 0.0 { alerts.log10().floor() as i32 } else { 0 };
+    let number = format!("{alerts:.0$}", (2 - digits).clamp(0, 6) as usize);
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+    format!("{number} {} a day", if number == "1" { "alert" } else { "alerts" })
+}
+
 /// Length of time from microseconds: `3.0 days`, `40.0 minutes`.
 pub fn time_span(micros: i64) -> String {
     let seconds = micros.max(0) as f64 / 1e6;
@@ -252,6 +260,22 @@ mod tests {
     #[test]
     fn counts_have_a_plural() {
         assert_eq!((counted(1, "log"), counted(2, "log")), ("1 log".into(), "2 logs".into()));
+    }
+
+    #[test]
+    fn alert_budgets_have_three_digits() {
+        for (alerts, text) in [
+            (20.0, "20 alerts a day"),
+            (1.0, "1 alert a day"),
+            (2.5, "2.5 alerts a day"),
+            (6.549_344_105, "6.55 alerts a day"),
+            (0.001_234_5, "0.00123 alerts a day"),
+            (99.96, "100 alerts a day"),
+            (1234.5, "1234 alerts a day"),
+            (0.0, "0 alerts a day"),
+        ] {
+            assert_eq!(alerts_a_day(alerts), text);
+        }
     }
 
     #[test]

@@ -137,7 +137,7 @@ pub enum ErrorKind {
     #[error("invalid header: {0}")]
     Header(String),
     /// Input: a log of another stream than the wanted one.
-    #[error("this is a {found} log, not a {wanted} log")]
+    #[error("the stream is {found}, not {wanted}")]
     OtherStream {
         /// The stream that `#path` names.
         found: String,

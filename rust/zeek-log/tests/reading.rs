@@ -487,7 +487,7 @@ fn rejects_other_files_with_a_message() {
         (b"# notes\n", "conn.log:1: is not a Zeek log: expected rows after comments, found \"# notes\""),
         (b"", "conn.log: is empty; even a log without rows has a header"),
         (b"\n\n", "conn.log: is empty; even a log without rows has a header"),
-        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: this is a dns log, not a conn log"),
+        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: the stream is dns, not conn"),
         (b"#separator \\x09\n#path\tconn\n", "conn.log:2: invalid header: the log ends before a #fields line"),
         (b"#fields\n1.5\n", "conn.log:1: invalid header: #fields names no column"),
         (b"#separator \n#fields\tts\n1.5\n", "conn.log:1: invalid header: #separator is empty"),

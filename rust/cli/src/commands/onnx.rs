@@ -122,11 +122,11 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     model.save(&args.output)?;
 
     console.note(&format!(
-        "{} trees, calibrated on {}; threshold {:.6} for {} alerts a day (offset_ of the forest: {:.6}); wrote {}",
+        "{} trees, calibrated on {}; threshold {:.6} for {} (offset_ of the forest: {:.6}); wrote {}",
         format::count(model.forest().n_trees() as u64),
         format::counted(summary.connections, "connection"),
         model.threshold(),
-        model.provenance().alerts_per_day,
+        format::alerts_a_day(model.provenance().alerts_per_day),
         -imported.offset,
         args.output.display(),
     ));

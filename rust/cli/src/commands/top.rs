@@ -109,8 +109,9 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let per_day = model.provenance().alerts_per_day;
     if threshold == model.threshold() && anomalous as f64 > MANY * per_day * days(range) {
         console.note(&format!(
-            "the threshold targets {per_day} alerts a day, but this traffic differs from the training data (an attack, an \
-             outage, a new service or network?)"
+            "the threshold targets {}, but this traffic differs from the training data (an attack, an \
+             outage, a new service or network?)",
+            format::alerts_a_day(per_day)
         ));
     }
     summary.require_all("listed the connections")?;

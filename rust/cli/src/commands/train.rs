@@ -138,11 +138,11 @@ fn deliver(
     let (provenance, threshold) = (model.provenance(), model.threshold());
     let bytes = args.output.metadata().map_or(0, |metadata| metadata.len());
     console.note(&format!(
-        "trained on {} of {} in {}; threshold {threshold:.6} for {} alerts a day; wrote {} ({})",
+        "trained on {} of {} in {}; threshold {threshold:.6} for {}; wrote {} ({})",
         format::count(provenance.connections),
         format::counted(connections, model.schema().log.noun()),
         format::time_span(provenance.time_seen),
-        provenance.alerts_per_day,
+        format::alerts_a_day(provenance.alerts_per_day),
         args.output.display(),
         format::bytes(bytes),
     ));

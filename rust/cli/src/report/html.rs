@@ -454,7 +454,7 @@ fn share(part: u64, all: u64) -> String {
 
 fn threshold_remark(model: &Model, threshold: f64) -> String {
     if threshold == model.threshold() {
-        format!("for {} alerts a day in the training data", model.provenance().alerts_per_day)
+        format!("for {} in the training data", format::alerts_a_day(model.provenance().alerts_per_day))
     } else {
         "set on the command line".to_owned()
     }

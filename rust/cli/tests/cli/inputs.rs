@@ -21,7 +21,7 @@ fn rejects_other_logs() {
     dir.write("empty.log", "");
     dir.run("top -m m empty.log").fails(1, &["empty.log: is empty"]);
     dir.write("http.log", header(&[]).replace("#path\tconn", "#path\thttp"));
-    dir.run("top -m m http.log").fails(1, &["http.log:5: this is a http log, not a conn log"]);
+    dir.run("top -m m http.log").fails(1, &["http.log:5: the stream is http, not conn"]);
     dir.write("part.log", "#fields\tts\tuid\tid.orig_h\tproto\n1.0\tC1\t10.0.0.1\ttcp\n");
     dir.run("top -m m part.log").fails(1, &["part.log: not a conn log", "id.orig_p, id.resp_h, id.resp_p"]);
     std::fs::create_dir(dir.path("none")).unwrap();

@@ -125,6 +125,17 @@ fn long_connection_does_not_lengthen_the_observed_time() {
 }
 
 #[test]
+fn prints_a_budget_with_three_digits() {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(1_000)));
+    let stderr = dir.run("train conn.log -o m --contamination 0.001").stderr;
+    let budget = |text: &str| text.split(" for ").nth(1).unwrap().split(" alert").next().unwrap().to_owned();
+    assert!(budget(&stderr).len() <= 5, "{stderr}");
+    let text = dir.ok("inspect m");
+    assert_eq!(budget(text.split("\nthreshold").nth(1).unwrap()), budget(&stderr), "{text}");
+}
+
+#[test]
 fn warns_of_small_training_data() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(999)));

@@ -86,11 +86,11 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
     let name = DomainName::new(query.query.unwrap_or_default());
     match column {
         Column::NameLength => format!("{amount} before the domain"),
-        Column::Labels => format!("{amount} labels before the domain"),
+        Column::Labels => format!("{amount} {} before the domain", noun("label", "labels")),
         Column::LongestLabel => format!("a label of {amount}"),
         Column::NameSurprisal | Column::LetterSurprisal => "random-looking name".to_owned(),
         Column::DigitShare => format!("{amount} digits in the name"),
-        Column::OddBytes => format!("{amount} {} that are invalid in host names", noun("byte", "bytes")),
+        Column::OddBytes => format!("{amount} {} invalid in host names", noun("byte", "bytes")),
         Column::DomainSurprisal => format!("random-looking {}", domain(&name)),
         Column::Qtype => match query.qtype {
             Some(qtype) => format!("query type {}", type_name(qtype)),
@@ -167,6 +167,9 @@ mod tests {
         assert_eq!(text(Column::PairNames, log2(137.0)), "137 different recent names in this domain");
         assert_eq!(text(Column::PairBytesOut, log2(9_100.0)), "9.1 kB in different names of this domain in an hour");
         assert_eq!(text(Column::MinTtl, -1.0), "no answer");
+        assert_eq!(text(Column::OddBytes, log2(1.0)), "1 byte invalid in host names");
+        assert_eq!(text(Column::OddBytes, log2(2.0)), "2 bytes invalid in host names");
+        assert_eq!(text(Column::Labels, log2(1.0)), "1 label before the domain");
     }
 
     #[test]

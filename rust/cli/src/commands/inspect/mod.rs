@@ -166,7 +166,7 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
             }
         ),
     );
-    line("threshold", &format!("{:.6} for {} alerts a day", it.threshold, it.alerts_per_day));
+    line("threshold", &format!("{:.6} for {}", it.threshold, format::alerts_a_day(it.alerts_per_day)));
 
     let scores: Vec<f64> = model.calibration().scores().collect();
     let out_of_bag = if model.forest().is_imported() { "" } else { " by trees built without them" };
