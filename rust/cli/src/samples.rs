@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use detector::{LogKind, Reservoir, Sampling, Trust};
 
+use crate::input::require_one_kind;
+
 /// Splits arguments into samples and logs.
 pub fn split_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     paths.iter().cloned().partition(|path| is_sample(path))
@@ -39,6 +41,7 @@ pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir>
     let full = samples.iter().filter(|sample| sample.len() >= sample.sampling().capacity);
     let capacity = full.map(|sample| sample.sampling().capacity).fold(capacity, usize::min);
     let sampling = samples.first().map_or(Sampling::uniform(capacity), Reservoir::sampling);
+    require_one_kind(parts.iter().zip(samples.iter().map(Reservoir::log)))?;
     let log = samples.first().map_or(LogKind::Conn, Reservoir::log);
     let mut merged = Reservoir::new(Sampling { capacity, ..sampling }, seed).of(log);
     for (sample, part) in samples.iter().zip(parts) {

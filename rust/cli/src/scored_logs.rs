@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use detector::{AlertPolicy, LogKind, LogRecord, Model};
-use zeek_log::Input;
+use zeek_log::{Input, find_inputs};
 
 use crate::cli::options::{ContextArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::commands::{load_model, model_of};
@@ -80,6 +80,14 @@ pub fn load<'a>(
         }
         loaded.push((path, model));
     }
+    for path in logs.paths.iter().filter(|path| path.is_dir()) {
+        let any = loaded.iter().any(|(_, model)| has_log(path, model.schema().log));
+        ensure!(
+            any,
+            "{}: this directory has no log of the models' kinds; name a file directly to read it",
+            path.display()
+        );
+    }
     loaded.sort_by_key(|(_, model)| LogKind::ALL.iter().position(|kind| *kind == model.schema().log));
     loaded
         .into_iter()
@@ -94,14 +102,21 @@ pub fn load<'a>(
         .collect()
 }
 
-/// Files of a kind, and all directories. A log that cannot be recognized counts as conn.log.
+/// True if a directory has a log of this kind.
+fn has_log(directory: &Path, kind: LogKind) -> bool {
+    find_inputs([directory], kind.name()).is_ok()
+}
+
+/// Files of a kind, and directories with logs of it. A log that cannot be recognized counts as conn.log.
 fn logs_of(kind: LogKind, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     ensure!(
         !paths.is_empty() && paths.iter().all(|path| path != Path::new("-")),
         "with several models, give the logs as files or directories, not on standard input"
     );
-    let is_of_kind =
-        |path: &&PathBuf| path.is_dir() || log::kind_of(&Input::File((*path).clone())).unwrap_or(LogKind::Conn) == kind;
+    let is_of_kind = |path: &&PathBuf| match path.is_dir() {
+        true => has_log(path, kind),
+        false => log::kind_of(&Input::File((*path).clone())).unwrap_or(LogKind::Conn) == kind,
+    };
     let found: Vec<PathBuf> = paths.iter().filter(is_of_kind).cloned().collect();
     ensure!(!found.is_empty(), "no {0}.log among the logs; add one, or omit its model", kind.name());
     Ok(found)

@@ -26,6 +26,7 @@ use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
+use crate::samples;
 use crate::training;
 
 /// Loads the given model, or trains one on the logs that are scored.
@@ -82,6 +83,10 @@ pub fn load_model(path: &Path, trust: &Trust) -> Result<Model> {
         }
         detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::IsADirectory => {
             anyhow!("{}: this is a directory; give the model file", path.display())
+        }
+        detector::ErrorKind::OtherContents(_) if samples::is_sample(path) => {
+            let path = format::shell_word(&path.display().to_string());
+            anyhow!("{path}: is a sample, not a model; train a model on it with: zeek-iforest train {path} -o MODEL")
         }
         _ => error.into(),
     })

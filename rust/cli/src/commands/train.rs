@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use detector::{KnownList, LogKind, Model};
 use minisign::SecretKey;
 
@@ -12,7 +12,7 @@ use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
 use crate::grouping::known_list;
-use crate::input::LogInputs;
+use crate::input::{LogInputs, require_one_kind};
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
 use crate::{samples, signature};
@@ -85,12 +85,8 @@ fn run_on_samples(
     let params = args.learning.params(sample.log());
     if !logs.is_empty() {
         let inputs = LogInputs::of(logs, &args.traffic.logs)?;
-        ensure!(
-            inputs.log == sample.log(),
-            "the samples are of {}.log and the logs are {}.log; train a model of each",
-            sample.log().name(),
-            inputs.log.name()
-        );
+        let kinds = parts.iter().map(|part| (part, sample.log())).chain(logs.iter().map(|log| (log, inputs.log)));
+        require_one_kind(kinds)?;
         let labels = args.traffic.excluded();
         let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
         let (trainer, summary) = training::sample(&pipeline, &params, known)?;

@@ -12,11 +12,12 @@ pub mod records;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use anyhow::{Error, Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail, ensure};
 use detector::LogKind;
 use zeek_log::{ErrorKind, Input, Inputs, ReadOptions, find_inputs};
 
 use crate::cli::options::LogArgs;
+use crate::format;
 
 /// Logs to read, and how.
 #[derive(Clone, Debug)]
@@ -39,7 +40,8 @@ impl LogInputs {
     /// Resolves arguments; none means standard input.
     ///
     /// # Errors
-    /// If a log does not exist, a directory has no conn log, or standard input is a terminal.
+    /// If a log does not exist, the logs are of different kinds, a directory has no log of their kind, or standard input
+    /// is a terminal.
     pub fn new(args: &LogArgs) -> Result<Self> {
         Self::of(&args.paths, args)
     }
@@ -51,10 +53,13 @@ impl LogInputs {
     pub fn of(logs: &[PathBuf], args: &LogArgs) -> Result<Self> {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
-        let given = || logs.iter().find_map(|path| log::kind_of(&Input::File(path.clone())));
+        let of_files = logs.iter().filter_map(|path| Some((path, log::kind_of(&Input::File(path.clone()))?)));
+        let given: Vec<_> = if args.log.is_none() { of_files.collect() } else { Vec::new() };
+        require_one_kind(given.iter().copied())?;
+        let given = given.first().map(|(_, kind)| *kind);
         let named =
             || args.fields.as_ref().and_then(|names| log::kind_of_fields(|name| names.iter().any(|it| it == name)));
-        let log = args.log.or_else(given).or_else(named).unwrap_or(LogKind::Conn);
+        let log = args.log.or(given).or_else(named).unwrap_or(LogKind::Conn);
         let Inputs { found: inputs, ignored } = find_inputs(logs, log.name())?;
         if inputs.contains(&Input::Stdin) && std::io::stdin().is_terminal() {
             bail!(
@@ -83,19 +88,45 @@ impl LogInputs {
     }
 }
 
+/// Refuses inputs of different kinds.
+///
+/// # Errors
+/// Names the inputs of each kind.
+pub fn require_one_kind<'a>(inputs: impl Iterator<Item = (&'a PathBuf, LogKind)> + Clone) -> Result<()> {
+    let of_kind = |kind: LogKind| {
+        let of_kind = inputs.clone().filter(|(_, other)| *other == kind);
+        let names: Vec<_> = of_kind.map(|(path, _)| path.display().to_string()).collect();
+        (!names.is_empty()).then(|| format!("{} of {}.log", format::names(&names), kind.name()))
+    };
+    let found: Vec<_> = LogKind::ALL.into_iter().filter_map(of_kind).collect();
+    ensure!(found.len() < 2, "the inputs are of two kinds: {}; give inputs of one kind", found.join("; "));
+    Ok(())
+}
+
 /// Describes the input if it is another kind of file.
 pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
-    match (error.kind(), other_kind(input)) {
-        (ErrorKind::NotZeek { .. }, Some(what)) => anyhow!("{input}: {what}"),
-        _ => error.into(),
+    let ErrorKind::NotZeek { found, .. } = error.kind() else { return error.into() };
+    let own = OWN_FILES.iter().find(|(magic, _)| found.starts_with(magic)).map(|(_, what)| *what);
+    match own.or_else(|| other_kind(input)) {
+        Some(what) => anyhow!("{input}: {what}"),
+        None => error.into(),
     }
 }
+
+/// Files of zeek-iforest by their first bytes, and how to use them.
+const OWN_FILES: [(&str, &str); 3] = [
+    (
+        "ZIFOREST",
+        "this is a model, not a log; score logs with it by --model, or describe it with: zeek-iforest inspect FILE",
+    ),
+    ("ZIFSAMPL", "this is a sample, not a log; train a model on it with: zeek-iforest train FILE -o MODEL"),
+    ("ZIFMEMOR", "this is saved context, not a log; give it with --context"),
+];
 
 /// Recognises other kinds of files by their first bytes, and says how to use them.
 fn other_kind(input: &Input) -> Option<&'static str> {
     const CAPTURE: &str = "this is a packet capture; convert it to logs with: zeek -r FILE";
-    const KNOWN: [(&[u8], &str); 10] = [
-        (b"ZIFOREST", "this is a model, not a log; give it with --model"),
+    const KNOWN: [(&[u8], &str); 9] = [
         (b"\xd4\xc3\xb2\xa1", CAPTURE),
         (b"\xa1\xb2\xc3\xd4", CAPTURE),
         (b"\x4d\x3c\xb2\xa1", CAPTURE),

@@ -278,6 +278,36 @@ fn queries_without_an_answer_follow_their_connection() {
 }
 
 #[test]
+fn directories_and_files_go_to_the_model_of_their_kind() {
+    let dir = both();
+    dir.write("conns/conn.log", dir.read("conn.log"));
+    let of = |arguments: &str| dir.ok(&format!("incidents -q -m c -m d {arguments} --json -n 1000"));
+    let expected = of("conn.log dns.log");
+    assert_eq!(of("conns dns.log"), expected);
+    dir.write("queries/dns.log", dir.read("dns.log"));
+    assert_eq!(of("queries conn.log"), expected);
+    assert_eq!(of("queries conns"), expected);
+    dir.write("others/http.log", "");
+    dir.run("incidents -m c -m d conns dns.log others").fails(1, &["others: this directory has no log of"]);
+    dir.run("incidents -m c -m d conns").fails(1, &["no dns.log among the logs"]);
+}
+
+#[test]
+fn refuses_inputs_of_both_kinds() {
+    let dir = both();
+    dir.ok("sample conn.log -o c.part");
+    dir.ok("sample dns.log -o d.part");
+    for inputs in ["conn.log dns.log", "dns.log conn.log"] {
+        let expected = "the inputs are of two kinds: conn.log of conn.log; dns.log of dns.log; give inputs of one kind";
+        dir.run(&format!("train {inputs} -o n")).fails(1, &[expected]);
+        dir.run(&format!("top -m c {inputs}")).fails(1, &[expected]);
+    }
+    dir.run("train d.part c.part -o n").fails(1, &["two kinds: c.part of conn.log; d.part of dns.log"]);
+    dir.run("train c.part dns.log -o n").fails(1, &["two kinds: c.part of conn.log; dns.log of dns.log"]);
+    assert!(!dir.path("n").exists());
+}
+
+#[test]
 fn one_report_covers_both_logs() {
     let dir = both();
     let page = dir.ok("report -m c -m d conn.log dns.log -o -");

@@ -176,7 +176,17 @@ fn recognises_other_kinds_of_files() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
     dir.ok("train conn.log -o m");
-    dir.run("top m").fails(1, &["m: this is a model, not a log; give it with --model"]);
+    dir.ok("sample conn.log -o part");
+    dir.ok("top -q -m m conn.log --context hosts");
+    let sample = "this is a sample, not a log; train a model on it with: zeek-iforest train FILE -o MODEL";
+    dir.write("part.zst", zstd::encode_all(&dir.read_bytes("part")[..], 1).unwrap());
+    for command in ["top -m m part", "report part -o r.html", "score -m m part.zst", "watch -m m part"] {
+        dir.run(command).fails(1, &[": ", sample]);
+    }
+    dir.pipe("top -m m", &dir.read_bytes("part")).fails(1, &["(standard input): ", sample]);
+    dir.run("top -m m hosts").fails(1, &["hosts: this is saved context, not a log; give it with --context"]);
+    dir.run("top -m part conn.log").fails(1, &["part: is a sample, not a model; train a model on it with"]);
+    dir.run("top m").fails(1, &["m: this is a model, not a log; score logs with it by --model"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
     dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
     for (name, start, message) in [
