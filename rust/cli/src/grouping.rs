@@ -8,6 +8,9 @@ use detector::{
     Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, host_risks,
 };
 
+use crate::console::Console;
+use crate::format;
+use crate::host_filter::HostFilter;
 use crate::pipeline::Judged;
 
 /// The list of known activity.
@@ -23,18 +26,34 @@ impl KnownArgs {
     ///
     /// # Errors
     /// If the file cannot be read or used.
-    pub fn list(&self) -> Result<KnownList> {
-        self.known.as_deref().map_or(Ok(KnownList::default()), known_list)
+    pub fn list(&self, console: &Console) -> Result<KnownList> {
+        known_list(self.known.as_deref(), console)
     }
 }
 
-/// Reads a list of known activity.
+/// Reads a list of known activity, and warns if it is empty. Without a file, the list is empty.
 ///
 /// # Errors
 /// If the file cannot be read or used.
-pub fn known_list(path: &Path) -> Result<KnownList> {
+pub fn known_list(path: Option<&Path>, console: &Console) -> Result<KnownList> {
+    let Some(path) = path else { return Ok(KnownList::default()) };
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    KnownList::parse(&text).with_context(|| format!("{}: cannot be used", path.display()))
+    let list = KnownList::parse(&text).with_context(|| format!("{}: cannot be used", path.display()))?;
+    if list.is_empty() {
+        console.warning(&format!("{}: the list has no entries; no activity is known", path.display()));
+    }
+    Ok(list)
+}
+
+/// Warns if every entry of a list had expired at `first`, the end of the first record.
+pub fn warn_if_expired(path: Option<&Path>, list: &KnownList, first: i64, console: &Console) {
+    if let (Some(path), Some(until)) = (path, list.expiry().filter(|until| *until <= first)) {
+        console.warning(&format!(
+            "{}: all entries expired before the first record, the last one on {}; no activity is known",
+            path.display(),
+            format::time(until, "%Y-%m-%d")
+        ));
+    }
 }
 
 /// Groups the connections of a run and collects the incidents that close.
@@ -42,32 +61,38 @@ pub fn known_list(path: &Path) -> Result<KnownList> {
 pub struct Grouping {
     grouper: Grouper,
     keeps_minor: bool,
+    filter: HostFilter,
+    /// End of the first record.
+    first: Option<i64>,
     incidents: Vec<Incident>,
     /// Incidents of a single failed connection.
     pub minor: u64,
     /// Incidents of known activity.
     pub known: u64,
-    /// Connections that alerted.
+    /// Selected records that alerted.
     pub alerts: u64,
 }
 
 impl Grouping {
-    /// A grouping that discards single failed connections unless `keeps_minor` is set.
-    pub fn new(known: KnownList, keeps_minor: bool) -> Self {
+    /// A grouping that discards single failed connections unless `keeps_minor` is set, and incidents that the filter
+    /// does not select.
+    pub fn new(known: KnownList, keeps_minor: bool, filter: HostFilter) -> Self {
         let grouper = Grouper::new(known, INCIDENT_TIMEOUT);
-        Self { grouper, keeps_minor, incidents: Vec::new(), minor: 0, known: 0, alerts: 0 }
+        Self { grouper, keeps_minor, filter, first: None, incidents: Vec::new(), minor: 0, known: 0, alerts: 0 }
     }
 
-    /// Adds a connection and returns the identifier of its incident. One that is `excluded` counts as context.
-    pub fn add(&mut self, judged: &Judged<'_>, model: &Model, excluded: bool) -> Option<String> {
+    /// Adds a connection and returns the identifier of its incident. One that is excluded counts as context.
+    pub fn add(&mut self, judged: &Judged<'_>, model: &Model) -> Option<String> {
         let (record, verdict) = (judged.record, judged.verdict);
+        let excluded = self.filter.excludes(&judged.connection);
+        self.first.get_or_insert(record.end());
         let alert = verdict.anomalous && !excluded;
         let evidence = verdict.sustained.filter(|_| !excluded);
         let reasons = match alert || evidence.is_some() {
             true => model.reasons(judged.record, judged.row, evidence),
             false => Vec::new(),
         };
-        self.alerts += u64::from(alert);
+        self.alerts += u64::from(alert && self.filter.matches(&judged.connection));
         let (uid, score) = (judged.uid, verdict.score);
         self.grouper.observe(&Observation { record, uid, score, alert, evidence, reasons: &reasons })
     }
@@ -75,8 +100,8 @@ impl Grouping {
     /// Removes and returns the events so far; incidents that closed are collected.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let changes = self.grouper.take_changes();
-        for change in changes.iter().filter(|change| change.event == Event::Closed) {
-            let incident = &change.incident;
+        let closed = changes.iter().filter(|change| change.event == Event::Closed).map(|change| &change.incident);
+        for incident in closed.filter(|incident| self.filter.matches_incident(incident)) {
             let is_minor = !incident.known && incident.is_minor();
             self.known += u64::from(incident.known);
             self.minor += u64::from(is_minor);
@@ -96,6 +121,11 @@ impl Grouping {
     /// Discards the incidents that have closed.
     pub fn discard_closed(&mut self) {
         self.incidents.clear();
+    }
+
+    /// The end of the first record, in microseconds since 1970.
+    pub fn first(&self) -> i64 {
+        self.first.unwrap_or(i64::MIN)
     }
 
     /// All incidents that have closed and were not discarded, the most severe first.

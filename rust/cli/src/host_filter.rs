@@ -1,6 +1,8 @@
 //! Selection of connections by address.
 
-use detector::{Address, Connection, Network};
+use detector::{Address, Connection, Incident, Network};
+
+use crate::format;
 
 /// Connections to show: those of certain hosts, except those of excluded networks. All connections count as context.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,18 @@ impl HostFilter {
         let sides = [connection.orig.addr, connection.resp.addr];
         let is_host = self.hosts.is_empty() || sides.iter().any(|side| self.hosts.contains(side));
         is_host && !self.excludes(connection)
+    }
+
+    /// True if an incident involves one of the hosts.
+    pub fn matches_incident(&self, incident: &Incident) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|host| incident.involves(*host))
+    }
+
+    /// The selection as words after a noun: ` of 192.0.2.1 outside the excluded networks`.
+    pub fn words(&self) -> String {
+        let hosts: Vec<_> = self.hosts.iter().map(Address::to_string).collect();
+        let hosts = if hosts.is_empty() { String::new() } else { format!(" of {}", format::names(&hosts)) };
+        hosts + if self.excluded.is_empty() { "" } else { " outside the excluded networks" }
     }
 
     /// True if one side of a connection is in an excluded network.

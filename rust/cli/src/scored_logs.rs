@@ -17,6 +17,7 @@ use crate::commands::{load_model, model_of};
 use crate::console::Console;
 use crate::context_file::RunContext;
 use crate::format;
+use crate::host_filter::HostFilter;
 use crate::input::{LogInputs, log};
 use crate::pipeline::{Batch, Judged, Pipeline, Summary};
 
@@ -261,18 +262,19 @@ impl ScoredLogs<'_> {
     pub fn save_context(&self) -> Result<()> {
         self.context.save()
     }
-
-    /// Number of records in words: `3 queries`.
-    pub fn counted(&self) -> String {
-        format::counted(self.summary.connections, self.inputs.log.noun())
-    }
 }
 
-/// Numbers of records and thresholds in words.
-pub fn totals(logs: &[ScoredLogs<'_>]) -> (String, String) {
-    let records: Vec<_> = logs.iter().map(ScoredLogs::counted).collect();
-    let thresholds: Vec<_> = logs.iter().map(|log| (log.inputs.log, log.policy.threshold())).collect();
-    (records.join(" and "), thresholds_text(&thresholds))
+/// States that no record is selected: `no queries of 192.0.2.1 in dns.log`.
+pub fn none_selected(logs: &[ScoredLogs<'_>], filter: &HostFilter) -> String {
+    let none = |log: &ScoredLogs<'_>| {
+        format!("no {}{} in {}", log.inputs.log.nouns(), filter.words(), format::names(&log.inputs.names))
+    };
+    logs.iter().map(none).collect::<Vec<_>>().join("; ")
+}
+
+/// Thresholds of the models in words.
+pub fn thresholds(logs: &[ScoredLogs<'_>]) -> String {
+    thresholds_text(&logs.iter().map(|log| (log.inputs.log, log.policy.threshold())).collect::<Vec<_>>())
 }
 
 /// Thresholds in words: `threshold 0.612345`, `thresholds 0.612345 (conn.log) and 0.598765 (dns.log)`.

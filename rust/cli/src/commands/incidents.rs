@@ -12,7 +12,7 @@ use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, Threshol
 use crate::cli::values::within;
 use crate::console::{self, Console};
 use crate::format;
-use crate::grouping::{Grouping, KnownArgs, known_list, risks};
+use crate::grouping::{Grouping, KnownArgs, known_list, risks, warn_if_expired};
 use crate::scored_logs;
 
 /// Show incidents: anomalous connections grouped by host, with a summary each
@@ -78,43 +78,47 @@ const NAMED_UIDS: usize = 3;
 const SCORE: Style = AnsiColor::Red.on_default().bold();
 
 pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()> {
-    let known = args.known.list()?;
-    let hypothetical = args.try_known.as_deref().map(known_list).transpose()?;
+    let is_trial = args.try_known.is_some();
+    let path = args.try_known.as_deref().or(args.known.known.as_deref());
+    let known = known_list(path, console)?;
     let mut logs = scored_logs::load(&args.models, &args.threshold, &args.context, &args.logs, threads, console)?;
     let filter = args.filter.filter();
-    let hosts = &filter.hosts;
-    let mut grouping = Grouping::new(hypothetical.clone().unwrap_or(known), args.all);
+    let mut selected = vec![0; logs.len()];
+    let mut grouping = Grouping::new(known.clone(), args.all, filter.clone());
     scored_logs::for_each(&mut logs, threads, console, |scored| {
-        grouping.add(&scored.judged, scored.model, filter.excludes(&scored.judged.connection));
+        selected[scored.index] += u64::from(filter.matches(&scored.judged.connection));
+        grouping.add(&scored.judged, scored.model);
         grouping.take_changes();
     })?;
     grouping.finish();
+    warn_if_expired(path, &known, grouping.first(), console);
     let (alerts, hidden, minor, now) = (grouping.alerts, grouping.known, grouping.minor, grouping.now());
     let mut incidents = grouping.into_incidents();
     let all = incidents.iter().filter(|it| !it.known && !it.is_minor()).count() as u64;
-    incidents.retain(|it| match &hypothetical {
-        Some(_) => it.known,
-        None => args.all || !it.known,
-    });
-    incidents.retain(|it| hosts.is_empty() || hosts.iter().any(|host| it.involves(*host)));
+    incidents.retain(|it| if is_trial { it.known } else { args.all || !it.known });
     let text = if args.hosts {
         let mut risks = risks(&incidents, now);
-        risks.retain(|risk| hosts.is_empty() || hosts.contains(&risk.host));
+        risks.retain(|risk| filter.hosts.is_empty() || filter.hosts.contains(&risk.host));
         hosts_text(&risks, args.number, args.json)?
     } else {
         incidents.truncate(args.number);
         if args.json { json_lines(&incidents)? } else { list(&incidents, console::width()) }
     };
     super::print(&text)?;
-    let (records, thresholds) = scored_logs::totals(&logs);
-    let (alerts, all) = (format::counted(alerts, "alert"), format::counted(all, "incident"));
-    console.note(&format!("{records}, {alerts} at the {thresholds}, {all}"));
-    if minor > 0 && !args.all && hypothetical.is_none() {
+    console.note(&if selected.iter().all(|n| *n == 0) {
+        scored_logs::none_selected(&logs, &filter)
+    } else {
+        let records: Vec<_> =
+            logs.iter().zip(selected).map(|(log, n)| format::counted(n, log.inputs.log.noun())).collect();
+        let (alerts, all) = (format::counted(alerts, "alert"), format::counted(all, "incident"));
+        format!("{}, {alerts} at the {}, {all}", records.join(" and "), scored_logs::thresholds(&logs))
+    });
+    if minor > 0 && !args.all && !is_trial {
         let rows = format::counted(minor, "single failure");
         console.note(&format!("{rows} not listed; --all shows them"));
     }
     if hidden > 0 {
-        let would = if hypothetical.is_some() { "the list would hide" } else { "known" };
+        let would = if is_trial { "the list would hide" } else { "known" };
         console.note(&format!("{would}: {}", format::counted(hidden, "incident")));
     }
     for log in &logs {

@@ -9,7 +9,7 @@ use zeek_log::Output;
 use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::console::Console;
 use crate::format;
-use crate::grouping::{Grouping, KnownArgs};
+use crate::grouping::{Grouping, KnownArgs, warn_if_expired};
 use crate::report::aggregates::Aggregates;
 use crate::report::html::{self, Section};
 use crate::report::incidents::IncidentCollector;
@@ -55,11 +55,12 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let mut logs = scored_logs::load(&args.models, &args.threshold, &args.context, &args.logs, threads, console)?;
     let mut output = Output::create(&args.output)?;
     let filter = args.filter.filter();
-    let mut collector = IncidentCollector::new(Grouping::new(args.known.list()?, false));
+    let known = args.known.list(console)?;
+    let mut collector = IncidentCollector::new(Grouping::new(known.clone(), false, filter.clone()));
     let mut aggregates: Vec<_> =
         logs.iter().map(|log| Aggregates::new(log.policy.threshold(), filter.clone())).collect();
     scored_logs::for_each(&mut logs, threads, console, |scored| {
-        collector.add(&scored.judged, scored.model, &filter);
+        collector.add(&scored.judged, scored.model);
         aggregates[scored.index].add(&scored.judged, scored.name);
     })?;
     let mut sections = Vec::new();
@@ -78,15 +79,12 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
             failures: log.summary.failures,
         });
     }
-    let all = logs.iter().map(|log| {
-        let many = log.inputs.log.nouns();
-        format!("no {many} in {}", log.inputs.names.join(", "))
-    });
-    ensure!(!sections.is_empty(), "{}", all.collect::<Vec<_>>().join("; "));
+    ensure!(!sections.is_empty(), "{}", scored_logs::none_selected(&logs, &filter));
     let anomalous = sections.iter().map(|section| section.aggregates.anomalous).sum();
     let records: Vec<_> =
         sections.iter().map(|section| format::counted(section.aggregates.connections(), section.log.noun())).collect();
-    let found = collector.finish(&filter);
+    let found = collector.finish(&filter.hosts);
+    warn_if_expired(args.known.known.as_deref(), &known, found.first, console);
     let page = html::render(sections, &found, Timestamp::now().as_microsecond(), &command())?;
     output.write(page.as_bytes())?;
     output.finish()?;
@@ -96,7 +94,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
             records.join(" and "),
             format::counted(found.incidents.len() as u64, "incident"),
             format::count(anomalous),
-            scored_logs::totals(&logs).1,
+            scored_logs::thresholds(&logs),
             args.output.display(),
             format::bytes(page.len() as u64),
         ));

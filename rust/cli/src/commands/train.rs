@@ -11,7 +11,7 @@ use crate::cli::options::TrafficArgs;
 use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
-use crate::grouping::known_list;
+use crate::grouping::{known_list, warn_if_expired};
 use crate::input::{LogInputs, require_one_kind};
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
@@ -57,29 +57,29 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     // The password prompt comes before the long work.
     let key = args.sign_with.as_deref().map(signature::read_key).transpose()?;
+    let known = known_list(args.known.as_deref(), console)?;
     let (parts, logs) = samples::split_from_logs(&args.traffic.logs.paths);
     if !parts.is_empty() {
-        return run_on_samples(&args, &parts, &logs, key.as_ref(), threads, console);
+        return run_on_samples(&args, &known, &parts, &logs, key.as_ref(), threads, console);
     }
-    let known = args.known.as_deref().map_or(Ok(KnownList::default()), known_list)?;
     let inputs = LogInputs::new(&args.traffic.logs)?;
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
     let (model, summary) = training::train(&pipeline, &args.learning.params(inputs.log), labels.as_ref(), &known)?;
-    deliver(&model, &args, key.as_ref(), summary.connections, console)?;
+    deliver(&model, &args, &known, key.as_ref(), summary.connections, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
 /// Trains on samples, and on logs with them.
 fn run_on_samples(
     args: &TrainArgs,
+    known: &KnownList,
     parts: &[PathBuf],
     logs: &[PathBuf],
     key: Option<&SecretKey>,
     threads: usize,
     console: &Console,
 ) -> Result<()> {
-    let known = &args.known.as_deref().map_or(Ok(KnownList::default()), known_list)?;
     let settings = args.learning.params(LogKind::Conn);
     let mut sample = samples::merge(parts, settings.reservoir, settings.seed)?;
     let params = args.learning.params(sample.log());
@@ -99,17 +99,19 @@ fn run_on_samples(
     let mut model =
         detector::fit(sample.snapshot(), &params).with_context(|| format!("cannot train on {}", names.join(", ")))?;
     set_origin(&mut model, names);
-    deliver(&model, args, key, sample.seen(), console)
+    deliver(&model, args, known, key, sample.seen(), console)
 }
 
 /// Writes a model and reports on the training.
 fn deliver(
     model: &Model,
     args: &TrainArgs,
+    known: &KnownList,
     key: Option<&SecretKey>,
     connections: u64,
     console: &Console,
 ) -> Result<()> {
+    warn_if_expired(args.known.as_deref(), known, model.provenance().first_ts, console);
     let has_alert_budget = args.learning.has_alert_budget();
     if has_alert_budget {
         require_traffic(model, model.provenance().alerts_per_day)?;

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::{Result, bail, ensure};
 use detector::{Change, Detector, Event, LogKind};
+use jiff::Timestamp;
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
 use super::{incidents, load_model, top};
@@ -13,7 +14,7 @@ use crate::cli::options::{ContextArgs, FilterArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
-use crate::grouping::{Grouping, KnownArgs};
+use crate::grouping::{Grouping, KnownArgs, warn_if_expired};
 use crate::input;
 use crate::input::follow::{Follow, Starts};
 use crate::input::log;
@@ -74,7 +75,9 @@ pub struct WatchArgs {
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let trust = args.trust.trust();
     let filter = args.filter.filter();
-    let mut grouping = Grouping::new(args.known.list()?, false);
+    let known = args.known.list(console)?;
+    warn_if_expired(args.known.known.as_deref(), &known, Timestamp::now().as_microsecond(), console);
+    let mut grouping = Grouping::new(known, false, filter.clone());
     let stored = args.context.context.as_deref();
     let is_single = args.model.len() == 1;
     ensure!(stored.is_none() || is_single, "--context: a context file is for one kind of log; give only one model");
@@ -126,14 +129,12 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
                 let verdict = detector.score(parsed.record);
                 let (row, connection) = (*detector.row(), parsed.record.connection());
                 let judged = Judged::new(parsed.record, parsed.uid, &row, &verdict);
-                grouping.add(&judged, detector.model(), filter.excludes(&connection));
+                grouping.add(&judged, detector.model());
                 if args.connections && verdict.anomalous && filter.matches(&connection) {
                     shown = show(&judged, detector, threshold, args.json);
                 }
                 for change in grouping.take_changes() {
-                    let is_host =
-                        filter.hosts.is_empty() || filter.hosts.iter().any(|it| change.incident.involves(*it));
-                    if shown.is_ok() && is_host {
+                    if shown.is_ok() && filter.matches_incident(&change.incident) {
                         shown = show_change(&change, args.json);
                     }
                 }

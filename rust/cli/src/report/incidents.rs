@@ -7,7 +7,6 @@ use detector::{Address, Change, HostRisk, Incident, Model, Role, format_port, fo
 
 use crate::format;
 use crate::grouping::Grouping;
-use crate::host_filter::HostFilter;
 use crate::pipeline::Judged;
 use crate::top_k::ScoredConnection;
 
@@ -40,6 +39,8 @@ pub struct FoundIncidents {
     pub minor: u64,
     /// Incidents of known activity.
     pub known: u64,
+    /// End of the first record, in microseconds since 1970.
+    pub first: i64,
     records: HashMap<String, Vec<ScoredConnection>>,
 }
 
@@ -49,8 +50,8 @@ impl IncidentCollector {
     }
 
     /// Adds a connection.
-    pub fn add(&mut self, judged: &Judged<'_>, model: &Model, filter: &HostFilter) {
-        let id = self.grouping.add(judged, model, filter.excludes(&judged.connection));
+    pub fn add(&mut self, judged: &Judged<'_>, model: &Model) {
+        let id = self.grouping.add(judged, model);
         let changes = self.grouping.take_changes();
         self.move_merged(changes);
         let Some(id) = id.filter(|_| judged.verdict.anomalous) else { return };
@@ -68,19 +69,17 @@ impl IncidentCollector {
         }
     }
 
-    /// Closes all incidents and selects those that involve a host of the filter.
-    pub fn finish(mut self, filter: &HostFilter) -> FoundIncidents {
+    /// Closes all incidents. Without `hosts` all hosts at risk are returned, otherwise these only.
+    pub fn finish(mut self, hosts: &[Address]) -> FoundIncidents {
         let changes = self.grouping.finish();
         self.move_merged(changes);
-        let (minor, known, now) = (self.grouping.minor, self.grouping.known, self.grouping.now());
+        let (minor, known) = (self.grouping.minor, self.grouping.known);
+        let (first, now) = (self.grouping.first(), self.grouping.now());
         let mut incidents = self.grouping.into_incidents();
         incidents.retain(|incident| !incident.known);
         let mut risks = crate::grouping::risks(&incidents, now);
-        if !filter.hosts.is_empty() {
-            incidents.retain(|incident| filter.hosts.iter().any(|host| incident.involves(*host)));
-            risks.retain(|risk| filter.hosts.contains(&risk.host));
-        }
-        FoundIncidents { incidents, risks, minor, known, records: self.records }
+        risks.retain(|risk| hosts.is_empty() || hosts.contains(&risk.host));
+        FoundIncidents { incidents, risks, minor, known, first, records: self.records }
     }
 }
 

@@ -92,7 +92,7 @@ fn filters_select_hosts_and_exclude_networks() {
     assert!(!watch(&format!("--exclude {host}")).success().contains(host));
     dir.run("top -m m conn.log --exclude 203.0.113.0/33").fails(2, &["not an address or a network"]);
     dir.run("top -m m conn.log --host example").fails(2, &["--host"]);
-    dir.run("report -m m conn.log -o - --host 192.0.2.99").fails(1, &["no connections in conn.log"]);
+    dir.run("report -m m conn.log -o - --host 192.0.2.99").fails(1, &["no connections of 192.0.2.99 in conn.log"]);
 }
 
 #[test]

@@ -115,6 +115,45 @@ fn flood_of_whole_connections_hides_no_attack() {
 }
 
 #[test]
+fn totals_are_those_of_the_host() {
+    let dir = trained();
+    let log = data("lab-day2.conn.log");
+    let incidents = |options: &str| dir.run(&format!("incidents -m m {} {options}", log.display()));
+    let outcome = incidents("--host 192.0.2.1");
+    let expected = format!("no connections of 192.0.2.1 in {}\n", log.display());
+    assert_eq!((outcome.stdout.as_str(), outcome.stderr), ("", expected));
+    let found = std::fs::read_to_string(&log).unwrap();
+    let of_host = found.lines().filter(|line| line.split('\t').any(|cell| cell == "10.10.1.17")).count();
+    let text = incidents("--host 10.10.1.17").stderr;
+    assert!(text.starts_with(&format!("{of_host} connections, ")) && text.contains(", 1 incident\n"), "{text}");
+}
+
+#[test]
+fn warns_of_a_known_list_without_effect() {
+    let dir = trained();
+    let log = data("lab-day2.conn.log");
+    let fields = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n";
+    let entry = |until: &str| format!("10.10.1.16\t*\t*\t*\t{until}\t-\t-\n");
+    let warning = |list: String, command: &str| {
+        dir.write("known.tsv", list);
+        let outcome = dir.run(&format!("{command} {} --known known.tsv", log.display()));
+        let warnings = outcome.stderr.lines().filter(|line| line.starts_with("warning: known.tsv: "));
+        let warnings: Vec<_> = warnings.map(|line| line["warning: known.tsv: ".len()..].to_owned()).collect();
+        outcome.success();
+        warnings
+    };
+    let expired = "all entries expired before the first record, the last one on 2025-03-01; no activity is known";
+    for command in ["incidents -m m", "report -m m -o r.html", "train -o n"] {
+        for empty in [String::new(), fields.to_owned()] {
+            assert_eq!(warning(empty, command), ["the list has no entries; no activity is known"], "{command}");
+        }
+        let list = format!("{fields}{}{}", entry("2025-03-01"), entry("2025-02-01"));
+        assert_eq!(warning(list.clone(), command), [expired], "{command}");
+        assert!(warning(list + &entry("2025-04-01"), command).is_empty(), "{command}");
+    }
+}
+
+#[test]
 fn json_has_exactly_the_documented_keys() {
     let dir = trained();
     for incident in incidents(&dir, "--all") {

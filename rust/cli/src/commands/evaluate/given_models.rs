@@ -8,6 +8,7 @@ use detector::{AlertPolicy, Extractor, KnownList, Model, ScoreCache, ScoreHistor
 use super::attack_labels::{AttackLabels, Class};
 use super::labelled_score::LabelledScore;
 use crate::grouping::Grouping;
+use crate::host_filter::HostFilter;
 use crate::pipeline::{Batch, Judged, Pipeline, Summary};
 
 /// The attacks that an incident holds connections of.
@@ -24,11 +25,11 @@ struct LabelledGrouping {
 
 impl LabelledGrouping {
     fn new() -> Self {
-        Self { grouping: Grouping::new(KnownList::default(), false), attacks: HashMap::new() }
+        Self { grouping: Grouping::new(KnownList::default(), false, HostFilter::default()), attacks: HashMap::new() }
     }
 
     fn add(&mut self, judged: &Judged<'_>, class: Class, model: &Model) {
-        let id = self.grouping.add(judged, model, false);
+        let id = self.grouping.add(judged, model);
         self.take_changes();
         if let (Some(id), Class::Attack(attack)) = (id, class) {
             let attacks = self.attacks.entry(id).or_default();

@@ -100,6 +100,11 @@ impl KnownList {
             })
     }
 
+    /// Time from which no entry is valid, in microseconds since 1970; `None` without entries.
+    pub fn expiry(&self) -> Option<i64> {
+        self.entries.iter().map(|entry| entry.until).max()
+    }
+
     /// Returns whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
