@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::schema::LogKind;
+
 /// Error of a file, a message, a fit or a setting. `Display` is one sentence, with the file's name if there is one:
 /// `net.model: is damaged: its checksum does not match; copy it again`.
 #[derive(Debug)]
@@ -209,9 +211,17 @@ pub enum ErrorKind {
         /// Description of the values.
         problem: String,
     },
-    /// Training: too few connections.
-    #[error("{0} connections are too few to learn from; at least 2 are needed, a few thousand make a useful model")]
-    TooFewConnections(u64),
+    /// Training: too few records.
+    #[error(
+        "only {found} {} to learn from; at least 2 are needed, a few thousand make a useful model",
+        if *found == 1 { log.noun() } else { log.nouns() }
+    )]
+    TooFewRecords {
+        /// Number of records.
+        found: u64,
+        /// Their log.
+        log: LogKind,
+    },
     /// Training: a forest for other rows.
     #[error(
         "the forest takes {found} columns, a row of this version has {expected}; fit it on the matrix that \

@@ -37,15 +37,15 @@ First steps:
   Add the columns anomaly_score and anomaly_reasons to a log:
       zeek-iforest score -m iforest.model conn.log -o scored.log
 
-LOG is a conn.log, TSV or JSON, plain or compressed with gzip or zstd (detected from its content); a directory, read \
+LOG is a conn.log or dns.log, TSV or JSON, plain or compressed with gzip or zstd (detected from its content); a directory, read \
 with its subdirectories in order of file names; or - for standard input.
 
 Exit status: 0 success; 1 a file could not be read, written or used; 2 usage error. Unusable rows are reported and \
 skipped without changing the exit status; with --strict the first one ends the command.";
 
-/// Score the connections in Zeek's conn.log by how unusual they are, with an isolation forest.
+/// Score the records of Zeek's conn.log and dns.log by how unusual they are, with an isolation forest.
 ///
-/// Scores range from 0 to 1: typical connections score about 0.5, unusual ones more. No labels are needed: the model is
+/// Scores range from 0 to 1: typical records score about 0.5, unusual ones more. No labels are needed: the model is
 /// trained on your network's own traffic.
 #[derive(Debug, Parser)]
 #[command(name = "zeek-iforest", version, after_help = FIRST_STEPS, max_term_width = 100)]

@@ -70,16 +70,16 @@ pub struct TrustArgs {
     allow_writable: bool,
 }
 
-/// Selection of connections to show.
+/// Selection of records to show.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FilterArgs {
-    /// Show only connections with this originator or responder; can be repeated
+    /// Show only connections and queries with this originator or responder; can be repeated
     #[arg(long, value_name = "ADDRESS", help_heading = "Selection")]
     host: Vec<IpAddr>,
 
-    /// Hide connections with an originator or responder in this network; can be repeated
+    /// Hide connections and queries with an originator or responder in this network; can be repeated
     ///
-    /// Hidden connections still count as context.
+    /// Hidden ones still count as context.
     #[arg(long, value_name = "CIDR", help_heading = "Selection")]
     exclude: Vec<Network>,
 }
@@ -185,7 +185,7 @@ pub struct BudgetArgs {
     )]
     alerts_per_day: f64,
 
-    /// Set the threshold for this share of the connections, above 0 and below 1: 0.001 for one in a thousand
+    /// Set the threshold for this share of the connections or queries, above 0 and below 1: 0.001 for one in a thousand
     #[arg(
         long, value_name = "SHARE",
         value_parser = share, conflicts_with = "alerts_per_day",
@@ -201,7 +201,7 @@ pub struct ThresholdArgs {
     #[arg(long, value_name = "N", value_parser = alerts, help_heading = "Threshold")]
     alerts_per_day: Option<f64>,
 
-    /// Set the threshold for this share of the connections, above 0 and below 1
+    /// Set the threshold for this share of the connections or queries, above 0 and below 1
     #[arg(
         long, value_name = "SHARE",
         value_parser = share, conflicts_with = "alerts_per_day",

@@ -1,4 +1,4 @@
-//! `incidents`: anomalous connections grouped by host, as text or as JSON.
+//! `incidents`: anomalous connections and queries grouped by host, as text or as JSON.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use crate::format;
 use crate::grouping::{Grouping, KnownArgs, known_list, risks, warn_if_expired};
 use crate::scored_logs;
 
-/// Show incidents: anomalous connections grouped by host, with a summary each
+/// Show incidents: anomalous connections and queries grouped by host
 ///
 /// An incident holds the alerts and the accumulated evidence of one host until it is quiet for an hour; if many hosts
 /// attack one target, it is about the target. With a model for each of conn.log and dns.log, records of both logs join
-/// the incidents of their host. The most severe comes first. A single connection that was refused or
-/// unanswered is no incident; --all lists those too.
+/// the incidents of their host. The most severe comes first. A single connection or query that
+/// was refused or unanswered is no incident; --all lists those too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

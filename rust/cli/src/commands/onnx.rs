@@ -105,6 +105,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     let categories = args.model.as_deref().map(|path| load_model(path, &args.trust.trust())).transpose()?;
 
     let inputs = LogInputs::new(&args.logs)?;
+    let noun = inputs.log.noun();
     // Default parameters apart from the budget, so that categories are counted as by `features`.
     let mut params = Params::of(inputs.log);
     args.budget.set(&mut params);
@@ -124,7 +125,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     console.note(&format!(
         "{} trees, calibrated on {}; threshold {:.6} for {} (offset_ of the forest: {:.6}); wrote {}",
         format::count(model.forest().n_trees() as u64),
-        format::counted(summary.connections, "connection"),
+        format::counted(summary.connections, noun),
         model.threshold(),
         format::alerts_a_day(model.provenance().alerts_per_day),
         -imported.offset,

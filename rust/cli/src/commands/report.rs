@@ -19,8 +19,8 @@ use std::path::PathBuf;
 /// Write an HTML report on the anomalies in logs
 ///
 /// A single self-contained file to read, print or attach to a ticket, below 3 MB for logs of any size. It opens
-/// with the incidents and the hosts at risk, and shows traffic and scores over time, the most anomalous connections with reasons, their originators, ports and services, and the
-/// command that reproduces it.
+/// with the incidents and the hosts at risk, and shows traffic and scores over time, the most anomalous connections and
+/// queries with reasons, their originators, ports and services, and the command that reproduces it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

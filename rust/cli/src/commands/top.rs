@@ -1,4 +1,4 @@
-//! `top`: lists the most anomalous connections as a table or JSON.
+//! `top`: lists the most anomalous connections or queries as a table or JSON.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -21,10 +21,10 @@ use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
 use crate::top_k::{ScoredConnection, TopK};
 
-/// Show the most anomalous connections
+/// Show the most anomalous connections or queries
 ///
 /// Prints a table by descending score; a line marks the threshold. The columns out and in are payload bytes sent by the
-/// originator and the responder.
+/// originator and the responder; for queries, bytes of the name and of the answers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,13 +35,13 @@ pub struct TopArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// Number of connections, 1 to 1000000
+    /// Number of connections or queries, 1 to 1000000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = within(1..=1_000_000))]
     pub number: usize,
 
     /// Print JSON lines with Zeek's field names
     ///
-    /// The field anomalous is true at or above the threshold. Reasons are given for all connections.
+    /// The field anomalous is true at or above the threshold. Reasons are given for all rows.
     #[arg(long)]
     pub json: bool,
 
@@ -114,7 +114,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
             format::alerts_a_day(per_day)
         ));
     }
-    summary.require_all("listed the connections")?;
+    summary.require_all(&format!("listed the {}", inputs.log.nouns()))?;
     context.save()
 }
 

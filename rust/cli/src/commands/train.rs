@@ -19,7 +19,7 @@ use crate::{samples, signature};
 
 /// Train a model on logs
 ///
-/// Reads each log once, in constant memory, draws a uniform sample of the connections, builds the forest from it, and
+/// Reads each log once, in constant memory, draws a uniform sample of the rows, builds the forest from it, and
 /// sets the threshold for the alert budget. The arguments can include samples written by `sample`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

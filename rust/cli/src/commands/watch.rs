@@ -23,10 +23,10 @@ use crate::pipeline::parse::{Parser, check_columns};
 use crate::scored_logs::thresholds_text;
 use crate::top_k::ScoredConnection;
 
-/// Show incidents and anomalous connections while Zeek writes them
+/// Show incidents, and anomalous connections and queries, while Zeek writes them
 ///
 /// Follows a conn.log or dns.log through rotation and shows each incident when it opens, when its kind changes, and when
-/// it has ten times the records; with --connections also each anomalous connection with its reasons. Logs of both kinds
+/// it has ten times the records; with --connections also each anomalous connection or query with its reasons. Logs of both kinds
 /// need a model of each. The existing content of
 /// the log is read first, as context for later connections. Several logs, as several loggers write them, give one
 /// context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit status 130.
@@ -48,7 +48,7 @@ pub struct WatchArgs {
     #[arg(long, short, value_name = "MODEL", required = true)]
     pub model: Vec<PathBuf>,
 
-    /// Show each anomalous connection as well
+    /// Show each anomalous connection or query as well
     #[arg(long)]
     pub connections: bool,
 

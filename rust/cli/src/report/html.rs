@@ -52,6 +52,8 @@ pub struct Section<'a> {
 struct Page {
     /// Records of the logs: `connections and queries`.
     subject: String,
+    /// The noun for one of them: `Query`, or `Record` if there are both.
+    record: String,
     period: String,
     figures: Vec<Tile>,
     /// Warning about the models, if any.
@@ -202,6 +204,7 @@ pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i
     let all_logs: Vec<_> = sections.iter().flat_map(|section| &section.aggregates.logs).collect();
     let page = Page {
         subject: nouns.join(" and "),
+        record: capitalized(if let [section] = &sections[..] { section.log.noun() } else { "record" }),
         period: format::period(first, last),
         figures,
         warning: sections.iter().map(warning).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" "),

@@ -278,6 +278,18 @@ fn queries_without_an_answer_follow_their_connection() {
 }
 
 #[test]
+fn messages_on_dns_log_speak_of_queries() {
+    let dir = trained();
+    dir.run("report -m m dns.log --host 192.0.2.1 -o r.html").fails(1, &["no queries of 192.0.2.1 in dns.log"]);
+    let page = dir.ok("report -m m dns.log -o -");
+    assert!(page.contains(">Query and reasons</th>") && !page.contains("Connection and reasons"));
+    for (n, text) in [(0, "only 0 queries to learn from"), (1, "only 1 query to learn from")] {
+        dir.write("short.log", dns_log(&queries(n)));
+        dir.run("train short.log -o n").fails(1, &["short.log: ", text]);
+    }
+}
+
+#[test]
 fn directories_and_files_go_to_the_model_of_their_kind() {
     let dir = both();
     dir.write("conns/conn.log", dir.read("conn.log"));
@@ -315,6 +327,7 @@ fn one_report_covers_both_logs() {
     for heading in ["The most anomalous connections", "The most anomalous queries", "Score distribution, dns.log"] {
         assert_eq!(page.matches(heading).count(), 1, "{heading}");
     }
+    assert!(page.contains(">Record and reasons</th>"));
     assert!(page.contains("40 queries, ") && page.contains("different names of example.sea"), "{page}");
     let ids: Vec<_> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     let distinct: std::collections::BTreeSet<_> = ids.iter().collect();

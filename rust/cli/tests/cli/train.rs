@@ -52,8 +52,10 @@ fn only_benign_excludes_malicious_rows() {
     dir.write("labelled.log", labelled(&rows(500)));
     let outcome = dir.run("train labelled.log -o m --only-benign");
     assert!(outcome.stderr.contains("trained on 499 of 500 connections"), "{}", outcome.stderr);
-    dir.run("train labelled.log -o m --only-benign --malicious BENIGN")
-        .fails(1, &["1 of 500 connections have a label that does not start with \"BENIGN\"", "too few to learn from"]);
+    dir.run("train labelled.log -o m --only-benign --malicious BENIGN").fails(
+        1,
+        &["1 of 500 connections have a label that does not start with \"BENIGN\"", "only 1 connection to learn from"],
+    );
     dir.run("train labelled.log -o m --only-benign --label verdict")
         .fails(1, &["column \"verdict\" is missing", "--label"]);
     dir.write("conn.log", tsv(&rows(500)));
@@ -78,7 +80,7 @@ fn a_larger_budget_gives_a_lower_threshold() {
 fn rejects_training_without_connections() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&[]));
-    dir.run("train conn.log -o m").fails(1, &["conn.log", "0 connections are too few to learn from"]);
+    dir.run("train conn.log -o m").fails(1, &["conn.log", "only 0 connections to learn from"]);
     assert!(!dir.path("m").exists());
 }
 

@@ -95,7 +95,7 @@ impl Trainer {
     /// Builds the forest, calibrates it, and sets the threshold.
     ///
     /// # Errors
-    /// [`Error`] when there are too few connections or a parameter is out of range.
+    /// [`Error`] when there are too few records or a parameter is out of range.
     pub fn fit(self) -> Result<Model, Error> {
         build(&self.reservoir.snapshot().in_place_order(), &self.params)
     }
@@ -104,7 +104,7 @@ impl Trainer {
     /// threshold. Rarities come from `categories`, or else from the sample.
     ///
     /// # Errors
-    /// [`Error`] when there are too few connections, or rows of another length than the forest's.
+    /// [`Error`] when there are too few records, or rows of another length than the forest's.
     pub fn adopt(self, forest: Forest, categories: Option<&Model>) -> Result<Model, Error> {
         if forest.n_features() != MAX_COLUMNS {
             return Err(ErrorKind::OtherRows { found: forest.n_features(), expected: MAX_COLUMNS }.into());
@@ -148,7 +148,7 @@ pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Resu
 
 fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provenance, Error> {
     let (Some((first_ts, last_ts)), true) = (sample.span.ends(), sample.entries.len() >= 2) else {
-        return Err(ErrorKind::TooFewConnections(sample.seen).into());
+        return Err(ErrorKind::TooFewRecords { found: sample.seen, log: sample.log }.into());
     };
     let (connections, rows, time_seen) = (sample.seen, sample.entries.len() as u64, sample.span.seen());
     Ok(Provenance {
