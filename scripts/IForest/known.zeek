@@ -41,11 +41,15 @@ event known_line(description: Input::EventDescription, tpe: Input::Event, line: 
 function use_known(list: string)
 	{
 	local problem = __set_known(list);
-	warn_once("known", problem == "" ? "" : fmt("%s: %s; the previous list is still used", known_file, problem));
 
 	if ( problem != "" )
+		{
+		local kept = known_list == "" ? "no known activity is applied" : "the previous list is still used";
+		warn_once("known", fmt("%s: %s; %s", known_file, problem, kept));
 		return;
+		}
 
+	warn_once("known", "");
 	known_list = list;
 
 	if ( Cluster::is_enabled() )
