@@ -53,7 +53,7 @@ export {
 }
 
 # Running a hook without handlers costs more than half of a score.
-global dns_score_policy_set = F;
+global dns_policies_set = F;
 global dns_learn_policy_set = F;
 global dns_learning = F;
 
@@ -65,8 +65,8 @@ hook learning_changed(log: LogKind, on: bool)
 
 event zeek_init() &priority=100
 	{
-	dns_score_policy_set = __has_handlers(dns_score_policy);
 	dns_learn_policy_set = __has_handlers(dns_learn_policy);
+	dns_policies_set = dns_learn_policy_set || __has_handlers(dns_score_policy);
 	}
 
 function report_query(c: connection, rec: DNS::Info)
@@ -79,28 +79,37 @@ function report_query(c: connection, rec: DNS::Info)
 	}
 
 # Acts on the outcome of a query, and learns it if a hook decides on that.
-function act_on_query(c: connection, rec: DNS::Info, learn_this: bool)
+function act_on_query(c: connection, rec: DNS::Info, ask_learn_policy: bool)
 	{
 	local outcome = __outcome(DNS_LOG);
 
 	if ( outcome == ALERT )
 		report_query(c, rec);
 
-	if ( learn_this && dns_learn_policy_set && hook dns_learn_policy(c, rec) && __learn(DNS_LOG, learn_after) )
+	if ( ask_learn_policy && hook dns_learn_policy(c, rec) && __learn(DNS_LOG, learn_after) )
 		outcome = FIT_DUE;
 
 	act_on_outcome(DNS_LOG, outcome);
 	}
 
-function score_query(c: connection, rec: DNS::Info)
+# Scores or exempts a query, and learns it, as the hooks decide.
+function apply_dns_policies(c: connection, rec: DNS::Info)
 	{
-	local exempt = dns_score_policy_set && ! hook dns_score_policy(c, rec);
+	local exempt = ! hook dns_score_policy(c, rec);
 	local learn_this = dns_learning && (! exempt || learn_exempt);
 	local learn_now = learn_this && ! dns_learn_policy_set;
 
 	if ( (exempt ? __observe_dns(rec, learn_now, learn_after) : __score_dns(rec, learn_now, learn_after)) ||
 	     dns_learn_policy_set )
-		act_on_query(c, rec, learn_this);
+		act_on_query(c, rec, learn_this && dns_learn_policy_set);
+	}
+
+function score_query(c: connection, rec: DNS::Info)
+	{
+	if ( dns_policies_set )
+		apply_dns_policies(c, rec);
+	else if ( __score_dns(rec, dns_learning, learn_after) )
+		act_on_query(c, rec, F);
 	}
 
 function score_queue(c: connection, queue: Queue::Queue)
@@ -135,33 +144,35 @@ function has_pending(pending: DNS::PendingMessages, id: count): bool
 	return id in pending && Queue::len(pending[id]) > 0;
 	}
 
-# Scores messages without a partner before Zeek's handler (5) drops them to make room for another one.
-hook DNS::set_session(c: connection, msg: dns_msg, is_query: bool) &priority=6
+# Scores messages without a partner before Zeek's handler (5) of DNS::set_session drops them to make room for another one.
+function score_before_overflow(c: connection, messages: DNS::State, id: count, is_query: bool)
 	{
-	if ( ! score_dns || ! c?$dns_state )
-		return;
-
-	local messages = c$dns_state;
-
 	if ( is_query )
 		{
 		if ( messages?$pending_query && messages?$pending_queries &&
-		     ! ( messages?$pending_replies && has_pending(messages$pending_replies, msg$id) ) )
-			score_overflow(c, messages$pending_queries, msg$id);
+		     ! ( messages?$pending_replies && has_pending(messages$pending_replies, id) ) )
+			score_overflow(c, messages$pending_queries, id);
 		}
 	else if ( messages?$pending_replies )
 		{
-		if ( ! ( messages?$pending_query && messages$pending_query$trans_id == msg$id ) &&
-		     ! ( messages?$pending_queries && has_pending(messages$pending_queries, msg$id) ) )
-			score_overflow(c, messages$pending_replies, msg$id);
+		if ( ! ( messages?$pending_query && messages$pending_query$trans_id == id ) &&
+		     ! ( messages?$pending_queries && has_pending(messages$pending_queries, id) ) )
+			score_overflow(c, messages$pending_replies, id);
 		}
+	}
+
+# Most connections have one query at a time, which is in no queue.
+hook DNS::set_session(c: connection, msg: dns_msg, is_query: bool) &priority=6
+	{
+	if ( c?$dns_state && ( c$dns_state?$pending_queries || c$dns_state?$pending_replies ) && score_dns )
+		score_before_overflow(c, c$dns_state, msg$id, is_query);
 	}
 
 # Runs shortly before the log is written (-5), when users' handlers have completed the query, so that the score is in
 # the log.
 event dns_end(c: connection, msg: dns_msg) &priority=-4
 	{
-	if ( score_dns && c?$dns && c$dns$saw_reply && c$dns$saw_query )
+	if ( c?$dns && c$dns$saw_reply && c$dns$saw_query && score_dns )
 		score_query(c, c$dns);
 	}
 

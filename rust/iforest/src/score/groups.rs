@@ -101,8 +101,19 @@ impl Scorer {
         self.groups.iter().map(Group::is_cached)
     }
 
-    /// Score of one row, with cached scores of its groups.
+    /// Score of one row, from the cache if it repeats a recent one, otherwise with cached scores of its groups.
     pub(crate) fn score_cached(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
+        cache.prepare(self.id(), self.are_cached());
+        if let Some(score) = cache.row(row) {
+            return score;
+        }
+        let score = self.score_groups(row, cache);
+        cache.put_row(row, score);
+        score
+    }
+
+    /// Score of one row, with cached scores of its groups.
+    fn score_groups(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
         let mut sum = 0.0;
         for (group, entries) in self.groups.iter().zip(cache.of(self.id(), self.are_cached())) {
             sum += match entries.is_empty() {
@@ -390,6 +401,7 @@ mod tests {
                     // The cache of another forest, an empty one, and a filled one.
                     for scorer in [&walked, &scorer, &scorer] {
                         prop_assert_eq!(score.to_bits(), scorer.score_cached(row, &mut cache).to_bits());
+                        prop_assert_eq!(score.to_bits(), scorer.score_groups(row, &mut cache).to_bits());
                     }
                     prop_assert_eq!(score.to_bits(), walked.score(row).to_bits());
                     prop_assert_eq!(score.to_bits(), batch.to_bits());

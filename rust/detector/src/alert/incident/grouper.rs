@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::HashMap;
 
 use super::history::History;
-use super::incident::{ActorKey, Incident, MAX_OPEN, Observation, REPEATED, Role, SCANNER};
+use super::incident::{ActorKey, Incident, MAX_OPEN, Observation, REPEATED, Rank, Role, SCANNER};
 use super::kind::IncidentKind;
 use super::known::KnownList;
 use super::outbox::Outbox;
@@ -63,8 +63,10 @@ pub struct Grouper {
     pub(super) timeout: i64,
     pub(super) known: KnownList,
     pub(super) open: HashMap<ActorKey, Incident>,
-    /// Open incidents, ordered for eviction: those with one alert first, then by the latest time that extended them.
-    pub(super) expiry: BTreeSet<(bool, i64, ActorKey)>,
+    /// Open incidents, ordered for eviction by [`Incident::rank`], or by an earlier rank of theirs.
+    pub(super) expiry: BTreeSet<(Rank, ActorKey)>,
+    /// No incident has to close before this time.
+    next_close: i64,
     /// Originators whose incident has one target only, by target.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
     /// Incidents of externally attacked targets, by network: a flood of many targets in one network is one incident.
@@ -91,6 +93,7 @@ impl Grouper {
             known,
             open: HashMap::default(),
             expiry: BTreeSet::new(),
+            next_close: i64::MIN,
             single: BTreeMap::new(),
             flooded: HashMap::default(),
             history: History::default(),
@@ -112,6 +115,7 @@ impl Grouper {
     /// Replaces the timeout, in microseconds.
     pub fn set_timeout(&mut self, timeout: i64) {
         self.timeout = timeout.max(1);
+        self.next_close = i64::MIN;
     }
 
     /// The latest end of a record, in microseconds since 1970.
@@ -197,8 +201,10 @@ impl Grouper {
             return;
         }
         while self.open.len() >= MAX_OPEN {
-            let Some(&(_, _, victim)) = self.expiry.first() else { break };
-            self.close(victim, Event::Closed);
+            let Some(&first) = self.expiry.first() else { break };
+            if self.is_current(first) {
+                self.close(first.1, Event::Closed);
+            }
         }
         let mut incident = Incident::new(key, now);
         if let Some(&(number, since)) = self.elsewhere.get(&key) {
@@ -225,7 +231,8 @@ impl Grouper {
 
     /// Adds a record, and earlier ones that belong to it, to an open incident.
     pub(super) fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
-        let Some(mut incident) = self.take(key) else { return };
+        let Some(incident) = self.open.get_mut(&key) else { return };
+        let target = incident.single_target();
         let is_notable = o.alert || o.evidence.is_some();
         let mut earlier = Vec::new();
         if key.1 == Role::Originator && is_notable {
@@ -253,57 +260,59 @@ impl Grouper {
             }
         }
         if let Some(outbox) = &mut self.outbox {
-            outbox.add(&incident, &earlier, record, o);
+            outbox.add(incident, &earlier, record, o);
         }
-        self.announce(&mut incident, record.end);
-        self.put(key, incident);
+        self.changes.extend(announcement(incident, &self.known, record.end));
+        let (before, target) = (target, incident.single_target());
+        if before != target {
+            self.remove_single(before, key.0);
+            self.add_single(target, key.0);
+        }
     }
 
-    /// Reports that an incident opened or changed, unless it is known activity.
-    pub(super) fn announce(&mut self, incident: &mut Incident, now: i64) {
-        let event = match incident.announced {
-            None if !incident.is_minor() => Event::Opened,
-            Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
-                Event::Changed
-            }
-            _ => return,
-        };
-        incident.classify();
-        if incident.known || self.known.covers_incident(incident) {
-            return;
-        }
-        let has_grown = incident.announced.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));
-        let weight = incident.kind.weight();
-        let escalates = incident
-            .noticed
-            .is_none_or(|(before, since)| weight > before || has_grown && now.saturating_sub(since) >= NOTICE_PAUSE);
-        if escalates {
-            incident.noticed = Some((weight, now));
-        }
-        incident.announced = Some((incident.kind, incident.records));
-        self.changes.push(Change { escalates, ..Change::new(event, incident.clone()) });
-    }
-
-    pub(super) fn put(&mut self, key: ActorKey, incident: Incident) {
-        self.expiry.insert((incident.has_many(), incident.active, key));
-        if let Some(target) = incident.single_target() {
-            self.single.entry(target).or_default().insert(key.0);
-        }
+    pub(super) fn put(&mut self, key: ActorKey, mut incident: Incident) {
+        incident.filed = incident.rank();
+        self.expiry.insert((incident.filed, key));
+        self.next_close = self.next_close.min(incident.active.saturating_add(self.timeout));
+        self.add_single(incident.single_target(), key.0);
         self.open.insert(key, incident);
     }
 
     pub(super) fn take(&mut self, key: ActorKey) -> Option<Incident> {
         let incident = self.open.remove(&key)?;
-        self.expiry.remove(&(incident.has_many(), incident.active, key));
-        if let Some(target) = incident.single_target() {
-            if let Some(originators) = self.single.get_mut(&target) {
-                originators.remove(&key.0);
-                if originators.is_empty() {
-                    self.single.remove(&target);
-                }
+        self.expiry.remove(&(incident.filed, key));
+        self.remove_single(incident.single_target(), key.0);
+        Some(incident)
+    }
+
+    /// Returns whether an entry of `expiry` has the incident's present rank; moves it otherwise.
+    fn is_current(&mut self, entry: (Rank, ActorKey)) -> bool {
+        let incident = self.open.get_mut(&entry.1);
+        if incident.as_ref().is_some_and(|incident| incident.rank() == entry.0) {
+            return true;
+        }
+        self.expiry.remove(&entry);
+        if let Some(incident) = incident {
+            incident.filed = incident.rank();
+            self.expiry.insert((incident.filed, entry.1));
+        }
+        false
+    }
+
+    fn add_single(&mut self, target: Option<Address>, originator: Address) {
+        if let Some(target) = target {
+            self.single.entry(target).or_default().insert(originator);
+        }
+    }
+
+    fn remove_single(&mut self, target: Option<Address>, originator: Address) {
+        let Some(target) = target else { return };
+        if let Some(originators) = self.single.get_mut(&target) {
+            originators.remove(&originator);
+            if originators.is_empty() {
+                self.single.remove(&target);
             }
         }
-        Some(incident)
     }
 
     pub(super) fn close(&mut self, key: ActorKey, event: Event) {
@@ -320,21 +329,33 @@ impl Grouper {
 
     /// Closes incidents whose actors have been quiet for the timeout at time `now`.
     pub fn close_quiet(&mut self, now: i64) {
+        if now <= self.next_close {
+            return;
+        }
+        self.next_close = i64::MAX;
         for many in [false, true] {
             loop {
-                let first = self.expiry.range((many, i64::MIN, (Address([0; 16]), Role::Originator, false))..).next();
-                let Some(&(class, active, key)) = first else { break };
-                if class != many || active.saturating_add(self.timeout) >= now {
-                    break;
+                let least = ((many, i64::MIN), (Address([0; 16]), Role::Originator, false));
+                let Some(&first) = self.expiry.range(least..).next() else { break };
+                let ((class, active), key) = first;
+                let due = active.saturating_add(self.timeout);
+                if class == many && due < now {
+                    if self.is_current(first) {
+                        self.close(key, Event::Closed);
+                    }
+                    continue;
                 }
-                self.close(key, Event::Closed);
+                if class == many {
+                    self.next_close = self.next_close.min(due);
+                }
+                break;
             }
         }
     }
 
     /// Closes all incidents, in order of their last activity.
     pub fn close_all(&mut self) {
-        let mut keys: Vec<_> = self.expiry.iter().map(|&(_, active, key)| (active, key)).collect();
+        let mut keys: Vec<_> = self.open.iter().map(|(&key, incident)| (incident.active, key)).collect();
         keys.sort_unstable();
         keys.into_iter().for_each(|(_, key)| self.close(key, Event::Closed));
     }
@@ -348,4 +369,29 @@ impl Grouper {
     pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
         self.open.values()
     }
+}
+
+/// Report that an incident opened or changed, unless it is known activity.
+pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64) -> Option<Change> {
+    let event = match incident.announced {
+        None if !incident.is_minor() => Event::Opened,
+        Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
+            Event::Changed
+        }
+        _ => return None,
+    };
+    incident.classify();
+    if incident.known || known.covers_incident(incident) {
+        return None;
+    }
+    let has_grown = incident.announced.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));
+    let weight = incident.kind.weight();
+    let escalates = incident
+        .noticed
+        .is_none_or(|(before, since)| weight > before || has_grown && now.saturating_sub(since) >= NOTICE_PAUSE);
+    if escalates {
+        incident.noticed = Some((weight, now));
+    }
+    incident.announced = Some((incident.kind, incident.records));
+    Some(Change { escalates, ..Change::new(event, incident.clone()) })
 }

@@ -100,7 +100,13 @@ pub struct Incident {
     pub(super) announced: Option<(IncidentKind, u64)>,
     /// Weight of the kind at the last notice, and its time.
     pub(super) noticed: Option<(f64, i64)>,
+    /// Rank under which the grouper finds it.
+    #[serde(skip)]
+    pub(super) filed: Rank,
 }
+
+/// Order in which incidents are evicted: those with one alert first, then by the latest time that extended them.
+pub(super) type Rank = (bool, i64);
 
 /// A reason and its number of occurrences.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -142,12 +148,15 @@ impl Incident {
             active: now,
             announced: None,
             noticed: None,
+            filed: (false, now),
         }
     }
 
     /// Identifier: `I` and 12 hexadecimal digits.
     pub fn id(&self) -> String {
-        format!("I{:012x}", self.number)
+        // Every record of an incident has it, and a formatter costs more than the digits.
+        let digits = (0..12).rev().filter_map(|place| char::from_digit((self.number >> (4 * place)) as u32 & 15, 16));
+        std::iter::once('I').chain(digits).collect()
     }
 
     /// Returns whether it has been reported.
@@ -177,8 +186,9 @@ impl Incident {
         self.queries.as_ref().map_or(0, |queries| queries.count)
     }
 
-    pub(super) fn has_many(&self) -> bool {
-        self.alerts > 1 || self.evidence > 0 || self.role == Role::Target
+    /// Rank for eviction. It never falls.
+    pub(super) fn rank(&self) -> Rank {
+        (self.alerts > 1 || self.evidence > 0 || self.role == Role::Target, self.active)
     }
 
     pub(super) fn single_target(&self) -> Option<Address> {

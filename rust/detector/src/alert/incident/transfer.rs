@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::grouper::{Change, Event, Grouper};
+use super::grouper::{Change, Event, Grouper, announcement};
 use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Role};
 use super::record::network;
 use crate::error::{Contents, Error, ErrorKind};
@@ -116,7 +116,7 @@ impl Grouper {
         }
         incident.absorb(addition);
         incident.classify();
-        self.announce(&mut incident, addition.active);
+        self.changes.extend(announcement(&mut incident, &self.known, addition.active));
         let number = incident.number;
         self.put(key, incident);
         (key, number)
