@@ -143,16 +143,16 @@ impl<T> Bucket<T> {
         self.keys.iter().position(|&other| other == key)
     }
 
-    /// Slot of the least valuable entry.
+    /// Empty slot, or that of the least valuable entry.
     fn least(&self, now: i64) -> usize {
         let worth = |&way: &usize| {
             let since = now.saturating_sub(self.last[way]);
             let regular = self.recurrence[way].came_back() && (-STALE..STALE).contains(&since);
             // A time more than a day in the future says nothing about recency.
             let last = if since < -STALE { i64::MIN } else { self.last[way] };
-            (self.keys[way] != 0, regular, last)
+            (regular, last)
         };
-        (0..WAYS).min_by_key(worth).unwrap_or_default()
+        self.way(0).or_else(|| (0..WAYS).min_by_key(worth)).unwrap_or_default()
     }
 
     fn set(&mut self, way: usize, slot: Slot<T>) {

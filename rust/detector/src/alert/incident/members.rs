@@ -28,17 +28,15 @@ impl<T> Default for Members<T> {
 impl<T: Copy + Eq + Hash> Members<T> {
     /// Adds a member.
     pub(super) fn add(&mut self, member: T) {
-        if self.sample.contains(&member) {
-            return;
-        }
-        if self.sample.len() < SAMPLE {
-            return self.sample.push(member);
-        }
+        // The registers have the sample, too.
         if self.registers.is_empty() {
-            self.registers = vec![0; 1 << BITS];
-            for i in 0..self.sample.len() {
-                self.register(self.sample[i]);
+            if self.sample.contains(&member) {
+                return;
             }
+            if self.sample.len() < SAMPLE {
+                return self.sample.push(member);
+            }
+            self.start_registers();
         }
         self.register(member);
     }
@@ -47,13 +45,17 @@ impl<T: Copy + Eq + Hash> Members<T> {
     pub(super) fn merge(&mut self, other: &Self) {
         other.sample.iter().for_each(|&member| self.add(member));
         if self.registers.is_empty() && !other.registers.is_empty() {
-            self.registers = vec![0; 1 << BITS];
-            for i in 0..self.sample.len() {
-                self.register(self.sample[i]);
-            }
+            self.start_registers();
         }
         for (own, &theirs) in self.registers.iter_mut().zip(&other.registers) {
             *own = theirs.max(*own);
+        }
+    }
+
+    fn start_registers(&mut self) {
+        self.registers = vec![0; 1 << BITS];
+        for i in 0..self.sample.len() {
+            self.register(self.sample[i]);
         }
     }
 
