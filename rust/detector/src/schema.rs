@@ -1,7 +1,7 @@
 //! Schema of a log kind: the columns of its rows, and their encoding for the forest.
 
 /// Number of values in a row: that of the log kind with most columns. Rows of other kinds end in zeros.
-pub const MAX_COLUMNS: usize = 37;
+pub const MAX_COLUMNS: usize = 36;
 
 /// Value of an identity in a row, from its hash: 1 to 2^24 - 1, exact in an `f32`; 0 stands for none.
 pub(crate) fn identity(hash: u64) -> f32 {

@@ -78,7 +78,6 @@ impl Extractor {
         set(Column::RespNet, identity(network));
         set(Column::Routine, identity(combine(combine(keys.orig, network), port)));
         set(Column::RespPort, identity(combine(keys.resp, port)));
-        set(Column::OrigPort, identity(combine(keys.orig, port)));
         if c.orig.is_local() && c.resp.is_local() && !c.is_chatter() {
             set(Column::InternalPort, (1 + ((c.proto as u32) << 16 | u32::from(c.resp.port))) as f32);
             set(Column::InternalResp, identity(keys.resp));

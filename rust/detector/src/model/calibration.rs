@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 /// Resolution of stored and compared scores: a millionth, as in a log.
 pub(crate) const SCORE_UNITS: f64 = 1e6;
 
-/// Number of scores above a threshold from which the empirical quantile is used; below, the tail is modelled. Real
-/// traffic repeats itself, so high scores form clusters that no smooth tail describes.
-const STEADY: usize = 4;
 /// Share of the scores, the highest ones, that the tail is fitted to, and their smallest number.
 const TAIL_SHARE: f64 = 0.01;
 const FEWEST_EXCESSES: usize = 50;
@@ -86,11 +83,11 @@ impl Calibration {
 
     /// Threshold that about this share of the traffic reaches.
     ///
-    /// For a share of 4 or more scores it is an empirical quantile, with ties decided for fewer alerts. For smaller
-    /// shares the highest scores are extrapolated by a generalised Pareto distribution (peaks over threshold, as in
-    /// SPOT: Siffer et al., KDD 2017), fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987),
-    /// up to halfway between the highest score and 1, and not below the quantile of 4 scores. Only a share of 0 gives a
-    /// threshold above 1.
+    /// For a share of one or more scores it is an empirical quantile, with ties decided for fewer alerts: real traffic
+    /// repeats itself, so high scores form clusters that no smooth tail describes. For smaller shares the highest scores
+    /// are extrapolated by a generalised Pareto distribution (peaks over threshold, as in SPOT: Siffer et al., KDD 2017),
+    /// fitted by probability-weighted moments (Hosking and Wallis, Technometrics 1987), up to halfway between the highest
+    /// score and 1, and not below the quantile of one score. Only a share of 0 gives a threshold above 1.
     pub fn threshold(&self, share: f64) -> f64 {
         threshold(&self.scores().collect::<Vec<_>>(), share)
     }
@@ -123,7 +120,7 @@ fn threshold(scores: &[f64], share: f64) -> f64 {
     let expected = scores.len() as f64 * share;
     let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(FEWEST_EXCESSES);
     let empirical = |rank: usize| just_above(scores.iter().rev().nth(rank).copied().unwrap_or(0.0));
-    if expected >= STEADY as f64 || excesses >= scores.len() {
+    if expected >= 1.0 || excesses >= scores.len() {
         return empirical(expected as usize);
     }
     let (body, tail) = scores.split_at(scores.len() - excesses);
@@ -136,7 +133,7 @@ fn threshold(scores: &[f64], share: f64) -> f64 {
     let highest = tail.last().copied().unwrap_or(base);
     let extrapolated = just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM));
     // The fit underestimates a tail that ends in a cluster of equal scores.
-    extrapolated.max(empirical(STEADY)).min(1.0)
+    extrapolated.max(empirical(1)).min(1.0)
 }
 
 /// Surprisal of each score: -ln of the share of calibration scores that are not lower, in steps of 1/4096.
@@ -245,7 +242,7 @@ mod tests {
     #[test]
     fn large_share_uses_the_empirical_quantile() {
         let calibration = even(10_000);
-        for alerts in [4, 100, 5000] {
+        for alerts in [1, 4, 100, 5000] {
             assert_eq!(passing(&calibration, calibration.threshold(alerts as f64 / 10_000.0)), alerts);
         }
         assert_eq!(passing(&calibration, calibration.threshold(1.0)), 9999);
