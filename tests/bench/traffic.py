@@ -5,6 +5,7 @@ usage: traffic.py log ROWS OUT           a conn.log of ROWS connections
        traffic.py json ROWS OUT          the same as JSON
        traffic.py connections N OUT      a pcap of N whole TCP connections, one in eight of them unanswered
        traffic.py syns N OUT             a pcap of N lone SYNs from random sources to one server
+       traffic.py flood PCAP N OUT       the frames of a pcap, and N lone SYNs from as many sources in its second quarter
 """
 
 import json
@@ -130,6 +131,27 @@ def syns(n, r):
         yield at, segment(source, (bytes((172, 20, 0, 1)), 443), SYN, r.getrandbits(31))
 
 
+def frames_of(pcap):
+    """Times and frames of a pcap with microseconds, as tcpdump writes it."""
+    with open(pcap, "rb") as file:
+        if file.read(24)[:4] != struct.pack("<I", 0xA1B2C3D4):
+            sys.exit(f"{pcap}: not a pcap with microseconds")
+        while header := file.read(16):
+            seconds, micros, length, _ = struct.unpack("<IIII", header)
+            yield seconds + micros / 1e6, file.read(length)
+
+
+def flood(pcap, n):
+    """The frames of a pcap of the lab, and a flood of one of its servers."""
+    frames, r = list(frames_of(pcap)), random.Random(5)
+    start, end = frames[0][0], frames[-1][0]
+    server = bytes((10, 10, 2, 80)), 443
+    for i, source in enumerate(r.sample(range(11 << 24, 127 << 24), n)):
+        originator = source.to_bytes(4, "big"), r.randrange(1024, 65536)
+        frames.append((start + (end - start) * (1 + i / n) / 4, segment(originator, server, SYN, r.getrandbits(31))))
+    return frames
+
+
 def pcap(frames, out):
     """Writes frames in order of their time."""
     with open(out, "wb") as file:
@@ -147,6 +169,8 @@ def make(kind, n, out):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 5 and sys.argv[1] == "flood":
+        sys.exit(pcap(flood(sys.argv[2], int(sys.argv[3])), sys.argv[4]))
     if len(sys.argv) != 4 or sys.argv[1] not in ("log", "json", "connections", "syns"):
         sys.exit(__doc__)
     make(sys.argv[1], int(sys.argv[2]), sys.argv[3])
