@@ -163,6 +163,9 @@ pub struct Schema {
     pub counts_bursts: bool,
     /// Column with the identity of the pair for the mean score.
     pub pair: u16,
+    /// Increase of the excess of a pair's mean score over the typical one for each doubling of the number of times that
+    /// the two hosts have met.
+    pub meeting_gain: f64,
 }
 
 impl Schema {

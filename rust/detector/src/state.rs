@@ -25,7 +25,7 @@ use crate::storage::trust::Trust;
 /// Largest payload; full tables take about 20 megabytes.
 const MAX_PAYLOAD: usize = 64 << 20;
 const FORMAT: Envelope =
-    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 3, max_payload: MAX_PAYLOAD };
+    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 4, max_payload: MAX_PAYLOAD };
 
 /// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
 /// detector continues.

@@ -51,7 +51,7 @@ impl ScoreHistory {
         score: RowScore,
     ) -> Verdict {
         let end = record.end();
-        let (pause, forest) = match model.typical_score() {
+        let (pause, forest) = match model.typical() {
             Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
             None => (None, score.forest),
         };

@@ -210,6 +210,7 @@ pub static SCHEMA: Schema = Schema {
     routine: Some(Column::Routine as u16),
     counts_bursts: false,
     pair: Column::Pair as u16,
+    meeting_gain: 0.03,
 };
 
 #[cfg(test)]

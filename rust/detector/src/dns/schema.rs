@@ -136,6 +136,8 @@ pub static SCHEMA: Schema = Schema {
     routine: None,
     counts_bursts: true,
     pair: Column::Pair as u16,
+    // Clients repeat their queries all day.
+    meeting_gain: 0.0,
 };
 
 #[cfg(test)]

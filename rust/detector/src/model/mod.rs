@@ -17,6 +17,7 @@ use bincode::enc::write::SizeWriter;
 use iforest::{Forest, ScoreCache};
 use serde::{Deserialize, Serialize};
 
+use crate::alert::pair_mean::Typical;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
 use crate::model::encoder::Encoder;
@@ -184,9 +185,10 @@ impl Model {
         nearest((score.forest + (1.0 - score.forest) * score.records) * SCORE_UNITS) / SCORE_UNITS
     }
 
-    /// Median score, the prior of a pair of hosts; `None` for an imported forest, whose scores are final.
-    pub(crate) fn typical_score(&self) -> Option<f64> {
-        (!self.forest().is_imported()).then_some(self.parts.median)
+    /// Prior of a pair of hosts, with the median score; `None` for an imported forest, whose scores are final.
+    pub(crate) fn typical(&self) -> Option<Typical> {
+        let typical = Typical { score: self.parts.median, gain: self.schema.meeting_gain };
+        (!self.forest().is_imported()).then_some(typical)
     }
 
     /// Ranges of the amounts whose new maxima raise the score; empty for an imported forest.
@@ -455,7 +457,7 @@ mod tests {
         let model = trainer().adopt(forest, None).unwrap();
         assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
         assert_eq!(model.score_row(&rows()[1000], 0, &mut ScoreCache::new()).records, 0.0);
-        assert_eq!(model.typical_score(), None);
+        assert!(model.typical().is_none());
         let share = model.provenance().share_of_alerts(20.0);
         assert_eq!(model.threshold_for_alerts(20.0), model.threshold_for_share(share));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use iforest::{Forest, Matrix, ScoreCache};
 
-use crate::alert::pair_mean::PairMean;
+use crate::alert::pair_mean::{PairMean, Typical};
 use crate::error::{Error, ErrorKind};
 use crate::model::calibration::{Calibration, MAX_BURST};
 use crate::model::encoder::Encoder;
@@ -142,7 +142,7 @@ pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Resu
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
     let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
     let scores = model.score_rows(&rows, &times, &mut ScoreCache::new());
-    let calibration = calibrate(model.schema(), model.typical_score(), &provenance, &sample.entries, &scores);
+    let calibration = calibrate(model.schema(), model.typical(), &provenance, &sample.entries, &scores);
     Ok(model.with_calibration(calibration, provenance))
 }
 
@@ -170,7 +170,7 @@ fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provena
 /// would raise the threshold above its own scores; if none did, each fit would lower the threshold further.
 fn calibrate(
     schema: &Schema,
-    typical: Option<f64>,
+    typical: Option<Typical>,
     provenance: &Provenance,
     entries: &[Entry],
     scores: &[RowScore],
@@ -200,7 +200,7 @@ fn calibrate(
 /// Final scores of a sample's rows, including pair means. Each row stands for all rows it was drawn from.
 fn final_scores(
     schema: &Schema,
-    typical: Option<f64>,
+    typical: Option<Typical>,
     provenance: &Provenance,
     entries: &[Entry],
     scores: &[RowScore],
@@ -272,7 +272,8 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
         let one_alert = provenance.share_of_alerts(1.0);
         provenance.alerts_per_day = if one_alert > 0.0 { share / one_alert } else { 0.0 };
     }
-    let calibration = calibrate(schema, Some(median), &provenance, &sample.entries, &scores);
+    let typical = Typical { score: median, gain: schema.meeting_gain };
+    let calibration = calibrate(schema, Some(typical), &provenance, &sample.entries, &scores);
     Ok(Model::new(schema, parts, calibration, provenance, params.contamination))
 }
 
