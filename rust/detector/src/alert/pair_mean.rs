@@ -52,8 +52,12 @@ impl PairMean {
         self.sum = sum + score as f32 * connections;
         self.connections = earlier + connections;
         let mean = (PRIOR * typical.score + f64::from(sum) + score) / (PRIOR + f64::from(earlier) + 1.0);
-        let doublings = libm::log2f(1.0 + meetings).min(DOUBLINGS);
-        let gain = (mean - typical.score).max(0.0) * typical.gain * f64::from(doublings);
+        let excess = mean - typical.score;
+        // Half of the pairs have no excess, which saves the logarithm.
+        let gain = match excess > 0.0 && typical.gain > 0.0 {
+            true => excess * typical.gain * f64::from(libm::log2f(1.0 + meetings).min(DOUBLINGS)),
+            false => 0.0,
+        };
         (1.0 - SHARE) * score + SHARE * (mean + gain).min(1.0)
     }
 
