@@ -199,7 +199,8 @@ impl Segments {
         // Prose and source code have tabs, too, but the smallest of Zeek's logs has four columns.
         const MIN_COLUMNS: usize = 4;
         let columns = 1 + line.iter().filter(|b| **b == b'\t').count();
-        let kind = if columns >= MIN_COLUMNS || self.header.is_begun() && columns > 1 {
+        let is_text = !line.contains(&0);
+        let kind = if is_text && (columns >= MIN_COLUMNS || self.header.is_begun() && columns > 1) {
             ErrorKind::NoHeader { columns }
         } else {
             let expected = match line {
