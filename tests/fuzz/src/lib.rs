@@ -112,7 +112,7 @@ pub fn use_model(model: Model) {
         assert!((0.0..=1.000_001).contains(&model.threshold_for_alerts(alerts)));
     }
     let rows = [[0.0; MAX_COLUMNS], [f32::MAX; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
-    let scores = model.score_rows(&rows, &[0; 5]);
+    let scores = model.score_rows(&rows, &[0; 5], &mut ScoreCache::new());
     for (row, score) in rows.iter().zip(scores) {
         check_score(model.raise(score));
         assert_eq!(model.score_row(row, 0, &mut ScoreCache::new()), score);

@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     score(&mut detector, &Bytes(data).connection());
     (0..10).for_each(|tenths| drift.observe(f64::from(tenths) / 10.0));
     assert!(drift.index().is_none_or(f64::is_finite));
-    let (extractor, evidence) = detector.memory();
+    let (extractor, evidence) = detector.state();
     let mut again = State::new(extractor, evidence);
     (again.drift, again.version) = (drift.slices().copied().collect(), version);
     let again = State::from_bytes(&saved(&again)).expect("what was saved can be read");
