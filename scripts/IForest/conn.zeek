@@ -25,14 +25,14 @@ event zeek_init() &priority=100
 	}
 
 # Acts on the outcome of a connection, and learns it if a hook decides on that.
-function act(c: connection, ask_learn_policy: bool)
+function act(c: connection, use_learn_policy: bool)
 	{
 	local outcome = __outcome(CONN_LOG);
 
 	if ( outcome == ALERT )
 		report(c);
 
-	if ( ask_learn_policy && hook learn_policy(c) && __learn(CONN_LOG, learn_after) )
+	if ( use_learn_policy && hook learn_policy(c) && __learn(CONN_LOG, learn_after) )
 		outcome = FIT_DUE;
 
 	act_on_outcome(CONN_LOG, outcome);

@@ -79,14 +79,14 @@ function report_query(c: connection, rec: DNS::Info)
 	}
 
 # Acts on the outcome of a query, and learns it if a hook decides on that.
-function act_on_query(c: connection, rec: DNS::Info, ask_learn_policy: bool)
+function act_on_query(c: connection, rec: DNS::Info, use_learn_policy: bool)
 	{
 	local outcome = __outcome(DNS_LOG);
 
 	if ( outcome == ALERT )
 		report_query(c, rec);
 
-	if ( ask_learn_policy && hook dns_learn_policy(c, rec) && __learn(DNS_LOG, learn_after) )
+	if ( use_learn_policy && hook dns_learn_policy(c, rec) && __learn(DNS_LOG, learn_after) )
 		outcome = FIT_DUE;
 
 	act_on_outcome(DNS_LOG, outcome);

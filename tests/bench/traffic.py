@@ -131,19 +131,19 @@ def syns(n, r):
         yield at, segment(source, (bytes((172, 20, 0, 1)), 443), SYN, r.getrandbits(31))
 
 
-def frames_of(pcap):
+def frames_of(path):
     """Times and frames of a pcap with microseconds, as tcpdump writes it."""
-    with open(pcap, "rb") as file:
+    with open(path, "rb") as file:
         if file.read(24)[:4] != struct.pack("<I", 0xA1B2C3D4):
-            sys.exit(f"{pcap}: not a pcap with microseconds")
+            sys.exit(f"{path}: not a pcap with microseconds")
         while header := file.read(16):
             seconds, micros, length, _ = struct.unpack("<IIII", header)
             yield seconds + micros / 1e6, file.read(length)
 
 
-def flood(pcap, n):
+def flood(path, n):
     """The frames of a pcap of the lab, and a flood of one of its servers."""
-    frames, r = list(frames_of(pcap)), random.Random(5)
+    frames, r = list(frames_of(path)), random.Random(5)
     start, end = frames[0][0], frames[-1][0]
     server = bytes((10, 10, 2, 80)), 443
     for i, source in enumerate(r.sample(range(11 << 24, 127 << 24), n)):
@@ -170,7 +170,8 @@ def make(kind, n, out):
 
 if __name__ == "__main__":
     if len(sys.argv) == 5 and sys.argv[1] == "flood":
-        sys.exit(pcap(flood(sys.argv[2], int(sys.argv[3])), sys.argv[4]))
-    if len(sys.argv) != 4 or sys.argv[1] not in ("log", "json", "connections", "syns"):
+        pcap(flood(sys.argv[2], int(sys.argv[3])), sys.argv[4])
+    elif len(sys.argv) == 4 and sys.argv[1] in ("log", "json", "connections", "syns"):
+        make(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    else:
         sys.exit(__doc__)
-    make(sys.argv[1], int(sys.argv[2]), sys.argv[3])

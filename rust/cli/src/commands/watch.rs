@@ -26,9 +26,9 @@ use crate::top_k::ScoredConnection;
 /// Show incidents, and anomalous connections and queries, while Zeek writes them
 ///
 /// Follows a conn.log or dns.log through rotation and shows each incident when it opens, when its kind changes, and when
-/// it has ten times the records; with --connections also each anomalous connection or query with its reasons. Logs of both kinds
-/// need a model of each. The existing content of
-/// the log is read first, as context for later connections. Several logs, as several loggers write them, give one
+/// it has ten times the records; with --connections also each anomalous connection or query with its reasons. Logs of
+/// both kinds need a model of each. The existing content of the log is read first, as context for later records. Several
+/// logs, as several loggers write them, give one
 /// context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit status 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

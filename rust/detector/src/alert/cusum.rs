@@ -4,7 +4,8 @@
 //! For every originator, responder, protocol and port the surprisal of its connections (-ln of the share of training
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
 //! inspection schemes*, Biometrika 1954. When the sum exceeds the limit, the evidence is reported, once until the sum
-//! is back at zero or the service was quiet for 4 hours; it opens or extends an incident. The sum decays with a time constant of a day.
+//! is back at zero or the service was quiet for 4 hours; it opens or extends an incident. The sum decays with a time
+//! constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
 //! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits. Half of a full
@@ -35,7 +36,8 @@ const DAY: f64 = units::DAY as f64;
 const SERVICES: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const SAVED: f64 = 2.5;
-/// Pause after which a reported service can be reported again, in microseconds: 4 hours. Its incident has closed by then.
+/// Pause after which a reported service can be reported again, in microseconds: 4 hours. Its incident has closed by
+/// then.
 const QUIET: i64 = 4 * units::HOUR;
 
 /// Sums of all services, in bounded memory: about 4 megabytes.

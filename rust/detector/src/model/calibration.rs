@@ -249,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn share_of_one_or_more_scores_ignores_the_distance_to_the_highest() {
+        let scores: Vec<f64> = (0..999).map(|i| f64::from(i) / 2000.0).chain([0.9]).collect();
+        for alerts in [1.0, 1.7, 3.2] {
+            let calibration = Calibration::new(&scores);
+            assert_eq!(passing(&calibration, calibration.threshold(alerts / 1000.0)), alerts as usize);
+        }
+        assert_eq!(Calibration::new(&scores).threshold(0.0017), 0.499_001);
+    }
+
+    #[test]
     fn alerts_of_a_burst_count_once_up_to_a_mean_of_six() {
         // 100 rows in bursts of four, and many usual rows that are bursts of one.
         let mut scores: Vec<f64> = (0..1000).map(|i| 0.3 + f64::from(i) / 1e5).collect();

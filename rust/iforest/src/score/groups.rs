@@ -410,6 +410,11 @@ mod tests {
                     scorer.path_lengths(row, &mut sums);
                     prop_assert_eq!(score, scorer.score_of(row, &sums, &scorer.trees_by_group()));
                 }
+                // More rows than the cache has entries.
+                let mut shared = ScoreCache::new();
+                for row in probes.iter().chain(probes.iter()) {
+                    prop_assert_eq!(scorer.score(row).to_bits(), scorer.score_cached(row, &mut shared).to_bits());
+                }
             }
         }
     }

@@ -202,7 +202,7 @@ impl Grouper {
         }
         while self.open.len() >= MAX_OPEN {
             let Some(&first) = self.expiry.first() else { break };
-            if self.is_current(first) {
+            if !self.refile(first) {
                 self.close(first.1, Event::Closed);
             }
         }
@@ -271,8 +271,8 @@ impl Grouper {
     }
 
     pub(super) fn put(&mut self, key: ActorKey, mut incident: Incident) {
-        incident.filed = incident.rank();
-        self.expiry.insert((incident.filed, key));
+        incident.expiry_rank = incident.rank();
+        self.expiry.insert((incident.expiry_rank, key));
         self.next_close = self.next_close.min(incident.active.saturating_add(self.timeout));
         self.add_single(incident.single_target(), key.0);
         self.open.insert(key, incident);
@@ -280,23 +280,25 @@ impl Grouper {
 
     pub(super) fn take(&mut self, key: ActorKey) -> Option<Incident> {
         let incident = self.open.remove(&key)?;
-        self.expiry.remove(&(incident.filed, key));
+        self.expiry.remove(&(incident.expiry_rank, key));
         self.remove_single(incident.single_target(), key.0);
         Some(incident)
     }
 
-    /// Returns whether an entry of `expiry` has the incident's present rank; moves it otherwise.
-    fn is_current(&mut self, entry: (Rank, ActorKey)) -> bool {
-        let incident = self.open.get_mut(&entry.1);
-        if incident.as_ref().is_some_and(|incident| incident.rank() == entry.0) {
-            return true;
-        }
-        self.expiry.remove(&entry);
-        if let Some(incident) = incident {
-            incident.filed = incident.rank();
-            self.expiry.insert((incident.filed, entry.1));
-        }
-        false
+    /// Moves an entry of `expiry` to the incident's present rank. Returns false if it is there already.
+    fn refile(&mut self, (rank, key): (Rank, ActorKey)) -> bool {
+        let Some(incident) = self.open.get_mut(&key).filter(|incident| incident.rank() != rank) else { return false };
+        incident.expiry_rank = incident.rank();
+        self.expiry.remove(&(rank, key));
+        self.expiry.insert((incident.expiry_rank, key));
+        true
+    }
+
+    /// First entry of `expiry` with, or without, more than one alert, and the time at which its incident closes.
+    fn next_to_close(&self, many: bool) -> Option<((Rank, ActorKey), i64)> {
+        let least = ((many, i64::MIN), (Address([0; 16]), Role::Originator, false));
+        let first = self.expiry.range(least..).next().filter(|((class, _), _)| *class == many)?;
+        Some((*first, first.0.1.saturating_add(self.timeout)))
     }
 
     fn add_single(&mut self, target: Option<Address>, originator: Address) {
@@ -334,21 +336,14 @@ impl Grouper {
         }
         self.next_close = i64::MAX;
         for many in [false, true] {
-            loop {
-                let least = ((many, i64::MIN), (Address([0; 16]), Role::Originator, false));
-                let Some(&first) = self.expiry.range(least..).next() else { break };
-                let ((class, active), key) = first;
-                let due = active.saturating_add(self.timeout);
-                if class == many && due < now {
-                    if self.is_current(first) {
-                        self.close(key, Event::Closed);
-                    }
-                    continue;
-                }
-                if class == many {
+            while let Some((first, due)) = self.next_to_close(many) {
+                if due >= now {
                     self.next_close = self.next_close.min(due);
+                    break;
                 }
-                break;
+                if !self.refile(first) {
+                    self.close(first.1, Event::Closed);
+                }
             }
         }
     }
@@ -373,8 +368,10 @@ impl Grouper {
 
 /// Report that an incident opened or changed, unless it is known activity.
 pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64) -> Option<Change> {
+    // A surge opens an incident at one connection, which says nothing about the flood.
+    let is_begun = incident.role == Role::Originator || incident.records >= MANY as u64;
     let event = match incident.announced {
-        None if !incident.is_minor() => Event::Opened,
+        None if is_begun && !incident.is_minor() => Event::Opened,
         Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
             Event::Changed
         }

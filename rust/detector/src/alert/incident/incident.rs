@@ -100,9 +100,9 @@ pub struct Incident {
     pub(super) announced: Option<(IncidentKind, u64)>,
     /// Weight of the kind at the last notice, and its time.
     pub(super) noticed: Option<(f64, i64)>,
-    /// Rank under which the grouper finds it.
+    /// Rank of its entry in the grouper's `expiry`.
     #[serde(skip)]
-    pub(super) filed: Rank,
+    pub(super) expiry_rank: Rank,
 }
 
 /// Order in which incidents are evicted: those with one alert first, then by the latest time that extended them.
@@ -148,7 +148,7 @@ impl Incident {
             active: now,
             announced: None,
             noticed: None,
-            filed: (false, now),
+            expiry_rank: (false, now),
         }
     }
 

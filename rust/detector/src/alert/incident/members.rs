@@ -28,7 +28,7 @@ impl<T> Default for Members<T> {
 impl<T: Copy + Eq + Hash> Members<T> {
     /// Adds a member.
     pub(super) fn add(&mut self, member: T) {
-        // The registers have the sample, too.
+        // The registers include the sample.
         if self.registers.is_empty() {
             if self.sample.contains(&member) {
                 return;

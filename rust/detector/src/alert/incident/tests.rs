@@ -263,6 +263,9 @@ fn a_flood_from_a_million_addresses_is_one_incident_beside_a_real_attack() {
         }
         let opened = |kind| events.iter().filter(|it| it.event == Event::Opened && it.incident.kind == kind).count();
         assert_eq!((opened(IncidentKind::Flood), opened(IncidentKind::Exfiltration)), (1, 1));
+        // The first report describes a flood, not its first connection.
+        let first = events.iter().find(|it| it.event == Event::Opened && it.incident.kind == IncidentKind::Flood);
+        assert!(first.is_some_and(|it| it.incident.records >= 8));
         assert!(most <= 10, "{most}");
         assert_eq!(grouper.history.len().0, 65_536);
         let flood = closed(grouper).into_iter().find(|it| it.kind == IncidentKind::Flood).unwrap();
