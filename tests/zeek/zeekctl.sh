@@ -18,7 +18,7 @@ fi
 
 prefix=$(zeek-config --prefix)
 scratch=$(mktemp -d)
-trap 'umount -l "$prefix"/{etc,spool,logs} "$(zeek-config --site_dir)" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'umount -l "$prefix"/{etc,spool,logs} "$(zeek-config --site_dir)" 2>/dev/null; rm -rf "$scratch" 2>/dev/null || { sleep 5; rm -rf "$scratch"; }' EXIT
 fail() {
 	echo "zeekctl: FAILED: $*" >&2
 	tail -n 20 "$prefix"/spool/*/stderr.log "$prefix"/spool/*/reporter.log "$scratch/output" >&2
@@ -79,6 +79,8 @@ while True:
 END
 traffic=$!
 
+bindings=without
+! PYTHONPATH=$prefix/lib/zeek/python "$(sed -n '1s/^#!//p' "$(command -v zeekctl)")" -c 'import broker.zeek' 2>/dev/null || bindings=with
 control() { zeekctl "$@" >"$scratch/output" 2>&1 || fail "zeekctl $* failed"; }
 # Waits for a line in any log of this name, with a value in this column that matches.
 wait_for() { # LOG COLUMN PATTERN
@@ -103,11 +105,16 @@ try() { # NAME NODES
 		[ -e "$state/$node/model" ] || fail "$1: $state/$node/model is missing"
 	done
 	control check
+	# Values of running nodes need Broker's Python bindings.
+	if [ "$bindings" = with ]; then
+		control print IForest::learn_after
+		for node in $2; do grep -q "^ *$node .*IForest::learn_after = 300" "$scratch/output" || fail "$1: no value from $node"; done
+	fi
 	control restart
 	wait_for iforest_model.log action LOAD
 	wait_for conn.log anomaly_score '^0\.'
 	! cat "$prefix"/spool/*/iforest_model.log | zeek-cut action | grep -q FIT || fail "$1: learnt anew after a restart"
-	! cat "$prefix"/spool/*/reporter.log 2>/dev/null | grep IForest || fail "$1: warnings"
+	! cat "$prefix"/spool/*/reporter.log 2>/dev/null | grep IForest | grep -v Reporter::INFO || fail "$1: warnings"
 	control stop
 	echo "zeekctl: $1: check, deploy, first model, restart, scores: ok"
 }
@@ -120,4 +127,4 @@ for worker in worker-1 worker-2; do
 done
 try cluster "manager worker-1 worker-2"
 kill "$traffic"
-echo "zeekctl: ok: Zeek $(zeek-config --version)"
+echo "zeekctl: ok: Zeek $(zeek-config --version), $bindings Broker's Python bindings"
