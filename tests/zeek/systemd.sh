@@ -24,8 +24,12 @@ scratch=$(mktemp -d)
 system=$scratch/system # The root directory that systemd boots in.
 cgroup=$scratch/cgroup/iforest-$$
 container=
+traffic=
 finish() {
-	[ -z "$container" ] || { kill -KILL "$container" && wait "$container"; } 2>/dev/null || true
+	for process in $traffic $container; do
+		kill -KILL "$process" 2>/dev/null || true
+		wait "$process" 2>/dev/null || true
+	done
 	for _ in $(seq 50); do
 		find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
 		[ -e "$cgroup" ] || break
@@ -113,10 +117,8 @@ touch "$scratch/console"
 	' - "$system" "$scratch/console"
 ) </dev/null >"$scratch/log" 2>&1 &
 container=$!
-inside() { # NSENTER-OPTION... COMMAND...
-	nsenter --target "$(cat "/proc/$container/task/$container/children" | tr -d ' ')" "$@"
-}
-control() { inside --all systemctl --no-pager "$@"; }
+init() { tr -d ' ' <"/proc/$container/task/$container/children"; }
+control() { nsenter --target "$(init)" --all systemctl --no-pager "$@"; }
 for _ in $(seq 120); do
 	! control is-active --quiet basic.target 2>/dev/null || break
 	kill -0 "$container" 2>/dev/null || break
@@ -124,7 +126,7 @@ for _ in $(seq 120); do
 done
 control is-active --quiet basic.target 2>/dev/null || skip "systemd does not boot here: $(tail -n 3 "$scratch/log" "$scratch/console")"
 
-inside --net python3 - <<'TRAFFIC' &
+nsenter --target "$(init)" --net python3 - <<'TRAFFIC' &
 # Answers and closes connections from many addresses to one, some hundred a second, as long as this lives.
 import socket, threading, time
 server = socket.socket()
@@ -193,5 +195,4 @@ done
 ! columns iforest_model.log action | grep -q FIT || fail "learnt anew after a restart"
 ! cat "$spool"/*/reporter.log 2>/dev/null | grep IForest | grep -v Reporter::INFO || fail "warnings"
 control stop zeek.target || fail "zeek.target does not stop"
-kill "$traffic"
 echo "systemd: ok: Zeek $(zeek-config --version), $(chroot "$system" systemctl --version | head -n 1)"
