@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use detector::LogKind;
 use zeek_log::{Input, find_inputs, is_descriptor};
 
 use crate::cli::{
@@ -63,7 +64,8 @@ pub fn check(command: &Command) -> Result<()> {
         }
         let Some(written) = file(output.path()) else { continue };
         // Missing logs are reported when they are read.
-        let inputs = logs.iter().filter_map(|log| find_inputs([log], "conn").ok()).flat_map(|logs| logs.found);
+        let logs = logs.iter().flat_map(|log| LogKind::ALL.map(|kind| find_inputs([log], kind.name())));
+        let inputs = logs.flatten().flat_map(|logs| logs.found);
         let inputs = inputs.map(|input| match input {
             Input::Stdin => PathBuf::from(STDIN),
             Input::File(path) => path,
@@ -83,7 +85,7 @@ fn files(command: &Command) -> Files<'_> {
             let signature = args.sign_with.as_ref().map(|_| detector::signature_of(&args.output));
             Files {
                 logs: logs(&args.traffic.logs),
-                others: args.sign_with.as_deref().into_iter().collect(),
+                others: args.sign_with.iter().chain(&args.known).map(PathBuf::as_path).collect(),
                 outputs: [args.output.clone()].into_iter().chain(signature).map(Output::Replacing).collect(),
             }
         }
@@ -104,7 +106,7 @@ fn files(command: &Command) -> Files<'_> {
         },
         Command::Report(args) => Files {
             logs: logs(&args.logs),
-            others: args.models.paths().iter().map(PathBuf::as_path).collect(),
+            others: args.models.paths().iter().chain(&args.known.known).map(PathBuf::as_path).collect(),
             outputs: vec![or_stdout(&args.output)].into_iter().chain(context(&args.context)).collect(),
         },
         Command::Evaluate(args) => Files {
@@ -131,18 +133,13 @@ fn files(command: &Command) -> Files<'_> {
         },
         Command::Incidents(args) => Files {
             logs: logs(&args.logs),
-            others: args
-                .models
-                .paths()
-                .iter()
+            others: (args.models.paths().iter().chain(&args.known.known).chain(&args.try_known))
                 .map(PathBuf::as_path)
-                .chain(args.known.known.as_deref())
-                .chain(args.try_known.as_deref())
                 .collect(),
             outputs: context(&args.context).collect(),
         },
         Command::Watch(args) => Files {
-            others: args.model.iter().chain(&args.logs).map(PathBuf::as_path).collect(),
+            others: args.model.iter().chain(&args.logs).chain(&args.known.known).map(PathBuf::as_path).collect(),
             outputs: context(&args.context).collect(),
             ..Files::default()
         },

@@ -21,9 +21,12 @@ fn refuses_outputs_that_are_inputs() {
     fs::copy(data("lab-day2.labelled.conn.log"), dir.path("l.log")).unwrap();
     dir.ok("sample l.log -o s");
     dir.ok("export-onnx m -o f.onnx");
+    fs::copy(data("lab-dns-day1.dns.log"), dir.path("logs/dns.log")).unwrap();
+    dir.write("known", "#fields\tactor\n");
     symlink("l.log", dir.path("link")).unwrap();
     fs::hard_link(dir.path("l.log"), dir.path("hard")).unwrap();
-    let before: Vec<_> = ["l.log", "m", "s", "f.onnx", "logs/conn.log"].map(|name| (name, dir.read_bytes(name))).into();
+    let inputs = ["l.log", "m", "s", "f.onnx", "known", "logs/conn.log", "logs/dns.log"];
+    let before = inputs.map(|name| (name, dir.read_bytes(name)));
     for (arguments, refusal) in [
         ("report l.log -o l.log", "l.log: would replace the input l.log; give another name"),
         ("features l.log -o ./l.log", "./l.log: would replace the input l.log"),
@@ -31,6 +34,10 @@ fn refuses_outputs_that_are_inputs() {
         ("train l.log -o l.log", "l.log: would replace"),
         ("train s -o s", "s: would replace the input s"),
         ("train logs -o logs/conn.log", "logs/conn.log: would replace the input logs/conn.log"),
+        ("features --log dns logs -o logs/dns.log", "logs/dns.log: would replace the input logs/dns.log"),
+        ("train l.log --known known -o known", "known: would replace the input known"),
+        ("report l.log --known known -o known", "known: would replace the input known"),
+        ("watch -m m l.log --known known --context known", "known: would replace the input known"),
         ("train l.log --sign-with m -o m", "m: would replace the input m"),
         ("sample l.log -o hard", "hard: would replace the input l.log"),
         ("report -m m l.log -o m", "m: would replace the input m"),
