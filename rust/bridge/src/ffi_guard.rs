@@ -12,6 +12,7 @@ use crate::types::{
     ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
 };
 
+/// Sensor whose panics do not reach C++.
 #[derive(Default)]
 pub struct GuardedSensor {
     sensor: Sensor,

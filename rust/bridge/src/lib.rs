@@ -33,7 +33,7 @@ mod ffi {
     }
 
     extern "Rust" {
-        /// The process's detector, with or without a model.
+        /// Sensor of one log; it may have no model yet.
         #[cxx_name = "Sensor"]
         type GuardedSensor;
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use detector::{Extractor, LogKind, ScoreHistory, State, Trust};
 
 /// Context of a run, loaded from a file if one is given.
@@ -21,23 +21,20 @@ impl<'a> RunContext<'a> {
         let empty = || (Extractor::of(log), ScoreHistory::new());
         // A signature by the trusted key is for models only.
         let trust = Trust { key: String::new(), ..*trust };
-        let state = match path.map(|path| State::load(path, &trust).map(|state| (path, state.recall()))) {
-            None => empty(),
-            Some(Ok((path, Some(state)))) => {
-                let found = state.0.log();
+        let Some(file) = path else { return Ok(Self { path, state: empty() }) };
+        let state = match State::load(file, &trust) {
+            Ok(state) => {
+                let found = state.log();
                 ensure!(
                     found == log,
                     "{}: is the context of {}.log, but the logs are {}.log; give another file",
-                    path.display(),
+                    file.display(),
                     found.name(),
                     log.name()
                 );
-                state
+                state.restore().with_context(|| file.display().to_string())?
             }
-            Some(Ok((path, None))) => {
-                anyhow::bail!("{}: is corrupt: it contains values no connection can have; delete it", path.display())
-            }
-            Some(Err(error)) => match error.kind() {
+            Err(error) => match error.kind() {
                 detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => empty(),
                 _ => return Err(error.into()),
             },

@@ -39,7 +39,7 @@ pub fn train(
     known: &KnownList,
 ) -> Result<(Model, Summary)> {
     let (trainer, summary) = sample(pipeline, params, known)?;
-    let observed = trainer.observed();
+    let observed = trainer.learnt();
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(
             "{observed} of {} have a {} that does not start with {:?}",

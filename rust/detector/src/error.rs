@@ -172,10 +172,10 @@ pub enum ErrorKind {
         /// The oldest format known.
         known: u32,
     },
-    /// Contents: cut short, longer than announced, or longer than allowed.
+    /// Contents: cut short, longer than declared, or longer than allowed.
     #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
     Length {
-        /// Bytes announced in the header.
+        /// Bytes declared in the header.
         expected: u64,
         /// Bytes found.
         found: u64,
@@ -237,7 +237,7 @@ pub enum ErrorKind {
     #[error(transparent)]
     Forest(iforest::Error),
     /// Merging: reservoirs with different sampling.
-    #[error("was drawn in another way: both must be of the same log and have the same half-life and the same quota")]
+    #[error("was sampled differently: log kind, half-life and quota must be equal")]
     OtherSampling,
     /// Known list: a line that cannot be used.
     #[error("line {line}: {problem}")]

@@ -70,17 +70,22 @@ impl State {
         self.context.log()
     }
 
-    /// Context and evidence; `None` if they contain impossible values.
-    pub fn recall(self) -> Option<(Extractor, ScoreHistory)> {
+    /// Context and evidence.
+    ///
+    /// # Errors
+    /// If they contain impossible values; the error does not name the file.
+    pub fn restore(self) -> Result<(Extractor, ScoreHistory), Error> {
         let extractor = match self.context {
             ContextSnapshot::Conn(context) => {
-                ExtractorKind::Conn(ConnExtractor::with_context(Context::from_snapshot(context)?))
+                Context::from_snapshot(context).map(|context| ExtractorKind::Conn(ConnExtractor::with_context(context)))
             }
-            ContextSnapshot::Dns(context) => {
-                ExtractorKind::Dns(Box::new(DnsExtractor::with_context(DnsContext::from_snapshot(context)?)))
-            }
+            ContextSnapshot::Dns(context) => DnsContext::from_snapshot(context)
+                .map(|context| ExtractorKind::Dns(Box::new(DnsExtractor::with_context(context)))),
         };
-        Some((Extractor(extractor), ScoreHistory::from_snapshot(self.history)?))
+        match (extractor, ScoreHistory::from_snapshot(self.history)) {
+            (Some(extractor), Some(history)) => Ok((Extractor(extractor), history)),
+            _ => Err(invalid("it contains values no record can have".to_owned()).into()),
+        }
     }
 
     /// Replaces its file atomically.
@@ -101,14 +106,13 @@ impl State {
         saved.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
     }
 
-    /// Parses the bytes of a file; [`State::recall`] validates the values.
+    /// Parses the bytes of a file; [`State::restore`] validates the values.
     ///
     /// # Errors
     /// If they are not the contents of a state file, without its name.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let payload = FORMAT.open(bytes)?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
-        let invalid = |problem: String| ErrorKind::Invalid { contents: Contents::State, problem };
         let undecodable = |cause: bincode::error::DecodeError| invalid(cause.to_string());
         // The fingerprint is decoded first, so that other features are not reported as damage.
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(undecodable)?;
@@ -121,14 +125,14 @@ impl State {
             .into());
         };
         let payload = payload.get(head..).unwrap_or_default();
-        let (memory, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
+        let (state, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
             return Err(invalid("there are extra bytes after the state".into()).into());
         }
-        if memory.log() != log {
+        if state.log() != log {
             return Err(invalid("its context is of another log".into()).into());
         }
-        Ok(memory)
+        Ok(state)
     }
 
     /// Loads its file.
@@ -136,9 +140,13 @@ impl State {
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
     pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, FORMAT.longest())?;
+        let bytes = trust.read(path, FORMAT.max_size())?;
         Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
+}
+
+fn invalid(problem: String) -> ErrorKind {
+    ErrorKind::Invalid { contents: Contents::State, problem }
 }
 
 #[cfg(test)]
@@ -166,7 +174,7 @@ mod tests {
         extractor
     }
 
-    fn memory() -> State {
+    fn state() -> State {
         State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &ScoreHistory::new()) }
     }
 
@@ -174,8 +182,8 @@ mod tests {
     fn file() -> &'static [u8] {
         static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
             let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("memory");
-            memory().save(&path).unwrap();
+            let path = directory.path().join("state");
+            state().save(&path).unwrap();
             std::fs::read(path).unwrap()
         });
         &FILE
@@ -184,13 +192,13 @@ mod tests {
     #[test]
     fn context_survives_a_restart() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("memory");
-        let memory = memory();
-        memory.save(&path).unwrap();
+        let path = directory.path().join("state");
+        let state = state();
+        state.save(&path).unwrap();
         let again = State::load(&path, &Trust::default()).unwrap();
-        assert_eq!((&again.drift, again.version), (&memory.drift, 9));
+        assert_eq!((&again.drift, again.version), (&state.drift, 9));
         let (mut same, mut anew) = (extractor(), Extractor::new());
-        let (mut again, _) = again.recall().unwrap();
+        let (mut again, _) = again.restore().unwrap();
         for i in 500..600 {
             let row = same.extract(&connection(i));
             assert_eq!(again.extract(&connection(i)), row);
@@ -201,7 +209,7 @@ mod tests {
     #[test]
     fn errors_name_the_problem() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("memory");
+        let path = directory.path().join("state");
         let refusal = |bytes: &[u8]| {
             atomic_file::write(&path, bytes).unwrap();
             let text = State::load(&path, &Trust::default()).unwrap_err().to_string();
@@ -210,27 +218,28 @@ mod tests {
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
         assert_eq!(refusal(b"#separator"), "is not a state file of zeek-iforest; delete it");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
-        assert!(refusal(&FORMAT.close(&other)).starts_with("is for another version of the features"));
+        assert!(refusal(&FORMAT.seal(&other)).starts_with("is for another version of the features"));
         let longer = [FORMAT.open(file()).unwrap(), &[0]].concat();
-        assert_eq!(refusal(&FORMAT.close(&longer)), "is damaged: there are extra bytes after the state; delete it");
-        let mut damaged = memory();
+        assert_eq!(refusal(&FORMAT.seal(&longer)), "is damaged: there are extra bytes after the state; delete it");
+        let mut damaged = state();
         damaged.history.cusum.average = f32::NAN;
-        assert!(damaged.recall().is_none());
+        let refusal = damaged.restore().unwrap_err().to_string();
+        assert_eq!(refusal, "is damaged: it contains values no record can have; delete it");
     }
 
     proptest! {
         #[test]
         fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>, at in 8usize..4000, change: u8) {
             let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("memory");
+            let path = directory.path().join("state");
             let mut payload = FORMAT.open(file()).unwrap().to_vec();
             let n = payload.len();
             payload[at % n] ^= change;
             // With a correct checksum.
             for payload in [&bytes, &payload] {
-                atomic_file::write(&path, &FORMAT.close(payload)).unwrap();
+                atomic_file::write(&path, &FORMAT.seal(payload)).unwrap();
                 let loaded = State::load(&path, &Trust::default());
-                if let Some((mut extractor, _)) = loaded.ok().and_then(State::recall) {
+                if let Some((mut extractor, _)) = loaded.ok().and_then(|state| state.restore().ok()) {
                     let row = extractor.extract(&connection(1));
                     prop_assert!(row.iter().all(|value| value.is_finite()));
                 }

@@ -645,17 +645,16 @@ impl Sensor {
         if state.log() != self.learning.log {
             return Err(format!("{}: is the context of {}.log", file.display(), state.log().name()));
         }
-        let restored = self.restore(state);
-        restored.ok_or_else(|| format!("{}: is corrupt: it contains values no record can have", file.display()))
+        self.restore(state).map_err(|error| format!("{}: {error}", file.display()))
     }
 
     fn snapshot(&self) -> Option<State> {
         match &self.scoring {
             Scoring::Off => None,
-            Scoring::Extracting(memory) => Some(State::new(&memory.0, &memory.1)),
+            Scoring::Extracting(state) => Some(State::new(&state.0, &state.1)),
             Scoring::On(active) => {
-                let (extractor, evidence) = active.detector.state();
-                let mut state = State::new(extractor, evidence);
+                let (extractor, history) = active.detector.state();
+                let mut state = State::new(extractor, history);
                 state.drift = active.drift.slices().copied().collect();
                 state.version = active.detector.model().provenance().trained_at;
                 Some(state)
@@ -663,21 +662,21 @@ impl Sensor {
         }
     }
 
-    /// Restores a snapshot; returns `None` if it is invalid. Scores of another model do not count for drift.
-    fn restore(&mut self, state: State) -> Option<()> {
+    /// Restores a snapshot. Scores of another model do not count for drift.
+    fn restore(&mut self, state: State) -> Result<(), detector::Error> {
         let (drift, version) = (state.drift.clone(), state.version);
-        let (restored, evidence) = state.recall()?;
+        let (extractor, history) = state.restore()?;
         match &mut self.scoring {
             Scoring::Off => {}
-            Scoring::Extracting(memory) => **memory = (restored, evidence),
+            Scoring::Extracting(current) => **current = (extractor, history),
             Scoring::On(active) => {
-                active.detector.set_state(restored, evidence);
+                active.detector.set_state(extractor, history);
                 if active.detector.model().provenance().trained_at == version {
                     active.drift.resume(&drift);
                 }
             }
         }
-        Some(())
+        Ok(())
     }
 }
 

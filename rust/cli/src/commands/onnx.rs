@@ -116,7 +116,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
         |_| Ok(()),
     )?;
     summary.require_some()?;
-    let mut model = trainer.adopt(imported.forest, categories.as_ref()).with_context(|| name.to_string())?;
+    let mut model = trainer.import_forest(imported.forest, categories.as_ref()).with_context(|| name.to_string())?;
     let mut sources = vec![name.to_string()];
     sources.extend(inputs.names);
     set_origin(&mut model, sources);

@@ -293,7 +293,7 @@ impl Model {
                 MAX_PAYLOAD >> 20,
             )));
         }
-        Ok(FORMAT.close(&payload))
+        Ok(FORMAT.seal(&payload))
     }
 
     /// Decodes a model from the bytes of its file, and validates everything that scoring relies on.
@@ -367,7 +367,7 @@ impl Model {
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
     pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, FORMAT.longest())?;
+        let bytes = trust.read(path, FORMAT.max_size())?;
         Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
 
@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn scores_of_an_imported_forest_are_final() {
         let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
-        let model = trainer().adopt(forest, None).unwrap();
+        let model = trainer().import_forest(forest, None).unwrap();
         assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
         assert_eq!(model.score_row(&rows()[1000], 0, &mut ScoreCache::new()).records, 0.0);
         assert!(model.typical().is_none());
@@ -559,7 +559,7 @@ mod tests {
         assert!(above.is_some_and(|text| text.contains("scores above 1")));
         let mut bytes = bincode::serde::encode_to_vec(&model, bincode::config::standard()).unwrap();
         bytes.push(0);
-        let longer = Model::from_bytes(&FORMAT.close(&bytes)).unwrap_err();
+        let longer = Model::from_bytes(&FORMAT.seal(&bytes)).unwrap_err();
         assert!(longer.to_string().contains("extra bytes"), "{longer}");
     }
 }

@@ -83,7 +83,7 @@ impl Trainer {
     }
 
     /// Number of records learnt from.
-    pub fn observed(&self) -> u64 {
+    pub fn learnt(&self) -> u64 {
         self.reservoir.seen()
     }
 
@@ -105,7 +105,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error`] when there are too few records, or rows of another length than the forest's.
-    pub fn adopt(self, forest: Forest, categories: Option<&Model>) -> Result<Model, Error> {
+    pub fn import_forest(self, forest: Forest, categories: Option<&Model>) -> Result<Model, Error> {
         if forest.n_features() != MAX_COLUMNS {
             return Err(ErrorKind::OtherRows { found: forest.n_features(), expected: MAX_COLUMNS }.into());
         }

@@ -148,7 +148,7 @@ impl Reservoir {
     /// # Errors
     /// If it is not trusted or cannot be used; the error names the file.
     pub fn load(path: &Path, seed: u64, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, FORMAT.longest())?;
+        let bytes = trust.read(path, FORMAT.max_size())?;
         Self::from_bytes(&bytes, seed).map_err(|error| error.of(path.display()))
     }
 
@@ -168,7 +168,7 @@ impl Snapshot {
         let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * LARGEST_ENTRY);
         // Writing to a vector does not fail.
         let _ = sample.write(&mut payload);
-        FORMAT.close(&payload)
+        FORMAT.seal(&payload)
     }
 
     /// Replaces a sample file like [`Reservoir::save`].
@@ -265,7 +265,7 @@ mod tests {
     fn with_header(change: impl FnOnce(&mut Vec<u8>)) -> Result<Reservoir, Error> {
         let mut payload = FORMAT.open(&reservoir().to_bytes()).unwrap().to_vec();
         change(&mut payload);
-        Reservoir::from_bytes(&FORMAT.close(&payload), 1)
+        Reservoir::from_bytes(&FORMAT.seal(&payload), 1)
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
         let mut uniform = Reservoir::new(Sampling::uniform(3), 1).to_bytes();
         for (bound, is_one) in [(1.0, true), (1e-9, true), (0.0, false), (-1.0, false), (1.5, false)] {
             uniform[HEADER + 36..HEADER + 44].copy_from_slice(&f64::to_le_bytes(bound));
-            let read = Reservoir::from_bytes(&FORMAT.close(&uniform[HEADER..]), 1);
+            let read = Reservoir::from_bytes(&FORMAT.seal(&uniform[HEADER..]), 1);
             assert_eq!(read.is_ok(), is_one, "{bound}");
         }
 
@@ -347,10 +347,10 @@ mod tests {
         fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = Reservoir::from_bytes(&bytes, 1);
             // With a correct checksum.
-            let _ = Reservoir::from_bytes(&FORMAT.close(&bytes), 1);
+            let _ = Reservoir::from_bytes(&FORMAT.seal(&bytes), 1);
             let mut payload = FORMAT.open(&reservoir().to_bytes()).unwrap()[..HEAD].to_vec();
             payload.extend(&bytes);
-            let _ = Reservoir::from_bytes(&FORMAT.close(&payload), 1);
+            let _ = Reservoir::from_bytes(&FORMAT.seal(&payload), 1);
         }
     }
 }

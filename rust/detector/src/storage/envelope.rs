@@ -58,7 +58,7 @@ impl Write for Payload<'_> {
 
 impl Envelope {
     /// Returns the header and the payload.
-    pub(crate) fn close(self, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
         bytes.extend(self.header(payload.len() as u64, XxHash3_64::oneshot(payload)));
         bytes.extend_from_slice(payload);
@@ -71,7 +71,7 @@ impl Envelope {
         head.chain([0; 4]).chain(length).chain(checksum)
     }
 
-    /// Writes a file like [`write`], without holding the whole payload in memory.
+    /// Writes a file like [`atomic_file::write`](crate::storage::atomic_file::write), but streams the payload.
     pub(crate) fn write(
         self,
         path: &Path,
@@ -118,13 +118,13 @@ impl Envelope {
     }
 
     /// Largest size of a file of this kind.
-    pub(crate) fn longest(self) -> usize {
+    pub(crate) fn max_size(self) -> usize {
         HEADER + self.max_payload
     }
 }
 
 /// Length of the payload as declared in the header; `None` without a whole header.
-pub(crate) fn announced(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn declared_length(bytes: &[u8]) -> Option<u64> {
     let length = bytes.get(16..24).filter(|_| bytes.len() >= HEADER)?;
     Some(u64::from_le_bytes(length.try_into().ok()?))
 }
@@ -146,21 +146,21 @@ mod tests {
 
     #[test]
     fn open_returns_the_closed_payload() {
-        assert_eq!(FORMAT.open(&FORMAT.close(b"hello")).unwrap(), b"hello");
+        assert_eq!(FORMAT.open(&FORMAT.seal(b"hello")).unwrap(), b"hello");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("piece by piece");
         FORMAT
             .write(&path, |payload| ["he", "", "llo"].iter().try_for_each(|piece| payload.write_all(piece.as_bytes())))
             .unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), FORMAT.close(b"hello"));
+        assert_eq!(std::fs::read(&path).unwrap(), FORMAT.seal(b"hello"));
         let failed = FORMAT.write(&path, |_| Err(std::io::Error::other("no more")));
         assert_eq!(failed.unwrap_err().to_string(), "no more");
-        assert_eq!(std::fs::read(&path).unwrap(), FORMAT.close(b"hello"), "the old one stays");
+        assert_eq!(std::fs::read(&path).unwrap(), FORMAT.seal(b"hello"), "the old one stays");
     }
 
     #[test]
     fn detects_every_change() {
-        let whole = FORMAT.close(b"hello");
+        let whole = FORMAT.seal(b"hello");
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
@@ -173,21 +173,21 @@ mod tests {
 
     #[test]
     fn older_newer_and_oversized_are_refused() {
-        let newer = Envelope { version: 4, ..FORMAT }.close(b"x");
+        let newer = Envelope { version: 4, ..FORMAT }.seal(b"x");
         assert!(matches!(kind(&newer), ErrorKind::Newer { found: 4, known: 3 }));
-        let older = Envelope { version: 2, ..FORMAT }.close(b"x");
+        let older = Envelope { version: 2, ..FORMAT }.seal(b"x");
         assert!(matches!(kind(&older), ErrorKind::Older { found: 2, known: 3, .. }));
-        assert!(matches!(kind(&FORMAT.close(&[0; 11])), ErrorKind::Length { expected: 11, found: 11 }));
-        let longest = FORMAT.close(&[0; 10]);
-        assert_eq!((FORMAT.open(&longest).unwrap(), FORMAT.longest()), (&[0; 10][..], longest.len()));
+        assert!(matches!(kind(&FORMAT.seal(&[0; 11])), ErrorKind::Length { expected: 11, found: 11 }));
+        let largest = FORMAT.seal(&[0; 10]);
+        assert_eq!((FORMAT.open(&largest).unwrap(), FORMAT.max_size()), (&[0; 10][..], largest.len()));
     }
 
     #[test]
     fn rejects_headers_of_other_contents() {
-        let unversioned = Envelope { version: 0, ..FORMAT }.close(b"x");
+        let unversioned = Envelope { version: 0, ..FORMAT }.seal(b"x");
         assert!(matches!(kind(&unversioned), ErrorKind::OtherContents(Contents::Sample)));
         for at in 12..16 {
-            let mut changed = FORMAT.close(b"x");
+            let mut changed = FORMAT.seal(b"x");
             changed[at] = 1;
             assert!(matches!(kind(&changed), ErrorKind::OtherContents(_)), "byte {at}");
         }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_payload() {
-        assert_eq!(checksum(&FORMAT.close(b"hello")), XxHash3_64::oneshot(b"hello"));
+        assert_eq!(checksum(&FORMAT.seal(b"hello")), XxHash3_64::oneshot(b"hello"));
         assert_eq!(checksum(&[1; HEADER - 1]), 0, "no header");
     }
 

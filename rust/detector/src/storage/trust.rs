@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use minisign_verify::{PublicKey, Signature};
 
 use crate::error::{Error, ErrorKind};
-use crate::storage::envelope::{HEADER, announced};
+use crate::storage::envelope::{HEADER, declared_length};
 
 /// Suffix of signature files, as minisign writes it.
 const SIGNATURE: &str = ".minisig";
@@ -53,7 +53,7 @@ impl Trust {
         let (mut bytes, mut file) = (Vec::new(), file.take(longest as u64 + 1));
         file.by_ref().take(HEADER as u64).read_to_end(&mut bytes)?;
         // The declared size decides how much is read: a sample may have a gigabyte, but only if its header says so.
-        let rest = announced(&bytes).map_or(u64::MAX, |rest| rest.saturating_add(1));
+        let rest = declared_length(&bytes).map_or(u64::MAX, |rest| rest.saturating_add(1));
         file.take(rest).read_to_end(&mut bytes)?;
         self.check_signature(path, &bytes)?;
         Ok(bytes)

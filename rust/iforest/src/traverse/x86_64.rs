@@ -73,7 +73,7 @@ enum Kernel {
 }
 
 impl Kernel {
-    /// Supported ones, fastest first.
+    /// All kernels, fastest first.
     const ALL: &[Self] = &[
         Self::Avx2,
         #[cfg(avx512)]
@@ -81,7 +81,7 @@ impl Kernel {
         Self::Avx2Wide,
     ];
 
-    fn is_there(self) -> bool {
+    fn is_supported(self) -> bool {
         match self {
             Self::Avx2 | Self::Avx2Wide => is_x86_feature_detected!("avx2"),
             #[cfg(avx512)]
@@ -143,17 +143,18 @@ impl Passed {
 impl Blocks {
     /// Prepares trees of [`MAX_HEIGHT`] for the first kernel that supports them; `None` if none does.
     pub(super) fn new(complete: &CompleteForest) -> Option<Self> {
-        Kernel::ALL.iter().find_map(|&kernel| Self::by(kernel, complete))
+        Kernel::ALL.iter().find_map(|&kernel| Self::with_kernel(kernel, complete))
     }
 
     /// Prepares trees for every kernel that supports them.
     #[cfg(test)]
     pub(super) fn all(complete: &CompleteForest) -> impl Iterator<Item = Self> {
-        Kernel::ALL.iter().filter_map(|&kernel| Self::by(kernel, complete))
+        Kernel::ALL.iter().filter_map(|&kernel| Self::with_kernel(kernel, complete))
     }
 
-    fn by(kernel: Kernel, complete: &CompleteForest) -> Option<Self> {
-        let can = kernel.is_there() && complete.columns.0.len() <= kernel.columns() && complete.height == MAX_HEIGHT;
+    fn with_kernel(kernel: Kernel, complete: &CompleteForest) -> Option<Self> {
+        let can =
+            kernel.is_supported() && complete.columns.0.len() <= kernel.columns() && complete.height == MAX_HEIGHT;
         let trees = || complete.trees.iter().map(BlockTree::new).collect();
         can.then(|| Self { trees: trees(), columns: complete.columns.clone(), kernel })
     }

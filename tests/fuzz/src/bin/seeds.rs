@@ -71,7 +71,7 @@ fn main() -> io::Result<()> {
     put("memory", "payload", &bytes[HEADER..])?;
     accepted(
         "a memory",
-        State::from_bytes(&as_file(b"ZIFMEMOR", &bytes[HEADER..])).is_ok_and(|m| m.recall().is_some()),
+        State::from_bytes(&as_file(b"ZIFMEMOR", &bytes[HEADER..])).is_ok_and(|m| m.restore().is_ok()),
     )?;
     for (name, reservoir) in [("uniform", &uniform), ("recent", &recent)] {
         let bytes = reservoir.to_bytes();

@@ -39,7 +39,7 @@ impl Split<'_> {
         for (connection, _, wanted) in self.learn.iter() {
             if wanted { trainer.learn(connection) } else { trainer.observe(connection) }
         }
-        let learnt = trainer.observed();
+        let learnt = trainer.learnt();
         let model = trainer.fit().with_context(|| format!("cannot train on {learnt} connections of the logs"))?;
         let (mut extractor, mut rows, mut wanted) = (Extractor::of(self.score.log.log), Vec::new(), Vec::new());
         let mut all_keys = Vec::new();

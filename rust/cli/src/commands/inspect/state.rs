@@ -126,11 +126,8 @@ fn node(path: &Path, log: LogKind, files: &Files, trust: &Trust) -> Node {
     let memory = files.memory.as_deref().and_then(|file| {
         let memory = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
         let version = Some(memory.version).filter(|&version| version > 0);
-        if memory.recall().is_none() {
-            problems.push(format!("{}: corrupt: it contains values no record can have", file.display()));
-            return None;
-        }
-        Some((file, version))
+        let restored = memory.restore().map_err(|refusal| problems.push(format!("{}: {refusal}", file.display())));
+        restored.ok().map(|_| (file, version))
     });
     let seconds = |micros: i64| micros as f64 / 1e6;
     let log = sample.as_ref().map_or(log, Reservoir::log);

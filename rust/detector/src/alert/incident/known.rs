@@ -70,7 +70,7 @@ impl KnownList {
         Ok(Self { entries })
     }
 
-    /// Reads the line with the column names.
+    /// Returns the line with the column names.
     pub fn header() -> String {
         format!("#fields\t{}", FIELDS.join("\t"))
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Grouper`] processes every record in order of end times. An alert or evidence opens an incident of its
 //! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
-//! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular`]) is evidence as
+//! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular_exchange`]) is evidence as
 //! well. If many originators attack one target, the target becomes the actor. Records of both logs are of one incident
 //! if they have the same originator. [`rules`] classify an incident, [`summary`] describes it, and [`known`] lists
 //! expected activity.

@@ -53,7 +53,7 @@ impl Grouper {
             keys.sort_unstable();
             incidents.extend(keys.into_iter().take(most).filter_map(|(_, key)| unsent.remove(&key)));
         }
-        ADDITIONS.close(&encode(&Additions { now, incidents }))
+        ADDITIONS.seal(&encode(&Additions { now, incidents }))
     }
 
     /// Adds another node's additions, closes incidents that are quiet by that node's clock, and returns the identifiers
@@ -79,7 +79,7 @@ impl Grouper {
             }
         }
         self.close_quiet(self.now);
-        Ok(RENAMINGS.close(&encode(&renamings)))
+        Ok(RENAMINGS.seal(&encode(&renamings)))
     }
 
     /// Adds one addition and returns the incident it became part of.
@@ -126,7 +126,7 @@ impl Grouper {
     /// there are none.
     pub fn take_opened(&mut self) -> Vec<u8> {
         let opened = std::mem::take(&mut self.opened);
-        if opened.is_empty() { Vec::new() } else { RENAMINGS.close(&encode(&opened)) }
+        if opened.is_empty() { Vec::new() } else { RENAMINGS.seal(&encode(&opened)) }
     }
 
     /// Adopts the manager's identifiers for open incidents, and for those that open within the timeout.
@@ -290,7 +290,7 @@ mod tests {
         assert!(matches!(manager.merge_additions(&damaged).unwrap_err().kind(), ErrorKind::Checksum));
         assert!(matches!(manager.merge_additions(&message[..20]).unwrap_err().kind(), ErrorKind::OtherContents(_)));
         addition.highest = f64::NAN;
-        let corrupt = ADDITIONS.close(&encode(&Additions { now: 0, incidents: vec![addition] }));
+        let corrupt = ADDITIONS.seal(&encode(&Additions { now: 0, incidents: vec![addition] }));
         assert!(matches!(manager.merge_additions(&corrupt).unwrap_err().kind(), ErrorKind::Invalid { .. }));
         assert_eq!((manager.open.len(), manager.rename(&message).is_err()), (0, true));
         manager.merge_additions(&message).unwrap();
