@@ -68,7 +68,7 @@ logged first 10600
 kill -TERM "$zeek"
 wait "$zeek" || fail "zeek ended with status $?"
 scores first | tail -n 50 | { ! grep -q -- -; } || fail "there are no scores after the first model"
-[ "$(ls iforest/zeek | tr '\n' ' ')" = "memory model sample " ] || fail "the state is incomplete: $(ls iforest/zeek)"
+[ "$(ls iforest/zeek | tr '\n' ' ')" = "dns-memory dns-sample memory model sample " ] || fail "the state is incomplete: $(ls iforest/zeek)"
 
 start second
 visits 50
