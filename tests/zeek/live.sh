@@ -24,14 +24,18 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 8000), handler)
 server.request_queue_size = 128
 threading.Thread(target=server.serve_forever, daemon=True).start()
 chance = random.Random(1)
-for i in range(int(sys.argv[1])):
-    client = socket.create_connection(("127.0.0.1", 8000), source_address=(f"127.0.1.{i % 20 + 1}", 0))
+first, number = map(int, sys.argv[1:])
+for i in range(first, first + number):
+    # Zeek counts connections as one if their addresses and ports repeat within seconds.
+    source = (f"127.0.1.{i % 20 + 1}", 20000 + i // 20)
+    client = socket.create_connection(("127.0.0.1", 8000), source_address=source)
     client.sendall(b"GET /%s HTTP/1.0\r\n\r\n" % chance.choice([b"page", b"", b"missing" * chance.randrange(1, 20)]))
     while client.recv(65536):
         pass
     client.close()
 END
-visits() { python3 visits.py "$1"; }
+made=0
+visits() { python3 visits.py "$made" "$1" && made=$((made + $1)); }
 
 start() {
 	mkdir -p "$1"
