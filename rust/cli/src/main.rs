@@ -10,6 +10,8 @@ mod format;
 mod grouping;
 mod host_filter;
 mod input;
+mod labels;
+mod model_file;
 mod output_check;
 mod pipeline;
 mod report;

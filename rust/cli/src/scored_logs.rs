@@ -13,12 +13,12 @@ use detector::{AlertPolicy, LogKind, LogRecord, Model};
 use zeek_log::{Input, find_inputs};
 
 use crate::cli::options::{ContextArgs, LogArgs, ModelsArgs, ThresholdArgs};
-use crate::commands::{load_model, model_of};
 use crate::console::Console;
 use crate::context_file::RunContext;
 use crate::format;
 use crate::host_filter::HostFilter;
 use crate::input::{LogInputs, log};
+use crate::model_file;
 use crate::pipeline::{Batch, Judged, Pipeline, Summary};
 
 /// Logs of one kind, with the model that scores them.
@@ -66,14 +66,14 @@ pub fn load<'a>(
     if paths.len() < 2 {
         let path = paths.first().map(PathBuf::as_path);
         let inputs = LogInputs::new(logs)?;
-        let model = model_of(path, &trust, &inputs, threads, console)?;
+        let model = model_file::load_or_train(path, &trust, &inputs, threads, console)?;
         return Ok(vec![scored(inputs, path, model)?]);
     }
     ensure!(stored.is_none(), "--context: a context file is for one kind of log; give only one model");
     ensure!(logs.log.is_none(), "--log: not allowed with several models; the kind of each log is detected");
     let mut loaded: Vec<(&Path, Model)> = Vec::new();
     for path in paths {
-        let model = load_model(path, &trust)?;
+        let model = model_file::load(path, &trust)?;
         let kind = model.schema().log;
         if let Some((other, _)) = loaded.iter().find(|(_, other)| other.schema().log == kind) {
             let (other, path) = (other.display(), path.display());

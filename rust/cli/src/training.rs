@@ -5,7 +5,7 @@ use detector::{KnownList, Model, Trainer};
 use jiff::Timestamp;
 
 use crate::format;
-use crate::input::labels::Labels;
+use crate::labels::Labels;
 use crate::pipeline::{Pipeline, Summary, idle};
 
 /// With fewer connections, the model cannot tell rare from typical.

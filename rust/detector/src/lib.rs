@@ -31,6 +31,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod alert;
 mod conn;
 mod context;
@@ -38,7 +39,11 @@ mod detector;
 mod dns;
 mod error;
 mod model;
+mod network;
+mod proto;
+mod quantiles;
 mod quantize;
+mod reason_texts;
 mod record;
 mod reservoir;
 mod schema;
@@ -47,6 +52,7 @@ mod storage;
 pub mod units;
 mod verdict;
 
+pub use address::Address;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
 pub use alert::incident::host_risk::{HostRisk, RiskPart, RiskTable, host_risks};
 pub use alert::incident::known::{KnownEntry, KnownList};
@@ -57,8 +63,7 @@ pub use alert::incident::{
 };
 pub use alert::reasons::{Reason, format_reasons};
 pub use alert::score_history::ScoreHistory;
-pub use conn::connection::{Address, ConnState, Connection, Endpoint, Proto};
-pub use conn::network::Network;
+pub use conn::connection::{ConnState, Connection, Endpoint};
 pub use conn::schema::Column;
 pub use context::keys::ContextKeys;
 pub use detector::Detector;
@@ -70,6 +75,8 @@ pub use model::feature_stats::RecordRange;
 pub use model::scoring::RowScore;
 pub use model::train::{Params, Trainer, fit, recalibrate};
 pub use model::{Model, Provenance};
+pub use network::Network;
+pub use proto::Proto;
 pub use record::{Extractor, LogRecord};
 pub use reservoir::{Group, Reservoir, Sampling, Snapshot};
 pub use schema::{Encoding, Feature, FeatureRow, LogKind, MAX_COLUMNS, Schema};

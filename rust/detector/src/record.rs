@@ -1,10 +1,12 @@
 //! Records of every log kind, and their feature extraction.
 
-use crate::conn::connection::{Address, Connection, Endpoint, Proto};
+use crate::address::Address;
+use crate::conn::connection::{Connection, Endpoint};
 use crate::conn::features::Extractor as ConnExtractor;
 use crate::context::keys::ContextKeys;
 use crate::dns::features::DnsExtractor;
 use crate::dns::query::DnsQuery;
+use crate::proto::Proto;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::units::SECOND;
 use crate::{conn, dns};

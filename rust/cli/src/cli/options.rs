@@ -8,7 +8,7 @@ use detector::{AlertPolicy, LogKind, Model, Network, Params, Trust};
 
 use super::values::{alerts, key, log_kind, share, trees, within};
 use crate::host_filter::HostFilter;
-use crate::input::labels::Labels;
+use crate::labels::Labels;
 
 /// Logs, and how to read them; [`LogInputs`](crate::input::LogInputs) resolves them.
 #[derive(Clone, Debug, clap::Args)]

@@ -9,7 +9,6 @@ use anyhow::{Result, ensure};
 use detector::{Extractor, Model, Schema};
 use zeek_log::{Format, Output};
 
-use super::model_for;
 use crate::cli::options::LabelArgs;
 use crate::cli::options::LogArgs;
 use crate::cli::options::ModelArgs;
@@ -17,7 +16,8 @@ use crate::cli::options::OutputArgs;
 use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
-use crate::input::labels::Labels;
+use crate::labels::Labels;
+use crate::model_file;
 use crate::pipeline::{Batch, Pipeline};
 
 /// Write the feature matrix of logs as CSV
@@ -45,7 +45,7 @@ pub struct FeaturesArgs {
 
 pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
-    let model = model_for(&args.model, &inputs, threads, console)?;
+    let model = model_file::load_or_train(args.model.path(), &args.model.trust.trust(), &inputs, threads, console)?;
     let labels = args.labels.optional();
     let mut extractor = Extractor::of(inputs.log);
     let mut sink = Output::create(args.output.path())?;

@@ -12,13 +12,13 @@ use detector::{Params, RecordRange, Trainer};
 use iforest_onnx::{Description, MAX, Raise};
 use zeek_log::Output;
 
-use super::load_model;
 use crate::cli::options::BudgetArgs;
 use crate::cli::options::LogArgs;
 use crate::cli::options::TrustArgs;
 use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
+use crate::model_file;
 use crate::pipeline::{Pipeline, idle};
 use crate::training::set_origin;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
         _ => Error::from(error).context(format!("{name}: cannot be read")),
     })?;
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
-    let categories = args.model.as_deref().map(|path| load_model(path, &args.trust.trust())).transpose()?;
+    let categories = args.model.as_deref().map(|path| model_file::load(path, &args.trust.trust())).transpose()?;
 
     let inputs = LogInputs::new(&args.logs)?;
     let noun = inputs.log.noun();
@@ -136,7 +136,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
 
 /// Exports the forest of a model.
 pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
-    let model = load_model(&args.model, &args.trust.trust())?;
+    let model = model_file::load(&args.model, &args.trust.trust())?;
     let names: Vec<_> = model.schema().features.iter().map(|feature| feature.name).collect();
     let version = env!("CARGO_PKG_VERSION");
     let metadata = [

@@ -6,12 +6,12 @@ use anyhow::Result;
 use detector::{Model, format_reasons};
 use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 
-use super::model_for;
 use crate::cli::options::{ContextArgs, LogArgs, ModelArgs, OutputArgs, ThresholdArgs};
 use crate::console::Console;
 use crate::context_file::RunContext;
 use crate::format;
 use crate::input::LogInputs;
+use crate::model_file;
 use crate::pipeline::{Batch, LineStatus, Pipeline};
 use crate::score_text::ScoreText;
 
@@ -49,7 +49,7 @@ const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reaso
 
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
-    let model = model_for(&args.model, &inputs, threads, console)?;
+    let model = model_file::load_or_train(args.model.path(), &args.model.trust.trust(), &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;
@@ -61,7 +61,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let mut format = None;
     let mut is_mixed = false;
     let pipeline = Pipeline {
-        unusable: "the row is written without a score",
+        unusable_consequence: "the row is written without a score",
         mute_progress: to_terminal,
         ..Pipeline::new(&inputs, threads, console)
     };

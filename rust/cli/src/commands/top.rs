@@ -9,13 +9,13 @@ use detector::{LogKind, LogRecord, rcode_name, type_name, units::DAY};
 use detector::{Model, Reason, format_reasons};
 use serde::Serialize;
 
-use super::model_for;
 use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, ThresholdArgs};
 use crate::cli::values::within;
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
 use crate::input::LogInputs;
+use crate::model_file;
 use crate::pipeline::Pipeline;
 use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
@@ -72,7 +72,7 @@ const MANY: f64 = 2.0;
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
-    let model = model_for(&args.model, &inputs, threads, console)?;
+    let model = model_file::load_or_train(args.model.path(), &args.model.trust.trust(), &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;

@@ -9,7 +9,7 @@ use detector::{Change, Detector, Event, LogKind};
 use jiff::Timestamp;
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
-use super::{incidents, load_model, top};
+use super::{incidents, top};
 use crate::cli::options::{ContextArgs, FilterArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
@@ -18,6 +18,7 @@ use crate::grouping::{Grouping, KnownArgs, warn_if_expired};
 use crate::input;
 use crate::input::follow::{Follow, Starts};
 use crate::input::log;
+use crate::model_file;
 use crate::pipeline::Judged;
 use crate::pipeline::parse::{Parser, check_columns};
 use crate::scored_logs::thresholds_text;
@@ -83,7 +84,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     ensure!(stored.is_none() || is_single, "--context: a context file is for one kind of log; give only one model");
     let mut detectors: Vec<Detector> = Vec::new();
     for path in &args.model {
-        let model = load_model(path, &trust)?;
+        let model = model_file::load(path, &trust)?;
         let kind = model.schema().log;
         let is_other = detectors.iter().all(|other| other.model().schema().log != kind);
         ensure!(is_other, "{}: is a second model of {}.log; give one model for each log", path.display(), kind.name());

@@ -4,7 +4,6 @@ pub mod columns;
 pub mod conn_log;
 pub mod dns_log;
 pub mod follow;
-pub mod labels;
 pub mod log;
 pub mod merge;
 pub mod records;

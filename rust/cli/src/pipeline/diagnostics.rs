@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::{Error, Result, anyhow, bail};
 use indicatif::ProgressBar;
 
-use super::Pipeline;
 use super::batch::{Batch, LineStatus};
-use crate::console::Reported;
+use crate::console::{Console, Reported};
 use crate::format;
+use crate::input::LogInputs;
 
 /// Largest number of unusable rows per log with a separate warning; further ones are only counted.
 const MAX_WARNINGS: u64 = 10;
@@ -24,7 +24,7 @@ pub struct Summary {
     pub failures: u64,
     pub(super) inputs: u64,
     /// The first failure of a silent run.
-    unreported: Option<String>,
+    pub(super) unreported: Option<String>,
 }
 
 impl Summary {
@@ -59,31 +59,29 @@ impl Summary {
 
 /// Reports and counts unusable rows and logs.
 pub struct Diagnostics<'a> {
-    pipeline: &'a Pipeline<'a>,
-    bar: &'a ProgressBar,
+    pub inputs: &'a LogInputs,
+    pub console: &'a Console,
+    pub bar: &'a ProgressBar,
+    pub unusable_consequence: &'static str,
+    pub report_unusable: bool,
     pub summary: Summary,
     /// The log of the last unusable row, and their number in it.
-    current: Option<(Arc<str>, u64)>,
+    pub current: Option<(Arc<str>, u64)>,
 }
 
-impl<'a> Diagnostics<'a> {
-    pub fn new(pipeline: &'a Pipeline<'a>, bar: &'a ProgressBar) -> Self {
-        let summary = Summary { inputs: pipeline.inputs.inputs.len() as u64, ..Summary::default() };
-        Self { pipeline, bar, summary, current: None }
-    }
-
+impl Diagnostics<'_> {
     /// Reports the unusable rows of a batch.
     pub fn rows(&mut self, batch: &mut Batch) -> Result<()> {
         if batch.errors.is_empty() {
             return Ok(());
         }
         let consequences = batch.lines.iter().filter_map(|line| match line {
-            LineStatus::Unusable => Some(self.pipeline.unusable),
+            LineStatus::Unusable => Some(self.unusable_consequence),
             LineStatus::Malformed => Some("the row is skipped"),
             _ => None,
         });
         for (error, consequence) in batch.errors.drain(..).zip(consequences.collect::<Vec<_>>()) {
-            if self.pipeline.inputs.strict {
+            if self.inputs.strict {
                 return Err(error.into());
             }
             self.summary.skipped += 1;
@@ -116,13 +114,13 @@ impl<'a> Diagnostics<'a> {
     /// Reports the failure of a log.
     pub fn failure(&mut self, batch: &mut Batch) -> Result<()> {
         let Some(failure) = batch.failure.take() else { return Ok(()) };
-        if self.pipeline.inputs.strict {
+        if self.inputs.strict {
             return Err(failure);
         }
         self.summary.failures += 1;
         let failure = format!("{failure:#}");
-        if self.pipeline.reports {
-            self.bar.suspend(|| self.pipeline.console.error(&failure));
+        if self.report_unusable {
+            self.bar.suspend(|| self.console.error(&failure));
         } else {
             self.summary.unreported.get_or_insert(failure);
         }
@@ -141,8 +139,8 @@ impl<'a> Diagnostics<'a> {
     }
 
     fn warn(&self, text: &str) {
-        if self.pipeline.reports {
-            self.bar.suspend(|| self.pipeline.console.warning(text));
+        if self.report_unusable {
+            self.bar.suspend(|| self.console.warning(text));
         }
     }
 }

@@ -27,8 +27,8 @@ pub use self::diagnostics::Summary;
 use self::parse::{Parser, check_columns};
 use crate::console::Console;
 use crate::format;
-use crate::input::labels::Labels;
 use crate::input::{self, LogInputs, merge};
+use crate::labels::Labels;
 
 /// Capacity of each channel between two stages, in batches.
 const QUEUE_LENGTH: usize = 1;
@@ -41,13 +41,13 @@ pub struct Pipeline<'a> {
     /// The labels to read, if any.
     pub labels: Option<&'a Labels>,
     /// The consequence for a row with an unusable value, for the warning.
-    pub unusable: &'static str,
+    pub unusable_consequence: &'static str,
     /// Threads for parsing, and as many for work.
     pub threads: usize,
     /// Destination of warnings and progress.
     pub console: &'a Console,
     /// True if unusable rows are reported; false if another run over the same logs reports them.
-    pub reports: bool,
+    pub report_unusable: bool,
     /// True if progress is hidden because the output goes to the terminal.
     pub mute_progress: bool,
 }
@@ -63,10 +63,10 @@ impl<'a> Pipeline<'a> {
         Self {
             inputs,
             labels: None,
-            unusable: "the row is skipped",
+            unusable_consequence: "the row is skipped",
             threads,
             console,
-            reports: true,
+            report_unusable: true,
             mute_progress: false,
         }
     }
@@ -107,7 +107,7 @@ impl<'a> Pipeline<'a> {
         work: impl Fn() -> W,
         mut deliver: impl FnMut(&mut Batch) -> Result<()>,
     ) -> Result<Summary> {
-        if self.reports && self.inputs.ignored > 0 {
+        if self.report_unusable && self.inputs.ignored > 0 {
             let others = format::counted(self.inputs.ignored, "file");
             self.console.note(&format!(
                 "ignored {others} not named like a {} log; to read one, give it as an argument",
@@ -161,7 +161,15 @@ impl<'a> Pipeline<'a> {
                 scope.spawn(move || each(batches.into_iter(), &next, |batch| worker(batch)));
             }
             let _close = close;
-            let mut diagnostics = Diagnostics::new(self, &bar);
+            let mut diagnostics = Diagnostics {
+                inputs: self.inputs,
+                console: self.console,
+                bar: &bar,
+                unusable_consequence: self.unusable_consequence,
+                report_unusable: self.report_unusable,
+                summary: Summary { inputs: self.inputs.inputs.len() as u64, ..Summary::default() },
+                current: None,
+            };
             let mut batches = RoundRobin::new(from_work);
             while let Some(mut batch) = batches.receive() {
                 diagnostics.rows(&mut batch)?;

@@ -8,8 +8,8 @@ use zeek_log::{Binding, Block, ColumnSpec, ErrorKind, Format, Layout, Line, Line
 
 use super::batch::{Batch, LineStatus};
 use crate::input::columns::{self, Essentials};
-use crate::input::labels::Labels;
 use crate::input::log;
+use crate::labels::Labels;
 
 /// Parser for the lines of any number of logs.
 pub struct Parser<'a> {

@@ -3,7 +3,5 @@
 pub(crate) mod cusum;
 pub(crate) mod drift;
 pub(crate) mod incident;
-pub(crate) mod pair_mean;
-pub(crate) mod reason_texts;
 pub(crate) mod reasons;
 pub(crate) mod score_history;

@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use crate::alert::reason_texts::Texts;
 use crate::model::Model;
-use crate::model::feature_stats::Quantiles;
+use crate::quantiles::Quantiles;
+use crate::reason_texts::Texts;
 use crate::record::LogRecord;
 use crate::schema::{Encoding, FeatureRow, LogKind, MAX_COLUMNS};
 use crate::units::count;

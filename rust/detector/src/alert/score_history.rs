@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::cusum::{self, Cusum, Occurrence};
-use crate::alert::pair_mean::{PairMean, PairMeans};
 use crate::context::keys::ContextKeys;
+use crate::context::pair_mean::{PairMean, PairMeans};
 use crate::context::table;
 use crate::model::Model;
 use crate::model::scoring::RowScore;

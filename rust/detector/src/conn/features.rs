@@ -74,7 +74,7 @@ impl Extractor {
         set(Column::RespPktSize, log2(packet_size(&c.resp)));
         set(Column::MissedBytes, log2(c.missed_bytes as f32));
         let port = u64::from(c.resp.port) << 2 | c.proto as u64;
-        let network = XxHash3_64::oneshot(c.resp.addr.network());
+        let network = XxHash3_64::oneshot(c.resp.addr.network_bytes());
         set(Column::RespNet, identity(network));
         set(Column::Routine, identity(combine(combine(keys.orig, network), port)));
         set(Column::RespPort, identity(combine(keys.resp, port)));

@@ -3,6 +3,5 @@
 pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod features;
-pub(crate) mod network;
 pub(crate) mod reasons;
 pub mod schema;

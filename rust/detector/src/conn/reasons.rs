@@ -1,10 +1,11 @@
 //! Texts of reasons for conn.log.
 
-use crate::alert::reason_texts::{Format, Texts};
-use crate::conn::connection::{Connection, Proto};
+use crate::conn::connection::Connection;
 use crate::conn::schema::Column;
-use crate::model::feature_stats::Quantiles;
+use crate::proto::Proto;
+use crate::quantiles::Quantiles;
 use crate::quantize::{expand, expand_whole};
+use crate::reason_texts::{Format, Texts};
 use crate::schema::FeatureRow;
 use crate::units::{bytes, count, duration};
 

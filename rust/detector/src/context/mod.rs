@@ -3,5 +3,6 @@
 pub(crate) mod decay;
 pub(crate) mod keys;
 pub(crate) mod linear_counter;
+pub(crate) mod pair_mean;
 pub(crate) mod periodicity;
 pub(crate) mod table;

@@ -1,6 +1,7 @@
 //! DNS transaction in the fields of dns.log, borrowed from its source.
 
-use crate::conn::connection::{Address, Proto};
+use crate::address::Address;
+use crate::proto::Proto;
 
 /// One row of dns.log: a query, its response, or both.
 ///

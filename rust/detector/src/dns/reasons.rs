@@ -1,12 +1,12 @@
 //! Texts of reasons for dns.log.
 
-use crate::alert::reason_texts::{Format, Texts};
 use crate::dns::context::is_other_type;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, Protocol, type_name};
 use crate::dns::schema::Column;
-use crate::model::feature_stats::Quantiles;
+use crate::quantiles::Quantiles;
 use crate::quantize::{expand, expand_whole};
+use crate::reason_texts::{Format, Texts};
 use crate::units::{bytes, count, duration};
 
 /// Topics: related columns, the plainest first.

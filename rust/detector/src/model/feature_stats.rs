@@ -2,29 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantiles::Quantiles;
 use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Record, Schema};
-
-/// Quantiles of an encoded feature in training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Quantiles {
-    pub(crate) lowest: f32,
-    /// First percentile.
-    pub(crate) low: f32,
-    pub(crate) median: f32,
-    /// 99th percentile.
-    pub(crate) high: f32,
-    /// Second highest value, the range without the row that has the highest.
-    pub(crate) second: f32,
-    pub(crate) highest: f32,
-}
-
-impl Quantiles {
-    /// Returns whether an amount is less than twice and more than half of the usual one, and within the range of most
-    /// training rows. Amounts are powers of two.
-    pub(crate) fn is_usual_amount(self, value: f32) -> bool {
-        (self.low..=self.high).contains(&value) && (value - self.median).abs() < 1.0
-    }
-}
 
 /// Range of an amount in training, against which new maxima are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -17,7 +17,7 @@ use bincode::enc::write::SizeWriter;
 use iforest::{Forest, ScoreCache};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::pair_mean::Typical;
+use crate::context::pair_mean::Typical;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
 use crate::model::encoder::Encoder;

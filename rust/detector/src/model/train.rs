@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use iforest::{Forest, Matrix, ScoreCache};
 
-use crate::alert::pair_mean::{PairMean, Typical};
+use crate::context::pair_mean::{PairMean, Typical};
 use crate::error::{Error, ErrorKind};
 use crate::model::calibration::{Calibration, MAX_BURST};
 use crate::model::encoder::Encoder;

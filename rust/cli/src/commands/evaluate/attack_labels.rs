@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Result, ensure};
 
 use crate::format;
-use crate::input::labels::Labels;
+use crate::labels::Labels;
 use crate::pipeline::Batch;
 
 /// Maximum number of distinct attacks. Typical captures have a few; a label for each row is useless in a table.

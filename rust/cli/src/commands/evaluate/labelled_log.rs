@@ -7,8 +7,8 @@ use super::attack_labels::{AttackLabels, Class};
 use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
-use crate::input::labels::Labels;
 use crate::input::records::Records;
+use crate::labels::Labels;
 use crate::pipeline::{Pipeline, Summary, idle};
 
 /// Maximum number of connections, at about 330 bytes each.

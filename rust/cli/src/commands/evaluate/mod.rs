@@ -13,8 +13,8 @@ mod split;
 mod table;
 mod tune;
 
-use anyhow::{Result, bail};
-use detector::{LogKind, Model, Params};
+use anyhow::Result;
+use detector::{LogKind, Model};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -22,7 +22,6 @@ use self::attack_labels::AttackLabels;
 use self::curves::Curve;
 use self::given_models::score_by;
 use self::labelled_log::LabelledLog;
-use self::labelled_score::LabelledScore;
 use self::metrics::{Metrics, Setting};
 use self::protocol::Protocol;
 use crate::cli::options::LabelArgs;
@@ -32,6 +31,7 @@ use crate::cli::options::TrustArgs;
 use crate::cli::values::{positive, within};
 use crate::console::{self, Console};
 use crate::input::LogInputs;
+use crate::model_file;
 use crate::pipeline::{Pipeline, Summary};
 use clap::{ArgGroup, ValueEnum};
 use std::fmt;
@@ -152,7 +152,7 @@ pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> 
 fn compare_models(args: &EvaluateArgs, inputs: &LogInputs, threads: usize, console: &Console) -> Result<()> {
     let labels = args.labels.required();
     let trust = args.trust.trust();
-    let load = |path: &PathBuf| super::require_log(super::load_model(path, &trust)?, path, inputs.log);
+    let load = |path: &PathBuf| model_file::require_log(model_file::load(path, &trust)?, path, inputs.log);
     let models: Vec<Model> = args.model.iter().map(load).collect::<Result<_>>()?;
     let mut attacks = AttackLabels::new(labels.clone());
     let pipeline = Pipeline { labels: Some(&labels), ..Pipeline::new(inputs, threads, console) };
@@ -212,7 +212,7 @@ fn try_protocol(
     }
     let bar = console.steps(seeds.len() as u64);
     let runs = seeds.par_iter().map(|&seed| {
-        let scored = scored(&protocol, &log, &params, seed);
+        let scored = protocol.run(&log, &params, seed);
         bar.inc(1);
         scored
     });
@@ -226,22 +226,6 @@ fn try_protocol(
 /// Returns an error if a log could not be read to the end.
 fn require_all(summaries: &[Summary]) -> Result<()> {
     summaries.iter().try_for_each(|summary| summary.require_all("computed the metrics"))
-}
-
-/// Scored connections of all splits for one seed, in order of end time.
-fn scored(protocol: &Protocol, log: &LabelledLog, params: &Params, seed: u64) -> Result<Vec<LabelledScore>> {
-    let mut params = params.clone();
-    params.seed = seed;
-    let mut scored = Vec::new();
-    for split in protocol.splits(log, seed)? {
-        scored.extend(split.run(&params)?);
-    }
-    let malicious = scored.iter().filter(|scored| scored.class.is_malicious()).count();
-    if malicious == 0 || malicious == scored.len() {
-        bail!("the protocol leaves connections of only one class to score; give a longer log");
-    }
-    scored.sort_by_key(|scored| scored.ended);
-    Ok(scored)
 }
 
 /// Several settings as printed by `--json`.

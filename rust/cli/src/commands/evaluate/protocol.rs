@@ -1,12 +1,14 @@
 //! Evaluation protocols: splits of labelled logs into training and test connections.
 
 use anyhow::{Result, bail, ensure};
+use detector::Params;
 use detector::units::DAY;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
 use super::labelled_log::LabelledLog;
+use super::labelled_score::LabelledScore;
 use super::split::{Pass, Split};
 use crate::format;
 
@@ -36,11 +38,30 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Scored connections of all splits for one seed, in order of end time.
+    ///
+    /// # Errors
+    /// If the log is too small for the protocol, or all connections to score are of one class.
+    pub fn run(&self, log: &LabelledLog, params: &Params, seed: u64) -> Result<Vec<LabelledScore>> {
+        let mut params = params.clone();
+        params.seed = seed;
+        let mut scored = Vec::new();
+        for split in self.splits(log, seed)? {
+            scored.extend(split.run(&params)?);
+        }
+        let malicious = scored.iter().filter(|scored| scored.class.is_malicious()).count();
+        if malicious == 0 || malicious == scored.len() {
+            bail!("the protocol leaves connections of only one class to score; give a longer log");
+        }
+        scored.sort_by_key(|scored| scored.ended);
+        Ok(scored)
+    }
+
     /// Splits a log; `seed` determines random choices.
     ///
     /// # Errors
     /// If the log is too small for the protocol.
-    pub fn splits<'a>(&'a self, log: &'a LabelledLog, seed: u64) -> Result<Vec<Split<'a>>> {
+    fn splits<'a>(&'a self, log: &'a LabelledLog, seed: u64) -> Result<Vec<Split<'a>>> {
         let benign = |log: &LabelledLog, index: usize| !log.classes[index].is_malicious();
         match self {
             Self::Novelty { train } => {

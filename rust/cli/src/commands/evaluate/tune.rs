@@ -79,7 +79,7 @@ pub fn tune(
             let runs: Result<Vec<_>> = seeds
                 .iter()
                 .map(|&seed| {
-                    let scored = super::scored(protocol, log, setting, seed)?;
+                    let scored = protocol.run(log, setting, seed)?;
                     bar.inc(1);
                     Ok(Separation::of(&ranking(&scored)))
                 })

@@ -85,7 +85,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     if state::is_state(&args.model) {
         return state::run(&args.model, &args.trust.trust(), args.json);
     }
-    let model = super::load_model(&args.model, &args.trust.trust())?;
+    let model = crate::model_file::load(&args.model, &args.trust.trust())?;
     if args.json {
         super::print_json(&description(&model))
     } else {

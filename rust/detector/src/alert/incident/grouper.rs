@@ -9,10 +9,10 @@ use super::incident::{ActorKey, Incident, MAX_OPEN, Observation, REPEATED, Rank,
 use super::kind::IncidentKind;
 use super::known::KnownList;
 use super::outbox::Outbox;
-use super::record::{Record, network};
+use super::record::Record;
 use super::regular_exchange::Exchanges;
 use super::surge::Surges;
-use crate::conn::connection::Address;
+use crate::address::Address;
 use crate::units::HOUR;
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
@@ -174,7 +174,7 @@ impl Grouper {
         if surge && !is_apart || is_attack && flood.is_none() && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {
-                self.flooded.entry(network(record.responder)).or_insert(target);
+                self.flooded.entry(record.responder.network()).or_insert(target);
             }
             return Some(target);
         }
@@ -186,7 +186,7 @@ impl Grouper {
 
     /// Open incident of a flooded target in the same network.
     pub(super) fn flood_near(&self, responder: Address, known: bool) -> Option<ActorKey> {
-        self.flooded.get(&network(responder)).copied().filter(|key| key.2 == known)
+        self.flooded.get(&responder.network()).copied().filter(|key| key.2 == known)
     }
 
     /// Returns whether this originator is one of many with incidents of this target only.
@@ -319,7 +319,7 @@ impl Grouper {
 
     pub(super) fn close(&mut self, key: ActorKey, event: Event) {
         if let Some(mut incident) = self.take(key) {
-            let place = network(key.0);
+            let place = key.0.network();
             if self.flooded.get(&place) == Some(&key) {
                 self.flooded.remove(&place);
             }

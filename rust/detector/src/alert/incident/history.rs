@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use foldhash::HashMap;
 
 use super::record::Record;
-use crate::conn::connection::Address;
+use crate::address::Address;
 
 /// Number of records stored.
 const CAPACITY: usize = 65_536;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::incident::Incident;
 use super::kind::IncidentKind;
-use crate::conn::connection::Address;
+use crate::address::Address;
 use crate::units::DAY;
 
 /// Half-life of contributions: a day, in microseconds.

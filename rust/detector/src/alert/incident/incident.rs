@@ -10,9 +10,10 @@ use super::members::Members;
 use super::queries::Queries;
 use super::record::Record;
 use super::trail::Trail;
+use crate::address::Address;
 use crate::alert::reasons::Reason;
-use crate::conn::connection::{Address, Proto};
 use crate::dns::query::DnsQuery;
+use crate::proto::Proto;
 use crate::record::LogRecord;
 
 /// Largest number of open incidents.

@@ -3,9 +3,11 @@
 use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
 use super::summary;
-use crate::conn::connection::{Address, Connection, Proto};
-use crate::conn::network::Network;
+use crate::address::Address;
+use crate::conn::connection::Connection;
 use crate::error::{Error, ErrorKind};
+use crate::network::Network;
+use crate::proto::Proto;
 use crate::units::DAY;
 
 /// Columns of the list.

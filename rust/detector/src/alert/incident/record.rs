@@ -2,7 +2,9 @@
 
 use super::queries::Query;
 use super::service::service_name;
-use crate::conn::connection::{Address, Connection, Proto};
+use crate::address::Address;
+use crate::conn::connection::Connection;
+use crate::proto::Proto;
 use crate::record::LogRecord;
 
 /// Fields of a record that incidents use.
@@ -59,11 +61,4 @@ impl Record {
     pub(super) fn may_be_generated(&self) -> bool {
         self.query.is_some_and(|query| query.may_be_generated())
     }
-}
-
-/// The /24 or /64 of an address.
-pub(super) fn network(address: Address) -> Address {
-    let (prefix, mut bytes) = (address.network(), [0; 16]);
-    bytes[..prefix.len()].copy_from_slice(prefix);
-    Address(bytes)
 }

@@ -8,10 +8,11 @@
 
 use super::record::Record;
 use crate::alert::reasons::Reason;
-use crate::conn::connection::{Connection, Proto};
+use crate::conn::connection::Connection;
 use crate::context::keys::ContextKeys;
 use crate::context::periodicity::Periodicity;
 use crate::context::table::Table;
+use crate::proto::Proto;
 use crate::units::{DAY, count, duration};
 
 /// Number of services, as a power of 2.

@@ -5,7 +5,7 @@ use super::kind::IncidentKind;
 use super::queries::Domain;
 use super::regular_exchange::REGULAR_PORTS;
 use super::trail::Trail;
-use crate::conn::connection::Proto;
+use crate::proto::Proto;
 use crate::units::HOUR;
 
 /// One line of the table of rules.

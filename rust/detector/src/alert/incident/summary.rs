@@ -7,7 +7,8 @@ use super::kind::IncidentKind;
 use super::members::Members;
 use super::queries::Domain;
 use super::trail::Trail;
-use crate::conn::connection::{Address, Proto};
+use crate::address::Address;
+use crate::proto::Proto;
 use crate::units::{bytes, count, duration};
 
 impl Incident {

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::queries::Domain;
 use super::record::Record;
 use super::service;
-use crate::conn::connection::{Address, Proto};
+use crate::address::Address;
 use crate::dns::query::DnsQuery;
+use crate::proto::Proto;
 
 /// An alias, because serde's derive macro mistakes a reference for borrowed input.
 type ServiceName = &'static str;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::grouper::{Change, Event, Grouper, announcement};
 use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Role};
-use super::record::network;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
 
@@ -102,7 +101,7 @@ impl Grouper {
             Role::Target => {
                 self.open_target(key, addition.active);
                 if is_external {
-                    self.flooded.entry(network(key.0)).or_insert(key);
+                    self.flooded.entry(key.0.network()).or_insert(key);
                 }
             }
             Role::Originator => self.open(key, addition.active),

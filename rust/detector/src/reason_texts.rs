@@ -1,6 +1,6 @@
 //! Interface of the texts of reasons, which differ between log kinds.
 
-use crate::model::feature_stats::Quantiles;
+use crate::quantiles::Quantiles;
 
 /// Writes the value of a column as an amount with its unit.
 pub(crate) type Format = fn(f32) -> String;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::conn::connection::Address;
+use crate::address::Address;
 use crate::error::{Error, ErrorKind};
 
 /// Addresses with a common prefix.

@@ -1,0 +1,25 @@
+//! Quantiles of a feature in training.
+
+use serde::{Deserialize, Serialize};
+
+/// Quantiles of an encoded feature in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Quantiles {
+    pub(crate) lowest: f32,
+    /// First percentile.
+    pub(crate) low: f32,
+    pub(crate) median: f32,
+    /// 99th percentile.
+    pub(crate) high: f32,
+    /// Second highest value, the range without the row that has the highest.
+    pub(crate) second: f32,
+    pub(crate) highest: f32,
+}
+
+impl Quantiles {
+    /// Returns whether an amount is less than twice and more than half of the usual one, and within the range of most
+    /// training rows. Amounts are powers of two.
+    pub(crate) fn is_usual_amount(self, value: f32) -> bool {
+        (self.low..=self.high).contains(&value) && (value - self.median).abs() < 1.0
+    }
+}
