@@ -216,8 +216,8 @@ global merged: table[LogKind, string] of string;
 const patience = 5min;
 global started = current_time();
 
-# The version of each worker's model of a log, as announced by its last sample.
-global announced: table[LogKind, string] of count;
+# The version of each worker's model of a log, from its last sample.
+global seen_versions: table[LogKind, string] of count;
 
 # After a loss of its state, the manager must not replace the workers' model by one of few rows: it defers the first fit
 # and requests their model when they announce it.
@@ -227,7 +227,7 @@ hook ready(log: LogKind)
 
 	for ( name, node in Cluster::nodes )
 		if ( node$node_type == Cluster::WORKER &&
-		     ([log, name] !in announced || announced[log, name] > __model_version(log)) )
+		     ([log, name] !in seen_versions || seen_versions[log, name] > __model_version(log)) )
 			waiting = T;
 
 	if ( waiting && current_time() - started < patience )
@@ -264,7 +264,7 @@ event IForest::sample(log: LogKind, node: string, run: string, number: count, ha
 		return;
 
 	catch_up();
-	announced[log, node] = has;
+	seen_versions[log, node] = has;
 	local this = fmt("%s %d", run, number);
 
 	if ( [log, node] !in merged || merged[log, node] != this )

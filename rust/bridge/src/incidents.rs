@@ -80,7 +80,7 @@ impl Incidents {
             }
             is_new |= change.event != Event::Closed;
             // Known activity and single failed connections have no row.
-            let is_reported = change.event != Event::Closed || change.incident.is_announced();
+            let is_reported = change.event != Event::Closed || change.incident.is_reported();
             if !self.forwards && is_reported && !change.incident.known {
                 self.changes.push_back(change);
             }

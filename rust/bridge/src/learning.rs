@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use detector::units::DAY;
-use detector::{FeatureRow, LogKind, LogRecord, Model, Params, Reservoir, Sampling, Snapshot, Trust};
+use detector::{FeatureRow, LogKind, LogRecord, Model, Params, Reservoir, ReservoirSnapshot, Sampling, Trust};
 
 use crate::background::Background;
 use crate::job::{Fitted, JobResult};
@@ -73,12 +73,12 @@ pub(crate) struct Learning {
 pub(crate) struct PendingExample {
     record: LogRecord<'static>,
     row: FeatureRow,
-    flagged: bool,
+    alert: bool,
 }
 
 impl PendingExample {
-    pub(crate) fn new(record: &LogRecord<'_>, row: FeatureRow, flagged: bool) -> Self {
-        Self { record: record.without_texts(), row, flagged }
+    pub(crate) fn new(record: &LogRecord<'_>, row: FeatureRow, alert: bool) -> Self {
+        Self { record: record.without_texts(), row, alert }
     }
 }
 
@@ -108,7 +108,7 @@ fn resample(mut sample: Reservoir, sampling: Sampling) -> Reservoir {
 }
 
 /// Builds a model from a snapshot of the reservoir, on the background thread.
-pub(crate) type Fit = Box<dyn FnOnce(Snapshot) -> Result<Model, String> + Send>;
+pub(crate) type Fit = Box<dyn FnOnce(ReservoirSnapshot) -> Result<Model, String> + Send>;
 
 pub(crate) fn new_fit(log: LogKind, alerts_per_day: f64) -> Fit {
     let mut params = Params::of(log);
@@ -130,16 +130,16 @@ impl Learning {
         let sampling = Sampling::for_sensor(rows.max(2), (half_life.max(60.0) * 1e6) as i64);
         self.reservoir = Some(match self.reservoir.take() {
             Some(reservoir) => resample(reservoir, sampling),
-            None => Reservoir::new(sampling, SEED).of(self.log),
+            None => Reservoir::new(sampling, SEED).for_log(self.log),
         });
     }
 
     /// Adds a row to the reservoir. Returns false while learning is off.
     pub(crate) fn learn(&mut self, example: &PendingExample) -> bool {
-        let PendingExample { record, row, flagged } = example;
+        let PendingExample { record, row, alert } = example;
         let latest = self.latest.for_time(record.end());
         let Some(reservoir) = &mut self.reservoir else { return false };
-        reservoir.learn(record, row, *flagged, latest);
+        reservoir.learn(record, row, *alert, latest);
         true
     }
 

@@ -58,7 +58,7 @@ impl LoadAttempt {
         let (version, permissions) = (FileVersion::of(path), Permissions::of(path, trust));
         let mut distrusted = false;
         let model = load(path, |path| {
-            Model::load(path, trust).inspect_err(|error| distrusted = !error.kind().is_of_contents())
+            Model::load(path, trust).inspect_err(|error| distrusted = !error.kind().is_content_error())
         });
         let loaded = model.and_then(|model| {
             let bytes = model.to_bytes().map_err(|error| error.to_string())?;

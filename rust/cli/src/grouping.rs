@@ -11,7 +11,7 @@ use detector::{
 use crate::console::Console;
 use crate::format;
 use crate::host_filter::HostFilter;
-use crate::pipeline::Judged;
+use crate::pipeline::ScoredRecord;
 
 /// The list of known activity.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -82,18 +82,18 @@ impl Grouping {
     }
 
     /// Adds a connection and returns the identifier of its incident. One that is excluded counts as context.
-    pub fn add(&mut self, judged: &Judged<'_>, model: &Model) -> Option<String> {
-        let (record, verdict) = (judged.record, judged.verdict);
-        let excluded = self.filter.excludes(&judged.connection);
+    pub fn add(&mut self, scored: &ScoredRecord<'_>, model: &Model) -> Option<String> {
+        let (record, verdict) = (scored.record, scored.verdict);
+        let excluded = self.filter.excludes(&scored.connection);
         self.first.get_or_insert(record.end());
-        let alert = verdict.anomalous && !excluded;
-        let evidence = verdict.sustained.filter(|_| !excluded);
+        let alert = verdict.alert && !excluded;
+        let evidence = verdict.evidence.filter(|_| !excluded);
         let reasons = match alert || evidence.is_some() {
-            true => model.reasons(judged.record, judged.row, evidence),
+            true => model.reasons(scored.record, scored.row, evidence),
             false => Vec::new(),
         };
-        self.alerts += u64::from(alert && self.filter.matches(&judged.connection));
-        let (uid, score) = (judged.uid, verdict.score);
+        self.alerts += u64::from(alert && self.filter.matches(&scored.connection));
+        let (uid, score) = (scored.uid, verdict.score);
         self.grouper.observe(&Observation { record, uid, score, alert, evidence, reasons: &reasons })
     }
 

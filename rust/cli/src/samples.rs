@@ -43,7 +43,7 @@ pub fn merge(parts: &[PathBuf], capacity: usize, seed: u64) -> Result<Reservoir>
     let sampling = samples.first().map_or(Sampling::uniform(capacity), Reservoir::sampling);
     require_one_kind(parts.iter().zip(samples.iter().map(Reservoir::log)))?;
     let log = samples.first().map_or(LogKind::Conn, Reservoir::log);
-    let mut merged = Reservoir::new(Sampling { capacity, ..sampling }, seed).of(log);
+    let mut merged = Reservoir::new(Sampling { capacity, ..sampling }, seed).for_log(log);
     for (sample, part) in samples.iter().zip(parts) {
         merged.merge(sample).with_context(|| part.display().to_string())?;
     }

@@ -19,7 +19,7 @@ use crate::format;
 use crate::host_filter::HostFilter;
 use crate::input::{LogInputs, log};
 use crate::model_file;
-use crate::pipeline::{Batch, Judged, Pipeline, Summary};
+use crate::pipeline::{Batch, Pipeline, ScoredRecord, Summary};
 
 /// Logs of one kind, with the model that scores them.
 pub struct ScoredLogs<'a> {
@@ -34,13 +34,13 @@ pub struct ScoredLogs<'a> {
 }
 
 /// A scored record of one of the logs.
-pub struct ScoredRecord<'a> {
+pub struct ScoredLogRecord<'a> {
     /// Index of its [`ScoredLogs`].
     pub index: usize,
     pub model: &'a Model,
     /// Name of its log.
     pub name: &'a Arc<str>,
-    pub judged: Judged<'a>,
+    pub scored: ScoredRecord<'a>,
 }
 
 /// Loads the models and finds the logs of each. Returns one entry per model; conn.log comes first.
@@ -131,13 +131,13 @@ pub fn for_each(
     logs: &mut [ScoredLogs<'_>],
     threads: usize,
     console: &Console,
-    mut each: impl FnMut(&ScoredRecord<'_>),
+    mut each: impl FnMut(&ScoredLogRecord<'_>),
 ) -> Result<()> {
     if let [log] = logs {
         let ScoredLogs { inputs, model, policy, context, .. } = log;
         log.summary = Pipeline::new(inputs, threads, console).score(model, policy, &mut context.state, |batch| {
             let name = batch.block.name();
-            batch.judged().for_each(|judged| each(&ScoredRecord { index: 0, model, name, judged }));
+            batch.scored().for_each(|scored| each(&ScoredLogRecord { index: 0, model, name, scored }));
             Ok(())
         })?;
         return log.summary.require_some();
@@ -226,7 +226,7 @@ impl Stream<'_> {
         loop {
             if let Some(batch) = &self.batch {
                 if self.at < batch.records.len() {
-                    let Judged { record, uid, .. } = batch.judged_at(self.at);
+                    let ScoredRecord { record, uid, .. } = batch.scored_at(self.at);
                     let is_next = record.follows_connection() && uid.is_some_and(|uid| delivered.contains(uid));
                     return Some(if is_next { (i64::MIN, 0) } else { record.logged() });
                 }
@@ -241,14 +241,14 @@ impl Stream<'_> {
         }
     }
 
-    fn deliver(&mut self, each: &mut impl FnMut(&ScoredRecord<'_>), delivered: &mut Delivered) {
+    fn deliver(&mut self, each: &mut impl FnMut(&ScoredLogRecord<'_>), delivered: &mut Delivered) {
         if let Some(batch) = &self.batch {
             let (index, model, name) = (self.index, self.model, batch.block.name());
-            let judged = batch.judged_at(self.at);
-            if let (LogRecord::Conn(_), Some(uid)) = (&judged.record, judged.uid) {
+            let scored = batch.scored_at(self.at);
+            if let (LogRecord::Conn(_), Some(uid)) = (&scored.record, scored.uid) {
                 delivered.add(uid);
             }
-            each(&ScoredRecord { index, model, name, judged });
+            each(&ScoredLogRecord { index, model, name, scored });
             self.at += 1;
         }
     }

@@ -7,7 +7,7 @@ use detector::{Connection, FeatureRow, LogRecord, Model, Reason, Verdict};
 
 use crate::format;
 use crate::input::records;
-use crate::pipeline::Judged;
+use crate::pipeline::ScoredRecord;
 use crate::score_text::millionths;
 
 /// Connections with the highest scores so far; among equal scores, the earlier in the logs.
@@ -15,7 +15,7 @@ pub struct TopK {
     capacity: usize,
     seen: u64,
     /// The lowest score is on top.
-    heap: BinaryHeap<Reverse<ScoredConnection>>,
+    heap: BinaryHeap<Reverse<StoredRecord>>,
 }
 
 /// Score in millionths, and the number of connections before.
@@ -23,7 +23,7 @@ type Rank = (u32, Reverse<u64>);
 
 /// A connection with its verdict and features, independent of its batch.
 #[derive(Clone, Debug)]
-pub struct ScoredConnection {
+pub struct StoredRecord {
     rank: Rank,
     pub verdict: Verdict,
     row: FeatureRow,
@@ -32,21 +32,21 @@ pub struct ScoredConnection {
     texts: [Option<Box<[u8]>>; 2],
 }
 
-impl PartialEq for ScoredConnection {
+impl PartialEq for StoredRecord {
     fn eq(&self, other: &Self) -> bool {
         self.rank == other.rank
     }
 }
 
-impl Eq for ScoredConnection {}
+impl Eq for StoredRecord {}
 
-impl PartialOrd for ScoredConnection {
+impl PartialOrd for StoredRecord {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for ScoredConnection {
+impl Ord for StoredRecord {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.rank.cmp(&other.rank)
     }
@@ -59,8 +59,8 @@ impl TopK {
     }
 
     /// Adds the connection if its score is among the highest.
-    pub fn push(&mut self, judged: &Judged<'_>) {
-        let rank = (millionths(judged.verdict.score), Reverse(self.seen));
+    pub fn push(&mut self, scored: &ScoredRecord<'_>) {
+        let rank = (millionths(scored.verdict.score), Reverse(self.seen));
         self.seen += 1;
         if self.heap.len() == self.capacity {
             if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
@@ -68,23 +68,23 @@ impl TopK {
             }
             self.heap.pop();
         }
-        self.heap.push(Reverse(ScoredConnection::with_rank(judged, rank)));
+        self.heap.push(Reverse(StoredRecord::with_rank(scored, rank)));
     }
 
     /// The connections by descending score.
-    pub fn into_sorted(self) -> Vec<ScoredConnection> {
+    pub fn into_sorted(self) -> Vec<StoredRecord> {
         self.heap.into_sorted_vec().into_iter().map(|Reverse(entry)| entry).collect()
     }
 }
 
-impl ScoredConnection {
+impl StoredRecord {
     /// Copies a connection out of its batch.
-    pub fn new(judged: &Judged<'_>) -> Self {
-        Self::with_rank(judged, (millionths(judged.verdict.score), Reverse(0)))
+    pub fn new(scored: &ScoredRecord<'_>) -> Self {
+        Self::with_rank(scored, (millionths(scored.verdict.score), Reverse(0)))
     }
 
-    fn with_rank(judged: &Judged<'_>, rank: Rank) -> Self {
-        let (record, texts) = records::split(&judged.record);
+    fn with_rank(scored: &ScoredRecord<'_>, rank: Rank) -> Self {
+        let (record, texts) = records::split(&scored.record);
         // Features are computed from the whole name, so it is not truncated.
         let longest = |text: &[u8]| match record {
             LogRecord::Conn(_) => format::truncate(text).into(),
@@ -92,9 +92,9 @@ impl ScoredConnection {
         };
         Self {
             rank,
-            verdict: *judged.verdict,
-            row: *judged.row,
-            uid: judged.uid.map(|uid| format::truncate(uid).into()),
+            verdict: *scored.verdict,
+            row: *scored.row,
+            uid: scored.uid.map(|uid| format::truncate(uid).into()),
             texts: texts.map(|text| text.map(longest)),
             record,
         }

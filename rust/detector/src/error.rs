@@ -254,7 +254,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Returns whether a file or message was read but has unusable contents.
-    pub fn is_of_contents(&self) -> bool {
+    pub fn is_content_error(&self) -> bool {
         matches!(
             self,
             Self::OtherContents(_)

@@ -54,9 +54,9 @@ mod verdict;
 
 pub use address::Address;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
+pub use alert::incident::distinct_set::DistinctSet;
 pub use alert::incident::host_risk::{HostRisk, RiskPart, RiskTable, host_risks};
 pub use alert::incident::known::{KnownEntry, KnownList};
-pub use alert::incident::members::Members;
 pub use alert::incident::rules::{RULES, Rule};
 pub use alert::incident::{
     Change, Event, Grouper, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
@@ -71,14 +71,14 @@ pub use dns::query::{DnsQuery, rcode_name, type_name};
 pub use error::{Contents, Error, ErrorKind};
 pub use iforest::ScoreCache;
 pub use model::calibration::Calibration;
-pub use model::feature_stats::RecordRange;
+pub use model::feature_stats::MaximumRange;
 pub use model::scoring::RowScore;
 pub use model::train::{Params, Trainer, fit, recalibrate};
 pub use model::{Model, Provenance};
 pub use network::Network;
 pub use proto::Proto;
 pub use record::{Extractor, LogRecord};
-pub use reservoir::{Group, Reservoir, Sampling, Snapshot};
+pub use reservoir::{QuotaGroup, Reservoir, ReservoirSnapshot, Sampling};
 pub use schema::{Encoding, Feature, FeatureRow, LogKind, MAX_COLUMNS, Schema};
 pub use state::State;
 pub use storage::atomic_file::{remove_leftovers, save_bytes, save_together};

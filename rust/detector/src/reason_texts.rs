@@ -12,7 +12,7 @@ pub(crate) struct Texts {
     /// Groups of related columns, which give one reason; the plainest column first.
     pub(crate) topics: &'static [&'static [u16]],
     /// Returns whether a new category in a column is worth naming.
-    pub(crate) is_kind: fn(usize) -> bool,
+    pub(crate) names_category: fn(usize) -> bool,
     /// Returns whether a number is close to that of most training rows.
     pub(crate) is_usual: fn(usize, f32, Quantiles) -> bool,
     /// Returns whether a value is a pause of a day or more, the longest there is.

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::conn::connection::{Connection, Endpoint};
-use crate::conn::features::Extractor as ConnExtractor;
+use crate::conn::features::ConnExtractor;
 use crate::context::keys::ContextKeys;
 use crate::dns::features::DnsExtractor;
 use crate::dns::query::DnsQuery;
@@ -88,7 +88,7 @@ impl<'a> LogRecord<'a> {
         let (pause, rank) = match self {
             Self::Conn(connection) => (timeout(connection), 1),
             Self::Dns(query) if query.rtt.is_some() => (0, 0),
-            Self::Dns(_) => (LONGEST_TIMEOUT, 2),
+            Self::Dns(_) => (MAX_TIMEOUT, 2),
         };
         (self.end().saturating_add(pause), rank)
     }
@@ -175,7 +175,7 @@ impl<'a> LogRecord<'a> {
 
 /// Zeek's `dns_session_timeout` and the longest of its timeouts, `tcp_inactivity_timeout`, in microseconds.
 const DNS_TIMEOUT: i64 = 10 * SECOND;
-const LONGEST_TIMEOUT: i64 = 300 * SECOND;
+const MAX_TIMEOUT: i64 = 300 * SECOND;
 
 /// Pause from the end of a connection until Zeek logs it: `tcp_close_delay`, `dns_session_timeout` or
 /// `udp_inactivity_timeout`.

@@ -126,7 +126,7 @@ pub(crate) const fn category(name: &'static str, meaning: &'static str) -> Featu
 
 /// Amount whose new maxima (values above the training range) raise the score.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Record {
+pub struct TrackedMaximum {
     /// Its column.
     pub column: u16,
     /// Weight of a new maximum: above 0, up to 1.
@@ -153,7 +153,7 @@ pub struct Schema {
     /// Exponent of the generalised mean over the groups' scores.
     pub mean_exponent: u8,
     /// Amounts whose new maxima raise the score.
-    pub records: &'static [Record],
+    pub maxima: &'static [TrackedMaximum],
     /// Column that is 1 for rows of the peer group, which has a separate forest.
     pub peer_group: u16,
     /// Column with the share of the training days on which the row's activity occurred, if the log kind has one; it

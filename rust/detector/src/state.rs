@@ -11,10 +11,10 @@ use bincode::error::EncodeError;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::drift::BinCounts;
-use crate::alert::score_history::{self, ScoreHistory};
-use crate::conn::context::{self as conn_context, Context};
-use crate::conn::features::Extractor as ConnExtractor;
-use crate::dns::context::{self as dns_context, DnsContext};
+use crate::alert::score_history::{ScoreHistory, ScoreHistorySnapshot};
+use crate::conn::context::{ConnContext, ConnSnapshot};
+use crate::conn::features::ConnExtractor;
+use crate::dns::context::{DnsContext, DnsSnapshot};
 use crate::dns::features::DnsExtractor;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::record::{Extractor, ExtractorKind};
@@ -32,7 +32,7 @@ const FORMAT: Envelope =
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     context: ContextSnapshot,
-    history: score_history::Snapshot,
+    history: ScoreHistorySnapshot,
     /// Distribution of live scores: the window of [`Drift`](crate::Drift).
     pub drift: Vec<BinCounts>,
     /// Version of the model that gave those scores.
@@ -42,8 +42,8 @@ pub struct State {
 /// Context of one log kind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum ContextSnapshot {
-    Conn(conn_context::Snapshot),
-    Dns(dns_context::Snapshot),
+    Conn(ConnSnapshot),
+    Dns(DnsSnapshot),
 }
 
 impl ContextSnapshot {
@@ -76,9 +76,8 @@ impl State {
     /// If they contain impossible values; the error does not name the file.
     pub fn restore(self) -> Result<(Extractor, ScoreHistory), Error> {
         let extractor = match self.context {
-            ContextSnapshot::Conn(context) => {
-                Context::from_snapshot(context).map(|context| ExtractorKind::Conn(ConnExtractor::with_context(context)))
-            }
+            ContextSnapshot::Conn(context) => ConnContext::from_snapshot(context)
+                .map(|context| ExtractorKind::Conn(ConnExtractor::with_context(context))),
             ContextSnapshot::Dns(context) => DnsContext::from_snapshot(context)
                 .map(|context| ExtractorKind::Dns(Box::new(DnsExtractor::with_context(context)))),
         };

@@ -9,10 +9,10 @@ pub struct Verdict {
     /// Between 0 and 1, in whole millionths: about 0.5 for a typical record, higher for an unusual one.
     pub score: f64,
     /// True if and only if the score is at or above the threshold in force.
-    pub anomalous: bool,
+    pub alert: bool,
     /// Number of records of the service, if this one takes the evidence over the limit. The evidence opens or extends
     /// an incident, but does not make the record an alert.
-    pub sustained: Option<u32>,
+    pub evidence: Option<u32>,
 }
 
 /// Alert threshold, and the budget for reports of accumulated evidence.

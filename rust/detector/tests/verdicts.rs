@@ -111,9 +111,9 @@ fn reasons_contain_values() {
     assert!(text.contains("sent 4.1 GB (usually below "), "{text}");
     assert!(text.contains("port 4444/tcp (seen in 0 of 19,999 connections)"), "{text}");
     assert!(!text.contains('\x1b'), "what the log holds is not repeated");
-    let sustained = model.reasons(&c, &row, Some(41));
-    assert_eq!(sustained[0].to_string(), "41 slightly unusual connections to this service");
-    assert_eq!((sustained[0].feature(), sustained.len()), ("sustained", 3));
+    let evidence = model.reasons(&c, &row, Some(41));
+    assert_eq!(evidence[0].to_string(), "41 slightly unusual connections to this service");
+    assert_eq!((evidence[0].feature(), evidence.len()), ("sustained", 3));
 }
 
 #[test]
@@ -160,12 +160,12 @@ fn beacon_is_found_and_ordinary_traffic_gives_little_evidence() {
         let c = ordinary(i);
         while let Some(beat) = beats.next_if(|beat| beat.ts <= c.ts) {
             let verdict = detector.score(&beat);
-            assert!(verdict.sustained.is_none() || !verdict.anomalous);
+            assert!(verdict.evidence.is_none() || !verdict.alert);
             seen += 1;
-            let is_found = verdict.anomalous || verdict.sustained.is_some();
+            let is_found = verdict.alert || verdict.evidence.is_some();
             found = found.or(is_found.then_some(seen));
         }
-        false_evidence += u32::from(detector.score(&c).sustained.is_some());
+        false_evidence += u32::from(detector.score(&c).evidence.is_some());
     }
     // The initial tokens.
     assert!(false_evidence <= 5, "{false_evidence}");
@@ -182,7 +182,7 @@ fn reports_of_evidence_are_limited() {
     let model = trainer.fit().unwrap();
     let mut evidence = ScoreHistory::new();
     let policy = AlertPolicy::of(&model);
-    let scored = |forest| RowScore { forest, records: 0.0 };
+    let scored = |forest| RowScore { forest, new_maxima: 0.0 };
     (0..4_000).for_each(|i| {
         let connection = ordinary(i);
         _ = evidence.verdict(&model, &policy, &(&connection).into(), &ContextKeys::of(&connection), scored(0.3));
@@ -195,7 +195,7 @@ fn reports_of_evidence_are_limited() {
             let mut c = beat(0);
             (c.ts, c.resp.port) = (8_000_000_000 + i * MINUTE, 1000 + service);
             let verdict = evidence.verdict(&model, &policy, &(&c).into(), &ContextKeys::of(&c), scored(unusual));
-            alerted += usize::from(verdict.sustained.is_some());
+            alerted += usize::from(verdict.evidence.is_some());
         }
     }
     assert_eq!(alerted, 1);

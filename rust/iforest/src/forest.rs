@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::feature_range::{FeatureRange, feature_ranges};
 use crate::matrix::Matrix;
 use crate::params::{MAX_FEATURES, MAX_GROUPS, MAX_MEAN_EXPONENT, MAX_SAMPLE_SIZE, MAX_TREES, Params, repeated};
-use crate::path_length::LONGEST_PATH;
+use crate::path_length::MAX_PATH;
 use crate::raw_forest::{RawForest, RawNode, raw_nodes, tree_from_raw};
 use crate::rng::ForestRng;
 use crate::score::{ScoreCache, Scorer};
@@ -232,7 +232,7 @@ impl Forest {
         for (tree, nodes) in raw.trees.iter().enumerate() {
             for (node, raw_node) in nodes.iter().enumerate() {
                 match raw_node {
-                    RawNode::Leaf { path_length } if !(0.0..=LONGEST_PATH).contains(path_length) => {
+                    RawNode::Leaf { path_length } if !(0.0..=MAX_PATH).contains(path_length) => {
                         return Err(ErrorKind::PathLength { tree, node }.into());
                     }
                     _ => {}

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 pub(crate) const FIXED_POINT_PER_EDGE: f64 = (1u64 << 24) as f64;
 
 /// The longest path, in edges.
-pub(crate) const LONGEST_PATH: f64 = 255.0;
+pub(crate) const MAX_PATH: f64 = 255.0;
 
 /// c(n): the average path length of an unsuccessful search in a binary search tree of `n` rows, in edges.
 ///

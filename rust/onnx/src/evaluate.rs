@@ -17,7 +17,7 @@ pub(crate) type Reason = String;
 pub(crate) type Values = Rc<Vec<f64>>;
 
 /// Largest number of chained operators between a tree and its path length; skl2onnx needs ten.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Largest number of values, names and nodes visited per byte of a file. A forest needs at most one: its trees share
 /// only the last operators. A malicious file could make every tree visit all of it.
@@ -117,7 +117,7 @@ impl<'g> Evaluation<'_, 'g> {
             return Ok(values.clone());
         }
         let node = self.index.producer(name).ok_or_else(|| format!("{name:?} is not computed from a tree"))?;
-        if depth == DEEPEST {
+        if depth == MAX_DEPTH {
             return Err("its operators form a cycle or too long a chain".into());
         }
         let mut inputs = Vec::with_capacity(node.input.len());

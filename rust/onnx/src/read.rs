@@ -19,7 +19,7 @@ const MAX_SAMPLE_SIZE: usize = 1 << 20;
 pub const MAX: usize = 256 << 20;
 
 /// Largest number of chained operators between the matrix and a tree; skl2onnx needs two.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// Forest built by scikit-learn.
 #[derive(Clone, Debug)]
@@ -201,7 +201,7 @@ fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f
 fn columns(index: &Index<'_>, tree: &Node, n_features: usize) -> Result<Vec<u16>, Reason> {
     let mut name = tree.input.first().ok_or("a tree has no input")?;
     let mut columns: Vec<u16> = (0..n_features).map_while(|column| column.try_into().ok()).collect();
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         let Some(node) = index.producer(name) else {
             return if index.is_input(name) {
                 Ok(columns)

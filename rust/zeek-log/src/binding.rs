@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::json::fields::{JsonFields, MemberId, ROOT, Target};
 use crate::json::{self, Scanner, SyntaxError, Value, ValueKind, next_element};
 use crate::layout::{Format, Layout};
-use crate::row::{Cell, CellKind, Plain, Row, Shape};
+use crate::row::{Cell, CellKind, PlainFields, Row, Shape};
 use crate::tsv::{self, Place, escape};
 
 /// A wanted column: its name in Zeek's logs, and aliases.
@@ -71,7 +71,7 @@ struct Tsv {
     unset_field: Vec<u8>,
     columns: usize,
     wanted: Vec<Option<Place>>,
-    /// True if rows without escapes are plain, see [`Plain`].
+    /// True if rows without escapes are plain, see [`PlainFields`].
     is_plain: bool,
     is_other_stream: bool,
 }
@@ -159,9 +159,9 @@ impl Tsv {
         }
     }
 
-    fn plain(&self) -> Plain {
+    fn plain(&self) -> PlainFields {
         let position = |place: &Option<Place>| place.map_or(u32::MAX, |place| place.column as u32);
-        Plain {
+        PlainFields {
             positions: self.wanted.iter().map(position).collect(),
             unset: self.unset_field.first().copied().unwrap_or(b'-'),
             empty: self.empty_field.as_slice().into(),

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use flate2::bufread::MultiGzDecoder;
 
 /// A source of plain bytes, and the name of its compression.
-pub(crate) struct Plain {
+pub(crate) struct Decompressed {
     pub(crate) bytes: Box<dyn Read + Send>,
     pub(crate) compression: Option<&'static str>,
 }
@@ -14,20 +14,20 @@ pub(crate) struct Plain {
 const CHUNK: usize = 128 * 1024;
 
 /// Detects the compression of a stream. Concatenated gzip members or zstd frames are one stream.
-pub(crate) fn decompress(mut source: impl Read + Send + 'static) -> io::Result<Plain> {
+pub(crate) fn decompress(mut source: impl Read + Send + 'static) -> io::Result<Decompressed> {
     let mut magic = Vec::with_capacity(4);
     source.by_ref().take(4).read_to_end(&mut magic)?;
     let compression = Compression::of(&magic);
     let whole = Cursor::new(magic).chain(source);
     Ok(match compression {
-        Compression::Plain => Plain { bytes: Box::new(whole), compression: None },
+        Compression::Plain => Decompressed { bytes: Box::new(whole), compression: None },
         Compression::Gzip => {
             let bytes = Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, whole)));
-            Plain { bytes, compression: Some("gzip") }
+            Decompressed { bytes, compression: Some("gzip") }
         }
         Compression::Zstd => {
             let bytes = Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(CHUNK, whole))?);
-            Plain { bytes, compression: Some("zstd") }
+            Decompressed { bytes, compression: Some("zstd") }
         }
     })
 }

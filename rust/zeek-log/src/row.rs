@@ -34,19 +34,19 @@ pub(crate) struct Shape {
     pub(crate) names: Box<[Arc<str>]>,
     pub(crate) format: Format,
     pub(crate) set_separator: Box<[u8]>,
-    pub(crate) plain: Plain,
+    pub(crate) plain: PlainFields,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        let plain = Plain { positions: Box::default(), unset: b'-', empty: Box::default() };
+        let plain = PlainFields { positions: Box::default(), unset: b'-', empty: Box::default() };
         Self { names: Box::default(), format: Format::Tsv, set_separator: Box::from(*b","), plain }
     }
 }
 
 /// Wanted columns of a TSV row without escapes and packed columns, with a separator of one byte.
 #[derive(Debug)]
-pub(crate) struct Plain {
+pub(crate) struct PlainFields {
     /// Position of each wanted column in the row; `u32::MAX` for one that the log lacks.
     pub(crate) positions: Box<[u32]>,
     /// The text of an unset field.
@@ -55,7 +55,7 @@ pub(crate) struct Plain {
     pub(crate) empty: Box<[u8]>,
 }
 
-impl Plain {
+impl PlainFields {
     #[inline(always)]
     fn text<'l>(&self, column: usize, bounds: &[u32], line: &'l [u8]) -> Option<&'l [u8]> {
         let at = *self.positions.get(column)? as usize;

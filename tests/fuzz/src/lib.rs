@@ -87,7 +87,7 @@ pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
     check_score(verdict.score);
     let reasons = detector.reasons(connection);
     check_words(&reasons);
-    verdict.anomalous
+    verdict.alert
 }
 
 /// Checks invariants of reasons.

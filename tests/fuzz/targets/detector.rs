@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
         let what = bytes.byte();
         let latest = i64::from_le_bytes([0, 0, 0, 0, 0, 0, 0, what]);
         let connection = bytes.connection();
-        let flagged = match what % 8 {
+        let alerts = match what % 8 {
             0 => {
                 detector.observe(&connection);
                 check_row(detector.row());
@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
             }
             _ => score(&mut detector, &connection),
         };
-        reservoir.learn(&connection, detector.row(), flagged, latest);
+        reservoir.learn(&connection, detector.row(), alerts, latest);
         match what / 8 {
             0 => {
                 if let Ok(model) = detector::fit(reservoir.snapshot(), &params) {

@@ -140,9 +140,9 @@ impl Sensor {
         let policy = self.policy(&model);
         let mut detector = match std::mem::take(&mut self.scoring) {
             Scoring::Off => Detector::new(model),
-            Scoring::Extracting(memory) => {
+            Scoring::Extracting(state) => {
                 let mut detector = Detector::new(model);
-                detector.set_state(memory.0, memory.1);
+                detector.set_state(state.0, state.1);
                 detector
             }
             Scoring::On(mut active) => {
@@ -278,10 +278,10 @@ impl Sensor {
         crate::panic::injected(self.offered - 1);
         let detector = &mut active.detector;
         let scored = detector.score(record);
-        let alert = scored.anomalous;
+        let alert = scored.alert;
         active.drift.observe(scored.score);
-        let reasons = match alert || scored.sustained.is_some() && self.incidents.are_on() {
-            true => detector.model().reasons(record, detector.row(), scored.sustained),
+        let reasons = match alert || scored.evidence.is_some() && self.incidents.are_on() {
+            true => detector.model().reasons(record, detector.row(), scored.evidence),
             false => Vec::new(),
         };
         if alert {
@@ -293,7 +293,7 @@ impl Sensor {
             uid: (!uid.is_empty()).then_some(uid),
             score: scored.score,
             alert,
-            evidence: scored.sustained,
+            evidence: scored.evidence,
             reasons: &reasons,
         };
         let grouped = self.incidents.with(|incidents| incidents.observe(&observation));
@@ -306,8 +306,8 @@ impl Sensor {
         self.statistics.alerted += u64::from(alert);
         if self.learning.is_on() {
             // By the model's own threshold: the configured one selects alerts, not the usual traffic.
-            let flagged = scored.score >= detector.model().threshold();
-            self.pending = Some(PendingExample::new(&record, *detector.row(), flagged));
+            let alerts = scored.score >= detector.model().threshold();
+            self.pending = Some(PendingExample::new(&record, *detector.row(), alerts));
         }
         let outcome = match (alert, incidents_changed) {
             (true, _) => Outcome::Alert,
@@ -341,7 +341,7 @@ impl Sensor {
     fn extract(&mut self, record: &LogRecord<'_>) {
         let row: FeatureRow = match &mut self.scoring {
             Scoring::Off => return,
-            Scoring::Extracting(memory) => memory.0.extract(record),
+            Scoring::Extracting(state) => state.0.extract(record),
             Scoring::On(active) => {
                 active.detector.observe(record);
                 *active.detector.row()

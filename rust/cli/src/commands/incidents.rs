@@ -86,8 +86,8 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     let mut selected = vec![0; logs.len()];
     let mut grouping = Grouping::new(known.clone(), args.all, filter.clone());
     scored_logs::for_each(&mut logs, threads, console, |scored| {
-        selected[scored.index] += u64::from(filter.matches(&scored.judged.connection));
-        grouping.add(&scored.judged, scored.model);
+        selected[scored.index] += u64::from(filter.matches(&scored.scored.connection));
+        grouping.add(&scored.scored, scored.model);
         grouping.take_changes();
     })?;
     grouping.finish();

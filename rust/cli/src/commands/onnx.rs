@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow};
-use detector::{Params, RecordRange, Trainer};
+use detector::{MaximumRange, Params, Trainer};
 use iforest_onnx::{Description, MAX, Raise};
 use zeek_log::Output;
 
@@ -145,9 +145,9 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
         ("threshold", format!("{:.6}", model.threshold())),
     ];
     let raises: Vec<_> = model
-        .records()
+        .maxima()
         .iter()
-        .map(|&RecordRange { column, weight, highest, width, .. }| Raise { column, weight, highest, width })
+        .map(|&MaximumRange { column, weight, highest, width, .. }| Raise { column, weight, highest, width })
         .collect();
     let graph = iforest_onnx::write(
         model.forest(),

@@ -60,8 +60,8 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let mut aggregates: Vec<_> =
         logs.iter().map(|log| Aggregates::new(log.policy.threshold(), filter.clone())).collect();
     scored_logs::for_each(&mut logs, threads, console, |scored| {
-        collector.add(&scored.judged, scored.model);
-        aggregates[scored.index].add(&scored.judged, scored.name);
+        collector.add(&scored.scored, scored.model);
+        aggregates[scored.index].add(&scored.scored, scored.name);
     })?;
     let mut sections = Vec::new();
     for (log, aggregates) in logs.iter().zip(aggregates) {

@@ -73,7 +73,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
                 batch.block.name()
             ));
         }
-        anomalous += batch.verdicts.iter().filter(|verdict| verdict.anomalous).count() as u64;
+        anomalous += batch.verdicts.iter().filter(|verdict| verdict.alert).count() as u64;
         appending.write(batch, &model);
         // Files and pipes get the bytes of the log unescaped.
         match to_terminal {
@@ -125,7 +125,7 @@ impl Appending {
             let score = index.map(|i| ScoreText::new(verdicts[i].score));
             let reasons = index.and_then(|i| {
                 let reasons = || format_reasons(&model.reasons(records.get(i), &rows[i], None));
-                verdicts[i].anomalous.then(reasons)
+                verdicts[i].alert.then(reasons)
             });
             let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
             let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();

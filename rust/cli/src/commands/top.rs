@@ -19,7 +19,7 @@ use crate::model_file;
 use crate::pipeline::Pipeline;
 use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
-use crate::top_k::{ScoredConnection, TopK};
+use crate::top_k::{StoredRecord, TopK};
 
 /// Show the most anomalous connections or queries
 ///
@@ -82,13 +82,13 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let mut anomalous = 0u64;
     let mut range = None;
     let summary = Pipeline::new(&inputs, threads, console).score(&model, &policy, &mut context.state, |batch| {
-        for judged in batch.judged().filter(|judged| filter.matches(&judged.connection)) {
+        for scored in batch.scored().filter(|scored| filter.matches(&scored.connection)) {
             shown += 1;
-            let ts = judged.connection.ts;
-            anomalous += u64::from(judged.verdict.anomalous);
+            let ts = scored.connection.ts;
+            anomalous += u64::from(scored.verdict.alert);
             let (first, last) = range.unwrap_or((ts, ts));
             range = Some((first.min(ts), last.max(ts)));
-            top.push(&judged);
+            top.push(&scored);
         }
         Ok(())
     })?;
@@ -124,7 +124,7 @@ fn days(range: Option<(i64, i64)>) -> f64 {
 }
 
 /// Formats the table. Columns of fixed width come first, so long addresses do not break the alignment.
-fn table(entries: &[ScoredConnection], model: &Model, threshold: f64, width: usize) -> String {
+fn table(entries: &[StoredRecord], model: &Model, threshold: f64, width: usize) -> String {
     if entries.is_empty() {
         return String::new();
     }
@@ -166,7 +166,7 @@ fn table(entries: &[ScoredConnection], model: &Model, threshold: f64, width: usi
 }
 
 /// Cells of a row.
-fn cells(entry: &ScoredConnection, time_pattern: &str, width: usize) -> Vec<String> {
+fn cells(entry: &StoredRecord, time_pattern: &str, width: usize) -> Vec<String> {
     let connection = entry.connection();
     let unset = || "-".to_owned();
     let (originator, responder) = (connection.orig.addr.to_string(), format::target(&entry.record()));
@@ -203,7 +203,7 @@ pub fn reason_lines(reasons: &[Reason], width: usize) -> String {
 }
 
 /// Formats connections as JSON lines.
-pub fn json_lines(entries: &[ScoredConnection], model: &Model, threshold: f64) -> Result<String> {
+pub fn json_lines(entries: &[StoredRecord], model: &Model, threshold: f64) -> Result<String> {
     entries.iter().try_fold(String::new(), |text, entry| {
         Ok(text + &format::json(&JsonConnection::of(entry, model, threshold))? + "\n")
     })
@@ -253,7 +253,7 @@ struct JsonConnection<'a> {
 }
 
 impl<'a> JsonConnection<'a> {
-    fn of(entry: &'a ScoredConnection, model: &Model, threshold: f64) -> Self {
+    fn of(entry: &'a StoredRecord, model: &Model, threshold: f64) -> Self {
         let (connection, reasons) = (entry.connection(), entry.reasons(model));
         let query = match entry.record() {
             LogRecord::Conn(_) => None,

@@ -19,10 +19,10 @@ use crate::input;
 use crate::input::follow::{Follow, Starts};
 use crate::input::log;
 use crate::model_file;
-use crate::pipeline::Judged;
+use crate::pipeline::ScoredRecord;
 use crate::pipeline::parse::{Parser, check_columns};
 use crate::scored_logs::thresholds_text;
-use crate::top_k::ScoredConnection;
+use crate::top_k::StoredRecord;
 
 /// Show incidents, and anomalous connections and queries, while Zeek writes them
 ///
@@ -129,10 +129,10 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(parsed.record);
                 let (row, connection) = (*detector.row(), parsed.record.connection());
-                let judged = Judged::new(parsed.record, parsed.uid, &row, &verdict);
-                grouping.add(&judged, detector.model());
-                if args.connections && verdict.anomalous && filter.matches(&connection) {
-                    shown = show(&judged, detector, threshold, args.json);
+                let scored = ScoredRecord::new(parsed.record, parsed.uid, &row, &verdict);
+                grouping.add(&scored, detector.model());
+                if args.connections && verdict.alert && filter.matches(&connection) {
+                    shown = show(&scored, detector, threshold, args.json);
                 }
                 for change in grouping.take_changes() {
                     if shown.is_ok() && filter.matches_incident(&change.incident) {
@@ -242,12 +242,12 @@ fn show_change(change: &Change, json: bool) -> Result<()> {
 }
 
 /// Prints an anomalous connection with its reasons.
-fn show(judged: &Judged<'_>, detector: &Detector, threshold: f64, json: bool) -> Result<()> {
+fn show(scored: &ScoredRecord<'_>, detector: &Detector, threshold: f64, json: bool) -> Result<()> {
     let model = detector.model();
     if json {
-        return super::print(&top::json_lines(&[ScoredConnection::new(judged)], model, threshold)?);
+        return super::print(&top::json_lines(&[StoredRecord::new(scored)], model, threshold)?);
     }
-    let Judged { record, connection, uid, row, verdict } = judged;
+    let ScoredRecord { record, connection, uid, row, verdict } = scored;
     let unset = || "-".to_owned();
     let time = format!("{}  ", format::date_time(connection.ts));
     let columns = format!(

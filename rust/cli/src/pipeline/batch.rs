@@ -58,7 +58,7 @@ pub struct Batch {
 
 /// A record with its verdict.
 #[derive(Clone, Copy)]
-pub struct Judged<'a> {
+pub struct ScoredRecord<'a> {
     pub record: LogRecord<'a>,
     /// The connection that carried it.
     pub connection: Connection<'a>,
@@ -67,7 +67,7 @@ pub struct Judged<'a> {
     pub verdict: &'a Verdict,
 }
 
-impl<'a> Judged<'a> {
+impl<'a> ScoredRecord<'a> {
     pub fn new(record: LogRecord<'a>, uid: Option<&'a [u8]>, row: &'a FeatureRow, verdict: &'a Verdict) -> Self {
         Self { record, connection: record.connection(), uid, row, verdict }
     }
@@ -124,19 +124,19 @@ impl Batch {
     }
 
     /// The connections with their verdicts, in order.
-    pub fn judged(&self) -> impl Iterator<Item = Judged<'_>> {
+    pub fn scored(&self) -> impl Iterator<Item = ScoredRecord<'_>> {
         let records = self.records.iter().zip(self.records.uids());
         let results = self.rows.iter().zip(&self.verdicts);
-        records.zip(results).map(|((record, uid), (row, verdict))| Judged::new(record, uid, row, verdict))
+        records.zip(results).map(|((record, uid), (row, verdict))| ScoredRecord::new(record, uid, row, verdict))
     }
 
     /// The connection at this index with its verdict.
     ///
     /// # Panics
     /// If the index is out of bounds.
-    pub fn judged_at(&self, index: usize) -> Judged<'_> {
+    pub fn scored_at(&self, index: usize) -> ScoredRecord<'_> {
         let (record, uid) = (self.records.get(index), self.records.uid(index));
-        Judged::new(record, uid, &self.rows[index], &self.verdicts[index])
+        ScoredRecord::new(record, uid, &self.rows[index], &self.verdicts[index])
     }
 
     /// Prepares for reuse, and frees the memory that a very long line took.

@@ -21,7 +21,7 @@ use detector::{AlertPolicy, Extractor, Model, ScoreCache, ScoreHistory};
 use indicatif::ProgressBar;
 use zeek_log::Input;
 
-pub use self::batch::{Batch, Judged, LineStatus};
+pub use self::batch::{Batch, LineStatus, ScoredRecord};
 use self::diagnostics::Diagnostics;
 pub use self::diagnostics::Summary;
 use self::parse::{Parser, check_columns};

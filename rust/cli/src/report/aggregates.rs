@@ -9,10 +9,10 @@ use detector::{Address, Proto};
 
 use crate::format;
 use crate::host_filter::HostFilter;
-use crate::pipeline::Judged;
+use crate::pipeline::ScoredRecord;
 use crate::report::timeline::{Accumulate, Series, TimeSteps};
 use crate::score_text::millionths;
-use crate::top_k::{ScoredConnection, TopK};
+use crate::top_k::{StoredRecord, TopK};
 
 /// Time steps of the charts, and of the history of a host.
 pub const STEPS: usize = 300;
@@ -146,7 +146,7 @@ pub struct Host {
     /// Connections over time.
     pub history: Series<HostStep>,
     /// Most anomalous connection.
-    pub example: Option<Box<ScoredConnection>>,
+    pub example: Option<Box<StoredRecord>>,
 }
 
 /// Responder port.
@@ -228,10 +228,10 @@ impl Aggregates {
     }
 
     /// Adds a record of the log with this name.
-    pub fn add(&mut self, judged: &Judged<'_>, log: &Arc<str>) {
-        let is_selected = self.filter.matches(&judged.connection);
+    pub fn add(&mut self, scored: &ScoredRecord<'_>, log: &Arc<str>) {
+        let is_selected = self.filter.matches(&scored.connection);
         if is_selected {
-            self.add_one(judged);
+            self.add_one(scored);
         }
         match self.logs.last_mut() {
             Some((name, count)) if Arc::ptr_eq(name, log) || name == log => *count += u64::from(is_selected),
@@ -239,9 +239,9 @@ impl Aggregates {
         }
     }
 
-    fn add_one(&mut self, judged: &Judged<'_>) {
-        let Judged { connection, verdict, .. } = judged;
-        let (ts, units, anomalous) = (connection.ts, millionths(verdict.score), verdict.anomalous);
+    fn add_one(&mut self, scored: &ScoredRecord<'_>) {
+        let ScoredRecord { connection, verdict, .. } = scored;
+        let (ts, units, anomalous) = (connection.ts, millionths(verdict.score), verdict.alert);
         self.anomalous += u64::from(anomalous);
         let bin = &mut self.bins[bin(units)];
         bin.connections += 1;
@@ -252,7 +252,7 @@ impl Aggregates {
         self.history_times.include(ts);
         let host = self.hosts.of(connection.orig.addr);
         if host.example.as_ref().is_none_or(|example| example.verdict.score < verdict.score) {
-            host.example = Some(Box::new(ScoredConnection::new(judged)));
+            host.example = Some(Box::new(StoredRecord::new(scored)));
         }
         host.counts.add(units, anomalous);
         let activity = host.history.at(&self.history_times, ts);
@@ -270,7 +270,7 @@ impl Aggregates {
                 None => {}
             }
         }
-        self.highest.push(judged);
+        self.highest.push(scored);
     }
 
     /// All connections.
@@ -279,7 +279,7 @@ impl Aggregates {
     }
 
     /// Removes and returns the connections with the highest scores, by descending score.
-    pub fn take_highest(&mut self) -> Vec<ScoredConnection> {
+    pub fn take_highest(&mut self) -> Vec<StoredRecord> {
         std::mem::replace(&mut self.highest, TopK::new(1)).into_sorted()
     }
 }

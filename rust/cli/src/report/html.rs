@@ -15,7 +15,7 @@ use super::charts::{self, Chart};
 use super::incidents::{FoundIncidents, IncidentView, RiskView};
 use super::timeline::{self, Axis, Outliers};
 use crate::format;
-use crate::top_k::ScoredConnection;
+use crate::top_k::StoredRecord;
 use crate::training::MIN_CONNECTIONS;
 
 /// Minimum number of listed connections, filled with those below the threshold.
@@ -270,7 +270,7 @@ fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories:
     let (one, many, name) = (kind.noun(), kind.nouns(), kind.name());
     let threshold = aggregates.threshold;
     let mut entries = aggregates.take_highest();
-    let above = entries.iter().take_while(|entry| entry.verdict.anomalous).count();
+    let above = entries.iter().take_while(|entry| entry.verdict.alert).count();
     entries.truncate(above.max(MIN_ROWS));
     let connections = aggregates.connections();
     let (axis, outliers) = aggregates.times.axis();
@@ -386,7 +386,7 @@ fn port_row((proto, number): (&str, u16), port: &Port) -> PortRow {
     }
 }
 
-fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> ConnectionRow {
+fn row(entry: &StoredRecord, model: &Model, sparks: &mut Sparks<'_>) -> ConnectionRow {
     let connection = entry.connection();
     let details = [
         entry.uid().map(format::printable_bytes),
@@ -405,7 +405,7 @@ fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> Conn
     let amount = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     let unset = || "–".to_owned();
     ConnectionRow {
-        below: !entry.verdict.anomalous,
+        below: !entry.verdict.alert,
         score: entry.verdict.score,
         score_text: score_text(entry.verdict.score),
         ts: connection.ts,
@@ -426,7 +426,7 @@ fn row(entry: &ScoredConnection, model: &Model, sparks: &mut Sparks<'_>) -> Conn
     }
 }
 
-fn reasons(model: &Model, entry: &ScoredConnection) -> String {
+fn reasons(model: &Model, entry: &StoredRecord) -> String {
     detector::format_reasons(&entry.reasons(model))
 }
 

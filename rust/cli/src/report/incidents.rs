@@ -7,8 +7,8 @@ use detector::{Address, Change, HostRisk, Incident, Model, Role, format_port, fo
 
 use crate::format;
 use crate::grouping::Grouping;
-use crate::pipeline::Judged;
-use crate::top_k::ScoredConnection;
+use crate::pipeline::ScoredRecord;
+use crate::top_k::StoredRecord;
 
 /// Incidents that the page lists, and the records, targets and ports of each.
 const MAX_INCIDENTS: usize = 50;
@@ -27,7 +27,7 @@ const SHORTEST: f64 = 4.0;
 #[derive(Debug)]
 pub struct IncidentCollector {
     grouping: Grouping,
-    records: HashMap<String, Vec<ScoredConnection>>,
+    records: HashMap<String, Vec<StoredRecord>>,
 }
 
 /// The incidents of a run, the most severe first.
@@ -41,7 +41,7 @@ pub struct FoundIncidents {
     pub known: u64,
     /// End of the first record, in microseconds since 1970.
     pub first: i64,
-    records: HashMap<String, Vec<ScoredConnection>>,
+    records: HashMap<String, Vec<StoredRecord>>,
 }
 
 impl IncidentCollector {
@@ -50,13 +50,13 @@ impl IncidentCollector {
     }
 
     /// Adds a connection.
-    pub fn add(&mut self, judged: &Judged<'_>, model: &Model) {
-        let id = self.grouping.add(judged, model);
+    pub fn add(&mut self, scored: &ScoredRecord<'_>, model: &Model) {
+        let id = self.grouping.add(scored, model);
         let changes = self.grouping.take_changes();
         self.move_merged(changes);
-        let Some(id) = id.filter(|_| judged.verdict.anomalous) else { return };
+        let Some(id) = id.filter(|_| scored.verdict.alert) else { return };
         if self.records.len() < MAX_TRACKED || self.records.contains_key(&id) {
-            insert(self.records.entry(id).or_default(), ScoredConnection::new(judged));
+            insert(self.records.entry(id).or_default(), StoredRecord::new(scored));
         }
     }
 
@@ -84,7 +84,7 @@ impl IncidentCollector {
 }
 
 /// Adds a record among the highest scores.
-fn insert(records: &mut Vec<ScoredConnection>, record: ScoredConnection) {
+fn insert(records: &mut Vec<StoredRecord>, record: StoredRecord) {
     let place = records.partition_point(|other| other.verdict.score >= record.verdict.score);
     if place < MAX_RECORDS {
         records.insert(place, record);
@@ -210,7 +210,7 @@ impl FoundIncidents {
 }
 
 /// `None` without a model of its log.
-fn record_view(record: &ScoredConnection, models: &[&Model]) -> Option<RecordView> {
+fn record_view(record: &StoredRecord, models: &[&Model]) -> Option<RecordView> {
     let connection = record.connection();
     let model = models.iter().find(|model| model.schema().log == record.record().log())?;
     Some(RecordView {

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::context::keys::ContextKeys;
-use crate::context::table::{self, Table};
+use crate::context::table::{Table, TableSnapshot};
 use crate::model::Model;
 use crate::model::calibration::MAX_EVIDENCE_PER_DAY;
 use crate::units;
@@ -25,9 +25,9 @@ use crate::verdict::{AlertPolicy, Verdict};
 /// of hosts that return count in the average: a flood must not raise it.
 const ALLOWANCE: f32 = 1.5;
 /// Number of connections that the moving average covers.
-const AVERAGED: f32 = 4096.0;
+const AVERAGE_WINDOW: f32 = 4096.0;
 /// Weight of the prior, in connections with the average surprisal of training.
-const EXPECTED: f32 = 64.0;
+const PRIOR_WEIGHT: f32 = 64.0;
 /// Sum at which evidence against a service is reported.
 const LIMIT: f32 = 25.0;
 /// Time in which sums decay to 1/e: a day, in microseconds.
@@ -35,7 +35,7 @@ const DAY: f64 = units::DAY as f64;
 /// Size of the table of services, as a power of 2.
 const SERVICES: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
-const SAVED: f64 = 2.5;
+const BUCKET_DAYS: f64 = 2.5;
 /// Pause after which a reported service can be reported again, in microseconds: 4 hours. Its incident has closed by
 /// then.
 const QUIET: i64 = 4 * units::HOUR;
@@ -44,7 +44,7 @@ const QUIET: i64 = 4 * units::HOUR;
 #[derive(Clone, Debug)]
 pub struct Cusum {
     services: Table<Sum>,
-    /// Moving average of the surprisal, and the number of connections in it, up to [`AVERAGED`].
+    /// Moving average of the surprisal, and the number of connections in it, up to [`AVERAGE_WINDOW`].
     average: f32,
     averaged: f32,
     /// Tokens in the bucket, and the time of the last refill.
@@ -61,8 +61,8 @@ struct Sum {
 
 /// Sums in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
-    services: table::Snapshot<Sum>,
+pub(crate) struct CusumSnapshot {
+    services: TableSnapshot<Sum>,
     pub(crate) average: f32,
     averaged: f32,
     tokens: f64,
@@ -77,7 +77,7 @@ impl Default for Cusum {
 
 /// A connection, as far as the accumulation of evidence depends on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Occurrence {
+pub(crate) struct ScoredService {
     /// Its end, in microseconds since 1970.
     pub(crate) end: i64,
     /// Hash of its hosts and service.
@@ -94,11 +94,11 @@ impl Cusum {
         &mut self,
         model: &Model,
         policy: &AlertPolicy,
-        occurrence: &Occurrence,
+        scored: &ScoredService,
         score: f64,
     ) -> Verdict {
-        let &Occurrence { end, service, returns, is_local } = occurrence;
-        let own = Verdict { score, anomalous: policy.is_alert(score), sustained: None };
+        let &ScoredService { end, service, returns, is_local } = scored;
+        let own = Verdict { score, alert: policy.is_alert(score), evidence: None };
         let per_day = policy.evidence_per_day();
         if per_day <= 0.0 {
             return own;
@@ -121,13 +121,13 @@ impl Cusum {
             *sum = Sum::default();
         }
         let reserved = if is_local { 0.0 } else { size(per_day) - (size(per_day) / 2.0).max(1.0) };
-        let is_due = sum.sum >= LIMIT && !sum.alerted && !own.anomalous && self.tokens >= 1.0 + reserved;
+        let is_due = sum.sum >= LIMIT && !sum.alerted && !own.alert && self.tokens >= 1.0 + reserved;
         if !is_due {
             return own;
         }
         sum.alerted = true;
         self.tokens -= 1.0;
-        Verdict { sustained: Some(sum.connections), ..own }
+        Verdict { evidence: Some(sum.connections), ..own }
     }
 
     /// Starts fetching the entry of a service, see [`Table::prefetch`].
@@ -136,17 +136,17 @@ impl Cusum {
     }
 
     /// Copy to write to a file.
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> CusumSnapshot {
         let Self { average, averaged, tokens, until, .. } = *self;
-        Snapshot { services: self.services.snapshot(), average, averaged, tokens, until }
+        CusumSnapshot { services: self.services.snapshot(), average, averaged, tokens, until }
     }
 
     /// Sums from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
-        let Snapshot { services, average, averaged, tokens, until } = snapshot;
+    pub(crate) fn from_snapshot(snapshot: CusumSnapshot) -> Option<Self> {
+        let CusumSnapshot { services, average, averaged, tokens, until } = snapshot;
         let services = Table::from_snapshot(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
         let sound = (0.0..=f32::MAX).contains(&average)
-            && (0.0..=AVERAGED).contains(&averaged)
+            && (0.0..=AVERAGE_WINDOW).contains(&averaged)
             && (0.0..=MAX_EVIDENCE_PER_DAY).contains(&tokens);
         sound.then_some(Self { services, average, averaged, tokens, until })
     }
@@ -154,8 +154,8 @@ impl Cusum {
     /// Surprisal above the average and the allowance.
     fn surplus(&mut self, surprisal: f32, returns: bool) -> f32 {
         if returns {
-            self.averaged = (self.averaged + 1.0).min(AVERAGED);
-            self.average += (surprisal - self.average) / (self.averaged + EXPECTED);
+            self.averaged = (self.averaged + 1.0).min(AVERAGE_WINDOW);
+            self.average += (surprisal - self.average) / (self.averaged + PRIOR_WEIGHT);
         }
         surprisal - self.average.max(1.0) - ALLOWANCE
     }
@@ -174,7 +174,7 @@ impl Cusum {
 
 /// Size of the bucket, in tokens.
 fn size(per_day: f64) -> f64 {
-    (per_day * SAVED).clamp(1.0, MAX_EVIDENCE_PER_DAY)
+    (per_day * BUCKET_DAYS).clamp(1.0, MAX_EVIDENCE_PER_DAY)
 }
 
 #[cfg(test)]
@@ -197,32 +197,35 @@ mod tests {
     }
 
     /// A connection of a local host that returns.
-    fn at(end: i64, service: u64) -> Occurrence {
-        Occurrence { end, service, returns: true, is_local: true }
+    fn at(end: i64, service: u64) -> ScoredService {
+        ScoredService { end, service, returns: true, is_local: true }
     }
 
-    fn sum(evidence: &Cusum, service: u64) -> Sum {
+    fn sum(cusum: &Cusum, service: u64) -> Sum {
         // On a copy, because each visit records its time.
-        evidence.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
+        cusum.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
     }
 
     /// State after enough traffic that a few connections hardly change the average.
     fn settled() -> Cusum {
-        Cusum { averaged: AVERAGED, ..Cusum::default() }
+        Cusum { averaged: AVERAGE_WINDOW, ..Cusum::default() }
     }
 
     #[test]
     fn average_surprisal_adds_nothing() {
-        let mut evidence = Cusum::default();
-        assert_eq!(evidence.surplus(66.0, true), 66.0 - 2.0 - ALLOWANCE);
-        assert_eq!((evidence.average, evidence.averaged), (2.0, 1.0));
-        assert_eq!(evidence.surplus(2.0, true), -ALLOWANCE);
+        let mut cusum = Cusum::default();
+        assert_eq!(cusum.surplus(66.0, true), 66.0 - 2.0 - ALLOWANCE);
+        assert_eq!((cusum.average, cusum.averaged), (2.0, 1.0));
+        assert_eq!(cusum.surplus(2.0, true), -ALLOWANCE);
         // An average below 1 counts as 1.
-        let mut evidence = Cusum::default();
-        assert_eq!(evidence.surplus(0.0, true), -1.0 - ALLOWANCE);
-        let mut evidence = Cusum { averaged: AVERAGED, ..Cusum::default() };
-        assert_eq!(evidence.surplus(1.0 + AVERAGED + EXPECTED, true), AVERAGED + EXPECTED - 1.0 - ALLOWANCE);
-        assert_eq!(evidence.averaged, AVERAGED);
+        let mut cusum = Cusum::default();
+        assert_eq!(cusum.surplus(0.0, true), -1.0 - ALLOWANCE);
+        let mut cusum = Cusum { averaged: AVERAGE_WINDOW, ..Cusum::default() };
+        assert_eq!(
+            cusum.surplus(1.0 + AVERAGE_WINDOW + PRIOR_WEIGHT, true),
+            AVERAGE_WINDOW + PRIOR_WEIGHT - 1.0 - ALLOWANCE
+        );
+        assert_eq!(cusum.averaged, AVERAGE_WINDOW);
     }
 
     #[test]
@@ -230,10 +233,10 @@ mod tests {
         let model = model(20.0);
         let policy = AlertPolicy::of(&model);
         let unusual = model.threshold() - 1e-6;
-        let mut evidence = settled();
+        let mut cusum = settled();
         let mut reports = |start: i64| {
-            let verdicts = (0..40).map(|i| evidence.verdict(&model, &policy, &at(start + i, 7), unusual));
-            verdicts.filter(|verdict| verdict.sustained.is_some()).count()
+            let verdicts = (0..40).map(|i| cusum.verdict(&model, &policy, &at(start + i, 7), unusual));
+            verdicts.filter(|verdict| verdict.evidence.is_some()).count()
         };
         assert_eq!([0, 1, QUIET, 2 * QUIET + 100].map(&mut reports), [1, 0, 0, 1]);
     }
@@ -241,17 +244,17 @@ mod tests {
     #[test]
     fn bucket_refills_with_connection_time_up_to_its_size() {
         for (per_day, most) in [(0.1, 1.0), (2.0, 5.0), (9.0, 10.0)] {
-            let mut evidence = Cusum::default();
-            evidence.refill(per_day, 0);
-            assert_eq!(evidence.tokens, most);
-            evidence.tokens = 0.0;
-            evidence.refill(per_day, 1000 * DAY);
-            assert_eq!(evidence.tokens, most);
+            let mut cusum = Cusum::default();
+            cusum.refill(per_day, 0);
+            assert_eq!(cusum.tokens, most);
+            cusum.tokens = 0.0;
+            cusum.refill(per_day, 1000 * DAY);
+            assert_eq!(cusum.tokens, most);
         }
-        let mut evidence = Cusum { until: Some(0), ..Cusum::default() };
+        let mut cusum = Cusum { until: Some(0), ..Cusum::default() };
         let mut after = |now, tokens, until| {
-            evidence.refill(2.0, now);
-            assert_eq!((evidence.tokens, evidence.until), (tokens, Some(until)));
+            cusum.refill(2.0, now);
+            assert_eq!((cusum.tokens, cusum.until), (tokens, Some(until)));
         };
         after(DAY, 2.0, DAY);
         after(DAY + DAY / 2, 3.0, DAY + DAY / 2);
@@ -267,46 +270,46 @@ mod tests {
         let unusual = model.threshold() - 1e-6;
         let surprisal = model.surprisal(unusual);
         assert!(surprisal > 4.0, "{surprisal}");
-        let (mut evidence, mut twin) = (settled(), settled());
+        let (mut cusum, mut twin) = (settled(), settled());
         let (mut expected, mut connections) = (0.0, 0);
         while expected < LIMIT {
-            let before = evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual);
+            let before = cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual);
             expected += twin.surplus(surprisal, true);
             connections += 1;
-            assert_eq!(sum(&evidence, 7).sum, expected);
-            let sustained = (expected >= LIMIT).then_some(connections);
-            assert_eq!(before, Verdict { score: unusual, anomalous: false, sustained });
+            assert_eq!(sum(&cusum, 7).sum, expected);
+            let evidence = (expected >= LIMIT).then_some(connections);
+            assert_eq!(before, Verdict { score: unusual, alert: false, evidence });
         }
         assert!(connections > 4, "{connections}");
-        assert_eq!(evidence.tokens, 4.0);
-        let own = Verdict { score: unusual, anomalous: false, sustained: None };
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual), own);
-        assert_eq!(evidence.tokens, 4.0);
+        assert_eq!(cusum.tokens, 4.0);
+        let own = Verdict { score: unusual, alert: false, evidence: None };
+        assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual), own);
+        assert_eq!(cusum.tokens, 4.0);
     }
 
     #[test]
     fn sums_decay_in_a_day_and_fall_with_typical_connections() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
-        let mut evidence = settled();
+        let mut cusum = settled();
         for _ in 0..4 {
-            evidence.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), unusual);
+            cusum.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), unusual);
         }
-        let (before, mut twin) = (sum(&evidence, 7), evidence.clone());
-        evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), unusual);
+        let (before, mut twin) = (sum(&cusum, 7), cusum.clone());
+        cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), unusual);
         let after = before.sum * libm::expf(-1.0) + twin.surplus(model.surprisal(unusual), true);
-        assert_eq!((sum(&evidence, 7).sum, sum(&evidence, 7).connections), (after, 5));
+        assert_eq!((sum(&cusum, 7).sum, sum(&cusum, 7).connections), (after, 5));
         // Typical connections lower an existing sum to zero at most, and create none.
-        let before = sum(&evidence, 7).sum;
-        let mut twin = evidence.clone();
-        evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
-        assert_eq!(sum(&evidence, 7).sum, before + twin.surplus(model.surprisal(0.0), true));
-        evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 8), 0.0);
-        assert!(evidence.services.revisit(8, 2 * DAY).is_none());
+        let before = sum(&cusum, 7).sum;
+        let mut twin = cusum.clone();
+        cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
+        assert_eq!(sum(&cusum, 7).sum, before + twin.surplus(model.surprisal(0.0), true));
+        cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 8), 0.0);
+        assert!(cusum.services.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
-            evidence.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
+            cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
         }
-        let Sum { sum, connections, alerted } = sum(&evidence, 7);
+        let Sum { sum, connections, alerted } = sum(&cusum, 7);
         assert_eq!((sum, connections, alerted), (0.0, 0, false));
     }
 
@@ -314,79 +317,79 @@ mod tests {
     fn reports_wait_for_alerts_and_tokens() {
         let model = model(20.0);
         let (unusual, anomalous) = (model.threshold() - 1e-6, model.threshold());
-        let mut evidence = settled();
+        let mut cusum = settled();
         for _ in 0..100 {
-            let own = Verdict { score: anomalous, anomalous: true, sustained: None };
-            assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), anomalous), own);
+            let own = Verdict { score: anomalous, alert: true, evidence: None };
+            assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), anomalous), own);
         }
-        assert!(!sum(&evidence, 7).alerted && sum(&evidence, 7).sum > LIMIT);
-        evidence.tokens = 0.99;
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).sustained, None);
-        evidence.tokens = 1.0;
-        assert_eq!(evidence.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).sustained, Some(102));
-        assert_eq!(evidence.tokens, 0.0);
+        assert!(!sum(&cusum, 7).alerted && sum(&cusum, 7).sum > LIMIT);
+        cusum.tokens = 0.99;
+        assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence, None);
+        cusum.tokens = 1.0;
+        assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence, Some(102));
+        assert_eq!(cusum.tokens, 0.0);
     }
 
     #[test]
     fn only_returning_hosts_change_the_average() {
-        let mut evidence = Cusum::default();
+        let mut cusum = Cusum::default();
         for _ in 0..10_000 {
-            assert_eq!(evidence.surplus(7.0, false), 7.0 - 1.0 - ALLOWANCE);
+            assert_eq!(cusum.surplus(7.0, false), 7.0 - 1.0 - ALLOWANCE);
         }
-        assert_eq!((evidence.average, evidence.averaged), (1.0, 0.0));
-        evidence.surplus(7.0, true);
-        assert!(evidence.average > 1.0 && evidence.averaged == 1.0);
+        assert_eq!((cusum.average, cusum.averaged), (1.0, 0.0));
+        cusum.surplus(7.0, true);
+        assert!(cusum.average > 1.0 && cusum.averaged == 1.0);
     }
 
     #[test]
     fn external_originators_leave_half_of_the_bucket_to_local_ones() {
         let model = model(20.0);
         let (policy, unusual) = (AlertPolicy::of(&model), model.threshold() - 1e-6);
-        let mut evidence = settled();
+        let mut cusum = settled();
         let mut reports = |is_local, services: std::ops::Range<u64>| {
-            let occurrences = services.map(|service| Occurrence { is_local, returns: false, ..at(0, service) });
-            let repeated = occurrences.flat_map(|occurrence| std::iter::repeat_n(occurrence, 100));
-            repeated.filter(|it| evidence.verdict(&model, &policy, it, unusual).sustained.is_some()).count()
+            let occurrences = services.map(|service| ScoredService { is_local, returns: false, ..at(0, service) });
+            let repeated = occurrences.flat_map(|scored| std::iter::repeat_n(scored, 100));
+            repeated.filter(|it| cusum.verdict(&model, &policy, it, unusual).evidence.is_some()).count()
         };
         assert_eq!((reports(false, 10..100), reports(true, 100..200)), (2, 3));
         // A bucket of one token serves both.
         let policy = AlertPolicy::for_alerts(&model, 2.0);
-        let external = Occurrence { is_local: false, returns: false, ..at(0, 7) };
-        let mut evidence = settled();
-        let mut verdicts = (0..100).map(|_| evidence.verdict(&model, &policy, &external, unusual));
-        assert!(verdicts.any(|verdict| verdict.sustained.is_some()));
+        let external = ScoredService { is_local: false, returns: false, ..at(0, 7) };
+        let mut cusum = settled();
+        let mut verdicts = (0..100).map(|_| cusum.verdict(&model, &policy, &external, unusual));
+        assert!(verdicts.any(|verdict| verdict.evidence.is_some()));
     }
 
     #[test]
     fn no_budget_means_no_evidence() {
-        let mut evidence = Cusum::default();
+        let mut cusum = Cusum::default();
         let model = model(0.0);
-        evidence.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), 0.9);
-        assert_eq!((evidence.averaged, evidence.until, sum(&evidence, 7).connections), (0.0, None, 0));
+        cusum.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), 0.9);
+        assert_eq!((cusum.averaged, cusum.until, sum(&cusum, 7).connections), (0.0, None, 0));
     }
 
     #[test]
     fn snapshot_restores_valid_evidence() {
-        let mut evidence = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::default() };
-        evidence.services.visit(7, 5).value.sum = 12.0;
-        let again = Cusum::from_snapshot(evidence.snapshot()).unwrap();
+        let mut cusum = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::default() };
+        cusum.services.visit(7, 5).value.sum = 12.0;
+        let again = Cusum::from_snapshot(cusum.snapshot()).unwrap();
         assert_eq!((again.average, again.averaged, again.tokens, again.until), (1.5, 9.0, 3.0, Some(5)));
         assert_eq!(sum(&again, 7).sum, 12.0);
         let damaged = |damage: fn(&mut Cusum)| {
-            let mut evidence = evidence.clone();
-            damage(&mut evidence);
-            Cusum::from_snapshot(evidence.snapshot()).is_none()
+            let mut cusum = cusum.clone();
+            damage(&mut cusum);
+            Cusum::from_snapshot(cusum.snapshot()).is_none()
         };
         assert!(damaged(|it| it.average = f32::NAN));
         assert!(damaged(|it| it.average = -1.0));
         // A value that would lead to a division by zero, and one out of range.
-        assert!(damaged(|it| it.averaged = -1.0 - EXPECTED) && damaged(|it| it.averaged = AVERAGED + 1.0));
+        assert!(damaged(|it| it.averaged = -1.0 - PRIOR_WEIGHT) && damaged(|it| it.averaged = AVERAGE_WINDOW + 1.0));
         assert!(damaged(|it| it.averaged = f32::INFINITY));
         assert!(damaged(|it| it.tokens = f64::NAN) && damaged(|it| it.tokens = -0.5));
         assert!(
             damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY + 0.5) && !damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY)
         );
-        assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGED, 0.0)));
+        assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGE_WINDOW, 0.0)));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = f32::NAN));
         assert!(damaged(|it| it.services.visit(7, 5).value.sum = -1.0));
     }

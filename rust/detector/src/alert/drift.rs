@@ -14,7 +14,7 @@ pub const BINS: usize = 10;
 /// Number of time slices in the sliding window of live scores.
 pub const SLICES: usize = 24;
 /// Smallest number of live scores for an index.
-const FEWEST: u64 = 1000;
+const MIN_RECORDS: u64 = 1000;
 
 /// Number of scores in each bin.
 pub type BinCounts = [u64; BINS];
@@ -98,7 +98,7 @@ impl Drift {
         // Half a score is added to each bin, so that an empty one has a logarithm.
         let share = |n: u64, of: u64| (n as f64 + 0.5) / (of as f64 + 0.5 * BINS as f64);
         let shares = live.iter().zip(&self.expected).map(|(&a, &e)| (share(a, lived), share(e, expected)));
-        (lived >= FEWEST && expected > 0).then(|| shares.map(|(a, e)| (a - e) * libm::log(a / e)).sum())
+        (lived >= MIN_RECORDS && expected > 0).then(|| shares.map(|(a, e)| (a - e) * libm::log(a / e)).sum())
     }
 }
 

@@ -15,9 +15,9 @@ use crate::units::count;
 use crate::{conn, dns};
 
 /// Largest number of reasons.
-const MOST: usize = 3;
+const MAX_REASONS: usize = 3;
 /// Smallest weight of a reason, as a share of that of the first.
-const LEAST_SHARE: f64 = 0.2;
+const MIN_SHARE: f64 = 0.2;
 /// A topic is described by its first column whose weight is at least this share of the strongest.
 const NAMING_SHARE: f64 = 0.1;
 /// Weight added to a feature with a value never seen in training. Anomalies score some tenths above the typical 0.5, so
@@ -58,19 +58,19 @@ pub fn format_reasons(reasons: &[Reason]) -> String {
 
 impl Model {
     /// Up to three reasons for the score of a record and its row, strongest first; none if only the combination of its
-    /// values is unusual. `sustained` is that of the [`Verdict`](crate::Verdict).
+    /// values is unusual. `evidence` comes from the [`Verdict`](crate::Verdict).
     pub fn reasons<'a>(
         &self,
         record: impl Into<LogRecord<'a>>,
         row: &FeatureRow,
-        sustained: Option<u32>,
+        evidence: Option<u32>,
     ) -> Vec<Reason> {
         let record = record.into();
-        let sustained = sustained.map(|connections| {
+        let evidence = evidence.map(|connections| {
             let text = format!("{} slightly unusual {}", count(connections.into()), self.texts().related);
             Reason::new("sustained", text)
         });
-        sustained.into_iter().chain(self.reasons_of_features(&record, row)).take(MOST).collect()
+        evidence.into_iter().chain(self.reasons_of_features(&record, row)).take(MAX_REASONS).collect()
     }
 
     fn reasons_of_features(&self, record: &LogRecord<'_>, row: &FeatureRow) -> Vec<Reason> {
@@ -84,8 +84,8 @@ impl Model {
             topics.extend(naming.filter(|_| strongest > 0.0).map(|&column| (total, column)));
         }
         topics.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let least = topics.first().map_or(0.0, |(weight, _)| weight * LEAST_SHARE);
-        let topics = topics.into_iter().take(MOST).take_while(|(weight, _)| *weight >= least);
+        let least = topics.first().map_or(0.0, |(weight, _)| weight * MIN_SHARE);
+        let topics = topics.into_iter().take(MAX_REASONS).take_while(|(weight, _)| *weight >= least);
         topics
             .map(|(_, column)| {
                 let text = self.describe(usize::from(column), record, row);
@@ -139,7 +139,7 @@ impl Model {
         for ((column, feature), weight) in schema.features.iter().enumerate().zip(&mut weights) {
             let unseen = match feature.encoding {
                 Encoding::Number => self.stats().beyond(column, encoded[column], learnt),
-                Encoding::Category if (self.texts().is_kind)(column) => {
+                Encoding::Category if (self.texts().names_category)(column) => {
                     let seen = self.encoder().seen(column, row[column]).0.saturating_sub(u32::from(learnt));
                     f64::from(u8::from(seen == 0))
                 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::cusum::{self, Cusum, Occurrence};
+use crate::alert::cusum::{Cusum, CusumSnapshot, ScoredService};
 use crate::context::keys::ContextKeys;
 use crate::context::pair_mean::{PairMean, PairMeans};
-use crate::context::table;
+use crate::context::table::TableSnapshot;
 use crate::model::Model;
 use crate::model::scoring::RowScore;
 use crate::record::LogRecord;
@@ -24,9 +24,9 @@ pub struct ScoreHistory {
 
 /// Score history in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
-    pairs: table::Snapshot<PairMean>,
-    pub(crate) cusum: cusum::Snapshot,
+pub(crate) struct ScoreHistorySnapshot {
+    pairs: TableSnapshot<PairMean>,
+    pub(crate) cusum: CusumSnapshot,
 }
 
 impl ScoreHistory {
@@ -58,24 +58,24 @@ impl ScoreHistory {
         let score = model.raise(RowScore { forest, ..score });
         // Chatter repeats by design, and nobody answers it.
         if record.is_chatter() {
-            return Verdict { score, anomalous: policy.is_alert(score), sustained: None };
+            return Verdict { score, alert: policy.is_alert(score), evidence: None };
         }
-        let occurrence = Occurrence {
+        let scored = ScoredService {
             end,
             service: keys.service,
             returns: pause.is_some_and(|pause| pause >= RETURN) && !record.failed(),
             is_local: record.is_of_local_originator(),
         };
-        self.cusum.verdict(model, policy, &occurrence, score)
+        self.cusum.verdict(model, policy, &scored, score)
     }
 
     /// Copy to write to a file.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot { pairs: self.pairs.snapshot(), cusum: self.cusum.snapshot() }
+    pub(crate) fn snapshot(&self) -> ScoreHistorySnapshot {
+        ScoreHistorySnapshot { pairs: self.pairs.snapshot(), cusum: self.cusum.snapshot() }
     }
 
     /// History from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: ScoreHistorySnapshot) -> Option<Self> {
         let pairs = PairMeans::from_snapshot(snapshot.pairs)?;
         Some(Self { pairs, cusum: Cusum::from_snapshot(snapshot.cusum)? })
     }
@@ -101,8 +101,8 @@ mod tests {
             let address = |octets: [u8; 4]| std::net::IpAddr::from(octets).into();
             (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address(responder));
             let (mut history, keys) = (ScoreHistory::new(), ContextKeys::of(&c));
-            let score = RowScore { forest: model.threshold() - 1e-6, records: 0.0 };
-            (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).sustained).count()
+            let score = RowScore { forest: model.threshold() - 1e-6, new_maxima: 0.0 };
+            (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).evidence).count()
         };
         assert_eq!([reports([192, 0, 2, 1]), reports([224, 0, 0, 251])], [1, 0]);
     }

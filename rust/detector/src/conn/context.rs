@@ -11,7 +11,7 @@ use crate::context::decay::{decay, seconds};
 use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
 use crate::context::periodicity::Periodicity;
-use crate::context::table::{self, Table};
+use crate::context::table::{Table, TableSnapshot};
 use crate::quantize::log2;
 use crate::units::DAY;
 
@@ -24,7 +24,7 @@ const SERVICES: u32 = 18;
 
 /// Recent behaviour of hosts and services.
 #[derive(Clone, Debug)]
-pub(crate) struct Context {
+pub(crate) struct ConnContext {
     originators: Table<Originator>,
     responders: Table<Responder>,
     services: Table<Service>,
@@ -34,10 +34,10 @@ pub(crate) struct Context {
 
 /// Context in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
-    originators: table::Snapshot<Originator>,
-    responders: table::Snapshot<Responder>,
-    services: table::Snapshot<Service>,
+pub(crate) struct ConnSnapshot {
+    originators: TableSnapshot<Originator>,
+    responders: TableSnapshot<Responder>,
+    services: TableSnapshot<Service>,
 }
 
 /// A host as originator.
@@ -88,7 +88,7 @@ impl ContextKeys {
     }
 }
 
-impl Default for Context {
+impl Default for ConnContext {
     /// Creates tables of about 17 megabytes: 65,536 hosts on either side, and 262,144 services used by one host of
     /// another.
     fn default() -> Self {
@@ -97,10 +97,10 @@ impl Default for Context {
     }
 }
 
-impl Context {
+impl ConnContext {
     /// Copy to write to a file.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    pub(crate) fn snapshot(&self) -> ConnSnapshot {
+        ConnSnapshot {
             originators: self.originators.snapshot(),
             responders: self.responders.snapshot(),
             services: self.services.snapshot(),
@@ -108,9 +108,9 @@ impl Context {
     }
 
     /// Context from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: ConnSnapshot) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
-        let Snapshot { originators, responders, services } = snapshot;
+        let ConnSnapshot { originators, responders, services } = snapshot;
         Some(Self {
             originators: Table::from_snapshot(originators, HOSTS, |_| true)?,
             responders: Table::from_snapshot(responders, HOSTS, |it| {
@@ -158,7 +158,7 @@ impl Context {
         visit.value.count = visit.value.count * factor + 1.0;
         visit.value.bytes = visit.value.bytes * factor + c.orig.bytes.unwrap_or(0) as f32;
         let (service_count, service_bytes) = (log2(visit.value.count), log2(visit.value.bytes));
-        let periodicity = visit.value.periodicity.evidence();
+        let periodicity = visit.value.periodicity.strength();
 
         let visit = self.originators.visit(orig, now);
         let pause = visit.since.map_or(LONG_AGO, |since| seconds(since).min(LONG_AGO));
@@ -209,7 +209,7 @@ mod tests {
         c
     }
 
-    fn observe(context: &mut Context, c: &Connection<'_>) -> [f32; 8] {
+    fn observe(context: &mut ConnContext, c: &Connection<'_>) -> [f32; 8] {
         let it = context.observe(c, &ContextKeys::of(c));
         [
             it.resp_failed_share,
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn context_decays_to_1_e_in_an_hour() {
-        let mut context = Context::default();
+        let mut context = ConnContext::default();
         let mut c = refused();
         // Linear counting's estimates of one item and of two.
         let (one, two) = (128.0 * (128f32 / 127.0).ln(), 128.0 * (128f32 / 126.0).ln());
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn failures_of_an_originator_are_counted_without_chatter() {
-        let mut context = Context::default();
+        let mut context = ConnContext::default();
         let mut failures = |responder: &str| {
             let address = responder.parse::<std::net::IpAddr>().unwrap();
             let mut c = refused();
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn counts_consecutive_failures_without_icmp() {
-        let mut context = Context::default();
+        let mut context = ConnContext::default();
         let mut after = |proto, conn_state| {
             let c = Connection { proto, conn_state: Some(conn_state), ..refused() };
             context.observe(&c, &ContextKeys::of(&c)).service_failures
@@ -316,15 +316,15 @@ mod tests {
 
     #[test]
     fn rejects_impossible_contexts() {
-        let is_restored = |change: fn(&mut Context)| {
-            let mut context = Context::default();
+        let is_restored = |change: fn(&mut ConnContext)| {
+            let mut context = ConnContext::default();
             _ = observe(&mut context, &refused());
             change(&mut context);
-            Context::from_snapshot(context.snapshot()).is_some()
+            ConnContext::from_snapshot(context.snapshot()).is_some()
         };
         assert!(is_restored(|_| ()));
         assert!(is_restored(|it| it.services.visit(7, 0).value.bytes = f32::MAX));
-        let unsound: [fn(&mut Context); 6] = [
+        let unsound: [fn(&mut ConnContext); 6] = [
             |it| it.responders.visit(7, 0).value.originators = LinearCounter::of_no_time(),
             |it| it.responders.visit(7, 0).value.connections = f32::INFINITY,
             |it| it.responders.visit(7, 0).value.failed = f32::NAN,
@@ -355,7 +355,7 @@ mod tests {
     }
 
     fn features(records: impl IntoIterator<Item = Connection<'static>>) -> Vec<ContextFeatures> {
-        let mut context = Context::default();
+        let mut context = ConnContext::default();
         records.into_iter().map(|c| context.observe(&c, &ContextKeys::of(&c))).collect()
     }
 

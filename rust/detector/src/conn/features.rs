@@ -3,7 +3,7 @@
 use twox_hash::XxHash3_64;
 
 use crate::conn::connection::{ConnState, Connection, Endpoint};
-use crate::conn::context::Context;
+use crate::conn::context::ConnContext;
 use crate::conn::schema::Column;
 use crate::context::keys::{ContextKeys, combine};
 use crate::quantize::{log2, on_grid};
@@ -13,21 +13,21 @@ use crate::schema::{FeatureRow, MAX_COLUMNS, identity};
 ///
 /// Its context is bounded. The same sequence of connections gives the same rows, from the sensor and from a log.
 #[derive(Clone, Debug, Default)]
-pub struct Extractor {
-    context: Context,
+pub struct ConnExtractor {
+    context: ConnContext,
 }
 
-impl Extractor {
+impl ConnExtractor {
     /// Creates an extractor with empty context. It allocates about 17 megabytes, and no more later.
     pub fn new() -> Self {
         Self::default()
     }
 
-    pub(crate) fn context(&self) -> &Context {
+    pub(crate) fn context(&self) -> &ConnContext {
         &self.context
     }
 
-    pub(crate) fn with_context(context: Context) -> Self {
+    pub(crate) fn with_context(context: ConnContext) -> Self {
         Self { context }
     }
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn rows_are_finite_for_any_input() {
         let mut c = Connection { ts: i64::MIN, duration: Some(i64::MIN), ..Connection::default() };
-        let mut extractor = Extractor::new();
+        let mut extractor = ConnExtractor::new();
         for (ts, n) in [(i64::MAX, u64::MAX), (i64::MIN, 0), (0, 1)] {
             (c.ts, c.duration) = (ts, Some(ts));
             (c.orig.bytes, c.resp.bytes, c.orig.pkts, c.resp.pkts) = (Some(n), Some(n), Some(n), Some(n));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn row_matches_the_schema() {
-        let row = Extractor::new().extract(&answered());
+        let row = ConnExtractor::new().extract(&answered());
         for (column, value) in [
             (Column::OrigBytes, log2(1000.0)),
             (Column::RespBytes, log2(3000.0)),
@@ -199,7 +199,7 @@ mod tests {
         let mut c = answered();
         for duration in [None, Some(-5), Some(10), Some(1000)] {
             c.duration = duration;
-            let row = Extractor::new().extract(&c);
+            let row = ConnExtractor::new().extract(&c);
             assert_eq!(row[Column::ByteRate as usize], on_grid(log2(4e6)), "{duration:?}");
             assert_eq!(row[Column::PacketRate as usize], on_grid(log2(16_000.0)), "{duration:?}");
         }
@@ -211,7 +211,7 @@ mod tests {
         {
             let mut c = answered();
             (c.orig.local, c.resp.local) = (Some(orig), Some(resp));
-            assert_eq!(Extractor::new().extract(&c)[Column::Direction as usize], direction);
+            assert_eq!(ConnExtractor::new().extract(&c)[Column::Direction as usize], direction);
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
             if broadcast {
                 c.resp.addr = std::net::IpAddr::from([10, 0, 0, 255]).into();
             }
-            let row = Extractor::new().extract(&c);
+            let row = ConnExtractor::new().extract(&c);
             [Column::InternalPort, Column::InternalResp].map(|column| row[column as usize])
         };
         let resp = identity(ContextKeys::of(&answered()).resp);

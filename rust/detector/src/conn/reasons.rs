@@ -36,7 +36,7 @@ const TOPICS: &[&[u16]] = &[
 
 /// Texts of the log.
 pub(crate) static TEXTS: Texts =
-    Texts { related: "connections to this service", topics: TOPICS, is_kind, is_usual, is_long_pause, amount };
+    Texts { related: "connections to this service", topics: TOPICS, names_category, is_usual, is_long_pause, amount };
 
 /// Periodicity of about ten pauses of a steady beacon.
 const STEADY: f32 = 4.0;
@@ -44,7 +44,7 @@ const STEADY: f32 = 4.0;
 const IN_A_ROW: f32 = 2.0;
 
 /// Returns whether a new category in this column is worth naming. New pairs of hosts are too common.
-fn is_kind(column: usize) -> bool {
+fn names_category(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Port | Column::Service | Column::History))
 }
 

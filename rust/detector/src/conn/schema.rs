@@ -1,6 +1,6 @@
 //! Schema of conn.log: columns, their purpose, and groups of columns.
 
-use crate::schema::{Encoding, Feature, LogKind, Record, Schema, category, columns, number};
+use crate::schema::{Encoding, Feature, LogKind, Schema, TrackedMaximum, category, columns, number};
 
 columns! {
     OrigBytes,
@@ -187,12 +187,12 @@ const SECOND: f32 = 10.0;
 /// Amounts of a connection, and of one host with one service of another, that matter to an analyst when they exceed all
 /// of training: sessions, transfers, tunnels, beacons. Hosts differ more in their amounts than in the length of their
 /// sessions; with more weight, a host that is merely busier would outrank attacks.
-const RECORDS: &[Record] = &[
-    Record { column: Column::Duration as u16, weight: 1.0, from: SECOND },
-    Record { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0 },
-    Record { column: Column::RespBytes as u16, weight: 0.5, from: 0.0 },
-    Record { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0 },
-    Record { column: Column::Periodicity as u16, weight: 0.5, from: 0.0 },
+const MAXIMA: &[TrackedMaximum] = &[
+    TrackedMaximum { column: Column::Duration as u16, weight: 1.0, from: SECOND },
+    TrackedMaximum { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0 },
+    TrackedMaximum { column: Column::RespBytes as u16, weight: 0.5, from: 0.0 },
+    TrackedMaximum { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0 },
+    TrackedMaximum { column: Column::Periodicity as u16, weight: 0.5, from: 0.0 },
 ];
 
 /// Columns of conn.log rows.
@@ -205,7 +205,7 @@ pub static SCHEMA: Schema = Schema {
     // Anomalies show in few groups of columns, so that the score follows the highest group scores.
     trees_per_group: 12,
     mean_exponent: 4,
-    records: RECORDS,
+    maxima: MAXIMA,
     peer_group: Column::Chatter as u16,
     routine: Some(Column::Routine as u16),
     counts_bursts: false,

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::table::{self, Table};
+use crate::context::table::{Table, TableSnapshot};
 
 /// Weight of the mean in a score.
 const SHARE: f64 = 0.5;
@@ -90,12 +90,12 @@ impl PairMeans {
     }
 
     /// Copy to write to a file.
-    pub(crate) fn snapshot(&self) -> table::Snapshot<PairMean> {
+    pub(crate) fn snapshot(&self) -> TableSnapshot<PairMean> {
         self.0.snapshot()
     }
 
     /// Means from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(snapshot: table::Snapshot<PairMean>) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: TableSnapshot<PairMean>) -> Option<Self> {
         Table::from_snapshot(snapshot, PAIRS, PairMean::is_sound).map(Self)
     }
 }

@@ -8,7 +8,7 @@ use crate::quantize::log2;
 /// follows changes of the interval.
 const MEMORY: f32 = 16.0;
 /// Largest number of pauses that counts as evidence.
-const ENOUGH: f32 = 256.0;
+const MAX_PAUSES: f32 = 256.0;
 /// Mean deviation over mean of random (exponential) pauses: 2/e = 0.74. Only steadier pauses are periodic.
 const RANDOM: f32 = 0.7;
 
@@ -43,12 +43,12 @@ impl Periodicity {
         self.mean += weight * (pause - self.mean);
         self.deviation += weight * ((pause - self.mean).abs() - self.deviation);
         // A larger count would only lose precision.
-        self.pauses = self.pauses.min(ENOUGH);
+        self.pauses = self.pauses.min(MAX_PAUSES);
     }
 
     /// Periodicity: log2 of 1 + (number of pauses · ln(random deviation / their deviation)), with deviations as shares
     /// of the mean; 0 for pauses that are not steadier than random.
-    pub(crate) fn evidence(&self) -> f32 {
+    pub(crate) fn strength(&self) -> f32 {
         // Prior of three pauses whose deviation equals their mean, so that two equal pauses are not periodic.
         let known = self.pauses.min(64.0);
         let unsteadiness = if self.mean < 1e-9 {
@@ -65,10 +65,10 @@ impl Periodicity {
 mod tests {
     use super::*;
 
-    fn evidence(pauses: impl IntoIterator<Item = f32>) -> f32 {
+    fn strength(pauses: impl IntoIterator<Item = f32>) -> f32 {
         let mut periodicity = Periodicity::default();
         pauses.into_iter().for_each(|pause| periodicity.add(pause));
-        periodicity.evidence()
+        periodicity.strength()
     }
 
     #[test]
@@ -76,11 +76,11 @@ mod tests {
         // Exponential pauses, by inversion of an evenly filled grid in scattered order.
         let random = (0..101u32).map(|i| -(1.0 - (i * 37 % 101) as f32 / 101.0).ln() * 60.0);
         let beacon = (0..101u32).map(|i| 300.0 + (i * 37 % 101) as f32 / 4.0);
-        assert!(evidence(beacon) > 7.0);
-        assert!(evidence(random) < 5.0);
-        assert_eq!(evidence([]), 0.0);
-        assert_eq!(evidence([60.0]), 0.0, "one pause is no beat");
-        assert_eq!(evidence([0.0; 500]), 0.0, "a burst is no beat");
+        assert!(strength(beacon) > 7.0);
+        assert!(strength(random) < 5.0);
+        assert_eq!(strength([]), 0.0);
+        assert_eq!(strength([60.0]), 0.0, "one pause is not periodic");
+        assert_eq!(strength([0.0; 500]), 0.0, "a burst is not periodic");
     }
 
     fn close(found: f32, expected: f32) {
@@ -96,7 +96,7 @@ mod tests {
             close(periodicity.deviation, deviation);
         }
         // (65/9 · 3 + 3 · 70/3) / (70/3 · 6) = 55/84
-        close(periodicity.evidence(), log2(3.0 * (0.7f32 * 84.0 / 55.0).ln()));
+        close(periodicity.strength(), log2(3.0 * (0.7f32 * 84.0 / 55.0).ln()));
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
         (0..300).for_each(|_| periodicity.add(10.0));
         assert_eq!((periodicity.pauses, periodicity.mean, periodicity.deviation), (256.0, 10.0, 0.0));
         // Perfectly steady, beside the prior of three pauses of 64.
-        close(periodicity.evidence(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
+        close(periodicity.strength(), log2(256.0 * (0.7f32 * 67.0 / 3.0).ln()));
         periodicity.add(26.0);
         assert_eq!((periodicity.pauses, periodicity.mean, periodicity.deviation), (256.0, 11.0, 15.0 / 16.0));
     }
@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn overflowing_values_are_not_periodic() {
         let largest = Periodicity { pauses: 256.0, mean: f32::MAX, deviation: f32::MAX };
-        assert_eq!(largest.evidence(), 0.0);
+        assert_eq!(largest.strength(), 0.0);
     }
 
     #[test]
     fn zero_pauses_are_not_periodic() {
-        assert_eq!(Periodicity { pauses: 256.0, mean: 1e-10, deviation: 0.0 }.evidence(), 0.0);
+        assert_eq!(Periodicity { pauses: 256.0, mean: 1e-10, deviation: 0.0 }.strength(), 0.0);
     }
 
     #[test]

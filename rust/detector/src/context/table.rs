@@ -172,21 +172,21 @@ impl<T> Bucket<T> {
 
 /// Entries of a table, copied to be written to a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Snapshot<T>(Vec<Slot<T>>);
+pub(crate) struct TableSnapshot<T>(Vec<Slot<T>>);
 
 impl<T: Copy + Default> Table<T> {
     /// Its entries.
-    pub(crate) fn snapshot(&self) -> Snapshot<T> {
+    pub(crate) fn snapshot(&self) -> TableSnapshot<T> {
         let slots = || self.buckets.iter().flat_map(Bucket::slots).filter(|slot| slot.key != 0);
         // Allocated at once, because growing could take twice the memory.
         let mut entries = Vec::with_capacity(slots().count());
         entries.extend(slots());
-        Snapshot(entries)
+        TableSnapshot(entries)
     }
 
     /// Table of `1 << bits` entries from a snapshot of a table of the same size; `None` if a bucket would overflow or
     /// an entry is not `sound`.
-    pub(crate) fn from_snapshot(snapshot: Snapshot<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: TableSnapshot<T>, bits: u32, sound: impl Fn(&T) -> bool) -> Option<Self> {
         let mut table = Self::new(bits);
         for slot in snapshot.0 {
             let bucket = table.bucket(slot.key);

@@ -9,7 +9,7 @@ use twox_hash::XxHash3_64;
 use crate::context::decay::{HOUR, decay, seconds};
 use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
-use crate::context::table::{self, Table};
+use crate::context::table::{Table, TableSnapshot};
 use crate::dns::character_stats::CharacterStats;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
@@ -34,10 +34,10 @@ pub(crate) struct DnsContext {
 
 /// Context in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
-    clients: table::Snapshot<Client>,
-    domains: table::Snapshot<Domain>,
-    pairs: table::Snapshot<Pair>,
+pub(crate) struct DnsSnapshot {
+    clients: TableSnapshot<Client>,
+    domains: TableSnapshot<Domain>,
+    pairs: TableSnapshot<Pair>,
 }
 
 /// A client. Counts decay.
@@ -113,12 +113,12 @@ impl Default for DnsContext {
 
 impl DnsContext {
     /// Copy to write to a file.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot { clients: self.clients.snapshot(), domains: self.domains.snapshot(), pairs: self.pairs.snapshot() }
+    pub(crate) fn snapshot(&self) -> DnsSnapshot {
+        DnsSnapshot { clients: self.clients.snapshot(), domains: self.domains.snapshot(), pairs: self.pairs.snapshot() }
     }
 
     /// Context from a file; `None` if it contains impossible values.
-    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Option<Self> {
+    pub(crate) fn from_snapshot(snapshot: DnsSnapshot) -> Option<Self> {
         let counts = |counts: &[f32]| counts.iter().all(|count| (0.0..=f32::MAX).contains(count));
         Some(Self {
             clients: Table::from_snapshot(snapshot.clients, CLIENTS, |it| {

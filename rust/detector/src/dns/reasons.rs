@@ -31,7 +31,7 @@ const TOPICS: &[&[u16]] = &[
 pub(crate) static TEXTS: Texts = Texts {
     related: "queries for this domain",
     topics: TOPICS,
-    is_kind,
+    names_category,
     is_usual,
     is_long_pause: |_, _| false,
     amount,
@@ -44,7 +44,7 @@ const MAX_TEXT: usize = 64;
 const SHARE: f32 = 0.1;
 
 /// Returns whether a new category in this column is worth naming. New domains are too common.
-fn is_kind(column: usize) -> bool {
+fn names_category(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Qtype | Column::Suffix))
 }
 

@@ -1,6 +1,6 @@
 //! Schema of dns.log: columns, their purpose, and groups of columns.
 
-use crate::schema::{Encoding, Feature, LogKind, Record, Schema, category, columns, number};
+use crate::schema::{Encoding, Feature, LogKind, Schema, TrackedMaximum, category, columns, number};
 
 columns! {
     NameLength,
@@ -117,9 +117,9 @@ const GROUPS: &[&[u16]] = &[
 ];
 
 /// Amounts whose new maxima matter to an analyst.
-const RECORDS: &[Record] = &[
-    Record { column: Column::PairBytesOut as u16, weight: 0.5, from: 0.0 },
-    Record { column: Column::ClientRandomBits as u16, weight: 0.5, from: 0.0 },
+const MAXIMA: &[TrackedMaximum] = &[
+    TrackedMaximum { column: Column::PairBytesOut as u16, weight: 0.5, from: 0.0 },
+    TrackedMaximum { column: Column::ClientRandomBits as u16, weight: 0.5, from: 0.0 },
 ];
 
 /// Columns of dns.log rows.
@@ -131,7 +131,7 @@ pub static SCHEMA: Schema = Schema {
     groups: GROUPS,
     trees_per_group: 8,
     mean_exponent: 6,
-    records: RECORDS,
+    maxima: MAXIMA,
     peer_group: Column::Chatter as u16,
     routine: None,
     counts_bursts: true,

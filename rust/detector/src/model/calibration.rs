@@ -7,7 +7,7 @@ pub(crate) const SCORE_UNITS: f64 = 1e6;
 
 /// Share of the scores, the highest ones, that the tail is fitted to, and their smallest number.
 const TAIL_SHARE: f64 = 0.01;
-const FEWEST_EXCESSES: usize = 50;
+const MIN_EXCESSES: usize = 50;
 /// Share of the gap between the highest score and 1 that an extrapolated threshold may cross. An anomaly
 /// stronger than any in training must be able to reach the threshold, however small the budget.
 const HEADROOM: f64 = 0.5;
@@ -118,7 +118,7 @@ impl Calibration {
 /// Threshold that about this share of the ascending scores reaches; see [`Calibration::threshold`].
 fn threshold(scores: &[f64], share: f64) -> f64 {
     let expected = scores.len() as f64 * share;
-    let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(FEWEST_EXCESSES);
+    let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(MIN_EXCESSES);
     let empirical = |rank: usize| just_above(scores.iter().rev().nth(rank).copied().unwrap_or(0.0));
     if expected >= 1.0 || excesses >= scores.len() {
         return empirical(expected as usize);

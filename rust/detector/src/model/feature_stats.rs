@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::quantiles::Quantiles;
-use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Record, Schema};
+use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Schema, TrackedMaximum};
 
 /// Range of an amount in training, against which new maxima are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RecordRange {
+pub struct MaximumRange {
     /// Column of the amount.
     pub column: usize,
     /// Weight of a new maximum, above 0 and up to 1.
@@ -20,7 +20,7 @@ pub struct RecordRange {
     second: (f32, f64),
 }
 
-impl RecordRange {
+impl MaximumRange {
     /// Distance of a value above the range, as a share of the range extended to it: 0 within the range, always below 1.
     /// A row of the training is measured against the range without it.
     fn beyond(&self, value: f32, learnt: bool) -> f64 {
@@ -35,7 +35,7 @@ impl RecordRange {
 }
 
 /// Smallest range, in powers of two, that a new maximum is measured against: doubling a tiny amount is not unusual.
-const NARROWEST: f64 = 8.0;
+const MIN_WIDTH: f64 = 8.0;
 
 /// Distribution of each feature in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,13 +89,14 @@ impl FeatureStats {
 
     /// Distance of a value above the training range, as a share of the range extended to it: 0 within, always below 1.
     pub(crate) fn beyond(&self, column: usize, value: f32, learnt: bool) -> f64 {
-        self.range(&Record { column: column as u16, weight: 1.0, from: f32::NEG_INFINITY }).beyond(value, learnt)
+        self.range(&TrackedMaximum { column: column as u16, weight: 1.0, from: f32::NEG_INFINITY })
+            .beyond(value, learnt)
     }
 
-    fn range(&self, &Record { column, weight, from }: &Record) -> RecordRange {
+    fn range(&self, &TrackedMaximum { column, weight, from }: &TrackedMaximum) -> MaximumRange {
         let Quantiles { lowest, second, highest, .. } = self.of(usize::from(column));
-        let width = |highest: f32| (f64::from(highest) - f64::from(lowest.max(from))).max(NARROWEST);
-        RecordRange {
+        let width = |highest: f32| (f64::from(highest) - f64::from(lowest.max(from))).max(MIN_WIDTH);
+        MaximumRange {
             column: usize::from(column),
             weight,
             highest,
@@ -105,15 +106,15 @@ impl FeatureStats {
     }
 
     /// Ranges of the amounts whose new maxima raise a score.
-    pub(crate) fn records<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = RecordRange> + 'a {
-        schema.records.iter().map(|record| self.range(record))
+    pub(crate) fn maxima<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = MaximumRange> + 'a {
+        schema.maxima.iter().map(|maximum| self.range(maximum))
     }
 
     /// Share of the distance to 1 by which new maxima of a row raise its score: the probability that a split drawn over
     /// the extended range separates the row from all training rows. 0 within the range.
-    pub(crate) fn records_broken(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> f64 {
+    pub(crate) fn new_maxima(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> f64 {
         let mut within = 1.0;
-        for range in self.records(schema) {
+        for range in self.maxima(schema) {
             within *= 1.0 - range.weight * range.beyond(row[range.column], learnt);
         }
         1.0 - within
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn only_records_raise_a_score() {
-        let broken = |row: &FeatureRow| stats().records_broken(&SCHEMA, row, false);
+        let broken = |row: &FeatureRow| stats().new_maxima(&SCHEMA, row, false);
         let mut row = [10.0; MAX_COLUMNS];
         row[Column::OrigPkts as usize] = 99.0;
         assert_eq!(broken(&row), 0.0);

@@ -21,9 +21,9 @@ use crate::context::pair_mean::Typical;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
 use crate::model::encoder::Encoder;
-use crate::model::feature_stats::{FeatureStats, RecordRange};
+use crate::model::feature_stats::{FeatureStats, MaximumRange};
 use crate::model::peer_group::PeerGroup;
-use crate::model::scoring::{Parts, RowScore};
+use crate::model::scoring::{RowScore, RowScorer};
 use crate::quantize::nearest;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::storage::atomic_file;
@@ -45,7 +45,7 @@ const LATEST: i64 = 1 << 53;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
     id: SchemaId,
-    parts: Parts,
+    parts: RowScorer,
     calibration: Calibration,
     provenance: Provenance,
     threshold: f64,
@@ -117,7 +117,7 @@ impl Provenance {
 impl Model {
     pub(crate) fn new(
         schema: &'static Schema,
-        parts: Parts,
+        parts: RowScorer,
         calibration: Calibration,
         provenance: Provenance,
         contamination: Option<f64>,
@@ -182,7 +182,7 @@ impl Model {
 
     /// Final score in whole millionths, between 0 and 1: the forest's score, raised by new maxima.
     pub fn raise(&self, score: RowScore) -> f64 {
-        nearest((score.forest + (1.0 - score.forest) * score.records) * SCORE_UNITS) / SCORE_UNITS
+        nearest((score.forest + (1.0 - score.forest) * score.new_maxima) * SCORE_UNITS) / SCORE_UNITS
     }
 
     /// Prior of a pair of hosts, with the median score; `None` for an imported forest, whose scores are final.
@@ -192,8 +192,8 @@ impl Model {
     }
 
     /// Ranges of the amounts whose new maxima raise the score; empty for an imported forest.
-    pub fn records(&self) -> Vec<RecordRange> {
-        if self.forest().is_imported() { Vec::new() } else { self.parts.stats.records(self.schema).collect() }
+    pub fn maxima(&self) -> Vec<MaximumRange> {
+        if self.forest().is_imported() { Vec::new() } else { self.parts.stats.maxima(self.schema).collect() }
     }
 
     /// Encoded row, as the forest sees it.
@@ -441,13 +441,13 @@ mod tests {
         let scores = model.score_rows(&rows, &times, &mut cache);
         for ((row, &ts), &score) in rows.iter().zip(&times).zip(&scores) {
             assert_eq!(score, model.score_row(row, ts, &mut cache));
-            let (exact, raised) = (score.forest + (1.0 - score.forest) * score.records, model.raise(score));
+            let (exact, raised) = (score.forest + (1.0 - score.forest) * score.new_maxima, model.raise(score));
             assert!((raised - exact).abs() <= 0.5e-6);
             assert!((raised * 1e6).fract().min(1.0 - (raised * 1e6).fract()) < 1e-6);
         }
         let record = model.raise(scores[1000]);
         assert!(record > 0.9, "a record without compare: {record}");
-        let columns: Vec<_> = model.records().iter().map(|range| range.column).collect();
+        let columns: Vec<_> = model.maxima().iter().map(|range| range.column).collect();
         assert!(columns.contains(&(Column::Duration as usize)), "{columns:?}");
     }
 
@@ -455,8 +455,8 @@ mod tests {
     fn scores_of_an_imported_forest_are_final() {
         let forest = Forest::from_raw(&trainer().fit().unwrap().forest().to_raw()).unwrap();
         let model = trainer().import_forest(forest, None).unwrap();
-        assert_eq!((model.records().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
-        assert_eq!(model.score_row(&rows()[1000], 0, &mut ScoreCache::new()).records, 0.0);
+        assert_eq!((model.maxima().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
+        assert_eq!(model.score_row(&rows()[1000], 0, &mut ScoreCache::new()).new_maxima, 0.0);
         assert!(model.typical().is_none());
         let share = model.provenance().share_of_alerts(20.0);
         assert_eq!(model.threshold_for_alerts(20.0), model.threshold_for_share(share));

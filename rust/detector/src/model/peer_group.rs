@@ -12,7 +12,7 @@ use crate::schema::FeatureRow;
 /// Smallest number of rows of either group for a separate forest.
 pub(crate) const MIN_ROWS: usize = 16;
 /// Number of rows that give stable quantiles.
-const ENOUGH_ROWS: usize = 8192;
+const MIN_POINT_ROWS: usize = 8192;
 /// Points of a quantile map.
 const POINTS: usize = 65;
 
@@ -90,7 +90,7 @@ impl QuantileMap {
 
 /// Scores of evenly selected rows, by group of columns.
 fn columns(forest: &Forest, rows: &[FeatureRow]) -> Vec<Vec<f64>> {
-    let step = rows.len().div_ceil(ENOUGH_ROWS).max(1);
+    let step = rows.len().div_ceil(MIN_POINT_ROWS).max(1);
     let scores: Vec<Vec<f64>> = rows.iter().step_by(step).map(|row| forest.group_scores(row)).collect();
     (0..forest.n_groups()).map(|group| scores.iter().map(|scores| scores[group]).collect()).collect()
 }

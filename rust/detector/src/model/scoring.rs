@@ -18,7 +18,7 @@ const RARE_ROUTINE: f64 = 1.0 / 3.0;
 
 /// Components of a model that score rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Parts {
+pub(crate) struct RowScorer {
     pub(crate) encoder: Encoder,
     pub(crate) stats: FeatureStats,
     pub(crate) forest: Forest,
@@ -34,10 +34,10 @@ pub struct RowScore {
     pub forest: f64,
     /// Share of the distance to 1 by which new maxima (a longer session or larger transfer than any in training) raise
     /// the score.
-    pub records: f64,
+    pub new_maxima: f64,
 }
 
-impl Parts {
+impl RowScorer {
     pub(crate) fn is_peer(&self, schema: &Schema, row: &FeatureRow) -> bool {
         row[usize::from(schema.peer_group)] > 0.5 && !self.forest.is_imported()
     }
@@ -78,7 +78,7 @@ impl Parts {
         let mut scored = encoded.iter().zip(forest_scores);
         let score = |(row, &learnt)| match self.is_peer(schema, row) {
             true => self.score(schema, row, learnt, cache),
-            false => scored.next().map_or(RowScore { forest: 0.0, records: 0.0 }, |(encoded, forest)| {
+            false => scored.next().map_or(RowScore { forest: 0.0, new_maxima: 0.0 }, |(encoded, forest)| {
                 self.row_score(schema, encoded, forest, learnt)
             }),
         };
@@ -88,11 +88,11 @@ impl Parts {
     /// Score of an encoded row from that of the forest: lower for routine, with its new maxima.
     pub(crate) fn row_score(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
         if self.forest.is_imported() {
-            return RowScore { forest, records: 0.0 };
+            return RowScore { forest, new_maxima: 0.0 };
         }
         let days = schema.routine.map_or(0.0, |column| f64::from(row[usize::from(column)]));
         let counts = 1.0 - ROUTINE * ((days - RARE_ROUTINE) / (1.0 - RARE_ROUTINE)).max(0.0);
         let forest = forest.min(self.median) + (forest - self.median).max(0.0) * counts;
-        RowScore { forest, records: self.stats.records_broken(schema, row, learnt) }
+        RowScore { forest, new_maxima: self.stats.new_maxima(schema, row, learnt) }
     }
 }

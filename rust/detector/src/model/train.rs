@@ -10,10 +10,10 @@ use crate::model::calibration::{Calibration, MAX_BURST};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
 use crate::model::peer_group::{MIN_ROWS, PeerGroup};
-use crate::model::scoring::{Parts, RowScore};
+use crate::model::scoring::{RowScore, RowScorer};
 use crate::model::{Model, Provenance};
 use crate::record::{Extractor, LogRecord};
-use crate::reservoir::{Entry, Group, Reservoir, Sample, Sampling, Snapshot};
+use crate::reservoir::{Entry, QuotaGroup, Reservoir, ReservoirSnapshot, Sample, Sampling};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::units::HOUR;
 
@@ -66,7 +66,7 @@ pub struct Trainer {
 impl Trainer {
     /// Creates a trainer without records.
     pub fn new(params: Params) -> Self {
-        let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed).of(params.log);
+        let reservoir = Reservoir::new(Sampling::uniform(params.reservoir), params.seed).for_log(params.log);
         Self { extractor: Extractor::of(params.log), params, reservoir }
     }
 
@@ -74,7 +74,7 @@ impl Trainer {
     pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
         let record = record.into();
         let row = self.extractor.extract(record);
-        self.reservoir.offer(&row, record.end(), Group::default());
+        self.reservoir.offer(&row, record.end(), QuotaGroup::default());
     }
 
     /// Adds a record to the context of later ones without learning from it.
@@ -97,7 +97,7 @@ impl Trainer {
     /// # Errors
     /// [`Error`] when there are too few records or a parameter is out of range.
     pub fn fit(self) -> Result<Model, Error> {
-        build(&self.reservoir.snapshot().in_place_order(), &self.params)
+        build(&self.reservoir.snapshot().unordered(), &self.params)
     }
 
     /// Calibrates an imported forest, built on rows like those of [`Model::encode`], on the sample, and sets the
@@ -110,14 +110,14 @@ impl Trainer {
             return Err(ErrorKind::OtherRows { found: forest.n_features(), expected: MAX_COLUMNS }.into());
         }
         let schema = self.params.log.schema();
-        let sample = self.reservoir.snapshot().in_place_order();
+        let sample = self.reservoir.snapshot().unordered();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
         let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
         let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
         let encoder = categories.map_or_else(|| Encoder::new(schema, &rows, &times), |model| model.encoder().clone());
         let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
         let stats = FeatureStats::new(schema, &encoded);
-        let parts = Parts { encoder, stats, forest, peers: None, median: 0.0 };
+        let parts = RowScorer { encoder, stats, forest, peers: None, median: 0.0 };
         let scores = parts.score_rows(schema, &rows, &vec![false; rows.len()], &mut ScoreCache::new());
         let calibration = calibrate(schema, None, &provenance, &sample.entries, &scores);
         Ok(Model::new(schema, parts, calibration, provenance, self.params.contamination))
@@ -128,7 +128,7 @@ impl Trainer {
 ///
 /// # Errors
 /// [`Error`] when the sample has too few rows or a parameter is out of range.
-pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, Error> {
+pub fn fit(sample: ReservoirSnapshot, params: &Params) -> Result<Model, Error> {
     build(&sample.by_key(), params)
 }
 
@@ -136,7 +136,7 @@ pub fn fit(sample: Snapshot, params: &Params) -> Result<Model, Error> {
 ///
 /// # Errors
 /// [`Error`] when the sample has too few rows.
-pub fn recalibrate(model: &Model, sample: Snapshot, alerts_per_day: f64) -> Result<Model, Error> {
+pub fn recalibrate(model: &Model, sample: ReservoirSnapshot, alerts_per_day: f64) -> Result<Model, Error> {
     let sample = sample.by_key();
     let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
@@ -166,7 +166,7 @@ fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provena
 
 /// Distribution of the scores that determine the threshold.
 ///
-/// Of the rows that were flagged when seen, only as many count as the budget allows. If more counted, a flood of alerts
+/// Of the rows that alerted when seen, only as many count as the budget allows. If more counted, a flood of alerts
 /// would raise the threshold above its own scores; if none did, each fit would lower the threshold further.
 fn calibrate(
     schema: &Schema,
@@ -176,12 +176,12 @@ fn calibrate(
     scores: &[RowScore],
 ) -> Calibration {
     let scores = final_scores(schema, typical, provenance, entries, scores);
-    let usual = entries.iter().filter(|entry| !entry.group.is_flagged()).count();
+    let usual = entries.iter().filter(|entry| !entry.group.is_alert()).count();
     let burst = if schema.counts_bursts { MAX_BURST } else { 1.0 };
     let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * burst * usual as f64).ceil();
     let mut counts = |entry: &Entry| {
-        budget -= f64::from(u8::from(entry.group.is_flagged()));
-        !entry.group.is_flagged() || budget >= 0.0
+        budget -= f64::from(u8::from(entry.group.is_alert()));
+        !entry.group.is_alert() || budget >= 0.0
     };
     let counted: Vec<_> = entries.iter().zip(scores).filter(|(entry, _)| counts(entry)).collect();
     let calibration = Calibration::new(&counted.iter().map(|(_, score)| *score).collect::<Vec<_>>());
@@ -218,7 +218,7 @@ fn final_scores(
             *last = ts;
         }
     }
-    forest.iter().zip(scores).map(|(forest, score)| forest + (1.0 - forest) * score.records).collect()
+    forest.iter().zip(scores).map(|(forest, score)| forest + (1.0 - forest) * score.new_maxima).collect()
 }
 
 /// Rows of a sample in the peer group, or all others.
@@ -258,8 +258,8 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
         }
     };
     let median = median(&fit.out_of_bag_scores);
-    let mut scores = vec![RowScore { forest: 0.0, records: 0.0 }; encoded.len()];
-    let parts = Parts { encoder, stats, forest: fit.forest, peers: peer_group, median };
+    let mut scores = vec![RowScore { forest: 0.0, new_maxima: 0.0 }; encoded.len()];
+    let parts = RowScorer { encoder, stats, forest: fit.forest, peers: peer_group, median };
     for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
         let is_peer = encoded[i][usize::from(schema.peer_group)] > 0.5;
         let score = if is_peer { parts.peer_score(&encoded[i]) } else { score };

@@ -22,7 +22,7 @@ use std::path::Path;
 use crate::error::{Contents, Error, ErrorKind};
 use crate::reservoir::observed_time::{self as span, Interval, ObservedTime};
 use crate::reservoir::rate::{MAX_SLOTS, RowCounts};
-use crate::reservoir::{Entry, Group, Key, Reservoir, Sample, Sampling, Snapshot};
+use crate::reservoir::{Entry, Key, QuotaGroup, Reservoir, ReservoirSnapshot, Sample, Sampling};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
@@ -31,10 +31,10 @@ use crate::storage::trust::Trust;
 const HEAD: usize = 48;
 const INTERVAL: usize = 24;
 const SLOT: usize = 16;
-const LARGEST_ENTRY: usize = 24 + 4 * MAX_COLUMNS;
+const MAX_ENTRY: usize = 24 + 4 * MAX_COLUMNS;
 /// Largest capacity of a reservoir.
 const MAX_ROWS: usize = 10_000_000;
-const MAX_PAYLOAD: usize = HEAD + span::MOST * INTERVAL + 4 + MAX_SLOTS * SLOT + MAX_ROWS * LARGEST_ENTRY;
+const MAX_PAYLOAD: usize = HEAD + span::MAX_INTERVALS * INTERVAL + 4 + MAX_SLOTS * SLOT + MAX_ROWS * MAX_ENTRY;
 const FORMAT: Envelope =
     Envelope { contents: Contents::Sample, magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
@@ -124,7 +124,7 @@ impl Reservoir {
         let mut before = f64::NEG_INFINITY;
         for _ in 0..n {
             let key = f64::from_le_bytes(rows.next());
-            let group = Group(u64::from_le_bytes(rows.next()));
+            let group = QuotaGroup(u64::from_le_bytes(rows.next()));
             let ts = i64::from_le_bytes(rows.next());
             let mut row: FeatureRow = [0.0; MAX_COLUMNS];
             row[..stored].iter_mut().for_each(|value| *value = f32::from_le_bytes(rows.next()));
@@ -161,11 +161,11 @@ impl Reservoir {
     }
 }
 
-impl Snapshot {
+impl ReservoirSnapshot {
     /// Encodes a sample.
     pub fn to_bytes(self) -> Vec<u8> {
         let sample = self.by_key();
-        let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * LARGEST_ENTRY);
+        let mut payload = Vec::with_capacity(HEAD + sample.entries.len() * MAX_ENTRY);
         // Writing to a vector does not fail.
         let _ = sample.write(&mut payload);
         FORMAT.seal(&payload)
@@ -257,7 +257,7 @@ mod tests {
         for i in 0..500u64 {
             let mut row = [0.0; MAX_COLUMNS];
             row[..LogKind::Conn.schema().stored()].fill(i as f32);
-            reservoir.offer(&row, i as i64 - 3, Group(i % 5 * 2));
+            reservoir.offer(&row, i as i64 - 3, QuotaGroup(i % 5 * 2));
         }
         reservoir
     }
@@ -277,7 +277,7 @@ mod tests {
         let again = Reservoir::load(&path, 9, &Trust::default()).unwrap();
         assert!(again.rows_by_key().eq(reservoir.rows_by_key()));
         assert_eq!((again.seen(), again.span()), (500, Some((-3, 496))));
-        assert_eq!(again.snapshot().in_place_order().counts, reservoir.snapshot().in_place_order().counts);
+        assert_eq!(again.snapshot().unordered().counts, reservoir.snapshot().unordered().counts);
         assert_eq!((again.sampling(), again.bound()), (reservoir.sampling(), reservoir.bound()));
         assert_eq!(again.to_bytes(), reservoir.to_bytes());
 

@@ -11,35 +11,35 @@
 use twox_hash::XxHash3_64;
 
 use crate::record::LogRecord;
-use crate::reservoir::{Group, Reservoir, Sampling};
+use crate::reservoir::{QuotaGroup, Reservoir, Sampling};
 use crate::schema::FeatureRow;
 use crate::units::HOUR;
 
 /// Number of groups that fill a reservoir.
 const GROUPS_TO_FILL: usize = 256;
 /// Smallest quota of a group.
-const FEWEST: usize = 16;
+const MIN_QUOTA: usize = 16;
 const DAY: i64 = 24 * HOUR;
 
 impl Sampling {
     /// Sampling of a sensor: `capacity` rows, each counting half as much after `half_life` microseconds.
     pub fn for_sensor(capacity: usize, half_life: i64) -> Self {
-        Self { capacity, half_life: Some(half_life), quota: Some((capacity / GROUPS_TO_FILL).max(FEWEST)) }
+        Self { capacity, half_life: Some(half_life), quota: Some((capacity / GROUPS_TO_FILL).max(MIN_QUOTA)) }
     }
 }
 
 impl Reservoir {
-    /// Offers the row of a connection to a reservoir that samples by [`Sampling::for_sensor`]. `flagged` is true if the
+    /// Offers the row of a connection to a reservoir that samples by [`Sampling::for_sensor`]. `alert` is true if the
     /// active model alerts on it. The end of a connection is limited to `now`.
-    pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>, row: &FeatureRow, flagged: bool, now: i64) {
+    pub fn learn<'a>(&mut self, record: impl Into<LogRecord<'a>>, row: &FeatureRow, alert: bool, now: i64) {
         let record = record.into();
         // The end counts, so that a connection that was open for days is recent.
         let end = record.end().min(now);
-        let group = match flagged {
+        let group = match alert {
             true => hash(&[], end.div_euclid(DAY)),
             false => hash(&record.originator().0, end.div_euclid(HOUR)),
         };
-        self.offer(row, end, Group::new(group, flagged));
+        self.offer(row, end, QuotaGroup::new(group, alert));
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
                     let verdict = detector.score(&c);
                     scores.push(verdict.score);
                     if let Some(reservoir) = &mut learning {
-                        reservoir.learn(&c, detector.row(), verdict.anomalous, i64::MAX);
+                        reservoir.learn(&c, detector.row(), verdict.alert, i64::MAX);
                     }
                 };
                 if i % (SCAN / A_DAY) == 0 {

@@ -82,8 +82,8 @@ pub struct Reservoir {
     entries: SharedVec<Entry>,
     by_key: BTreeSet<(Key, u32)>,
     /// Empty without a quota, like the two that follow.
-    by_group: BTreeSet<(Group, Key, u32)>,
-    group_sizes: HashMap<Group, usize>,
+    by_group: BTreeSet<(QuotaGroup, Key, u32)>,
+    group_sizes: HashMap<QuotaGroup, usize>,
     /// Bound: rows with keys at or above it are rejected.
     bound: Option<Key>,
     seen: u64,
@@ -106,7 +106,7 @@ enum Placement {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: Key,
-    pub(crate) group: Group,
+    pub(crate) group: QuotaGroup,
     /// End of the connection, in microseconds since 1970.
     pub(crate) ts: i64,
     pub(crate) row: FeatureRow,
@@ -114,23 +114,23 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Identity among entries with the same key.
-    fn in_bits(&self) -> (Group, i64, [u32; MAX_COLUMNS]) {
+    fn in_bits(&self) -> (QuotaGroup, i64, [u32; MAX_COLUMNS]) {
         (self.group, self.ts, self.row.map(f32::to_bits))
     }
 }
 
-/// Group of rows that share a quota, and whether they were anomalous when offered.
+/// QuotaGroup of rows that share a quota, and whether they were anomalous when offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Group(pub(crate) u64);
+pub struct QuotaGroup(pub(crate) u64);
 
-impl Group {
+impl QuotaGroup {
     /// Creates a group from a hash of its common property; the lowest bit of the hash is ignored.
-    pub fn new(hash: u64, flagged: bool) -> Self {
-        Self(hash & !1 | u64::from(flagged))
+    pub fn new(hash: u64, alert: bool) -> Self {
+        Self(hash & !1 | u64::from(alert))
     }
 
-    /// Returns whether its rows were anomalous.
-    pub fn is_flagged(self) -> bool {
+    /// Returns whether its rows alerted.
+    pub fn is_alert(self) -> bool {
         self.0 & 1 == 1
     }
 }
@@ -155,7 +155,7 @@ impl Ord for Key {
 
 /// Contents of a reservoir at one time. Rows are shared with the reservoir, not copied.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct ReservoirSnapshot {
     log: LogKind,
     sampling: Sampling,
     entries: SharedVec<Entry>,
@@ -177,16 +177,16 @@ pub(crate) struct Sample {
     pub(crate) counts: Option<RowCounts>,
 }
 
-impl Snapshot {
+impl ReservoirSnapshot {
     /// Rows in arbitrary but reproducible order.
-    pub(crate) fn in_place_order(self) -> Sample {
+    pub(crate) fn unordered(self) -> Sample {
         let Self { log, sampling, entries, bound, seen, span, counts } = self;
         Sample { log, sampling, entries: entries.iter().copied().collect(), bound, seen, span, counts }
     }
 
     /// Rows ordered by key: a random order that depends only on the rows.
     pub(crate) fn by_key(self) -> Sample {
-        let mut sample = self.in_place_order();
+        let mut sample = self.unordered();
         sample.entries.sort_by_key(|entry| entry.key);
         sample
     }
@@ -203,8 +203,8 @@ impl Sample {
 }
 
 impl Reservoir {
-    /// Takes rows of this log kind; without it, of conn.log.
-    pub fn of(self, log: LogKind) -> Self {
+    /// Takes rows of one log kind (conn.log by default).
+    pub fn for_log(self, log: LogKind) -> Self {
         Self { log, ..self }
     }
 
@@ -231,10 +231,10 @@ impl Reservoir {
         }
     }
 
-    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. Flagged rows, and rows
+    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. Rows that alerted, and rows
     /// beyond the quota of their group, count as seen only if they stay, so that a flood does not raise the connection
     /// rate.
-    pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: Group) {
+    pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: QuotaGroup) {
         self.span.include(ts);
         let seed = self.seed;
         let random = self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed ^ identity(row, ts)));
@@ -246,9 +246,9 @@ impl Reservoir {
         };
         let placement = self.place(Entry { key, group, ts, row: *row });
         let kept = placement == Placement::Stored;
-        self.seen = self.seen.saturating_add(u64::from(kept || !group.is_flagged()));
+        self.seen = self.seen.saturating_add(u64::from(kept || !group.is_alert()));
         if let Some(counts) = &mut self.counts {
-            counts.add(ts, u64::from(kept || !group.is_flagged() && placement != Placement::BeyondQuota));
+            counts.add(ts, u64::from(kept || !group.is_alert() && placement != Placement::BeyondQuota));
         }
     }
 
@@ -325,7 +325,8 @@ impl Reservoir {
             self.entries.iter().map(|entry| Entry { key: again(entry.key, entry.ts), ..*entry }).collect();
         let below = |bound: Key| entries.iter().filter(|entry| entry.key < bound).count();
         let bound = bound.filter(|&bound| sampling.is_bound(bound.0) && below(bound) >= sampling.capacity / 4);
-        let mut resampled = Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed).of(self.log) };
+        let mut resampled =
+            Self { random: self.random.take(), bound, ..Self::new(sampling, self.seed).for_log(self.log) };
         entries.into_iter().for_each(|entry| _ = resampled.insert(entry));
         resampled.counts = sampling.half_life.map(|half_life| match &self.counts {
             Some(counts) if self.sampling.half_life == sampling.half_life => counts.clone(),
@@ -339,7 +340,7 @@ impl Reservoir {
     /// Removes and returns the `most` rows with the smallest keys, with the counts of seen rows except for the
     /// remaining ones.
     pub fn take(&mut self, most: usize) -> Self {
-        let mut taken = Self::new(self.sampling, self.seed).of(self.log);
+        let mut taken = Self::new(self.sampling, self.seed).for_log(self.log);
         taken.span = self.span.clone();
         while taken.len() < most {
             let Some(&(_, place)) = self.by_key.first() else { break };
@@ -395,10 +396,10 @@ impl Reservoir {
     }
 
     /// Current contents, without copying rows.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> ReservoirSnapshot {
         let Self { sampling, bound, seen, .. } = *self;
         let (entries, span, counts) = (self.entries.clone(), self.span.clone(), self.counts.clone());
-        Snapshot { log: self.log, sampling, entries, bound, seen, span, counts }
+        ReservoirSnapshot { log: self.log, sampling, entries, bound, seen, span, counts }
     }
 
     fn index(&mut self, place: u32) {

@@ -10,11 +10,11 @@ use crate::units::DAY;
 pub(crate) const SILENCE: i64 = DAY;
 /// Largest number of intervals. Beyond that, the closest ones are joined: their observed time is known, but no longer
 /// its position.
-pub(crate) const MOST: usize = 64;
+pub(crate) const MAX_INTERVALS: usize = 64;
 
 /// Largest absolute time, 73,000 years from 1970 in microseconds; times beyond are clamped, so that differences do not
 /// overflow.
-const FARTHEST: i64 = 1 << 61;
+const MAX_TIME: i64 = 1 << 61;
 
 /// Times of rows, in microseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,13 +63,13 @@ impl ObservedTime {
     /// Intervals from a file; `None` if they are impossible.
     pub(crate) fn from_intervals(intervals: Vec<Interval>) -> Option<Self> {
         let sound = |it: &Interval| {
-            -FARTHEST <= it.first
+            -MAX_TIME <= it.first
                 && it.first <= it.last
-                && it.last <= FARTHEST
+                && it.last <= MAX_TIME
                 && (0..=it.last - it.first).contains(&it.seen)
         };
         let apart = intervals.windows(2).all(|pair| !pair[0].reaches(&pair[1]));
-        (intervals.len() <= MOST && apart && intervals.iter().all(sound)).then_some(Self { intervals })
+        (intervals.len() <= MAX_INTERVALS && apart && intervals.iter().all(sound)).then_some(Self { intervals })
     }
 
     /// Intervals to write to a file.
@@ -135,7 +135,7 @@ impl ObservedTime {
                 _ => self.intervals.push(interval),
             }
         }
-        while self.intervals.len() > MOST {
+        while self.intervals.len() > MAX_INTERVALS {
             let silence = |at: &usize| self.intervals[at + 1].first.saturating_sub(self.intervals[*at].last);
             let Some(shortest) = (0..self.intervals.len() - 1).min_by_key(silence) else { return };
             let later = self.intervals.remove(shortest + 1);
@@ -145,7 +145,7 @@ impl ObservedTime {
 }
 
 fn within_reach(ts: i64) -> i64 {
-    ts.clamp(-FARTHEST, FARTHEST)
+    ts.clamp(-MAX_TIME, MAX_TIME)
 }
 
 #[cfg(test)]
@@ -193,7 +193,7 @@ mod tests {
         // Sensors that are off at the weekend, for ten years.
         let weeks = (0..520).flat_map(|week| [week * 7 * DAY, week * 7 * DAY + DAY, week * 7 * DAY + 2 * DAY]);
         let mut span = of(weeks);
-        assert_eq!((span.intervals.len(), span.seen()), (MOST, 520 * 2 * DAY));
+        assert_eq!((span.intervals.len(), span.seen()), (MAX_INTERVALS, 520 * 2 * DAY));
         assert_eq!(ObservedTime::from_intervals(span.intervals.clone()), Some(span.clone()));
         // Adding the same times again changes nothing.
         let same = span.clone();
@@ -221,8 +221,8 @@ mod tests {
         for (first, last, seen) in [
             (i64::MIN, 0, i64::MAX),
             (i64::MIN, i64::MIN, 0),
-            (-FARTHEST - 1, 0, 5),
-            (0, FARTHEST + 1, 5),
+            (-MAX_TIME - 1, 0, 5),
+            (0, MAX_TIME + 1, 5),
             (0, 10, 11),
             (0, 10, -1),
             (10, 0, 0),
@@ -230,19 +230,19 @@ mod tests {
             assert_eq!(of(first, last, seen), None, "{first} to {last}, {seen} of it");
         }
         // Fully observed and extended: its observed time is its length.
-        let mut span = of(-FARTHEST, 0, FARTHEST).unwrap();
+        let mut span = of(-MAX_TIME, 0, MAX_TIME).unwrap();
         (0..5).for_each(|day| span.include(day * DAY));
-        assert_eq!(span.seen(), FARTHEST + 4 * DAY);
+        assert_eq!(span.seen(), MAX_TIME + 4 * DAY);
         [i64::MAX, i64::MIN].into_iter().for_each(|ts| span.include(ts));
-        assert_eq!((span.ends(), span.seen()), (Some((-FARTHEST, FARTHEST)), FARTHEST + 4 * DAY));
+        assert_eq!((span.ends(), span.seen()), (Some((-MAX_TIME, MAX_TIME)), MAX_TIME + 4 * DAY));
         assert!(span.holds(i64::MIN) && span.holds(i64::MAX));
         assert!(ObservedTime::from_intervals(span.intervals.clone()).is_some());
-        let mut one_more = of(-FARTHEST, FARTHEST, 2 * FARTHEST - 1).unwrap();
+        let mut one_more = of(-MAX_TIME, MAX_TIME, 2 * MAX_TIME - 1).unwrap();
         (0..3).for_each(|_| one_more.include(0));
         one_more.merge(&span);
-        assert_eq!(one_more.seen(), 2 * FARTHEST - 1);
+        assert_eq!(one_more.seen(), 2 * MAX_TIME - 1);
         one_more.not_after(i64::MIN);
-        assert_eq!((one_more.ends(), one_more.seen()), (Some((-FARTHEST, -FARTHEST)), 0));
+        assert_eq!((one_more.ends(), one_more.seen()), (Some((-MAX_TIME, -MAX_TIME)), 0));
     }
 
     proptest! {

@@ -14,7 +14,7 @@ const SLOTS_PER_HALF_LIFE: i64 = 32;
 pub(crate) const MAX_SLOTS: usize = 16 * SLOTS_PER_HALF_LIFE as usize;
 
 /// Largest absolute time, 73,000 years from 1970 in microseconds; times beyond are clamped.
-const FARTHEST: i64 = 1 << 61;
+const MAX_TIME: i64 = 1 << 61;
 
 /// Number of rows per time slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl RowCounts {
     }
 
     fn slot(&self, ts: i64) -> i64 {
-        ts.clamp(-FARTHEST, FARTHEST).div_euclid(self.width())
+        ts.clamp(-MAX_TIME, MAX_TIME).div_euclid(self.width())
     }
 
     fn start(&self, slot: i64) -> i64 {
@@ -87,7 +87,7 @@ impl RowCounts {
 
     /// Counts `n` rows spread evenly over an interval.
     fn spread(&mut self, first: i64, last: i64, n: u64) {
-        let (first, last) = (first.clamp(-FARTHEST, FARTHEST), last.clamp(-FARTHEST, FARTHEST));
+        let (first, last) = (first.clamp(-MAX_TIME, MAX_TIME), last.clamp(-MAX_TIME, MAX_TIME));
         let length = (last - first).max(1) as f64;
         let (until, width) = (self.slot(last), self.width());
         let before = |ts: i64| ((n as f64 * ((ts - first) as f64 / length).clamp(0.0, 1.0)) as u64).min(n);

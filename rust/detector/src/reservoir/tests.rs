@@ -33,7 +33,7 @@ fn chi_squared(counts: &[f64], expected: &[f64]) -> f64 {
 #[test]
 fn all_rows_stay_until_the_reservoir_is_full() {
     let mut reservoir = Reservoir::new(Sampling::uniform(10), 1);
-    (0..10).for_each(|i| reservoir.offer(&row(i), 0, Group::default()));
+    (0..10).for_each(|i| reservoir.offer(&row(i), 0, QuotaGroup::default()));
     assert!(reservoir.rows().copied().eq((0..10).map(row)));
     assert_eq!(reservoir.bound().map(|bound| bound < 1.0), Some(true));
 }
@@ -42,7 +42,7 @@ fn all_rows_stay_until_the_reservoir_is_full() {
 fn every_row_is_equally_likely_to_stay() {
     let stayed = stayed(100, 2000, |seed| {
         let mut reservoir = Reservoir::new(Sampling::uniform(10), seed);
-        (0..100).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        (0..100).for_each(|i| reservoir.offer(&row(i), i as i64, QuotaGroup::default()));
         assert_eq!((reservoir.len(), reservoir.seen(), reservoir.span()), (10, 100, Some((0, 99))));
         reservoir
     });
@@ -56,7 +56,7 @@ fn merged_sample_equals_that_of_a_single_pass() {
     let worker = |i: usize| [0, 60, 90, 100].iter().filter(|&&from| i >= from).count() - 1;
     let merged = stayed(100, 4000, |seed| {
         let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
-        (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
+        (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, QuotaGroup::default()));
         let mut merged = Reservoir::new(Sampling::uniform(10), 0);
         workers.iter().for_each(|worker| merged.merge(worker).unwrap());
         assert_eq!((merged.len(), merged.seen(), merged.span()), (10, 100, Some((0, 99))));
@@ -68,7 +68,7 @@ fn merged_sample_equals_that_of_a_single_pass() {
     let mut together = 0;
     for seed in 0..4000 {
         let mut workers = [0; 3].map(|_| Reservoir::new(Sampling::uniform(10), seed));
-        (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, Group::default()));
+        (0..100).for_each(|i| workers[worker(i)].offer(&row(i), i as i64, QuotaGroup::default()));
         let mut merged = Reservoir::new(Sampling::uniform(10), 0);
         workers.iter().for_each(|worker| merged.merge(worker).unwrap());
         // The first row of each worker, where equal random streams would show.
@@ -88,7 +88,7 @@ fn merging_is_exact_in_any_order() {
         for i in 0..1000 {
             whole.sampling.capacity = 1000;
             whole.sampling.quota = None;
-            whole.offer(&row(i), i as i64 * DAY / 100, Group(i as u64 % 7 * 2));
+            whole.offer(&row(i), i as i64 * DAY / 100, QuotaGroup(i as u64 % 7 * 2));
         }
         // The same keys, divided into parts.
         for (i, entry) in whole.entries.iter().enumerate() {
@@ -112,7 +112,8 @@ fn a_row_counts_half_after_the_half_life() {
     let ages = stayed(2, 3000, |seed| {
         let mut reservoir = Reservoir::new(sampling, seed);
         // Present-day times, at which the weight itself would be 2^19000.
-        (0..2000).for_each(|i| reservoir.offer(&row(i / 1000), (19_000 + i as i64 / 1000) * DAY, Group::default()));
+        (0..2000)
+            .for_each(|i| reservoir.offer(&row(i / 1000), (19_000 + i as i64 / 1000) * DAY, QuotaGroup::default()));
         reservoir
     });
     let share = ages[0] / (ages[0] + ages[1]);
@@ -127,14 +128,14 @@ fn corrected_clock_repairs_the_reservoir() {
     let mut kept = [0, 0];
     for seed in 0..30 {
         let mut reservoir = Reservoir::new(sampling, seed);
-        let mut offer = |i, ts| reservoir.offer(&row(i), ts, Group(i as u64 / 100 * 2));
+        let mut offer = |i, ts| reservoir.offer(&row(i), ts, QuotaGroup(i as u64 / 100 * 2));
         // 2,000 rows with a correct clock, then 2,000 with a clock that is decades ahead.
         (0..2000).for_each(|i| offer(i, today));
         (2000..4000).for_each(|i| offer(i, ahead + i as i64));
         reservoir.not_after(today);
         // The interval of the rows dated ahead keeps its length and ends today.
         assert_eq!(reservoir.span(), Some((today - 1999, today)));
-        (4000..6000).for_each(|i| reservoir.offer(&row(i), today, Group(i as u64 / 100 * 2)));
+        (4000..6000).for_each(|i| reservoir.offer(&row(i), today, QuotaGroup(i as u64 / 100 * 2)));
         assert_eq!(reservoir.len(), 200);
         kept[0] += numbers(&reservoir).into_iter().filter(|i| (2000..4000).contains(i)).count();
         kept[1] += numbers(&reservoir).into_iter().filter(|i| *i >= 4000).count();
@@ -153,7 +154,7 @@ fn quota_limits_a_flood() {
     let mut reservoir = Reservoir::new(sampling, 3);
     for i in 0..200_000usize {
         let flood = i % 100 != 0;
-        reservoir.offer(&row(i), i as i64, Group(if flood { 0 } else { 2 * i as u64 }));
+        reservoir.offer(&row(i), i as i64, QuotaGroup(if flood { 0 } else { 2 * i as u64 }));
     }
     let flood = numbers(&reservoir).into_iter().filter(|i| i % 100 != 0).count();
     assert_eq!((flood, reservoir.len()), (10, 1000));
@@ -163,7 +164,7 @@ fn quota_limits_a_flood() {
 fn taken_and_remaining_rows_are_all_rows() {
     let sampling = Sampling { capacity: 100, half_life: None, quota: Some(30) };
     let mut reservoir = Reservoir::new(sampling, 5);
-    (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, Group(i as u64 % 5 * 2)));
+    (0..500).for_each(|i| reservoir.offer(&row(i), i as i64, QuotaGroup(i as u64 % 5 * 2)));
     let whole = reservoir.snapshot().by_key();
     let first = reservoir.take(40);
     assert_eq!((first.len(), first.seen(), reservoir.len(), reservoir.seen()), (40, 440, 60, 60));
@@ -178,10 +179,10 @@ fn taken_and_remaining_rows_are_all_rows() {
 #[test]
 fn bound_excludes_rows_the_larger_reservoir_would_reject() {
     let mut large = Reservoir::new(Sampling::uniform(100), 1);
-    (0..10_000).for_each(|i| large.offer(&row(i), i as i64, Group::default()));
+    (0..10_000).for_each(|i| large.offer(&row(i), i as i64, QuotaGroup::default()));
     let mut small = Reservoir::new(Sampling::uniform(100), 2);
     small.set_bound(large.bound());
-    (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), Group::default()));
+    (0..10_000).for_each(|i| small.offer(&row(i), -(i as i64), QuotaGroup::default()));
     assert!(small.bound() <= large.bound() && small.len() > 50);
     assert!(small.entries.iter().all(|entry| Some(entry.key.0) < large.bound()));
     // Rows that are already present are not needed either.
@@ -196,7 +197,7 @@ fn twenty_days(sampling: Sampling) -> Reservoir {
     let mut reservoir = Reservoir::new(sampling, 4);
     for i in 0..20_000i64 {
         let group = if i % 2 == 0 { 0 } else { i as u64 % 16 / 2 };
-        reservoir.offer(&row(i as usize), i * DAY / 1000, Group(group * 2));
+        reservoir.offer(&row(i as usize), i * DAY / 1000, QuotaGroup(group * 2));
     }
     reservoir
 }
@@ -229,7 +230,7 @@ fn changed_half_life_reweighs_stored_rows() {
     // A far shorter half-life would leave nearly nothing: all rows stay until new ones replace them.
     let mut after = twenty_days(full(10)).resampled(full(1));
     assert_eq!((after.len(), after.bound), (400, None));
-    (0..1000).for_each(|i| after.offer(&row(30_000 + i), 21 * DAY, Group::default()));
+    (0..1000).for_each(|i| after.offer(&row(30_000 + i), 21 * DAY, QuotaGroup::default()));
     assert_eq!(after.len(), 400);
     assert!(numbers(&after).into_iter().filter(|&i| i >= 30_000).count() > 150);
 }
@@ -239,22 +240,22 @@ fn grown_reservoir_weighs_old_and_new_rows_equally() {
     let mut new = 0;
     for seed in 0..200 {
         let mut reservoir = Reservoir::new(Sampling::uniform(100), seed);
-        (0..10_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        (0..10_000).for_each(|i| reservoir.offer(&row(i), i as i64, QuotaGroup::default()));
         let mut reservoir = reservoir.resampled(Sampling::uniform(200));
         assert_eq!(reservoir.len(), 100);
-        (10_000..11_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        (10_000..11_000).for_each(|i| reservoir.offer(&row(i), i as i64, QuotaGroup::default()));
         // A round trip through a file changes nothing.
         let mut reservoir = Reservoir::from_bytes(&reservoir.to_bytes(), seed + 1000).unwrap();
-        (11_000..12_000).for_each(|i| reservoir.offer(&row(i), i as i64, Group::default()));
+        (11_000..12_000).for_each(|i| reservoir.offer(&row(i), i as i64, QuotaGroup::default()));
         new += numbers(&reservoir).into_iter().filter(|&i| i >= 10_000).count();
     }
     // 2,000 of 12,000 are 20 of 120. Filled with new rows only, it would be 100.
     assert!((3600..4400).contains(&new), "{new}");
     // A tiny reservoir would keep too few rows.
     let mut tiny = Reservoir::new(Sampling::uniform(10), 1);
-    (0..10_000).for_each(|i| tiny.offer(&row(i), i as i64, Group::default()));
+    (0..10_000).for_each(|i| tiny.offer(&row(i), i as i64, QuotaGroup::default()));
     let mut grown = tiny.resampled(Sampling::uniform(100));
-    (0..90).for_each(|i| grown.offer(&row(i), i as i64, Group::default()));
+    (0..90).for_each(|i| grown.offer(&row(i), i as i64, QuotaGroup::default()));
     assert_eq!(grown.len(), 100);
 }
 
@@ -266,7 +267,7 @@ fn merges_many_rows_with_one_key_in_linear_time() {
     for n in [3, 50_000, 100_000] {
         let of = |from: usize| {
             let mut reservoir = Reservoir::new(sampling, 1);
-            let entries = (from..from + n).map(|i| Entry { key: Key(-1e9), group: Group(2), ts: 7, row: row(i) });
+            let entries = (from..from + n).map(|i| Entry { key: Key(-1e9), group: QuotaGroup(2), ts: 7, row: row(i) });
             entries.for_each(|entry| assert!(reservoir.insert(entry)));
             reservoir.set_seen(n as u64, twenty_days(Sampling::uniform(1)).span, reservoir.counts.clone());
             Reservoir::from_bytes(&reservoir.to_bytes(), 1).unwrap()
@@ -285,7 +286,7 @@ fn invalid_bound_clears_the_limit() {
         (Sampling { half_life: Some(DAY), ..Sampling::uniform(10) }, &[f64::NAN, f64::NEG_INFINITY, f64::INFINITY]),
     ] {
         let mut reservoir = Reservoir::new(sampling, 1);
-        (0..10).for_each(|i| reservoir.offer(&row(i), 0, Group::default()));
+        (0..10).for_each(|i| reservoir.offer(&row(i), 0, QuotaGroup::default()));
         for &bound in bounds {
             reservoir.set_bound(Some(bound));
             assert_eq!((reservoir.len(), reservoir.bound), (10, None), "{bound}");
@@ -303,13 +304,13 @@ fn rejects_merging_different_sampling() {
 
 /// Connection rate of a reservoir.
 fn per_day(reservoir: &Reservoir) -> f64 {
-    reservoir.snapshot().in_place_order().connections_per_day()
+    reservoir.snapshot().unordered().connections_per_day()
 }
 
 /// Offers a day of rows at a steady rate, each of another group.
 fn offer_day(reservoir: &mut Reservoir, day: i64, rows: i64) {
     for i in 0..rows {
-        reservoir.offer(&row(i as usize), day * DAY + i * DAY / rows, Group(((day * 100_000 + i) * 2) as u64));
+        reservoir.offer(&row(i as usize), day * DAY + i * DAY / rows, QuotaGroup(((day * 100_000 + i) * 2) as u64));
     }
 }
 
@@ -342,7 +343,7 @@ fn a_budget_follows_growth_from_1_to_10_million_a_day() {
     let mut reservoir = sensor(500);
     for hour in 0..60 * 24 {
         let hourly = if hour < 30 * 24 { 1_000_000 / 24 } else { 10_000_000 / 24 };
-        reservoir.offer(&row(1), hour * DAY / 24, Group(2));
+        reservoir.offer(&row(1), hour * DAY / 24, QuotaGroup(2));
         reservoir.counts.iter_mut().for_each(|counts| counts.add(hour * DAY / 24, hourly - 1));
     }
     assert!((20.0 / 1.5..=30.0).contains(&alerts(&reservoir, 1e7)), "{}", alerts(&reservoir, 1e7));
@@ -353,7 +354,7 @@ fn a_flood_of_one_group_does_not_lower_the_alert_rate() {
     let mut reservoir = sensor(8192);
     (0..20).for_each(|day| offer_day(&mut reservoir, day, 2000));
     let before = per_day(&reservoir);
-    (0..300_000).for_each(|i| reservoir.offer(&row(i), 20 * DAY + i as i64, Group(0)));
+    (0..300_000).for_each(|i| reservoir.offer(&row(i), 20 * DAY + i as i64, QuotaGroup(0)));
     assert!((before..=before * 1.5).contains(&per_day(&reservoir)), "{} after {before}", per_day(&reservoir));
 }
 
@@ -361,7 +362,7 @@ fn a_flood_of_one_group_does_not_lower_the_alert_rate() {
 fn a_flood_from_everywhere_does_not_lower_the_alert_rate_permanently() {
     let mut reservoir = sensor(500);
     for hour in 0..90 * 24 {
-        reservoir.offer(&row(1), hour * DAY / 24, Group(2));
+        reservoir.offer(&row(1), hour * DAY / 24, QuotaGroup(2));
         let hourly = if hour == 20 * 24 { 1_000_000_000 } else { 1_000_000 / 24 };
         reservoir.counts.iter_mut().for_each(|counts| counts.add(hour * DAY / 24, hourly));
     }
@@ -373,7 +374,7 @@ fn the_rate_does_not_depend_on_the_node_that_saw_the_rows() {
     let mut single = sensor(100_000);
     let mut workers = [(); 3].map(|()| sensor(100_000));
     for i in 0..20_000usize {
-        let offered = (row(i), i as i64 * DAY / 1000, Group(i as u64 * 2));
+        let offered = (row(i), i as i64 * DAY / 1000, QuotaGroup(i as u64 * 2));
         single.offer(&offered.0, offered.1, offered.2);
         workers[i * i % 3].offer(&offered.0, offered.1, offered.2);
     }

@@ -18,12 +18,12 @@ use crate::storage::envelope::{HEADER, declared_length};
 /// Suffix of signature files, as minisign writes it.
 const SIGNATURE: &str = ".minisig";
 /// Largest signature that is read, in bytes. Only its comments have no fixed length.
-const LONGEST: u64 = 16 << 10;
+const MAX_SIGNATURE: u64 = 16 << 10;
 const BY_GROUP: u32 = 0o020;
 const BY_OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 /// Number of links on a path that Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Rules of trust. By default, files must not be writable by others, and need no signature.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,7 @@ impl Trust {
         let signature = signature_of(path);
         let read = || -> Result<String, ErrorKind> {
             let mut text = String::new();
-            open(&signature)?.0.take(LONGEST).read_to_string(&mut text)?;
+            open(&signature)?.0.take(MAX_SIGNATURE).read_to_string(&mut text)?;
             Ok(text)
         };
         let text = match read() {
@@ -138,7 +138,7 @@ fn check_path(path: &Path) -> Result<PathBuf, ErrorKind> {
         check(&place, &metadata)?;
         if metadata.is_symlink() {
             links += 1;
-            if links > MOST_LINKS {
+            if links > MAX_LINKS {
                 return Err(io::Error::from(rustix::io::Errno::LOOP).into());
             }
             let target = fs::read_link(&place)?;
@@ -242,12 +242,12 @@ mod tests {
     fn follows_as_many_links_as_the_system() {
         let (directory, path) = private();
         let link = |n: usize| directory.path().join(format!("link-{n}"));
-        for n in 0..=MOST_LINKS {
+        for n in 0..=MAX_LINKS {
             let target = if n == 0 { path.clone() } else { link(n - 1) };
             std::os::unix::fs::symlink(target, link(n)).unwrap();
         }
-        assert!(STRICT.read(&link(MOST_LINKS - 1), 10).is_ok());
-        assert!(STRICT.read(&link(MOST_LINKS), 10).is_err());
+        assert!(STRICT.read(&link(MAX_LINKS - 1), 10).is_ok());
+        assert!(STRICT.read(&link(MAX_LINKS), 10).is_err());
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl StepFunction {
 impl Grid {
     const CELLS_PER_STEP: usize = 2;
     /// With more steps per cell, a binary search over all steps is faster.
-    const MOST_IN_A_CELL: usize = 8;
+    const MAX_IN_A_CELL: usize = 8;
 
     fn new(begins: &[f32]) -> Option<Self> {
         let finite = || begins.iter().copied().filter(|value| value.is_finite());
@@ -103,13 +103,13 @@ impl Grid {
             while begins.get(step + 1).is_some_and(|&begin| grid.cell(begin) < cell) {
                 step += 1;
             }
-            if step - before > Self::MOST_IN_A_CELL {
+            if step - before > Self::MAX_IN_A_CELL {
                 return None;
             }
             grid.first.push(step as u32);
             before = step;
         }
-        (begins.len() - before <= Self::MOST_IN_A_CELL).then_some(grid)
+        (begins.len() - before <= Self::MAX_IN_A_CELL).then_some(grid)
     }
 
     /// Values below the grid and missing values map to the first cell, values above it to the last.

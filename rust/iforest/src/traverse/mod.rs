@@ -108,15 +108,15 @@ mod tests {
     }
 
     /// Upper bounds on values and trees; Miri is about 2,000 times slower.
-    const MOST: (usize, usize) = if cfg!(miri) { (4 * 40, 12) } else { (4 * 300, 40) };
+    const MAX_CASES: (usize, usize) = if cfg!(miri) { (4 * 40, 12) } else { (4 * 300, 40) };
 
     proptest! {
         #[test]
         fn kernels_return_identical_path_lengths(
             width in prop_oneof![2 => Just(4), 1 => Just(12), 1 => Just(32)],
-            values in prop::collection::vec(value(), 32 * 2..MOST.0),
+            values in prop::collection::vec(value(), 32 * 2..MAX_CASES.0),
             probes in prop::collection::vec(prop_oneof![value(), any::<u32>().prop_map(f32::from_bits)], 160),
-            n_trees in 1..MOST.1,
+            n_trees in 1..MAX_CASES.1,
             seed: u64,
         ) {
             let rows = Matrix::new(&values[..values.len() / width * width], width).unwrap();

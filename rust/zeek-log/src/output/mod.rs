@@ -30,12 +30,12 @@ struct Temporary {
     name: PathBuf,
 }
 
-type Plain = Box<dyn Write + Send>;
+type RawWriter = Box<dyn Write + Send>;
 
 enum Writer {
-    Plain(Plain),
-    Gzip(GzEncoder<Plain>),
-    Zstd(zstd::Encoder<'static, Plain>),
+    Plain(RawWriter),
+    Gzip(GzEncoder<RawWriter>),
+    Zstd(zstd::Encoder<'static, RawWriter>),
 }
 
 impl fmt::Debug for Output {
@@ -158,7 +158,7 @@ fn create_error(directory: &Path, error: io::Error) -> io::Error {
     cause.and_then(io::Error::raw_os_error).map_or(error.kind().into(), io::Error::from_raw_os_error)
 }
 
-fn buffered(file: File) -> Plain {
+fn buffered(file: File) -> RawWriter {
     Box::new(BufWriter::with_capacity(128 << 10, file))
 }
 

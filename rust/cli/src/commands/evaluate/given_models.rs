@@ -9,7 +9,7 @@ use super::attack_labels::{AttackLabels, Class};
 use super::labelled_score::LabelledScore;
 use crate::grouping::Grouping;
 use crate::host_filter::HostFilter;
-use crate::pipeline::{Batch, Judged, Pipeline, Summary};
+use crate::pipeline::{Batch, Pipeline, ScoredRecord, Summary};
 
 /// The attacks that an incident holds connections of.
 pub type LabelledIncident = Vec<u32>;
@@ -28,8 +28,8 @@ impl LabelledGrouping {
         Self { grouping: Grouping::new(KnownList::default(), false, HostFilter::default()), attacks: HashMap::new() }
     }
 
-    fn add(&mut self, judged: &Judged<'_>, class: Class, model: &Model) {
-        let id = self.grouping.add(judged, model);
+    fn add(&mut self, scored: &ScoredRecord<'_>, class: Class, model: &Model) {
+        let id = self.grouping.add(scored, model);
         self.take_changes();
         if let (Some(id), Class::Attack(attack)) = (id, class) {
             let attacks = self.attacks.entry(id).or_default();
@@ -85,8 +85,8 @@ pub fn score_by(
                 let verdicts =
                     batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
                 for (j, record) in batch.records.iter().enumerate() {
-                    let judged = Judged::new(record, None, &batch.rows[j], &verdicts[j]);
-                    groupings[i].add(&judged, classes[j], model);
+                    let scored = ScoredRecord::new(record, None, &batch.rows[j], &verdicts[j]);
+                    groupings[i].add(&scored, classes[j], model);
                 }
                 let connections = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
                 scored.extend(connections.map(|(((connection, row), class), verdict)| {

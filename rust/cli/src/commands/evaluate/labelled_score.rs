@@ -28,7 +28,7 @@ pub struct LabelledScore {
     /// Score in millionths.
     pub score: u32,
     /// True if the model raises an alert.
-    pub anomalous: bool,
+    pub alert: bool,
     /// True class.
     pub class: Class,
     /// End time, in microseconds since 1970.
@@ -42,7 +42,7 @@ impl LabelledScore {
     pub fn new(record: &LogRecord<'_>, class: Class, row: &FeatureRow, verdict: &Verdict, model: &Model) -> Self {
         Self {
             score: millionths(verdict.score),
-            anomalous: verdict.anomalous,
+            alert: verdict.alert,
             class,
             ended: record.end(),
             notice: NoticeKey::of(record, row, model),

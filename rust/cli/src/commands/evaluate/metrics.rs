@@ -135,13 +135,13 @@ impl Metrics {
 fn at_threshold(runs: &[Vec<LabelledScore>]) -> AtThreshold {
     let over =
         |metric: &dyn Fn(&[LabelledScore]) -> f64| runs.iter().map(|run| metric(run)).sum::<f64>() / runs.len() as f64;
-    let alerts = over(&|run| run.iter().filter(|scored| scored.anomalous).count() as f64);
-    let hit = |scored: &&LabelledScore| scored.anomalous && scored.class.is_malicious();
+    let alerts = over(&|run| run.iter().filter(|scored| scored.alert).count() as f64);
+    let hit = |scored: &&LabelledScore| scored.alert && scored.class.is_malicious();
     let hits = over(&|run| run.iter().filter(hit).count() as f64);
     let malicious = over(&|run| run.iter().filter(|scored| scored.class.is_malicious()).count() as f64);
     AtThreshold {
         alerts,
-        notices: over(&|run| notices(run.iter().filter(|scored| scored.anomalous)) as f64),
+        notices: over(&|run| notices(run.iter().filter(|scored| scored.alert)) as f64),
         precision: (alerts > 0.0).then(|| hits / alerts),
         recall: hits / malicious,
     }

@@ -85,7 +85,7 @@ mod tests {
 
     fn scored(minute: i64, reason: usize, score: u32, class: Class) -> LabelledScore {
         let notice = NoticeKey { originator: Address::default(), feature: ["a", "b", "c", "d"][reason] };
-        LabelledScore { score, anomalous: false, class, ended: minute * 60_000_000, notice }
+        LabelledScore { score, alert: false, class, ended: minute * 60_000_000, notice }
     }
 
     #[test]

@@ -22,7 +22,8 @@ struct Node {
     noun: &'static str,
     model: Option<ModelState>,
     sample: Option<SampleState>,
-    memory: Option<MemoryState>,
+    #[serde(rename = "memory")]
+    context: Option<SavedContext>,
     /// Files that cannot be used, and why.
     problems: Vec<String>,
 }
@@ -47,7 +48,7 @@ struct SampleState {
 }
 
 #[derive(Serialize)]
-struct MemoryState {
+struct SavedContext {
     bytes: u64,
     written: Option<f64>,
     /// Version of the model whose scores are monitored for drift, if any.
@@ -59,7 +60,7 @@ struct MemoryState {
 struct Files {
     model: Option<PathBuf>,
     sample: Option<PathBuf>,
-    memory: Option<PathBuf>,
+    context: Option<PathBuf>,
 }
 
 impl Files {
@@ -70,8 +71,8 @@ impl Files {
         };
         let file =
             |name: &str| Some(directory.join(format!("{prefix}{name}"))).filter(|path| path.symlink_metadata().is_ok());
-        let files = Self { model: file("model"), sample: file("sample"), memory: file("memory") };
-        let any = files.model.is_some() || files.sample.is_some() || files.memory.is_some();
+        let files = Self { model: file("model"), sample: file("sample"), context: file("memory") };
+        let any = files.model.is_some() || files.sample.is_some() || files.context.is_some();
         any.then_some(files)
     }
 }
@@ -123,10 +124,10 @@ fn node(path: &Path, log: LogKind, files: &Files, trust: &Trust) -> Node {
     let sample = files.sample.as_deref().and_then(|file| {
         Reservoir::load(file, 0, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()
     });
-    let memory = files.memory.as_deref().and_then(|file| {
-        let memory = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
-        let version = Some(memory.version).filter(|&version| version > 0);
-        let restored = memory.restore().map_err(|refusal| problems.push(format!("{}: {refusal}", file.display())));
+    let context = files.context.as_deref().and_then(|file| {
+        let state = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
+        let version = Some(state.version).filter(|&version| version > 0);
+        let restored = state.restore().map_err(|refusal| problems.push(format!("{}: {refusal}", file.display())));
         restored.ok().map(|_| (file, version))
     });
     let seconds = |micros: i64| micros as f64 / 1e6;
@@ -153,11 +154,11 @@ fn node(path: &Path, log: LogKind, files: &Files, trust: &Trust) -> Node {
                 half_life: sample.sampling().half_life.map(seconds),
             }
         }),
-        memory: memory.map(|(file, version)| {
+        context: context.map(|(file, version)| {
             let metadata = fs::metadata(file).ok();
             let written = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
             let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            MemoryState {
+            SavedContext {
                 bytes: metadata.map_or(0, |metadata| metadata.len()),
                 written: written.map(|since| since.as_secs_f64()),
                 model_version: version.map(seconds),
@@ -200,12 +201,12 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
             );
             line("sample", &value);
         }
-        if let Some(memory) = &node.memory {
+        if let Some(context) = &node.context {
             let value = format!(
                 "{} on hosts and services{}{}",
-                format::bytes(memory.bytes),
-                memory.written.map_or(String::new(), |it| format!(", written {} UTC", format::date_time(micros(it)))),
-                memory.model_version.map_or(String::new(), |it| {
+                format::bytes(context.bytes),
+                context.written.map_or(String::new(), |it| format!(", written {} UTC", format::date_time(micros(it)))),
+                context.model_version.map_or(String::new(), |it| {
                     format!(", scores of the model of {} UTC", format::date_time(micros(it)))
                 }),
             );

@@ -370,7 +370,7 @@ impl Grouper {
 pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64) -> Option<Change> {
     // A surge opens an incident at one connection, which says nothing about the flood.
     let is_begun = incident.role == Role::Originator || incident.records >= MANY as u64;
-    let event = match incident.announced {
+    let event = match incident.reported {
         None if is_begun && !incident.is_minor() => Event::Opened,
         Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {
             Event::Changed
@@ -381,7 +381,7 @@ pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64)
     if incident.known || known.covers_incident(incident) {
         return None;
     }
-    let has_grown = incident.announced.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));
+    let has_grown = incident.reported.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));
     let weight = incident.kind.weight();
     let escalates = incident
         .noticed
@@ -389,6 +389,6 @@ pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64)
     if escalates {
         incident.noticed = Some((weight, now));
     }
-    incident.announced = Some((incident.kind, incident.records));
+    incident.reported = Some((incident.kind, incident.records));
     Some(Change { escalates, ..Change::new(event, incident.clone()) })
 }

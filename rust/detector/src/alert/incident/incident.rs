@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
+use super::distinct_set::DistinctSet;
 use super::kind::IncidentKind;
-use super::members::Members;
 use super::queries::Queries;
 use super::record::Record;
 use super::trail::Trail;
@@ -75,11 +75,11 @@ pub struct Incident {
     /// End of the last record, in microseconds since 1970.
     pub last: i64,
     /// Hosts on the other side.
-    pub targets: Members<Address>,
+    pub targets: DistinctSet<Address>,
     /// Responders of an incident of a target; several if external originators flood one network.
-    pub victims: Members<Address>,
+    pub victims: DistinctSet<Address>,
     /// Ports of the responders.
-    pub ports: Members<(Proto, u16)>,
+    pub ports: DistinctSet<(Proto, u16)>,
     /// Number of records: connections and queries.
     pub records: u64,
     /// Number of alerts.
@@ -98,7 +98,7 @@ pub struct Incident {
     pub(super) reasons: Vec<Mention>,
     /// Latest time that extended the incident.
     pub(super) active: i64,
-    pub(super) announced: Option<(IncidentKind, u64)>,
+    pub(super) reported: Option<(IncidentKind, u64)>,
     /// Weight of the kind at the last notice, and its time.
     pub(super) noticed: Option<(f64, i64)>,
     /// Rank of its entry in the grouper's `expiry`.
@@ -133,9 +133,9 @@ impl Incident {
             known,
             start: i64::MAX,
             last: i64::MIN,
-            targets: Members::default(),
-            victims: Members::default(),
-            ports: Members::default(),
+            targets: DistinctSet::default(),
+            victims: DistinctSet::default(),
+            ports: DistinctSet::default(),
             records: 0,
             alerts: 0,
             evidence: 0,
@@ -147,7 +147,7 @@ impl Incident {
             focus: 0,
             reasons: Vec::new(),
             active: now,
-            announced: None,
+            reported: None,
             noticed: None,
             expiry_rank: (false, now),
         }
@@ -161,8 +161,8 @@ impl Incident {
     }
 
     /// Returns whether it has been reported.
-    pub fn is_announced(&self) -> bool {
-        self.announced.is_some()
+    pub fn is_reported(&self) -> bool {
+        self.reported.is_some()
     }
 
     /// Returns whether it is a single failed connection, which is listed only on demand.

@@ -13,6 +13,7 @@
 //!
 //! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
+pub(crate) mod distinct_set;
 mod grouper;
 mod history;
 pub(crate) mod host_risk;
@@ -20,7 +21,6 @@ pub(crate) mod host_risk;
 mod incident;
 mod kind;
 pub(crate) mod known;
-pub(crate) mod members;
 mod outbox;
 mod queries;
 mod record;

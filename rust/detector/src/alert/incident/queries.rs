@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use super::members::Members;
+use super::distinct_set::DistinctSet;
+use crate::address::Address;
 use crate::dns::context::{domain_key, name_excess};
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
@@ -67,14 +68,14 @@ pub(super) struct Domain {
     /// True for names that can carry data: with a registered domain, or outside any domain.
     pub(super) carries_data: bool,
     pub(super) reverse: bool,
-    pub(super) names: Members<u64>,
+    pub(super) names: DistinctSet<u64>,
     /// Types queried, one bit for each, modulo 64.
     types: u64,
     /// Bytes before the registered domain, of all queries.
     data: u64,
     pub(super) nonexistent: u64,
     /// Servers asked for these names.
-    pub(super) servers: Members<crate::Address>,
+    pub(super) servers: DistinctSet<Address>,
     /// True if an alert was for the number of servers that the client asked.
     pub(super) many_servers: bool,
 }
@@ -86,16 +87,16 @@ impl Domain {
             text: full.map(names).unwrap_or_default(),
             carries_data: !query.chatter && matches!(query.names, NameKind::Registered | NameKind::Unlisted),
             reverse: !query.chatter && query.names == NameKind::Reverse,
-            names: Members::default(),
+            names: DistinctSet::default(),
             types: 0,
             data: 0,
             nonexistent: 0,
-            servers: Members::default(),
+            servers: DistinctSet::default(),
             many_servers: false,
         }
     }
 
-    pub(super) fn add(&mut self, query: &Query, server: crate::Address) {
+    pub(super) fn add(&mut self, query: &Query, server: Address) {
         self.names.add(query.name);
         self.servers.add(server);
         self.types |= 1 << (query.qtype % 64);
@@ -142,19 +143,19 @@ impl Domain {
 pub(super) struct Queries {
     pub(super) count: u64,
     /// All registered domains.
-    domains: Members<u64>,
+    domains: DistinctSet<u64>,
     /// Registered domains of names that do not exist.
-    pub(super) nonexistent: Members<u64>,
+    pub(super) nonexistent: DistinctSet<u64>,
     /// Other registered domains that are unlike words.
-    pub(super) random: Members<u64>,
+    pub(super) random: DistinctSet<u64>,
     /// Servers asked.
-    pub(super) servers: Members<crate::Address>,
+    pub(super) servers: DistinctSet<Address>,
     /// One of the random domains, for the summary.
     pub(super) example: String,
 }
 
 impl Queries {
-    pub(super) fn add(&mut self, query: &Query, server: crate::Address, full: Option<&DnsQuery<'_>>) {
+    pub(super) fn add(&mut self, query: &Query, server: Address, full: Option<&DnsQuery<'_>>) {
         self.count += 1;
         self.servers.add(server);
         if query.is_registered() {
@@ -193,7 +194,7 @@ impl Queries {
 
     /// Returns whether its values are possible.
     pub(super) fn is_sound(&self, records: u64) -> bool {
-        let members = [&self.domains, &self.nonexistent, &self.random].into_iter().all(Members::is_sound)
+        let members = [&self.domains, &self.nonexistent, &self.random].into_iter().all(DistinctSet::is_sound)
             && self.servers.is_sound();
         members && self.count <= records && self.example.len() <= 1024
     }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::distinct_set::DistinctSet;
 use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
-use super::members::Members;
 use super::queries::Domain;
 use super::trail::Trail;
 use crate::address::Address;
@@ -215,7 +215,7 @@ fn unusual(n: u64, alerts: u64, [one, many]: [&str; 2]) -> String {
 }
 
 /// The server, or the number of several.
-fn servers(asked: &Members<Address>) -> String {
+fn servers(asked: &DistinctSet<Address>) -> String {
     match asked.sample() {
         [server] => server.to_string(),
         _ => plural(&number(asked), asked.count(), "server"),
@@ -258,12 +258,12 @@ fn plural(number: &str, n: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-fn number<T: Copy + Eq + std::hash::Hash>(members: &Members<T>) -> String {
+fn number<T: Copy + Eq + std::hash::Hash>(members: &DistinctSet<T>) -> String {
     let about = if members.is_estimate() { "about " } else { "" };
     format!("{about}{}", count(members.count()))
 }
 
 /// Returns whether a host is among the stored members.
-pub(super) fn is_named(addresses: &Members<Address>, host: Address) -> bool {
+pub(super) fn is_named(addresses: &DistinctSet<Address>, host: Address) -> bool {
     addresses.sample().contains(&host)
 }

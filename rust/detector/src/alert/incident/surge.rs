@@ -11,7 +11,7 @@ const RESPONDERS: u32 = 13;
 const WINDOW: i64 = 600_000_000;
 /// Bits that originators hash to, and the number of set bits of a surge: about 700 originators.
 const BITS: usize = 512;
-const MOST: u32 = 384;
+const MAX_BITS: u32 = 384;
 /// Smallest share of failed connections in a surge.
 const FAILED: f64 = 0.9;
 
@@ -56,6 +56,6 @@ impl Surges {
         let bit = XxHash3_64::oneshot(&record.originator.0) as usize % BITS;
         counts.originators[bit / 64] |= 1 << (bit % 64);
         let set: u32 = counts.originators.iter().map(|word| word.count_ones()).sum();
-        set >= MOST && f64::from(counts.failed) >= FAILED * f64::from(counts.connections)
+        set >= MAX_BITS && f64::from(counts.failed) >= FAILED * f64::from(counts.connections)
     }
 }

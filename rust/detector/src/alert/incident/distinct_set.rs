@@ -13,19 +13,19 @@ const BITS: u32 = 9;
 /// Stores the first 64 distinct members; beyond them, HyperLogLog estimates their number (Flajolet et al.,
 /// *HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm*, 2007).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Members<T> {
+pub struct DistinctSet<T> {
     sample: Vec<T>,
     /// HyperLogLog registers; empty until the sample is full.
     registers: Vec<u8>,
 }
 
-impl<T> Default for Members<T> {
+impl<T> Default for DistinctSet<T> {
     fn default() -> Self {
         Self { sample: Vec::new(), registers: Vec::new() }
     }
 }
 
-impl<T: Copy + Eq + Hash> Members<T> {
+impl<T: Copy + Eq + Hash> DistinctSet<T> {
     /// Adds a member.
     pub(super) fn add(&mut self, member: T) {
         // The registers include the sample.
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn counts_exactly_up_to_the_sample_and_approximately_beyond() {
-        let mut members = Members::default();
+        let mut members = DistinctSet::default();
         for n in 0..64u32 {
             members.add(n);
             members.add(n / 2);
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn merges_sets() {
         let set = |range: std::ops::Range<u32>| {
-            let mut members = Members::default();
+            let mut members = DistinctSet::default();
             range.for_each(|n| members.add(n));
             members
         };
