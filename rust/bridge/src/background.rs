@@ -30,7 +30,7 @@ impl<T> Default for Background<T> {
 
 impl<T: Send + 'static> Background<T> {
     /// Creates another queue on the same thread. Jobs of both queues run one after the other.
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn share(&self) -> Self {
         Self { worker: self.worker.clone(), ..Self::default() }
     }
 
@@ -130,10 +130,10 @@ mod tests {
     #[test]
     fn all_jobs_share_one_thread() {
         let mut background = Background::default();
-        let mut beside = background.beside();
+        let mut shared = background.share();
         let mut threads = std::collections::HashSet::new();
         for _ in 0..20 {
-            for queue in [&mut background, &mut beside] {
+            for queue in [&mut background, &mut shared] {
                 queue.start(|| Ok(std::thread::current().id()), Err).unwrap();
                 threads.insert(queue.take(LONG).unwrap().unwrap());
             }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn jobs_of_two_queues_run_in_order() {
         let mut first = Background::default();
-        let mut second = first.beside();
+        let mut second = first.share();
         let (ends, end) = channel::<()>();
         first.start(move || end.recv().is_err(), |_| false).unwrap();
         second.start(|| true, |_| false).unwrap();

@@ -9,7 +9,7 @@ use detector::LogKind;
 use crate::panic::{catch, print_nothing};
 use crate::sensor::Sensor;
 use crate::types::{
-    ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
+    ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, Outcome, Statistics, Verdict,
 };
 
 /// Sensor whose panics do not reach C++.
@@ -28,7 +28,7 @@ pub(crate) fn new_sensor() -> Box<GuardedSensor> {
 
 /// Creates a sensor for dns.log.
 pub(crate) fn new_dns_sensor(conn: &GuardedSensor) -> Box<GuardedSensor> {
-    Box::new(GuardedSensor { sensor: conn.sensor.beside(LogKind::Dns), panic: None })
+    Box::new(GuardedSensor { sensor: conn.sensor.for_log(LogKind::Dns), panic: None })
 }
 
 macro_rules! guard {
@@ -72,16 +72,16 @@ guard! {
     fn set_threshold(threshold: f64);
     fn set_alerts_per_day(alerts_per_day: f64);
     fn budget_problem() -> String = String::new();
-    fn score(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict = no_verdict();
+    fn score(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict = Verdict::default();
     fn observe(view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Outcome = Outcome::Failed;
-    fn score_dns(view: &DnsView<'_>, learn: bool, learn_after: u64) -> Verdict = no_verdict();
+    fn score_dns(view: &DnsView<'_>, learn: bool, learn_after: u64) -> Verdict = Verdict::default();
     fn observe_dns(view: &DnsView<'_>, learn: bool, learn_after: u64) -> Outcome = Outcome::Failed;
     fn learn(learn_after: u64) -> bool = false;
     fn start_learning(rows: usize, half_life: f64);
     fn stop_learning();
     fn can_fit(learn_after: u64) -> bool = false;
     fn fit_is_due(learn_after: u64) -> bool = false;
-    fn finished_job(wait: f64) -> FinishedJob = no_job();
+    fn finished_job(wait: f64) -> FinishedJob = FinishedJob::default();
     fn busy() -> bool = false;
     fn take_sample(max_rows: usize) -> Vec<u8> = Vec::new();
     fn sample_bound() -> f64 = f64::INFINITY;
@@ -154,22 +154,6 @@ fn for_cpp<T>(result: Result<T, String>) -> Result<T, String> {
         true => "unknown error".to_owned(),
         false => error.replace('\0', "\\0"),
     })
-}
-
-fn no_verdict() -> Verdict {
-    Verdict {
-        outcome: Outcome::Failed,
-        score: 0.0,
-        threshold: 0.0,
-        seconds: -1.0,
-        reasons: String::new(),
-        main_reason: String::new(),
-        incident: String::new(),
-    }
-}
-
-fn no_job() -> FinishedJob {
-    FinishedJob { kind: JobKind::Pending, file: String::new(), problem: String::new(), took: 0.0, pause: 0.0 }
 }
 
 #[cfg(test)]

@@ -170,31 +170,3 @@ fn of_change(change: &Change) -> IncidentChange {
         known_lines: incident.known_lines(),
     }
 }
-
-impl Default for IncidentChange {
-    fn default() -> Self {
-        Self {
-            event: IncidentEvent::None,
-            escalates: false,
-            is_target: false,
-            id: String::new(),
-            merged_into: String::new(),
-            start: 0.0,
-            last: 0.0,
-            actor: [0; 16],
-            kind: String::new(),
-            score: 0.0,
-            records: 0,
-            alerts: 0,
-            targets: Vec::new(),
-            targets_total: 0,
-            ports: Vec::new(),
-            ports_total: 0,
-            uids: Vec::new(),
-            reasons: Vec::new(),
-            summary: String::new(),
-            attack: Vec::new(),
-            known_lines: String::new(),
-        }
-    }
-}

@@ -2,6 +2,26 @@
 
 pub(crate) use ffi::*;
 
+impl Default for IncidentEvent {
+    fn default() -> Self {
+        Self::None
+    }
+}
+
+impl Default for JobKind {
+    fn default() -> Self {
+        Self::Pending
+    }
+}
+
+impl Default for Verdict {
+    /// Verdict of a failed call.
+    fn default() -> Self {
+        let (reasons, main_reason, incident) = Default::default();
+        Self { outcome: Outcome::Failed, score: 0.0, threshold: 0.0, seconds: -1.0, reasons, main_reason, incident }
+    }
+}
+
 #[cxx::bridge(namespace = "iforest")]
 mod ffi {
     /// Transport protocol.
@@ -126,6 +146,7 @@ mod ffi {
     }
 
     /// An event and the incident at that time.
+    #[derive(Default)]
     struct IncidentChange {
         event: IncidentEvent,
         /// True if it is worth a notice.
@@ -226,6 +247,7 @@ mod ffi {
     }
 
     /// A finished background job.
+    #[derive(Default)]
     struct FinishedJob {
         kind: JobKind,
         /// The file or directory of the job, if any.

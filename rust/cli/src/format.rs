@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-pub use detector::units::{bytes, count, duration};
+pub use detector::units::{bytes, count, counted, duration, plural};
 use detector::{Address, Connection, LogRecord, Proto, type_name};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,19 +18,6 @@ pub fn short_count(n: f64) -> String {
     };
     let text = format!("{value:.1}");
     format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
-}
-
-/// Count with its noun: `1 log`, `2 logs`.
-pub fn counted(n: u64, noun: &str) -> String {
-    match noun.strip_suffix('y') {
-        Some(stem) if n != 1 => format!("{} {stem}ies", count(n)),
-        _ => format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" }),
-    }
-}
-
-/// Plural of a noun: `queries`.
-pub fn plural(noun: &str) -> String {
-    noun.strip_suffix('y').map_or_else(|| format!("{noun}s"), |stem| format!("{stem}ies"))
 }
 
 /// Alert budget with three digits: `20 alerts a day`, `6.55 alerts a day`.

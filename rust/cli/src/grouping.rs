@@ -1,6 +1,7 @@
 //! Grouping of scored connections into incidents, shared by the commands that show them.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -138,6 +139,16 @@ impl Grouping {
     /// The end of the last connection, in microseconds since 1970.
     pub fn now(&self) -> i64 {
         self.grouper.now()
+    }
+}
+
+/// Moves what is stored for incidents that became part of others to these.
+pub fn move_merged<T: Default>(changes: Vec<Change>, stored: &mut HashMap<String, T>, mut join: impl FnMut(&mut T, T)) {
+    for change in changes {
+        if let Some(into) = change.merged_into {
+            let merged = stored.remove(&change.incident.id()).unwrap_or_default();
+            join(stored.entry(into).or_default(), merged);
+        }
     }
 }
 

@@ -174,6 +174,11 @@ impl Schema {
         self.features.iter().filter(|feature| !feature.encoding.is_derived()).count()
     }
 
+    /// Returns whether a row belongs to the peer group.
+    pub(crate) fn is_peer(&self, row: &FeatureRow) -> bool {
+        row[usize::from(self.peer_group)] > 0.5
+    }
+
     /// Hash of the version and of the names in order.
     pub fn fingerprint(&self) -> u64 {
         let mut text = format!("{} {}", self.name, self.version);

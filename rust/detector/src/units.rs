@@ -2,6 +2,8 @@
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
+/// Microseconds in a minute.
+pub const MINUTE: i64 = 60 * SECOND;
 /// Microseconds in an hour.
 pub const HOUR: i64 = 3_600 * SECOND;
 /// Microseconds in a day.
@@ -18,6 +20,16 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Count with its noun: `1 query`, `2 queries`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { noun.to_owned() } else { plural(noun) })
+}
+
+/// Plural of a noun: `queries`.
+pub fn plural(noun: &str) -> String {
+    noun.strip_suffix('y').map_or_else(|| format!("{noun}s"), |stem| format!("{stem}ies"))
 }
 
 /// Bytes in decimal units with two or three digits: `512 B`, `4.1 GB`, `312 kB`.

@@ -41,13 +41,14 @@ mod score;
 mod traverse;
 mod tree;
 
+// `next_up` and `prefetch` serve the ONNX reader and the tables of the detector.
 pub use build::next_up;
 pub use error::{Error, ErrorKind};
 pub use feature_range::FeatureRange;
 pub use forest::{Fit, Forest};
 pub use matrix::Matrix;
-pub use params::{MAX_FEATURES, MAX_TREES, Params};
-pub use path_length::average_path_length;
+pub use params::{MAX_FEATURES, MAX_SAMPLE_SIZE, MAX_TREES, Params};
+pub use path_length::{EULER_GAMMA, average_path_length};
 pub use prefetch::prefetch;
 pub use raw_forest::{RawForest, RawNode};
 pub use score::ScoreCache;

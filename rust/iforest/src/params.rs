@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::ErrorKind;
 
 /// Largest sample size. The paper finds 256 sufficient for data of any size.
-pub(crate) const MAX_SAMPLE_SIZE: usize = 1 << 20;
+pub const MAX_SAMPLE_SIZE: usize = 1 << 20;
 /// Largest number of trees.
 pub const MAX_TREES: usize = 10_000;
 pub(crate) const MAX_GROUPS: usize = 64;

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 /// up to 255 edges fits a `u32`; rounding changes a score by less than 1e-8.
 pub(crate) const FIXED_POINT_PER_EDGE: f64 = (1u64 << 24) as f64;
 
+/// Euler's constant, the limit of H(n) - ln n.
+pub const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
 /// The longest path, in edges.
 pub(crate) const MAX_PATH: f64 = 255.0;
 
@@ -31,7 +33,6 @@ static OF_ODD_ONE: LazyLock<f64> = LazyLock::new(|| average_path_length(ODD_ONE)
 
 /// c(n) without a sum of n terms per leaf: a small file can declare many leaves with many rows.
 fn average_path_length_in_constant_time(n: usize) -> f64 {
-    const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
     if let Some(&known) = OF_FEW.get(n) {
         return known;
     }

@@ -6,14 +6,11 @@
 
 use std::collections::HashMap;
 
-use iforest::{Forest, MAX_FEATURES, MAX_TREES, RawForest, RawNode, average_path_length};
+use iforest::{EULER_GAMMA, Forest, MAX_FEATURES, MAX_SAMPLE_SIZE, MAX_TREES, RawForest, RawNode, average_path_length};
 use prost::Message;
 
 use crate::evaluate::{Index, Reason, TREES, Values};
 use crate::messages::{Attribute, Graph, Model, Node};
-
-/// Largest ψ supported: that of [`iforest::Params::sample_size`].
-const MAX_SAMPLE_SIZE: usize = 1 << 20;
 
 /// Largest file that is read, in bytes: a third more than skl2onnx writes for 10,000 trees of 256 rows.
 pub const MAX: usize = 256 << 20;
@@ -142,7 +139,6 @@ impl<'g> End<'g> {
 
 /// scikit-learn's c(n), with ln(n - 1) + γ for the harmonic number.
 fn approximate_average_path_length(n: usize) -> f64 {
-    const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
     match n {
         0 | 1 => 0.0,
         2 => 1.0,

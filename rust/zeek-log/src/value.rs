@@ -130,8 +130,8 @@ fn plain_micros(text: &[u8]) -> Option<i64> {
 /// The number of eight digits, the first in the lowest byte.
 #[inline]
 fn eight_digits(word: u64) -> Option<u64> {
-    let digits = word ^ (EACH_BYTE * 0x30);
-    if (digits | digits.wrapping_add(EACH_BYTE * 6)) & (EACH_BYTE * 0xf0) != 0 {
+    let digits = word ^ (ONES * 0x30);
+    if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
         return None;
     }
     // Sums neighbours: two digits in each second byte, then four in each half, then all.
@@ -141,7 +141,7 @@ fn eight_digits(word: u64) -> Option<u64> {
 }
 
 /// 0x01 in every byte of a word.
-const EACH_BYTE: u64 = u64::MAX / 255;
+pub(crate) const ONES: u64 = u64::MAX / 255;
 
 const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,

@@ -76,8 +76,8 @@ fn existing(bytes: &[u8]) -> Option<PathBuf> {
 // Loading and unloading.
 impl Sensor {
     /// A sensor without a model for records of another log, with the same background thread and incidents.
-    pub(crate) fn beside(&self, log: LogKind) -> Self {
-        let (background, incidents) = (self.background.beside(), self.incidents.clone());
+    pub(crate) fn for_log(&self, log: LogKind) -> Self {
+        let (background, incidents) = (self.background.share(), self.incidents.clone());
         let mut sensor = Self { background, incidents, ..Self::default() };
         sensor.learning.log = log;
         sensor
@@ -207,7 +207,7 @@ impl Sensor {
         self.update_policy();
     }
 
-    /// Policy by the options, the threshold first; without them that of the model.
+    /// Returns the policy from the options (threshold before budget), or else the model's.
     fn policy(&self, model: &Model) -> AlertPolicy {
         match (self.threshold, self.alerts_per_day) {
             (Some(threshold), _) => AlertPolicy::for_threshold(model, threshold),
@@ -258,15 +258,7 @@ impl Sensor {
         // After a panic the previous record must not be learnt in place of this one.
         self.pending = None;
         self.offered += 1;
-        let mut verdict = Verdict {
-            outcome: Outcome::NoModel,
-            score: 0.0,
-            threshold: 0.0,
-            seconds: -1.0,
-            reasons: String::new(),
-            main_reason: String::new(),
-            incident: String::new(),
-        };
+        let mut verdict = Verdict { outcome: Outcome::NoModel, ..Verdict::default() };
         let Scoring::On(active) = &mut self.scoring else {
             self.extract(&record);
             self.statistics.without_model += 1;
@@ -546,7 +538,7 @@ impl Sensor {
 
     pub(crate) fn finished_job(&mut self, wait: f64) -> FinishedJob {
         let wait = Duration::try_from_secs_f64(wait).unwrap_or_default();
-        self.background.take(wait).map_or_else(|| finished(JobKind::Pending), |result| self.apply(result))
+        self.background.take(wait).map_or_else(FinishedJob::default, |result| self.apply(result))
     }
 
     fn apply(&mut self, result: JobResult) -> FinishedJob {
@@ -738,7 +730,7 @@ fn checksum_of(bytes: &[u8]) -> String {
 }
 
 fn finished(kind: JobKind) -> FinishedJob {
-    FinishedJob { kind, file: String::new(), problem: String::new(), took: 0.0, pause: 0.0 }
+    FinishedJob { kind, ..FinishedJob::default() }
 }
 
 fn with_file(kind: JobKind, file: &Path, result: Result<(), String>) -> FinishedJob {

@@ -411,7 +411,7 @@ fn dns_view(i: u32) -> DnsView<'static> {
 fn dns_with_model(conn: &Sensor) -> Sensor {
     let mut trainer = Trainer::new(Params::of(LogKind::Dns));
     (0..1000).for_each(|i| trainer.learn(&query(&dns_view(i))));
-    let mut sensor = conn.beside(LogKind::Dns);
+    let mut sensor = conn.for_log(LogKind::Dns);
     let bytes = trainer.fit().unwrap().to_bytes().unwrap();
     let (_directory, path) = saved_model();
     fs::write(&path, bytes).unwrap();
@@ -471,7 +471,7 @@ fn learns_queries_and_restores_what_it_learnt() {
     let directory = tempfile::tempdir().unwrap();
     let name = |file: &str| directory.path().join(file).into_os_string().into_encoded_bytes();
     let conn = Sensor::default();
-    let mut sensor = conn.beside(LogKind::Dns);
+    let mut sensor = conn.for_log(LogKind::Dns);
     sensor.start_learning(1000, 86_400.0);
     let due = (0..2000).find(|&i| sensor.score_dns(&dns_view(i), true, 1500).outcome == Outcome::FitDue);
     assert_eq!(due, Some(1499));
@@ -494,7 +494,7 @@ fn learns_queries_and_restores_what_it_learnt() {
     while sensor.busy() {
         assert_eq!(sensor.finished_job(LONG).problem, "");
     }
-    let mut next = conn.beside(LogKind::Dns);
+    let mut next = conn.for_log(LogKind::Dns);
     next.start_learning(1000, 86_400.0);
     assert_eq!(next.load_saved_model(&name("dns-model")), Ok(true));
     next.load_context(&name("dns-memory")).unwrap();
@@ -518,7 +518,7 @@ fn learns_queries_and_restores_what_it_learnt() {
         assert!(refusal.contains("dns.log") || refusal.contains("log kind"), "{refusal}");
     }
     // Another node with a sensor for dns.log accepts them.
-    let mut manager = Sensor::default().beside(LogKind::Dns);
+    let mut manager = Sensor::default().for_log(LogKind::Dns);
     manager.start_learning(1000, 86_400.0);
     assert_eq!(manager.adopt_model(&model, 7, b"", b"", false), Ok(true));
     manager.merge_sample(&sample).unwrap();
@@ -530,7 +530,7 @@ fn a_lock_is_released_after_the_writes_of_both_logs() {
     let directories = tempfile::tempdir().unwrap();
     let at = |name: &str| directories.path().join(name).into_os_string().into_encoded_bytes();
     let (mut conn, mut next) = (Sensor::default(), Sensor::default());
-    let mut dns = conn.beside(LogKind::Dns);
+    let mut dns = conn.for_log(LogKind::Dns);
     conn.open_state(&at("zeek")).unwrap();
     let ends = hang(&mut dns);
     conn.open_state(b"").unwrap();
@@ -542,7 +542,7 @@ fn a_lock_is_released_after_the_writes_of_both_logs() {
 
 #[test]
 fn messages_about_queries_name_them() {
-    let mut sensor = Sensor::default().beside(LogKind::Dns);
+    let mut sensor = Sensor::default().for_log(LogKind::Dns);
     let (_directory, path) = saved_model();
     let refusal = sensor.load_model(path.as_os_str().as_bytes()).unwrap_err();
     assert!(refusal.contains("is a model of conn.log; give a model of dns.log; queries are not scored"), "{refusal}");

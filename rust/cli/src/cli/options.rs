@@ -277,9 +277,7 @@ impl LearningArgs {
         self.budget.set(&mut params);
         params
     }
-}
 
-impl LearningArgs {
     /// True if the threshold is set by a number of alerts, given or by default.
     pub fn has_alert_budget(&self) -> bool {
         self.budget.contamination.is_none()

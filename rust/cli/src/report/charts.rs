@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use detector::units::DAY;
+use detector::units::{DAY, MINUTE};
 use plotters::chart::{ChartBuilder, ChartContext, MeshStyle};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
@@ -310,7 +310,7 @@ impl ValueFormatter<i64> for Time {
         let pattern = match () {
             () if distance >= 60 * DAY => "%Y-%m-%d",
             () if at % DAY == 0 => "%b %-d",
-            () if distance < 60_000_000 => "%H:%M:%S",
+            () if distance < MINUTE => "%H:%M:%S",
             () => "%H:%M",
         };
         format::time(*at, pattern)

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use detector::units::SECOND;
-use detector::{Address, Change, HostRisk, Incident, Model, Role, format_port, format_reasons};
+use detector::{Address, HostRisk, Incident, Model, Role, format_port, format_reasons};
 
 use crate::format;
-use crate::grouping::Grouping;
+use crate::grouping::{Grouping, move_merged};
 use crate::pipeline::ScoredRecord;
 use crate::top_k::StoredRecord;
 
@@ -53,26 +53,17 @@ impl IncidentCollector {
     pub fn add(&mut self, scored: &ScoredRecord<'_>, model: &Model) {
         let id = self.grouping.add(scored, model);
         let changes = self.grouping.take_changes();
-        self.move_merged(changes);
+        move_merged(changes, &mut self.records, join);
         let Some(id) = id.filter(|_| scored.verdict.alert) else { return };
         if self.records.len() < MAX_TRACKED || self.records.contains_key(&id) {
             insert(self.records.entry(id).or_default(), StoredRecord::new(scored));
         }
     }
 
-    fn move_merged(&mut self, changes: Vec<Change>) {
-        for change in changes {
-            let Some(into) = change.merged_into else { continue };
-            let merged = self.records.remove(&change.incident.id()).unwrap_or_default();
-            let records = self.records.entry(into).or_default();
-            merged.into_iter().for_each(|record| insert(records, record));
-        }
-    }
-
     /// Closes all incidents. Without `hosts` all hosts at risk are returned, otherwise these only.
     pub fn finish(mut self, hosts: &[Address]) -> FoundIncidents {
         let changes = self.grouping.finish();
-        self.move_merged(changes);
+        move_merged(changes, &mut self.records, join);
         let (minor, known) = (self.grouping.minor, self.grouping.known);
         let (first, now) = (self.grouping.first(), self.grouping.now());
         let mut incidents = self.grouping.into_incidents();
@@ -81,6 +72,10 @@ impl IncidentCollector {
         risks.retain(|risk| hosts.is_empty() || hosts.contains(&risk.host));
         FoundIncidents { incidents, risks, minor, known, first, records: self.records }
     }
+}
+
+fn join(records: &mut Vec<StoredRecord>, merged: Vec<StoredRecord>) {
+    merged.into_iter().for_each(|record| insert(records, record));
 }
 
 /// Adds a record among the highest scores.

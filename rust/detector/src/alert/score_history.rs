@@ -9,11 +9,12 @@ use crate::context::table::TableSnapshot;
 use crate::model::Model;
 use crate::model::scoring::RowScore;
 use crate::record::LogRecord;
+use crate::units::MINUTE;
 use crate::verdict::{AlertPolicy, Verdict};
 
 /// Pause from which a connection of two hosts counts in the average surprisal, in microseconds: a minute. The addresses
 /// of a flood retry within seconds or never return.
-const RETURN: i64 = 60_000_000;
+const RETURN: i64 = MINUTE;
 
 /// Mean scores of pairs, and evidence that accumulates over services.
 #[derive(Clone, Debug, Default)]

@@ -79,6 +79,11 @@ impl Connection<'_> {
             || self.resp.addr.is_group()
     }
 
+    /// Responder port and protocol as one number.
+    pub(crate) fn service_port(&self) -> u64 {
+        u64::from(self.resp.port) << 2 | self.proto as u64
+    }
+
     /// Copy without `service` and `history`, which borrow from the source of the record.
     pub fn without_texts(&self) -> Connection<'static> {
         Connection { service: None, history: None, ..*self }

@@ -82,7 +82,7 @@ impl ContextKeys {
     /// The keys of a connection.
     pub fn of(c: &Connection<'_>) -> Self {
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
-        let port = u64::from(c.resp.port) << 2 | c.proto as u64;
+        let port = c.service_port();
         let pair = combine(orig, resp);
         Self { orig, resp, pair, service: combine(pair, port) }
     }

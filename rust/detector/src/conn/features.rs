@@ -73,7 +73,7 @@ impl ConnExtractor {
         set(Column::OrigPktSize, log2(packet_size(&c.orig)));
         set(Column::RespPktSize, log2(packet_size(&c.resp)));
         set(Column::MissedBytes, log2(c.missed_bytes as f32));
-        let port = u64::from(c.resp.port) << 2 | c.proto as u64;
+        let port = c.service_port();
         let network = XxHash3_64::oneshot(c.resp.addr.network_bytes());
         set(Column::RespNet, identity(network));
         set(Column::Routine, identity(combine(combine(keys.orig, network), port)));

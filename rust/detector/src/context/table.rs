@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::DAY;
+use crate::units::{DAY, MINUTE};
 
 /// Slots of a bucket: enough that a bucket full of regular keys is rare at the expected load.
 const WAYS: usize = 8;
@@ -18,7 +18,6 @@ const STALE: i64 = DAY;
 /// Age, in microseconds, from which a visit counts as a return. A scan that fills a table does not keep an address for
 /// ten minutes.
 const PAUSE: i64 = 10 * MINUTE;
-const MINUTE: i64 = 60_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {

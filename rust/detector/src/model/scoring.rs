@@ -39,7 +39,7 @@ pub struct RowScore {
 
 impl RowScorer {
     pub(crate) fn is_peer(&self, schema: &Schema, row: &FeatureRow) -> bool {
-        row[usize::from(schema.peer_group)] > 0.5 && !self.forest.is_imported()
+        schema.is_peer(row) && !self.forest.is_imported()
     }
 
     pub(crate) fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool, cache: &mut ScoreCache) -> RowScore {

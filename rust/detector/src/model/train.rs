@@ -223,7 +223,7 @@ fn final_scores(
 
 /// Rows of a sample in the peer group, or all others.
 fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl Iterator<Item = usize> + 'a {
-    (0..rows.len()).filter(move |&i| (rows[i][usize::from(schema.peer_group)] > 0.5) == peers)
+    (0..rows.len()).filter(move |&i| schema.is_peer(&rows[i]) == peers)
 }
 
 fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
@@ -261,7 +261,7 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let mut scores = vec![RowScore { forest: 0.0, new_maxima: 0.0 }; encoded.len()];
     let parts = RowScorer { encoder, stats, forest: fit.forest, peers: peer_group, median };
     for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
-        let is_peer = encoded[i][usize::from(schema.peer_group)] > 0.5;
+        let is_peer = schema.is_peer(&encoded[i]);
         let score = if is_peer { parts.peer_score(&encoded[i]) } else { score };
         scores[i] = parts.row_score(schema, &encoded[i], score, true);
     }

@@ -119,7 +119,7 @@ impl Reservoir {
         if bound != f64::INFINITY && !sampling.is_bound(bound) {
             return Err(invalid("its bound is outside the range of keys"));
         }
-        let mut reservoir = Self::new(sampling, seed).of(log);
+        let mut reservoir = Self::new(sampling, seed).for_log(log);
         reservoir.set_bound(Some(bound));
         let mut before = f64::NEG_INFINITY;
         for _ in 0..n {

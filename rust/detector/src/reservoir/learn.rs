@@ -13,13 +13,12 @@ use twox_hash::XxHash3_64;
 use crate::record::LogRecord;
 use crate::reservoir::{QuotaGroup, Reservoir, Sampling};
 use crate::schema::FeatureRow;
-use crate::units::HOUR;
+use crate::units::{DAY, HOUR};
 
 /// Number of groups that fill a reservoir.
 const GROUPS_TO_FILL: usize = 256;
 /// Smallest quota of a group.
 const MIN_QUOTA: usize = 16;
-const DAY: i64 = 24 * HOUR;
 
 impl Sampling {
     /// Sampling of a sensor: `capacity` rows, each counting half as much after `half_life` microseconds.

@@ -14,7 +14,7 @@ pub(crate) const MAX_INTERVALS: usize = 64;
 
 /// Largest absolute time, 73,000 years from 1970 in microseconds; times beyond are clamped, so that differences do not
 /// overflow.
-const MAX_TIME: i64 = 1 << 61;
+pub(crate) const MAX_TIME: i64 = 1 << 61;
 
 /// Times of rows, in microseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,16 +5,13 @@
 
 use std::f64::consts::LN_2;
 
-use crate::reservoir::observed_time::ObservedTime;
+use crate::reservoir::observed_time::{MAX_TIME, ObservedTime};
 use crate::units::DAY;
 
 /// Slots in a half-life.
 const SLOTS_PER_HALF_LIFE: i64 = 32;
 /// Slots before the latest one; older rows weigh less than 2^-16.
 pub(crate) const MAX_SLOTS: usize = 16 * SLOTS_PER_HALF_LIFE as usize;
-
-/// Largest absolute time, 73,000 years from 1970 in microseconds; times beyond are clamped.
-const MAX_TIME: i64 = 1 << 61;
 
 /// Number of rows per time slot.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use crate::error::ErrorKind;
 use crate::tsv::escape::{hex, push_hex};
+use crate::value::ONES;
 
 /// Nesting limit of arrays and objects, the same as in serde_json.
 const MAX_DEPTH: usize = 127;
@@ -400,9 +401,6 @@ impl<'j> Scanner<'j> {
         if depth < MAX_DEPTH { Ok(()) } else { self.fault(Expected::LessDepth) }
     }
 }
-
-/// 0x01 in every byte of a word.
-const ONES: u64 = u64::MAX / 255;
 
 /// 0x80 in every byte of a word.
 const HIGHS: u64 = ONES << 7;

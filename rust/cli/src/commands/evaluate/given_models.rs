@@ -7,7 +7,7 @@ use detector::{AlertPolicy, Extractor, KnownList, Model, ScoreCache, ScoreHistor
 
 use super::attack_labels::{AttackLabels, Class};
 use super::labelled_score::LabelledScore;
-use crate::grouping::Grouping;
+use crate::grouping::{Grouping, move_merged};
 use crate::host_filter::HostFilter;
 use crate::pipeline::{Batch, Pipeline, ScoredRecord, Summary};
 
@@ -30,21 +30,11 @@ impl LabelledGrouping {
 
     fn add(&mut self, scored: &ScoredRecord<'_>, class: Class, model: &Model) {
         let id = self.grouping.add(scored, model);
-        self.take_changes();
+        move_merged(self.grouping.take_changes(), &mut self.attacks, |attacks, merged| attacks.extend(merged));
         if let (Some(id), Class::Attack(attack)) = (id, class) {
             let attacks = self.attacks.entry(id).or_default();
             if !attacks.contains(&attack) {
                 attacks.push(attack);
-            }
-        }
-    }
-
-    fn take_changes(&mut self) {
-        for change in self.grouping.take_changes() {
-            if let Some(into) = change.merged_into {
-                let merged = self.attacks.remove(&change.incident.id()).unwrap_or_default();
-                let attacks = self.attacks.entry(into).or_default();
-                attacks.extend(merged);
             }
         }
     }

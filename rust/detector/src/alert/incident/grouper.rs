@@ -13,7 +13,7 @@ use super::record::Record;
 use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::address::Address;
-use crate::units::HOUR;
+use crate::units::{HOUR, MINUTE};
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
@@ -22,7 +22,7 @@ const MANY: usize = 8;
 /// Shortest time between two notices about the growth of an incident, in microseconds: 1 h.
 const NOTICE_PAUSE: i64 = HOUR;
 /// Longest pause, in microseconds, between the earlier failed connections that an incident takes from the history.
-const PRELUDE: i64 = 600_000_000;
+const PRELUDE: i64 = 10 * MINUTE;
 
 /// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

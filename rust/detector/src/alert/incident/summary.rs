@@ -9,7 +9,7 @@ use super::queries::Domain;
 use super::trail::Trail;
 use crate::address::Address;
 use crate::proto::Proto;
-use crate::units::{bytes, count, duration};
+use crate::units::{bytes, count, counted, duration};
 
 impl Incident {
     /// Returns whether an address is the actor or one of the stored targets.
@@ -21,11 +21,11 @@ impl Incident {
     pub fn records_text(&self) -> String {
         let queries = self.queries();
         let connections = self.records.saturating_sub(queries);
-        let connections_text = plural(&count(connections), connections, "connection");
+        let connections_text = counted(connections, "connection");
         match (connections, queries) {
             (_, 0) => connections_text,
-            (0, _) => of_queries(queries),
-            _ => format!("{connections_text} and {}", of_queries(queries)),
+            (0, _) => counted(queries, "query"),
+            _ => format!("{connections_text} and {}", counted(queries, "query")),
         }
     }
 
@@ -48,12 +48,12 @@ impl Incident {
             self.role == Role::Originator && !matches!(self.kind, IncidentKind::Scan | IncidentKind::Outage);
         match &trail.domain {
             Some(domain) if self.role == Role::Originator => {
-                let other = plural(&count(connections), connections, "connection");
+                let other = counted(connections, "connection");
                 let also = if connections > 0 { format!("; it also made {other}") } else { String::new() };
                 self.summary_of_queries(trail, domain) + &also
             }
             _ if queries > 0 && is_single => {
-                format!("{}; it also sent {}", self.summary_of_connections(trail), of_queries(queries))
+                format!("{}; it also sent {}", self.summary_of_connections(trail), counted(queries, "query"))
             }
             _ => self.summary_of_connections(trail),
         }
@@ -67,7 +67,7 @@ impl Incident {
         let (within, lasted) =
             (span(trail.last.saturating_sub(trail.first)), span(self.last.saturating_sub(self.start)));
         let different = plural_names(&number(&domain.names), domain.names.count(), names);
-        let types = plural(&domain.types().to_string(), domain.types().into(), "type");
+        let types = counted(domain.types().into(), "type");
         match self.kind {
             IncidentKind::Tunnel => format!(
                 "{actor} sent {} in {different} to {server} in {within}, and received {}",
@@ -90,16 +90,17 @@ impl Incident {
                 format!("{actor} queried {} domains{example} in {lasted}", parts.join(" and "))
             }
             IncidentKind::Scan if domain.many_servers && of_all.count() >= 5 => {
-                let failed = format!("{} of {} refused or unanswered", count(self.failed), of_queries(self.queries()));
+                let failed =
+                    format!("{} of {} refused or unanswered", count(self.failed), counted(self.queries(), "query"));
                 format!("{actor} asked {all_servers} for {names} and others in {lasted}; {failed}")
             }
             IncidentKind::Scan => format!(
                 "{actor} asked {server} for {different} and {types} in {within}; {} of {} for names that do not exist",
                 count(domain.nonexistent),
-                of_queries(trail.records)
+                counted(trail.records, "query")
             ),
             IncidentKind::Outage => {
-                let (failed, records) = (count(trail.failed), of_queries(trail.records));
+                let (failed, records) = (count(trail.failed), counted(trail.records, "query"));
                 format!("{server} refused or did not answer {failed} of {records} of {actor} for {names} in {within}")
             }
             _ if trail.records == self.queries() => {
@@ -124,7 +125,7 @@ impl Incident {
         let failed = format!("{} of {records} refused or unanswered", count(self.failed));
         let hosts = plural(&number(&self.targets), self.targets.count(), "host");
         let ports = plural(&number(&self.ports), self.ports.count(), "port");
-        let times = plural(&count(trail.records), trail.records, "connection");
+        let times = counted(trail.records, "connection");
         let within = span(trail.last.saturating_sub(trail.first));
         match (self.kind, self.role) {
             (IncidentKind::Scan, _) => format!("{actor} probed {hosts} on {ports} in {lasted}; {failed}"),
@@ -220,10 +221,6 @@ fn servers(asked: &DistinctSet<Address>) -> String {
         [server] => server.to_string(),
         _ => plural(&number(asked), asked.count(), "server"),
     }
-}
-
-fn of_queries(n: u64) -> String {
-    if n == 1 { "1 query".to_owned() } else { format!("{} queries", count(n)) }
 }
 
 /// Number of different names: `598 different names of example.com`.

@@ -4,11 +4,12 @@ use twox_hash::XxHash3_64;
 
 use super::record::Record;
 use crate::context::table::Table;
+use crate::units::MINUTE;
 
 /// Number of responders counted, as a power of 2.
 const RESPONDERS: u32 = 13;
 /// Duration of a count, in microseconds: 10 minutes.
-const WINDOW: i64 = 600_000_000;
+const WINDOW: i64 = 10 * MINUTE;
 /// Bits that originators hash to, and the number of set bits of a surge: about 700 originators.
 const BITS: usize = 512;
 const MAX_BITS: u32 = 384;
