@@ -33,7 +33,10 @@ pub(crate) fn new_dns_sensor(conn: &GuardedSensor) -> Box<GuardedSensor> {
 
 macro_rules! guard {
     ($(fn $name:ident($($arg:ident: $type:ty),*) $(-> $output:ty = $fallback:expr)?;)*
-     $(try fn $try_name:ident($($try_arg:ident: $try_type:ty),*) -> $ok:ty;)*) => {
+     $(try fn $try_name:ident($($try_arg:ident: $try_type:ty),*) -> $ok:ty;)*
+     incidents:
+     $(fn $of_name:ident($($of_arg:ident: $of_type:ty),*) $(-> $of_output:ty)?;)*
+     $(try fn $try_of_name:ident($($try_of_arg:ident: $try_of_type:ty),*) -> $of_ok:ty;)*) => {
         impl GuardedSensor {
             $(pub(crate) fn $name(&mut self, $($arg: $type),*) $(-> $output)? {
                 guarded(|| self.sensor.$name($($arg),*)).unwrap_or_else(|panic| {
@@ -43,6 +46,15 @@ macro_rules! guard {
             })*
             $(pub(crate) fn $try_name(&mut self, $($try_arg: $try_type),*) -> Result<$ok, String> {
                 for_cpp(guarded(|| self.sensor.$try_name($($try_arg),*)).unwrap_or_else(Err))
+            })*
+            // Before grouping starts, and after a panic, the result is the default.
+            $(pub(crate) fn $of_name(&mut self, $($of_arg: $of_type),*) $(-> $of_output)? {
+                let grouped = guarded(|| self.sensor.incidents.with(|incidents| incidents.$of_name($($of_arg),*)));
+                grouped.map_err(|panic| _ = self.panic.get_or_insert(panic)).ok().flatten().unwrap_or_default()
+            })*
+            $(pub(crate) fn $try_of_name(&mut self, $($try_of_arg: $try_of_type),*) -> Result<$of_ok, String> {
+                let grouped = guarded(|| self.sensor.incidents.with(|it| it.$try_of_name($($try_of_arg),*)).transpose());
+                for_cpp(grouped.unwrap_or_else(Err).map(Option::unwrap_or_default))
             })*
         }
 
@@ -59,6 +71,16 @@ macro_rules! guard {
                 $((stringify!($try_name), {
                     $(let $try_arg = tests::any();)*
                     new_sensor().$try_name($($try_arg),*).err().unwrap_or_default()
+                }),)*
+                $((stringify!($of_name), {
+                    let mut sensor = new_sensor();
+                    $(let $of_arg = tests::any();)*
+                    let _ = sensor.$of_name($($of_arg),*);
+                    sensor.take_panic()
+                }),)*
+                $((stringify!($try_of_name), {
+                    $(let $try_of_arg = tests::any();)*
+                    new_sensor().$try_of_name($($try_of_arg),*).err().unwrap_or_default()
                 }),)*
             ]
         }
@@ -88,14 +110,6 @@ guard! {
     fn set_sample_bound(bound: f64);
     fn model_bytes() -> Vec<u8> = Vec::new();
     fn start_incidents(timeout: f64, forwards: bool);
-    fn set_incident_timeout(timeout: f64);
-    fn next_incident() -> IncidentChange = IncidentChange::default();
-    fn close_incidents(now: f64, all: bool) -> bool = false;
-    fn has_additions() -> bool = false;
-    fn take_additions(most: usize, now: f64) -> Vec<u8> = Vec::new();
-    fn renamings() -> Vec<u8> = Vec::new();
-    fn take_opened() -> Vec<u8> = Vec::new();
-    fn host_risks() -> Vec<HostRisk> = Vec::new();
     fn describe() -> Description = Description::default();
     fn statistics() -> Statistics = Statistics::default();
     fn start_drift_slice() -> Vec<u64> = Vec::new();
@@ -114,10 +128,21 @@ guard! {
     try fn save_context(file: &[u8]) -> ();
     try fn load_context(file: &[u8]) -> ();
     try fn merge_sample(bytes: &[u8]) -> ();
+    try fn adopt_model(bytes: &[u8], version: i64, checksum: &[u8], file: &[u8], write_first: bool) -> bool;
+
+    incidents:
+    fn set_incident_timeout(timeout: f64);
+    fn next_incident() -> IncidentChange;
+    fn close_incidents(now: f64, all: bool) -> bool;
+    fn has_additions() -> bool;
+    fn take_additions(most: usize, now: f64) -> Vec<u8>;
+    fn renamings() -> Vec<u8>;
+    fn take_opened() -> Vec<u8>;
+    fn host_risks() -> Vec<HostRisk>;
+
     try fn set_known(list: &[u8]) -> ();
     try fn merge_additions(bytes: &[u8]) -> bool;
     try fn rename_incidents(bytes: &[u8]) -> ();
-    try fn adopt_model(bytes: &[u8], version: i64, checksum: &[u8], file: &[u8], write_first: bool) -> bool;
 }
 
 impl GuardedSensor {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use detector::{Address, Change, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port};
+use detector::{Address, Change, Connection, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port};
 
 use crate::types::{HostRisk, IncidentChange, IncidentEvent};
 
@@ -20,6 +20,11 @@ impl SharedIncidents {
 
     pub(crate) fn are_on(&self) -> bool {
         self.0.borrow().is_some()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn get(&self) -> std::cell::RefMut<'_, Incidents> {
+        std::cell::RefMut::map(self.0.borrow_mut(), |incidents| incidents.as_mut().unwrap())
     }
 
     /// Result of a call; `None` before grouping starts.
@@ -41,19 +46,19 @@ pub(crate) struct Incidents {
 
 impl Incidents {
     fn new(timeout: f64, forwards: bool) -> Self {
-        let mut grouper = Grouper::new(KnownList::default(), micros(timeout));
+        let mut grouper = Grouper::new(KnownList::default(), Connection::micros(timeout));
         if forwards {
             grouper.forward();
         }
         Self { grouper, risks: RiskTable::default(), changes: VecDeque::new(), forwards, renamings: Vec::new() }
     }
 
-    pub(crate) fn set_timeout(&mut self, timeout: f64) {
-        self.grouper.set_timeout(micros(timeout));
+    pub(crate) fn set_incident_timeout(&mut self, timeout: f64) {
+        self.grouper.set_timeout(Connection::micros(timeout));
     }
 
-    pub(crate) fn set_known(&mut self, list: &str) -> Result<(), String> {
-        self.grouper.set_known(KnownList::parse(list).map_err(|error| error.to_string())?);
+    pub(crate) fn set_known(&mut self, list: &[u8]) -> Result<(), String> {
+        self.grouper.set_known(KnownList::parse(&String::from_utf8_lossy(list)).map_err(|error| error.to_string())?);
         Ok(())
     }
 
@@ -64,10 +69,10 @@ impl Incidents {
     }
 
     /// Closes all incidents, or those quiet at a time in seconds. Returns whether there are changes.
-    pub(crate) fn close(&mut self, now: f64, all: bool) -> bool {
+    pub(crate) fn close_incidents(&mut self, now: f64, all: bool) -> bool {
         match all {
             true => self.grouper.close_all(),
-            false => self.grouper.close_quiet(micros(now)),
+            false => self.grouper.close_quiet(Connection::micros(now)),
         }
         self.collect()
     }
@@ -88,7 +93,7 @@ impl Incidents {
         if self.forwards { is_new } else { !self.changes.is_empty() }
     }
 
-    pub(crate) fn next_change(&mut self) -> IncidentChange {
+    pub(crate) fn next_incident(&mut self) -> IncidentChange {
         self.changes.pop_front().map_or_else(IncidentChange::default, |change| of_change(&change))
     }
 
@@ -97,7 +102,7 @@ impl Incidents {
     }
 
     pub(crate) fn take_additions(&mut self, most: usize, now: f64) -> Vec<u8> {
-        self.grouper.take_additions(most, micros(now).max(self.grouper.now()))
+        self.grouper.take_additions(most, Connection::micros(now).max(self.grouper.now()))
     }
 
     pub(crate) fn merge_additions(&mut self, bytes: &[u8]) -> Result<bool, String> {
@@ -114,7 +119,7 @@ impl Incidents {
         self.grouper.take_opened()
     }
 
-    pub(crate) fn rename(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn rename_incidents(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.grouper.rename(bytes).map_err(|error| error.to_string())
     }
 
@@ -129,10 +134,6 @@ impl Incidents {
         };
         risks.into_iter().map(of_risk).collect()
     }
-}
-
-fn micros(seconds: f64) -> i64 {
-    detector::Connection::micros(seconds)
 }
 
 fn rounded(risk: f64) -> f64 {

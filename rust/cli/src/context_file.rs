@@ -18,7 +18,7 @@ impl<'a> RunContext<'a> {
     /// # Errors
     /// If the file is damaged, or others can write to it.
     pub fn load(path: Option<&'a Path>, log: LogKind, trust: &Trust) -> Result<Self> {
-        let empty = || (Extractor::of(log), ScoreHistory::new());
+        let empty = || (Extractor::of(log), ScoreHistory::default());
         // A signature by the trusted key is for models only.
         let trust = Trust { key: String::new(), ..*trust };
         let Some(file) = path else { return Ok(Self { path, state: empty() }) };

@@ -110,12 +110,15 @@ pub fn state(record: &LogRecord<'_>) -> String {
 
 /// First few names, and the number of the others.
 pub fn names(all: &[String]) -> String {
-    const MAX: usize = 8;
-    let mut text = all.iter().take(MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if all.len() > MAX {
-        text.push_str(&format!(" and {} more", count((all.len() - MAX) as u64)));
-    }
-    text
+    first_names(all, 8, all.len() as u64)
+}
+
+/// The first `most` names of a sample, and the number of the others of `total`.
+pub fn first_names(some: &[String], most: usize, total: u64) -> String {
+    let shown = &some[..some.len().min(most)];
+    let more = total.saturating_sub(shown.len() as u64);
+    let rest = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
 }
 
 /// Wraps text at spaces to lines of at most `width`. The first line starts at column `indent`; the others are indented

@@ -96,17 +96,17 @@ fn files(command: &Command) -> Files<'_> {
         },
         Command::Score(args) => Files {
             logs: logs(&args.logs),
-            others: args.model.path().into_iter().collect(),
+            others: args.model.model.as_deref().into_iter().collect(),
             outputs: vec![or_stdout(args.output.path())].into_iter().chain(context(&args.context)).collect(),
         },
         Command::Features(args) => Files {
             logs: logs(&args.logs),
-            others: args.model.path().into_iter().collect(),
+            others: args.model.model.as_deref().into_iter().collect(),
             outputs: vec![or_stdout(args.output.path())],
         },
         Command::Report(args) => Files {
             logs: logs(&args.logs),
-            others: args.models.paths().iter().chain(&args.known.known).map(PathBuf::as_path).collect(),
+            others: args.models.model.iter().chain(&args.known.known).map(PathBuf::as_path).collect(),
             outputs: vec![or_stdout(&args.output)].into_iter().chain(context(&args.context)).collect(),
         },
         Command::Evaluate(args) => Files {
@@ -128,12 +128,12 @@ fn files(command: &Command) -> Files<'_> {
         },
         Command::Top(args) => Files {
             logs: logs(&args.logs),
-            others: args.model.path().into_iter().collect(),
+            others: args.model.model.as_deref().into_iter().collect(),
             outputs: context(&args.context).collect(),
         },
         Command::Incidents(args) => Files {
             logs: logs(&args.logs),
-            others: (args.models.paths().iter().chain(&args.known.known).chain(&args.try_known))
+            others: (args.models.model.iter().chain(&args.known.known).chain(&args.try_known))
                 .map(PathBuf::as_path)
                 .collect(),
             outputs: context(&args.context).collect(),

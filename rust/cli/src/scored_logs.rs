@@ -62,7 +62,7 @@ pub fn load<'a>(
         let path = path.map(Path::to_owned);
         Ok(ScoredLogs { inputs, model, policy, path, summary: Summary::default(), context })
     };
-    let paths = models.paths();
+    let paths = &models.model;
     if paths.len() < 2 {
         let path = paths.first().map(PathBuf::as_path);
         let inputs = LogInputs::new(logs)?;

@@ -1,7 +1,7 @@
-//! The k connections with the highest scores of a run.
+//! The k records with the highest scores of a run.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use detector::{Connection, FeatureRow, LogRecord, Model, Reason, Verdict};
 
@@ -10,21 +10,19 @@ use crate::input::records;
 use crate::pipeline::ScoredRecord;
 use crate::score_text::millionths;
 
-/// Connections with the highest scores so far; among equal scores, the earlier in the logs.
+/// Records with the highest scores so far; among equal scores, the earlier in the logs.
 pub struct TopK {
     capacity: usize,
     seen: u64,
-    /// The lowest score is on top.
-    heap: BinaryHeap<Reverse<StoredRecord>>,
+    records: BTreeMap<Rank, StoredRecord>,
 }
 
-/// Score in millionths, and the number of connections before.
+/// Score in millionths, and the number of records before; no two are equal.
 type Rank = (u32, Reverse<u64>);
 
-/// A connection with its verdict and features, independent of its batch.
+/// A record with its verdict and features, independent of its batch.
 #[derive(Clone, Debug)]
 pub struct StoredRecord {
-    rank: Rank,
     pub verdict: Verdict,
     row: FeatureRow,
     record: LogRecord<'static>,
@@ -32,58 +30,34 @@ pub struct StoredRecord {
     texts: [Option<Box<[u8]>>; 2],
 }
 
-impl PartialEq for StoredRecord {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl Eq for StoredRecord {}
-
-impl PartialOrd for StoredRecord {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for StoredRecord {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank.cmp(&other.rank)
-    }
-}
-
 impl TopK {
-    /// Room for `capacity` connections, at least one.
+    /// Room for `capacity` records, at least one.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), seen: 0, heap: BinaryHeap::new() }
+        Self { capacity: capacity.max(1), seen: 0, records: BTreeMap::new() }
     }
 
-    /// Adds the connection if its score is among the highest.
+    /// Adds the record if its score is among the highest.
     pub fn push(&mut self, scored: &ScoredRecord<'_>) {
         let rank = (millionths(scored.verdict.score), Reverse(self.seen));
         self.seen += 1;
-        if self.heap.len() == self.capacity {
-            if self.heap.peek().is_some_and(|Reverse(last)| last.rank > rank) {
+        if self.records.len() == self.capacity {
+            if self.records.first_key_value().is_some_and(|(lowest, _)| *lowest > rank) {
                 return;
             }
-            self.heap.pop();
+            self.records.pop_first();
         }
-        self.heap.push(Reverse(StoredRecord::with_rank(scored, rank)));
+        self.records.insert(rank, StoredRecord::new(scored));
     }
 
-    /// The connections by descending score.
+    /// The records by descending score.
     pub fn into_sorted(self) -> Vec<StoredRecord> {
-        self.heap.into_sorted_vec().into_iter().map(|Reverse(entry)| entry).collect()
+        self.records.into_values().rev().collect()
     }
 }
 
 impl StoredRecord {
-    /// Copies a connection out of its batch.
+    /// Copies a record out of its batch.
     pub fn new(scored: &ScoredRecord<'_>) -> Self {
-        Self::with_rank(scored, (millionths(scored.verdict.score), Reverse(0)))
-    }
-
-    fn with_rank(scored: &ScoredRecord<'_>, rank: Rank) -> Self {
         let (record, texts) = records::split(&scored.record);
         // Features are computed from the whole name, so it is not truncated.
         let longest = |text: &[u8]| match record {
@@ -91,7 +65,6 @@ impl StoredRecord {
             LogRecord::Dns(_) => text.into(),
         };
         Self {
-            rank,
             verdict: *scored.verdict,
             row: *scored.row,
             uid: scored.uid.map(|uid| format::truncate(uid).into()),

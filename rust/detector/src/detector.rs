@@ -6,8 +6,9 @@ use iforest::ScoreCache;
 
 use crate::alert::reasons::Reason;
 use crate::alert::score_history::ScoreHistory;
+use crate::extractor::Extractor;
 use crate::model::Model;
-use crate::record::{Extractor, LogRecord};
+use crate::record::LogRecord;
 use crate::schema::{FeatureRow, MAX_COLUMNS};
 use crate::verdict::{AlertPolicy, Verdict};
 
@@ -31,7 +32,7 @@ impl Detector {
 
     /// Detector with the context of an extractor.
     pub fn resume(model: Model, extractor: Extractor) -> Self {
-        let (policy, history) = (AlertPolicy::of(&model), ScoreHistory::new());
+        let (policy, history) = (AlertPolicy::of(&model), ScoreHistory::default());
         let (cache, last) = (ScoreCache::new(), [0.0; MAX_COLUMNS]);
         Self { model: Arc::new(model), policy, extractor, history, cache, last }
     }

@@ -17,7 +17,7 @@ use crate::conn::features::ConnExtractor;
 use crate::dns::context::{DnsContext, DnsSnapshot};
 use crate::dns::features::DnsExtractor;
 use crate::error::{Contents, Error, ErrorKind};
-use crate::record::{Extractor, ExtractorKind};
+use crate::extractor::{Extractor, ExtractorKind};
 use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn state() -> State {
-        State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &ScoreHistory::new()) }
+        State { drift: vec![[3; BINS], [5; BINS]], version: 9, ..State::new(&extractor(), &ScoreHistory::default()) }
     }
 
     /// File of the state.

@@ -180,7 +180,7 @@ fn reports_of_evidence_are_limited() {
     let mut trainer = Trainer::new(params);
     (0..20_000).for_each(|i| trainer.learn(&ordinary(i)));
     let model = trainer.fit().unwrap();
-    let mut evidence = ScoreHistory::new();
+    let mut evidence = ScoreHistory::default();
     let policy = AlertPolicy::of(&model);
     let scored = |forest| RowScore { forest, new_maxima: 0.0 };
     (0..4_000).for_each(|i| {

@@ -22,7 +22,7 @@ pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     let heads = HEADS.get_or_init(|| {
         let model = fixed_model().to_bytes().expect("a model can be written");
         let sample = Reservoir::new(Sampling::uniform(1), 1).to_bytes();
-        let memory = saved(&State::new(&Extractor::new(), &ScoreHistory::new()));
+        let memory = saved(&State::new(&Extractor::new(), &ScoreHistory::default()));
         [model, sample, memory].map(|file| file[..HEAD].to_vec())
     });
     let mut bytes = heads.iter().find(|head| head.starts_with(magic)).expect("it is one of the three").clone();

@@ -1,30 +1,23 @@
 //! The sensor: a detector that may lack a model, its settings, and its counters.
 
+mod scoring;
+mod state;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detector::units::DAY;
-use detector::{
-    AlertPolicy, Detector, Drift, Extractor, FeatureRow, LogKind, LogRecord, Model, Observation, Reservoir,
-    ScoreHistory, State, Trust, format_reasons,
-};
+use detector::{Detector, Drift, Extractor, LogKind, Model, ScoreHistory, Trust};
 
 use crate::background::Background;
-use crate::convert::{connection, query};
 use crate::incidents::SharedIncidents;
 use crate::job::{Fitted, JobResult};
-use crate::learning::{self, Fit, Latest, Learning, Origin, PendingExample, start_saving};
+use crate::learning::{self, Fit, Latest, Learning, Origin, PendingExample};
 use crate::model_file::{LoadAttempt, Loaded};
-use crate::panic::{catch, load};
-use crate::types::{
-    ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, JobKind, Outcome, Statistics, Verdict,
-};
-
-/// One scoring call in this many is timed.
-const TIMED: u64 = 16;
+use crate::panic::catch;
+use crate::types::{Description, FinishedJob, JobKind, Statistics};
 
 /// A detector that may lack a model.
 #[derive(Default)]
@@ -42,7 +35,7 @@ pub(crate) struct Sensor {
     /// Number of records to score so far, including those without a score.
     offered: u64,
     pending: Option<PendingExample>,
-    incidents: SharedIncidents,
+    pub(crate) incidents: SharedIncidents,
 }
 
 /// State of scoring.
@@ -195,212 +188,12 @@ impl Sensor {
     }
 }
 
-// Thresholds and scores.
-impl Sensor {
-    pub(crate) fn set_threshold(&mut self, threshold: f64) {
-        self.threshold = (threshold > 0.0).then_some(threshold);
-        self.update_policy();
-    }
-
-    pub(crate) fn set_alerts_per_day(&mut self, alerts_per_day: f64) {
-        self.alerts_per_day = (alerts_per_day > 0.0 && alerts_per_day.is_finite()).then_some(alerts_per_day);
-        self.update_policy();
-    }
-
-    /// Returns the policy from the options (threshold before budget), or else the model's.
-    fn policy(&self, model: &Model) -> AlertPolicy {
-        match (self.threshold, self.alerts_per_day) {
-            (Some(threshold), _) => AlertPolicy::for_threshold(model, threshold),
-            (None, Some(alerts)) => AlertPolicy::for_alerts(model, alerts),
-            (None, None) => AlertPolicy::of(model),
-        }
-    }
-
-    fn update_policy(&mut self) {
-        let policy = self.model().map(|model| self.policy(model));
-        if let (Scoring::On(active), Some(policy)) = (&mut self.scoring, policy) {
-            active.detector.set_policy(policy);
-        }
-    }
-
-    /// Returns a warning if the loaded model's sample is too small for the alert budget in force, or an empty string.
-    /// The warning contains no number that changes with every fit.
-    pub(crate) fn budget_problem(&self) -> String {
-        let Some(model) = self.model().filter(|_| self.threshold.is_none()) else { return String::new() };
-        let alerts = self.alerts_per_day.unwrap_or(model.provenance().alerts_per_day);
-        if !model.is_extrapolated(alerts) {
-            return String::new();
-        }
-        let is_full = |reservoir: &Reservoir| reservoir.len() >= reservoir.sampling().capacity;
-        let full = self.learning.reservoir.as_ref().map(is_full);
-        // The first models of a sensor are provisional: the next fits use more records.
-        if full == Some(false) && self.alerts_per_day.is_none() && model.provenance().time_seen < DAY {
-            return String::new();
-        }
-        let records = self.learning.log.nouns();
-        let advice = match full {
-            None => format!("train the model on more {records}"),
-            Some(true) => format!("raise IForest::reservoir_rows or {}", self.budget_option()),
-            Some(false) => format!("a model of more {records} will be more exact"),
-        };
-        format!("the sample is too small for {alerts} alerts a day; the threshold is extrapolated; {advice}")
-    }
-
-    pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {
-        self.score_record(LogRecord::Conn(connection(view)), view.uid, learn, learn_after)
-    }
-
-    pub(crate) fn score_dns(&mut self, view: &DnsView<'_>, learn: bool, learn_after: u64) -> Verdict {
-        self.score_record(LogRecord::Dns(query(view)), view.uid, learn, learn_after)
-    }
-
-    fn score_record(&mut self, record: LogRecord<'_>, uid: &[u8], learn: bool, learn_after: u64) -> Verdict {
-        // After a panic the previous record must not be learnt in place of this one.
-        self.pending = None;
-        self.offered += 1;
-        let mut verdict = Verdict { outcome: Outcome::NoModel, ..Verdict::default() };
-        let Scoring::On(active) = &mut self.scoring else {
-            self.extract(&record);
-            self.statistics.without_model += 1;
-            verdict.outcome = self.learnt(verdict.outcome, learn, learn_after);
-            return verdict;
-        };
-        let began = (self.statistics.scored % TIMED == 0).then(Instant::now);
-        #[cfg(any(test, feature = "injected-panic"))]
-        crate::panic::injected(self.offered - 1);
-        let detector = &mut active.detector;
-        let scored = detector.score(record);
-        let alert = scored.alert;
-        active.drift.observe(scored.score);
-        let reasons = match alert || scored.evidence.is_some() && self.incidents.are_on() {
-            true => detector.model().reasons(record, detector.row(), scored.evidence),
-            false => Vec::new(),
-        };
-        if alert {
-            verdict.reasons = format_reasons(&reasons);
-            verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
-        }
-        let observation = Observation {
-            record,
-            uid: (!uid.is_empty()).then_some(uid),
-            score: scored.score,
-            alert,
-            evidence: scored.evidence,
-            reasons: &reasons,
-        };
-        let grouped = self.incidents.with(|incidents| incidents.observe(&observation));
-        let incidents_changed;
-        (verdict.incident, incidents_changed) = grouped.unwrap_or_default();
-        verdict.score = scored.score;
-        verdict.threshold = detector.policy().threshold();
-        verdict.seconds = began.map_or(-1.0, |began| began.elapsed().as_secs_f64());
-        self.statistics.scored += 1;
-        self.statistics.alerted += u64::from(alert);
-        if self.learning.is_on() {
-            // By the model's own threshold: the configured one selects alerts, not the usual traffic.
-            let alerts = scored.score >= detector.model().threshold();
-            self.pending = Some(PendingExample::new(&record, *detector.row(), alerts));
-        }
-        let outcome = match (alert, incidents_changed) {
-            (true, _) => Outcome::Alert,
-            (false, true) => Outcome::Incident,
-            (false, false) => Outcome::Normal,
-        };
-        verdict.outcome = self.learnt(outcome, learn, learn_after);
-        verdict
-    }
-
-    pub(crate) fn observe(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Outcome {
-        self.observe_record(LogRecord::Conn(connection(view)), learn, learn_after)
-    }
-
-    pub(crate) fn observe_dns(&mut self, view: &DnsView<'_>, learn: bool, learn_after: u64) -> Outcome {
-        self.observe_record(LogRecord::Dns(query(view)), learn, learn_after)
-    }
-
-    fn observe_record(&mut self, record: LogRecord<'_>, learn: bool, learn_after: u64) -> Outcome {
-        self.pending = None;
-        self.offered += 1;
-        #[cfg(test)]
-        crate::panic::injected(self.offered - 1);
-        self.extract(&record);
-        self.statistics.exempt += 1;
-        let outcome = if self.model().is_some() { Outcome::Normal } else { Outcome::NoModel };
-        self.learnt(outcome, learn, learn_after)
-    }
-
-    /// Adds a record to the context without a score.
-    fn extract(&mut self, record: &LogRecord<'_>) {
-        let row: FeatureRow = match &mut self.scoring {
-            Scoring::Off => return,
-            Scoring::Extracting(state) => state.0.extract(record),
-            Scoring::On(active) => {
-                active.detector.observe(record);
-                *active.detector.row()
-            }
-        };
-        self.pending = self.learning.is_on().then(|| PendingExample::new(record, row, false));
-    }
-
-    /// Learns the last record if `learn` is set. Returns [`Outcome::FitDue`] if a fit is due, otherwise `outcome`.
-    fn learnt(&mut self, outcome: Outcome, learn: bool, learn_after: u64) -> Outcome {
-        if learn && self.learn(learn_after) { Outcome::FitDue } else { outcome }
-    }
-}
-
-// Incidents.
+// Learning.
 impl Sensor {
     pub(crate) fn start_incidents(&mut self, timeout: f64, forwards: bool) {
         self.incidents.start(timeout, forwards);
     }
 
-    pub(crate) fn set_incident_timeout(&mut self, timeout: f64) {
-        self.incidents.with(|incidents| incidents.set_timeout(timeout));
-    }
-
-    pub(crate) fn set_known(&mut self, list: &[u8]) -> Result<(), String> {
-        self.incidents.with(|incidents| incidents.set_known(&String::from_utf8_lossy(list))).unwrap_or(Ok(()))
-    }
-
-    pub(crate) fn next_incident(&mut self) -> IncidentChange {
-        self.incidents.with(|incidents| incidents.next_change()).unwrap_or_default()
-    }
-
-    pub(crate) fn close_incidents(&mut self, now: f64, all: bool) -> bool {
-        self.incidents.with(|incidents| incidents.close(now, all)).unwrap_or_default()
-    }
-
-    pub(crate) fn has_additions(&self) -> bool {
-        self.incidents.with(|incidents| incidents.has_additions()).unwrap_or_default()
-    }
-
-    pub(crate) fn take_additions(&mut self, most: usize, now: f64) -> Vec<u8> {
-        self.incidents.with(|incidents| incidents.take_additions(most, now)).unwrap_or_default()
-    }
-
-    pub(crate) fn merge_additions(&mut self, bytes: &[u8]) -> Result<bool, String> {
-        self.incidents.with(|incidents| incidents.merge_additions(bytes)).unwrap_or(Ok(false))
-    }
-
-    pub(crate) fn renamings(&self) -> Vec<u8> {
-        self.incidents.with(|incidents| incidents.renamings()).unwrap_or_default()
-    }
-
-    pub(crate) fn take_opened(&mut self) -> Vec<u8> {
-        self.incidents.with(|incidents| incidents.take_opened()).unwrap_or_default()
-    }
-
-    pub(crate) fn rename_incidents(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.incidents.with(|incidents| incidents.rename(bytes)).unwrap_or(Ok(()))
-    }
-
-    pub(crate) fn host_risks(&mut self) -> Vec<HostRisk> {
-        self.incidents.with(|incidents| incidents.host_risks()).unwrap_or_default()
-    }
-}
-
-// Learning.
-impl Sensor {
     pub(crate) fn learn(&mut self, learn_after: u64) -> bool {
         if self.pending.take().is_some_and(|example| self.learning.learn(&example)) {
             self.statistics.learnt += 1;
@@ -411,7 +204,7 @@ impl Sensor {
     pub(crate) fn start_learning(&mut self, rows: usize, half_life: f64) {
         self.learning.start(rows, half_life);
         if matches!(self.scoring, Scoring::Off) {
-            self.scoring = Scoring::Extracting(Box::new((Extractor::of(self.learning.log), ScoreHistory::new())));
+            self.scoring = Scoring::Extracting(Box::new((Extractor::of(self.learning.log), ScoreHistory::default())));
         }
     }
 
@@ -573,102 +366,6 @@ impl Sensor {
         self.activate(model, bytes);
         let pause = (self.learning.pause + began.elapsed()).as_secs_f64();
         FinishedJob { took: took.as_secs_f64(), pause, ..with_file(JobKind::Fitted, &file, written) }
-    }
-}
-
-// The state directory.
-impl Sensor {
-    pub(crate) fn open_state(&mut self, directory: &[u8]) -> Result<(), String> {
-        let trust = self.trust_in_state();
-        self.learning.open_directory(&mut self.background, path(directory), &trust)
-    }
-
-    pub(crate) fn lock_state(&mut self) -> Result<(), String> {
-        let trust = self.trust_in_state();
-        self.learning.lock_directory(&mut self.background, trust)
-    }
-
-    pub(crate) fn save_model(&mut self, file: &[u8]) -> Result<(), String> {
-        let (Some(file), Some(active)) = (path(file), self.active()) else { return Ok(()) };
-        let (version, bytes) = (self.version(), active.bytes.clone());
-        self.learning.save_model(&mut self.background, file, version, bytes)
-    }
-
-    pub(crate) fn load_saved_model(&mut self, file: &[u8]) -> Result<bool, String> {
-        let Some(file) = existing(file) else { return Ok(false) };
-        let trust = self.trust_in_state();
-        let model = load(&file, |file| Model::load(file, &trust))?;
-        self.check_log(&model).map_err(|error| format!("{}: {error}", file.display()))?;
-        if model.provenance().trained_at <= self.version() {
-            return Ok(false);
-        }
-        if model.provenance().trained_at > Latest::now().0 {
-            return Err(format!(
-                "{}: is dated more than a day in the future, so that no later model would replace it; check the clock, \
-                 then remove the file",
-                file.display()
-            ));
-        }
-        let bytes = model.to_bytes().map_err(|error| error.to_string())?;
-        self.activate(model, bytes);
-        Ok(true)
-    }
-
-    pub(crate) fn save_sample(&mut self, file: &[u8]) -> Result<(), String> {
-        path(file).map_or(Ok(()), |file| self.learning.save_sample(&mut self.background, file))
-    }
-
-    pub(crate) fn load_sample(&mut self, file: &[u8]) -> Result<(), String> {
-        let trust = self.trust_in_state();
-        existing(file).map_or(Ok(()), |file| self.learning.load_sample(&file, &trust))
-    }
-
-    pub(crate) fn save_context(&mut self, file: &[u8]) -> Result<(), String> {
-        let Some(file) = path(file) else { return Ok(()) };
-        self.background.ready()?;
-        let Some(state) = self.snapshot() else { return Ok(()) };
-        start_saving(&mut self.background, file, move |file| state.save(file).map_err(|error| error.to_string()))
-    }
-
-    pub(crate) fn load_context(&mut self, file: &[u8]) -> Result<(), String> {
-        let Some(file) = existing(file) else { return Ok(()) };
-        let trust = self.trust_in_state();
-        let state = load(&file, |file| State::load(file, &trust))?;
-        if state.log() != self.learning.log {
-            return Err(format!("{}: is the context of {}.log", file.display(), state.log().name()));
-        }
-        self.restore(state).map_err(|error| format!("{}: {error}", file.display()))
-    }
-
-    fn snapshot(&self) -> Option<State> {
-        match &self.scoring {
-            Scoring::Off => None,
-            Scoring::Extracting(state) => Some(State::new(&state.0, &state.1)),
-            Scoring::On(active) => {
-                let (extractor, history) = active.detector.state();
-                let mut state = State::new(extractor, history);
-                state.drift = active.drift.slices().copied().collect();
-                state.version = active.detector.model().provenance().trained_at;
-                Some(state)
-            }
-        }
-    }
-
-    /// Restores a snapshot. Scores of another model do not count for drift.
-    fn restore(&mut self, state: State) -> Result<(), detector::Error> {
-        let (drift, version) = (state.drift.clone(), state.version);
-        let (extractor, history) = state.restore()?;
-        match &mut self.scoring {
-            Scoring::Off => {}
-            Scoring::Extracting(current) => **current = (extractor, history),
-            Scoring::On(active) => {
-                active.detector.set_state(extractor, history);
-                if active.detector.model().provenance().trained_at == version {
-                    active.drift.resume(&drift);
-                }
-            }
-        }
-        Ok(())
     }
 }
 

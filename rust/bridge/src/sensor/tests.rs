@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use detector::{Connection, Params, Trainer};
+use detector::{Connection, FeatureRow, Params, Trainer};
 use tempfile::TempDir;
 
 use super::*;
-use crate::types;
+use crate::convert::{connection, query};
+use crate::types::{self, ConnectionView, DnsView, Outcome, Verdict};
 
 /// Seconds; longer than any job.
 const LONG: f64 = 600.0;
@@ -126,55 +127,61 @@ fn probe(i: u32) -> ConnectionView<'static> {
 fn a_scan_opens_an_incident_and_its_records_have_the_identifier() {
     let mut sensor = with_model();
     sensor.set_threshold(1e-6);
-    sensor.start_incidents(3600.0, false);
+    sensor.incidents.start(3600.0, false);
     let uids: Vec<String> = (0..20).map(|i| format!("C{i}")).collect();
     let probes = (0..).zip(&uids).map(|(i, uid)| ConnectionView { uid: uid.as_bytes(), ..probe(i) });
     let ids: Vec<String> = probes.map(|probe| score(&mut sensor, &probe).incident).collect();
-    let opened = sensor.next_incident();
+    let opened = sensor.incidents.get().next_incident();
     assert_eq!((opened.event, opened.escalates), (types::IncidentEvent::Opened, true));
     assert!(ids.iter().all(|id| *id == opened.id) && !opened.id.is_empty(), "{ids:?}");
-    assert!(sensor.close_incidents(0.0, true));
-    let changes: Vec<_> = std::iter::from_fn(|| Some(sensor.next_incident()))
+    assert!(sensor.incidents.get().close_incidents(0.0, true));
+    let changes: Vec<_> = std::iter::from_fn(|| Some(sensor.incidents.get().next_incident()))
         .take_while(|change| change.event != types::IncidentEvent::None)
         .collect();
     let closed = changes.last().unwrap();
     assert_eq!((closed.event, &*closed.kind, closed.records), (types::IncidentEvent::Closed, "scan", 20));
     assert_eq!(closed.uids.len(), 10);
-    let hosts = sensor.host_risks();
+    let hosts = sensor.incidents.get().host_risks();
     assert_eq!((hosts[0].host, &hosts[0].incidents), ([10; 16], &vec![opened.id]));
 }
 
 #[test]
 fn a_worker_forwards_and_the_manager_reports() {
-    let (mut worker, mut manager) = (with_model(), Sensor::default());
+    let (mut worker, manager) = (with_model(), Sensor::default());
     worker.set_threshold(1e-6);
-    worker.start_incidents(3600.0, true);
-    manager.start_incidents(3600.0, false);
-    assert!(score(&mut worker, &probe(0)).outcome == Outcome::Alert && worker.has_additions());
+    worker.incidents.start(3600.0, true);
+    manager.incidents.start(3600.0, false);
+    assert!(score(&mut worker, &probe(0)).outcome == Outcome::Alert && worker.incidents.get().has_additions());
     score(&mut worker, &probe(1));
-    assert!(worker.next_incident().event == types::IncidentEvent::None);
-    let message = worker.take_additions(10, 0.0);
-    assert_eq!((worker.has_additions(), manager.merge_additions(&message)), (false, Ok(true)));
-    let opened = manager.next_incident();
+    assert!(worker.incidents.get().next_incident().event == types::IncidentEvent::None);
+    let message = worker.incidents.get().take_additions(10, 0.0);
+    assert_eq!(
+        (worker.incidents.get().has_additions(), manager.incidents.get().merge_additions(&message)),
+        (false, Ok(true))
+    );
+    let opened = manager.incidents.get().next_incident();
     assert_eq!((opened.event, opened.records), (types::IncidentEvent::Opened, 2));
-    worker.rename_incidents(&manager.renamings()).unwrap();
-    worker.rename_incidents(&manager.take_opened()).unwrap();
-    assert!(manager.take_opened().is_empty());
-    assert!(manager.merge_additions(b"nonsense").is_err() && worker.rename_incidents(&message).is_err());
+    worker.incidents.get().rename_incidents(&manager.incidents.get().renamings()).unwrap();
+    worker.incidents.get().rename_incidents(&manager.incidents.get().take_opened()).unwrap();
+    assert!(manager.incidents.get().take_opened().is_empty());
+    assert!(
+        manager.incidents.get().merge_additions(b"nonsense").is_err()
+            && worker.incidents.get().rename_incidents(&message).is_err()
+    );
 }
 
 #[test]
 fn an_invalid_known_list_leaves_the_previous_one() {
     let mut sensor = with_model();
     sensor.set_threshold(1e-6);
-    sensor.start_incidents(3600.0, false);
+    sensor.incidents.start(3600.0, false);
     let fields = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote";
     let list = format!("{fields}\na0a:a0a::/32\t*\t*\t*\t2099-01-01\t-\t-");
-    sensor.set_known(list.as_bytes()).unwrap();
-    let broad = sensor.set_known(format!("{fields}\n*\t*\t*\t*\t2099-01-01\t-\t-").as_bytes());
+    sensor.incidents.get().set_known(list.as_bytes()).unwrap();
+    let broad = sensor.incidents.get().set_known(format!("{fields}\n*\t*\t*\t*\t2099-01-01\t-\t-").as_bytes());
     assert!(broad.unwrap_err().contains("line 2: it covers any originator"));
     assert_eq!(score(&mut sensor, &probe(0)).incident, "");
-    sensor.set_known(b"").unwrap();
+    sensor.incidents.get().set_known(b"").unwrap();
     assert_ne!(score(&mut sensor, &probe(1)).incident, "");
 }
 
@@ -427,7 +434,7 @@ fn tunnel(i: u32, name: &str) -> DnsView<'_> {
 #[test]
 fn connections_and_queries_of_one_host_join_one_incident() {
     let mut conn = with_model();
-    conn.start_incidents(3600.0, false);
+    conn.incidents.start(3600.0, false);
     let mut dns = dns_with_model(&conn);
     conn.set_threshold(1e-6);
     dns.set_threshold(1e-6);
@@ -436,12 +443,12 @@ fn connections_and_queries_of_one_host_join_one_incident() {
         let name = format!("{:040x}.example-tunnel.net", 0x1234_5678_9abc_def0_u64.wrapping_mul(u64::from(2 * i + 1)));
         ids.push(dns.score_dns(&tunnel(i, &name), false, 0).incident);
     }
-    let opened = conn.next_incident();
+    let opened = conn.incidents.get().next_incident();
     assert_eq!(opened.event, types::IncidentEvent::Opened);
     assert!(ids.iter().all(|id| *id == opened.id), "{ids:?}");
     // The sensors share the events of incidents: one closes them, the other returns the events.
-    assert!(dns.close_incidents(0.0, true));
-    let changes: Vec<_> = std::iter::from_fn(|| Some(conn.next_incident()))
+    assert!(dns.incidents.get().close_incidents(0.0, true));
+    let changes: Vec<_> = std::iter::from_fn(|| Some(conn.incidents.get().next_incident()))
         .take_while(|change| change.event != types::IncidentEvent::None)
         .collect();
     let closed = changes.last().unwrap();
@@ -451,8 +458,8 @@ fn connections_and_queries_of_one_host_join_one_incident() {
 
 #[test]
 fn queries_without_alerts_allocate_nothing() {
-    let mut conn = with_model();
-    conn.start_incidents(3600.0, false);
+    let conn = with_model();
+    conn.incidents.start(3600.0, false);
     let mut dns = dns_with_model(&conn);
     dns.set_threshold(2.0);
     // Fills the history of the last 65,536 records.

@@ -41,7 +41,7 @@ pub struct LogArgs {
 pub struct ModelArgs {
     /// The model, as written by train [default: a model trained on the same logs]
     #[arg(long, short, value_name = "MODEL")]
-    model: Option<PathBuf>,
+    pub model: Option<PathBuf>,
 
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -52,7 +52,7 @@ pub struct ModelArgs {
 pub struct ModelsArgs {
     /// The model, as written by train; repeat it for logs of both kinds [default: a model trained on the same logs]
     #[arg(long, short, value_name = "MODEL")]
-    model: Vec<PathBuf>,
+    pub model: Vec<PathBuf>,
 
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -208,20 +208,6 @@ pub struct ThresholdArgs {
         help_heading = "Threshold"
     )]
     contamination: Option<f64>,
-}
-
-impl ModelArgs {
-    /// The model file, if given.
-    pub fn path(&self) -> Option<&Path> {
-        self.model.as_deref()
-    }
-}
-
-impl ModelsArgs {
-    /// The model files.
-    pub fn paths(&self) -> &[PathBuf] {
-        &self.model
-    }
 }
 
 impl TrustArgs {

@@ -45,7 +45,8 @@ pub struct FeaturesArgs {
 
 pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
-    let model = model_file::load_or_train(args.model.path(), &args.model.trust.trust(), &inputs, threads, console)?;
+    let model =
+        model_file::load_or_train(args.model.model.as_deref(), &args.model.trust.trust(), &inputs, threads, console)?;
     let labels = args.labels.optional();
     let mut extractor = Extractor::of(inputs.log);
     let mut sink = Output::create(args.output.path())?;

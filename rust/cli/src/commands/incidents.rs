@@ -168,16 +168,16 @@ pub fn details(incident: &Incident, width: usize) -> String {
     let targets: Vec<_> = incident.targets.sample().iter().map(Address::to_string).collect();
     let ports: Vec<_> = incident.ports.sample().iter().map(|&port| format_port(port)).collect();
     if targets.len() > 1 {
-        line("targets: ", &names(&targets, incident.targets.count()));
+        line("targets: ", &format::first_names(&targets, NAMED, incident.targets.count()));
     }
     if ports.len() > 1 {
-        line("ports: ", &names(&ports, incident.ports.count()));
+        line("ports: ", &format::first_names(&ports, NAMED, incident.ports.count()));
     }
     let uids: Vec<_> = incident.uids().take(NAMED_UIDS).map(format::name).collect();
     if !uids.is_empty() {
         // Queries of one connection have one identifier.
         let all = if incident.queries() > 0 { incident.uids().count() as u64 } else { incident.records };
-        line("uids: ", &names(&uids, all));
+        line("uids: ", &format::first_names(&uids, NAMED, all));
     }
     if !incident.attack().is_empty() {
         line("ATT&CK: ", &incident.attack().join(", "));
@@ -190,13 +190,6 @@ fn until(incident: &Incident) -> String {
     let day = |micros| format::time(micros, "%Y-%m-%d");
     let is_same_day = day(incident.start) == day(incident.last);
     format::time(incident.last, if is_same_day { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" })
-}
-
-pub fn names(some: &[String], total: u64) -> String {
-    let shown = &some[..some.len().min(NAMED)];
-    let more = total.saturating_sub(shown.len() as u64);
-    let rest = if more > 0 { format!(" and {} more", format::count(more)) } else { String::new() };
-    format!("{}{rest}", shown.join(", "))
 }
 
 pub fn json_lines(incidents: &[Incident]) -> Result<String> {
@@ -279,7 +272,7 @@ fn hosts_text(risks: &[HostRisk], number: usize, json: bool) -> Result<String> {
             continue;
         }
         let parts = risk.parts.iter().map(|part| format!("{} {:.2} ({})", part.kind.name(), part.risk, part.id));
-        let parts = names(&parts.collect::<Vec<_>>(), risk.parts.len() as u64);
+        let parts = format::first_names(&parts.collect::<Vec<_>>(), NAMED, risk.parts.len() as u64);
         let line = format!("{:>7.2}  {:<15}  ", risk.risk, risk.host.to_string());
         let indent = line.len();
         text += &format!("{line}{}\n", format::wrapped(&parts, indent, console::width() - 1));

@@ -11,8 +11,8 @@ use crate::console::Console;
 use crate::format;
 use crate::grouping::{Grouping, KnownArgs, warn_if_expired};
 use crate::report::aggregates::Aggregates;
-use crate::report::html::{self, Section};
 use crate::report::incidents::IncidentCollector;
+use crate::report::{Section, html};
 use crate::scored_logs;
 use std::path::PathBuf;
 

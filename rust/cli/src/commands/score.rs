@@ -49,7 +49,8 @@ const COLUMNS: [(&str, &str); 2] = [("anomaly_score", "double"), ("anomaly_reaso
 
 pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
-    let model = model_file::load_or_train(args.model.path(), &args.model.trust.trust(), &inputs, threads, console)?;
+    let model =
+        model_file::load_or_train(args.model.model.as_deref(), &args.model.trust.trust(), &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;

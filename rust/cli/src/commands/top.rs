@@ -72,7 +72,8 @@ const MANY: f64 = 2.0;
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
-    let model = model_file::load_or_train(args.model.path(), &args.model.trust.trust(), &inputs, threads, console)?;
+    let model =
+        model_file::load_or_train(args.model.model.as_deref(), &args.model.trust.trust(), &inputs, threads, console)?;
     let policy = args.threshold.policy(&model)?;
     let threshold = policy.threshold();
     let mut context = RunContext::load(args.context.context.as_deref(), inputs.log, &args.model.trust.trust())?;

@@ -31,11 +31,6 @@ pub(crate) struct ScoreHistorySnapshot {
 }
 
 impl ScoreHistory {
-    /// Empty history.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Starts fetching the entries of a later record from memory, while other work goes on.
     pub fn prefetch(&self, keys: &ContextKeys) {
         self.pairs.prefetch(keys.pair);
@@ -101,7 +96,7 @@ mod tests {
             let mut c = Connection::default();
             let address = |octets: [u8; 4]| std::net::IpAddr::from(octets).into();
             (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address(responder));
-            let (mut history, keys) = (ScoreHistory::new(), ContextKeys::of(&c));
+            let (mut history, keys) = (ScoreHistory::default(), ContextKeys::of(&c));
             let score = RowScore { forest: model.threshold() - 1e-6, new_maxima: 0.0 };
             (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).evidence).count()
         };

@@ -1,45 +1,26 @@
-//! Model of one log kind, and its file format.
-//!
-//! A file is an [envelope](crate::storage::envelope) with the magic `ZIFOREST` around a bincode payload (standard
-//! configuration, via serde). Nothing outside this file depends on that encoding.
+//! Model of one log kind: forest, schema, calibration and provenance.
 
 pub(crate) mod calibration;
 pub(crate) mod encoder;
 pub(crate) mod feature_stats;
+pub(crate) mod file;
+mod pareto_tail;
 pub(crate) mod peer_group;
 pub(crate) mod scoring;
 pub(crate) mod train;
 
-use std::io;
-use std::path::Path;
-
-use bincode::enc::write::SizeWriter;
 use iforest::{Forest, ScoreCache};
 use serde::{Deserialize, Serialize};
 
 use crate::context::pair_mean::Typical;
-use crate::error::{Contents, Error, ErrorKind};
 use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::{FeatureStats, MaximumRange};
 use crate::model::peer_group::PeerGroup;
 use crate::model::scoring::{RowScore, RowScorer};
 use crate::quantize::nearest;
-use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
-use crate::storage::atomic_file;
-use crate::storage::envelope::{self, Envelope};
-use crate::storage::trust::Trust;
-
-/// Largest payload in bytes, ten times that of a forest of 1,000 trees.
-const MAX_PAYLOAD: usize = 64 << 20;
-const FORMAT: Envelope =
-    Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 4, max_payload: MAX_PAYLOAD };
-/// Largest payload with every number at full size, as bincode counts its limit. A split and a leaf take at least 8
-/// bytes of a payload, and 18 at full size.
-const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;
-/// Latest time of training, in microseconds since 1970: the year 2255. Until then Zeek's times, which are doubles,
-/// represent every microsecond, and a model's version is its time of training.
-const LATEST: i64 = 1 << 53;
+use crate::schema::{FeatureRow, LogKind, Schema};
+use crate::storage::envelope;
 
 /// Trained model of one log kind: schema, forest, calibration and provenance. Immutable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -276,115 +257,14 @@ impl Model {
         self.provenance.trained_at = trained_at;
         self.provenance.sources = sources;
     }
-
-    /// Encodes the model as the bytes of its file.
-    ///
-    /// # Errors
-    /// If it is too large to be loaded again.
-    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        let payload = bincode::serde::encode_to_vec(self, bincode::config::standard()).map_err(io::Error::other)?;
-        let mut unpacked = SizeWriter::default();
-        let full_size = bincode::config::standard().with_fixed_int_encoding();
-        bincode::serde::encode_into_writer(self, &mut unpacked, full_size).map_err(io::Error::other)?;
-        if payload.len() > MAX_PAYLOAD || unpacked.bytes_written > MAX_UNPACKED {
-            return Err(io::Error::other(format!(
-                "the model takes {} MB, more than the limit of {} MB; train fewer trees, or with a smaller sample size",
-                payload.len().max(unpacked.bytes_written / 3).div_ceil(1 << 20),
-                MAX_PAYLOAD >> 20,
-            )));
-        }
-        Ok(FORMAT.seal(&payload))
-    }
-
-    /// Decodes a model from the bytes of its file, and validates everything that scoring relies on.
-    ///
-    /// # Errors
-    /// If they are not a valid model.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let payload = FORMAT.open(bytes)?;
-        // The schema identifier is decoded first, so that a model of other features is not reported as damaged.
-        let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
-        let invalid = |problem: &str| ErrorKind::Invalid { contents: Contents::Model, problem: problem.to_owned() };
-        let undecodable = |cause: bincode::error::DecodeError| invalid(&cause.to_string());
-        let (id, _) = bincode::serde::decode_from_slice::<SchemaId, _>(payload, config).map_err(undecodable)?;
-        let schema = LogKind::ALL.map(LogKind::schema).into_iter().find(|schema| schema.name == id.log);
-        let schema = schema.ok_or_else(|| ErrorKind::OtherLog { found: id.log.escape_default().to_string() })?;
-        if id != SchemaId::of(schema) {
-            return Err(ErrorKind::OtherSchema {
-                contents: Contents::Model,
-                found: Some(id.version),
-                expected: schema.version,
-            }
-            .into());
-        }
-        let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
-        if read != payload.len() {
-            return Err(invalid("there are extra bytes after the model").into());
-        }
-        if model.forest().n_features() != MAX_COLUMNS {
-            return Err(ErrorKind::OtherSchema {
-                contents: Contents::Model,
-                found: Some(id.version),
-                expected: schema.version,
-            }
-            .into());
-        }
-        model.schema = schema;
-        if !model.parts.encoder.is_sound(schema) {
-            return Err(invalid("its counts of categories are out of order").into());
-        }
-        model.parts.encoder.prepare(schema);
-        if !model.parts.stats.is_sound(schema) {
-            return Err(invalid("its statistics do not match the features").into());
-        }
-        if model.parts.peers.as_ref().is_some_and(|peers| !peers.is_sound(model.forest())) {
-            return Err(invalid("its peer group does not fit its forest").into());
-        }
-        if !(0.0..=1.0).contains(&model.parts.median) {
-            return Err(invalid("its median is not a score").into());
-        }
-        if !model.calibration.is_sound() {
-            return Err(invalid("its calibration has scores above 1").into());
-        }
-        if !(0.0..=2.0).contains(&model.threshold) {
-            return Err(invalid("its threshold is not a score").into());
-        }
-        if !(0..=LATEST).contains(&model.provenance.trained_at) {
-            return Err(invalid("its time of training is invalid").into());
-        }
-        if !(0.0..=f64::MAX).contains(&model.provenance.alerts_per_day) {
-            return Err(invalid("its alert budget is invalid").into());
-        }
-        if !(0.0..=f64::INFINITY).contains(&model.provenance.connections_per_day) {
-            return Err(invalid("its connection rate is invalid").into());
-        }
-        model.surprisal = Surprisal::new(&model.calibration);
-        Ok(model)
-    }
-
-    /// Loads a model file.
-    ///
-    /// # Errors
-    /// If it is not trusted or cannot be used; the error names the file.
-    pub fn load(path: &Path, trust: &Trust) -> Result<Self, Error> {
-        let bytes = trust.read(path, FORMAT.max_size())?;
-        Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
-    }
-
-    /// Saves the model atomically: under a temporary name beside `path`, then renamed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Write`], naming the file.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let saved = self.to_bytes().and_then(|bytes| atomic_file::write(path, &bytes));
-        saved.map_err(|cause| Error::from(ErrorKind::Write(cause)).of(path.display()))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::file::{FORMAT, LATEST};
     use super::*;
     use crate::conn::schema::Column;
+    use crate::error::{Contents, ErrorKind};
     use crate::{AlertPolicy, Connection, Extractor, Params, Trainer};
 
     use crate::units::DAY;

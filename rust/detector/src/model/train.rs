@@ -6,13 +6,14 @@ use iforest::{Forest, Matrix, ScoreCache};
 
 use crate::context::pair_mean::{PairMean, Typical};
 use crate::error::{Error, ErrorKind};
+use crate::extractor::Extractor;
 use crate::model::calibration::{Calibration, MAX_BURST};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
 use crate::model::peer_group::{MIN_ROWS, PeerGroup};
 use crate::model::scoring::{RowScore, RowScorer};
 use crate::model::{Model, Provenance};
-use crate::record::{Extractor, LogRecord};
+use crate::record::LogRecord;
 use crate::reservoir::{Entry, QuotaGroup, Reservoir, ReservoirSnapshot, Sample, Sampling};
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::units::HOUR;
@@ -112,8 +113,7 @@ impl Trainer {
         let schema = self.params.log.schema();
         let sample = self.reservoir.snapshot().unordered();
         let provenance = provenance(&sample, self.params.seed, self.params.alerts_per_day)?;
-        let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
-        let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
+        let (rows, times) = sample.rows_and_times();
         let encoder = categories.map_or_else(|| Encoder::new(schema, &rows, &times), |model| model.encoder().clone());
         let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
         let stats = FeatureStats::new(schema, &encoded);
@@ -138,9 +138,8 @@ pub fn fit(sample: ReservoirSnapshot, params: &Params) -> Result<Model, Error> {
 /// [`Error`] when the sample has too few rows.
 pub fn recalibrate(model: &Model, sample: ReservoirSnapshot, alerts_per_day: f64) -> Result<Model, Error> {
     let sample = sample.by_key();
-    let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
+    let (rows, times) = sample.rows_and_times();
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
-    let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
     let scores = model.score_rows(&rows, &times, &mut ScoreCache::new());
     let calibration = calibrate(model.schema(), model.typical(), &provenance, &sample.entries, &scores);
     Ok(model.with_calibration(calibration, provenance))
@@ -229,8 +228,7 @@ fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl I
 fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let schema = params.log.schema();
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
-    let rows: Vec<FeatureRow> = sample.entries.iter().map(|entry| entry.row).collect();
-    let times: Vec<i64> = sample.entries.iter().map(|entry| entry.ts).collect();
+    let (rows, times) = sample.rows_and_times();
     let encoder = Encoder::new(schema, &rows, &times);
     let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, true)).collect();
     let stats = FeatureStats::new(schema, &encoded);

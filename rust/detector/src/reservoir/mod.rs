@@ -193,6 +193,11 @@ impl ReservoirSnapshot {
 }
 
 impl Sample {
+    /// Rows and their times.
+    pub(crate) fn rows_and_times(&self) -> (Vec<FeatureRow>, Vec<i64>) {
+        self.entries.iter().map(|entry| (entry.row, entry.ts)).unzip()
+    }
+
     /// Connections per day that the sample represents, decayed like the sample; infinite without observed time.
     pub(crate) fn connections_per_day(&self) -> f64 {
         match &self.counts {

@@ -64,7 +64,7 @@ fn main() -> io::Result<()> {
         sequence.extend(bytes);
         n += 1;
     });
-    let mut memory = State::new(&extractor, &ScoreHistory::new());
+    let mut memory = State::new(&extractor, &ScoreHistory::default());
     memory.drift = vec![[3; _], [u64::MAX; _]];
     let bytes = saved(&memory);
     put("memory", "file", &bytes)?;

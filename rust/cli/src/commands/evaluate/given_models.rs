@@ -53,7 +53,7 @@ pub fn score_by(
     classes: &mut AttackLabels,
 ) -> Result<(Vec<ModelResult>, Summary)> {
     let mut extractor = Extractor::of(pipeline.inputs.log);
-    let mut histories = vec![ScoreHistory::new(); models.len()];
+    let mut histories = vec![ScoreHistory::default(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let mut groupings: Vec<_> = models.iter().map(|_| LabelledGrouping::new()).collect();
     let summary = pipeline.run(

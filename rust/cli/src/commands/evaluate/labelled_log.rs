@@ -1,7 +1,6 @@
 //! Labelled log in memory, for protocols that read it more than once.
 
 use anyhow::{Result, ensure};
-use detector::LogKind;
 
 use super::attack_labels::{AttackLabels, Class};
 use crate::console::Console;
@@ -19,8 +18,6 @@ const MAX_TEXT: usize = MAX_CONNECTIONS * 64;
 /// Connections and their classes.
 #[derive(Debug)]
 pub struct LabelledLog {
-    /// Kind of the log.
-    pub log: LogKind,
     /// The records, in log order.
     pub records: Records,
     /// Class of each connection.
@@ -57,7 +54,7 @@ impl LabelledLog {
         let times: Vec<i64> = records.iter().map(|record| record.ts()).collect();
         let mut by_time: Vec<usize> = (0..times.len()).collect();
         by_time.sort_by_key(|&index| times[index]);
-        Ok((Self { log: inputs.log, records, classes: found, by_time }, summary))
+        Ok((Self { records, classes: found, by_time }, summary))
     }
 }
 

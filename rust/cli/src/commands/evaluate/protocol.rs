@@ -128,7 +128,7 @@ fn thinned(log: &LabelledLog, share: f64, seed: u64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use detector::{Connection, LogKind, LogRecord};
+    use detector::{Connection, LogRecord};
 
     use super::super::attack_labels::Class;
     use super::*;
@@ -149,7 +149,7 @@ mod tests {
         }
         let mut by_time: Vec<usize> = (0..n).collect();
         by_time.sort_by_key(|&index| order[index]);
-        LabelledLog { log: LogKind::Conn, records: connections, classes, by_time }
+        LabelledLog { records: connections, classes, by_time }
     }
 
     fn hours(pass: &Pass<'_>, wanted: bool) -> Vec<i64> {

@@ -1,7 +1,7 @@
 //! Training on one part of a labelled log, and scoring of another.
 
 use anyhow::{Context, Result};
-use detector::{AlertPolicy, Extractor, LogRecord, Params, ScoreCache, ScoreHistory, Trainer, Verdict};
+use detector::{Detector, LogRecord, Params, Trainer};
 use rayon::prelude::*;
 
 use super::attack_labels::Class;
@@ -41,28 +41,17 @@ impl Split<'_> {
         }
         let learnt = trainer.learnt();
         let model = trainer.fit().with_context(|| format!("cannot train on {learnt} connections of the logs"))?;
-        let (mut extractor, mut rows, mut wanted) = (Extractor::of(self.score.log.log), Vec::new(), Vec::new());
-        let mut all_keys = Vec::new();
-        for (connection, class, is_wanted) in self.score.iter() {
-            let (row, keys) = extractor.context_row(connection);
-            if is_wanted {
-                rows.push(row);
-                all_keys.push(keys);
-                wanted.push((connection, class));
+        let (mut detector, mut scored) = (Detector::new(model), Vec::new());
+        for (record, class, wanted) in self.score.iter() {
+            if wanted {
+                let verdict = detector.score(record);
+                scored.push((record, class, *detector.row(), verdict));
+            } else {
+                detector.observe(record);
             }
         }
-        let (mut history, policy) = (ScoreHistory::new(), AlertPolicy::of(&model));
-        let ends: Vec<i64> = wanted.iter().map(|(record, _)| record.end()).collect();
-        let scores = model.score_rows(&rows, &ends, &mut ScoreCache::new());
-        let verdicts: Vec<Verdict> = wanted
-            .iter()
-            .zip(&all_keys)
-            .zip(scores)
-            .map(|(((connection, _), keys), score)| history.verdict(&model, &policy, connection, keys, score))
-            .collect();
-        let scored = wanted.par_iter().zip(&rows).zip(&verdicts);
-        Ok(scored
-            .map(|(((connection, class), row), verdict)| LabelledScore::new(connection, *class, row, verdict, &model))
-            .collect())
+        let labelled =
+            |(record, class, row, verdict): &_| LabelledScore::new(record, *class, row, verdict, detector.model());
+        Ok(scored.par_iter().map(labelled).collect())
     }
 }

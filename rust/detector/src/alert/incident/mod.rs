@@ -13,6 +13,7 @@
 //!
 //! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
+mod civil_date;
 pub(crate) mod distinct_set;
 mod grouper;
 mod history;

@@ -65,7 +65,7 @@ impl Incident {
         let of_all = self.queries.as_ref().map_or(&domain.servers, |queries| &queries.servers);
         let (server, all_servers) = (servers(&domain.servers), servers(of_all));
         let (within, lasted) =
-            (span(trail.last.saturating_sub(trail.first)), span(self.last.saturating_sub(self.start)));
+            (duration(trail.last.saturating_sub(trail.first)), duration(self.last.saturating_sub(self.start)));
         let different = plural_names(&number(&domain.names), domain.names.count(), names);
         let types = counted(domain.types().into(), "type");
         match self.kind {
@@ -117,7 +117,7 @@ impl Incident {
 
     fn summary_of_connections(&self, trail: &Trail) -> String {
         let actor = self.actor;
-        let (target, lasted) = (service(trail), span(self.last.saturating_sub(self.start)));
+        let (target, lasted) = (service(trail), duration(self.last.saturating_sub(self.start)));
         let records = match self.queries() {
             0 => self.records_text(),
             _ => format!("{} connections and queries", count(self.records)),
@@ -126,7 +126,7 @@ impl Incident {
         let hosts = plural(&number(&self.targets), self.targets.count(), "host");
         let ports = plural(&number(&self.ports), self.ports.count(), "port");
         let times = counted(trail.records, "connection");
-        let within = span(trail.last.saturating_sub(trail.first));
+        let within = duration(trail.last.saturating_sub(trail.first));
         match (self.kind, self.role) {
             (IncidentKind::Scan, _) => format!("{actor} probed {hosts} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Outage, Role::Target) => {
@@ -245,10 +245,6 @@ fn service(trail: &Trail) -> String {
 pub fn format_port((proto, port): (Proto, u16)) -> String {
     let proto = if proto == Proto::Unknown { "unknown" } else { proto.name() };
     format!("{port}/{proto}")
-}
-
-fn span(micros: i64) -> String {
-    duration(micros.max(0))
 }
 
 fn plural(number: &str, n: u64, noun: &str) -> String {

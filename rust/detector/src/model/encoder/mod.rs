@@ -1,9 +1,14 @@
 //! Encoder: replaces identities in a row (hashes of categories) by the rarities that the forest sees.
 
+mod counts;
+mod identity_map;
+
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use self::counts::Counts;
+use self::identity_map::IdentityMap;
 use crate::quantize::{log2, on_grid};
 use crate::schema::{Encoding, FeatureRow, Schema};
 use crate::units::DAY;
@@ -36,29 +41,6 @@ struct Table {
     bins: Vec<u32>,
 }
 
-/// Identities with their counts, ordered by identity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Counts(Vec<(u32, u32)>);
-
-impl Counts {
-    /// Selects those with the highest counts, at most `most`.
-    fn new(counts: HashMap<u32, u32>, most: usize) -> Self {
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_unstable_by_key(|&(identity, count)| (std::cmp::Reverse(count), identity));
-        counts.truncate(most);
-        counts.sort_unstable();
-        Self(counts)
-    }
-
-    fn position(&self, identity: u32) -> Option<usize> {
-        self.0.binary_search_by_key(&identity, |&(identity, _)| identity).ok()
-    }
-
-    fn get(&self, identity: u32) -> u32 {
-        self.position(identity).map_or(0, |at| self.0[at].1)
-    }
-}
-
 /// Encoded values by identity, computed once: a hash table replaces a search and a logarithm per value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Lookups {
@@ -80,42 +62,6 @@ enum Lookup {
 enum Histograms {
     Own(IdentityMap),
     Previous,
-}
-
-/// Hash table with linear probing, at most half full.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct IdentityMap {
-    shift: u32,
-    slots: Vec<(u32, u32)>,
-}
-
-impl IdentityMap {
-    /// Identity of an empty slot, which holds the value for identities without one.
-    const EMPTY: u32 = u32::MAX;
-
-    fn new(values: impl ExactSizeIterator<Item = (u32, u32)>, otherwise: u32) -> Self {
-        let bits = (2 * values.len()).next_power_of_two().ilog2().max(4);
-        let mut map = Self { shift: 32 - bits, slots: vec![(Self::EMPTY, otherwise); 1 << bits] };
-        for (identity, value) in values {
-            let at = map.slot(identity);
-            map.slots[at] = (identity, value);
-        }
-        map
-    }
-
-    /// The slot of an identity, or the empty one where it would be.
-    fn slot(&self, identity: u32) -> usize {
-        let last = self.slots.len() - 1;
-        let mut at = (identity.wrapping_mul(0x9E37_79B1) >> self.shift) as usize & last;
-        while self.slots[at].0 != identity && self.slots[at].0 != Self::EMPTY {
-            at = (at + 1) & last;
-        }
-        at
-    }
-
-    fn get(&self, identity: u32) -> u32 {
-        self.slots[self.slot(identity)].1
-    }
 }
 
 impl Encoder {
@@ -462,18 +408,6 @@ mod tests {
         assert!(found > 0 && missing > 0, "{found} {missing}");
         let shared = |lookup: &&Lookup| matches!(lookup, Lookup::Conditional { histograms: Histograms::Previous, .. });
         assert_eq!(encoder.lookups[0].columns.iter().filter(shared).count(), 2);
-    }
-
-    #[test]
-    fn identities_find_their_values_in_crowded_maps() {
-        // Identities with the same home slot, and the one that marks empty slots.
-        let identities = (0..200u32).map(|i| i << 24).chain([IdentityMap::EMPTY, 5]);
-        let map = IdentityMap::new(identities.clone().zip(100..).collect::<Vec<_>>().into_iter(), 7);
-        for (identity, value) in identities.zip(100..) {
-            assert_eq!(map.get(identity), value, "{identity}");
-        }
-        assert_eq!([1, 6, 77 << 8].map(|identity| map.get(identity)), [7; 3]);
-        assert_eq!(IdentityMap::new(std::iter::empty(), 9).get(3), 9);
     }
 
     #[test]

@@ -4,19 +4,22 @@
 //! template's escaping. None is part of the script or the style sheet, and the content security policy of the page
 //! allows only [`Page::SCRIPT`].
 
-use std::collections::{HashMap, HashSet};
+mod rows;
+mod texts;
+
+use std::collections::HashSet;
 
 use anyhow::Result;
 use askama::Template;
-use detector::{Address, LogKind, LogRecord, Model, rcode_name};
+use detector::{Address, LogKind};
 
-use super::aggregates::{Aggregates, HISTORY_STEPS, Host, Port, STEPS};
+use self::rows::{ConnectionRow, History, HostRow, PortRow, Sparks, host_row, port_row, row};
+use self::texts::{capitalized, meaning, outliers_note, rows_lead, share, steps_note, threshold_remark, warning};
+use super::Section;
+use super::aggregates::{Aggregates, HISTORY_STEPS, STEPS};
 use super::charts::{self, Chart};
 use super::incidents::{FoundIncidents, IncidentView, RiskView};
-use super::timeline::{self, Axis, Outliers};
 use crate::format;
-use crate::top_k::StoredRecord;
-use crate::training::MIN_CONNECTIONS;
 
 /// Minimum number of listed connections, filled with those below the threshold.
 const MIN_ROWS: usize = 50;
@@ -27,24 +30,6 @@ const MAX_HOSTS: usize = 25;
 const MAX_PORTS: usize = 20;
 /// Maximum number of listed logs.
 const MAX_LOGS: usize = 1_000;
-
-/// Scored logs of one kind.
-pub struct Section<'a> {
-    /// Kind of the logs.
-    pub log: LogKind,
-    pub aggregates: Aggregates,
-    pub model: &'a Model,
-    /// Model file; `None` if the model was trained on the same logs.
-    pub path: Option<String>,
-    /// Log arguments.
-    pub names: &'a [String],
-    /// Size of the log files, if known.
-    pub bytes: Option<u64>,
-    /// Unusable rows.
-    pub skipped: u64,
-    /// Logs that could not be read to the end.
-    pub failures: u64,
-}
 
 /// Fields of the template.
 #[derive(Template)]
@@ -97,8 +82,8 @@ struct LogView {
 }
 
 impl Page {
-    const STYLE: &str = include_str!("../../templates/report.css");
-    const SCRIPT: &str = include_str!("../../templates/report.js");
+    const STYLE: &str = include_str!("../../../templates/report.css");
+    const SCRIPT: &str = include_str!("../../../templates/report.js");
     /// Hash of [`Self::SCRIPT`], the only script that the page may run.
     const SCRIPT_HASH: &str = "sha256-WL3aMzezY4MubIh6b1vvpqkI8iRi+XcRrIeHztp1n/4=";
 }
@@ -112,59 +97,6 @@ struct Tile {
 struct Fact {
     name: String,
     value: String,
-}
-
-/// History of a host, defined once and referenced by its rows.
-struct History {
-    /// Width of the drawing.
-    steps: usize,
-    usual: String,
-    unusual: String,
-}
-
-#[derive(Clone)]
-struct Spark {
-    symbol: usize,
-    label: String,
-}
-
-struct HostRow {
-    address: String,
-    anomalous: String,
-    connections: String,
-    score: String,
-    history: Spark,
-    example: String,
-    reasons: String,
-}
-
-struct PortRow {
-    name: String,
-    services: String,
-    anomalous: String,
-    connections: String,
-    highest: String,
-}
-
-/// Row of the connection table. Fields ending in `_text` are displayed; their counterparts are sort keys.
-struct ConnectionRow {
-    below: bool,
-    score: f64,
-    score_text: String,
-    ts: i64,
-    time: String,
-    order: String,
-    orig: String,
-    resp: String,
-    reasons: String,
-    details: String,
-    duration: String,
-    duration_text: String,
-    out: String,
-    out_text: String,
-    into: String,
-    into_text: String,
-    history: Spark,
 }
 
 /// Renders the page of logs of one or more kinds.
@@ -259,11 +191,6 @@ fn threshold_tile(section: &Section<'_>, is_single: bool) -> Tile {
     }
 }
 
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// Charts and tables of a section; adds the histories that they refer to.
 fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories: &mut Vec<History>) -> Result<LogView> {
     let Section { log: kind, aggregates, model, .. } = section;
@@ -326,199 +253,6 @@ fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories:
         ports,
         many,
     })
-}
-
-/// Histories of hosts, each drawn once.
-struct Sparks<'a> {
-    aggregates: &'a Aggregates,
-    axis: &'a Axis,
-    noun: &'static str,
-    known: HashMap<Address, Spark>,
-    histories: &'a mut Vec<History>,
-}
-
-impl<'a> Sparks<'a> {
-    fn new(aggregates: &'a Aggregates, axis: &'a Axis, noun: &'static str, histories: &'a mut Vec<History>) -> Self {
-        Self { aggregates, axis, noun, known: HashMap::new(), histories }
-    }
-
-    fn of(&mut self, address: Address) -> Spark {
-        let (aggregates, axis, noun) = (self.aggregates, self.axis, self.noun);
-        let histories = &mut *self.histories;
-        let draw = || {
-            let host = aggregates.hosts.get(address);
-            let (usual, unusual) = host.map(|host| charts::history(&host.history, axis)).unwrap_or_default();
-            histories.push(History { steps: axis.steps(), usual, unusual });
-            let counts = host.map(|host| host.counts).unwrap_or_default();
-            let label = format!(
-                "{address}: {}, {} anomalous",
-                format::counted(counts.connections, noun),
-                format::count(counts.anomalous)
-            );
-            Spark { symbol: histories.len() - 1, label }
-        };
-        self.known.entry(address).or_insert_with(draw).clone()
-    }
-}
-
-fn host_row(address: Address, host: &Host, model: &Model, sparks: &mut Sparks<'_>) -> HostRow {
-    HostRow {
-        address: address.to_string(),
-        anomalous: format::count(host.counts.anomalous),
-        connections: format::count(host.counts.connections),
-        score: score_text(f64::from(host.counts.highest) / 1e6),
-        history: sparks.of(address),
-        example: host.example.as_ref().map(|e| format!("→ {}", format::target(&e.record()))).unwrap_or_default(),
-        reasons: host.example.as_ref().map(|e| reasons(model, e)).unwrap_or_default(),
-    }
-}
-
-fn port_row((proto, number): (&str, u16), port: &Port) -> PortRow {
-    let mut services: Vec<_> = port.services.iter().collect();
-    services.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let names: Vec<_> = services.iter().take(3).map(|(name, _)| format::printable_bytes(name)).collect();
-    PortRow {
-        name: if number == 0 { proto.to_owned() } else { format!("{number}/{proto}") },
-        services: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
-        anomalous: format::count(port.counts.anomalous),
-        connections: format::count(port.counts.connections),
-        highest: score_text(f64::from(port.counts.highest) / 1e6),
-    }
-}
-
-fn row(entry: &StoredRecord, model: &Model, sparks: &mut Sparks<'_>) -> ConnectionRow {
-    let connection = entry.connection();
-    let details = [
-        entry.uid().map(format::printable_bytes),
-        connection.conn_state.map(|state| state.describe(connection.proto).into()),
-        connection.history.map(format::printable_bytes),
-        match entry.record() {
-            LogRecord::Conn(_) => None,
-            LogRecord::Dns(query) => {
-                let rcode = query.rcode.map_or_else(|| "no response".to_owned(), rcode_name);
-                Some(format!("{} {rcode}", format::state(&entry.record())).into())
-            }
-        },
-    ];
-    let details: Vec<_> = details.into_iter().flatten().collect();
-    let hex = |address: Address| address.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let amount = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
-    let unset = || "–".to_owned();
-    ConnectionRow {
-        below: !entry.verdict.alert,
-        score: entry.verdict.score,
-        score_text: score_text(entry.verdict.score),
-        ts: connection.ts,
-        time: format::date_time(connection.ts),
-        // The letter makes the script sort it as text.
-        order: format!("x{}{}{:05}", hex(connection.orig.addr), hex(connection.resp.addr), connection.resp.port),
-        orig: connection.orig.addr.to_string(),
-        resp: format::target(&entry.record()),
-        reasons: reasons(model, entry),
-        details: details.join(" · "),
-        duration: connection.duration.map_or_else(String::new, |micros| micros.to_string()),
-        duration_text: connection.duration.map_or_else(unset, format::duration),
-        out: amount(connection.orig.bytes),
-        out_text: connection.orig.bytes.map_or_else(unset, format::bytes),
-        into: amount(connection.resp.bytes),
-        into_text: connection.resp.bytes.map_or_else(unset, format::bytes),
-        history: sparks.of(connection.orig.addr),
-    }
-}
-
-fn reasons(model: &Model, entry: &StoredRecord) -> String {
-    detector::format_reasons(&entry.reasons(model))
-}
-
-fn score_text(score: f64) -> String {
-    format!("{score:.4}")
-}
-
-/// Note on connections that the charts over time omit; the tables include them.
-fn outliers_note(outliers: Outliers, axis: &Axis, noun: &str) -> String {
-    let ((earliest, latest), (first, last)) = (outliers.range, axis.range());
-    let far = [(earliest < first).then_some(earliest), (latest > last).then_some(latest)].into_iter().flatten();
-    let far: Vec<_> = far.map(format::date_time).collect();
-    format!(
-        "The charts omit {} with distant start times, up to {} UTC, probably of a wrong clock.",
-        format::counted(outliers.connections, noun),
-        far.join(" and ")
-    )
-}
-
-fn share(part: u64, all: u64) -> String {
-    match part as f64 / all.max(1) as f64 {
-        0.0 => "none".to_owned(),
-        share if share >= 0.1 => format!("{:.0} %", 100.0 * share),
-        share if share >= 0.000_1 => format!("{:.2} %", 100.0 * share),
-        share => format!("1 in {}", format::count((1.0 / share).round() as u64)),
-    }
-}
-
-fn threshold_remark(model: &Model, threshold: f64) -> String {
-    if threshold == model.threshold() {
-        format!("for {} in the training data", format::alerts_a_day(model.provenance().alerts_per_day))
-    } else {
-        "set on the command line".to_owned()
-    }
-}
-
-fn warning(section: &Section<'_>) -> String {
-    let connections = section.model.provenance().connections;
-    if connections >= MIN_CONNECTIONS {
-        return String::new();
-    }
-    format!(
-        "The model was trained on only {}, too few to tell rare from typical. Train on at least a day of logs.",
-        format::counted(connections, section.log.noun())
-    )
-}
-
-fn meaning(sections: &[Section<'_>]) -> String {
-    let trained = sections.iter().map(|it| format::counted(it.model.provenance().connections, it.log.noun()));
-    let one = sections.iter().map(|it| it.log.noun()).collect::<Vec<_>>().join(" or ");
-    let thresholds = sections.iter().map(|it| {
-        let (many, threshold) = (it.log.nouns(), it.aggregates.threshold);
-        format!("{} that score {threshold:.4} or more are anomalous.", capitalized(many))
-    });
-    format!(
-        "The score measures how easily random splits isolate a {one} from the {} in the training data: about 0.5 is \
-         typical, values towards 1 are unusual. {} Unusual does not mean malicious: check the reasons and the host before \
-         you act.",
-        trained.collect::<Vec<_>>().join(" or "),
-        thresholds.collect::<Vec<_>>().join(" "),
-    )
-}
-
-/// Note on the step widths of wide and narrow pages, in microseconds.
-fn steps_note(wide: i64, narrow: i64) -> String {
-    let mut text = format!("Each bar is {}", timeline::width_in_words(wide));
-    if narrow != wide {
-        text.push_str(&format!(", on a narrow screen {}", timeline::width_in_words(narrow)));
-    }
-    text + "."
-}
-
-fn rows_lead(below: usize, above: usize, anomalous: u64, connections: u64, kind: LogKind) -> String {
-    let (one, many) = (kind.noun(), kind.nouns());
-    let mut text = match (above, anomalous) {
-        (0, 0) => format!("No {one} is anomalous."),
-        (1, 1) => format!("One {one} is anomalous."),
-        (above, all) if above as u64 == all => format!("All {} anomalous {many}.", format::count(all)),
-        (above, all) => {
-            format!("The first {} of {} anomalous {many}.", format::count(above as u64), format::count(all))
-        }
-    };
-    if below > 0 {
-        let connections = format::count(connections);
-        text.push_str(&format!(" The {below} next highest scores of {connections} {many} are grey."));
-    }
-    text + match kind {
-        LogKind::Conn => " Out and In are payload bytes sent by the originator and the responder.",
-        LogKind::Dns => {
-            " Duration is the time until the response; Out and In are bytes of the name and of the answers."
-        }
-    }
 }
 
 /// Logs and models, and the time of the report.
@@ -595,13 +329,5 @@ mod tests {
     fn policy_allows_the_script() {
         let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(Page::SCRIPT));
         assert_eq!(Page::SCRIPT_HASH, format!("sha256-{hash}"));
-    }
-
-    #[test]
-    fn formats_shares() {
-        assert_eq!(share(0, 10), "none");
-        assert_eq!(share(3, 10), "30 %");
-        assert_eq!(share(12, 3068), "0.39 %");
-        assert_eq!(share(2, 1_000_000), "1 in 500,000");
     }
 }

@@ -1,0 +1,70 @@
+//! Feature extraction for every log kind.
+
+use crate::conn::features::ConnExtractor;
+use crate::context::keys::ContextKeys;
+use crate::dns::features::DnsExtractor;
+use crate::record::LogRecord;
+use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
+
+/// Extracts rows from records of one log kind, in their order.
+///
+/// Its context is bounded. The same sequence of records gives the same rows, from the sensor and from a log.
+#[derive(Clone, Debug)]
+pub struct Extractor(pub(crate) ExtractorKind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum ExtractorKind {
+    Conn(ConnExtractor),
+    Dns(Box<DnsExtractor>),
+}
+
+impl Default for Extractor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Extractor {
+    /// Creates an extractor for conn.log with empty context. It allocates about 17 megabytes, and no more later.
+    pub fn new() -> Self {
+        Self::of(LogKind::Conn)
+    }
+
+    /// Creates an extractor with empty context.
+    pub fn of(log: LogKind) -> Self {
+        Self(match log {
+            LogKind::Conn => ExtractorKind::Conn(ConnExtractor::new()),
+            LogKind::Dns => ExtractorKind::Dns(Box::default()),
+        })
+    }
+
+    /// Kind of the records it takes.
+    pub fn log(&self) -> LogKind {
+        match self.0 {
+            ExtractorKind::Conn(_) => LogKind::Conn,
+            ExtractorKind::Dns(_) => LogKind::Dns,
+        }
+    }
+
+    /// Starts fetching the context of a later record from memory, while other work goes on.
+    pub fn prefetch(&self, record: &LogRecord<'_>) {
+        if let (ExtractorKind::Conn(extractor), LogRecord::Conn(connection)) = (&self.0, record) {
+            extractor.prefetch(connection);
+        }
+    }
+
+    /// Row of a record. Call it once per record, in order.
+    pub fn extract<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> FeatureRow {
+        self.context_row(record).0
+    }
+
+    /// Row of a record, and the keys for [`ScoreHistory::verdict`](crate::ScoreHistory::verdict). Call it once per
+    /// record, in order. A record of another kind gives a row of zeros.
+    pub fn context_row<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> (FeatureRow, ContextKeys) {
+        match (&mut self.0, record.into()) {
+            (ExtractorKind::Conn(extractor), LogRecord::Conn(connection)) => extractor.context_row(&connection),
+            (ExtractorKind::Dns(extractor), LogRecord::Dns(query)) => extractor.context_row(&query),
+            _ => ([0.0; MAX_COLUMNS], ContextKeys::default()),
+        }
+    }
+}
