@@ -94,7 +94,7 @@ export {
 	redef record Notice::Info += {
 		## The identifier of the incident that the notice is about.
 		anomaly_incident: string &log &optional;
-		## That incident, for notice policies.
+		## The incident, for notice policies.
 		incident: IncidentInfo &optional;
 	};
 

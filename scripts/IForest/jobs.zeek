@@ -27,7 +27,7 @@ export {
 # True while a poll is scheduled.
 global polling = F;
 
-# With a trace file there are no packets to hold up, so results are waited for.
+# With a trace file no live traffic waits, so Zeek waits for results.
 const no_limit = 36500days;
 
 # The longest time that a shutdown waits for a fit or a disk.

@@ -7,7 +7,7 @@ Plugin plugin;
 zeek::plugin::Configuration Plugin::Configure() {
     zeek::plugin::Configuration config;
     config.name = "IForest::Scorer";
-    config.description = "Anomaly scores for connections, from an isolation forest";
+    config.description = "Anomaly scores for connections and DNS queries, from an isolation forest";
     config.version.major = IFOREST_VERSION_MAJOR;
     config.version.minor = IFOREST_VERSION_MINOR;
     config.version.patch = IFOREST_VERSION_PATCH;

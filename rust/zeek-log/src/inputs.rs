@@ -65,7 +65,7 @@ pub fn find_inputs<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stre
     Ok(inputs)
 }
 
-/// Returns whether a file name is that of a log of `stream`: the stream, then a dot, or an underscore or hyphen and a
+/// Returns true if a file name belongs to a log of `stream`: the stream, then a dot, or an underscore or hyphen and a
 /// date, and `.log` or `.json` at the end, possibly followed by a number or the suffix of a compression.
 ///
 /// ```

@@ -19,7 +19,7 @@ pub(crate) struct Segments {
     options: ReadOptions,
     header: Header,
     layout: Arc<Layout>,
-    /// True if `layout` is that of the current segment, rather than of the one before.
+    /// True if `layout` belongs to the current segment, not the previous one.
     settled: bool,
     /// The layout to return to.
     fallback: Option<Arc<Layout>>,

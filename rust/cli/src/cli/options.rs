@@ -17,7 +17,7 @@ pub struct LogArgs {
     #[arg(value_name = "LOG")]
     pub paths: Vec<PathBuf>,
 
-    /// Kind of the logs: conn or dns [default: as their headers or fields say; conn for directories and pipes]
+    /// Kind of the logs: conn or dns [default: detected from headers or fields; conn for directories and pipes]
     #[arg(long, value_name = "KIND", value_parser = log_kind, help_heading = "Reading")]
     pub log: Option<LogKind>,
 

@@ -53,7 +53,7 @@ pub struct ImportOnnxArgs {
 
     /// Output file; an existing model is replaced when the new one is complete
     ///
-    /// A named pipe or a link of this name is replaced by a file.
+    /// Replaces an existing named pipe or symbolic link.
     #[arg(long, short, value_name = "MODEL")]
     pub output: PathBuf,
 

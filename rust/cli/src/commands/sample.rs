@@ -25,7 +25,7 @@ Examples:
 pub struct SampleArgs {
     /// Output file; an existing file is replaced when the sample is complete
     ///
-    /// A named pipe or a link of this name is replaced by a file.
+    /// Replaces an existing named pipe or symbolic link.
     #[arg(long, short, value_name = "PART")]
     pub output: PathBuf,
 

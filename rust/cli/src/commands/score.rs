@@ -17,7 +17,7 @@ use crate::score_text::ScoreText;
 
 /// Add the columns anomaly_score and anomaly_reasons to logs
 ///
-/// Reasons are given for anomalous rows. The output has the format, the column order and the rows of the input.
+/// Anomalous rows have reasons. The output has the format, the column order and the rows of the input.
 /// A row with an unusable value is written without a score; a malformed row (incomplete, invalid JSON) is left out.
 /// Both are reported. On a terminal, control characters and invisible characters are shown as \xHH.
 #[derive(Debug, clap::Args)]

@@ -130,6 +130,7 @@ fn fill(root: &Path, scratch: &Path) -> std::io::Result<OsString> {
     }
     copy("lab-day2.conn.log", "conn.log")?;
     copy("lab-day2.labelled.conn.log", "labelled.conn.log")?;
+    copy("lab-dns-day1.dns.log", "dns.log")?;
     copy("lab-day1.conn.log", "logs/2025-03-04/conn.08:00:00-13:00:00.log")?;
     copy("lab-day2.conn.log", "logs/2025-03-05/conn.08:00:00-18:00:00.log")?;
     let program = Path::new(env!("CARGO_BIN_EXE_zeek-iforest"));

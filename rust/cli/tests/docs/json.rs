@@ -13,7 +13,7 @@ use super::blocks::Scratch;
 const BEFORE: &str = "mkdir -p state/zeek && zeek-iforest -q train logs/2025-03-04 -o m && cp m state/zeek/model && \
                       zeek-iforest -q sample logs/2025-03-04 -o state/zeek/sample";
 const PRINTED: [(&str, &[&str]); 6] = [
-    ("top, watch", &["zeek-iforest -q top -m m conn.log --json"]),
+    ("top, watch", &["zeek-iforest -q top -m m conn.log --json", "zeek-iforest -q top dns.log --json"]),
     ("incidents", &["zeek-iforest -q incidents -m m conn.log --json"]),
     ("incidents --hosts", &["zeek-iforest -q incidents -m m conn.log --json --hosts"]),
     ("train, inspect MODEL", &["zeek-iforest inspect m --json"]),

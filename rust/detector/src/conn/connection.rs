@@ -65,7 +65,7 @@ impl Connection<'_> {
         self.proto != Proto::Icmp && self.conn_state.is_some_and(ConnState::failed)
     }
 
-    /// Returns whether it serves discovery or address configuration: multicast, broadcast, link-local or unspecified
+    /// Returns true for chatter, traffic of discovery or address configuration: multicast, broadcast, link-local or unspecified
     /// addresses, neighbour and multicast listener discovery, DHCP. Such traffic is steady and unanswered on every
     /// network, so it has a separate peer group.
     pub fn is_chatter(&self) -> bool {

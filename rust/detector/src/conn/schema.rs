@@ -51,8 +51,8 @@ const fn conditional(name: &'static str, of: Column, width: f32, meaning: &'stat
 const FEATURES: &[Feature] = &[
     number("orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
     number("resp_bytes", "payload bytes from the responder: downloads"),
-    number("byte_rate", "payload bytes a second, both ways"),
-    number("packet_rate", "packets a second, both ways: floods, idle sessions"),
+    number("byte_rate", "payload bytes per second, both ways"),
+    number("packet_rate", "packets per second, both ways: floods, idle sessions"),
     number(
         "progress",
         "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1) and 5 closed in order (SF)",
@@ -67,8 +67,8 @@ const FEATURES: &[Feature] = &[
     number("duration", "milliseconds from the first packet to the last: connections held open"),
     number("orig_pkts", "packets from the originator"),
     number("resp_pkts", "packets from the responder"),
-    number("orig_pkt_size", "bytes a packet from the originator, headers included: tunnels"),
-    number("resp_pkt_size", "bytes a packet from the responder, headers included"),
+    number("orig_pkt_size", "bytes per packet from the originator, headers included: tunnels"),
+    number("resp_pkt_size", "bytes per packet from the responder, headers included"),
     number("missed_bytes", "bytes missed in gaps"),
     number(
         "resp_failed_share",

@@ -109,7 +109,7 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
         Column::Domain => domain(&name),
         Column::PairQueries => format!("{amount} {} for this domain in an hour", noun("query", "queries")),
         Column::PairNames => format!("{amount} different recent {} in this domain", noun("name", "names")),
-        Column::PairUniqueShare => "names in this domain hardly repeat".to_owned(),
+        Column::PairUniqueShare => "names in this domain rarely repeat".to_owned(),
         Column::PairBytesOut => format!("{amount} in different names of this domain in an hour"),
         Column::PairBytesIn => format!("{amount} of answers from this domain in an hour"),
         Column::PairTypeShare if query.qtype.is_some_and(is_other_type) => {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// Returns whether a path is that of a descriptor of this process: `/dev/stdout`, `/dev/stderr`, `/dev/fd/3`.
+/// Returns true if a path names a descriptor of this process: `/dev/stdout`, `/dev/stderr`, `/dev/fd/3`.
 pub fn is_descriptor(path: &Path) -> bool {
     descriptor(path).is_some()
 }

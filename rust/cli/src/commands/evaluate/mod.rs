@@ -65,7 +65,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub trust: TrustArgs,
 
-    /// Train and score by this protocol, with the connections in order of time
+    /// Evaluation protocol; connections are used in order of time
     #[arg(long, value_name = "PROTOCOL", conflicts_with = "model")]
     pub protocol: Option<ProtocolName>,
 
@@ -73,7 +73,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "LOG", required_if_eq("protocol", "novelty"), conflicts_with = "model")]
     pub train: Vec<PathBuf>,
 
-    /// For unlabelled: malicious connections to leave, as a share of the benign ones (at least 5)
+    /// For unlabelled: malicious connections to leave, as a share of the benign ones (at least 5 connections)
     #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = positive, conflicts_with = "model")]
     pub share: f64,
 

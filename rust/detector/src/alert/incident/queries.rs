@@ -214,7 +214,7 @@ fn names(query: &DnsQuery<'_>) -> String {
         NameKind::Unlisted => "names outside any domain".to_owned(),
         NameKind::Reverse => "names of addresses".to_owned(),
         NameKind::Local => "local names".to_owned(),
-        NameKind::SingleLabel => "names of one label".to_owned(),
+        NameKind::SingleLabel => "single-label names".to_owned(),
         NameKind::Empty => "no name".to_owned(),
     }
 }
