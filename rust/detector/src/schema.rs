@@ -135,6 +135,15 @@ pub struct TrackedMaximum {
     pub from: f32,
 }
 
+/// Increase of the excess of a pair's mean score over the typical one, as shares of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairGain {
+    /// For each doubling of the number of contacts of the two hosts.
+    pub doubling: f64,
+    /// For each unit of regularity, see [`Schema::regularity`].
+    pub regularity: f64,
+}
+
 /// Columns of a log kind, in the order of a row; derived columns last.
 #[derive(Debug)]
 pub struct Schema {
@@ -163,9 +172,10 @@ pub struct Schema {
     pub counts_bursts: bool,
     /// Column with the identity of the pair for the mean score.
     pub pair: u16,
-    /// Increase of the excess of a pair's mean score over the typical one for each doubling of the number of times that
-    /// the two hosts have met.
-    pub meeting_gain: f64,
+    /// Increase of a pair's mean score, if the log kind has one.
+    pub pair_gain: Option<PairGain>,
+    /// Regularity of the activity that an encoded row belongs to, between 0 and 3.
+    pub regularity: fn(&FeatureRow) -> f64,
 }
 
 impl Schema {

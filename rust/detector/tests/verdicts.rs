@@ -182,12 +182,12 @@ fn reports_of_evidence_are_limited() {
     let model = trainer.fit().unwrap();
     let mut evidence = ScoreHistory::default();
     let policy = AlertPolicy::of(&model);
-    let scored = |forest| RowScore { forest, new_maxima: 0.0 };
+    let scored = |forest| RowScore { forest, ..RowScore::default() };
     (0..4_000).for_each(|i| {
         let connection = ordinary(i);
         _ = evidence.verdict(&model, &policy, &(&connection).into(), &ContextKeys::of(&connection), scored(0.3));
     });
-    // Low enough that repeated meetings do not raise it to the threshold.
+    // Low enough that repeated contacts do not raise it to the threshold.
     let unusual = model.threshold() - 0.02;
     let mut alerted = 0;
     for i in 0..100 {

@@ -82,7 +82,7 @@ pub(crate) struct ScoredService {
     pub(crate) end: i64,
     /// Hash of its hosts and service.
     pub(crate) service: u64,
-    /// True for an answered connection of two hosts that last met some time ago.
+    /// True for an answered connection of two hosts whose last connection was some time ago.
     pub(crate) returns: bool,
     /// True if its originator is in the local network.
     pub(crate) is_local: bool,

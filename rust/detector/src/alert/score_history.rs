@@ -48,7 +48,7 @@ impl ScoreHistory {
     ) -> Verdict {
         let end = record.end();
         let (pause, forest) = match model.typical() {
-            Some(typical) => self.pairs.add(keys.pair, end, score.forest, typical),
+            Some(typical) => self.pairs.add(keys.pair, end, (score.forest, score.regularity), typical),
             None => (None, score.forest),
         };
         let score = model.raise(RowScore { forest, ..score });
@@ -97,7 +97,7 @@ mod tests {
             let address = |octets: [u8; 4]| std::net::IpAddr::from(octets).into();
             (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address(responder));
             let (mut history, keys) = (ScoreHistory::default(), ContextKeys::of(&c));
-            let score = RowScore { forest: model.threshold() - 1e-6, new_maxima: 0.0 };
+            let score = RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() };
             (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).evidence).count()
         };
         assert_eq!([reports([192, 0, 2, 1]), reports([224, 0, 0, 251])], [1, 0]);

@@ -1,6 +1,8 @@
 //! Schema of conn.log: columns, their purpose, and groups of columns.
 
-use crate::schema::{Encoding, Feature, LogKind, Schema, TrackedMaximum, category, columns, number};
+use crate::schema::{
+    Encoding, Feature, FeatureRow, LogKind, PairGain, Schema, TrackedMaximum, category, columns, number,
+};
 
 columns! {
     OrigBytes,
@@ -184,6 +186,10 @@ const GROUPS: &[&[u16]] = &[
 /// A second, as a value of the duration column.
 const SECOND: f32 = 10.0;
 
+/// Progress from which a connection counts as established.
+const ESTABLISHED: f32 = 3.0;
+const MAX_REGULARITY: f32 = 3.0;
+
 /// Amounts of a connection, and of one host with one service of another, that matter to an analyst when they exceed all
 /// of training: sessions, transfers, tunnels, beacons. Hosts differ more in their amounts than in the length of their
 /// sessions; with more weight, a host that is merely busier would outrank attacks.
@@ -194,6 +200,13 @@ const MAXIMA: &[TrackedMaximum] = &[
     TrackedMaximum { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0 },
     TrackedMaximum { column: Column::Periodicity as u16, weight: 0.5, from: 0.0 },
 ];
+
+/// Regularity of a row: the periodicity of its service, up to 3, which about ten regular connections reach. Only of
+/// established connections: ICMP errors and retries of failed connections are regular by design.
+fn regularity(row: &FeatureRow) -> f64 {
+    let is_established = row[Column::Progress as usize] >= ESTABLISHED;
+    if is_established { f64::from(row[Column::Periodicity as usize].min(MAX_REGULARITY)) } else { 0.0 }
+}
 
 /// Columns of conn.log rows.
 pub static SCHEMA: Schema = Schema {
@@ -210,7 +223,8 @@ pub static SCHEMA: Schema = Schema {
     routine: Some(Column::Routine as u16),
     counts_bursts: false,
     pair: Column::Pair as u16,
-    meeting_gain: 0.03,
+    pair_gain: Some(PairGain { doubling: 0.03, regularity: 0.17 }),
+    regularity,
 };
 
 #[cfg(test)]

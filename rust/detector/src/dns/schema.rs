@@ -137,7 +137,9 @@ pub static SCHEMA: Schema = Schema {
     counts_bursts: true,
     pair: Column::Pair as u16,
     // Clients repeat their queries all day.
-    meeting_gain: 0.0,
+    // Names, not hosts, identify the controller of a query.
+    pair_gain: None,
+    regularity: |_| 0.0,
 };
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ impl Model {
 
     /// Prior of a pair of hosts, with the median score; `None` for an imported forest, whose scores are final.
     pub(crate) fn typical(&self) -> Option<Typical> {
-        let typical = Typical { score: self.parts.median, gain: self.schema.meeting_gain };
+        let typical = Typical { score: self.parts.median, gain: self.schema.pair_gain };
         (!self.forest().is_imported()).then_some(typical)
     }
 

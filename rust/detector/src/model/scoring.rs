@@ -28,13 +28,15 @@ pub(crate) struct RowScorer {
 }
 
 /// Score of a row, before earlier scores are included.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RowScore {
     /// Score of the forest, between 0 and 1.
     pub forest: f64,
     /// Share of the distance to 1 by which new maxima (a longer session or larger transfer than any in training) raise
     /// the score.
     pub new_maxima: f64,
+    /// Regularity of its activity, see [`Schema::regularity`].
+    pub regularity: f64,
 }
 
 impl RowScorer {
@@ -78,9 +80,9 @@ impl RowScorer {
         let mut scored = encoded.iter().zip(forest_scores);
         let score = |(row, &learnt)| match self.is_peer(schema, row) {
             true => self.score(schema, row, learnt, cache),
-            false => scored.next().map_or(RowScore { forest: 0.0, new_maxima: 0.0 }, |(encoded, forest)| {
-                self.row_score(schema, encoded, forest, learnt)
-            }),
+            false => scored
+                .next()
+                .map_or(RowScore::default(), |(encoded, forest)| self.row_score(schema, encoded, forest, learnt)),
         };
         rows.iter().zip(learnt).map(score).collect()
     }
@@ -88,11 +90,15 @@ impl RowScorer {
     /// Score of an encoded row from that of the forest: lower for routine, with its new maxima.
     pub(crate) fn row_score(&self, schema: &Schema, row: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
         if self.forest.is_imported() {
-            return RowScore { forest, new_maxima: 0.0 };
+            return RowScore { forest, ..RowScore::default() };
         }
         let days = schema.routine.map_or(0.0, |column| f64::from(row[usize::from(column)]));
         let counts = 1.0 - ROUTINE * ((days - RARE_ROUTINE) / (1.0 - RARE_ROUTINE)).max(0.0);
         let forest = forest.min(self.median) + (forest - self.median).max(0.0) * counts;
-        RowScore { forest, new_maxima: self.stats.new_maxima(schema, row, learnt) }
+        RowScore {
+            forest,
+            new_maxima: self.stats.new_maxima(schema, row, learnt),
+            regularity: (schema.regularity)(row),
+        }
     }
 }

@@ -213,7 +213,8 @@ fn final_scores(
         for i in order {
             let (ts, pair) = (entries[i].ts, entries[i].row[usize::from(schema.pair)] as u32);
             let (last, mean) = pairs.entry(pair).or_insert((ts, PairMean::default()));
-            forest[i] = mean.add(Some(ts.saturating_sub(*last)), forest[i], share, typical);
+            forest[i] =
+                mean.add(Some(ts.saturating_sub(*last)), (scores[i].forest, scores[i].regularity), share, typical);
             *last = ts;
         }
     }
@@ -256,7 +257,7 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
         }
     };
     let median = median(&fit.out_of_bag_scores);
-    let mut scores = vec![RowScore { forest: 0.0, new_maxima: 0.0 }; encoded.len()];
+    let mut scores = vec![RowScore::default(); encoded.len()];
     let parts = RowScorer { encoder, stats, forest: fit.forest, peers: peer_group, median };
     for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
         let is_peer = schema.is_peer(&encoded[i]);
@@ -270,7 +271,7 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
         let one_alert = provenance.share_of_alerts(1.0);
         provenance.alerts_per_day = if one_alert > 0.0 { share / one_alert } else { 0.0 };
     }
-    let typical = Typical { score: median, gain: schema.meeting_gain };
+    let typical = Typical { score: median, gain: schema.pair_gain };
     let calibration = calibrate(schema, Some(typical), &provenance, &sample.entries, &scores);
     Ok(Model::new(schema, parts, calibration, provenance, params.contamination))
 }

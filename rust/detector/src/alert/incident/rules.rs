@@ -177,7 +177,8 @@ pub const RULES: &[Rule] = &[
     Rule {
         kind: IncidentKind::Beacon,
         condition: "at least 10 TCP or UDP connections of an internal originator to one service of an external host, most of \
-                    them unanswered, at least 10 s apart, pauses that deviate by at most 30 % of their mean; not DNS or NTP",
+                    them refused or unanswered; at least 10 s apart with pauses that deviate by at most 30 % of their mean, \
+                    or to a port that is rare here; not DNS or NTP",
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
@@ -186,7 +187,11 @@ pub const RULES: &[Rule] = &[
                 let is_outward = it.actor.is_internal() && !trail.responder.is_internal() && !trail.inward;
                 let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
                 let is_tried = trail.records >= 10 && 2 * trail.failed >= trail.records;
-                is_outward && is_unicast && is_tried && is_regular && !REGULAR_PORTS.contains(&trail.port)
+                is_outward
+                    && is_unicast
+                    && is_tried
+                    && (is_regular || trail.rare)
+                    && !REGULAR_PORTS.contains(&trail.port)
             })
         },
     },
@@ -216,8 +221,8 @@ pub const RULES: &[Rule] = &[
 
 /// Ports of remote administration.
 const ADMIN: [u16; 7] = [22, 135, 139, 445, 3389, 5985, 5986];
-/// Ports of services that ask for a password.
-const LOGIN: [u16; 17] = [21, 22, 23, 110, 139, 143, 389, 445, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900];
+/// Ports of services that ask for a password. Not LDAP: members of a Windows domain log in to it all day.
+const LOGIN: [u16; 16] = [21, 22, 23, 110, 139, 143, 445, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900];
 /// Zeek's names of such services.
 const LOGIN_SERVICES: [&str; 5] = ["ssh", "ftp", "rdp", "rfb", "mysql"];
 

@@ -4,6 +4,7 @@ use super::host_risk::RiskTable;
 use super::incident::{MAX_DOMAINS, MAX_OPEN};
 use super::known::KnownList;
 use super::*;
+use crate::alert::reasons::Reason;
 pub(super) use crate::{Address, ConnState, Connection, DnsQuery, LogRecord, Proto};
 
 pub(super) const SECOND: i64 = 1_000_000;
@@ -218,6 +219,44 @@ fn regular_failures_at_an_external_host_are_a_beacon_and_others_an_outage() {
             assert!(incidents[0].summary().ends_with(expected), "{}", incidents[0].summary());
         }
     }
+}
+
+#[test]
+fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
+    for (kind, responder, feature) in [
+        (IncidentKind::Beacon, remote(9), "port"),
+        (IncidentKind::Outage, remote(9), "orig_failures"),
+        (IncidentKind::Outage, host(9), "port"),
+    ] {
+        let (mut grouper, reasons) = (grouper(), [Reason::new(feature, "a reason".to_owned())]);
+        for i in 0..20 {
+            let c = tcp(host(1), responder, 5888, i * SECOND, ConnState::REJ);
+            let record = (&c).into();
+            grouper.observe(&Observation {
+                record,
+                uid: None,
+                score: 0.7,
+                alert: true,
+                evidence: None,
+                reasons: &reasons,
+            });
+        }
+        assert_eq!(closed(grouper)[0].kind, kind, "{feature} of {responder}");
+    }
+}
+
+#[test]
+fn logins_to_a_directory_server_are_no_guessing() {
+    let kind = |port| {
+        let mut grouper = grouper();
+        for i in 0..20 {
+            let c = tcp(host(1), host(2), port, i * 7 * SECOND, ConnState::SF);
+            observe(&mut grouper, &c, false, (i == 12).then_some(13));
+        }
+        closed(grouper)[0].kind
+    };
+    assert_ne!(kind(389), IncidentKind::Guessing);
+    assert_eq!(kind(5432), IncidentKind::Guessing);
 }
 
 #[test]
