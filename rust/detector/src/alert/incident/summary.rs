@@ -169,17 +169,16 @@ impl Incident {
             (IncidentKind::LateralMovement, _) => {
                 format!("{actor} reached {hosts} on {ports} inside the network in {lasted}, among them {target}")
             }
-            (IncidentKind::Beacon, _) if 2 * trail.failed >= trail.records => format!(
-                "{actor} tried {target} {} times in {within}, about once every {}; {} refused or unanswered",
-                count(trail.records),
-                duration((trail.pauses.mean * 1e6) as i64),
-                count(trail.failed)
-            ),
-            (IncidentKind::Beacon, _) => format!(
-                "{actor} contacted {target} {} times in {within}, about once every {}",
-                count(trail.records),
-                duration((trail.pauses.mean * 1e6) as i64)
-            ),
+            (IncidentKind::Beacon, _) => {
+                let is_regular = trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
+                let pause = duration((trail.pauses.mean * 1e6) as i64);
+                let interval = if is_regular { format!(", about once every {pause}") } else { String::new() };
+                let times = format!("{} times in {within}{interval}", count(trail.records));
+                match 2 * trail.failed >= trail.records {
+                    true => format!("{actor} tried {target} {times}; {} refused or unanswered", count(trail.failed)),
+                    false => format!("{actor} contacted {target} {times}"),
+                }
+            }
             (IncidentKind::Outage, _) => {
                 let (failed, records) = (count(trail.failed), count(trail.records));
                 format!("{actor} could not reach {target} in {failed} of {records} connections in {within}")

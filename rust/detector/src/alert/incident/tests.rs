@@ -230,7 +230,8 @@ fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
     ] {
         let (mut grouper, reasons) = (grouper(), [Reason::new(feature, "a reason".to_owned())]);
         for i in 0..20 {
-            let c = tcp(host(1), responder, 5888, i * SECOND, ConnState::REJ);
+            // Five attempts within a second, then a pause.
+            let c = tcp(host(1), responder, 5888, i / 5 * 60 * SECOND + i % 5 * SECOND / 5, ConnState::REJ);
             let record = (&c).into();
             grouper.observe(&Observation {
                 record,
@@ -241,7 +242,12 @@ fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
                 reasons: &reasons,
             });
         }
-        assert_eq!(closed(grouper)[0].kind, kind, "{feature} of {responder}");
+        let incident = &closed(grouper)[0];
+        assert_eq!(incident.kind, kind, "{feature} of {responder}");
+        if kind == IncidentKind::Beacon {
+            let summary = "10.0.0.1 tried 198.51.100.9:5888/tcp 20 times in 3m01s; 20 refused or unanswered";
+            assert_eq!(incident.summary(), summary);
+        }
     }
 }
 
