@@ -1,5 +1,7 @@
 //! Generated parts of documentation pages.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,11 +51,11 @@ fn make(name: &str) -> Result<String, Failed> {
     }
 }
 
+/// Features, and the groups of several that the same trees split.
 fn features() -> String {
-    let mut text =
-        "| feature | is | what it measures, and for what | split together with |\n|---|---|---|---|\n".to_owned();
+    let mut text = "| feature | is | what it measures, and for what |\n|---|---|---|\n".to_owned();
     let Schema { features, groups, .. } = LogKind::Conn.schema();
-    for (column, feature) in (0..).zip(*features) {
+    for feature in *features {
         let kind = match feature.encoding {
             Encoding::Number => "number",
             Encoding::Category => "category",
@@ -64,16 +66,12 @@ fn features() -> String {
             Encoding::Share { .. } => "share",
             Encoding::Conditional { .. } => "rarity",
         };
-        let mut company: Vec<_> = groups
-            .iter()
-            .filter(|group| group.contains(&column))
-            .flat_map(|group| group.iter().filter(|other| **other != column))
-            .map(|&other| format!("`{}`", features[usize::from(other)].name))
-            .collect();
-        company.sort();
-        company.dedup();
-        let company = if company.is_empty() { "nothing".to_owned() } else { company.join(", ") };
-        text.push_str(&format!("| `{}` | {kind} | {} | {company} |\n", feature.name, feature.meaning));
+        text.push_str(&format!("| `{}` | {kind} | {} |\n", feature.name, feature.meaning));
+    }
+    text.push_str("\nThe same trees split the features of a group:\n\n");
+    for group in groups.iter().filter(|group| group.len() > 1) {
+        let names = group.iter().map(|&column| format!("`{}`", features[usize::from(column)].name));
+        text.push_str(&format!("* {}\n", names.collect::<Vec<_>>().join(", ")));
     }
     text
 }
@@ -87,35 +85,67 @@ fn kinds() -> String {
     text
 }
 
-/// Every command with its purpose and examples, and one table of all options.
+/// Number of commands from which an option is common.
+const COMMON: usize = 3;
+
+/// Common options in one table, then every command with its purpose, examples and other options.
 fn commands() -> Result<String, Failed> {
     let help = help(&["-h"])?;
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names: Vec<_> =
-        listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
-    let mut text = String::new();
-    let mut options: Vec<(String, String, Vec<&str>)> = Vec::new();
-    for &name in &names {
-        let help = self::help(&[name, "-h"])?;
-        text.push_str(&format!("## {name}\n\n{}.\n\n", help.lines().next().unwrap_or_default()));
+    let names = listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    let commands = names.map(|name| Ok((name, self::help(&[name, "-h"])?))).collect::<Result<Vec<_>, Failed>>()?;
+    let mut options: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (flags, meaning) in commands.iter().flat_map(|(_, help)| options_of(help)) {
+        options.entry(long_name(&flags)).or_default().push((flags, meaning));
+    }
+    options.retain(|_, uses| uses.len() >= COMMON);
+
+    let mut text = "## Common options\n\n| option | meaning |\n|---|---|\n".to_owned();
+    for uses in options.values() {
+        if let Some((flags, _)) = uses.first() {
+            // The name of the value differs between commands.
+            let is_same = uses.iter().all(|(other, _)| other == flags);
+            let flags = if is_same { flags } else { flags.split(" <").next().unwrap_or(flags) };
+            text.push_str(&format!("| `{flags}` | {} |\n", common_meaning(uses)));
+        }
+    }
+    for (name, help) in &commands {
+        text.push_str(&format!("\n## {name}\n\n{}.\n", help.lines().next().unwrap_or_default()));
         if let Some((_, examples)) = help.split_once("\nExamples:\n") {
             let examples: Vec<_> = examples.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
-            text.push_str(&format!("```text\n{}\n```\n\n", examples.join("\n")));
+            text.push_str(&format!("\n```text\n{}\n```\n", examples.join("\n")));
         }
-        for (flags, meaning) in options_of(&help) {
-            match options.iter_mut().find(|option| (&option.0, &option.1) == (&flags, &meaning)) {
-                Some((_, _, commands)) => commands.push(name),
-                None => options.push((flags, meaning, vec![name])),
-            }
+        let (common, own): (Vec<_>, Vec<_>) =
+            options_of(help).into_iter().partition(|(flags, _)| options.contains_key(&long_name(flags)));
+        let own: String = own.iter().map(|(flags, meaning)| format!("* `{flags}`: {meaning}\n")).collect();
+        let common = common.iter().map(|(flags, _)| long_name(flags));
+        // Those of every command need no mention.
+        let common = common.filter(|name| options.get(name).is_some_and(|uses| uses.len() < commands.len()));
+        let common: Vec<_> = common.map(|name| format!("`{name}`")).collect();
+        let common = if common.is_empty() { String::new() } else { format!("* common: {}\n", common.join(", ")) };
+        if !own.is_empty() || !common.is_empty() {
+            text.push_str(&format!("\n{own}{common}"));
         }
-    }
-    text.push_str("## Options\n\n| option | meaning | commands |\n|---|---|---|\n");
-    options.sort_by_key(|(flags, ..)| flags.find("--").map(|at| flags[at..].to_owned()));
-    for (flags, meaning, commands) in options {
-        let commands = if commands.len() == names.len() { "all".to_owned() } else { commands.join(", ") };
-        text.push_str(&format!("| `{flags}` | {meaning} | {commands} |\n"));
     }
     Ok(text)
+}
+
+/// Name of an option without its short form and value.
+fn long_name(flags: &str) -> String {
+    flags.split_whitespace().find(|word| word.starts_with("--")).unwrap_or(flags).to_owned()
+}
+
+/// Meaning that an option has in most commands, or else its shortest one; without a default if that differs.
+fn common_meaning(uses: &[(String, String)]) -> &str {
+    let count = |meaning: &str| uses.iter().filter(|(_, other)| other == meaning).count();
+    let without_default = |meaning: &str| meaning.find(" [default").unwrap_or(meaning.len());
+    let meanings = uses.iter().map(|(_, meaning)| meaning.as_str());
+    let rank = |meaning: &&str| {
+        let uses = count(meaning);
+        (Reverse(if uses >= COMMON { uses } else { 0 }), without_default(meaning))
+    };
+    let Some(meaning) = meanings.min_by_key(rank) else { return "" };
+    if count(meaning) == uses.len() { meaning } else { &meaning[..without_default(meaning)] }
 }
 
 /// The options in a short help text, each with its meaning.
@@ -233,12 +263,24 @@ fn field(line: &str) -> Option<(String, String)> {
     attributes.split(['&', ' ']).any(|attribute| attribute == "log").then(|| (name.to_owned(), kind.to_owned()))
 }
 
+/// Longest row of a table.
+const LONGEST: usize = 200;
+
+/// Table of declarations. Where a row would be too long, its first sentence is in the table and the others below.
 fn table(what: &str, beside: &str, rows: &[Declared]) -> String {
     let mut text = format!("| {what} | {beside} | meaning |\n|---|---|---|\n");
+    let mut below = String::new();
     for (name, beside, meaning) in rows {
-        text.push_str(&format!("| `{name}` | `{beside}` | {meaning} |\n"));
+        let row = |meaning: &str| format!("| `{name}` | `{beside}` | {meaning} |\n");
+        match meaning.split_once(". ").filter(|_| row(meaning).len() > LONGEST) {
+            Some((first, rest)) => {
+                text.push_str(&row(&format!("{first}.")));
+                below.push_str(&format!("* `{name}`: {rest}\n"));
+            }
+            None => text.push_str(&row(meaning)),
+        }
     }
-    text
+    if below.is_empty() { text } else { format!("{text}\n{below}") }
 }
 
 /// Converts Zeek's markup to Markdown.

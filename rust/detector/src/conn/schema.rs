@@ -74,7 +74,7 @@ const FEATURES: &[Feature] = &[
     number("missed_bytes", "bytes missed in gaps"),
     number(
         "resp_failed_share",
-        "share of the connections to this responder that failed lately: closed ports, dead controllers",
+        "share of the connections to this responder that failed lately: closed ports, command-and-control servers that are down",
     ),
     number(
         "resp_originators",
@@ -83,7 +83,7 @@ const FEATURES: &[Feature] = &[
     number("orig_pause", "seconds since the originator's last connection, at most 100,000"),
     number(
         "service_failures",
-        "connections in a row between these two hosts on this port that failed: retries to a dead controller",
+        "connections in a row between these two hosts on this port that failed: retries to a command-and-control server that is down",
     ),
     number("service_count", "connections between these two hosts on this port lately: guessing, tunnels"),
     number(
@@ -92,7 +92,7 @@ const FEATURES: &[Feature] = &[
     ),
     number(
         "periodicity",
-        "number of pauses between these two hosts on this port, weighted by how much steadier than random they are: beacons",
+        "number of pauses between these two hosts on this port, weighted by how much more regular than random they are: beacons",
     ),
     number("orig_failures", "connections of this originator in a row that failed, chatter aside: scans, guessing"),
     number("service_pause", "seconds since the last connection between these two hosts on this port, at most 100,000"),
