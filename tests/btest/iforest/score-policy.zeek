@@ -3,7 +3,7 @@
 # @TEST-EXEC: iforest-zeek all -r $DATA/lab-day1.pcap
 # @TEST-EXEC: iforest-zeek some -r $DATA/lab-day1.pcap %INPUT
 #
-# Scores of pairs that have exempt connections lack these in the mean of the pair.
+# Exempt connections do not count in the pair's mean score.
 # @TEST-EXEC: for run in all some; do column $run/conn.log id.orig_h id.resp_h uid proto anomaly_score >$run/rows; done
 # @TEST-EXEC: awk -v OFS='\t' 'NR == FNR { if ($4 == "udp") mixed[$1, $2]; next } $4 == "udp" { $5 = "-" } $4 != "udp" && ($1, $2) in mixed { next } 1' all/rows all/rows >expected
 # @TEST-EXEC: awk 'NR == FNR { if ($4 == "udp") mixed[$1, $2]; next } $4 != "udp" && ($1, $2) in mixed { next } 1' some/rows some/rows >found
