@@ -201,11 +201,14 @@ const MAXIMA: &[TrackedMaximum] = &[
     TrackedMaximum { column: Column::Periodicity as u16, weight: 0.5, from: 0.0 },
 ];
 
-/// Regularity of a row: the periodicity of its service, up to 3, which about ten regular connections reach. Only of
-/// established connections: ICMP errors and retries of failed connections are regular by design.
+/// Regularity of an encoded row: the periodicity of its service, up to 3, which about ten regular connections reach; less
+/// for an activity of the training days. Only of established connections: ICMP errors and retries of failed connections
+/// are regular by design.
 fn regularity(row: &FeatureRow) -> f64 {
     let is_established = row[Column::Progress as usize] >= ESTABLISHED;
-    if is_established { f64::from(row[Column::Periodicity as usize].min(MAX_REGULARITY)) } else { 0.0 }
+    let routine = row[Column::Routine as usize];
+    let regularity = row[Column::Periodicity as usize].min(MAX_REGULARITY) * (1.0 - routine);
+    if is_established { f64::from(regularity) } else { 0.0 }
 }
 
 /// Columns of conn.log rows.
@@ -244,6 +247,19 @@ mod tests {
             assert_eq!(FEATURES[column as usize].name, name);
         }
         assert_eq!(FEATURES.len(), Column::UnusualRespSize as usize + 1);
+    }
+
+    #[test]
+    fn only_established_connections_outside_the_routine_are_regular() {
+        let regularity = |progress, periodicity, routine| {
+            let mut row = [0.0; crate::schema::MAX_COLUMNS];
+            row[Column::Progress as usize] = progress;
+            row[Column::Periodicity as usize] = periodicity;
+            row[Column::Routine as usize] = routine;
+            regularity(&row)
+        };
+        assert_eq!([regularity(5.0, 2.0, 0.0), regularity(3.0, 7.0, 0.0), regularity(5.0, 2.0, 0.75)], [2.0, 3.0, 0.5]);
+        assert_eq!([regularity(0.5, 2.0, 0.0), regularity(5.0, 2.0, 1.0)], [0.0, 0.0]);
     }
 
     /// Fails when columns change. Older models no longer fit: raise the version as well.
