@@ -68,7 +68,7 @@ impl Incidents {
         (id, self.collect())
     }
 
-    /// Closes all incidents, or those quiet at a time in seconds. Returns whether there are changes.
+    /// Closes all incidents, or those quiet at a time in seconds. Returns true if there are changes.
     pub(crate) fn close_incidents(&mut self, now: f64, all: bool) -> bool {
         match all {
             true => self.grouper.close_all(),

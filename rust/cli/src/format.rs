@@ -218,7 +218,7 @@ pub fn escaped_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// True if a character is not a control character and does not hide or reorder text.
+/// Returns true if a character is not a control character and does not hide or reorder text.
 fn is_visible(c: char) -> bool {
     let hides = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

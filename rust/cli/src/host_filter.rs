@@ -14,14 +14,14 @@ pub struct HostFilter {
 }
 
 impl HostFilter {
-    /// True if a connection is selected.
+    /// Returns true if a connection is selected.
     pub fn matches(&self, connection: &Connection<'_>) -> bool {
         let sides = [connection.orig.addr, connection.resp.addr];
         let is_host = self.hosts.is_empty() || sides.iter().any(|side| self.hosts.contains(side));
         is_host && !self.excludes(connection)
     }
 
-    /// True if an incident involves one of the hosts.
+    /// Returns true if an incident involves one of the hosts.
     pub fn matches_incident(&self, incident: &Incident) -> bool {
         self.hosts.is_empty() || self.hosts.iter().any(|host| incident.involves(*host))
     }
@@ -33,7 +33,7 @@ impl HostFilter {
         hosts + if self.excluded.is_empty() { "" } else { " outside the excluded networks" }
     }
 
-    /// True if one side of a connection is in an excluded network.
+    /// Returns true if one side of a connection is in an excluded network.
     pub fn excludes(&self, connection: &Connection<'_>) -> bool {
         let sides = [connection.orig.addr, connection.resp.addr];
         self.excluded.iter().any(|network| sides.iter().any(|side| network.contains(*side)))

@@ -14,7 +14,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// True if the row is malicious, by the label in this column; `None` if it has no label.
+    /// Returns true if the row is malicious, by the label in this column; `None` if it has no label.
     pub fn malicious(&self, row: &Row, column: usize) -> Option<bool> {
         let label = row.get(column)?;
         Some(label.get(..self.prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix)))

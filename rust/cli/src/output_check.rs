@@ -168,7 +168,7 @@ fn file(path: &Path) -> Option<Metadata> {
     path.metadata().ok().filter(Metadata::is_file)
 }
 
-/// True if a path is a device or descriptor, which must not be replaced by a file.
+/// Returns true if a path is a device or descriptor, which must not be replaced by a file.
 fn is_device(path: &Path) -> bool {
     let kind = path.symlink_metadata().map(|there| there.file_type());
     is_descriptor(path) || kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device())

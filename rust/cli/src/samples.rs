@@ -15,7 +15,7 @@ pub fn split_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     paths.iter().cloned().partition(|path| is_sample(path))
 }
 
-/// True if a file starts like a sample. Pipes are not opened: it would block, and consume their data.
+/// Returns true if a file starts like a sample. Pipes are not opened: it would block, and consume their data.
 pub fn is_sample(path: &Path) -> bool {
     let first = || {
         let mut bytes = [0; 8];

@@ -103,7 +103,7 @@ pub fn load<'a>(
         .collect()
 }
 
-/// True if a directory has a log of this kind.
+/// Returns true if a directory has a log of this kind.
 fn has_log(directory: &Path, kind: LogKind) -> bool {
     find_inputs([directory], kind.name()).is_ok()
 }

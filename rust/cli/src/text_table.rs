@@ -41,7 +41,7 @@ impl TextTable {
         Self { columns: columns.collect(), indent }
     }
 
-    /// True if all columns fit on one line.
+    /// Returns true if all columns fit on one line.
     pub fn is_one_line(&self) -> bool {
         !self.columns.iter().any(|column| column.begins_line)
     }

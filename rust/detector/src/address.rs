@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Address(pub [u8; 16]);
 
 impl Address {
-    /// Returns whether the address is internal: private (RFC 1918), unique local (RFC 4193), link-local, loopback or
+    /// Returns true if the address is internal: private (RFC 1918), unique local (RFC 4193), link-local, loopback or
     /// multicast.
     pub fn is_internal(self) -> bool {
         match self.number() {
@@ -38,7 +38,7 @@ impl Address {
         if number >> 32 == 0xffff { Ok(number as u32) } else { Err(number) }
     }
 
-    /// Returns whether the address is unspecified or link-local. Every record is asked, so it compares numbers.
+    /// Returns true if the address is unspecified or link-local. Every record is asked, so it compares numbers.
     pub(crate) fn is_of_link(self) -> bool {
         match self.number() {
             Ok(v4) => v4 == 0 || v4 >> 16 == 0xa9fe,
@@ -46,7 +46,7 @@ impl Address {
         }
     }
 
-    /// Returns whether the address stands for several hosts: multicast, or broadcast by its last byte.
+    /// Returns true if the address stands for several hosts: multicast, or broadcast by its last byte.
     pub(crate) fn is_group(self) -> bool {
         match self.number() {
             Ok(v4) => v4 >> 28 == 0xe || v4 & 0xff == 0xff,
@@ -54,7 +54,7 @@ impl Address {
         }
     }
 
-    /// Returns whether it is a multicast group.
+    /// Returns true if it is a multicast group.
     pub fn is_multicast(self) -> bool {
         std::net::Ipv6Addr::from(self.0).to_canonical().is_multicast()
     }

@@ -253,7 +253,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns whether a file or message was read but has unusable contents.
+    /// Returns true if a file or message was read but has unusable contents.
     pub fn is_content_error(&self) -> bool {
         matches!(
             self,

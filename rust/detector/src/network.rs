@@ -18,13 +18,13 @@ impl Network {
     /// Every address, IPv4 and IPv6.
     pub const ANY: Self = Self { prefix: Address([0; 16]), bits: 0 };
 
-    /// Returns whether an address is in the network.
+    /// Returns true if an address is in the network.
     pub fn contains(self, address: Address) -> bool {
         let difference = u128::from_be_bytes(self.prefix.0) ^ u128::from_be_bytes(address.0);
         difference.leading_zeros() >= self.bits
     }
 
-    /// Returns whether the network has all addresses, or all of IPv4.
+    /// Returns true if the network has all addresses, or all of IPv4.
     pub fn covers_all(self) -> bool {
         self.bits == 0 || (self.bits == 96 && Ipv6Addr::from(self.prefix.0).to_ipv4_mapped().is_some())
     }

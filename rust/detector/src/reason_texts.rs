@@ -11,11 +11,11 @@ pub(crate) struct Texts {
     pub(crate) related: &'static str,
     /// Groups of related columns, which give one reason; the plainest column first.
     pub(crate) topics: &'static [&'static [u16]],
-    /// Returns whether a new category in a column is worth naming.
+    /// Returns true if a new category in a column is worth naming.
     pub(crate) names_category: fn(usize) -> bool,
-    /// Returns whether a number is close to that of most training rows.
+    /// Returns true if a number is close to that of most training rows.
     pub(crate) is_usual: fn(usize, f32, Quantiles) -> bool,
-    /// Returns whether a value is a pause of a day or more, the longest there is.
+    /// Returns true if a value is a pause of a day or more, the longest there is.
     pub(crate) is_long_pause: fn(usize, f32) -> bool,
     /// Format of a column's amounts; `None` for a column without an amount.
     pub(crate) amount: fn(usize) -> Option<Format>,

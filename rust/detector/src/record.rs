@@ -90,12 +90,12 @@ impl<'a> LogRecord<'a> {
         (self.end().saturating_add(pause), rank)
     }
 
-    /// Returns whether it is logged after the connection that carried it.
+    /// Returns true if it is logged after the connection that carried it.
     pub fn follows_connection(&self) -> bool {
         matches!(self, Self::Dns(query) if query.rtt.is_none())
     }
 
-    /// Returns whether it was refused or unanswered.
+    /// Returns true if it was refused or unanswered.
     pub(crate) fn failed(&self) -> bool {
         match self {
             Self::Conn(connection) => connection.failed(),
@@ -103,7 +103,7 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// Returns whether it belongs to the peer group: discovery and address configuration.
+    /// Returns true if it belongs to the peer group: discovery and address configuration.
     pub(crate) fn is_chatter(&self) -> bool {
         match self {
             Self::Conn(connection) => connection.is_chatter(),
@@ -111,7 +111,7 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// Returns whether the originator is in the local network.
+    /// Returns true if the originator is in the local network.
     pub(crate) fn is_of_local_originator(&self) -> bool {
         match self {
             Self::Conn(connection) => connection.orig.is_local(),

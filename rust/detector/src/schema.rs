@@ -89,12 +89,12 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Returns whether extraction leaves the column empty, because training fills it from others.
+    /// Returns true if extraction leaves the column empty, because training fills it from others.
     pub fn is_derived(self) -> bool {
         matches!(self, Self::Share { .. } | Self::Conditional { .. })
     }
 
-    /// Returns whether the column contains an identity.
+    /// Returns true if the column contains an identity.
     pub fn is_identity(self) -> bool {
         matches!(
             self,
@@ -184,7 +184,7 @@ impl Schema {
         self.features.iter().filter(|feature| !feature.encoding.is_derived()).count()
     }
 
-    /// Returns whether a row belongs to the peer group.
+    /// Returns true if a row belongs to the peer group.
     pub(crate) fn is_peer(&self, row: &FeatureRow) -> bool {
         row[usize::from(self.peer_group)] > 0.5
     }

@@ -67,7 +67,7 @@ impl AlertPolicy {
         self.evidence_per_day
     }
 
-    /// Returns whether a record with this score is an alert.
+    /// Returns true if a record with this score is an alert.
     pub fn is_alert(&self, score: f64) -> bool {
         score >= self.threshold
     }

@@ -107,7 +107,7 @@ impl Layout {
 }
 
 impl Binding {
-    /// Returns whether the log has the column. Always true for JSON, where every row may have it.
+    /// Returns true if the log has the column. Always true for JSON, where every row may have it.
     pub fn is_bound(&self, column: usize) -> bool {
         self.bound.get(column).copied().unwrap_or(false)
     }

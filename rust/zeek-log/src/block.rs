@@ -81,7 +81,7 @@ impl Block {
         self.spans.len()
     }
 
-    /// Returns whether there are no lines.
+    /// Returns true if there are no lines.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }

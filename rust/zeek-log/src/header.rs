@@ -70,17 +70,17 @@ impl Header {
         HeaderKey::of(line, self.separator.as_deref().unwrap_or(b"\t"))
     }
 
-    /// Returns whether a line with this key was read.
+    /// Returns true if a line with this key was read.
     pub(crate) fn has(&self, key: HeaderKey) -> bool {
         self.seen[key as usize].is_some()
     }
 
-    /// Returns whether `#fields` was read.
+    /// Returns true if `#fields` was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.has(HeaderKey::Fields)
     }
 
-    /// Returns whether any header line was read.
+    /// Returns true if any header line was read.
     pub(crate) fn is_begun(&self) -> bool {
         self.seen.iter().any(Option::is_some)
     }

@@ -76,7 +76,7 @@ impl Layout {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// Returns whether rows are of another stream than the wanted one.
+    /// Returns true if rows are of another stream than the wanted one.
     pub(crate) fn is_of_other_stream(&self) -> bool {
         matches!((&self.path, &self.wanted_path), (Some(path), Some(wanted)) if path != wanted)
     }

@@ -65,12 +65,12 @@ impl Segments {
         &self.layout
     }
 
-    /// Returns whether the layout of the segment is known.
+    /// Returns true if the layout of the segment is known.
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// Returns whether any layout is known, so that one unusable line does not end the log.
+    /// Returns true if any layout is known, so that one unusable line does not end the log.
     pub(crate) fn has_layout(&self) -> bool {
         self.settled || self.fallback.is_some()
     }
@@ -239,7 +239,7 @@ impl Segments {
 }
 
 impl Layout {
-    /// Returns whether a line has the columns, or the braces, of a row. Any line would fit a single column, so none
+    /// Returns true if a line has the columns, or the braces, of a row. Any line would fit a single column, so none
     /// does.
     fn fits(&self, line: &[u8]) -> bool {
         match self.format {
@@ -252,13 +252,13 @@ impl Layout {
         }
     }
 
-    /// Returns whether a line among TSV rows is a JSON object.
+    /// Returns true if a line among TSV rows is a JSON object.
     fn is_json(&self, line: &[u8]) -> bool {
         is_object(line) && line.ends_with(b"}") && memchr::memmem::find(line, &self.separator).is_none()
     }
 }
 
-/// Returns whether a line begins like a JSON object with members.
+/// Returns true if a line begins like a JSON object with members.
 fn is_object(line: &[u8]) -> bool {
     let inside = line.trim_ascii_start().strip_prefix(b"{");
     inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(b"\""))

@@ -264,7 +264,7 @@ impl LearningArgs {
         params
     }
 
-    /// True if the threshold is set by a number of alerts, given or by default.
+    /// Returns true if the threshold is set by a number of alerts, given or by default.
     pub fn has_alert_budget(&self) -> bool {
         self.budget.contamination.is_none()
     }

@@ -115,7 +115,7 @@ impl Follow {
         next.map_or(Ok(None), |(_, name, _)| open(&directory.join(name)))
     }
 
-    /// True if Zeek would give this name to a rotation of the followed log.
+    /// Returns true if Zeek would give this name to a rotation of the followed log.
     fn is_rotated_name(&self, name: &OsStr) -> bool {
         let (Some(stem), Some(extension), Some(name)) =
             (self.path.file_stem().and_then(|stem| stem.to_str()), self.path.extension(), name.to_str())

@@ -81,7 +81,7 @@ impl LogInputs {
         self.inputs.iter().map(file_size).sum()
     }
 
-    /// True if the logs can be read more than once: files can, pipes cannot.
+    /// Returns true if the logs can be read more than once: files can, pipes cannot.
     pub fn is_repeatable(&self) -> bool {
         self.bytes().is_some()
     }

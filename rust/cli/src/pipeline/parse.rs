@@ -106,7 +106,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Refuses a log without the columns of a record, or without a required label column. Returns whether rows need a
+/// Refuses a log without the columns of a record, or without a required label column. Returns true if rows need a
 /// label; later rows without the columns are unusable.
 pub fn check_columns(log: LogKind, block: &Block, labels: Option<&Labels>) -> Result<bool> {
     let binding = bind(log, block.layout(), labels);

@@ -117,7 +117,7 @@ pub fn unprivileged(directory: &Path, arguments: &str) -> Command {
     command
 }
 
-/// True if root owns a file.
+/// Returns true if root owns a file.
 pub fn is_roots(path: &Path) -> bool {
     path.metadata().unwrap().uid() == 0
 }

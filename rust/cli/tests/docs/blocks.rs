@@ -65,7 +65,7 @@ impl Scratch {
     }
 }
 
-/// Returns whether a line matches; `...` matches anything.
+/// Returns true if a line matches; `...` matches anything.
 fn matches(line: &str, shown: &str) -> bool {
     let parts: Vec<_> = shown.split("...").collect();
     let [first, middle @ .., last] = parts.as_slice() else { return line == shown };

@@ -101,7 +101,7 @@ impl Model {
         }
     }
 
-    /// Returns whether a value is close to that of most training rows, so that it explains nothing.
+    /// Returns true if a value is close to that of most training rows, so that it explains nothing.
     fn is_usual(&self, column: usize, row: &FeatureRow) -> bool {
         let Some(feature) = self.schema().features.get(column) else { return true };
         let (value, quantiles) = (row[column], self.stats().of(column));

@@ -22,7 +22,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns whether this side is local: by `local`, or else by its address.
+    /// Returns true if this side is local: by `local`, or else by its address.
     pub(crate) fn is_local(&self) -> bool {
         self.local.unwrap_or_else(|| self.addr.is_internal())
     }
@@ -60,7 +60,7 @@ impl Connection<'_> {
         self.ts.saturating_add(self.duration.unwrap_or(0).max(0))
     }
 
-    /// Returns whether it was refused or unanswered. Zeek has one state for all ICMP, which never fails.
+    /// Returns true if it was refused or unanswered. Zeek has one state for all ICMP, which never fails.
     pub(crate) fn failed(&self) -> bool {
         self.proto != Proto::Icmp && self.conn_state.is_some_and(ConnState::failed)
     }
@@ -187,7 +187,7 @@ impl ConnState {
         format!("{} ({meaning})", self.name())
     }
 
-    /// Returns whether the responder never accepted: no answer, a refusal, or a reset during the handshake.
+    /// Returns true if the responder never accepted: no answer, a refusal, or a reset during the handshake.
     pub fn failed(self) -> bool {
         matches!(self, Self::S0 | Self::REJ | Self::RSTOS0 | Self::RSTRH | Self::SH | Self::SHR)
     }

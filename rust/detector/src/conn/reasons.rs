@@ -43,12 +43,12 @@ const STEADY: f32 = 4.0;
 /// Three failed connections in a row.
 const IN_A_ROW: f32 = 2.0;
 
-/// Returns whether a new category in this column is worth naming. New pairs of hosts are too common.
+/// Returns true if a new category in this column is worth naming. New pairs of hosts are too common.
 fn names_category(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Port | Column::Service | Column::History))
 }
 
-/// Returns whether a number is close to that of most training rows.
+/// Returns true if a number is close to that of most training rows.
 fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
     let Quantiles { median, .. } = quantiles;
     match Column::at(column) {
@@ -60,7 +60,7 @@ fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
     }
 }
 
-/// Returns whether a pause is the maximum, which stands for longer ones and for no earlier connection.
+/// Returns true if a pause is the maximum, which stands for longer ones and for no earlier connection.
 fn is_long_ago(pause: f32) -> bool {
     expand(pause) > 0.99e5
 }

@@ -26,7 +26,7 @@ pub(crate) struct LinearCounter {
 }
 
 impl LinearCounter {
-    /// Returns whether the hour is one that a time can have.
+    /// Returns true if the hour is one that a time can have.
     pub(crate) fn is_sound(&self) -> bool {
         (i64::MIN.div_euclid(HOUR)..=i64::MAX.div_euclid(HOUR)).contains(&self.hour)
     }

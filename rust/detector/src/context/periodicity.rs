@@ -21,7 +21,7 @@ pub(crate) struct Periodicity {
 }
 
 impl Periodicity {
-    /// Returns whether values from a file are possible.
+    /// Returns true if values from a file are possible.
     pub(crate) fn is_sound(&self) -> bool {
         [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
     }

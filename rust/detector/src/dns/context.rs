@@ -224,7 +224,7 @@ const WORD_BITS: f32 = 4.4;
 const PRIOR: f32 = 5.0;
 const PRIOR_SHARE: f32 = 0.3;
 
-/// Returns whether a type is neither an address nor one that browsers query with it (SVCB, HTTPS).
+/// Returns true if a type is neither an address nor one that browsers query with it (SVCB, HTTPS).
 pub(crate) fn is_other_type(qtype: u64) -> bool {
     !matches!(qtype, 1 | 28 | 64 | 65)
 }

@@ -63,12 +63,12 @@ impl DnsQuery<'_> {
         }
     }
 
-    /// Returns whether it resolves names on the local link (mDNS, LLMNR, NetBIOS), which has a separate peer group.
+    /// Returns true if it resolves names on the local link (mDNS, LLMNR, NetBIOS), which has a separate peer group.
     pub(crate) fn is_chatter(&self) -> bool {
         self.protocol() != Protocol::Dns
     }
 
-    /// Returns whether it got no answer from its server, or was refused.
+    /// Returns true if it got no answer from its server, or was refused.
     pub(crate) fn failed(&self) -> bool {
         !self.is_chatter() && self.rcode.is_none_or(|rcode| UNPROCESSED.contains(&rcode))
     }

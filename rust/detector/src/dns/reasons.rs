@@ -43,12 +43,12 @@ const MAX_TEXT: usize = 64;
 /// Smallest difference of an unusual share.
 const SHARE: f32 = 0.1;
 
-/// Returns whether a new category in this column is worth naming. New domains are too common.
+/// Returns true if a new category in this column is worth naming. New domains are too common.
 fn names_category(column: usize) -> bool {
     matches!(Column::at(column), Some(Column::Qtype | Column::Suffix))
 }
 
-/// Returns whether a number is close to that of most training rows.
+/// Returns true if a number is close to that of most training rows.
 fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
     let Quantiles { median, .. } = quantiles;
     match Column::at(column) {

@@ -62,7 +62,7 @@ impl Calibration {
         Self { bursts: differences(highest), ..self }
     }
 
-    /// Returns whether no score is above 1.
+    /// Returns true if no score is above 1.
     pub(crate) fn is_sound(&self) -> bool {
         let highest = |differences: &[u32]| differences.iter().map(|&difference| u64::from(difference)).sum::<u64>();
         highest(&self.differences).max(highest(&self.bursts)) <= SCORE_UNITS as u64
@@ -73,7 +73,7 @@ impl Calibration {
         self.differences.len()
     }
 
-    /// Returns whether there are no scores.
+    /// Returns true if there are no scores.
     pub fn is_empty(&self) -> bool {
         self.differences.is_empty()
     }
@@ -106,12 +106,12 @@ impl Calibration {
         threshold(&bursts, of_bursts).max(self.threshold((share * MAX_BURST).min(1.0)))
     }
 
-    /// Returns whether bursts count once.
+    /// Returns true if bursts count once.
     pub(crate) fn has_bursts(&self) -> bool {
         !self.bursts.is_empty()
     }
 
-    /// Returns whether the share is less than one of the scores, so that its threshold is extrapolated.
+    /// Returns true if the share is less than one of the scores, so that its threshold is extrapolated.
     pub fn is_extrapolated(&self, share: f64) -> bool {
         share > 0.0 && share * (self.len() as f64) < 1.0
     }

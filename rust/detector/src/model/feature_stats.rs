@@ -60,7 +60,7 @@ impl FeatureStats {
         Self { columns: columns.collect() }
     }
 
-    /// Returns whether every feature has finite, ascending quantiles.
+    /// Returns true if every feature has finite, ascending quantiles.
     pub(crate) fn is_sound(&self, schema: &Schema) -> bool {
         let rising = |it: &Quantiles| {
             let values = [it.lowest, it.low, it.median, it.high, it.highest];

@@ -123,7 +123,7 @@ impl Model {
         self.schema
     }
 
-    /// Returns whether a record that ended at this time (microseconds since 1970) was probably part of the training: it
+    /// Returns true if a record that ended at this time (microseconds since 1970) was probably part of the training: it
     /// lies in the observed time, and the sample holds most of that time's rows. Such a record is scored as if it had
     /// not been learnt; otherwise the most unusual row of a log would look usual.
     pub(crate) fn has_learnt(&self, end: i64) -> bool {
@@ -201,7 +201,7 @@ impl Model {
         self.calibration.threshold(self.provenance.share_of_alerts(single))
     }
 
-    /// Returns whether the sample is too small for this budget, so that its threshold is extrapolated.
+    /// Returns true if the sample is too small for this budget, so that its threshold is extrapolated.
     pub fn is_extrapolated(&self, alerts_per_day: f64) -> bool {
         self.calibration.is_extrapolated(self.provenance.share_of_alerts(alerts_per_day))
     }

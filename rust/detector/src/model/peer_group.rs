@@ -38,7 +38,7 @@ impl PeerGroup {
         Self { maps: maps.collect(), forest }
     }
 
-    /// Returns whether it has a map with ascending scores for each group of a forest.
+    /// Returns true if it has a map with ascending scores for each group of a forest.
     pub(crate) fn is_sound(&self, others: &Forest) -> bool {
         let sound = |points: &[f32]| {
             points.len() == POINTS && points.is_sorted() && points.iter().all(|point| (0.0..=1.0).contains(point))

@@ -39,7 +39,7 @@ const FORMAT: Envelope =
     Envelope { contents: Contents::Sample, magic: b"ZIFSAMPL", version: 3, max_payload: MAX_PAYLOAD };
 
 impl Reservoir {
-    /// Returns whether bytes start like a sample, valid or not.
+    /// Returns true if bytes start like a sample, valid or not.
     pub fn is_sample(bytes: &[u8]) -> bool {
         bytes.starts_with(FORMAT.magic)
     }
@@ -222,7 +222,7 @@ fn entry_size(schema: &Schema) -> usize {
     24 + 4 * schema.stored()
 }
 
-/// Returns whether a row is possible: finite numbers, and identities in category columns.
+/// Returns true if a row is possible: finite numbers, and identities in category columns.
 fn is_sound(schema: &Schema, row: &FeatureRow) -> bool {
     schema.features.iter().zip(row).all(|(feature, &value)| match feature.encoding.is_identity() {
         true => (0.0..=(1 << 24) as f32).contains(&value) && value.fract() == 0.0,

@@ -60,12 +60,12 @@ impl Sampling {
         }
     }
 
-    /// Returns whether it is a possible key.
+    /// Returns true if it is a possible key.
     pub(crate) fn is_key(&self, key: f64) -> bool {
         key.is_finite() && (self.half_life.is_some() || (key > 0.0 && key < 1.0))
     }
 
-    /// Returns whether it is a possible bound: a key, or the end of the keys between 0 and 1.
+    /// Returns true if it is a possible bound: a key, or the end of the keys between 0 and 1.
     pub(crate) fn is_bound(&self, bound: f64) -> bool {
         self.is_key(bound) || (self.half_life.is_none() && bound == 1.0)
     }
@@ -129,7 +129,7 @@ impl QuotaGroup {
         Self(hash & !1 | u64::from(alert))
     }
 
-    /// Returns whether its rows alerted.
+    /// Returns true if its rows alerted.
     pub fn is_alert(self) -> bool {
         self.0 & 1 == 1
     }
@@ -467,7 +467,7 @@ impl Reservoir {
         self.entries.len()
     }
 
-    /// Returns whether it is empty.
+    /// Returns true if it is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

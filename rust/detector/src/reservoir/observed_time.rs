@@ -37,7 +37,7 @@ impl Interval {
         Self { first, last, seen: last.saturating_sub(first) }
     }
 
-    /// Returns whether a later interval is close enough to be part of this one.
+    /// Returns true if a later interval is close enough to be part of this one.
     fn reaches(&self, later: &Self) -> bool {
         later.first <= self.last.saturating_add(SILENCE)
     }
@@ -82,7 +82,7 @@ impl ObservedTime {
         Some((self.intervals.first()?.first, self.intervals.last()?.last))
     }
 
-    /// Returns whether a time lies between the earliest and the latest.
+    /// Returns true if a time lies between the earliest and the latest.
     pub(crate) fn holds(&self, ts: i64) -> bool {
         self.ends().is_some_and(|(first, last)| (first..=last).contains(&within_reach(ts)))
     }

@@ -180,7 +180,7 @@ fn check_for(user: u32, place: &Path, metadata: &Metadata) -> Result<(), ErrorKi
     Ok(())
 }
 
-/// Returns whether a file has an access control list (acl(5)).
+/// Returns true if a file has an access control list (acl(5)).
 fn has_access_list(file: &Path) -> bool {
     rustix::fs::getxattr(file, "system.posix_acl_access", &mut [0u8; 0]).is_ok()
 }

@@ -266,7 +266,7 @@ impl Scorer {
 }
 
 impl Group {
-    /// Returns whether the group's trees are traversed and split few enough columns for the cache.
+    /// Returns true if the group's trees are traversed and split few enough columns for the cache.
     fn is_cached(&self) -> bool {
         matches!(self.paths, Paths::Traversed(_)) && self.columns.len() <= cache::MAX_COLUMNS
     }

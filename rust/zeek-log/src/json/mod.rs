@@ -183,7 +183,7 @@ impl<'j> Scanner<'j> {
         Ok(())
     }
 
-    /// Moves into an object if that comes next; returns whether it does.
+    /// Moves into an object if that comes next; returns true if it does.
     #[inline]
     pub(crate) fn enter_nested(&mut self) -> bool {
         let nested = self.peek() == b'{';
@@ -257,7 +257,7 @@ impl<'j> Scanner<'j> {
         Err(SyntaxError { at: self.at as u32, expected })
     }
 
-    /// Moves past the closing quote; returns whether the string has escapes.
+    /// Moves past the closing quote; returns true if the string has escapes.
     #[inline]
     fn string(&mut self) -> Result<bool, SyntaxError> {
         if let Some(word) = self.rest().first_chunk() {
@@ -497,7 +497,7 @@ pub(crate) fn push_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Returns whether the text is a JSON number.
+/// Returns true if the text is a JSON number.
 pub(crate) fn is_number(text: &[u8]) -> bool {
     let mut scanner = Scanner::new(text);
     scanner.number().is_ok() && scanner.at == text.len()

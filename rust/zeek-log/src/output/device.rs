@@ -70,7 +70,7 @@ fn open_descriptor(number: u32) -> io::Result<File> {
     OpenOptions::new().write(true).append(is_file).open(path)
 }
 
-/// Returns whether the owner is root or the current user.
+/// Returns true if the owner is root or the current user.
 fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }

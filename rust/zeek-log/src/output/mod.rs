@@ -80,7 +80,7 @@ impl Output {
         Ok(Self { name, writer, is_terminal, temporary })
     }
 
-    /// Returns whether it is a terminal, which interprets control characters.
+    /// Returns true if it is a terminal, which interprets control characters.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }

@@ -23,7 +23,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// True if the class is an attack.
+    /// Returns true if the class is an attack.
     pub fn is_malicious(self) -> bool {
         self != Self::Benign
     }

@@ -77,7 +77,7 @@ impl Files {
     }
 }
 
-/// True if a path is a state directory or a sample, rather than a model.
+/// Returns true if a path is a state directory or a sample, rather than a model.
 pub fn is_state(path: &Path) -> bool {
     path.is_dir() || is_sample(path)
 }

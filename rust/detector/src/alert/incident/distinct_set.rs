@@ -68,7 +68,7 @@ impl<T: Copy + Eq + Hash> DistinctSet<T> {
         *register = rank.max(*register);
     }
 
-    /// Returns whether the sizes are consistent.
+    /// Returns true if the sizes are consistent.
     pub(super) fn is_sound(&self) -> bool {
         let is_full = self.sample.len() == SAMPLE && self.registers.len() == 1 << BITS;
         let ranks_fit = self.registers.iter().all(|&rank| u32::from(rank) <= 65 - BITS);
@@ -94,7 +94,7 @@ impl<T: Copy + Eq + Hash> DistinctSet<T> {
         (estimate.round() as u64).max(SAMPLE as u64 + 1)
     }
 
-    /// Returns whether the count is an estimate.
+    /// Returns true if the count is an estimate.
     pub fn is_estimate(&self) -> bool {
         !self.registers.is_empty()
     }

@@ -189,7 +189,7 @@ impl Grouper {
         self.flooded.get(&responder.network()).copied().filter(|key| key.2 == known)
     }
 
-    /// Returns whether this originator is one of many with incidents of this target only.
+    /// Returns true if this originator is one of many with incidents of this target only.
     pub(super) fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
         let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
         !own.2 && others + 1 >= MANY

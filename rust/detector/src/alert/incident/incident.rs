@@ -160,12 +160,12 @@ impl Incident {
         std::iter::once('I').chain(digits).collect()
     }
 
-    /// Returns whether it has been reported.
+    /// Returns true if it has been reported.
     pub fn is_reported(&self) -> bool {
         self.reported.is_some()
     }
 
-    /// Returns whether it is a single failed connection, which is listed only on demand.
+    /// Returns true if it is a single failed connection, which is listed only on demand.
     pub fn is_minor(&self) -> bool {
         self.evidence == 0 && self.alerts <= 1 && self.failed == self.records && self.role == Role::Originator
     }
@@ -208,14 +208,14 @@ impl Incident {
         self.trails.iter().find(|trail| trail.holds(record))
     }
 
-    /// Returns whether a record without an alert belongs to it.
+    /// Returns true if a record without an alert belongs to it.
     pub(super) fn continues(&self, record: &Record) -> bool {
         record.failed && self.is_scanner()
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
     }
 
-    /// Returns whether a record without an alert extends it.
+    /// Returns true if a record without an alert extends it.
     pub(super) fn extends(&self, record: &Record) -> bool {
         self.role == Role::Target
             || record.failed && self.is_scanner()

@@ -78,7 +78,7 @@ impl KnownList {
         format!("#fields\t{}", FIELDS.join("\t"))
     }
 
-    /// Returns whether an entry for any kind covers a connection.
+    /// Returns true if an entry for any kind covers a connection.
     pub fn covers(&self, c: &Connection<'_>) -> bool {
         let end = c.end();
         let covers = |entry: &KnownEntry| {
@@ -87,7 +87,7 @@ impl KnownList {
         self.entries.iter().any(covers)
     }
 
-    /// Returns whether entries for an incident's kind, or for any, cover all of its services.
+    /// Returns true if entries for an incident's kind, or for any, cover all of its services.
     pub fn covers_incident(&self, incident: &Incident) -> bool {
         let matches = |originator: Address, responder: Address, port| {
             let kind_fits = |entry: &&KnownEntry| entry.kind.is_none_or(|kind| kind == incident.kind);
@@ -108,7 +108,7 @@ impl KnownList {
         self.entries.iter().map(|entry| entry.until).max()
     }
 
-    /// Returns whether it has no entries.
+    /// Returns true if it has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

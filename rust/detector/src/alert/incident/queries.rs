@@ -49,7 +49,7 @@ impl Query {
         }
     }
 
-    /// Returns whether a client of generated domains may have made it.
+    /// Returns true if a client of generated domains may have made it.
     pub(super) fn may_be_generated(&self) -> bool {
         self.is_registered() && (self.nonexistent || self.random)
     }
@@ -132,7 +132,7 @@ impl Domain {
         (self.data as f64 * share) as u64
     }
 
-    /// Returns whether its values are possible.
+    /// Returns true if its values are possible.
     pub(super) fn is_sound(&self, queries: u64) -> bool {
         self.names.is_sound() && self.servers.is_sound() && self.nonexistent <= queries && self.text.len() <= 1024
     }
@@ -174,7 +174,7 @@ impl Queries {
         }
     }
 
-    /// Returns whether its domains are like generated ones: at least five that do not exist or look random, and at
+    /// Returns true if its domains are like generated ones: at least five that do not exist or look random, and at
     /// least half of all.
     pub(super) fn are_generated(&self) -> bool {
         let generated = self.nonexistent.count() + self.random.count();
@@ -192,7 +192,7 @@ impl Queries {
         }
     }
 
-    /// Returns whether its values are possible.
+    /// Returns true if its values are possible.
     pub(super) fn is_sound(&self, records: u64) -> bool {
         let members = [&self.domains, &self.nonexistent, &self.random].into_iter().all(DistinctSet::is_sound)
             && self.servers.is_sound();

@@ -48,7 +48,7 @@ impl Record {
         }
     }
 
-    /// Returns whether another record would belong to the same trail.
+    /// Returns true if another record would belong to the same trail.
     pub(super) fn is_like(&self, other: &Record) -> bool {
         match (&self.query, &other.query) {
             (None, None) => (other.port, other.proto, other.responder) == (self.port, self.proto, self.responder),
@@ -57,7 +57,7 @@ impl Record {
         }
     }
 
-    /// Returns whether it is a query that a client of generated domains may make.
+    /// Returns true if it is a query that a client of generated domains may make.
     pub(super) fn may_be_generated(&self) -> bool {
         self.query.is_some_and(|query| query.may_be_generated())
     }

@@ -37,7 +37,7 @@ impl Default for Surges {
 }
 
 impl Surges {
-    /// Counts a connection, and returns whether it failed during a surge.
+    /// Counts a connection, and returns true if it failed during a surge.
     pub(super) fn add(&mut self, record: &Record) -> bool {
         let key = XxHash3_64::oneshot(&record.responder.0);
         let visit = match record.failed {

@@ -125,7 +125,7 @@ impl Trail {
         }
     }
 
-    /// Returns whether a record belongs to it: to the same service of the responder, or the same domain for a query.
+    /// Returns true if a record belongs to it: to the same service of the responder, or the same domain for a query.
     pub(super) fn holds(&self, record: &Record) -> bool {
         match (&self.domain, &record.query) {
             (None, None) => (self.responder, self.proto, self.port) == (record.responder, record.proto, record.port),
@@ -134,7 +134,7 @@ impl Trail {
         }
     }
 
-    /// Returns whether another incident's trail is of the same service or domain.
+    /// Returns true if another incident's trail is of the same service or domain.
     pub(super) fn is_like(&self, other: &Trail) -> bool {
         match (&self.domain, &other.domain) {
             (None, None) => (self.responder, self.proto, self.port) == (other.responder, other.proto, other.port),

@@ -38,7 +38,7 @@ impl Grouper {
         self.outbox.get_or_insert_default();
     }
 
-    /// Returns whether there are additions to forward.
+    /// Returns true if there are additions to forward.
     pub fn has_additions(&self) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| !outbox.unsent.is_empty())
     }
@@ -151,7 +151,7 @@ impl Grouper {
 }
 
 impl Incident {
-    /// Returns whether its values are possible.
+    /// Returns true if its values are possible.
     fn is_sound(&self) -> bool {
         let is_time = |time: i64| time.checked_abs().is_some_and(|time| time < 1 << 60);
         self.trails.len() <= MAX_TRAILS

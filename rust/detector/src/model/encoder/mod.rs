@@ -170,7 +170,7 @@ impl Encoder {
         })
     }
 
-    /// Returns whether its tables match the schema and are sorted.
+    /// Returns true if its tables match the schema and are sorted.
     pub(crate) fn is_sound(&self, schema: &Schema) -> bool {
         let encoded = |encoding| !matches!(encoding, Encoding::Number | Encoding::Identity);
         let columns = (0..).zip(schema.features).filter(|(_, feature)| encoded(feature.encoding));
