@@ -146,6 +146,8 @@ guard! {
 }
 
 impl GuardedSensor {
+    /// As `score`, for C++: the verdict is returned through an argument, because a struct with strings costs more as a
+    /// return value.
     pub(crate) fn score_into(
         &mut self,
         view: &ConnectionView<'_>,

@@ -40,7 +40,7 @@ pub(crate) struct Incidents {
     changes: VecDeque<Change>,
     /// True on a worker, whose changes the manager reports.
     forwards: bool,
-    /// Serialized identifiers for the node whose additions were merged last.
+    /// On the manager: serialized new identifiers of the incidents that were merged last, for the node that sent them.
     renamings: Vec<u8>,
 }
 

@@ -188,7 +188,8 @@ struct Stream<'a> {
     at: usize,
 }
 
-/// Hashed uids of recently delivered connections: a query without an answer is delivered after its connection.
+/// Hashed uids of recently delivered connections. A query without an answer is due when its connection was delivered,
+/// because [`LogRecord::logged`](detector::LogRecord::logged) only estimates its time.
 #[derive(Default)]
 struct Delivered {
     hasher: RandomState,

@@ -52,7 +52,7 @@ impl Detector {
         (self.extractor, self.history)
     }
 
-    /// Replaces the model and keeps the context; the policy is that of the model.
+    /// Replaces the model, takes over its policy, and keeps the context.
     pub fn replace_model(&mut self, model: Model) {
         self.policy = AlertPolicy::of(&model);
         self.model = Arc::new(model);

@@ -185,8 +185,8 @@ pub enum ErrorKind {
     Checksum,
     /// Contents: from a version with other features.
     #[error(
-        "is for {} of the features, this version of zeek-iforest computes version {expected}; {}",
-        found.map_or("another version".to_owned(), |found| format!("version {found}")),
+        "needs {}; this zeek-iforest has version {expected}; {}",
+        found.map_or("another feature version".to_owned(), |found| format!("feature version {found}")),
         contents.remedy()
     )]
     OtherSchema {

@@ -78,9 +78,9 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// Order in which Zeek logs records of several logs: the time by its default timeouts, and a rank for records of one
-    /// time. A query is logged with its answer, before its connection. Without an answer it is logged after its
-    /// connection, the end of which is estimated here.
+    /// Order in which Zeek logs records of several logs: the time by its default timeouts, and a rank, because a query
+    /// and its connection can have the same time. A query is logged with its answer, before its connection. Without an
+    /// answer it is logged after its connection, the end of which is estimated here.
     pub fn logged(&self) -> (i64, u8) {
         let (pause, rank) = match self {
             Self::Conn(connection) => (timeout(connection), 1),

@@ -217,7 +217,7 @@ mod tests {
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
         assert_eq!(refusal(b"#separator"), "is not a state file of zeek-iforest; delete it");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
-        assert!(refusal(&FORMAT.seal(&other)).starts_with("is for another version of the features"));
+        assert!(refusal(&FORMAT.seal(&other)).starts_with("needs another feature version"));
         let longer = [FORMAT.open(file()).unwrap(), &[0]].concat();
         assert_eq!(refusal(&FORMAT.seal(&longer)), "is damaged: there are extra bytes after the state; delete it");
         let mut damaged = state();

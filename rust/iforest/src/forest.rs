@@ -175,7 +175,7 @@ impl Forest {
         self.scorer.score_cached(&row[..self.n_features()], cache)
     }
 
-    /// Appends the scores of many rows, in order; faster than one row at a time. `cache` is that of
+    /// Appends the scores of many rows, in order; faster than one row at a time. `cache`: see
     /// [`Forest::score_cached`].
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! Isolation forest on rows of `f32`: random splits isolate anomalies early, because they are few and different.
 //!
-//! The algorithm is that of Liu, Ting and Zhou, *Isolation Forest*, ICDM 2008, <https://doi.org/10.1109/ICDM.2008.17>.
+//! The algorithm is by Liu, Ting and Zhou, *Isolation Forest*, ICDM 2008, <https://doi.org/10.1109/ICDM.2008.17>.
 //!
 //! ```
 //! use iforest::{Forest, Params, Matrix};

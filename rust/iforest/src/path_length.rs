@@ -27,7 +27,8 @@ pub fn average_path_length(n: usize) -> f64 {
 /// c(n) for small n.
 static OF_FEW: LazyLock<[f64; 1 << 10]> = LazyLock::new(|| std::array::from_fn(average_path_length));
 
-/// The only number of rows up to 2^20 for which the sum and the series round to different fixed-point values.
+/// The only number of rows up to 2^20 for which the sum and the series round to different fixed-point values. It is
+/// summed, once, so that every leaf has the exact path length.
 const ODD_ONE: usize = 797_695;
 static OF_ODD_ONE: LazyLock<f64> = LazyLock::new(|| average_path_length(ODD_ONE));
 

@@ -1,4 +1,4 @@
-//! Subset of ONNX's Protocol Buffers messages that an isolation forest needs. Field numbers are those of
+//! Subset of ONNX's Protocol Buffers messages that an isolation forest needs. Field numbers are from
 //! `onnx-ml.proto`, version 1 of the intermediate representation and later; other fields are ignored.
 
 use prost::Message;

@@ -138,7 +138,7 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
     Ok((found, others))
 }
 
-/// Returns true if the error is that of a broken or circular link.
+/// Returns true if the error stands for a broken or circular link.
 fn is_broken_link(error: &io::Error) -> bool {
     // `ErrorKind::FilesystemLoop` is unstable.
     const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };

@@ -194,7 +194,7 @@ pub struct BudgetArgs {
     contamination: Option<f64>,
 }
 
-/// Alert budget that replaces that of the model.
+/// Alert budget that replaces the model's.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ThresholdArgs {
     /// Set the threshold for this many alerts a day, above 0, at most 1000000000 [default: the model's budget]

@@ -46,7 +46,7 @@ pub fn kind_of(input: &Input) -> Option<LogKind> {
     }
 }
 
-/// Kind of a TSV log by its columns, if they are those of dns.log.
+/// Kind of a TSV log, if it has the columns of dns.log.
 pub fn kind_of_fields(has: impl Fn(&str) -> bool) -> Option<LogKind> {
     (has("qtype") && !has("conn_state")).then_some(LogKind::Dns)
 }

@@ -1,7 +1,7 @@
 //! Rotated logs of several loggers, merged into one log.
 //!
 //! Each logger of a cluster writes a part of the hour's rows, in the order in which the records ended. The merged log
-//! has the rows of all files by end time (`ts` plus `duration` or `rtt`), so the context is that of a single log.
+//! has the rows of all files by end time (`ts` plus `duration` or `rtt`), so the context equals that of a single log.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -79,7 +79,7 @@ struct Log {
     after_row: bool,
     /// The next row; empty at the end.
     line: Vec<u8>,
-    /// Its end time in microseconds; that of the row before for an invalid row.
+    /// Its end time in microseconds; an invalid row has the end time of the row before.
     end_time: i64,
 }
 

@@ -1,7 +1,7 @@
 //! Charts of a report as inline SVG.
 //!
-//! Each chart is drawn for wide and for narrow pages, because scaled text would be illegible. The colours are those of
-//! the light theme; the style sheet maps them to the dark theme.
+//! Each chart is drawn for wide and for narrow pages, because scaled text would be illegible. The colours suit the
+//! light theme; the style sheet maps them to the dark theme.
 
 use std::ops::Range;
 

@@ -88,7 +88,7 @@ fn renders(page: &mut Page) -> Result<()> {
     expect(page, "getComputedStyle(document.querySelector('.tools')).display", "none")
 }
 
-/// A host's score is that of its first row in the table of connections, if it has one.
+/// A host has the score of its first row in the table of connections, if it has a row there.
 fn hosts_have_the_score_of_their_first_connection(page: &mut Page) -> Result<()> {
     let agree = "(() => { const score = row => row.querySelector('[data-name=Score]').textContent; const hosts = \
                  [...document.querySelectorAll('[aria-labelledby=hosts] tbody tr')]; const first = address => \

@@ -267,7 +267,7 @@ fn queries_without_an_answer_follow_their_connection() {
         (row[1], row[8]) = (ODD.into(), "-".into());
     }
     dir.write("silent.log", dns_log(&silent));
-    // The first alert identifies the incident: it is that of the connection.
+    // The first alert identifies the incident: here the alert of the connection.
     let incidents = |arguments: &str| {
         let found = dir.ok(&format!("incidents -q {arguments} --json -n 1000"));
         let found = found.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
 //! Context: recent behaviour of the hosts of a connection, in bounded memory.
 //!
-//! Hashes of addresses are the keys of tables of fixed size. Times are those of the connections, so a replayed log
+//! Hashes of addresses are the keys of tables of fixed size. Time comes from the connections, so a replayed log
 //! gives the same context as the sensor.
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! A single score is noisy. Half of the final score is the mean over the pair's recent connections, so that a pair with
 //! only unusual connections ranks above a single odd one. The more often and the more regularly the two hosts connect, the
-//! less likely is an unusual mean by chance, so its excess counts for more: beacons, controllers, guessing. A burst counts
+//! less likely is an unusual mean by chance, so its excess counts for more: beacons, guessing. A burst counts
 //! as one contact.
 
 use serde::{Deserialize, Serialize};

@@ -34,8 +34,8 @@ struct Bucket<T> {
     values: [T; WAYS],
 }
 
-/// Return of a key, in one byte: 0 once it came back a [`PAUSE`] after its first visit; otherwise the minute of that
-/// visit, on a clock that wraps from 255 to 1.
+/// Whether a key returned. 0: yes, at least [`PAUSE`] after its first visit. Otherwise the minute of the first visit,
+/// modulo 255, plus 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Recurrence(u8);
 
@@ -142,7 +142,7 @@ impl<T> Bucket<T> {
         self.keys.iter().position(|&other| other == key)
     }
 
-    /// Empty slot, or that of the least valuable entry.
+    /// Empty slot, or else the slot of the least valuable entry.
     fn least(&self, now: i64) -> usize {
         let worth = |&way: &usize| {
             let since = now.saturating_sub(self.last[way]);

@@ -1,6 +1,6 @@
 //! Context: recent behaviour of clients and domains, in bounded memory.
 //!
-//! Hashes of addresses and names are the keys of tables of fixed size. Times are those of the records, so a replayed log
+//! Hashes of addresses and names are the keys of tables of fixed size. Time comes from the records, so a replayed log
 //! gives the same context as the sensor.
 
 use serde::{Deserialize, Serialize};

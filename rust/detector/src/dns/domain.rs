@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// The version of the list is that of the crate in use.
+    /// The stated version of the list equals that of the crate in use.
     #[test]
     fn the_version_of_the_list_is_stated() {
         let lock = include_str!("../../../../Cargo.lock");

@@ -136,8 +136,7 @@ pub static SCHEMA: Schema = Schema {
     routine: None,
     counts_bursts: true,
     pair: Column::Pair as u16,
-    // Clients repeat their queries all day.
-    // Names, not hosts, identify the controller of a query.
+    // Clients repeat their queries all day, and a command-and-control server shows in the name, not in the pair.
     pair_gain: None,
     regularity: |_| 0.0,
 };

@@ -139,7 +139,7 @@ impl Model {
         self.parts.score(self.schema, row, self.has_learnt(end), cache)
     }
 
-    /// Scores of many rows with the ends of their records, in order; faster than one at a time. `cache` is that of
+    /// Scores of many rows with the ends of their records, in order; faster than one at a time. `cache`: see
     /// [`Model::score_row`].
     pub fn score_rows(&self, rows: &[FeatureRow], ends: &[i64], cache: &mut ScoreCache) -> Vec<RowScore> {
         let learnt: Vec<bool> = ends.iter().map(|&end| self.has_learnt(end)).collect();

@@ -2,7 +2,7 @@
 //!
 //! Chatter (multicast, broadcast, address configuration) differs from unicast traffic in every column, so a common
 //! forest would find it anomalous. Its score in each group of columns is mapped to the unicast score of the same
-//! quantile.
+//! quantile, so that one threshold suits both.
 
 use iforest::Forest;
 use serde::{Deserialize, Serialize};

@@ -119,7 +119,7 @@ impl Entry {
     }
 }
 
-/// QuotaGroup of rows that share a quota, and whether they were anomalous when offered.
+/// Group of rows that share a quota; the lowest bit is 1 if they were anomalous when offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuotaGroup(pub(crate) u64);
 

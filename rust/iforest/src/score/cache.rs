@@ -108,7 +108,7 @@ pub(super) fn key(columns: &[u16], row: &[f32]) -> Key {
     key
 }
 
-/// Entry for a key, and the stored score if it is that of the key.
+/// Entry for a key, and its score if that is stored.
 #[inline]
 pub(super) fn find(entries: &mut [Entry], key: Key) -> (Option<f64>, &mut Entry) {
     let mix = |hash: u64, &word: &u32| (hash ^ u64::from(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23);

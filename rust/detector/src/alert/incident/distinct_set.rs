@@ -1,4 +1,6 @@
 //! Approximate set in bounded memory: stores the first members, and estimates the number of all.
+//!
+//! The estimate is HyperLogLog, because an incident can have a million members and workers' sets must merge.
 
 use std::hash::Hash;
 

@@ -67,9 +67,9 @@ pub struct Grouper {
     pub(super) expiry: BTreeSet<(Rank, ActorKey)>,
     /// No incident has to close before this time.
     next_close: i64,
-    /// Originators whose incident has one target only, by target.
+    /// Originators whose open incident has one target only, by target; [`MANY`] of them become its incident.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
-    /// Incidents of externally attacked targets, by network: a flood of many targets in one network is one incident.
+    /// Open incident of the first target flooded from outside, by network: further targets in the network join it.
     pub(super) flooded: HashMap<Address, ActorKey>,
     pub(super) history: History,
     pub(super) surges: Surges,
@@ -79,7 +79,8 @@ pub struct Grouper {
     pub(super) now: i64,
     /// Additions to forward, on a worker.
     pub(super) outbox: Option<Outbox>,
-    /// Identifiers that the manager announced, by time.
+    /// Incident numbers assigned by other nodes and their time of arrival; an incident that opens within the timeout
+    /// adopts its number.
     pub(super) elsewhere: HashMap<ActorKey, (u64, i64)>,
     /// Incidents opened since the last announcement, on a manager.
     pub(super) opened: Vec<(ActorKey, u64)>,

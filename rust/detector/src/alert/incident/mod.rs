@@ -2,10 +2,15 @@
 //!
 //! A [`Grouper`] processes every record in order of end times. An alert or evidence opens an incident of its
 //! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
-//! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular_exchange`]) is evidence as
-//! well. If many originators attack one target, the target becomes the actor. Records of both logs are of one incident
-//! if they have the same originator. [`rules`] classify an incident, [`summary`] describes it, and [`known`] lists
-//! expected activity.
+//! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular_exchange`]) is
+//! evidence as well. If many originators attack one target, the target becomes the actor. Records of both logs are of
+//! one incident if they have the same originator. [`rules`] classify an incident, [`summary`] describes it, and
+//! [`known`] lists expected activity.
+//!
+//! * A surge is the moment at which many originators fail on one responder ([`surge`]); it opens an incident.
+//! * A flood is the kind of an incident with many originators that fail on its target.
+//! * A burst is a pair's alerts within a clock hour; some alert budgets count it once
+//!   ([`Schema::counts_bursts`](crate::Schema::counts_bursts)).
 //!
 //! Memory is bounded: 4,096 open incidents of at most 20 kB each, the last 65,536 records (about 12 MB), regular
 //! exchanges (2 MB) and failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single

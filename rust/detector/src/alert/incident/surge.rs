@@ -1,4 +1,6 @@
 //! Surges: many originators that fail on one responder within minutes.
+//!
+//! A bitmap counts the originators, because only one threshold matters and a count restarts every ten minutes.
 
 use twox_hash::XxHash3_64;
 
