@@ -1,4 +1,4 @@
-//! Units of time, and human-readable amounts: counts, bytes, durations.
+//! Units of time in microseconds, and formats of counts, bytes and durations for people.
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;

@@ -5,9 +5,10 @@
 //! files and messages.
 
 pub(crate) mod codec;
-mod learn;
 pub(crate) mod observed_time;
+mod quotas;
 pub(crate) mod rate;
+mod sample;
 mod shared_vec;
 
 use std::cmp::Ordering;
@@ -20,9 +21,9 @@ use twox_hash::XxHash3_64;
 use crate::error::{Error, ErrorKind};
 use crate::reservoir::observed_time::ObservedTime;
 use crate::reservoir::rate::RowCounts;
+pub(crate) use crate::reservoir::sample::Sample;
 use crate::reservoir::shared_vec::SharedVec;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
-use crate::units::DAY;
 
 /// Sampling parameters. Only reservoirs with equal sampling can be merged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,48 +164,6 @@ pub struct ReservoirSnapshot {
     seen: u64,
     span: ObservedTime,
     counts: Option<RowCounts>,
-}
-
-/// Rows of a snapshot, and statistics of the traffic they represent.
-#[derive(Clone, Debug)]
-pub(crate) struct Sample {
-    pub(crate) log: LogKind,
-    pub(crate) sampling: Sampling,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) bound: Option<Key>,
-    pub(crate) seen: u64,
-    pub(crate) span: ObservedTime,
-    pub(crate) counts: Option<RowCounts>,
-}
-
-impl ReservoirSnapshot {
-    /// Rows in arbitrary but reproducible order.
-    pub(crate) fn unordered(self) -> Sample {
-        let Self { log, sampling, entries, bound, seen, span, counts } = self;
-        Sample { log, sampling, entries: entries.iter().copied().collect(), bound, seen, span, counts }
-    }
-
-    /// Rows ordered by key: a random order that depends only on the rows.
-    pub(crate) fn by_key(self) -> Sample {
-        let mut sample = self.unordered();
-        sample.entries.sort_by_key(|entry| entry.key);
-        sample
-    }
-}
-
-impl Sample {
-    /// Rows and their times.
-    pub(crate) fn rows_and_times(&self) -> (Vec<FeatureRow>, Vec<i64>) {
-        self.entries.iter().map(|entry| (entry.row, entry.ts)).unzip()
-    }
-
-    /// Connections per day that the sample represents, decayed like the sample; infinite without observed time.
-    pub(crate) fn connections_per_day(&self) -> f64 {
-        match &self.counts {
-            Some(counts) => counts.per_day(&self.span),
-            None => self.seen.max(1) as f64 * DAY as f64 / self.span.seen() as f64,
-        }
-    }
 }
 
 impl Reservoir {

@@ -1,4 +1,4 @@
-//! Learning in place: sampling of a sensor's connections, with quotas against floods.
+//! Quotas of a sensor's reservoir, and the group of each record that it learns.
 //!
 //! The sample is recency-weighted. Two quotas keep a flood or a scan from becoming usual by sheer number:
 //!
