@@ -12,6 +12,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::escape;
 use crate::format;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -103,9 +104,9 @@ impl Console {
 
 /// Prints help or a usage error and exits as `clap` does. If an argument needs escaping, the message has no colours.
 pub fn exit_with(error: &clap::Error) -> ! {
-    let is_safe = |argument: OsString| format::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
+    let is_safe = |argument: OsString| escape::printable_bytes(argument.as_bytes()).as_bytes() == argument.as_bytes();
     if !std::env::args_os().all(is_safe) {
-        print(format_args!("{}", format::printable_lines(error.render().to_string().as_bytes())));
+        print(format_args!("{}", escape::printable_lines(error.render().to_string().as_bytes())));
     } else if let Err(cause) = error.print() {
         if !error.use_stderr() && cause.kind() != ErrorKind::BrokenPipe {
             Console::new(false).error(&format!("(standard output): cannot be written: {cause}"));
@@ -135,7 +136,7 @@ pub fn width() -> usize {
 
 /// Escapes text for standard error, and wraps it on a terminal; it starts at `column`.
 fn on_stderr(text: &str, column: usize) -> String {
-    let text = format::printable(text);
+    let text = escape::printable(text);
     terminal_size::terminal_size_of(std::io::stderr()).map_or_else(
         || text.to_string(),
         |(width, _)| format::wrapped(&text, column, usize::from(width.0).max(MIN_WIDTH)),

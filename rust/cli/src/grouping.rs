@@ -2,60 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use detector::{
     Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, host_risks,
 };
 
-use crate::console::Console;
-use crate::format;
 use crate::host_filter::HostFilter;
 use crate::pipeline::ScoredRecord;
-
-/// The list of known activity.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct KnownArgs {
-    /// List of known activity, in the format of Zeek's Input framework; it opens no incident
-    #[arg(long, value_name = "FILE", help_heading = "Selection")]
-    pub known: Option<PathBuf>,
-}
-
-impl KnownArgs {
-    /// The list; empty if none is given.
-    ///
-    /// # Errors
-    /// If the file cannot be read or used.
-    pub fn list(&self, console: &Console) -> Result<KnownList> {
-        known_list(self.known.as_deref(), console)
-    }
-}
-
-/// Reads a list of known activity, and warns if it is empty. Without a file, the list is empty.
-///
-/// # Errors
-/// If the file cannot be read or used.
-pub fn known_list(path: Option<&Path>, console: &Console) -> Result<KnownList> {
-    let Some(path) = path else { return Ok(KnownList::default()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    let list = KnownList::parse(&text).with_context(|| format!("{}: cannot be used", path.display()))?;
-    if list.is_empty() {
-        console.warning(&format!("{}: the list has no entries; no activity is known", path.display()));
-    }
-    Ok(list)
-}
-
-/// Warns if every entry of a list had expired at `first`, the end of the first record.
-pub fn warn_if_expired(path: Option<&Path>, list: &KnownList, first: i64, console: &Console) {
-    if let (Some(path), Some(until)) = (path, list.expiry().filter(|until| *until <= first)) {
-        console.warning(&format!(
-            "{}: all entries expired before the first record, the last one on {}; no activity is known",
-            path.display(),
-            format::time(until, "%Y-%m-%d")
-        ));
-    }
-}
 
 /// Groups the connections of a run and collects the incidents that close.
 #[derive(Debug)]

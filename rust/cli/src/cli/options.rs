@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use detector::{AlertPolicy, LogKind, Model, Network, Params, Trust};
+use detector::{AlertPolicy, KnownList, LogKind, Model, Network, Params, Trust};
 
 use super::values::{alerts, key, log_kind, share, trees, within};
+use crate::console::Console;
 use crate::host_filter::HostFilter;
+use crate::known_list;
 use crate::labels::Labels;
 
 /// Logs, and how to read them; [`LogInputs`](crate::input::LogInputs) resolves them.
@@ -210,6 +212,14 @@ pub struct ThresholdArgs {
     contamination: Option<f64>,
 }
 
+/// The list of known activity.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct KnownArgs {
+    /// List of known activity, in the format of Zeek's Input framework; it opens no incident
+    #[arg(long, value_name = "FILE", help_heading = "Selection")]
+    pub known: Option<PathBuf>,
+}
+
 impl TrustArgs {
     /// The conditions as the detector takes them.
     pub fn trust(&self) -> Trust {
@@ -297,6 +307,16 @@ impl ThresholdArgs {
         }
         let of_share = self.contamination.map(|share| AlertPolicy::for_share(model, share));
         Ok(of_share.unwrap_or_else(|| AlertPolicy::of(model)))
+    }
+}
+
+impl KnownArgs {
+    /// The list; empty if none is given.
+    ///
+    /// # Errors
+    /// If the file cannot be read or used.
+    pub fn list(&self, console: &Console) -> Result<KnownList> {
+        known_list::read(self.known.as_deref(), console)
     }
 }
 

@@ -8,11 +8,13 @@ use anyhow::Result;
 use detector::{Address, HostRisk, Incident, format_port};
 use serde::Serialize;
 
-use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, ThresholdArgs};
+use crate::cli::options::{ContextArgs, FilterArgs, KnownArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::cli::values::within;
 use crate::console::{self, Console};
+use crate::escape;
 use crate::format;
-use crate::grouping::{Grouping, KnownArgs, known_list, risks, warn_if_expired};
+use crate::grouping::{Grouping, risks};
+use crate::known_list;
 use crate::scored_logs;
 
 /// Show incidents: anomalous connections and queries grouped by host
@@ -80,7 +82,7 @@ const SCORE: Style = AnsiColor::Red.on_default().bold();
 pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()> {
     let is_trial = args.try_known.is_some();
     let path = args.try_known.as_deref().or(args.known.known.as_deref());
-    let known = known_list(path, console)?;
+    let known = known_list::read(path, console)?;
     let mut logs = scored_logs::load(&args.models, &args.threshold, &args.context, &args.logs, threads, console)?;
     let filter = args.filter.filter();
     let mut selected = vec![0; logs.len()];
@@ -91,7 +93,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
         grouping.take_changes();
     })?;
     grouping.finish();
-    warn_if_expired(path, &known, grouping.first(), console);
+    known_list::warn_if_expired(path, &known, grouping.first(), console);
     let (alerts, hidden, minor, now) = (grouping.alerts, grouping.known, grouping.minor, grouping.now());
     let mut incidents = grouping.into_incidents();
     let all = incidents.iter().filter(|it| !it.known && !it.is_minor()).count() as u64;
@@ -157,7 +159,7 @@ pub fn headline(before: &str, incident: &Incident, width: usize) -> String {
 pub fn details(incident: &Incident, width: usize) -> String {
     let mut text = String::new();
     let mut line = |label: &str, content: &str| {
-        let line = format!("{label}{}", format::printable(content));
+        let line = format!("{label}{}", escape::printable(content));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{:INDENT$}{}", "", format::wrapped(&line, INDENT, width - 1));
     };
@@ -193,7 +195,7 @@ fn until(incident: &Incident) -> String {
 }
 
 pub fn json_lines(incidents: &[Incident]) -> Result<String> {
-    incidents.iter().try_fold(String::new(), |text, it| Ok(text + &format::json(&Object::of(it))? + "\n"))
+    incidents.iter().try_fold(String::new(), |text, it| Ok(text + &escape::json(&Object::of(it))? + "\n"))
 }
 
 /// An incident as JSON.
@@ -268,7 +270,7 @@ fn hosts_text(risks: &[HostRisk], number: usize, json: bool) -> Result<String> {
             };
             let incidents = risk.parts.iter().map(part).collect();
             let host = HostObject { host: risk.host.to_string(), risk: rounded(risk.risk), incidents };
-            text += &(format::json(&host)? + "\n");
+            text += &(escape::json(&host)? + "\n");
             continue;
         }
         let parts = risk.parts.iter().map(|part| format!("{} {:.2} ({})", part.kind.name(), part.risk, part.id));

@@ -19,7 +19,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::format;
+use crate::escape;
 
 /// Prints the result of a command.
 fn print(text: &str) -> Result<()> {
@@ -30,5 +30,5 @@ fn print(text: &str) -> Result<()> {
 
 /// Prints the result of a command as JSON.
 fn print_json(object: &impl Serialize) -> Result<()> {
-    print(&format!("{}\n", format::escaped_json(&serde_json::to_string_pretty(object)?)))
+    print(&format!("{}\n", escape::escaped_json(&serde_json::to_string_pretty(object)?)))
 }

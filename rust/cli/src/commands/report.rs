@@ -6,10 +6,11 @@ use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use zeek_log::Output;
 
-use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelsArgs, ThresholdArgs};
+use crate::cli::options::{ContextArgs, FilterArgs, KnownArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::console::Console;
 use crate::format;
-use crate::grouping::{Grouping, KnownArgs, warn_if_expired};
+use crate::grouping::Grouping;
+use crate::known_list;
 use crate::report::aggregates::Aggregates;
 use crate::report::incidents::IncidentCollector;
 use crate::report::{Section, html};
@@ -84,7 +85,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let records: Vec<_> =
         sections.iter().map(|section| format::counted(section.aggregates.connections(), section.log.noun())).collect();
     let found = collector.finish(&filter.hosts);
-    warn_if_expired(args.known.known.as_deref(), &known, found.first, console);
+    known_list::warn_if_expired(args.known.known.as_deref(), &known, found.first, console);
     let page = html::render(sections, &found, Timestamp::now().as_microsecond(), &command())?;
     output.write(page.as_bytes())?;
     output.finish()?;

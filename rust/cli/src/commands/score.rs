@@ -9,6 +9,7 @@ use zeek_log::{Appender, Layout, NewField, NewValue, Output};
 use crate::cli::options::{ContextArgs, LogArgs, ModelArgs, OutputArgs, ThresholdArgs};
 use crate::console::Console;
 use crate::context_file::RunContext;
+use crate::escape;
 use crate::format;
 use crate::input::LogInputs;
 use crate::model_file;
@@ -78,7 +79,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
         appending.write(batch, &model);
         // Files and pipes get the bytes of the log unescaped.
         match to_terminal {
-            true => output.write(format::printable_lines(&batch.out).as_bytes())?,
+            true => output.write(escape::printable_lines(&batch.out).as_bytes())?,
             false => output.write(&batch.out)?,
         }
         Ok(())

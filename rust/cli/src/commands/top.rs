@@ -13,6 +13,7 @@ use crate::cli::options::{ContextArgs, FilterArgs, LogArgs, ModelArgs, Threshold
 use crate::cli::values::within;
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
+use crate::escape;
 use crate::format;
 use crate::input::LogInputs;
 use crate::model_file;
@@ -206,7 +207,7 @@ pub fn reason_lines(reasons: &[Reason], width: usize) -> String {
 /// Formats connections as JSON lines.
 pub fn json_lines(entries: &[StoredRecord], model: &Model, threshold: f64) -> Result<String> {
     entries.iter().try_fold(String::new(), |text, entry| {
-        Ok(text + &format::json(&JsonConnection::of(entry, model, threshold))? + "\n")
+        Ok(text + &escape::json(&JsonConnection::of(entry, model, threshold))? + "\n")
     })
 }
 

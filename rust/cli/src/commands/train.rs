@@ -11,8 +11,8 @@ use crate::cli::options::TrafficArgs;
 use crate::cli::options::require_traffic;
 use crate::console::Console;
 use crate::format;
-use crate::grouping::{known_list, warn_if_expired};
 use crate::input::{LogInputs, require_one_kind};
+use crate::known_list;
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
 use crate::{samples, signature};
@@ -57,7 +57,7 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     // The password prompt comes before the long work.
     let key = args.sign_with.as_deref().map(signature::read_key).transpose()?;
-    let known = known_list(args.known.as_deref(), console)?;
+    let known = known_list::read(args.known.as_deref(), console)?;
     let (parts, logs) = samples::split_from_logs(&args.traffic.logs.paths);
     if !parts.is_empty() {
         return run_on_samples(&args, &known, &parts, &logs, key.as_ref(), threads, console);
@@ -111,7 +111,7 @@ fn deliver(
     connections: u64,
     console: &Console,
 ) -> Result<()> {
-    warn_if_expired(args.known.as_deref(), known, model.provenance().first_ts, console);
+    known_list::warn_if_expired(args.known.as_deref(), known, model.provenance().first_ts, console);
     let has_alert_budget = args.learning.has_alert_budget();
     if has_alert_budget {
         require_traffic(model, model.provenance().alerts_per_day)?;

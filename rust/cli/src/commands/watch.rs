@@ -10,14 +10,16 @@ use jiff::Timestamp;
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
 use super::{incidents, top};
-use crate::cli::options::{ContextArgs, FilterArgs, ThresholdArgs, TrustArgs};
+use crate::cli::options::{ContextArgs, FilterArgs, KnownArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
-use crate::grouping::{Grouping, KnownArgs, warn_if_expired};
+use crate::grouping::Grouping;
+use crate::host_filter::HostFilter;
 use crate::input;
 use crate::input::follow::{Follow, Starts};
 use crate::input::log;
+use crate::known_list;
 use crate::model_file;
 use crate::pipeline::ScoredRecord;
 use crate::pipeline::parse::{Parser, check_columns};
@@ -74,11 +76,25 @@ pub struct WatchArgs {
 }
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
-    let trust = args.trust.trust();
-    let filter = args.filter.filter();
     let known = args.known.list(console)?;
-    warn_if_expired(args.known.known.as_deref(), &known, Timestamp::now().as_microsecond(), console);
-    let mut grouping = Grouping::new(known, false, filter.clone());
+    known_list::warn_if_expired(args.known.known.as_deref(), &known, Timestamp::now().as_microsecond(), console);
+    let grouping = Grouping::new(known, false, args.filter.filter());
+    let mut watch = Watch { args, console, filter: args.filter.filter(), detectors: open_models(args)?, grouping };
+    let mut logs = watch.open_logs()?;
+    watch.print_start(&logs);
+    for (index, read) in read_all(&logs) {
+        let log = &mut logs[index];
+        let block = read.map_err(|error| input::file_type::explain(&log.input, error))?;
+        watch.follow(log, &block)?;
+    }
+    let [detector] = &watch.detectors[..] else { return Ok(()) };
+    let (extractor, history) = detector.state();
+    RunContext::of(args.context.context.as_deref(), (extractor.clone(), history.clone())).save()
+}
+
+/// Loads the models, at most one for each kind of log, with the saved context.
+fn open_models(args: &WatchArgs) -> Result<Vec<Detector>> {
+    let trust = args.trust.trust();
     let stored = args.context.context.as_deref();
     let is_single = args.model.len() == 1;
     ensure!(stored.is_none() || is_single, "--context: a context file is for one kind of log; give only one model");
@@ -86,7 +102,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     for path in &args.model {
         let model = model_file::load(path, &trust)?;
         let kind = model.schema().log;
-        let is_other = detectors.iter().all(|other| other.model().schema().log != kind);
+        let is_other = detectors.iter().all(|other| log_of(other) != kind);
         ensure!(is_other, "{}: is a second model of {}.log; give one model for each log", path.display(), kind.name());
         let policy = args.threshold.policy(&model)?;
         let context = RunContext::load(stored, kind, &trust)?;
@@ -95,37 +111,63 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         detector.set_state(context.state.0, context.state.1);
         detectors.push(detector);
     }
-    let kinds: Vec<LogKind> = detectors.iter().map(|detector| detector.model().schema().log).collect();
-    let mut logs = Vec::new();
-    for path in &args.logs {
-        let kind = if let [kind] = kinds[..] { kind } else { kind_of(path) };
-        ensure!(kinds.contains(&kind), "{}: no model of {}.log is given", path.display(), kind.name());
-        logs.push(WatchedLog::new(kind, path));
-    }
-    for log in &logs {
-        if let Input::File(path) = &log.input {
-            require_place(path)?;
-            if !path.exists() {
-                console.note(&format!("{} does not exist yet: waiting for it", log.input));
+    Ok(detectors)
+}
+
+/// Kind of log that a detector scores.
+fn log_of(detector: &Detector) -> LogKind {
+    detector.model().schema().log
+}
+
+/// State of the command.
+struct Watch<'a> {
+    args: &'a WatchArgs,
+    console: &'a Console,
+    filter: HostFilter,
+    detectors: Vec<Detector>,
+    grouping: Grouping,
+}
+
+impl Watch<'_> {
+    /// The logs, each of a kind with a model.
+    fn open_logs(&self) -> Result<Vec<WatchedLog>> {
+        let mut logs = Vec::new();
+        for path in &self.args.logs {
+            let kind = if let [detector] = &self.detectors[..] { log_of(detector) } else { kind_of(path) };
+            let has_model = self.detectors.iter().any(|detector| log_of(detector) == kind);
+            ensure!(has_model, "{}: no model of {}.log is given", path.display(), kind.name());
+            logs.push(WatchedLog::new(kind, path));
+        }
+        for log in &logs {
+            if let Input::File(path) = &log.input {
+                require_place(path)?;
+                if !path.exists() {
+                    self.console.note(&format!("{} does not exist yet: waiting for it", log.input));
+                }
             }
         }
+        Ok(logs)
     }
-    let names: Vec<_> = logs.iter().map(|log| log.input.to_string()).collect();
-    let thresholds: Vec<_> = kinds.iter().zip(&detectors).map(|(kind, it)| (*kind, it.policy().threshold())).collect();
-    let thresholds = thresholds_text(&thresholds);
-    console.note(&format!("watching {}, {thresholds}; stop with ^C", names.join(", ")));
 
-    for (index, read) in read_all(&logs) {
-        let log = &mut logs[index];
-        let block = read.map_err(|error| input::explain(&log.input, error))?;
+    /// Prints the names of the logs and the thresholds.
+    fn print_start(&self, logs: &[WatchedLog]) {
+        let names: Vec<_> = logs.iter().map(|log| log.input.to_string()).collect();
+        let thresholds: Vec<_> = self.detectors.iter().map(|it| (log_of(it), it.policy().threshold())).collect();
+        let thresholds = thresholds_text(&thresholds);
+        self.console.note(&format!("watching {}, {thresholds}; stop with ^C", names.join(", ")));
+    }
+
+    /// Scores the rows of a block, and prints alerts and incidents.
+    fn follow(&mut self, log: &mut WatchedLog, block: &Block) -> Result<()> {
         // Only the first header is checked, because a later damaged line can look like one.
         if !std::mem::replace(&mut log.is_checked, true) {
-            check_columns(log.kind, &block, None)?;
+            check_columns(log.kind, block, None)?;
         }
-        let Some(detector) = detectors.iter_mut().find(|it| it.model().schema().log == log.kind) else { continue };
+        let Self { args, console, filter, detectors, grouping } = self;
+        let Some(detector) = detectors.iter_mut().find(|it| log_of(it) == log.kind) else { return Ok(()) };
         let threshold = detector.policy().threshold();
         let mut shown = Ok(());
-        log.parser.parse(&block, false, |_, parsed| match parsed {
+        log.parser.parse(block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(parsed.record);
                 let (row, connection) = (*detector.row(), parsed.record.connection());
@@ -147,11 +189,8 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
                 console.warning(&format!("{}; the row is skipped", error.with_line(line)));
             }
         });
-        shown?;
+        shown
     }
-    let [detector] = &detectors[..] else { return Ok(()) };
-    let (extractor, history) = detector.state();
-    RunContext::of(stored, (extractor.clone(), history.clone())).save()
 }
 
 /// Kind of a log by its contents, or by its name if it does not exist yet.

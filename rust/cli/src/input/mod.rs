@@ -3,17 +3,18 @@
 pub mod columns;
 pub mod conn_log;
 pub mod dns_log;
+pub mod file_type;
 pub mod follow;
 pub mod log;
 pub mod merge;
 pub mod records;
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::{Error, Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use detector::LogKind;
-use zeek_log::{ErrorKind, Input, Inputs, ReadOptions, find_inputs};
+use zeek_log::{Input, Inputs, ReadOptions, find_inputs};
 
 use crate::cli::options::LogArgs;
 use crate::format;
@@ -100,50 +101,6 @@ pub fn require_one_kind<'a>(inputs: impl Iterator<Item = (&'a PathBuf, LogKind)>
     let found: Vec<_> = LogKind::ALL.into_iter().filter_map(of_kind).collect();
     ensure!(found.len() < 2, "the inputs are of two kinds: {}; give inputs of one kind", found.join("; "));
     Ok(())
-}
-
-/// Describes the input if it is another kind of file.
-pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
-    let ErrorKind::NotZeek { found, .. } = error.kind() else { return error.into() };
-    let own = OWN_FILES.iter().find(|(magic, _)| found.starts_with(magic)).map(|(_, what)| *what);
-    match own.or_else(|| other_kind(input)) {
-        Some(what) => anyhow!("{input}: {what}"),
-        None => error.into(),
-    }
-}
-
-/// Files of zeek-iforest by their first bytes, and how to use them.
-const OWN_FILES: [(&str, &str); 3] = [
-    (
-        "ZIFOREST",
-        "this is a model, not a log; score logs with it by --model, or describe it with: zeek-iforest inspect FILE",
-    ),
-    ("ZIFSAMPL", "this is a sample, not a log; train a model on it with: zeek-iforest train FILE -o MODEL"),
-    ("ZIFMEMOR", "this is saved context, not a log; give it with --context"),
-];
-
-/// Recognises other kinds of files by their first bytes, and says how to use them.
-fn other_kind(input: &Input) -> Option<&'static str> {
-    const CAPTURE: &str = "this is a packet capture; convert it to logs with: zeek -r FILE";
-    const KNOWN: [(&[u8], &str); 9] = [
-        (b"\xd4\xc3\xb2\xa1", CAPTURE),
-        (b"\xa1\xb2\xc3\xd4", CAPTURE),
-        (b"\x4d\x3c\xb2\xa1", CAPTURE),
-        (b"\xa1\xb2\x3c\x4d", CAPTURE),
-        (b"\x0a\x0d\x0d\x0a", CAPTURE),
-        (b"BZh", "compressed with bzip2; read it with: bzcat FILE | zeek-iforest ... -"),
-        (b"\xfd7zXZ\0", "compressed with xz; read it with: xzcat FILE | zeek-iforest ... -"),
-        (b"\x04\x22\x4d\x18", "compressed with lz4; read it with: lz4cat FILE | zeek-iforest ... -"),
-        (b"PK\x03\x04", "this is a zip archive; read it with: unzip -p FILE | zeek-iforest ... -"),
-    ];
-    let Input::File(path) = input else { return None };
-    if !path.is_file() {
-        // Opening a pipe could block.
-        return None;
-    }
-    let mut start = [0; 8];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).ok()?;
-    KNOWN.into_iter().find(|(magic, _)| start[..read].starts_with(magic)).map(|(_, what)| what)
 }
 
 fn file_size(input: &Input) -> Option<u64> {

@@ -287,7 +287,7 @@ impl ReadStage {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
-                Err(error) => Some(input::explain(&interval[0], error)),
+                Err(error) => Some(input::file_type::explain(&interval[0], error)),
             };
             batch.labelled = labelled.unwrap_or(false);
             progress(reader.bytes_read());

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use detector::units::SECOND;
 use detector::{Address, HostRisk, Incident, Model, Role, format_port, format_reasons};
 
+use crate::escape;
 use crate::format;
 use crate::grouping::{Grouping, move_merged};
 use crate::pipeline::ScoredRecord;
@@ -171,8 +172,8 @@ impl FoundIncidents {
             score: format!("{:.3}", incident.score()),
             kind: incident.kind.name(),
             period: format::period(incident.start, incident.last),
-            summary: format::printable(&incident.summary()).into_owned(),
-            reasons: format::printable(&incident.reasons().join("; ")).into_owned(),
+            summary: escape::printable(&incident.summary()).into_owned(),
+            reasons: escape::printable(&incident.reasons().join("; ")).into_owned(),
             actor: incident.actor.to_string(),
             bar: bar(incident, period),
             facts,
@@ -213,7 +214,7 @@ fn record_view(record: &StoredRecord, models: &[&Model]) -> Option<RecordView> {
         time: format::date_time(connection.ts),
         connection: format!("{} → {}", connection.orig.addr, format::target(&record.record())),
         reasons: format_reasons(&record.reasons(model)),
-        uid: record.uid().map(|uid| format::printable_bytes(uid).into_owned()).unwrap_or_default(),
+        uid: record.uid().map(|uid| escape::printable_bytes(uid).into_owned()).unwrap_or_default(),
     })
 }
 

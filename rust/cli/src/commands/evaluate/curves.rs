@@ -8,7 +8,7 @@ use zeek_log::Output;
 
 use super::metrics::{Setting, ranking};
 use super::ranking::Ranking;
-use crate::format;
+use crate::escape;
 
 /// Colours for colour-blind readers (Okabe and Ito, 2008).
 const COLOURS: [RGBColor; 6] = [
@@ -71,7 +71,7 @@ impl Curve {
                 let points = thin(self.points(&ranking(run)));
                 let line = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
                 if i == 0 {
-                    line.label(format::printable(&setting.name))
+                    line.label(escape::printable(&setting.name))
                         .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
                 }
             }

@@ -6,6 +6,7 @@ use detector::LogKind;
 
 use super::metrics::{Metrics, Separation};
 use super::ranking::AtAlerts;
+use crate::escape;
 use crate::format;
 use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
@@ -30,14 +31,14 @@ pub fn table(log: LogKind, all: &[Metrics], terminal_width: usize) -> String {
     let mut rows = vec![["setting", "ROC AUC", "average precision"].map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|metrics| {
         vec![
-            format::printable(&metrics.setting).into_owned(),
+            escape::printable(&metrics.setting).into_owned(),
             metric(metrics, |metrics| metrics.roc_auc),
             metric(metrics, |metrics| metrics.average_precision),
         ]
     }));
     text.push_str(&by_name(&[Left, Left, Left], &rows, terminal_width));
     for metrics in all {
-        let _ = write!(text, "\n{}\n\n{}", format::printable(&metrics.setting), details(log, metrics, terminal_width));
+        let _ = write!(text, "\n{}\n\n{}", escape::printable(&metrics.setting), details(log, metrics, terminal_width));
     }
     text
 }

@@ -9,7 +9,7 @@ use detector::Model;
 use serde::Serialize;
 
 use crate::cli::options::TrustArgs;
-use crate::{console, format};
+use crate::{console, escape, format};
 use std::path::PathBuf;
 
 /// Describe a model, or the state directory of a sensor
@@ -136,7 +136,7 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a `String` cannot fail.
-        let value = format::wrapped(&format::printable(value), 13, terminal_width);
+        let value = format::wrapped(&escape::printable(value), 13, terminal_width);
         let _ = writeln!(text, "{name:<12} {value}");
     };
     line("model", &args.model.display().to_string());

@@ -10,7 +10,7 @@ use detector::{LogKind, Model, Reservoir, State, Trust};
 use serde::Serialize;
 
 use crate::samples::is_sample;
-use crate::{console, format};
+use crate::{console, escape, format};
 
 /// State of one node about one log, as printed by `--json`. Times are seconds since 1970.
 #[derive(Serialize)]
@@ -175,7 +175,7 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
     for node in nodes {
         // Writing to a `String` cannot fail.
         let about = if node.log == LogKind::Conn.name() { String::new() } else { format!(", {}.log", node.log) };
-        let _ = writeln!(text, "{}{about}", format::printable(&node.path));
+        let _ = writeln!(text, "{}{about}", escape::printable(&node.path));
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "  {name:<7} {}", format::wrapped(value, INDENT, terminal_width));
         };
@@ -213,7 +213,7 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
             line("memory", &value);
         }
         for problem in &node.problems {
-            let _ = writeln!(text, "  {}", format::wrapped(&format::printable(problem), 2, terminal_width));
+            let _ = writeln!(text, "  {}", format::wrapped(&escape::printable(problem), 2, terminal_width));
         }
     }
     text

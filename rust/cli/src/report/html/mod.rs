@@ -1,6 +1,6 @@
 //! HTML page of a report: fills the template with charts, tables and texts.
 //!
-//! Attackers can control the contents of logs. Every text from a log passes through [`format::printable_bytes`] and the
+//! Attackers can control the contents of logs. Every text from a log passes through [`escape::printable_bytes`] and the
 //! template's escaping. None is part of the script or the style sheet, and the content security policy of the page
 //! allows only [`Page::SCRIPT`].
 
@@ -19,6 +19,7 @@ use super::Section;
 use super::aggregates::{Aggregates, HISTORY_STEPS, STEPS};
 use super::charts::{self, Chart};
 use super::incidents::{FoundIncidents, IncidentView, RiskView};
+use crate::escape;
 use crate::format;
 
 /// Minimum number of listed connections, filled with those below the threshold.
@@ -151,9 +152,9 @@ pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i
         names: all_logs
             .iter()
             .take(MAX_LOGS)
-            .map(|(name, n)| Fact { name: format::printable(name).into_owned(), value: format::count(*n) })
+            .map(|(name, n)| Fact { name: escape::printable(name).into_owned(), value: format::count(*n) })
             .collect(),
-        command: format::printable(command).into_owned(),
+        command: escape::printable(command).into_owned(),
     };
     Ok(page.render()?)
 }
@@ -269,7 +270,7 @@ fn section_facts(section: &Section<'_>, is_single: bool) -> [Fact; 5] {
     let (noun, provenance) = (kind.noun(), model.provenance());
     let of = if is_single { String::new() } else { format!(" ({}.log)", kind.name()) };
     let fact =
-        |name: &str, value: String| Fact { name: format!("{name}{of}"), value: format::printable(&value).into_owned() };
+        |name: &str, value: String| Fact { name: format!("{name}{of}"), value: escape::printable(&value).into_owned() };
     let mut read = format!(
         "{} in {}",
         format::counted(aggregates.connections(), noun),

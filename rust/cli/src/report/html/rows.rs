@@ -7,6 +7,7 @@ use detector::{Address, LogRecord, Model, rcode_name};
 use super::super::aggregates::{Aggregates, Host, Port};
 use super::super::charts;
 use super::super::timeline::Axis;
+use crate::escape;
 use crate::format;
 use crate::top_k::StoredRecord;
 
@@ -116,7 +117,7 @@ pub fn host_row(address: Address, host: &Host, model: &Model, sparks: &mut Spark
 pub fn port_row((proto, number): (&str, u16), port: &Port) -> PortRow {
     let mut services: Vec<_> = port.services.iter().collect();
     services.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let names: Vec<_> = services.iter().take(3).map(|(name, _)| format::printable_bytes(name)).collect();
+    let names: Vec<_> = services.iter().take(3).map(|(name, _)| escape::printable_bytes(name)).collect();
     PortRow {
         name: if number == 0 { proto.to_owned() } else { format!("{number}/{proto}") },
         services: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
@@ -129,9 +130,9 @@ pub fn port_row((proto, number): (&str, u16), port: &Port) -> PortRow {
 pub fn row(entry: &StoredRecord, model: &Model, sparks: &mut Sparks<'_>) -> ConnectionRow {
     let connection = entry.connection();
     let details = [
-        entry.uid().map(format::printable_bytes),
+        entry.uid().map(escape::printable_bytes),
         connection.conn_state.map(|state| state.describe(connection.proto).into()),
-        connection.history.map(format::printable_bytes),
+        connection.history.map(escape::printable_bytes),
         match entry.record() {
             LogRecord::Conn(_) => None,
             LogRecord::Dns(query) => {
