@@ -80,7 +80,7 @@ impl Incidents {
     fn collect(&mut self) -> bool {
         let mut is_new = false;
         for change in self.grouper.take_changes() {
-            if change.event == Event::Closed {
+            if change.event == Event::Closed && !change.incident.known {
                 self.risks.add(&change.incident);
             }
             is_new |= change.event != Event::Closed;
@@ -161,9 +161,9 @@ fn of_change(change: &Change) -> IncidentChange {
         records: incident.records,
         alerts: incident.alerts,
         targets: incident.targets.sample().iter().map(Address::to_string).collect(),
-        targets_total: incident.targets.count(),
+        targets_total: incident.targets_total(),
         ports: incident.ports.sample().iter().map(|&port| format_port(port)).collect(),
-        ports_total: incident.ports.count(),
+        ports_total: incident.ports_total(),
         uids: incident.uids().map(|uid| String::from_utf8_lossy(uid).into_owned()).collect(),
         reasons: incident.reasons().into_iter().map(str::to_owned).collect(),
         summary: incident.summary(),

@@ -77,9 +77,9 @@ impl Grouping {
         self.incidents.clear();
     }
 
-    /// The end of the first record, in microseconds since 1970.
-    pub fn first(&self) -> i64 {
-        self.first.unwrap_or(i64::MIN)
+    /// The end of the first record, in microseconds since 1970; `None` before it.
+    pub fn first(&self) -> Option<i64> {
+        self.first
     }
 
     /// All incidents that have closed and were not discarded, the most severe first.

@@ -22,9 +22,10 @@ pub fn read(path: Option<&Path>, console: &Console) -> Result<KnownList> {
     Ok(list)
 }
 
-/// Warns if every entry of a list had expired at `first`, the end of the first record.
-pub fn warn_if_expired(path: Option<&Path>, list: &KnownList, first: i64, console: &Console) {
-    if let (Some(path), Some(until)) = (path, list.expiry().filter(|until| *until <= first)) {
+/// Warns if every entry of a list had expired at `first`, the end of the first record, if there is one.
+pub fn warn_if_expired(path: Option<&Path>, list: &KnownList, first: Option<i64>, console: &Console) {
+    if let (Some(path), Some(until)) = (path, list.expiry().filter(|until| first.is_some_and(|first| *until <= first)))
+    {
         console.warning(&format!(
             "{}: all entries expired before the first record, the last one on {}; no activity is known",
             path.display(),

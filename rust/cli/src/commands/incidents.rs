@@ -170,10 +170,10 @@ pub fn details(incident: &Incident, width: usize) -> String {
     let targets: Vec<_> = incident.targets.sample().iter().map(Address::to_string).collect();
     let ports: Vec<_> = incident.ports.sample().iter().map(|&port| format_port(port)).collect();
     if targets.len() > 1 {
-        line("targets: ", &format::first_names(&targets, NAMED, incident.targets.count()));
+        line("targets: ", &format::first_names(&targets, NAMED, incident.targets_total()));
     }
     if ports.len() > 1 {
-        line("ports: ", &format::first_names(&ports, NAMED, incident.ports.count()));
+        line("ports: ", &format::first_names(&ports, NAMED, incident.ports_total()));
     }
     let uids: Vec<_> = incident.uids().take(NAMED_UIDS).map(format::name).collect();
     if !uids.is_empty() {
@@ -206,6 +206,8 @@ struct Object<'a> {
     last: f64,
     actor: String,
     kind: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    known: bool,
     score: f64,
     records: u64,
     targets: Vec<String>,
@@ -226,12 +228,13 @@ impl<'a> Object<'a> {
             last: incident.last as f64 / 1e6,
             actor: incident.actor.to_string(),
             kind: incident.kind.name(),
+            known: incident.known,
             score: (incident.score() * 1e6).round() / 1e6,
             records: incident.records,
             targets: incident.targets.sample().iter().map(Address::to_string).collect(),
-            targets_total: incident.targets.count(),
+            targets_total: incident.targets_total(),
             ports: incident.ports.sample().iter().map(|&port| format_port(port)).collect(),
-            ports_total: incident.ports.count(),
+            ports_total: incident.ports_total(),
             uids: incident.uids().map(String::from_utf8_lossy).collect(),
             reasons: incident.reasons(),
             summary: incident.summary(),

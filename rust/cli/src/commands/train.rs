@@ -111,7 +111,7 @@ fn deliver(
     connections: u64,
     console: &Console,
 ) -> Result<()> {
-    known_list::warn_if_expired(args.known.as_deref(), known, model.provenance().first_ts, console);
+    known_list::warn_if_expired(args.known.as_deref(), known, Some(model.provenance().first_ts), console);
     let has_alert_budget = args.learning.has_alert_budget();
     if has_alert_budget {
         require_traffic(model, model.provenance().alerts_per_day)?;

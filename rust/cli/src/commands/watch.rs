@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::{Result, bail, ensure};
 use detector::{Change, Detector, Event, LogKind};
-use jiff::Timestamp;
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
 use super::{incidents, top};
@@ -77,15 +76,19 @@ pub struct WatchArgs {
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let known = args.known.list(console)?;
-    known_list::warn_if_expired(args.known.known.as_deref(), &known, Timestamp::now().as_microsecond(), console);
-    let grouping = Grouping::new(known, false, args.filter.filter());
+    let grouping = Grouping::new(known.clone(), false, args.filter.filter());
     let mut watch = Watch { args, console, filter: args.filter.filter(), detectors: open_models(args)?, grouping };
+    let mut is_checked = false;
     let mut logs = watch.open_logs()?;
     watch.print_start(&logs);
     for (index, read) in read_all(&logs) {
         let log = &mut logs[index];
         let block = read.map_err(|error| input::file_type::explain(&log.input, error))?;
         watch.follow(log, &block)?;
+        if !is_checked {
+            is_checked = watch.grouping.first().is_some();
+            known_list::warn_if_expired(args.known.known.as_deref(), &known, watch.grouping.first(), console);
+        }
     }
     let [detector] = &watch.detectors[..] else { return Ok(()) };
     let (extractor, history) = detector.state();

@@ -41,7 +41,7 @@ pub struct FoundIncidents {
     /// Incidents of known activity.
     pub known: u64,
     /// End of the first record, in microseconds since 1970.
-    pub first: i64,
+    pub first: Option<i64>,
     records: HashMap<String, Vec<StoredRecord>>,
 }
 
@@ -156,9 +156,9 @@ impl FoundIncidents {
         let mut facts = vec![
             (
                 if incident.role == Role::Target { "Originators" } else { "Targets" },
-                some(&targets, incident.targets.count()),
+                some(&targets, incident.targets_total()),
             ),
-            ("Ports", some(&ports, incident.ports.count())),
+            ("Ports", some(&ports, incident.ports_total())),
         ];
         let uids: Vec<_> = incident.uids().map(format::name).collect();
         if !uids.is_empty() {

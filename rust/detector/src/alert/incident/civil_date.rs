@@ -10,8 +10,10 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
     let numbers = (parts.next(), parts.next(), parts.next());
     if let (Some(year), Some(month), Some(day)) = numbers {
         let (year, month, day) = (year.parse::<i64>().ok()?, month.parse::<i64>().ok()?, day.parse::<i64>().ok()?);
-        let is_date = (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-        return is_date.then(|| days_from_civil(year, month, day) * DAY);
+        let is_possible = (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+        let micros = is_possible.then(|| days_from_civil(year, month, day) * DAY)?;
+        // February 30 would be a day in March.
+        return Some(micros).filter(|micros| format_date(*micros)[8..] == format!("{day:02}"));
     }
     let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
     Some(Connection::micros(seconds))
@@ -49,6 +51,8 @@ mod tests {
             assert_eq!(format_date(days * DAY), date);
         }
         assert_eq!(parse_date("1700000000.5"), Some(1_700_000_000_500_000));
-        assert_eq!(parse_date("2027-13-01"), None);
+        for impossible in ["2027-13-01", "2027-02-29", "2027-04-31", "2027-01-00"] {
+            assert_eq!(parse_date(impossible), None, "{impossible}");
+        }
     }
 }

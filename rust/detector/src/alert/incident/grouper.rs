@@ -361,9 +361,9 @@ impl Grouper {
         std::mem::take(&mut self.changes)
     }
 
-    /// Open incidents, in arbitrary order.
+    /// Open incidents that are not known activity, in arbitrary order.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.open.values()
+        self.open.values().filter(|incident| !incident.known && !self.known.can_cover(incident))
     }
 }
 
@@ -379,7 +379,12 @@ pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64)
         _ => return None,
     };
     incident.classify();
-    if incident.known || known.covers_incident(incident) {
+    let is_known = match incident.reported {
+        // The first alerts of a known scan are not yet a scan.
+        None => known.can_cover(incident),
+        Some(_) => known.covers_incident(incident),
+    };
+    if incident.known || is_known {
         return None;
     }
     let has_grown = incident.reported.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));

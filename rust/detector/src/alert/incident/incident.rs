@@ -182,6 +182,16 @@ impl Incident {
         mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
     }
 
+    /// Number of hosts on the other side; an estimate beyond 64.
+    pub fn targets_total(&self) -> u64 {
+        self.targets.count().min(self.records)
+    }
+
+    /// Number of ports of the responders; an estimate beyond 64.
+    pub fn ports_total(&self) -> u64 {
+        self.ports.count().min(self.records)
+    }
+
     /// Number of queries among its records.
     pub fn queries(&self) -> u64 {
         self.queries.as_ref().map_or(0, |queries| queries.count)

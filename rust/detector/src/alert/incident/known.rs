@@ -89,9 +89,17 @@ impl KnownList {
 
     /// Returns true if entries for an incident's kind, or for any, cover all of its services.
     pub fn covers_incident(&self, incident: &Incident) -> bool {
+        self.covers_services(incident, |kind| kind == incident.kind)
+    }
+
+    /// Returns true if it covers an incident, or can cover it as soon as the incident has a kind.
+    pub(super) fn can_cover(&self, incident: &Incident) -> bool {
+        self.covers_services(incident, |kind| incident.kind == IncidentKind::Other || kind == incident.kind)
+    }
+
+    fn covers_services(&self, incident: &Incident, kind_fits: impl Fn(IncidentKind) -> bool) -> bool {
         let matches = |originator: Address, responder: Address, port| {
-            let kind_fits = |entry: &&KnownEntry| entry.kind.is_none_or(|kind| kind == incident.kind);
-            let mut entries = self.entries.iter().filter(kind_fits);
+            let mut entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits));
             entries.any(|entry| entry.covers(originator, responder, port, incident.last))
         };
         let trails = incident.trails.iter().filter(|trail| trail.alerts > 0 || trail.evidence > 0);

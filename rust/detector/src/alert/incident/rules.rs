@@ -41,13 +41,16 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Scan,
-        condition: "one originator, at least 5 targets or 5 ports, at least half of the connections failed",
+        condition: "one originator, at least 5 targets or 5 ports, no service with most of the connections, at least half \
+                    of them failed",
         weight: 0.5,
         attack: &["T1046"],
         holds: |it| {
             let is_broad = it.targets.count() >= 5 || it.ports.count() >= 5;
             let are_connections = 2 * it.queries() <= it.records;
-            it.holds_first(it.role == Role::Originator && is_broad && are_connections && it.fails(0.5))
+            let busiest = it.trails.iter().map(|trail| trail.records).max().unwrap_or(0);
+            let is_spread = is_broad && 2 * busiest <= it.records;
+            it.holds_first(it.role == Role::Originator && is_spread && are_connections && it.fails(0.5))
         },
     },
     Rule {

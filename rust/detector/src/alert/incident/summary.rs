@@ -43,19 +43,36 @@ impl Incident {
     /// Summary in one sentence: actor, activity, target and duration.
     pub fn summary(&self) -> String {
         let Some(trail) = self.trails.get(self.focus) else { return format!("{}: no connections", self.actor) };
-        let (queries, connections) = (self.queries(), self.records.saturating_sub(self.queries()));
-        let is_single =
-            self.role == Role::Originator && !matches!(self.kind, IncidentKind::Scan | IncidentKind::Outage);
+        let connections = self.records.saturating_sub(self.queries());
         match &trail.domain {
             Some(domain) if self.role == Role::Originator => {
                 let other = counted(connections, "connection");
                 let also = if connections > 0 { format!("; it also made {other}") } else { String::new() };
                 self.summary_of_queries(trail, domain) + &also
             }
-            _ if queries > 0 && is_single => {
-                format!("{}; it also sent {}", self.summary_of_connections(trail), counted(queries, "query"))
+            _ => self.summary_of_connections(trail) + &self.other_records(trail),
+        }
+    }
+
+    /// Records that the summary of connections leaves out.
+    fn other_records(&self, trail: &Trail) -> String {
+        use IncidentKind::{Flood, GeneratedDomains, LateralMovement, Other, Outage, Scan};
+        if self.role != Role::Originator || matches!(self.kind, Scan | Flood) {
+            return String::new();
+        }
+        let queries = if self.kind == Outage { 0 } else { self.queries() };
+        let connections = match self.kind {
+            LateralMovement | Other | GeneratedDomains => 0,
+            _ => self.records.saturating_sub(self.queries()).saturating_sub(trail.records),
+        };
+        match (connections, queries) {
+            (0, 0) => String::new(),
+            (0, _) => format!("; it also sent {}", counted(queries, "query")),
+            (_, 0) => format!("; it also made {}", counted(connections, "other connection")),
+            _ => {
+                let (made, sent) = (counted(connections, "other connection"), counted(queries, "query"));
+                format!("; it also made {made} and sent {sent}")
             }
-            _ => self.summary_of_connections(trail),
         }
     }
 
@@ -123,8 +140,8 @@ impl Incident {
             _ => format!("{} connections and queries", count(self.records)),
         };
         let failed = format!("{} of {records} refused or unanswered", count(self.failed));
-        let hosts = plural(&number(&self.targets), self.targets.count(), "host");
-        let ports = plural(&number(&self.ports), self.ports.count(), "port");
+        let hosts = plural(&about(self.targets_total(), &self.targets), self.targets_total(), "host");
+        let ports = plural(&about(self.ports_total(), &self.ports), self.ports_total(), "port");
         let times = counted(trail.records, "connection");
         let within = duration(trail.last.saturating_sub(trail.first));
         match (self.kind, self.role) {
@@ -251,8 +268,13 @@ fn plural(number: &str, n: u64, noun: &str) -> String {
 }
 
 fn number<T: Copy + Eq + std::hash::Hash>(members: &DistinctSet<T>) -> String {
+    about(members.count(), members)
+}
+
+/// A total, marked if it is an estimate.
+fn about<T: Copy + Eq + std::hash::Hash>(total: u64, members: &DistinctSet<T>) -> String {
     let about = if members.is_estimate() { "about " } else { "" };
-    format!("{about}{}", count(members.count()))
+    format!("{about}{}", count(total))
 }
 
 /// Returns whether a host is among the stored members.

@@ -252,6 +252,37 @@ fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
 }
 
 #[test]
+fn a_refused_controller_beside_a_few_other_failures_is_no_scan() {
+    let (mut grouper, reasons) = (grouper(), [Reason::new("port", "a reason".to_owned())]);
+    for i in 0..40 {
+        let (responder, port) = if i % 5 == 0 { (host(100 + i as u8), 80) } else { (remote(9), 1177) };
+        let c = tcp(host(1), responder, port, i * 12 * SECOND, ConnState::S0);
+        let record = (&c).into();
+        grouper.observe(&Observation { record, uid: None, score: 0.7, alert: true, evidence: None, reasons: &reasons });
+    }
+    let incident = &closed(grouper)[0];
+    assert_eq!((incident.kind, incident.targets_total()), (IncidentKind::Beacon, 9));
+    assert!(incident.summary().ends_with("32 refused or unanswered; it also made 8 other connections"));
+}
+
+#[test]
+fn known_activity_is_not_announced_before_its_kind_shows() {
+    let announced = |kind| {
+        let list = format!("{}\n10.0.0.1\t*\t*\t{kind}\t2027-01-31\t-\t-", KnownList::header());
+        let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+        for i in 0..30 {
+            let c = tcp(host(1), host(100 + i as u8), 22, i * SECOND, ConnState::REJ);
+            observe(&mut grouper, &c, true, None);
+        }
+        let risky = grouper.open_incidents().count();
+        (grouper.take_changes().len(), risky)
+    };
+    assert_eq!(announced("scan"), (0, 0));
+    let (changes, risky) = announced("beacon");
+    assert!(changes > 0 && risky == 1, "{changes} {risky}");
+}
+
+#[test]
 fn logins_to_a_directory_server_are_no_guessing() {
     let kind = |port| {
         let mut grouper = grouper();
