@@ -55,9 +55,14 @@ impl IncidentCollector {
         let id = self.grouping.add(scored, model);
         let changes = self.grouping.take_changes();
         move_merged(changes, &mut self.records, join);
-        let Some(id) = id.filter(|_| scored.verdict.alert) else { return };
+        let Some(id) = id else { return };
         if self.records.len() < MAX_TRACKED || self.records.contains_key(&id) {
-            insert(self.records.entry(id).or_default(), StoredRecord::new(scored));
+            let records = self.records.entry(id).or_default();
+            // Copying a record costs more than comparing its score.
+            let is_high = records.last().is_none_or(|last| last.verdict.score < scored.verdict.score);
+            if records.len() < MAX_RECORDS || is_high {
+                insert(records, StoredRecord::new(scored));
+            }
         }
     }
 

@@ -112,6 +112,9 @@ fn report_opens_with_incidents_and_hosts_at_risk() {
     let first = &page[places[0]..places[1]];
     assert!(first.contains(incidents[0]["uids"][0].as_str().unwrap()), "{first}");
     assert!(first.contains(": &#34;") && first.contains("@timestamp &#62;= &#34;2025-03-05T"), "{first}");
+    // An incident without an alert shows its highest records.
+    assert!(page.contains("18 connections, 0 above the threshold"));
+    assert!(page.contains("203.0.113.66 → 10.10.2.22:22/tcp"));
     let risks = page.split("Hosts at risk").nth(1).unwrap().split("</table>").next().unwrap();
     assert!(risks.contains("10.10.1.16") && risks.contains("href=\"#I"), "{risks}");
     let of_host = dir.ok(&format!("report -m m {} -o - --host 10.10.1.17", log.display()));
