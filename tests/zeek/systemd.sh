@@ -126,32 +126,7 @@ for _ in $(seq 120); do
 done
 control is-active --quiet basic.target 2>/dev/null || skip "systemd does not boot here: $(tail -n 3 "$scratch/log" "$scratch/console")"
 
-nsenter --target "$(init)" --net python3 - <<'TRAFFIC' &
-# Answers and closes connections from many addresses to one, some hundred a second, as long as this lives.
-import socket, threading, time
-server = socket.socket()
-server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind(("127.0.0.1", 8080))
-server.listen(100)
-def answer():
-    while True:
-        connection, _ = server.accept()
-        connection.recv(100)
-        connection.send(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
-        connection.close()
-threading.Thread(target=answer, daemon=True).start()
-n = 0
-while True:
-    client = socket.socket()
-    client.bind((f"127.0.{n % 50 + 1}.{n % 7 + 1}", 0))
-    client.connect(("127.0.0.1", 8080))
-    client.send(b"GET / HTTP/1.0\r\n\r\n")
-    while client.recv(1000):
-        pass
-    client.close()
-    n += 1
-    time.sleep(.01)
-TRAFFIC
+nsenter --target "$(init)" --net "$repository/tests/zeek/loopback-traffic.py" &
 traffic=$!
 
 # The logger rotates a log when it stops, so each log starts anew after a restart.

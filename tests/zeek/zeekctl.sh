@@ -51,32 +51,7 @@ redef ignore_checksums = T;
 redef tcp_close_delay = 0sec;
 redef tcp_attempt_delay = 1sec;
 END
-python3 - "$scratch/port" <<'END' &
-# Answers and closes connections from many addresses to one, some hundred a second, as long as this lives.
-import socket, sys, threading, time
-server = socket.socket()
-server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind(("127.0.0.1", 8080))
-server.listen(100)
-def answer():
-    while True:
-        connection, _ = server.accept()
-        connection.recv(100)
-        connection.send(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
-        connection.close()
-threading.Thread(target=answer, daemon=True).start()
-n = 0
-while True:
-    client = socket.socket()
-    client.bind((f"127.0.{n % 50 + 1}.{n % 7 + 1}", 0))
-    client.connect(("127.0.0.1", 8080))
-    client.send(b"GET / HTTP/1.0\r\n\r\n")
-    while client.recv(1000):
-        pass
-    client.close()
-    n += 1
-    time.sleep(.01)
-END
+"$repository/tests/zeek/loopback-traffic.py" &
 traffic=$!
 
 bindings=without

@@ -136,12 +136,14 @@ pub struct TrackedMaximum {
 }
 
 /// Increase of the excess of a pair's mean score over the typical one, as shares of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct PairGain {
     /// For each doubling of the number of contacts of the two hosts.
     pub doubling: f64,
-    /// For each unit of regularity, see [`Schema::regularity`].
-    pub regularity: f64,
+    /// For each unit of regularity.
+    pub regular: f64,
+    /// Regularity of the activity that an encoded row belongs to, between 0 and 3.
+    pub regularity: fn(&FeatureRow) -> f64,
 }
 
 /// Columns of a log kind, in the order of a row; derived columns last.
@@ -174,8 +176,6 @@ pub struct Schema {
     pub pair: u16,
     /// Increase of a pair's mean score, if the log kind has one.
     pub pair_gain: Option<PairGain>,
-    /// Regularity of the activity that an encoded row belongs to, between 0 and 3.
-    pub regularity: fn(&FeatureRow) -> f64,
 }
 
 impl Schema {

@@ -131,19 +131,20 @@ fn totals_are_those_of_the_host() {
 #[test]
 fn warns_of_a_known_list_without_effect() {
     let dir = trained();
-    let log = data("lab-day2.conn.log");
+    let log = std::fs::read(data("lab-day2.conn.log")).unwrap();
     let fields = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n";
     let entry = |until: &str| format!("10.10.1.16\t*\t*\t*\t{until}\t-\t-\n");
     let warning = |list: String, command: &str| {
         dir.write("known.tsv", list);
-        let outcome = dir.run(&format!("{command} {} --known known.tsv", log.display()));
+        // `watch` follows a file for ever, and reads a pipe to its end.
+        let outcome = dir.pipe(&format!("{command} - --known known.tsv"), &log);
         let warnings = outcome.stderr.lines().filter(|line| line.starts_with("warning: known.tsv: "));
         let warnings: Vec<_> = warnings.map(|line| line["warning: known.tsv: ".len()..].to_owned()).collect();
         outcome.success();
         warnings
     };
     let expired = "all entries expired before the first record, the last one on 2025-03-01; no activity is known";
-    for command in ["incidents -m m", "report -m m -o r.html", "train -o n"] {
+    for command in ["incidents -m m", "report -m m -o r.html", "train -o n", "watch -m m"] {
         for empty in [String::new(), fields.to_owned()] {
             assert_eq!(warning(empty, command), ["the list has no entries; no activity is known"], "{command}");
         }
@@ -204,6 +205,8 @@ fn known_activity_opens_no_incident() {
     assert_eq!(hidden, ["10.10.1.17", "203.0.113.66"]);
     let all = dir.ok(&format!("incidents -q -m m {} --all --known known.tsv", data("lab-day2.conn.log").display()));
     assert_eq!(all.lines().filter(|line| line.ends_with("  known")).count(), 2, "{all}");
+    let marked: Vec<_> = incidents(&dir, "--all --known known.tsv");
+    assert_eq!(marked.iter().filter(|it| it["known"] == true).count(), 2);
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl ScoreHistory {
     ) -> Verdict {
         let end = record.end();
         let (pause, forest) = match model.typical() {
-            Some(typical) => self.pairs.add(keys.pair, end, (score.forest, score.regularity), typical),
+            Some(typical) => self.pairs.add(keys.pair, end, score.forest, score.regularity, typical),
             None => (None, score.forest),
         };
         let score = model.raise(RowScore { forest, ..score });

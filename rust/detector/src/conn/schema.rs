@@ -226,8 +226,7 @@ pub static SCHEMA: Schema = Schema {
     routine: Some(Column::Routine as u16),
     counts_bursts: false,
     pair: Column::Pair as u16,
-    pair_gain: Some(PairGain { doubling: 0.03, regularity: 0.17 }),
-    regularity,
+    pair_gain: Some(PairGain { doubling: 0.03, regular: 0.17, regularity }),
 };
 
 #[cfg(test)]

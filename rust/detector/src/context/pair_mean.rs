@@ -46,7 +46,8 @@ impl PairMean {
     pub(crate) fn add(
         &mut self,
         since: Option<i64>,
-        (score, regularity): (f64, f64),
+        score: f64,
+        regularity: f64,
         connections: f32,
         typical: Typical,
     ) -> f64 {
@@ -64,7 +65,7 @@ impl PairMean {
         let gain = match typical.gain {
             Some(gain) if excess > 0.0 => {
                 let doublings = f64::from(libm::log2f(1.0 + contacts).min(MAX_DOUBLINGS));
-                excess * (gain.doubling * doublings + gain.regularity * regularity)
+                excess * (gain.doubling * doublings + gain.regular * regularity)
             }
             _ => 0.0,
         };
@@ -88,10 +89,16 @@ impl Default for PairMeans {
 
 impl PairMeans {
     /// Pause since the previous connection of the pair `key`, and the score of one at time `now`, including the mean.
-    /// `row` is its score without the mean, and its regularity.
-    pub(crate) fn add(&mut self, key: u64, now: i64, row: (f64, f64), typical: Typical) -> (Option<i64>, f64) {
+    pub(crate) fn add(
+        &mut self,
+        key: u64,
+        now: i64,
+        score: f64,
+        regularity: f64,
+        typical: Typical,
+    ) -> (Option<i64>, f64) {
         let visit = self.0.visit(key, now);
-        (visit.since, visit.value.add(visit.since, row, 1.0, typical))
+        (visit.since, visit.value.add(visit.since, score, regularity, 1.0, typical))
     }
 
     /// Starts fetching the entry of a pair, see [`Table::prefetch`].
@@ -114,17 +121,12 @@ impl PairMeans {
 mod tests {
     use super::*;
 
-    const GAIN: PairGain = PairGain { doubling: 0.05, regularity: 0.2 };
+    const GAIN: PairGain = PairGain { doubling: 0.05, regular: 0.2, regularity: |_| 0.0 };
     const TYPICAL: Typical = Typical { score: 0.4, gain: Some(GAIN) };
-
-    /// Score without regularity.
-    fn of(score: f64) -> (f64, f64) {
-        (score, 0.0)
-    }
 
     #[test]
     fn first_score_moves_towards_the_typical_one() {
-        let (pause, score) = PairMeans::default().add(1, 0, of(0.8), TYPICAL);
+        let (pause, score) = PairMeans::default().add(1, 0, 0.8, 0.0, TYPICAL);
         assert_eq!(pause, None);
         assert!((score - (0.4 + (0.35 * 0.4 + 0.8) / 2.7)).abs() < 1e-6, "{score}");
     }
@@ -132,19 +134,19 @@ mod tests {
     #[test]
     fn pair_of_unusual_connections_rises_and_others_stay() {
         let mut means = PairMeans::default();
-        let scores: Vec<f64> = (0..5).map(|i| means.add(1, i * 1_000_000, of(0.8), TYPICAL).1).collect();
+        let scores: Vec<f64> = (0..5).map(|i| means.add(1, i * 1_000_000, 0.8, 0.0, TYPICAL).1).collect();
         assert!(scores.is_sorted_by(|a, b| a < b), "{scores:?}");
-        assert_eq!(means.add(2, 5_000_000, of(0.8), TYPICAL), (None, scores[0]));
+        assert_eq!(means.add(2, 5_000_000, 0.8, 0.0, TYPICAL), (None, scores[0]));
     }
 
     /// Score of the last of `n` equally unusual connections with this pause, in seconds.
     fn last_of(n: i64, pause: i64) -> f64 {
-        last_of_rows(n, pause, of(0.6))
+        last_with(n, pause, 0.6, 0.0)
     }
 
-    fn last_of_rows(n: i64, pause: i64, row: (f64, f64)) -> f64 {
+    fn last_with(n: i64, pause: i64, score: f64, regularity: f64) -> f64 {
         let mut means = PairMeans::default();
-        (0..n).map(|i| means.add(1, i * pause * 1_000_000, row, TYPICAL).1).last().unwrap()
+        (0..n).map(|i| means.add(1, i * pause * 1_000_000, score, regularity, TYPICAL).1).last().unwrap()
     }
 
     #[test]
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn unusual_mean_counts_for_more_at_regular_intervals() {
-        let last = |regularity| last_of_rows(20, 300, (0.6, regularity));
+        let last = |regularity| last_with(20, 300, 0.6, regularity);
         // Half of 20 % of the excess for each unit of regularity.
         let (gain, excess) = (last(2.0) - last(0.0), (last(3.0) - last(2.0)) / 0.1);
         assert!((gain - 0.2 * excess).abs() < 1e-9 && (0.1..0.2).contains(&excess), "{gain} {excess}");
@@ -166,34 +168,35 @@ mod tests {
 
     #[test]
     fn usual_mean_does_not_rise() {
-        let usual = (0.3, 3.0);
-        assert!(last_of_rows(100, 300, usual) < 0.31, "{}", last_of_rows(100, 300, usual));
+        let last = last_with(100, 300, 0.3, 3.0);
+        assert!(last < 0.31, "{last}");
     }
 
     #[test]
     fn score_stays_within_1() {
         let mut means = PairMeans::default();
         assert!(
-            (0..1000).all(|i| means.add(1, i * 60_000_000, of(1.0), Typical { score: 0.0, gain: Some(GAIN) }).1 <= 1.0)
+            (0..1000)
+                .all(|i| means.add(1, i * 60_000_000, 1.0, 0.0, Typical { score: 0.0, gain: Some(GAIN) }).1 <= 1.0)
         );
     }
 
     #[test]
     fn sampled_connections_stand_for_as_many_contacts() {
         let (mut all, mut sampled) = (PairMean::default(), PairMean::default());
-        (0..400).for_each(|_| _ = all.add(Some(120_000_000), of(0.6), 1.0, TYPICAL));
-        (0..100).for_each(|_| _ = sampled.add(Some(480_000_000), of(0.6), 4.0, TYPICAL));
+        (0..400).for_each(|_| _ = all.add(Some(120_000_000), 0.6, 0.0, 1.0, TYPICAL));
+        (0..100).for_each(|_| _ = sampled.add(Some(480_000_000), 0.6, 0.0, 4.0, TYPICAL));
         assert!((all.contacts / sampled.contacts - 1.0).abs() < 0.05, "{} {}", all.contacts, sampled.contacts);
     }
 
     #[test]
     fn old_connections_are_forgotten() {
         let mut means = PairMeans::default();
-        let (_, first) = means.add(1, 0, of(0.8), TYPICAL);
-        _ = means.add(1, 1, of(0.2), TYPICAL);
+        let (_, first) = means.add(1, 0, 0.8, 0.0, TYPICAL);
+        _ = means.add(1, 1, 0.2, 0.0, TYPICAL);
         let hour = 3_600_000_000;
-        let (_, soon) = means.clone().add(1, 2, of(0.8), TYPICAL);
-        let (pause, late) = means.add(1, 3 * hour, of(0.8), TYPICAL);
+        let (_, soon) = means.clone().add(1, 2, 0.8, 0.0, TYPICAL);
+        let (pause, late) = means.add(1, 3 * hour, 0.8, 0.0, TYPICAL);
         assert_eq!(pause, Some(3 * hour - 1));
         assert!((late - first).abs() < 1e-4 && first - soon > 0.05);
     }

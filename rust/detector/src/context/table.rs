@@ -34,7 +34,7 @@ struct Bucket<T> {
     values: [T; WAYS],
 }
 
-/// Whether a key returned. 0: yes, at least [`PAUSE`] after its first visit. Otherwise the minute of the first visit,
+/// Return of a key: 0 if it came back at least [`PAUSE`] after its first visit; otherwise the minute of the first visit,
 /// modulo 255, plus 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Recurrence(u8);

@@ -138,7 +138,6 @@ pub static SCHEMA: Schema = Schema {
     pair: Column::Pair as u16,
     // Clients repeat their queries all day, and a command-and-control server shows in the name, not in the pair.
     pair_gain: None,
-    regularity: |_| 0.0,
 };
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub struct RowScore {
     /// Share of the distance to 1 by which new maxima (a longer session or larger transfer than any in training) raise
     /// the score.
     pub new_maxima: f64,
-    /// Regularity of its activity, see [`Schema::regularity`].
+    /// Regularity of its activity, see [`PairGain::regularity`](crate::schema::PairGain::regularity).
     pub regularity: f64,
 }
 
@@ -98,7 +98,7 @@ impl RowScorer {
         RowScore {
             forest,
             new_maxima: self.stats.new_maxima(schema, row, learnt),
-            regularity: (schema.regularity)(row),
+            regularity: schema.pair_gain.map_or(0.0, |gain| (gain.regularity)(row)),
         }
     }
 }

@@ -214,7 +214,7 @@ fn final_scores(
             let (ts, pair) = (entries[i].ts, entries[i].row[usize::from(schema.pair)] as u32);
             let (last, mean) = pairs.entry(pair).or_insert((ts, PairMean::default()));
             forest[i] =
-                mean.add(Some(ts.saturating_sub(*last)), (scores[i].forest, scores[i].regularity), share, typical);
+                mean.add(Some(ts.saturating_sub(*last)), scores[i].forest, scores[i].regularity, share, typical);
             *last = ts;
         }
     }

@@ -263,7 +263,7 @@ impl Grouper {
         if let Some(outbox) = &mut self.outbox {
             outbox.add(incident, &earlier, record, o);
         }
-        self.changes.extend(announcement(incident, &self.known, record.end));
+        self.changes.extend(announcement(incident, |it| is_held(&self.known, it), record.end));
         let (before, target) = (target, incident.single_target());
         if before != target {
             self.remove_single(before, key.0);
@@ -326,6 +326,11 @@ impl Grouper {
             }
             incident.classify();
             incident.known |= self.known.covers_incident(&incident);
+            if incident.reported.is_none() && is_held(&self.known, &incident) {
+                // It was held back for a kind that it did not get.
+                let last = incident.last;
+                self.changes.extend(announcement(&mut incident, |it| it.known, last));
+            }
             self.changes.push(Change::new(event, incident));
         }
     }
@@ -363,12 +368,21 @@ impl Grouper {
 
     /// Open incidents that are not known activity, in arbitrary order.
     pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.open.values().filter(|incident| !incident.known && !self.known.can_cover(incident))
+        self.open.values().filter(|incident| !is_held(&self.known, incident))
     }
 }
 
-/// Report that an incident opened or changed, unless it is known activity.
-pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64) -> Option<Change> {
+/// Returns true if an incident is known activity, or can become it: the first alerts of a known scan are not yet a scan.
+pub(super) fn is_held(known: &KnownList, incident: &Incident) -> bool {
+    incident.known
+        || match incident.reported {
+            None => known.can_cover(incident),
+            Some(_) => known.covers_incident(incident),
+        }
+}
+
+/// Report that an incident opened or changed, unless it is held back.
+pub(super) fn announcement(incident: &mut Incident, is_held: impl Fn(&Incident) -> bool, now: i64) -> Option<Change> {
     // A surge opens an incident at one connection, which says nothing about the flood.
     let is_begun = incident.role == Role::Originator || incident.records >= MANY as u64;
     let event = match incident.reported {
@@ -379,12 +393,7 @@ pub(super) fn announcement(incident: &mut Incident, known: &KnownList, now: i64)
         _ => return None,
     };
     incident.classify();
-    let is_known = match incident.reported {
-        // The first alerts of a known scan are not yet a scan.
-        None => known.can_cover(incident),
-        Some(_) => known.covers_incident(incident),
-    };
-    if incident.known || is_known {
+    if is_held(incident) {
         return None;
     }
     let has_grown = incident.reported.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));

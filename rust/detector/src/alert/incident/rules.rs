@@ -169,7 +169,7 @@ pub const RULES: &[Rule] = &[
         attack: &["T1071"],
         holds: |it| {
             it.own_service(|trail| {
-                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
+                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.are_regular(0.6);
                 let answered = trail.records - trail.failed;
                 let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
                 // Clients of NTP poll at regular intervals by design. Other traffic on its port counts.
@@ -186,7 +186,7 @@ pub const RULES: &[Rule] = &[
         attack: &["T1071"],
         holds: |it| {
             it.own_service(|trail| {
-                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.deviation() <= 0.3 * trail.pauses.mean;
+                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.are_regular(0.3);
                 let is_outward = it.actor.is_internal() && !trail.responder.is_internal() && !trail.inward;
                 let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
                 let is_tried = trail.records >= 10 && 2 * trail.failed >= trail.records;
@@ -276,7 +276,7 @@ impl Incident {
         holds.then_some(first.unwrap_or(0))
     }
 
-    /// Returns whether at least this share of the connections failed.
+    /// Returns true if at least this share of the connections failed.
     fn fails(&self, share: f64) -> bool {
         self.failed as f64 >= share * self.records as f64
     }

@@ -12,7 +12,7 @@ use crate::proto::Proto;
 use crate::units::{bytes, count, counted, duration};
 
 impl Incident {
-    /// Returns whether an address is the actor or one of the stored targets.
+    /// Returns true if an address is the actor or one of the stored targets.
     pub fn involves(&self, host: Address) -> bool {
         self.actor == host || is_named(&self.targets, host)
     }
@@ -56,14 +56,14 @@ impl Incident {
 
     /// Records that the summary of connections leaves out.
     fn other_records(&self, trail: &Trail) -> String {
-        use IncidentKind::{Flood, GeneratedDomains, LateralMovement, Other, Outage, Scan};
-        if self.role != Role::Originator || matches!(self.kind, Scan | Flood) {
+        use IncidentKind::{GeneratedDomains, LateralMovement, Other, Scan};
+        if self.role != Role::Originator || self.kind == Scan {
             return String::new();
         }
-        let queries = if self.kind == Outage { 0 } else { self.queries() };
+        let queries = self.queries();
         let connections = match self.kind {
             LateralMovement | Other | GeneratedDomains => 0,
-            _ => self.records.saturating_sub(self.queries()).saturating_sub(trail.records),
+            _ => self.records.saturating_sub(queries).saturating_sub(trail.records),
         };
         match (connections, queries) {
             (0, 0) => String::new(),
@@ -187,8 +187,8 @@ impl Incident {
                 format!("{actor} reached {hosts} on {ports} inside the network in {lasted}, among them {target}")
             }
             (IncidentKind::Beacon, _) => {
-                let is_regular = trail.pauses.deviation() <= 0.6 * trail.pauses.mean;
                 let pause = duration((trail.pauses.mean * 1e6) as i64);
+                let is_regular = trail.pauses.are_regular(0.6);
                 let interval = if is_regular { format!(", about once every {pause}") } else { String::new() };
                 let times = format!("{} times in {within}{interval}", count(trail.records));
                 match 2 * trail.failed >= trail.records {
@@ -277,7 +277,7 @@ fn about<T: Copy + Eq + std::hash::Hash>(total: u64, members: &DistinctSet<T>) -
     format!("{about}{}", count(total))
 }
 
-/// Returns whether a host is among the stored members.
+/// Returns true if a host is among the stored members.
 pub(super) fn is_named(addresses: &DistinctSet<Address>, host: Address) -> bool {
     addresses.sample().contains(&host)
 }

@@ -70,7 +70,12 @@ impl Pauses {
         }
     }
 
-    pub(super) fn deviation(&self) -> f64 {
+    /// Returns true if the pauses deviate by at most this share of their mean.
+    pub(super) fn are_regular(&self, share: f64) -> bool {
+        self.deviation() <= share * self.mean
+    }
+
+    fn deviation(&self) -> f64 {
         if self.n < 2 { 0.0 } else { (self.squares / f64::from(self.n - 1)).sqrt() }
     }
 }
