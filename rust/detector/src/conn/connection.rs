@@ -79,6 +79,12 @@ impl Connection<'_> {
             || self.resp.addr.is_group()
     }
 
+    /// Returns true for an ICMP error (unreachable, time exceeded and the like), which answers a packet of its receiver.
+    pub(crate) fn is_icmp_error(&self) -> bool {
+        let is_v4 = self.resp.addr.number().is_ok();
+        self.proto == Proto::Icmp && if is_v4 { matches!(self.orig.port, 3 | 4 | 11 | 12) } else { self.orig.port <= 4 }
+    }
+
     /// Responder port and protocol as one number.
     pub(crate) fn service_port(&self) -> u64 {
         u64::from(self.resp.port) << 2 | self.proto as u64

@@ -128,10 +128,14 @@ impl Grouper {
     /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let connection = o.record.connection();
-        let record = Record::of(&o.record, &connection);
+        let mut record = Record::of(&o.record, &connection);
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
+        let receiver = (record.responder, Role::Originator, is_known);
+        if connection.is_icmp_error() && self.open.get(&receiver).is_some_and(|incident| !incident.is_minor()) {
+            record = record.answered_contact();
+        }
         let regular = self.exchanges.add(&record, &connection).filter(|_| !o.alert && o.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
         let o = &match regular {

@@ -48,6 +48,12 @@ impl Record {
         }
     }
 
+    /// Returns the contact that an ICMP error answers: from its receiver, who sent the packet, to its sender.
+    pub(super) fn answered_contact(self) -> Self {
+        let (originator, responder) = (self.responder, self.originator);
+        Self { originator, responder, failed: true, bytes_out: self.bytes_in, bytes_in: self.bytes_out, ..self }
+    }
+
     /// Returns true if another record would belong to the same trail.
     pub(super) fn is_like(&self, other: &Record) -> bool {
         match (&self.query, &other.query) {

@@ -162,6 +162,28 @@ fn an_internal_scan_of_a_flooded_target_is_a_separate_incident() {
 }
 
 #[test]
+fn an_icmp_error_belongs_to_the_open_incident_of_its_receiver() {
+    let mut grouper = grouper();
+    let icmp = |orig, kind, ts| {
+        let mut c = Connection { proto: Proto::Icmp, ..tcp(orig, host(16), 3, ts, ConnState::OTH) };
+        c.orig.port = kind;
+        c
+    };
+    // Without an incident of the receiver, and for an echo request, the sender is the actor.
+    observe(&mut grouper, &icmp(remote(9), 3, 0), true, None);
+    for i in 0..20 {
+        observe(&mut grouper, &tcp(host(16), remote(100 + i), 80, i64::from(i) * SECOND, ConnState::S0), true, None);
+    }
+    for i in 0..20 {
+        observe(&mut grouper, &icmp(remote(100 + i), [3, 11][usize::from(i % 2)], 60 * SECOND), true, None);
+    }
+    observe(&mut grouper, &icmp(remote(8), 8, 60 * SECOND), true, None);
+    let mut found: Vec<_> = closed(grouper).iter().map(|it| (it.actor, it.records, it.targets.count())).collect();
+    found.sort();
+    assert_eq!(found, [(host(16), 40, 20), (remote(8), 1, 1), (remote(9), 1, 1)]);
+}
+
+#[test]
 fn names_the_kinds_of_single_alerts() {
     for (kind, change) in [
         (IncidentKind::LongSession, (|c| c.duration = Some(36_000 * SECOND)) as fn(&mut Connection<'_>)),
