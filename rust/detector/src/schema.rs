@@ -11,13 +11,13 @@ pub(crate) fn identity(hash: u64) -> f32 {
 /// One value per column of a [`Schema`], in its order; a category by its identity.
 pub type FeatureRow = [f32; MAX_COLUMNS];
 
-/// Declares the columns of a row in their order.
+/// Declares the columns of a row in their order, each with its description, as `Column` and `FEATURES`.
 macro_rules! columns {
-    ($($column:ident,)*) => {
+    ($(#[$doc:meta])* $($column:ident = $feature:expr;)*) => {
         /// A column of a row.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
-        #[allow(missing_docs, reason = "each is described in SCHEMA")]
+        #[allow(missing_docs, reason = "each is described in FEATURES")]
         pub enum Column {
             $($column,)*
         }
@@ -30,6 +30,9 @@ macro_rules! columns {
                 Self::ALL.get(position).copied()
             }
         }
+
+        $(#[$doc])*
+        const FEATURES: &[$crate::schema::Feature] = &[$($feature,)*];
     };
 }
 
@@ -114,14 +117,19 @@ pub struct Feature {
     pub meaning: &'static str,
 }
 
+/// Describes a column.
+pub(crate) const fn feature(name: &'static str, encoding: Encoding, meaning: &'static str) -> Feature {
+    Feature { name, encoding, meaning }
+}
+
 /// Describes a number.
 pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, encoding: Encoding::Number, meaning }
+    feature(name, Encoding::Number, meaning)
 }
 
 /// Describes a category.
 pub(crate) const fn category(name: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, encoding: Encoding::Category, meaning }
+    feature(name, Encoding::Category, meaning)
 }
 
 /// Amount whose new maxima (values above the training range) raise the score.

@@ -1,147 +1,79 @@
 //! Schema of conn.log: columns, their purpose, and groups of columns.
 
 use crate::schema::{
-    Encoding, Feature, FeatureRow, LogKind, PairGain, Schema, TrackedMaximum, category, columns, number,
+    Encoding, Feature, FeatureRow, LogKind, PairGain, Schema, TrackedMaximum, category, columns, feature, number,
 };
-
-columns! {
-    OrigBytes,
-    RespBytes,
-    ByteRate,
-    PacketRate,
-    Progress,
-    Direction,
-    Service,
-    Port,
-    History,
-    Duration,
-    OrigPkts,
-    RespPkts,
-    OrigPktSize,
-    RespPktSize,
-    MissedBytes,
-    RespFailedShare,
-    RespOriginators,
-    OrigPause,
-    ServiceFailures,
-    ServiceCount,
-    ServiceBytes,
-    Periodicity,
-    OrigFailures,
-    ServicePause,
-    RespNet,
-    RespPort,
-    InternalPort,
-    InternalResp,
-    Routine,
-    Orig,
-    Pair,
-    Chatter,
-    NetShare,
-    UnusualPause,
-    UnusualOrigSize,
-    UnusualRespSize,
-}
 
 const fn conditional(name: &'static str, of: Column, width: f32, meaning: &'static str) -> Feature {
     let given = [Column::Service as u16, Column::Port as u16];
-    Feature { name, encoding: Encoding::Conditional { given, of: of as u16, width }, meaning }
+    feature(name, Encoding::Conditional { given, of: of as u16, width }, meaning)
 }
 
-/// All columns. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context includes
-/// earlier connections and the present one; "lately" means with a weight that decays to 1/e in an hour.
-const FEATURES: &[Feature] = &[
-    number("orig_bytes", "payload bytes from the originator: uploads, exfiltration"),
-    number("resp_bytes", "payload bytes from the responder: downloads"),
-    number("byte_rate", "payload bytes per second, both ways"),
-    number("packet_rate", "packets per second, both ways: floods, idle sessions"),
-    number(
-        "progress",
-        "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1) and 5 closed in order (SF)",
-    ),
-    number(
-        "direction",
-        "1 from the local networks outward, -1 inward, 0 otherwise; by address if local_orig and local_resp are unset",
-    ),
-    category("service", "the set of services recognised, order ignored: how rare it is here"),
-    category("port", "protocol and responder's port: how rare it is here"),
-    category("history", "the connection's history: how rare that sequence of packets is here"),
-    number("duration", "milliseconds from the first packet to the last: connections held open"),
-    number("orig_pkts", "packets from the originator"),
-    number("resp_pkts", "packets from the responder"),
-    number("orig_pkt_size", "bytes per packet from the originator, headers included: tunnels"),
-    number("resp_pkt_size", "bytes per packet from the responder, headers included"),
-    number("missed_bytes", "bytes missed in gaps"),
-    number(
-        "resp_failed_share",
-        "share of the connections to this responder that failed lately: closed ports, command-and-control servers that are down",
-    ),
-    number(
-        "resp_originators",
-        "different originators this responder had in this clock hour and the one before: how popular it is",
-    ),
-    number("orig_pause", "seconds since the originator's last connection, at most 100,000"),
-    number(
-        "service_failures",
-        "connections in a row between these two hosts on this port that failed: retries to a command-and-control server that is down",
-    ),
-    number("service_count", "connections between these two hosts on this port lately: guessing, tunnels"),
-    number(
-        "service_bytes",
-        "payload bytes the originator sent the responder on this port lately: tunnels, slow exfiltration",
-    ),
-    number(
-        "periodicity",
-        "number of pauses between these two hosts on this port, weighted by how much more regular than random they are: beacons",
-    ),
-    number("orig_failures", "connections of this originator in a row that failed, chatter aside: scans, guessing"),
-    number("service_pause", "seconds since the last connection between these two hosts on this port, at most 100,000"),
-    category("resp_net", "the responder's network, /24 or /64: how rare it is here"),
-    category("resp_port", "the responder with protocol and port: how rare that service is here"),
-    Feature {
-        name: "internal_port",
-        encoding: Encoding::OptionalCategory,
-        meaning: "protocol and port between two local hosts: how rare it is among such connections; lateral movement",
-    },
-    Feature {
-        name: "internal_resp",
-        encoding: Encoding::OptionalCategory,
-        meaning: "responder of a connection between two local hosts: how rare it is among such connections; a client that turns into a server",
-    },
-    Feature {
-        name: "routine",
-        encoding: Encoding::DayShare,
-        meaning: "share of the days of training on which the originator used this port of the responder's network; lowers the score",
-    },
-    Feature {
-        name: "orig_services",
-        encoding: Encoding::Partners { with: Column::RespPort as u16 },
-        meaning: "different services that the originator used in training: how much is known of it",
-    },
-    Feature { name: "pair", encoding: Encoding::Identity, meaning: "the two hosts; not seen by the forest" },
-    number(
-        "chatter",
-        "1 for multicast, broadcast, link-local and address configuration, which have a forest of their own",
-    ),
-    Feature {
-        name: "net_share",
-        encoding: Encoding::Share { of: Column::RespNet as u16, with: Column::Orig as u16 },
-        meaning: "rarity of the responder's network among the originators of training",
-    },
-    conditional("unusual_pause", Column::OrigPause, 1.0, "how rare the originator's pause is for this service"),
-    conditional(
-        "unusual_orig_size",
-        Column::OrigPktSize,
-        0.5,
-        "how rare the originator's packet size is for this service",
-    ),
-    conditional(
-        "unusual_resp_size",
-        Column::RespPktSize,
-        0.5,
-        "how rare the responder's packet size is for this service",
-    ),
-];
+columns! {
+    /// All columns. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context includes
+    /// earlier connections and the present one; "lately" means with a weight that decays to 1/e in an hour.
+    OrigBytes = number("orig_bytes", "payload bytes from the originator: uploads, exfiltration");
+    RespBytes = number("resp_bytes", "payload bytes from the responder: downloads");
+    ByteRate = number("byte_rate", "payload bytes per second, both ways");
+    PacketRate = number("packet_rate", "packets per second, both ways: floods, idle sessions");
+    Progress = number("progress",
+        "how far the connection got, by conn_state: 0 unanswered (S0) to 4 established (S1) and 5 closed in order \
+         (SF)");
+    Direction = number("direction",
+        "1 from the local networks outward, -1 inward, 0 otherwise; by address if local_orig and local_resp are unset");
+    Service = category("service", "the set of services recognised, order ignored: how rare it is here");
+    Port = category("port", "protocol and responder's port: how rare it is here");
+    History = category("history", "the connection's history: how rare that sequence of packets is here");
+    Duration = number("duration", "milliseconds from the first packet to the last: connections held open");
+    OrigPkts = number("orig_pkts", "packets from the originator");
+    RespPkts = number("resp_pkts", "packets from the responder");
+    OrigPktSize = number("orig_pkt_size", "bytes per packet from the originator, headers included: tunnels");
+    RespPktSize = number("resp_pkt_size", "bytes per packet from the responder, headers included");
+    MissedBytes = number("missed_bytes", "bytes missed in gaps");
+    RespFailedShare = number("resp_failed_share",
+        "share of the connections to this responder that failed lately: closed ports, command-and-control servers \
+         that are down");
+    RespOriginators = number("resp_originators",
+        "different originators this responder had in this clock hour and the one before: how popular it is");
+    OrigPause = number("orig_pause", "seconds since the originator's last connection, at most 100,000");
+    ServiceFailures = number("service_failures",
+        "connections in a row between these two hosts on this port that failed: retries to a command-and-control \
+         server that is down");
+    ServiceCount = number("service_count",
+        "connections between these two hosts on this port lately: guessing, tunnels");
+    ServiceBytes = number("service_bytes",
+        "payload bytes the originator sent the responder on this port lately: tunnels, slow exfiltration");
+    Periodicity = number("periodicity",
+        "number of pauses between these two hosts on this port, weighted by how much more regular than random they \
+         are: beacons");
+    OrigFailures = number("orig_failures",
+        "connections of this originator in a row that failed, chatter aside: scans, guessing");
+    ServicePause = number("service_pause",
+        "seconds since the last connection between these two hosts on this port, at most 100,000");
+    RespNet = category("resp_net", "the responder's network, /24 or /64: how rare it is here");
+    RespPort = category("resp_port", "the responder with protocol and port: how rare that service is here");
+    InternalPort = feature("internal_port", Encoding::OptionalCategory,
+        "protocol and port between two local hosts: how rare it is among such connections; lateral movement");
+    InternalResp = feature("internal_resp", Encoding::OptionalCategory,
+        "responder of a connection between two local hosts: how rare it is among such connections; a client that \
+         turns into a server");
+    Routine = feature("routine", Encoding::DayShare,
+        "share of the days of training on which the originator used this port of the responder's network; lowers the \
+         score");
+    Orig = feature("orig_services", Encoding::Partners { with: Column::RespPort as u16 },
+        "different services that the originator used in training: how much is known of it");
+    Pair = feature("pair", Encoding::Identity, "the two hosts; not seen by the forest");
+    Chatter = number("chatter",
+        "1 for multicast, broadcast, link-local and address configuration, which have a forest of their own");
+    NetShare = feature("net_share", Encoding::Share { of: Column::RespNet as u16, with: Column::Orig as u16 },
+        "rarity of the responder's network among the originators of training");
+    UnusualPause = conditional("unusual_pause", Column::OrigPause, 1.0,
+        "how rare the originator's pause is for this service");
+    UnusualOrigSize = conditional("unusual_orig_size", Column::OrigPktSize, 0.5,
+        "how rare the originator's packet size is for this service");
+    UnusualRespSize = conditional("unusual_resp_size", Column::RespPktSize, 0.5,
+        "how rare the responder's packet size is for this service");
+}
 
 /// Groups of columns. Small groups keep irrelevant columns from diluting relevant ones. Columns of the responder's
 /// network are combined with others, because a rare network alone is common.

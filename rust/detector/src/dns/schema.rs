@@ -1,94 +1,56 @@
 //! Schema of dns.log: columns, their purpose, and groups of columns.
 
-use crate::schema::{Encoding, Feature, LogKind, Schema, TrackedMaximum, category, columns, number};
+use crate::schema::{Encoding, LogKind, Schema, TrackedMaximum, category, columns, feature, number};
 
 columns! {
-    NameLength,
-    Labels,
-    LongestLabel,
-    NameSurprisal,
-    LetterSurprisal,
-    DigitShare,
-    OddBytes,
-    DomainSurprisal,
-    Qtype,
-    Answers,
-    AnswerBytes,
-    MinTtl,
-    Rtt,
-    Suffix,
-    Domain,
-    PairQueries,
-    PairNames,
-    PairUniqueShare,
-    PairBytesOut,
-    PairBytesIn,
-    PairTypeShare,
-    DomainClients,
-    DomainNewness,
-    ClientNonexistent,
-    ClientFailedShare,
-    ClientNewDomains,
-    ClientServers,
-    ClientRandomBits,
-    Chatter,
-    Pair,
+    /// All columns. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context includes
+    /// earlier queries and the present one; "lately" means with a weight that decays to 1/e in an hour. Subdomains are
+    /// measured in DNS proper, except in reverse lookups.
+    NameLength = number("name_length",
+        "bytes of the subdomain, the name before the registered domain: tunnels, exfiltration");
+    Labels = number("labels", "labels of the subdomain");
+    LongestLabel = number("longest_label", "bytes of its longest label");
+    NameSurprisal = number("name_surprisal",
+        "surprisal of the subdomain's letters in bits, by the letter pairs of words");
+    LetterSurprisal = number("letter_surprisal",
+        "surprisal of the subdomain per letter, shrunk towards 4 for short subdomains: encoded data");
+    DigitShare = number("digit_share", "share of digits in the subdomain");
+    OddBytes = number("odd_bytes", "bytes outside `a-z`, `0-9`, `-`, `_` and `.`: binary tunnels");
+    DomainSurprisal = number("domain_surprisal",
+        "surprisal of the registered label in bits per letter: generated domains");
+    Qtype = category("qtype", "query type: how rare it is here");
+    Answers = number("answers", "records in the answer");
+    AnswerBytes = number("answer_bytes", "bytes of the answers as text");
+    MinTtl = number("min_ttl", "smallest time to live in seconds; -1 without an answer");
+    Rtt = number("rtt", "milliseconds until the response");
+    Suffix = category("suffix", "public suffix: how rare it is here");
+    Domain = category("domain", "registered domain: how rare it is here");
+    PairQueries = number("pair_queries", "queries of this client for this domain, lately");
+    PairNames = number("pair_names",
+        "different names of the domain that the client queried in this clock hour and the one before");
+    PairUniqueShare = number("pair_unique_share",
+        "share of different names in those queries: tunnels do not repeat names");
+    PairBytesOut = number("pair_bytes_out",
+        "bytes of different names of this domain that the client queried lately: data that a tunnel sent");
+    PairBytesIn = number("pair_bytes_in",
+        "bytes of answers from this domain to the client, lately: data that a tunnel received");
+    PairTypeShare = number("pair_type_share",
+        "share of types other than addresses in the client's queries for this domain");
+    DomainClients = number("domain_clients", "different clients of the domain in this clock hour and the one before");
+    DomainNewness = number("domain_newness",
+        "newness of the domain: a day divided by the time since its first query here");
+    ClientNonexistent = number("client_nonexistent",
+        "nonexistent names that the client queried lately; 0 for a query of a known, existing domain");
+    ClientFailedShare = number("client_failed_share", "share of nonexistent names in the client's queries");
+    ClientNewDomains = number("client_new_domains",
+        "new domains that the client queried lately; 0 for a query of a domain known for an hour");
+    ClientServers = number("client_servers",
+        "different servers that the client queried in this clock hour and the one before: scans");
+    ClientRandomBits = number("client_random_bits",
+        "surprisal of those domains beyond that of words, in bits; 0 for a query of a domain like a word");
+    Chatter = number("chatter", "1 for multicast DNS, LLMNR and NetBIOS, which have a separate forest");
+    Pair = feature("pair", Encoding::Identity, "the client and the domain; not seen by the forest");
 }
-
-/// All columns. Amounts are compressed as log2 of 1 + the amount; a missing amount counts as 0. Context includes earlier
-/// queries and the present one; "lately" means with a weight that decays to 1/e in an hour. Subdomains are measured in
-/// DNS proper, except in reverse lookups.
-const FEATURES: &[Feature] = &[
-    number("name_length", "bytes of the subdomain, the name before the registered domain: tunnels, exfiltration"),
-    number("labels", "labels of the subdomain"),
-    number("longest_label", "bytes of its longest label"),
-    number("name_surprisal", "surprisal of the subdomain's letters in bits, by the letter pairs of words"),
-    number(
-        "letter_surprisal",
-        "surprisal of the subdomain per letter, shrunk towards 4 for short subdomains: encoded data",
-    ),
-    number("digit_share", "share of digits in the subdomain"),
-    number("odd_bytes", "bytes outside `a-z`, `0-9`, `-`, `_` and `.`: binary tunnels"),
-    number("domain_surprisal", "surprisal of the registered label in bits per letter: generated domains"),
-    category("qtype", "query type: how rare it is here"),
-    number("answers", "records in the answer"),
-    number("answer_bytes", "bytes of the answers as text"),
-    number("min_ttl", "smallest time to live in seconds; -1 without an answer"),
-    number("rtt", "milliseconds until the response"),
-    category("suffix", "public suffix: how rare it is here"),
-    category("domain", "registered domain: how rare it is here"),
-    number("pair_queries", "queries of this client for this domain, lately"),
-    number("pair_names", "different names of the domain that the client queried in this clock hour and the one before"),
-    number("pair_unique_share", "share of different names in those queries: tunnels do not repeat names"),
-    number(
-        "pair_bytes_out",
-        "bytes of different names of this domain that the client queried lately: data that a tunnel sent",
-    ),
-    number("pair_bytes_in", "bytes of answers from this domain to the client, lately: data that a tunnel received"),
-    number("pair_type_share", "share of types other than addresses in the client's queries for this domain"),
-    number("domain_clients", "different clients of the domain in this clock hour and the one before"),
-    number("domain_newness", "newness of the domain: a day divided by the time since its first query here"),
-    number(
-        "client_nonexistent",
-        "nonexistent names that the client queried lately; 0 for a query of a known, existing domain",
-    ),
-    number("client_failed_share", "share of nonexistent names in the client's queries"),
-    number(
-        "client_new_domains",
-        "new domains that the client queried lately; 0 for a query of a domain known for an hour",
-    ),
-    number("client_servers", "different servers that the client queried in this clock hour and the one before: scans"),
-    number(
-        "client_random_bits",
-        "surprisal of those domains beyond that of words, in bits; 0 for a query of a domain like a word",
-    ),
-    number("chatter", "1 for multicast DNS, LLMNR and NetBIOS, which have a separate forest"),
-    Feature {
-        name: "pair",
-        encoding: Encoding::Identity,
-        meaning: "the client and the domain; not seen by the forest",
-    },
-];
 
 /// Groups of columns. A rare domain or a rare type alone is common; both in one query are not.
 const GROUPS: &[&[u16]] = &[
