@@ -27,11 +27,6 @@ impl Detector {
     /// A detector that has seen no traffic yet.
     pub fn new(model: Model) -> Self {
         let extractor = Extractor::of(model.schema().log);
-        Self::resume(model, extractor)
-    }
-
-    /// Detector with the context of an extractor.
-    pub fn resume(model: Model, extractor: Extractor) -> Self {
         let (policy, history) = (AlertPolicy::of(&model), ScoreHistory::default());
         let (cache, last) = (ScoreCache::new(), [0.0; MAX_COLUMNS]);
         Self { model: Arc::new(model), policy, extractor, history, cache, last }
@@ -126,7 +121,8 @@ mod tests {
         let (extractor, evidence) = first.state();
         let mut second = Detector::new(model(20.0));
         second.set_state(extractor.clone(), evidence.clone());
-        let mut third = Detector::resume(model(20.0), first.clone().into_state().0);
+        let mut third = Detector::new(model(20.0));
+        third.set_state(first.clone().into_state().0, ScoreHistory::default());
         let expected = extractor.clone().extract(&connection(50));
         let mut scores = Vec::new();
         for detector in [&mut first, &mut second, &mut third] {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::schema::LogKind;
+use crate::schema::{LogKind, Schema};
 
 /// Error of a file, a message, a fit or a setting. `Display` is one sentence, with the file's name if there is one:
 /// `net.model: is damaged: its checksum does not match; copy it again`.
@@ -22,11 +22,6 @@ impl Error {
     pub(crate) fn of(mut self, subject: impl fmt::Display) -> Self {
         self.0.subject = Some(subject.to_string());
         self
-    }
-
-    /// Name of the file or message, if known.
-    pub fn subject(&self) -> Option<&str> {
-        self.0.subject.as_deref()
     }
 
     #[cfg(test)]
@@ -86,6 +81,16 @@ impl Contents {
             Self::State => "delete it",
             Self::Incidents => "run the same version on all nodes",
         }
+    }
+
+    /// Error of values that are invalid.
+    pub(crate) fn invalid(self, problem: impl Into<String>) -> ErrorKind {
+        ErrorKind::Invalid { contents: self, problem: problem.into() }
+    }
+
+    /// Error of contents from a version with other features; `found` is that version, if the contents have it.
+    pub(crate) fn other_schema(self, found: Option<u32>, schema: &Schema) -> ErrorKind {
+        ErrorKind::OtherSchema { contents: self, found, expected: schema.version }
     }
 
     /// Message for other contents.

@@ -1,8 +1,8 @@
 //! Feature extraction for every log kind.
 
-use crate::conn::features::ConnExtractor;
+use crate::conn::context::ConnContext;
 use crate::context::keys::ContextKeys;
-use crate::dns::features::DnsExtractor;
+use crate::dns::context::DnsContext;
 use crate::record::LogRecord;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
 
@@ -10,12 +10,13 @@ use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
 ///
 /// Its context is bounded. The same sequence of records gives the same rows, from the sensor and from a log.
 #[derive(Clone, Debug)]
-pub struct Extractor(pub(crate) ExtractorKind);
+pub struct Extractor(pub(crate) Context);
 
+/// Context of one log kind.
 #[derive(Clone, Debug)]
-pub(crate) enum ExtractorKind {
-    Conn(ConnExtractor),
-    Dns(Box<DnsExtractor>),
+pub(crate) enum Context {
+    Conn(ConnContext),
+    Dns(DnsContext),
 }
 
 impl Default for Extractor {
@@ -33,23 +34,23 @@ impl Extractor {
     /// Creates an extractor with empty context.
     pub fn of(log: LogKind) -> Self {
         Self(match log {
-            LogKind::Conn => ExtractorKind::Conn(ConnExtractor::new()),
-            LogKind::Dns => ExtractorKind::Dns(Box::default()),
+            LogKind::Conn => Context::Conn(ConnContext::default()),
+            LogKind::Dns => Context::Dns(DnsContext::default()),
         })
     }
 
     /// Kind of the records it takes.
     pub fn log(&self) -> LogKind {
         match self.0 {
-            ExtractorKind::Conn(_) => LogKind::Conn,
-            ExtractorKind::Dns(_) => LogKind::Dns,
+            Context::Conn(_) => LogKind::Conn,
+            Context::Dns(_) => LogKind::Dns,
         }
     }
 
     /// Starts fetching the context of a later record from memory, while other work goes on.
     pub fn prefetch(&self, record: &LogRecord<'_>) {
-        if let (ExtractorKind::Conn(extractor), LogRecord::Conn(connection)) = (&self.0, record) {
-            extractor.prefetch(connection);
+        if let (Context::Conn(context), LogRecord::Conn(connection)) = (&self.0, record) {
+            context.prefetch(&ContextKeys::of(connection));
         }
     }
 
@@ -62,8 +63,8 @@ impl Extractor {
     /// record, in order. A record of another kind gives a row of zeros.
     pub fn context_row<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> (FeatureRow, ContextKeys) {
         match (&mut self.0, record.into()) {
-            (ExtractorKind::Conn(extractor), LogRecord::Conn(connection)) => extractor.context_row(&connection),
-            (ExtractorKind::Dns(extractor), LogRecord::Dns(query)) => extractor.context_row(&query),
+            (Context::Conn(context), LogRecord::Conn(connection)) => context.context_row(&connection),
+            (Context::Dns(context), LogRecord::Dns(query)) => context.context_row(&query),
             _ => ([0.0; MAX_COLUMNS], ContextKeys::default()),
         }
     }

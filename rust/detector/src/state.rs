@@ -13,11 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::alert::drift::BinCounts;
 use crate::alert::score_history::{ScoreHistory, ScoreHistorySnapshot};
 use crate::conn::context::{ConnContext, ConnSnapshot};
-use crate::conn::features::ConnExtractor;
 use crate::dns::context::{DnsContext, DnsSnapshot};
-use crate::dns::features::DnsExtractor;
 use crate::error::{Contents, Error, ErrorKind};
-use crate::extractor::{Extractor, ExtractorKind};
+use crate::extractor::{Context, Extractor};
 use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
@@ -46,28 +44,22 @@ enum ContextSnapshot {
     Dns(DnsSnapshot),
 }
 
-impl ContextSnapshot {
-    fn log(&self) -> LogKind {
-        match self {
-            Self::Conn(_) => LogKind::Conn,
-            Self::Dns(_) => LogKind::Dns,
-        }
-    }
-}
-
 impl State {
     /// State of hosts and services, without scores.
     pub fn new(extractor: &Extractor, history: &ScoreHistory) -> Self {
         let context = match &extractor.0 {
-            ExtractorKind::Conn(extractor) => ContextSnapshot::Conn(extractor.context().snapshot()),
-            ExtractorKind::Dns(extractor) => ContextSnapshot::Dns(extractor.context().snapshot()),
+            Context::Conn(context) => ContextSnapshot::Conn(context.snapshot()),
+            Context::Dns(context) => ContextSnapshot::Dns(context.snapshot()),
         };
         Self { context, history: history.snapshot(), drift: Vec::new(), version: 0 }
     }
 
     /// Kind of the log whose context it is.
     pub fn log(&self) -> LogKind {
-        self.context.log()
+        match self.context {
+            ContextSnapshot::Conn(_) => LogKind::Conn,
+            ContextSnapshot::Dns(_) => LogKind::Dns,
+        }
     }
 
     /// Context and evidence.
@@ -75,15 +67,13 @@ impl State {
     /// # Errors
     /// If they contain impossible values; the error does not name the file.
     pub fn restore(self) -> Result<(Extractor, ScoreHistory), Error> {
-        let extractor = match self.context {
-            ContextSnapshot::Conn(context) => ConnContext::from_snapshot(context)
-                .map(|context| ExtractorKind::Conn(ConnExtractor::with_context(context))),
-            ContextSnapshot::Dns(context) => DnsContext::from_snapshot(context)
-                .map(|context| ExtractorKind::Dns(Box::new(DnsExtractor::with_context(context)))),
+        let context = match self.context {
+            ContextSnapshot::Conn(context) => ConnContext::from_snapshot(context).map(Context::Conn),
+            ContextSnapshot::Dns(context) => DnsContext::from_snapshot(context).map(Context::Dns),
         };
-        match (extractor, ScoreHistory::from_snapshot(self.history)) {
-            (Some(extractor), Some(history)) => Ok((Extractor(extractor), history)),
-            _ => Err(invalid("it contains values no record can have".to_owned()).into()),
+        match (context, ScoreHistory::from_snapshot(self.history)) {
+            (Some(context), Some(history)) => Ok((Extractor(context), history)),
+            _ => Err(Contents::State.invalid("it contains values no record can have").into()),
         }
     }
 
@@ -112,24 +102,19 @@ impl State {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let payload = FORMAT.open(bytes)?;
         let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
-        let undecodable = |cause: bincode::error::DecodeError| invalid(cause.to_string());
+        let undecodable = |cause: bincode::error::DecodeError| Contents::State.invalid(cause.to_string());
         // The fingerprint is decoded first, so that other features are not reported as damage.
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(undecodable)?;
         let Some(log) = LogKind::ALL.into_iter().find(|log| log.schema().fingerprint() == fingerprint) else {
-            return Err(ErrorKind::OtherSchema {
-                contents: Contents::State,
-                found: None,
-                expected: LogKind::Conn.schema().version,
-            }
-            .into());
+            return Err(Contents::State.other_schema(None, LogKind::Conn.schema()).into());
         };
         let payload = payload.get(head..).unwrap_or_default();
         let (state, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
-            return Err(invalid("there are extra bytes after the state".into()).into());
+            return Err(Contents::State.invalid("there are extra bytes after the state").into());
         }
         if state.log() != log {
-            return Err(invalid("its context is of another log".into()).into());
+            return Err(Contents::State.invalid("its context is of another log").into());
         }
         Ok(state)
     }
@@ -142,10 +127,6 @@ impl State {
         let bytes = trust.read(path, FORMAT.max_size())?;
         Self::from_bytes(&bytes).map_err(|error| error.of(path.display()))
     }
-}
-
-fn invalid(problem: String) -> ErrorKind {
-    ErrorKind::Invalid { contents: Contents::State, problem }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use detector::{
-    ConnState, Connection, Contents, Drift, ErrorKind, Model, Params, Proto, Trainer, Trust, format_reasons,
+    ConnState, Connection, Contents, Drift, ErrorKind, MAX_COLUMNS, Model, Params, Proto, ScoreCache, Trainer, Trust,
+    format_reasons,
 };
-use detector::{MAX_COLUMNS, ScoreCache};
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
     (0..n).map(|i| {

@@ -128,21 +128,10 @@ pub enum ConnState {
 
 impl ConnState {
     /// All states, in the order of Zeek's documentation.
-    pub const ALL: [Self; 13] = [
-        Self::S0,
-        Self::S1,
-        Self::SF,
-        Self::REJ,
-        Self::S2,
-        Self::S3,
-        Self::RSTO,
-        Self::RSTR,
-        Self::RSTOS0,
-        Self::RSTRH,
-        Self::SH,
-        Self::SHR,
-        Self::OTH,
-    ];
+    pub const ALL: [Self; 13] = {
+        use ConnState::*;
+        [S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR, OTH]
+    };
 
     /// From conn.log's name for it.
     pub fn parse(name: &[u8]) -> Option<Self> {

@@ -9,49 +9,23 @@ use crate::context::keys::{ContextKeys, combine};
 use crate::quantize::{log2, on_grid};
 use crate::schema::{FeatureRow, MAX_COLUMNS, identity};
 
-/// Extracts rows from connections, in the order in which they end.
-///
-/// Its context is bounded. The same sequence of connections gives the same rows, from the sensor and from a log.
-#[derive(Clone, Debug, Default)]
-pub struct ConnExtractor {
-    context: ConnContext,
-}
-
-impl ConnExtractor {
-    /// Creates an extractor with empty context. It allocates about 17 megabytes, and no more later.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    pub(crate) fn context(&self) -> &ConnContext {
-        &self.context
-    }
-
-    pub(crate) fn with_context(context: ConnContext) -> Self {
-        Self { context }
-    }
-
-    /// Starts fetching the entries of a later connection from memory, while other work goes on.
-    pub(crate) fn prefetch(&self, c: &Connection<'_>) {
-        self.context.prefetch(&ContextKeys::of(c));
-    }
-
+impl ConnContext {
     /// Row of a connection. Call it once per connection, in order.
     #[cfg(test)]
-    pub fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
+    pub(crate) fn extract(&mut self, c: &Connection<'_>) -> FeatureRow {
         self.context_row(c).0
     }
 
     /// Row of a connection, and the keys for [`ScoreHistory::verdict`](crate::ScoreHistory::verdict). Call it once per
     /// connection, in order.
-    pub fn context_row(&mut self, c: &Connection<'_>) -> (FeatureRow, ContextKeys) {
+    pub(crate) fn context_row(&mut self, c: &Connection<'_>) -> (FeatureRow, ContextKeys) {
         let keys = ContextKeys::of(c);
         (self.row(c, &keys), keys)
     }
 
     fn row(&mut self, c: &Connection<'_>, keys: &ContextKeys) -> FeatureRow {
         // The tables do not fit the caches, so the values that need no table are computed while entries are fetched.
-        self.context.prefetch(keys);
+        self.prefetch(keys);
         let bytes = c.orig.bytes.unwrap_or(0).saturating_add(c.resp.bytes.unwrap_or(0));
         let packets = c.orig.pkts.unwrap_or(0).saturating_add(c.resp.pkts.unwrap_or(0));
         let duration = c.duration.unwrap_or(0).max(0);
@@ -85,7 +59,7 @@ impl ConnExtractor {
         set(Column::Orig, identity(keys.orig));
         set(Column::Pair, identity(keys.pair));
         set(Column::Chatter, f32::from(c.is_chatter()));
-        let context = self.context.observe(c, keys);
+        let context = self.observe(c, keys);
         set(Column::RespFailedShare, context.resp_failed_share);
         set(Column::RespOriginators, context.resp_originators);
         set(Column::OrigPause, context.orig_pause);
@@ -140,7 +114,7 @@ mod tests {
     #[test]
     fn rows_are_finite_for_any_input() {
         let mut c = Connection { ts: i64::MIN, duration: Some(i64::MIN), ..Connection::default() };
-        let mut extractor = ConnExtractor::new();
+        let mut extractor = ConnContext::default();
         for (ts, n) in [(i64::MAX, u64::MAX), (i64::MIN, 0), (0, 1)] {
             (c.ts, c.duration) = (ts, Some(ts));
             (c.orig.bytes, c.resp.bytes, c.orig.pkts, c.resp.pkts) = (Some(n), Some(n), Some(n), Some(n));
@@ -163,7 +137,7 @@ mod tests {
 
     #[test]
     fn row_matches_the_schema() {
-        let row = ConnExtractor::new().extract(&answered());
+        let row = ConnContext::default().extract(&answered());
         for (column, value) in [
             (Column::OrigBytes, log2(1000.0)),
             (Column::RespBytes, log2(3000.0)),
@@ -199,7 +173,7 @@ mod tests {
         let mut c = answered();
         for duration in [None, Some(-5), Some(10), Some(1000)] {
             c.duration = duration;
-            let row = ConnExtractor::new().extract(&c);
+            let row = ConnContext::default().extract(&c);
             assert_eq!(row[Column::ByteRate as usize], on_grid(log2(4e6)), "{duration:?}");
             assert_eq!(row[Column::PacketRate as usize], on_grid(log2(16_000.0)), "{duration:?}");
         }
@@ -211,7 +185,7 @@ mod tests {
         {
             let mut c = answered();
             (c.orig.local, c.resp.local) = (Some(orig), Some(resp));
-            assert_eq!(ConnExtractor::new().extract(&c)[Column::Direction as usize], direction);
+            assert_eq!(ConnContext::default().extract(&c)[Column::Direction as usize], direction);
         }
     }
 
@@ -223,7 +197,7 @@ mod tests {
             if broadcast {
                 c.resp.addr = std::net::IpAddr::from([10, 0, 0, 255]).into();
             }
-            let row = ConnExtractor::new().extract(&c);
+            let row = ConnContext::default().extract(&c);
             [Column::InternalPort, Column::InternalResp].map(|column| row[column as usize])
         };
         let resp = identity(ContextKeys::of(&answered()).resp);

@@ -11,28 +11,14 @@ use crate::dns::schema::Column;
 use crate::quantize::{log2, on_grid};
 use crate::schema::{FeatureRow, MAX_COLUMNS, identity};
 
-/// Extracts rows from queries, in the order of the log.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DnsExtractor {
-    context: DnsContext,
-}
-
-impl DnsExtractor {
-    pub(crate) fn context(&self) -> &DnsContext {
-        &self.context
-    }
-
-    pub(crate) fn with_context(context: DnsContext) -> Self {
-        Self { context }
-    }
-
+impl DnsContext {
     /// The query's row and keys. Call it once per query, in order.
     pub(crate) fn context_row(&mut self, query: &DnsQuery<'_>) -> (FeatureRow, ContextKeys) {
         let name = DomainName::new(query.query.unwrap_or_default());
         let domain = domain_key(query, &name);
         let keys = keys(query, domain);
         // Entries come from memory while the name is measured.
-        self.context.prefetch(domain, &keys);
+        self.prefetch(domain, &keys);
         let mut row = [0.0; MAX_COLUMNS];
         let mut set = |column: Column, value: f32| row[column as usize] = value;
         // Labels of reverse lookups and of chatter are not words.
@@ -49,7 +35,7 @@ impl DnsExtractor {
         set(Column::OddBytes, log2(stats.odd as f32));
         let label = CharacterStats::of(name.label());
         set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (name.label().len() as f32 + 1.0 + 2.0));
-        let context = self.context.observe(query, &name, domain, &keys);
+        let context = self.observe(query, &name, domain, &keys);
         // A response without its query has no type, which says nothing about the query.
         set(Column::Qtype, 1.0 + (query.qtype.unwrap_or(ADDRESS) & 0xFFFF) as f32);
         set(Column::Answers, log2(query.answers as f32));
@@ -95,7 +81,7 @@ mod tests {
             server_port: 53,
             ..DnsQuery::default()
         };
-        let (row, keys) = DnsExtractor::default().context_row(&query);
+        let (row, keys) = DnsContext::default().context_row(&query);
         for (column, value) in [
             (Column::NameLength, log2(9.0)),
             (Column::Labels, 2.0),
@@ -121,7 +107,7 @@ mod tests {
 
     #[test]
     fn any_query_gives_a_row_of_finite_numbers() {
-        let mut extractor = DnsExtractor::default();
+        let mut extractor = DnsContext::default();
         let names: [&[u8]; 6] = [b"", b".", b"..", &[0xff; 300], &[b'.'; 300], b"a.com"];
         for (name, n) in names.into_iter().zip([i64::MAX, i64::MIN, 0, 1, -1, 7]) {
             let query = DnsQuery {
@@ -143,7 +129,7 @@ mod tests {
     fn texts_of_chatter_and_reverse_lookups_are_not_measured() {
         let of = |name: &'static [u8], server_port| {
             let query = DnsQuery { query: Some(name), server_port, ..DnsQuery::default() };
-            let (row, _) = DnsExtractor::default().context_row(&query);
+            let (row, _) = DnsContext::default().context_row(&query);
             (row[Column::NameLength as usize], row[Column::Chatter as usize])
         };
         assert_eq!(of(b"9f8a7b6c5d4e.local", 5353), (0.0, 1.0));

@@ -55,30 +55,20 @@ impl Model {
         let payload = FORMAT.open(bytes)?;
         // The schema identifier is decoded first, so that a model of other features is not reported as damaged.
         let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
-        let invalid = |problem: &str| ErrorKind::Invalid { contents: Contents::Model, problem: problem.to_owned() };
-        let undecodable = |cause: bincode::error::DecodeError| invalid(&cause.to_string());
+        let undecodable = |cause: bincode::error::DecodeError| Contents::Model.invalid(cause.to_string());
+        let other_schema = |id: &SchemaId, schema| Error::from(Contents::Model.other_schema(Some(id.version), schema));
         let (id, _) = bincode::serde::decode_from_slice::<SchemaId, _>(payload, config).map_err(undecodable)?;
         let schema = LogKind::ALL.map(LogKind::schema).into_iter().find(|schema| schema.name == id.log);
         let schema = schema.ok_or_else(|| ErrorKind::OtherLog { found: id.log.escape_default().to_string() })?;
         if id != SchemaId::of(schema) {
-            return Err(ErrorKind::OtherSchema {
-                contents: Contents::Model,
-                found: Some(id.version),
-                expected: schema.version,
-            }
-            .into());
+            return Err(other_schema(&id, schema));
         }
         let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
-            return Err(invalid("there are extra bytes after the model").into());
+            return Err(Contents::Model.invalid("there are extra bytes after the model").into());
         }
         if model.forest().n_features() != MAX_COLUMNS {
-            return Err(ErrorKind::OtherSchema {
-                contents: Contents::Model,
-                found: Some(id.version),
-                expected: schema.version,
-            }
-            .into());
+            return Err(other_schema(&id, schema));
         }
         model.schema = schema;
         let (parts, provenance) = (&model.parts, &model.provenance);
@@ -97,7 +87,7 @@ impl Model {
             ((0.0..=f64::INFINITY).contains(&provenance.connections_per_day), "its connection rate is invalid"),
         ];
         if let Some((_, problem)) = checks.into_iter().find(|(is_sound, _)| !is_sound) {
-            return Err(invalid(problem).into());
+            return Err(Contents::Model.invalid(problem).into());
         }
         model.parts.encoder.prepare(schema);
         model.surprisal = Surprisal::new(&model.calibration);

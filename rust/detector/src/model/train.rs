@@ -221,11 +221,6 @@ fn final_scores(
     forest.iter().zip(scores).map(|(forest, score)| forest + (1.0 - forest) * score.new_maxima).collect()
 }
 
-/// Rows of a sample in the peer group, or all others.
-fn select<'a>(rows: &'a [FeatureRow], schema: &'a Schema, peers: bool) -> impl Iterator<Item = usize> + 'a {
-    (0..rows.len()).filter(move |&i| schema.is_peer(&rows[i]) == peers)
-}
-
 fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let schema = params.log.schema();
     let mut provenance = provenance(sample, params.seed, params.alerts_per_day)?;
@@ -239,12 +234,13 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
         let columns: BTreeSet<u16> = forest_params.groups.concat().into_iter().collect();
         forest_params.groups = vec![columns.into_iter().collect()];
     }
-    let (mut others, mut peers): (Vec<usize>, Vec<usize>) =
-        (select(&encoded, schema, false).collect(), select(&encoded, schema, true).collect());
+    let (mut peers, mut others): (Vec<usize>, Vec<usize>) =
+        (0..encoded.len()).partition(|&i| schema.is_peer(&encoded[i]));
     if others.len() < MIN_ROWS {
         (others, peers) = ((0..encoded.len()).collect(), Vec::new());
     }
-    let (other_rows, peer_rows) = (pick(&encoded, &others), pick(&encoded, &peers));
+    let pick = |indices: &[usize]| indices.iter().map(|&i| encoded[i]).collect::<Vec<_>>();
+    let (other_rows, peer_rows) = (pick(&others), pick(&peers));
     let fit =
         Forest::fit_out_of_bag(Matrix::new(other_rows.as_flattened(), MAX_COLUMNS)?, &forest_params, params.seed)?;
     // Too few rows of chatter get no separate forest, and are left out, because they would dilute that of all others.
@@ -274,10 +270,6 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let typical = Typical { score: median, gain: schema.pair_gain };
     let calibration = calibrate(schema, Some(typical), &provenance, &sample.entries, &scores);
     Ok(Model::new(schema, parts, calibration, provenance, params.contamination))
-}
-
-fn pick(rows: &[FeatureRow], indices: &[usize]) -> Vec<FeatureRow> {
-    indices.iter().map(|&i| rows[i]).collect()
 }
 
 fn median(scores: &[f64]) -> f64 {

@@ -55,20 +55,14 @@ impl Reservoir {
     /// If they are not a valid sample.
     pub fn from_bytes(bytes: &[u8], seed: u64) -> Result<Self, Error> {
         let payload = FORMAT.open(bytes)?;
-        let invalid =
-            |problem: &str| Error::from(ErrorKind::Invalid { contents: Contents::Sample, problem: problem.to_owned() });
+        let invalid = |problem: &str| Error::from(Contents::Sample.invalid(problem));
         let cut_short = || invalid("its header is truncated");
         let (head, rest) = payload.split_at_checked(HEAD).ok_or_else(cut_short)?;
         let mut head = Numbers(head);
         let (version, fingerprint) = (u32::from_le_bytes(head.next()), u64::from_le_bytes(head.next()));
         let of_file = |log: &LogKind| (log.schema().version, log.schema().fingerprint()) == (version, fingerprint);
         let Some(log) = LogKind::ALL.into_iter().find(of_file) else {
-            return Err(ErrorKind::OtherSchema {
-                contents: Contents::Sample,
-                found: Some(version),
-                expected: LogKind::Conn.schema().version,
-            }
-            .into());
+            return Err(Contents::Sample.other_schema(Some(version), LogKind::Conn.schema()).into());
         };
         let schema = log.schema();
         let half_life = i64::from_le_bytes(head.next());

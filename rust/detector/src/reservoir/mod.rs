@@ -416,11 +416,6 @@ impl Reservoir {
         self.entries.iter().map(|entry| &entry.row)
     }
 
-    /// Rows ordered by key: a random order that depends only on the rows.
-    pub fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
-        self.by_key.iter().map(|&(_, place)| &self.entries.get(place as usize).row)
-    }
-
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -89,7 +89,8 @@ mod tests {
             let c = ordinary(i, A_DAY, 1);
             reservoir.learn(&c, &extractor.extract(&c), false, i64::MAX);
         }
-        let mut detector = Detector::resume(fitted(&reservoir), extractor);
+        let mut detector = Detector::new(fitted(&reservoir));
+        detector.set_state(extractor, crate::ScoreHistory::default());
         let scores_of = |detector: &mut Detector, day: i64, every: i64, learning: Option<&mut Reservoir>| {
             let mut learning = learning;
             let (mut scanned, mut usual) = (Vec::new(), Vec::new());

@@ -16,6 +16,13 @@ fn numbers(reservoir: &Reservoir) -> Vec<usize> {
     numbers
 }
 
+impl Reservoir {
+    /// Rows ordered by key: a random order that depends only on the rows.
+    pub(crate) fn rows_by_key(&self) -> impl ExactSizeIterator<Item = &FeatureRow> {
+        self.by_key.iter().map(|&(_, place)| &self.entries.get(place as usize).row)
+    }
+}
+
 /// Number of times that each of 0..n stayed in the sample, over many seeds.
 fn stayed(n: usize, seeds: u64, mut draw: impl FnMut(u64) -> Reservoir) -> Vec<f64> {
     let mut stayed = vec![0.0; n];
