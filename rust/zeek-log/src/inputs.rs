@@ -141,8 +141,8 @@ fn logs_below(directory: &Path, stream: &str) -> Result<(Vec<PathBuf>, u64), Err
 /// Returns true if the error stands for a broken or circular link.
 fn is_broken_link(error: &io::Error) -> bool {
     // `ErrorKind::FilesystemLoop` is unstable.
-    const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(LOOP)
+    let is_loop = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    is_loop || error.kind() == io::ErrorKind::NotFound
 }
 
 fn open_error(path: &Path, cause: io::Error) -> Error {

@@ -151,8 +151,7 @@ pub use inputs::{Input, Inputs, find_inputs, is_log_of};
 pub use layout::{Field, Format, Layout};
 pub use options::ReadOptions;
 pub use output::Output;
-pub use output::append::{Appender, NewField, NewValue};
-#[cfg(unix)]
+pub use output::append::{Appender, NewField};
 pub use output::device::is_descriptor;
 pub use reader::Reader;
 pub use row::{Elements, Row};

@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use detector::{Model, format_reasons};
-use zeek_log::{Appender, Layout, NewField, NewValue, Output};
+use zeek_log::{Appender, Layout, NewField, Output};
 
 use crate::cli::options::{ContextArgs, LogArgs, ModelArgs, OutputArgs, ThresholdArgs};
 use crate::console::Console;
 use crate::context_file::RunContext;
-use crate::escape;
-use crate::format;
 use crate::input::LogInputs;
-use crate::model_file;
 use crate::pipeline::{Batch, LineStatus, Pipeline};
 use crate::score_text::ScoreText;
+use crate::{escape, format, model_file};
 
 /// Add the columns anomaly_score and anomaly_reasons to logs
 ///
@@ -129,8 +127,8 @@ impl Appending {
                 let reasons = || format_reasons(&model.reasons(records.get(i), &rows[i], None));
                 verdicts[i].alert.then(reasons)
             });
-            let score = score.as_ref().map_or(NewValue::Unset, |text| NewValue::Text(text.as_bytes()));
-            let reasons = reasons.as_deref().filter(|text| !text.is_empty()).into();
+            let score = score.as_ref().map(ScoreText::as_bytes);
+            let reasons = reasons.as_deref().filter(|text| !text.is_empty()).map(str::as_bytes);
             // Appending to a row that was parsed cannot fail.
             let _ = appender.append(&line, &[score, reasons], out);
         }

@@ -19,29 +19,6 @@ pub struct NewField {
     pub zeek_type: String,
 }
 
-/// Value of a new column in one row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewValue<'a> {
-    /// No value: `-` in TSV, no key in JSON.
-    Unset,
-    /// A number as digits, a bool as `T` or `F`, or any text, not escaped.
-    Text(&'a [u8]),
-    /// The elements of a set or vector, not escaped.
-    Elements(&'a [&'a [u8]]),
-}
-
-impl<'a> From<&'a str> for NewValue<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Text(text.as_bytes())
-    }
-}
-
-impl<'a, T: Into<NewValue<'a>>> From<Option<T>> for NewValue<'a> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Unset, Into::into)
-    }
-}
-
 /// Adds columns to the lines of one layout. An existing column is replaced in its place.
 #[derive(Clone, Debug)]
 pub struct Appender {
@@ -102,19 +79,22 @@ impl Appender {
         self.tsv(row, write, out).ok()
     }
 
-    /// Writes a row to `out` with the values of the new columns in their order; missing values are unset.
+    /// Writes a row to `out` with the values of the new columns in their order: a number as digits, a bool as `T` or
+    /// `F`, or any text, not escaped. Values that are `None` or missing are unset: `-` in TSV, no key in JSON.
     ///
     /// A last row without a line end gets one.
     ///
     /// # Errors
     /// When a JSON row is not an object, or a TSV row lacks a column to replace; nothing is written then. Rows accepted
     /// by [`Binding::parse`](crate::Binding::parse) never fail.
-    pub fn append<'v, V>(&self, line: &Line<'_>, values: &[V], out: &mut Vec<u8>) -> Result<(), Error>
-    where
-        V: Into<NewValue<'v>> + Copy,
-    {
+    pub fn append<V: AsRef<[u8]>>(
+        &self,
+        line: &Line<'_>,
+        values: &[Option<V>],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let start = out.len();
-        let value = |index: usize| values.get(index).map_or(NewValue::Unset, |value| (*value).into());
+        let value = |index: usize| values.get(index)?.as_ref().map(AsRef::as_ref);
         let result = match self.layout.format {
             Format::Tsv => self.tsv(line.bytes(), |column, index, out| self.tsv_value(column, value(index), out), out),
             Format::Json => self.json(line.bytes(), value, out).map_err(SyntaxError::kind),
@@ -178,40 +158,29 @@ impl Appender {
         Ok(())
     }
 
-    fn tsv_value(&self, column: &Column, value: NewValue<'_>, out: &mut Vec<u8>) {
+    fn tsv_value(&self, column: &Column, value: Option<&[u8]>, out: &mut Vec<u8>) {
         let layout = &self.layout;
         let packing = if column.place.is_some_and(|place| place.width > 1) { PACKING } else { b"" };
         let begins_row = column.place.is_some_and(|place| (place.column, place.index) == (0, 0));
-        let text = |text: &[u8], reserved: &[&[u8]], out: &mut Vec<u8>| match text {
-            [] => out.extend_from_slice(&layout.empty_field),
+        let reserved: [&[u8]; 2] = [&layout.separator, packing];
+        match value {
+            None => out.extend_from_slice(&layout.unset_field),
+            Some([]) => out.extend_from_slice(&layout.empty_field),
             // Escapes text that would read as unset, empty or a comment.
-            [first, rest @ ..]
-                if text == layout.unset_field || text == layout.empty_field || begins_row && *first == b'#' =>
+            Some(text @ [first, rest @ ..])
+                if *text == layout.unset_field || *text == layout.empty_field || begins_row && *first == b'#' =>
             {
                 push_hex(*first, out);
-                escape_into(rest, reserved, out);
+                escape_into(rest, &reserved, out);
             }
-            _ => escape_into(text, reserved, out),
-        };
-        match value {
-            NewValue::Unset => out.extend_from_slice(&layout.unset_field),
-            NewValue::Text(value) => text(value, &[&layout.separator, packing], out),
-            NewValue::Elements([]) => out.extend_from_slice(&layout.empty_field),
-            NewValue::Elements(elements) => {
-                for (index, element) in elements.iter().enumerate() {
-                    if index > 0 {
-                        out.extend_from_slice(&layout.set_separator);
-                    }
-                    text(element, &[&layout.separator, &layout.set_separator, packing], out);
-                }
-            }
+            Some(text) => escape_into(text, &reserved, out),
         }
     }
 
     fn json<'v>(
         &self,
         row: &[u8],
-        value: impl Fn(usize) -> NewValue<'v>,
+        value: impl Fn(usize) -> Option<&'v [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), SyntaxError> {
         // An escaped key may equal a new one.
@@ -235,7 +204,7 @@ impl Appender {
     fn json_replacing<'v>(
         &self,
         row: &[u8],
-        value: impl Fn(usize) -> NewValue<'v>,
+        value: impl Fn(usize) -> Option<&'v [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), SyntaxError> {
         let mut scanner = Scanner::new(row);
@@ -265,16 +234,16 @@ impl Appender {
             if let Some((index, _)) = new {
                 replaced[index] = true;
             }
-            if !matches!(new, Some((_, NewValue::Unset))) {
+            if !matches!(new, Some((_, None))) {
                 // Drops the comma of the first remaining member.
                 let comma = usize::from(empty && !first);
                 out.extend_from_slice(row[gap..start].trim_ascii_start().get(comma..).unwrap_or_default());
                 match new {
-                    Some((index, new)) => {
+                    Some((index, Some(new))) => {
                         out.extend_from_slice(&row[start..old]);
-                        self.columns[index].push_json(new, out);
+                        push_value(&self.columns[index].field.zeek_type, new, out);
                     }
-                    None => out.extend_from_slice(&row[start..scanner.at()]),
+                    _ => out.extend_from_slice(&row[start..scanner.at()]),
                 }
                 empty = false;
             }
@@ -294,40 +263,20 @@ impl Column {
     }
 
     /// Appends a comma unless the object is empty, the key and the value; nothing if the value is unset.
-    fn push_member(&self, value: NewValue<'_>, empty: &mut bool, out: &mut Vec<u8>) {
-        if value == NewValue::Unset {
-            return;
-        }
+    fn push_member(&self, value: Option<&[u8]>, empty: &mut bool, out: &mut Vec<u8>) {
+        let Some(value) = value else { return };
         if !*empty {
             out.push(b',');
         }
         *empty = false;
         out.extend_from_slice(self.key.needle());
         out.push(b':');
-        self.push_json(value, out);
-    }
-
-    fn push_json(&self, value: NewValue<'_>, out: &mut Vec<u8>) {
-        match value {
-            NewValue::Unset => out.extend_from_slice(b"null"),
-            NewValue::Text(text) => push_scalar(&self.field.zeek_type, text, out),
-            NewValue::Elements(elements) => {
-                let element_type =
-                    self.field.zeek_type.split_once('[').map_or("string", |(_, t)| t.trim_end_matches(']'));
-                out.push(b'[');
-                for (index, element) in elements.iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    push_scalar(element_type, element, out);
-                }
-                out.push(b']');
-            }
-        }
+        push_value(&self.field.zeek_type, value, out);
     }
 }
 
-fn push_scalar(zeek_type: &str, text: &[u8], out: &mut Vec<u8>) {
+/// Appends a value as JSON.
+fn push_value(zeek_type: &str, text: &[u8], out: &mut Vec<u8>) {
     match (zeek_type, text) {
         ("count" | "int" | "double" | "interval" | "time" | "port", _) if json::is_number(text) => {
             out.extend_from_slice(text);

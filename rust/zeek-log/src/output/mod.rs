@@ -1,12 +1,12 @@
 //! Output: standard output, or a file that gets its name only when it is complete.
 
 pub(crate) mod append;
-#[cfg(unix)]
 pub(crate) mod device;
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,7 +126,6 @@ fn open(path: &Path) -> io::Result<(File, Option<Temporary>)> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     // Renaming onto /dev/null would replace the device.
-    #[cfg(unix)]
     if let Some(file) = device::open(path)? {
         return Ok((file, None));
     }
@@ -137,8 +136,8 @@ fn open(path: &Path) -> io::Result<(File, Option<Temporary>)> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".part");
     let permissions = replaced_permissions(path);
-    #[cfg(unix)]
-    builder.permissions(permissions.clone().unwrap_or_else(default_permissions));
+    // The permissions of a new file, before the umask.
+    builder.permissions(permissions.clone().unwrap_or_else(|| fs::Permissions::from_mode(0o666)));
     let file = builder.tempfile_in(directory).map_err(|error| create_error(directory, error))?;
     if let Some(permissions) = permissions {
         // The umask was applied at creation.
@@ -163,22 +162,9 @@ fn buffered(file: File) -> RawWriter {
 }
 
 /// The permissions of the file that is replaced, if there is one.
-#[cfg(unix)]
 fn replaced_permissions(path: &Path) -> Option<fs::Permissions> {
-    use std::os::unix::fs::PermissionsExt;
     let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
     Some(fs::Permissions::from_mode(replaced.permissions().mode() & 0o777))
-}
-
-#[cfg(not(unix))]
-fn replaced_permissions(_: &Path) -> Option<fs::Permissions> {
-    None
-}
-
-/// The permissions of a new file, before the umask.
-#[cfg(unix)]
-fn default_permissions() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }
 
 fn write_error(name: &Arc<str>, cause: io::Error) -> Error {
