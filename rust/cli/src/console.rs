@@ -12,8 +12,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::escape;
-use crate::format;
+use crate::{escape, format};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -35,21 +34,18 @@ impl Console {
         Self { quiet }
     }
 
-    /// Prints information.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             print(format_args!("{}\n", on_stderr(text, 0)));
         }
     }
 
-    /// Prints a warning.
     pub fn warning(&self, text: &str) {
         if !self.quiet {
             print(format_args!("{WARNING}warning:{WARNING:#} {}\n", on_stderr(text, "warning: ".len())));
         }
     }
 
-    /// Prints an error.
     pub fn error(&self, text: &str) {
         print(format_args!("{ERROR}error:{ERROR:#} {}\n", on_stderr(&without_error_numbers(text), "error: ".len())));
     }
@@ -68,33 +64,26 @@ impl Console {
 
     /// Progress bar for `total` bytes, or an unknown number; hidden if `muted` or standard error is not a terminal.
     pub fn progress(&self, total: Option<u64>, muted: bool) -> ProgressBar {
-        if self.quiet || muted || !std::io::stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let (template, bar) = match total {
-            Some(total) => (
-                "{bar:20} {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
-                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
-            ),
-            None => (
-                "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}",
-                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
-            ),
+        let template = match total {
+            Some(_) => {
+                "{bar:20} {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
+            }
+            None => "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}",
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+        self.bar(total, template, muted)
     }
 
     /// Progress bar for `total` steps; hidden if standard error is not a terminal.
     pub fn steps(&self, total: u64) -> ProgressBar {
-        if self.quiet || total < 2 || !std::io::stderr().is_terminal() {
+        self.bar(Some(total), "{bar:32} {percent:>3}%  {pos} of {len}  {eta} left", total < 2)
+    }
+
+    fn bar(&self, total: Option<u64>, template: &str, muted: bool) -> ProgressBar {
+        if self.quiet || muted || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3}%  {pos} of {len}  {eta} left") {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));

@@ -17,35 +17,34 @@ pub fn printable_lines(text: &[u8]) -> Cow<'_, str> {
 
 /// [`printable_bytes`] for UTF-8.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    escaped(text, is_visible)
+    escaped_utf8(text, is_visible)
 }
 
 /// Escapes characters that do not stay, and invalid UTF-8, as `\xHH`.
 fn escaped_bytes(text: &[u8], stays: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
-    match std::str::from_utf8(text) {
-        Ok(text) => escaped(text, stays),
-        Err(_) => {
-            let mut out = String::with_capacity(text.len() + 8);
-            for chunk in text.utf8_chunks() {
-                out.push_str(&escaped(chunk.valid(), stays));
-                chunk.invalid().iter().for_each(|byte| push_hex(&mut out, *byte));
-            }
-            Cow::Owned(out)
-        }
+    if let Ok(text) = std::str::from_utf8(text) {
+        return escaped_utf8(text, stays);
     }
+    let mut out = String::with_capacity(text.len() + 8);
+    for chunk in text.utf8_chunks() {
+        out.push_str(&escaped_utf8(chunk.valid(), stays));
+        chunk.invalid().iter().for_each(|byte| push_hex(&mut out, *byte));
+    }
+    Cow::Owned(out)
 }
 
-fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escaped_utf8(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    escaped(text, stays, |c, out| c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_hex(out, byte)))
+}
+
+/// Replaces characters that do not stay by their `escape`.
+fn escaped(text: &str, stays: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
     if text.chars().all(&stays) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if stays(c) {
-            out.push(c);
-        } else {
-            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_hex(&mut out, byte));
-        }
+        if stays(c) { out.push(c) } else { escape(c, &mut out) }
     }
     Cow::Owned(out)
 }
@@ -57,19 +56,10 @@ pub fn json(object: &impl Serialize) -> serde_json::Result<String> {
 
 /// Escapes JSON for terminals. Newlines stay: outside of strings they are the only such characters.
 pub fn escaped_json(text: &str) -> Cow<'_, str> {
-    if text.chars().all(|c| is_visible(c) || c == '\n') {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if is_visible(c) || c == '\n' {
-            out.push(c);
-        } else {
-            // Writing to a string cannot fail.
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(out, "\\u{unit:04x}"));
-        }
-    }
-    Cow::Owned(out)
+    // Writing to a string cannot fail.
+    let unit = |unit: &u16, out: &mut String| _ = write!(out, "\\u{unit:04x}");
+    let escape = |c: char, out: &mut String| c.encode_utf16(&mut [0; 2]).iter().for_each(|it| unit(it, out));
+    escaped(text, |c| is_visible(c) || c == '\n', escape)
 }
 
 /// Returns true if a character is not a control character and does not hide or reorder text.

@@ -7,11 +7,9 @@ use anyhow::{Result, anyhow, ensure};
 use detector::{LogKind, Model, Params, Trust};
 
 use crate::console::Console;
-use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
-use crate::samples;
-use crate::training;
+use crate::{format, samples, training};
 
 /// Loads a model file, or trains a model on the logs that are scored.
 pub fn load_or_train(
@@ -22,8 +20,7 @@ pub fn load_or_train(
     console: &Console,
 ) -> Result<Model> {
     if let Some(path) = path {
-        let loaded = load(path, trust)?;
-        return require_log(loaded, path, inputs.log);
+        return require_log(load(path, trust)?, path, inputs.log);
     }
     ensure!(
         inputs.is_repeatable(),
@@ -53,7 +50,6 @@ pub fn require_log(model: Model, path: &Path, log: LogKind) -> Result<Model> {
     Ok(model)
 }
 
-/// Loads a model file.
 pub fn load(path: &Path, trust: &Trust) -> Result<Model> {
     Model::load(path, trust).map_err(|error| match error.kind() {
         detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => {

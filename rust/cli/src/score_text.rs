@@ -32,7 +32,6 @@ impl ScoreText {
         Self { bytes, len: (bytes.len() - zeros) as u8 }
     }
 
-    /// The digits.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }

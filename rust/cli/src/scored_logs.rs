@@ -15,11 +15,10 @@ use zeek_log::{Input, find_inputs};
 use crate::cli::options::{ContextArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::console::Console;
 use crate::context_file::RunContext;
-use crate::format;
 use crate::host_filter::HostFilter;
 use crate::input::{LogInputs, log};
-use crate::model_file;
 use crate::pipeline::{Batch, Pipeline, ScoredRecord, Summary};
+use crate::{format, model_file};
 
 /// Logs of one kind, with the model that scores them.
 pub struct ScoredLogs<'a> {
@@ -38,7 +37,6 @@ pub struct ScoredLogRecord<'a> {
     /// Index of its [`ScoredLogs`].
     pub index: usize,
     pub model: &'a Model,
-    /// Name of its log.
     pub name: &'a Arc<str>,
     pub scored: ScoredRecord<'a>,
 }

@@ -9,16 +9,12 @@ use anyhow::{Result, ensure};
 use detector::{Extractor, Model, Schema};
 use zeek_log::{Format, Output};
 
-use crate::cli::options::LabelArgs;
-use crate::cli::options::LogArgs;
-use crate::cli::options::ModelArgs;
-use crate::cli::options::OutputArgs;
+use crate::cli::options::{LabelArgs, LogArgs, ModelArgs, OutputArgs};
 use crate::console::Console;
-use crate::format;
 use crate::input::LogInputs;
 use crate::labels::Labels;
-use crate::model_file;
 use crate::pipeline::{Batch, Pipeline};
+use crate::{format, model_file};
 
 /// Write the feature matrix of logs as CSV
 ///

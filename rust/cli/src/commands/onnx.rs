@@ -5,23 +5,19 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 use detector::{MaximumRange, Params, Trainer};
 use iforest_onnx::{Description, MAX, Raise};
 use zeek_log::Output;
 
-use crate::cli::options::BudgetArgs;
-use crate::cli::options::LogArgs;
-use crate::cli::options::TrustArgs;
+use crate::cli::options::{BudgetArgs, LogArgs, TrustArgs};
 use crate::console::Console;
-use crate::format;
 use crate::input::LogInputs;
-use crate::model_file;
 use crate::pipeline::{Pipeline, idle};
 use crate::training::set_origin;
-use std::path::PathBuf;
+use crate::{format, model_file};
 
 /// Convert a scikit-learn forest to a model
 ///
@@ -90,7 +86,6 @@ pub struct ExportOnnxArgs {
 const INPUT: &str = "features";
 const OUTPUT: &str = "anomaly_score";
 
-/// Imports a forest.
 pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result<()> {
     let name = args.forest.display();
     let mut bytes = Vec::new();
@@ -134,7 +129,6 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
-/// Exports the forest of a model.
 pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
     let model = model_file::load(&args.model, &args.trust.trust())?;
     let names: Vec<_> = model.schema().features.iter().map(|feature| feature.name).collect();

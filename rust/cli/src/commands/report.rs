@@ -1,6 +1,6 @@
 //! `report`: writes an HTML report on the anomalies in logs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
@@ -8,14 +8,11 @@ use zeek_log::Output;
 
 use crate::cli::options::{ContextArgs, FilterArgs, KnownArgs, LogArgs, ModelsArgs, ThresholdArgs};
 use crate::console::Console;
-use crate::format;
 use crate::grouping::Grouping;
-use crate::known_list;
 use crate::report::aggregates::Aggregates;
 use crate::report::incidents::IncidentCollector;
 use crate::report::{Section, html};
-use crate::scored_logs;
-use std::path::PathBuf;
+use crate::{format, known_list, scored_logs};
 
 /// Write an HTML report on the anomalies in logs
 ///

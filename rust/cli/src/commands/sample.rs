@@ -1,15 +1,14 @@
 //! `sample`: draws a sample from logs, for training elsewhere.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
-use crate::cli::options::SamplingArgs;
-use crate::cli::options::TrafficArgs;
+use crate::cli::options::{SamplingArgs, TrafficArgs};
 use crate::console::Console;
-use crate::format;
 use crate::input::LogInputs;
 use crate::pipeline::Pipeline;
-use crate::training;
-use std::path::PathBuf;
+use crate::{format, training};
 
 /// Draw a sample from logs, for training elsewhere
 ///

@@ -6,16 +6,12 @@ use anyhow::{Context, Result, bail};
 use detector::{KnownList, LogKind, Model};
 use minisign::SecretKey;
 
-use crate::cli::options::LearningArgs;
-use crate::cli::options::TrafficArgs;
-use crate::cli::options::require_traffic;
+use crate::cli::options::{LearningArgs, TrafficArgs, require_traffic};
 use crate::console::Console;
-use crate::format;
 use crate::input::{LogInputs, require_one_kind};
-use crate::known_list;
 use crate::pipeline::Pipeline;
 use crate::training::{self, MIN_CONNECTIONS, set_origin};
-use crate::{samples, signature};
+use crate::{format, known_list, samples, signature};
 
 /// Train a model on logs
 ///

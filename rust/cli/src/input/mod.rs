@@ -22,13 +22,11 @@ use crate::format;
 /// Logs to read, and how.
 #[derive(Clone, Debug)]
 pub struct LogInputs {
-    /// Kind of the logs.
     pub log: LogKind,
     /// The logs in the order given, with directories resolved.
     pub inputs: Vec<Input>,
     /// Number of other files in the directories.
     pub ignored: u64,
-    /// Read options.
     pub options: ReadOptions,
     /// True if the first unusable row or log ends the command.
     pub strict: bool,

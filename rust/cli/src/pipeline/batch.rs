@@ -32,7 +32,6 @@ pub enum LineStatus {
 /// A block of lines, and the results of each stage.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The lines.
     pub block: Block,
     /// The status of each line of the block.
     pub lines: Vec<LineStatus>,

@@ -36,7 +36,6 @@ const QUEUE_LENGTH: usize = 1;
 /// Logs to process, and how.
 #[derive(Debug)]
 pub struct Pipeline<'a> {
-    /// The logs.
     pub inputs: &'a LogInputs,
     /// The labels to read, if any.
     pub labels: Option<&'a Labels>,
@@ -44,7 +43,6 @@ pub struct Pipeline<'a> {
     pub unusable_consequence: &'static str,
     /// Threads for parsing, and as many for work.
     pub threads: usize,
-    /// Destination of warnings and progress.
     pub console: &'a Console,
     /// True if unusable rows are reported; false if another run over the same logs reports them.
     pub report_unusable: bool,

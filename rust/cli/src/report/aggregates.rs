@@ -29,12 +29,10 @@ pub const BINS: usize = 100;
 
 /// Aggregates of the connections so far.
 pub struct Aggregates {
-    /// Threshold of anomalous connections.
     pub threshold: f64,
     filter: HostFilter,
     /// Connections in each log.
     pub logs: Vec<(Arc<str>, u64)>,
-    /// Anomalous connections.
     pub anomalous: u64,
     /// Connections in each score bin.
     pub bins: Vec<ScoreBin>,
@@ -54,16 +52,13 @@ pub struct Aggregates {
 /// Connections in one score bin.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScoreBin {
-    /// All connections.
     pub connections: u64,
-    /// Anomalous connections.
     pub anomalous: u64,
 }
 
 /// Connections that started in one time step.
 #[derive(Clone, Debug, Default)]
 pub struct StepStats {
-    /// Number of connections.
     pub connections: u64,
     /// Highest score in millionths.
     pub highest: u32,
@@ -106,9 +101,7 @@ impl Accumulate for StepStats {
 /// Connections of an originator in one time step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostStep {
-    /// Number of connections.
     pub connections: u32,
-    /// Anomalous ones among them.
     pub anomalous: u32,
 }
 
@@ -122,11 +115,9 @@ impl Accumulate for HostStep {
 /// Counts for one host or port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyStats {
-    /// Anomalous connections.
     pub anomalous: u64,
     /// Highest score in millionths.
     pub highest: u32,
-    /// All connections.
     pub connections: u64,
 }
 
@@ -141,7 +132,6 @@ impl KeyStats {
 /// Originator.
 #[derive(Debug, Default)]
 pub struct Host {
-    /// Counts.
     pub counts: KeyStats,
     /// Connections over time.
     pub history: Series<HostStep>,
@@ -152,7 +142,6 @@ pub struct Host {
 /// Responder port.
 #[derive(Debug, Default)]
 pub struct Port {
-    /// Counts.
     pub counts: KeyStats,
     /// First few services on it, with counts.
     pub services: Vec<(Box<[u8]>, u64)>,
@@ -196,7 +185,6 @@ impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
         self.values.entry(key).or_default()
     }
 
-    /// The value of a key.
     pub fn get(&self, key: K) -> Option<&V> {
         self.values.get(&key)
     }
@@ -273,7 +261,6 @@ impl Aggregates {
         self.highest.push(scored);
     }
 
-    /// All connections.
     pub fn connections(&self) -> u64 {
         self.logs.iter().map(|(_, count)| count).sum()
     }

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use detector::units::SECOND;
 use detector::{Address, HostRisk, Incident, Model, Role, format_port, format_reasons};
 
-use crate::escape;
-use crate::format;
 use crate::grouping::{Grouping, move_merged};
 use crate::pipeline::ScoredRecord;
 use crate::top_k::StoredRecord;
+use crate::{escape, format};
 
 /// Incidents that the page lists, and the records, targets and ports of each.
 const MAX_INCIDENTS: usize = 50;
@@ -161,14 +160,14 @@ impl FoundIncidents {
         let mut facts = vec![
             (
                 if incident.role == Role::Target { "Originators" } else { "Targets" },
-                some(&targets, incident.targets_total()),
+                format::first_names(&targets, MAX_NAMES, incident.targets_total()),
             ),
-            ("Ports", some(&ports, incident.ports_total())),
+            ("Ports", format::first_names(&ports, MAX_NAMES, incident.ports_total())),
         ];
         let uids: Vec<_> = incident.uids().map(format::name).collect();
         if !uids.is_empty() {
             let all = if incident.queries() > 0 { uids.len() as u64 } else { incident.records };
-            facts.push(("uid", some(&uids, all)));
+            facts.push(("uid", format::first_names(&uids, MAX_NAMES, all)));
         }
         if !incident.attack().is_empty() {
             facts.push(("ATT&CK", incident.attack().join(", ")));
@@ -221,13 +220,6 @@ fn record_view(record: &StoredRecord, models: &[&Model]) -> Option<RecordView> {
         reasons: format_reasons(&record.reasons(model)),
         uid: record.uid().map(|uid| escape::printable_bytes(uid).into_owned()).unwrap_or_default(),
     })
-}
-
-fn some(all: &[String], total: u64) -> String {
-    let shown = &all[..all.len().min(MAX_NAMES)];
-    let more = total.saturating_sub(shown.len() as u64);
-    let rest = if more > 0 { format!(" and {} more", format::count(more)) } else { String::new() };
-    format!("{}{rest}", shown.join(", "))
 }
 
 /// Start and width of an incident in the period of the page.

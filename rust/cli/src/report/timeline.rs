@@ -17,7 +17,6 @@ const MIN_PER_OUTLIER: u64 = 20;
 
 /// Values that add up over steps.
 pub trait Accumulate: Clone + Default {
-    /// Adds another value.
     fn merge(&mut self, other: &Self);
 }
 
@@ -92,7 +91,6 @@ impl TimeSteps {
 /// Connections that the axis omits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outliers {
-    /// Number of connections.
     pub connections: u64,
     /// Earliest and latest time of all connections, in microseconds since 1970.
     pub range: (i64, i64),
@@ -126,7 +124,6 @@ impl Axis {
         axis
     }
 
-    /// Number of steps.
     pub fn steps(&self) -> usize {
         let (first, last) = self.range;
         (last.div_euclid(self.width) - first.div_euclid(self.width) + 1) as usize

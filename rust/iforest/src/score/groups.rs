@@ -9,8 +9,7 @@ use super::cache::{self, ScoreCache};
 use super::step_function::StepFunction;
 use crate::feature_range::{FeatureRange, separation_probability};
 use crate::matrix::Matrix;
-use crate::path_length::FIXED_POINT_PER_EDGE;
-use crate::path_length::average_path_length;
+use crate::path_length::{FIXED_POINT_PER_EDGE, average_path_length};
 use crate::traverse::Traversal;
 use crate::tree::Tree;
 

@@ -43,7 +43,6 @@ pub struct AttackLabels {
 }
 
 impl AttackLabels {
-    /// Creates an empty set.
     pub fn new(labels: Labels) -> Self {
         Self { labels, attacks: HashMap::new(), others: 0, connections: 0, labelled: 0, malicious: 0 }
     }

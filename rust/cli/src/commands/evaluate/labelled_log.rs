@@ -20,7 +20,6 @@ const MAX_TEXT: usize = MAX_CONNECTIONS * 64;
 pub struct LabelledLog {
     /// The records, in log order.
     pub records: Records,
-    /// Class of each connection.
     pub classes: Vec<Class>,
     /// Indices of the connections in order of `ts`, then of the log.
     pub by_time: Vec<usize>,

@@ -8,7 +8,6 @@ use crate::score_text::millionths;
 /// Identifier of a notice: a notice with the same key is a repetition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NoticeKey {
-    /// Originator of the connection.
     pub originator: Address,
     /// Feature of the main reason.
     pub feature: &'static str,
@@ -29,11 +28,9 @@ pub struct LabelledScore {
     pub score: u32,
     /// True if the model raises an alert.
     pub alert: bool,
-    /// True class.
     pub class: Class,
     /// End time, in microseconds since 1970.
     pub ended: i64,
-    /// Key of the notice.
     pub notice: NoticeKey,
 }
 

@@ -13,6 +13,8 @@ mod split;
 mod table;
 mod tune;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use detector::{LogKind, Model};
 use rayon::prelude::*;
@@ -31,8 +33,6 @@ use crate::input::LogInputs;
 use crate::model_file;
 use crate::pipeline::{Pipeline, Summary};
 use clap::{ArgGroup, ValueEnum};
-use std::fmt;
-use std::path::PathBuf;
 
 /// Compare scores with the labels of a log
 ///
@@ -126,17 +126,6 @@ pub enum ProtocolName {
     Days,
 }
 
-impl fmt::Display for ProtocolName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Novelty => "novelty",
-            Self::Unlabelled => "unlabelled",
-            Self::Folds => "folds",
-            Self::Days => "days",
-        })
-    }
-}
-
 pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
     match args.protocol {
@@ -215,7 +204,8 @@ fn try_protocol(
     });
     let runs = runs.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    let setting = Setting { name: name.to_string(), threshold: None, runs, incidents: None };
+    let name = name.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned());
+    let setting = Setting { name, threshold: None, runs, incidents: None };
     finish(args, inputs.log, &[setting], &attacks, console)?;
     require_all(&summaries)
 }

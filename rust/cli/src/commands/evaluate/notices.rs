@@ -27,7 +27,6 @@ pub fn notices<'a>(connections: impl IntoIterator<Item = &'a LabelledScore>) -> 
 /// Effort to find one attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Detection {
-    /// Connections of the attack.
     pub connections: u64,
     /// Rank of its most anomalous connection among those of other classes, from 1; the last in a tie.
     pub rank: u64,

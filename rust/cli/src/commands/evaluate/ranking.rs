@@ -51,12 +51,10 @@ impl Ranking {
         Self { levels, benign, malicious }
     }
 
-    /// Number of malicious connections.
     pub fn malicious(&self) -> u64 {
         self.malicious
     }
 
-    /// Number of benign connections.
     pub fn benign(&self) -> u64 {
         self.benign
     }

@@ -26,14 +26,12 @@ impl<'a> Pass<'a> {
 /// Training and test connections of one model.
 #[derive(Debug)]
 pub struct Split<'a> {
-    /// Training connections.
     pub learn: Pass<'a>,
     /// Test connections, scored by a detector without earlier context.
     pub score: Pass<'a>,
 }
 
 impl Split<'_> {
-    /// Trains and scores.
     pub fn run(&self, params: &Params) -> Result<Vec<LabelledScore>> {
         let mut trainer = Trainer::new(params.clone());
         for (connection, _, wanted) in self.learn.iter() {

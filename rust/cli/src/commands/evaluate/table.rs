@@ -6,10 +6,9 @@ use detector::LogKind;
 
 use super::metrics::{Metrics, Separation};
 use super::ranking::AtAlerts;
-use crate::escape;
-use crate::format;
 use crate::text_table::Align::{self, Left, Right};
 use crate::text_table::TextTable;
+use crate::{escape, format};
 
 /// Indentation of continued lines on narrow terminals.
 const INDENT: usize = 2;

@@ -46,7 +46,6 @@ pub struct Tried {
     pub standard_deviation: Option<Separation>,
 }
 
-/// Number of combinations.
 pub const fn combinations() -> usize {
     SAMPLE_SIZES.len() * TREES_PER_GROUP.len() * VARIANTS.len()
 }

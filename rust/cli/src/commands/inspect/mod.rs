@@ -3,6 +3,7 @@
 mod state;
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use detector::Model;
@@ -10,7 +11,6 @@ use serde::Serialize;
 
 use crate::cli::options::TrustArgs;
 use crate::{console, escape, format};
-use std::path::PathBuf;
 
 /// Describe a model, or the state directory of a sensor
 ///
@@ -43,7 +43,6 @@ const BESIDE_BAR: usize = 24;
 const QUANTILE_WIDTH: usize = 9;
 /// Minimum width for the meaning of a feature beside its name; otherwise it goes below.
 const MEANING_WIDTH: usize = 30;
-/// Quantiles to show.
 const QUANTILES: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999];
 
 /// Description of a model, as printed by `--json`. Times are seconds since 1970.
@@ -93,7 +92,6 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     }
 }
 
-/// Describes a model.
 pub fn description(model: &Model) -> Description {
     let provenance = model.provenance();
     let seconds = |micros: i64| micros as f64 / 1e6;

@@ -19,17 +19,14 @@ use super::Section;
 use super::aggregates::{Aggregates, HISTORY_STEPS, STEPS};
 use super::charts::{self, Chart};
 use super::incidents::{FoundIncidents, IncidentView, RiskView};
-use crate::escape;
-use crate::format;
+use crate::{escape, format};
 
 /// Minimum number of listed connections, filled with those below the threshold.
 const MIN_ROWS: usize = 50;
 /// Minimum and maximum number of listed hosts.
 const MIN_HOSTS: usize = 10;
 const MAX_HOSTS: usize = 25;
-/// Maximum number of listed ports.
 const MAX_PORTS: usize = 20;
-/// Maximum number of listed logs.
 const MAX_LOGS: usize = 1_000;
 
 /// Fields of the template.

@@ -7,9 +7,8 @@ use detector::{Address, LogRecord, Model, rcode_name};
 use super::super::aggregates::{Aggregates, Host, Port};
 use super::super::charts;
 use super::super::timeline::Axis;
-use crate::escape;
-use crate::format;
 use crate::top_k::StoredRecord;
+use crate::{escape, format};
 
 /// History of a host, defined once and referenced by its rows.
 pub struct History {
