@@ -14,7 +14,10 @@ use crate::model::peer_group::{MIN_ROWS, PeerGroup};
 use crate::model::scoring::{RowScore, RowScorer};
 use crate::model::{Model, Provenance};
 use crate::record::LogRecord;
-use crate::reservoir::{Entry, QuotaGroup, Reservoir, ReservoirSnapshot, Sample, Sampling};
+use crate::reservoir::Reservoir;
+use crate::reservoir::entry::{Entry, QuotaGroup};
+use crate::reservoir::sample::{ReservoirSnapshot, Sample};
+use crate::reservoir::sampling::Sampling;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::units::HOUR;
 

@@ -20,9 +20,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Contents, Error, ErrorKind};
+use crate::reservoir::Reservoir;
+use crate::reservoir::entry::{Entry, Key, QuotaGroup};
 use crate::reservoir::observed_time::{self as span, Interval, ObservedTime};
 use crate::reservoir::rate::{MAX_SLOTS, RowCounts};
-use crate::reservoir::{Entry, Key, QuotaGroup, Reservoir, ReservoirSnapshot, Sample, Sampling};
+use crate::reservoir::sample::{ReservoirSnapshot, Sample};
+use crate::reservoir::sampling::Sampling;
 use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS, Schema};
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;

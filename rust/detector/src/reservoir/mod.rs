@@ -5,13 +5,14 @@
 //! files and messages.
 
 pub(crate) mod codec;
+pub(crate) mod entry;
 pub(crate) mod observed_time;
 mod quotas;
 pub(crate) mod rate;
-mod sample;
+pub(crate) mod sample;
+pub(crate) mod sampling;
 mod shared_vec;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rand::rngs::ChaCha8Rng;
@@ -19,58 +20,13 @@ use rand::{Rng, SeedableRng};
 use twox_hash::XxHash3_64;
 
 use crate::error::{Error, ErrorKind};
+use crate::reservoir::entry::{Entry, Key, QuotaGroup};
 use crate::reservoir::observed_time::ObservedTime;
 use crate::reservoir::rate::RowCounts;
-pub(crate) use crate::reservoir::sample::Sample;
+use crate::reservoir::sample::ReservoirSnapshot;
+use crate::reservoir::sampling::{Sampling, log_weight};
 use crate::reservoir::shared_vec::SharedVec;
-use crate::schema::{FeatureRow, LogKind, MAX_COLUMNS};
-
-/// Sampling parameters. Only reservoirs with equal sampling can be merged.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampling {
-    /// Capacity in rows.
-    pub capacity: usize,
-    /// Half-life in microseconds: the weight of a row halves with this age. `None` weighs all rows equally.
-    pub half_life: Option<i64>,
-    /// Largest number of rows of one group, which keeps a flood from filling the reservoir. `None` for no limit.
-    pub quota: Option<usize>,
-}
-
-impl Sampling {
-    /// Uniform sampling.
-    pub fn uniform(capacity: usize) -> Self {
-        Self { capacity, half_life: None, quota: None }
-    }
-
-    /// Key of a row of time `ts`, from the logarithm of its draw from the exponential distribution.
-    fn key(&self, drawn: f64, ts: i64) -> Key {
-        Key(match self.half_life {
-            None => -libm::expm1(-libm::exp(drawn)),
-            // Efraimidis and Spirakis (Information Processing Letters 97, 2006): exponential in the weight. The weight
-            // is 2^(ts / half-life), a forward decay (Cormode et al., ICDE 2009), which overflows every type; hence the
-            // logarithm of the key.
-            Some(half_life) => drawn - log_weight(ts, half_life),
-        })
-    }
-
-    /// Random number of a row, from its key.
-    fn drawn(&self, Key(key): Key, ts: i64) -> f64 {
-        match self.half_life {
-            None => libm::log(-libm::log1p(-key)),
-            Some(half_life) => key + log_weight(ts, half_life),
-        }
-    }
-
-    /// Returns true if it is a possible key.
-    pub(crate) fn is_key(&self, key: f64) -> bool {
-        key.is_finite() && (self.half_life.is_some() || (key > 0.0 && key < 1.0))
-    }
-
-    /// Returns true if it is a possible bound: a key, or the end of the keys between 0 and 1.
-    pub(crate) fn is_bound(&self, bound: f64) -> bool {
-        self.is_key(bound) || (self.half_life.is_none() && bound == 1.0)
-    }
-}
+use crate::schema::{FeatureRow, LogKind};
 
 /// Reservoir of rows, drawn at random from those offered; see [`Sampling`].
 #[derive(Debug)]
@@ -101,69 +57,6 @@ enum Placement {
     BeyondQuota,
     /// Smaller keys fill the reservoir, or the bound excludes it.
     BeyondBound,
-}
-
-/// A row in the sample.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) key: Key,
-    pub(crate) group: QuotaGroup,
-    /// End of the connection, in microseconds since 1970.
-    pub(crate) ts: i64,
-    pub(crate) row: FeatureRow,
-}
-
-impl Entry {
-    /// Identity among entries with the same key.
-    fn in_bits(&self) -> (QuotaGroup, i64, [u32; MAX_COLUMNS]) {
-        (self.group, self.ts, self.row.map(f32::to_bits))
-    }
-}
-
-/// Group of rows that share a quota; the lowest bit is 1 if they were anomalous when offered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QuotaGroup(pub(crate) u64);
-
-impl QuotaGroup {
-    /// Creates a group from a hash of its common property; the lowest bit of the hash is ignored.
-    pub fn new(hash: u64, alert: bool) -> Self {
-        Self(hash & !1 | u64::from(alert))
-    }
-
-    /// Returns true if its rows alerted.
-    pub fn is_alert(self) -> bool {
-        self.0 & 1 == 1
-    }
-}
-
-/// Sort key of a row. Never NaN.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Key(pub(crate) f64);
-
-impl Eq for Key {}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-/// Contents of a reservoir at one time. Rows are shared with the reservoir, not copied.
-#[derive(Clone, Debug)]
-pub struct ReservoirSnapshot {
-    log: LogKind,
-    sampling: Sampling,
-    entries: SharedVec<Entry>,
-    bound: Option<Key>,
-    seen: u64,
-    span: ObservedTime,
-    counts: Option<RowCounts>,
 }
 
 impl Reservoir {
@@ -463,11 +356,6 @@ impl Reservoir {
     pub(crate) fn set_seen(&mut self, seen: u64, span: ObservedTime, counts: Option<RowCounts>) {
         (self.seen, self.span, self.counts) = (seen, span, counts);
     }
-}
-
-/// Logarithm of the weight of a row of time `ts`, relative to one of 1970.
-fn log_weight(ts: i64, half_life: i64) -> f64 {
-    ts as f64 / half_life.max(1) as f64 * std::f64::consts::LN_2
 }
 
 fn identity(row: &FeatureRow, ts: i64) -> u64 {

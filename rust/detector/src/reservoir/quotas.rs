@@ -11,7 +11,9 @@
 use twox_hash::XxHash3_64;
 
 use crate::record::LogRecord;
-use crate::reservoir::{QuotaGroup, Reservoir, Sampling};
+use crate::reservoir::Reservoir;
+use crate::reservoir::entry::QuotaGroup;
+use crate::reservoir::sampling::Sampling;
 use crate::schema::FeatureRow;
 use crate::units::{DAY, HOUR};
 

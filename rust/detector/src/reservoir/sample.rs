@@ -1,10 +1,24 @@
-//! Rows of a reservoir for training.
+//! Snapshots of a reservoir, and their rows for training.
 
+use crate::reservoir::entry::{Entry, Key};
 use crate::reservoir::observed_time::ObservedTime;
 use crate::reservoir::rate::RowCounts;
-use crate::reservoir::{Entry, Key, ReservoirSnapshot, Sampling};
+use crate::reservoir::sampling::Sampling;
+use crate::reservoir::shared_vec::SharedVec;
 use crate::schema::{FeatureRow, LogKind};
 use crate::units::DAY;
+
+/// Contents of a reservoir at one time. Rows are shared with the reservoir, not copied.
+#[derive(Clone, Debug)]
+pub struct ReservoirSnapshot {
+    pub(super) log: LogKind,
+    pub(super) sampling: Sampling,
+    pub(super) entries: SharedVec<Entry>,
+    pub(super) bound: Option<Key>,
+    pub(super) seen: u64,
+    pub(super) span: ObservedTime,
+    pub(super) counts: Option<RowCounts>,
+}
 
 /// Rows of a snapshot, and statistics of the traffic they represent.
 #[derive(Clone, Debug)]
