@@ -30,10 +30,10 @@ export {
 	##
 	## number: The number of this sample within the run.
 	##
-	## has: The version of the worker's model.
+	## model_version: The version of the worker's model.
 	##
 	## sample: The rows.
-	global sample: event(log: LogKind, node: string, run: string, number: count, has: count, sample: string);
+	global sample: event(log: LogKind, node: string, run: string, number: count, model_version: count, sample: string);
 
 	## Manager to worker: a sample has arrived.
 	##
@@ -128,10 +128,10 @@ event IForest::want_model(log: LogKind, node: string)
 
 @if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER )
 
-global run = unique_id("");
+global run_id = unique_id("");
 
 # The number of each log's last sample.
-global number: table[LogKind] of count &default=0;
+global sample_numbers: table[LogKind] of count &default=0;
 
 global rows_per_message = sample_rows_per_message;
 
@@ -141,18 +141,18 @@ event zeek_init()
 	}
 
 # Each log's last sample, until it is acknowledged.
-global pending: table[LogKind] of string;
+global pending_samples: table[LogKind] of string;
 
 function send_sample(log: LogKind)
 	{
-	if ( log !in pending )
+	if ( log !in pending_samples )
 		{
-		pending[log] = __take_sample(log, rows_per_message);
-		++number[log];
+		pending_samples[log] = __take_sample(log, rows_per_message);
+		++sample_numbers[log];
 		}
 
-	Cluster::publish(Cluster::manager_topic, IForest::sample, log, Cluster::node, run, number[log],
-	                 __model_version(log), pending[log]);
+	Cluster::publish(Cluster::manager_topic, IForest::sample, log, Cluster::node, run_id, sample_numbers[log],
+	                 __model_version(log), pending_samples[log]);
 	}
 
 function send_samples()
@@ -161,17 +161,17 @@ function send_samples()
 		send_sample(log);
 	}
 
-hook each_turn()
+hook on_learning_tick()
 	{
 	send_samples();
 	}
 
-event IForest::sample_arrived(log: LogKind, run_: string, number_: count, bound: double)
+event IForest::sample_arrived(log: LogKind, run: string, number: count, bound: double)
 	{
-	if ( run_ != run || number_ != number[log] )
+	if ( run != run_id || number != sample_numbers[log] )
 		return;
 
-	delete pending[log];
+	delete pending_samples[log];
 	__set_sample_bound(log, bound);
 	local statistics = Statistics();
 	__statistics(log, statistics);
@@ -210,18 +210,18 @@ event IForest::early_refusal(rec: Info)
 	}
 
 # The run and number of each worker's last merged sample of a log.
-global merged: table[LogKind, string] of string;
+global merged_samples: table[LogKind, string] of string;
 
 # The time that a manager without a model waits for the workers' models before it fits its own.
-const patience = 5min;
-global started = current_time();
+const model_timeout = 5min;
+global start_time = current_time();
 
 # The version of each worker's model of a log, from its last sample.
 global seen_versions: table[LogKind, string] of count;
 
 # After a loss of its state, the manager must not replace the workers' model by one of few rows: it defers the first fit
 # and requests their model when they announce it.
-hook ready(log: LogKind)
+hook first_fit_policy(log: LogKind)
 	{
 	local waiting = F;
 
@@ -230,11 +230,11 @@ hook ready(log: LogKind)
 		     ([log, name] !in seen_versions || seen_versions[log, name] > __model_version(log)) )
 			waiting = T;
 
-	if ( waiting && current_time() - started < patience )
+	if ( waiting && current_time() - start_time < model_timeout )
 		break;
 	}
 
-hook new_model(log: LogKind)
+hook model_fitted(log: LogKind)
 	{
 	send_model(log, Cluster::worker_topic, "workers");
 	}
@@ -249,28 +249,28 @@ event Cluster::node_up(name: string, id: string)
 	}
 
 # After a jump ahead, network time and scheduled events stop until the clock catches up. Messages of workers then
-# trigger the turns.
+# trigger the ticks.
 function catch_up()
 	{
-	local late = clock() - last_turn;
+	local late = clock() - last_tick;
 
-	if ( ! reading_traces() && (late > 3 * turn_interval || late < -1 * turn_interval) )
-		event take_turn(++turn_generation);
+	if ( ! reading_traces() && (late > 3 * tick_interval || late < -1 * tick_interval) )
+		event learning_tick(++tick_generation);
 	}
 
-event IForest::sample(log: LogKind, node: string, run: string, number: count, has: count, sample: string)
+event IForest::sample(log: LogKind, node: string, run: string, number: count, model_version: count, sample: string)
 	{
 	if ( ! learns(log) || ! is_known(node, "a sample") )
 		return;
 
 	catch_up();
-	seen_versions[log, node] = has;
+	seen_versions[log, node] = model_version;
 	local this = fmt("%s %d", run, number);
 
-	if ( [log, node] !in merged || merged[log, node] != this )
+	if ( [log, node] !in merged_samples || merged_samples[log, node] != this )
 		{
 		local problem = __merge_sample(log, sample);
-		merged[log, node] = this;
+		merged_samples[log, node] = this;
 
 		if ( problem != "" )
 			log_refused(log, node, problem);
@@ -280,9 +280,9 @@ event IForest::sample(log: LogKind, node: string, run: string, number: count, ha
 
 	Cluster::publish(Cluster::node_topic(node), IForest::sample_arrived, log, run, number, __sample_bound(log));
 
-	if ( has < __model_version(log) )
+	if ( model_version < __model_version(log) )
 		send_model(log, Cluster::node_topic(node), node);
-	else if ( has > __model_version(log) )
+	else if ( model_version > __model_version(log) )
 		Cluster::publish(Cluster::node_topic(node), IForest::want_model, log, Cluster::node);
 
 	fit_if_due(log);

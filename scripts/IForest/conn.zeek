@@ -25,12 +25,12 @@ event zeek_init() &priority=100
 	}
 
 # Acts on the outcome of a connection, and learns it if a hook decides on that.
-function act(c: connection, use_learn_policy: bool)
+function act_on_connection(c: connection, use_learn_policy: bool)
 	{
 	local outcome = __outcome(CONN_LOG);
 
 	if ( outcome == ALERT )
-		report(c);
+		report_connection(c);
 
 	if ( use_learn_policy && hook learn_policy(c) && __learn(CONN_LOG, learn_after) )
 		outcome = FIT_DUE;
@@ -46,7 +46,7 @@ function apply_policies(c: connection)
 	local learn_now = learn_this && ! learn_policy_set;
 
 	if ( (exempt ? __observe(c$conn, learn_now, learn_after) : __score(c$conn, learn_now, learn_after)) || learn_policy_set )
-		act(c, learn_this && learn_policy_set);
+		act_on_connection(c, learn_this && learn_policy_set);
 	}
 
 # Runs after Conn::Info is complete (5) and before removal hooks (-3) and the log (-5), so that users' handlers see the
@@ -56,5 +56,5 @@ event connection_state_remove(c: connection) &priority=3
 	if ( policies_set )
 		apply_policies(c);
 	else if ( __score(c$conn, learning, learn_after) )
-		act(c, F);
+		act_on_connection(c, F);
 	}

@@ -37,9 +37,9 @@ global steps_above: table[LogKind] of count &default=0;
 # The logs whose model was recalibrated, until its next fit.
 global recalibrated: set[LogKind];
 
-hook new_model(log: LogKind)
+hook model_fitted(log: LogKind)
 	{
-	if ( fitting[log] == FIT )
+	if ( running_fits[log] == FIT )
 		delete recalibrated[log];
 	}
 

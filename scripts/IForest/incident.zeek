@@ -140,7 +140,7 @@ function is_remote(incident: IncidentInfo): bool
 	return ! Site::is_local_addr(incident$actor) && ! Site::is_private_addr(incident$actor);
 	}
 
-function notify(incident: IncidentInfo)
+function raise_notice(incident: IncidentInfo)
 	{
 	if ( ! take_token(is_remote(incident) ? "remote" : "local", Incident) )
 		return;
@@ -182,7 +182,7 @@ function report_incidents()
 		Log::write(INCIDENT_LOG, incident);
 
 		if ( incident$escalates )
-			notify(incident);
+			raise_notice(incident);
 
 		incident = IncidentInfo($ts=now());
 		}

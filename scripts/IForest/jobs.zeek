@@ -25,10 +25,10 @@ export {
 }
 
 # True while a poll is scheduled.
-global polling = F;
+global poll_scheduled = F;
 
 # With a trace file no live traffic waits, so Zeek waits for results.
-const no_limit = 36500days;
+const trace_wait = 36500days;
 
 # The longest time that a shutdown waits for a fit or a disk.
 const shutdown_wait = 10sec;
@@ -46,7 +46,7 @@ function apply_finished_jobs()
 	{
 	local job = Job();
 
-	while ( __finished_job(reading_traces() ? no_limit : 0sec, job) )
+	while ( __finished_job(reading_traces() ? trace_wait : 0sec, job) )
 		{
 		switch ( job$kind )
 			{
@@ -70,16 +70,16 @@ function apply_finished_jobs()
 event poll_finished_jobs()
 	{
 	apply_finished_jobs();
-	polling = __busy();
+	poll_scheduled = __busy();
 
-	if ( polling )
+	if ( poll_scheduled )
 		schedule 100msec { poll_finished_jobs() };
 	}
 
 # Files that are incomplete when Zeek ends are lost.
 function wait_for_jobs()
 	{
-	local deadline = current_time() + (reading_traces() ? no_limit : shutdown_wait);
+	local deadline = current_time() + (reading_traces() ? trace_wait : shutdown_wait);
 	local job = Job();
 
 	while ( __finished_job(deadline - current_time(), job) )
@@ -99,9 +99,9 @@ function poll_jobs()
 	if ( reading_traces() )
 		apply_finished_jobs();
 
-	else if ( ! polling )
+	else if ( ! poll_scheduled )
 		{
-		polling = T;
+		poll_scheduled = T;
 		schedule 100msec { poll_finished_jobs() };
 		}
 	}

@@ -56,7 +56,7 @@ function use_known(list: string)
 		Cluster::publish(Cluster::worker_topic, known_activity, known_list);
 	}
 
-function proceed()
+function resume_processing()
 	{
 	if ( waits_for_known )
 		{
@@ -73,7 +73,7 @@ event Input::end_of_data(name: string, source: string)
 	local lines = known_lines;
 	known_lines = vector();
 	use_known(join_string_vec(lines, "\n"));
-	proceed();
+	resume_processing();
 	}
 
 function read_known(path: string)

@@ -78,30 +78,30 @@ export {
 }
 
 # The kind of each log's running fit.
-global fitting: table[LogKind] of Action;
+global running_fits: table[LogKind] of Action;
 
 # The time of each log's last fit.
 global last_fit: table[LogKind] of time &default=double_to_time(0.0);
 
-# The logs whose fit failed, until the next turn: it is not retried on every record.
-global failed: set[LogKind];
+# The logs whose fit failed, until the next tick: it is not retried on every record.
+global failed_fits: set[LogKind];
 
 # Runs when learning of a log starts or stops. A handler sets a variable, which costs less per record than a lookup.
 global learning_changed: hook(log: LogKind, on: bool);
 
 # Allows the first fit. A handler that breaks defers it.
-global ready: hook(log: LogKind);
+global first_fit_policy: hook(log: LogKind);
 
-# The interval and time of turns, and the generation of their chain.
-global turn_interval = learning_interval;
-global last_turn = double_to_time(0.0);
-global turn_generation = 0;
+# The interval and time of ticks, and the generation of their chain; events of earlier ones are ignored.
+global tick_interval = learning_interval;
+global last_tick = double_to_time(0.0);
+global tick_generation = 0;
 
 # Runs after this node has fitted and loaded a model.
-global new_model: hook(log: LogKind);
+global model_fitted: hook(log: LogKind);
 
 # Runs every learning_interval on learning nodes.
-global each_turn: hook();
+global on_learning_tick: hook();
 
 # Returns the version of the next model: the current time, but later than the loaded model's.
 function next_version(log: LogKind): count
@@ -114,24 +114,24 @@ function next_version(log: LogKind): count
 hook job_finished(job: Job)
 	{
 	if ( job$kind == JOB_FIT_FAILED )
-		add failed[job$log];
+		add failed_fits[job$log];
 
 	if ( job$kind != JOB_FITTED )
 		return;
 
-	local info = about_model(job$log, fitting[job$log]);
+	local info = about_model(job$log, running_fits[job$log]);
 	info$took = job$took;
 	info$pause = job$pause;
 	write_model(info);
 	check_budget(job$log);
-	hook new_model(job$log);
+	hook model_fitted(job$log);
 	}
 
 # Starts a fit, or with *recalibrate* a recalibration of the loaded model. Returns false if it could not start.
 function fit(log: LogKind, recalibrate: bool): bool
 	{
 	# After a loss of the reservoir, a few rows must not replace a model of many.
-	if ( log in failed || ! __can_fit(log, learn_after) )
+	if ( log in failed_fits || ! __can_fit(log, learn_after) )
 		return F;
 
 	local budget = log == DNS_LOG ? dns_alerts_per_day : alerts_per_day;
@@ -140,12 +140,12 @@ function fit(log: LogKind, recalibrate: bool): bool
 
 	if ( problem != "" )
 		{
-		add failed[log];
+		add failed_fits[log];
 		warn_once(fit_of(log), fmt("cannot start a fit of %s.log: %s", log_name(log), problem));
 		return F;
 		}
 
-	fitting[log] = recalibrate ? RECALIBRATE : FIT;
+	running_fits[log] = recalibrate ? RECALIBRATE : FIT;
 
 	# A recalibration does not make the trees younger.
 	if ( ! recalibrate )
@@ -157,7 +157,7 @@ function fit(log: LogKind, recalibrate: bool): bool
 
 function fit_if_due(log: LogKind)
 	{
-	if ( __fit_is_due(log, learn_after) && hook ready(log) )
+	if ( __fit_is_due(log, learn_after) && hook first_fit_policy(log) )
 		fit(log, F);
 	}
 
@@ -178,14 +178,14 @@ function refit_if_due(log: LogKind)
 		fit(log, F);
 	}
 
-event take_turn(generation: count)
+event learning_tick(generation: count)
 	{
 	# At shutdown Zeek runs all scheduled events.
-	if ( generation != turn_generation || zeek_is_terminating() )
+	if ( generation != tick_generation || zeek_is_terminating() )
 		return;
 
-	last_turn = clock();
-	failed = set();
+	last_tick = clock();
+	failed_fits = set();
 	apply_finished_jobs();
 
 	if ( |learning_logs| > 0 )
@@ -203,10 +203,10 @@ event take_turn(generation: count)
 		if ( ! __busy() && (clock() - last_save >= save_interval || last_save > clock()) )
 			save();
 
-		hook each_turn();
+		hook on_learning_tick();
 		}
 
-	schedule turn_interval { take_turn(generation) };
+	schedule tick_interval { learning_tick(generation) };
 	}
 
 # Starts learning from a log. With *context*, saved host context replaces the present one.
@@ -216,7 +216,7 @@ function start_learning(log: LogKind, context: bool)
 	hook learning_changed(log, T);
 	__start_learning(log, reservoir_rows, reservoir_half_life);
 
-	if ( state == "" )
+	if ( node_state_dir == "" )
 		open_state(state_dir);
 
 	load_state(log, context);
@@ -242,16 +242,16 @@ function change_state_dir(id: string, value: string): string
 
 	if ( |learning_logs| == 0 )
 		{
-		use_state("");
+		switch_state("");
 		return value;
 		}
 
 	# If the old disk hangs, this save is skipped; the one below writes to the new directory.
-	if ( ! is_new() && ! __busy() )
+	if ( ! is_before_first_save() && ! __busy() )
 		save();
 
 	open_state(value);
-	local context = is_new();
+	local context = is_before_first_save();
 
 	for ( _, log in scored_logs )
 		{
@@ -274,7 +274,7 @@ function change_learn(id: string, value: bool): bool
 	if ( value == learn )
 		return value;
 
-	local context = is_new();
+	local context = is_before_first_save();
 
 	for ( _, log in scored_logs )
 		if ( can_learn(log) )
@@ -286,7 +286,7 @@ function change_learn(id: string, value: bool): bool
 function change_score_dns(id: string, value: bool): bool
 	{
 	if ( value != score_dns && learn && dns_model_file == "" )
-		change_learning(DNS_LOG, value, is_new());
+		change_learning(DNS_LOG, value, is_before_first_save());
 
 	return value;
 	}
@@ -301,7 +301,7 @@ function change_model_file_learning(id: string, value: string): string
 		# Once records were scored, the present context is newer than the saved one.
 		local statistics = Statistics();
 		__statistics(log, statistics);
-		change_learning(log, value == "", is_new() && statistics$scored == 0);
+		change_learning(log, value == "", is_before_first_save() && statistics$scored == 0);
 		}
 
 	return value;
@@ -367,9 +367,9 @@ event zeek_init() &priority=-5
 			Reporter::info(fmt("IForest: learning; %s are scored after the first %d", records_of(log), learn_after));
 		}
 
-	turn_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
-	last_turn = clock();
-	schedule turn_interval { take_turn(turn_generation) };
+	tick_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
+	last_tick = clock();
+	schedule tick_interval { learning_tick(tick_generation) };
 	}
 
 event zeek_done()

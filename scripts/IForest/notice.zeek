@@ -22,21 +22,21 @@ export {
 # its own bucket.
 const notices_per_hour = 1000.0;
 
-type Bucket: record {
+type TokenBucket: record {
 	tokens: double &default=notices_per_hour;
 	refilled_at: time &default=double_to_time(0.0);
 	cap_reported: bool &default=F;
 };
 
-global buckets: table[string] of Bucket;
+global token_buckets: table[string] of TokenBucket;
 
 # Takes a token, or reports once that there is none.
 function take_token(class: string, note: Notice::Type): bool
 	{
-	if ( class !in buckets )
-		buckets[class] = Bucket();
+	if ( class !in token_buckets )
+		token_buckets[class] = TokenBucket();
 
-	local bucket = buckets[class];
+	local bucket = token_buckets[class];
 	local hours = (network_time() - bucket$refilled_at) / 1hr;
 	bucket$tokens = hours < 1.0 ? bucket$tokens + hours * (notices_per_hour - bucket$tokens) : notices_per_hour;
 	bucket$refilled_at = network_time();
@@ -76,7 +76,7 @@ function report_alert(log: LogKind, note: Notice::Type, c: connection, subject: 
 	}
 
 # Describes the connection: protocol, originator and responder.
-function describe(c: connection): string
+function describe_connection(c: connection): string
 	{
 	local protocol = c$conn?$service ? c$conn$service : cat(c$conn$proto);
 	local has_port = c$conn$proto == tcp || c$conn$proto == udp;
@@ -85,11 +85,11 @@ function describe(c: connection): string
 	           has_port ? fmt(" port %s", c$id$resp_p) : "");
 	}
 
-function report(c: connection)
+function report_connection(c: connection)
 	{
 	if ( Anomalous_Connection in Notice::ignored_types )
 		return;
 
 	local reasons = c$conn?$anomaly_reasons ? c$conn$anomaly_reasons : "";
-	report_alert(CONN_LOG, Anomalous_Connection, c, describe(c), c$conn$anomaly_score, reasons);
+	report_alert(CONN_LOG, Anomalous_Connection, c, describe_connection(c), c$conn$anomaly_score, reasons);
 	}

@@ -26,7 +26,7 @@ export {
 }
 
 # This node's directory, or the empty string.
-global state = "";
+global node_state_dir = "";
 
 # True while this node has the directory locked and may write there.
 global state_locked = F;
@@ -36,7 +36,7 @@ global last_save = double_to_time(0.0);
 # Returns the path of a file of a log.
 function state_path(log: LogKind, name: string): string
 	{
-	return state + (log == CONN_LOG ? "/" : fmt("/%s-", log_name(log))) + name;
+	return node_state_dir + (log == CONN_LOG ? "/" : fmt("/%s-", log_name(log))) + name;
 	}
 
 # Returns the path to write to, or the empty string.
@@ -45,7 +45,7 @@ function state_file(log: LogKind, name: string): string
 	return state_locked ? state_path(log, name) : "";
 	}
 
-function state_base(directory: string): string
+function base_state_dir(directory: string): string
 	{
 	# ``zeekctl check`` must not open, lock or create state.
 	if ( getenv("ZEEKCTL_CHECK_CONFIG") != "" )
@@ -65,9 +65,9 @@ function state_base(directory: string): string
 	}
 
 # Switches to a directory; the empty string selects none.
-function use_state(own: string)
+function switch_state(own: string)
 	{
-	state = own;
+	node_state_dir = own;
 	local problem = __open_state(own);
 	state_locked = own != "" && problem == "";
 
@@ -79,14 +79,14 @@ function use_state(own: string)
 
 function open_state(directory: string)
 	{
-	local base = state_base(directory);
-	use_state(base == "" ? "" : fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek"));
+	local base = base_state_dir(directory);
+	switch_state(base == "" ? "" : fmt("%s/%s", base, Cluster::is_enabled() ? Cluster::node : "zeek"));
 	}
 
 # Locks the directory if another process has released it, or if it was removed.
 function lock_state()
 	{
-	if ( state == "" || __busy() )
+	if ( node_state_dir == "" || __busy() )
 		return;
 
 	warn_once("lock", __lock_state());
@@ -126,11 +126,11 @@ hook job_finished(job: Job)
 	if ( ! state_locked )
 		{
 		state_locked = T;
-		Reporter::info(fmt("IForest: %s is no longer locked; saving state there", state));
+		Reporter::info(fmt("IForest: %s is no longer locked; saving state there", node_state_dir));
 		return;
 		}
 
-	Reporter::warning(fmt("IForest: %s was removed; created it again", state));
+	Reporter::warning(fmt("IForest: %s was removed; created it again", node_state_dir));
 
 	for ( log in learning_logs )
 		warn_once("save", __save_model(log, state_file(log, "model")));
@@ -150,7 +150,7 @@ function report_refusal(log: LogKind, path: string, problem: string)
 # Loads the saved model and reservoir of a log, and with *context* replaces the host context.
 function load_state(log: LogKind, context: bool)
 	{
-	if ( state == "" )
+	if ( node_state_dir == "" )
 		return;
 
 	local before = __model_version(log);
@@ -172,7 +172,7 @@ function load_state(log: LogKind, context: bool)
 	}
 
 # Returns true before the first save: a configuration file may change options right after the start.
-function is_new(): bool
+function is_before_first_save(): bool
 	{
 	return last_save == double_to_time(0.0);
 	}
