@@ -1,0 +1,63 @@
+//! Hostile inputs: no crash, no hang, bounded memory, and intact rows are used.
+//!
+//! The environment variables `MUTATED_LOGS` and `LINE_GIGABYTES` extend these tests.
+
+mod files;
+mod memory;
+mod mutated;
+mod values;
+
+use std::collections::HashSet;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::logs::{FIELDS, column, header, json, labelled, rows, tsv};
+use crate::run::{Dir, NOBODY, Outcome, command, is_roots, unprivileged};
+
+/// Memory limit of a run in kilobytes, including libraries and thread stacks.
+const MEMORY: u64 = 800_000;
+
+/// Longest time of a run: a bound on hangs, not on speed.
+const SECONDS: u64 = 600;
+
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("conn.log", tsv(&rows(300)));
+    dir.ok("train conn.log -o m --trees 22");
+    dir
+}
+
+/// Number from the environment variable `name`, or `otherwise`.
+fn asked(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Runs with limits on memory and time; `write` fills standard input.
+fn bounded(dir: &Dir, arguments: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send) -> Outcome {
+    let mut limited = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_zeek-iforest");
+    let seconds = SECONDS * asked("LINE_GIGABYTES", 1).max(1);
+    limited.args(["-c", &format!("ulimit -v {MEMORY}; exec timeout {seconds} {binary} {arguments}")]);
+    limited.current_dir(dir.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = limited.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // A write error is ignored: a command may close its input early.
+        scope.spawn(move || write(&mut stdin));
+        child.wait_with_output().unwrap()
+    });
+    Outcome {
+        status: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn quiet(dir: &Dir, arguments: &str) -> Outcome {
+    bounded(dir, arguments, |_| Ok(()))
+}
