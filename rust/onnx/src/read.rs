@@ -169,8 +169,8 @@ fn sample_size(c: f64) -> Result<usize, Reason> {
 /// Nodes, in preorder, of the tree with path lengths of this name.
 fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f64) -> Result<Vec<RawNode>, Reason> {
     let node = index.tree_behind(path_length)?;
-    let told = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
-    index.take_steps(told.sum())?;
+    let steps = node.attribute.iter().map(|attribute| 1 + attribute.ints.len() + attribute.floats.len());
+    index.take_steps(steps.sum())?;
     let columns = columns(index, node, n_features)?;
     let tree = Tree::of(node)?;
     let order = tree.preorder()?;
@@ -181,7 +181,7 @@ fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f
         return Err(format!("{path_length:?} has {} values for {} leaves", lengths.len(), leaves.len()));
     }
     let mut lengths = lengths.iter().cycle();
-    let part = |&at: &usize| match tree.modes[at].as_slice() {
+    let node_at = |&at: &usize| match tree.modes[at].as_slice() {
         LEAF => Ok(RawNode::Leaf { path_length: lengths.next().map_or(f64::NAN, |length| length * scale) }),
         _ => {
             let column = usize::try_from(tree.features[at]).ok().and_then(|at| columns.get(at).copied());
@@ -190,7 +190,7 @@ fn tree<'g>(index: &Index<'g>, path_length: &'g str, n_features: usize, scale: f
             Ok(RawNode::Split { feature, threshold: iforest::next_up(tree.thresholds[at]) })
         }
     };
-    order.iter().map(part).collect()
+    order.iter().map(node_at).collect()
 }
 
 /// Input columns of a tree, in its order.

@@ -116,27 +116,27 @@ impl Builder<'_> {
         let n = raises.len() as i64;
         let column = |value: fn(&Raise) -> f64| raises.iter().map(value).collect::<Vec<_>>();
         let columns: Vec<i64> = raises.iter().map(|raise| raise.column as i64).collect();
-        let columns = self.constant("record_columns", &[n], columns);
-        let highest = self.constant("record_highest", &[n], column(|raise| f64::from(raise.highest)));
-        let width = self.constant("record_width", &[n], column(|raise| raise.width));
-        let weight = self.constant("record_weight", &[n], column(|raise| raise.weight));
-        let (none, all) = (self.number("record_none", 0.0), self.number("record_all", 1.0));
-        let farthest = self.number("record_farthest", f64::from(f32::MAX));
+        let columns = self.constant("maximum_columns", &[n], columns);
+        let highest = self.constant("maximum_highest", &[n], column(|raise| f64::from(raise.highest)));
+        let width = self.constant("maximum_width", &[n], column(|raise| raise.width));
+        let weight = self.constant("maximum_weight", &[n], column(|raise| raise.weight));
+        let (none, all) = (self.number("maximum_zero", 0.0), self.number("maximum_one", 1.0));
+        let farthest = self.number("maximum_limit", f64::from(f32::MAX));
 
-        self.node_with("Gather", "", &[self.x, &columns], "recorded", vec![int("axis", 1)]);
-        self.cast("recorded", data_type::DOUBLE, "record_values");
-        self.node("Sub", &["record_values", &highest], "record_differences");
-        self.node("Max", &["record_differences", &none], "record_above");
-        self.node("Min", &["record_above", &farthest], "record_beyond");
-        self.node("Add", &["record_beyond", &width], "record_stretched");
-        self.node("Div", &["record_beyond", "record_stretched"], "record_stretch");
-        self.node("Mul", &["record_stretch", &weight], "record_chances");
-        self.node("Sub", &[&all, "record_chances"], "record_within");
+        self.node_with("Gather", "", &[self.x, &columns], "maximum_inputs", vec![int("axis", 1)]);
+        self.cast("maximum_inputs", data_type::DOUBLE, "maximum_values");
+        self.node("Sub", &["maximum_values", &highest], "maximum_differences");
+        self.node("Max", &["maximum_differences", &none], "maximum_above");
+        self.node("Min", &["maximum_above", &farthest], "maximum_beyond");
+        self.node("Add", &["maximum_beyond", &width], "maximum_extended_range");
+        self.node("Div", &["maximum_beyond", "maximum_extended_range"], "maximum_shares");
+        self.node("Mul", &["maximum_shares", &weight], "maximum_weighted_shares");
+        self.node("Sub", &[&all, "maximum_weighted_shares"], "maximum_within");
         let attributes = [ints("axes", vec![1]), int("keepdims", 1)];
-        self.node_with("ReduceProd", "", &["record_within"], "within", attributes.into());
-        self.node("Sub", &[&all, "score"], "left_to_score");
-        self.node("Mul", &["left_to_score", "within"], "left_to_raised_score");
-        self.node("Sub", &[&all, "left_to_raised_score"], "raised_score");
+        self.node_with("ReduceProd", "", &["maximum_within"], "within", attributes.into());
+        self.node("Sub", &[&all, "score"], "distance_from_one");
+        self.node("Mul", &["distance_from_one", "within"], "raised_distance_from_one");
+        self.node("Sub", &[&all, "raised_distance_from_one"], "raised_score");
         "raised_score"
     }
 

@@ -109,7 +109,7 @@ fn inspect_reads_a_state_directory() {
     let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(json[2]["path"], "state/worker-\u{fffd}");
     fs::remove_dir_all(&odd).unwrap();
-    let mut memory = State::new(&Extractor::new(), &ScoreHistory::default());
+    let mut memory = State::new(&Extractor::default(), &ScoreHistory::default());
     memory.version = 1_700_000_000_000_000;
     fs::create_dir_all(dir.path("state/worker-2")).unwrap();
     memory.save(&dir.path("state/worker-2/memory")).unwrap();
