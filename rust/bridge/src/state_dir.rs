@@ -69,7 +69,7 @@ impl ModelWriter {
         if last.as_ref().is_some_and(|(before, newest)| before == path && *newest > version) {
             return Ok(());
         }
-        detector::save_bytes(path, bytes).map_err(|error| error.to_string())?;
+        detector::save_together(&[(path, bytes)]).map_err(|error| error.to_string())?;
         *last = Some((path.to_owned(), version));
         Ok(())
     }

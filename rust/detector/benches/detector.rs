@@ -76,7 +76,7 @@ fn features_and_score(bencher: Bencher) {
 #[divan::bench(args = [100, 1000, 10_000, 100_000])]
 fn features_by_hosts(bencher: Bencher, hosts: usize) {
     let traffic = traffic(hosts);
-    let mut extractor = Extractor::new();
+    let mut extractor = Extractor::default();
     bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| {
         traffic.iter().for_each(|connection| _ = black_box(extractor.extract(black_box(connection))));
     });
@@ -84,7 +84,7 @@ fn features_by_hosts(bencher: Bencher, hosts: usize) {
 
 #[divan::bench]
 fn score_rows_in_batch(bencher: Bencher) {
-    let (traffic, mut extractor) = (traffic(1000), Extractor::new());
+    let (traffic, mut extractor) = (traffic(1000), Extractor::default());
     let rows: Vec<_> = traffic.iter().map(|connection| extractor.extract(connection)).collect();
     let model = model(&traffic);
     bencher

@@ -21,17 +21,12 @@ pub(crate) enum Context {
 
 impl Default for Extractor {
     fn default() -> Self {
-        Self::new()
+        Self::of(LogKind::Conn)
     }
 }
 
 impl Extractor {
-    /// Creates an extractor for conn.log with empty context. It allocates about 17 megabytes, and no more later.
-    pub fn new() -> Self {
-        Self::of(LogKind::Conn)
-    }
-
-    /// Creates an extractor with empty context.
+    /// Creates an extractor with empty context. It allocates about 17 megabytes, and no more later.
     pub fn of(log: LogKind) -> Self {
         Self(match log {
             LogKind::Conn => Context::Conn(ConnContext::default()),

@@ -86,7 +86,7 @@ pub use reservoir::sample::ReservoirSnapshot;
 pub use reservoir::sampling::Sampling;
 pub use schema::{Encoding, Feature, FeatureRow, LogKind, MAX_COLUMNS, Schema};
 pub use state::State;
-pub use storage::atomic_file::{remove_leftovers, save_bytes, save_together};
+pub use storage::atomic_file::{remove_leftovers, save_together};
 pub use storage::envelope::checksum;
 pub use storage::trust::{Trust, signature_of};
 pub use verdict::{AlertPolicy, Verdict};

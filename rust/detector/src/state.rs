@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn extractor() -> Extractor {
-        let mut extractor = Extractor::new();
+        let mut extractor = Extractor::default();
         (0..500).for_each(|i| _ = extractor.extract(&connection(i)));
         extractor
     }
@@ -177,7 +177,7 @@ mod tests {
         state.save(&path).unwrap();
         let again = State::load(&path, &Trust::default()).unwrap();
         assert_eq!((&again.drift, again.version), (&state.drift, 9));
-        let (mut same, mut anew) = (extractor(), Extractor::new());
+        let (mut same, mut anew) = (extractor(), Extractor::default());
         let (mut again, _) = again.restore().unwrap();
         for i in 500..600 {
             let row = same.extract(&connection(i));

@@ -35,7 +35,7 @@ impl AlertPolicy {
 
     /// Budget as a share of the connections.
     pub fn for_share(model: &Model, share: f64) -> Self {
-        Self::new(model, model.threshold_for_share(share), share * model.provenance().connections_per_day())
+        Self::new(model, model.threshold_for_share(share), share * model.provenance().connections_per_day)
     }
 
     /// Fixed threshold. Evidence gets its share of the alerts a day that the threshold amounts to, at most that of the
@@ -46,7 +46,7 @@ impl AlertPolicy {
             true => 0.0,
             false => {
                 let share = f64::from(libm::expf(-model.surprisal(threshold.max(0.0))));
-                (share * provenance.connections_per_day()).min(provenance.alerts_per_day)
+                (share * provenance.connections_per_day).min(provenance.alerts_per_day)
             }
         };
         Self::new(model, threshold, alerts_per_day)

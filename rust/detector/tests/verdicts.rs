@@ -75,7 +75,7 @@ const INJECTIONS: &[Injection] = &[
 #[test]
 fn first_reason_names_the_injected_value() {
     let model = model();
-    let mut extractor = Extractor::new();
+    let mut extractor = Extractor::default();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
     let mut missed = Vec::new();
     for (inject, names) in INJECTIONS {
@@ -100,7 +100,7 @@ fn first_reason_names_the_injected_value() {
 #[test]
 fn reasons_contain_values() {
     let model = model();
-    let mut extractor = Extractor::new();
+    let mut extractor = Extractor::default();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
     let mut c = ordinary(5_004);
     (c.orig.bytes, c.resp.port, c.service) = (Some(4_100_000_000), 4444, Some(&b"a\x1b[31m"[..]));
@@ -119,7 +119,7 @@ fn reasons_contain_values() {
 #[test]
 fn reasons_fit_the_protocol_and_have_usual_values() {
     let model = model();
-    let mut extractor = Extractor::new();
+    let mut extractor = Extractor::default();
     (0..5_000).for_each(|i| _ = extractor.extract(&ordinary(i)));
     let mut texts = String::new();
     for i in 5_000..5_400 {

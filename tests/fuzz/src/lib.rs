@@ -22,7 +22,7 @@ pub fn sealed(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     let heads = HEADS.get_or_init(|| {
         let model = fixed_model().to_bytes().expect("a model can be written");
         let sample = Reservoir::new(Sampling::uniform(1), 1).to_bytes();
-        let memory = saved(&State::new(&Extractor::new(), &ScoreHistory::default()));
+        let memory = saved(&State::new(&Extractor::default(), &ScoreHistory::default()));
         [model, sample, memory].map(|file| file[..HEAD].to_vec())
     });
     let mut bytes = heads.iter().find(|head| head.starts_with(magic)).expect("it is one of the three").clone();
@@ -85,7 +85,7 @@ pub fn score(detector: &mut Detector, connection: &Connection<'_>) -> bool {
     let verdict = detector.score(connection);
     check_row(detector.row());
     check_score(verdict.score);
-    let reasons = detector.reasons(connection);
+    let reasons = detector.model().reasons(connection, detector.row(), None);
     check_words(&reasons);
     verdict.alert
 }

@@ -322,7 +322,7 @@ impl KnownArgs {
 
 /// Refuses a budget of more alerts a day than there are connections.
 pub fn require_traffic(model: &Model, alerts_per_day: f64) -> Result<()> {
-    let connections = model.provenance().connections_per_day();
+    let connections = model.provenance().connections_per_day;
     ensure!(
         alerts_per_day < connections,
         "--alerts-per-day {alerts_per_day}: the training data has only {connections:.0} {} a day; give a smaller number",

@@ -7,13 +7,13 @@ use detector::{Connection, DnsQuery, LogRecord};
 /// Records in the order of their rows. Texts share one buffer, so a batch needs few allocations.
 #[derive(Debug, Default)]
 pub struct Records {
-    stored: Vec<StoredRecord>,
+    stored: Vec<SplitRecord>,
     texts: Vec<u8>,
 }
 
 /// A record without texts, and the ranges of its texts in the buffer.
 #[derive(Debug)]
-struct StoredRecord {
+struct SplitRecord {
     record: LogRecord<'static>,
     uid: Option<Range<usize>>,
     label: Option<Range<usize>>,
@@ -74,7 +74,7 @@ impl Records {
         let (uid, label) = (store(uid), store(label));
         let (record, texts) = split(record);
         let texts = texts.map(store);
-        self.stored.push(StoredRecord { record, uid, label, texts });
+        self.stored.push(SplitRecord { record, uid, label, texts });
     }
 
     /// All records in order.
@@ -87,7 +87,7 @@ impl Records {
     /// # Panics
     /// If the index is out of bounds.
     pub fn get(&self, index: usize) -> LogRecord<'_> {
-        let StoredRecord { record, texts: [first, second], .. } = &self.stored[index];
+        let SplitRecord { record, texts: [first, second], .. } = &self.stored[index];
         join(record, [self.text(first), self.text(second)])
     }
 
@@ -99,7 +99,7 @@ impl Records {
         self.text(&self.stored[index].uid)
     }
 
-    /// All records in order, without their texts: to read a time copies no record.
+    /// All records in order, without their texts. Reading a time then copies no record.
     pub fn without_texts(&self) -> impl ExactSizeIterator<Item = &LogRecord<'static>> {
         self.stored.iter().map(|stored| &stored.record)
     }

@@ -74,7 +74,7 @@ type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Width of a time step on narrow pages.
 pub fn narrow_width(axis: &Axis) -> i64 {
-    axis.in_at_most(NARROW.steps, 0).width()
+    axis.in_at_most(NARROW.steps, 0).width
 }
 
 /// Number of connections in each time step.
@@ -85,7 +85,7 @@ pub fn traffic(aggregates: &Aggregates, axis: &Axis, noun: &str) -> Result<Chart
         format::plural(noun),
         format::count(steps.iter().map(|(_, step)| step.connections).sum()),
         format::count(steps.iter().map(|(_, step)| step.connections).max().unwrap_or(0)),
-        timeline::width_in_words(axis.width())
+        timeline::width_in_words(axis.width)
     );
     Chart::new(label, |size, canvas| {
         let (axis, steps) = cut(aggregates, &axis, size);
@@ -105,14 +105,14 @@ pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64, noun: &str) 
     let label = format!(
         "Chart of the scores over time: for each {}, the highest score, the highest anomalous score and the median; {} \
          anomalous, threshold {threshold:.4}",
-        timeline::width_in_words(axis.in_at_most(STEPS, 0).width()),
+        timeline::width_in_words(axis.in_at_most(STEPS, 0).width),
         format::counted(aggregates.anomalous, noun),
     );
     Chart::new(label, |size, canvas| {
         let (axis, steps) = cut(aggregates, axis, size);
         let medians: Vec<_> = steps
             .iter()
-            .filter_map(|(start, step)| Some((start.saturating_add(axis.width() / 2), step.median()?)))
+            .filter_map(|(start, step)| Some((start.saturating_add(axis.width / 2), step.median()?)))
             .collect();
         let lowest = medians.iter().map(|(_, median)| *median).fold(threshold, f64::min);
         let highest = steps.iter().map(|(_, step)| score(step)).fold(threshold.min(1.0), f64::max);
@@ -121,7 +121,7 @@ pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64, noun: &str) 
         let (from, to) = axis.span();
         chart.draw_series([PathElement::new([(from, threshold), (to, threshold)], UNUSUAL)])?;
         // The line is interrupted at steps without traffic.
-        for run in medians.chunk_by(|a, b| b.0.saturating_sub(a.0) <= axis.width()) {
+        for run in medians.chunk_by(|a, b| b.0.saturating_sub(a.0) <= axis.width) {
             chart.draw_series([PathElement::new(run.to_vec(), USUAL.stroke_width(2))])?;
             if let [(at, median)] = run {
                 chart.draw_series([Circle::new((*at, *median), 1, USUAL.filled())])?;
@@ -129,7 +129,7 @@ pub fn scores(aggregates: &Aggregates, axis: &Axis, threshold: f64, noun: &str) 
         }
         let dots = steps.iter().flat_map(|(start, step)| {
             let dot = |units: u32, size: i32, style: ShapeStyle| {
-                Circle::new((start.saturating_add(axis.width() / 2), f64::from(units) / 1e6), size, style)
+                Circle::new((start.saturating_add(axis.width / 2), f64::from(units) / 1e6), size, style)
             };
             let usual = (step.highest_anomalous != Some(step.highest)).then(|| dot(step.highest, 2, USUAL.filled()));
             usual.into_iter().chain(step.highest_anomalous.map(|units| dot(units, 4, UNUSUAL.filled())))
@@ -189,7 +189,7 @@ pub fn history(series: &Series<HostStep>, axis: &Axis) -> (String, String) {
     let (from, _) = axis.span();
     let (mut usual, mut unusual) = (String::new(), String::new());
     for (start, step) in &cut {
-        let x = start.saturating_sub(from) / axis.width();
+        let x = start.saturating_sub(from) / axis.width;
         let height = |n: u32, least: f64| (14.0 * f64::from(n) / f64::from(most)).max(least).round();
         // Writing to a `String` cannot fail.
         let all = height(step.connections, 1.0);
@@ -215,8 +215,8 @@ fn cut(aggregates: &Aggregates, axis: &Axis, size: Size) -> (Axis, Vec<(i64, Ste
 
 /// Edges of a bar, with a gap if bars are wide.
 fn inset(start: i64, axis: &Axis) -> (i64, i64) {
-    let gap = if axis.steps() > 100 { 0 } else { axis.width() / 12 };
-    (start.saturating_add(gap), start.saturating_add(axis.width() - gap))
+    let gap = if axis.steps() > 100 { 0 } else { axis.width / 12 };
+    (start.saturating_add(gap), start.saturating_add(axis.width - gap))
 }
 
 fn label_style(color: RGBColor) -> TextStyle<'static> {

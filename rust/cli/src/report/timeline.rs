@@ -99,22 +99,13 @@ pub struct Outliers {
 /// Time axis.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    width: i64,
+    /// Step width in microseconds.
+    pub width: i64,
     /// Earliest and latest time, in microseconds since 1970.
-    range: (i64, i64),
+    pub range: (i64, i64),
 }
 
 impl Axis {
-    /// Earliest and latest time.
-    pub fn range(&self) -> (i64, i64) {
-        self.range
-    }
-
-    /// Step width in microseconds.
-    pub fn width(&self) -> i64 {
-        self.width
-    }
-
     /// The same axis with at most `most` steps of at least `width`.
     pub fn in_at_most(&self, most: usize, width: i64) -> Self {
         let mut axis = Self { width: self.width.max(width), ..*self };
@@ -248,7 +239,7 @@ mod tests {
             for _ in 0..2 {
                 let (other, outside, same) = counted(&times, 300);
                 let outside = outside.unwrap();
-                assert_eq!((other.range(), same), (axis.range(), steps.clone()));
+                assert_eq!((other.range, same), (axis.range, steps.clone()));
                 assert_eq!(outside.connections, 1);
                 assert!([outside.range.0, outside.range.1].contains(&(wrong * SECOND)), "{outside:?}");
                 times.rotate_right(1);

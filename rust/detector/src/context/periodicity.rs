@@ -16,24 +16,14 @@ const RANDOM: f32 = 0.7;
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Periodicity {
     pauses: f32,
-    mean: f32,
-    deviation: f32,
+    pub(crate) mean: f32,
+    pub(crate) deviation: f32,
 }
 
 impl Periodicity {
     /// Returns true if values from a file are possible.
     pub(crate) fn is_sound(&self) -> bool {
         [self.pauses, self.mean, self.deviation].iter().all(|number| (0.0..f32::INFINITY).contains(number))
-    }
-
-    /// Mean of the pauses, in seconds.
-    pub(crate) fn mean(&self) -> f32 {
-        self.mean
-    }
-
-    /// Mean absolute deviation of the pauses from their mean, in seconds.
-    pub(crate) fn deviation(&self) -> f32 {
-        self.deviation
     }
 
     /// Adds a pause, in seconds.

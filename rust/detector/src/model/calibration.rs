@@ -140,9 +140,9 @@ fn threshold(scores: &[f64], share: f64) -> f64 {
 
 /// Surprisal of each score: -ln of the share of calibration scores that are not lower, in steps of 1/4096.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Surprisal(Vec<f32>);
+pub(crate) struct ScoreSurprisal(Vec<f32>);
 
-impl Surprisal {
+impl ScoreSurprisal {
     const STEPS: f64 = 4096.0;
 
     pub(crate) fn new(calibration: &Calibration) -> Self {
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn surprisal_is_the_log_share_of_higher_scores() {
-        let surprisal = Surprisal::new(&even(1000));
+        let surprisal = ScoreSurprisal::new(&even(1000));
         for (score, not_lower) in [(0.0, 1000.0), (0.5, 500.0), (0.75, 250.0), (1.0, 0.0)] {
             let expected = -libm::log((not_lower + 1.0) / 1001.0) as f32;
             assert!((surprisal.of(score) - expected).abs() < 1e-6, "{} for {expected}", surprisal.of(score));

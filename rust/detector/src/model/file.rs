@@ -9,7 +9,7 @@ use std::path::Path;
 use bincode::enc::write::SizeWriter;
 
 use crate::error::{Contents, Error, ErrorKind};
-use crate::model::calibration::Surprisal;
+use crate::model::calibration::ScoreSurprisal;
 use crate::model::{Model, SchemaId};
 use crate::schema::{LogKind, MAX_COLUMNS};
 use crate::storage::atomic_file;
@@ -90,7 +90,7 @@ impl Model {
             return Err(Contents::Model.invalid(problem).into());
         }
         model.parts.encoder.prepare(schema);
-        model.surprisal = Surprisal::new(&model.calibration);
+        model.surprisal = ScoreSurprisal::new(&model.calibration);
         Ok(model)
     }
 

@@ -13,7 +13,7 @@ use iforest::{Forest, ScoreCache};
 use serde::{Deserialize, Serialize};
 
 use crate::context::pair_mean::Typical;
-use crate::model::calibration::{Calibration, SCORE_UNITS, Surprisal};
+use crate::model::calibration::{Calibration, SCORE_UNITS, ScoreSurprisal};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::{FeatureStats, MaximumRange};
 use crate::model::peer_group::PeerGroup;
@@ -34,7 +34,7 @@ pub struct Model {
     schema: &'static Schema,
     /// Surprisal of scores, computed when the model is loaded.
     #[serde(skip)]
-    surprisal: Surprisal,
+    surprisal: ScoreSurprisal,
 }
 
 /// Log kind, version and fingerprint of the schema, in front of a model's payload.
@@ -72,8 +72,9 @@ pub struct Provenance {
     pub time_seen: i64,
     /// Number of training connections.
     pub connections: u64,
-    /// See [`Provenance::connections_per_day`].
-    pub(crate) connections_per_day: f64,
+    /// Rate of connections that alert budgets refer to; infinite if all have the same time. A sensor's rate decays like
+    /// its sample.
+    pub connections_per_day: f64,
     /// Number of sampled rows that the trees were built from and calibrated on.
     pub rows: u64,
     /// Seed of all random draws.
@@ -87,12 +88,6 @@ impl Provenance {
     pub(crate) fn share_of_alerts(&self, alerts_per_day: f64) -> f64 {
         if self.connections_per_day > 0.0 { alerts_per_day / self.connections_per_day } else { 0.0 }
     }
-
-    /// Rate of connections that alert budgets refer to; infinite if all have the same time. A sensor's rate decays like
-    /// its sample.
-    pub fn connections_per_day(&self) -> f64 {
-        self.connections_per_day
-    }
 }
 
 impl Model {
@@ -103,7 +98,7 @@ impl Model {
         provenance: Provenance,
         contamination: Option<f64>,
     ) -> Self {
-        let surprisal = Surprisal::new(&calibration);
+        let surprisal = ScoreSurprisal::new(&calibration);
         let id = SchemaId::of(schema);
         let mut model = Self { id, parts, calibration, provenance, threshold: 0.0, schema, surprisal };
         model.threshold = match contamination {
@@ -287,7 +282,7 @@ mod tests {
     }
 
     fn rows() -> Vec<FeatureRow> {
-        let mut extractor = Extractor::new();
+        let mut extractor = Extractor::default();
         let mut rows: Vec<FeatureRow> = day().map(|c| extractor.extract(&c)).collect();
         // A row with new maxima.
         rows[1000][Column::Duration as usize] = 127.0;

@@ -86,7 +86,7 @@ mod tests {
         const A_DAY: i64 = 20_000;
         const SCAN: i64 = 1_000_000;
         let mut reservoir = Reservoir::new(Sampling::for_sensor(8192, 7 * DAY), 1);
-        let mut extractor = Extractor::new();
+        let mut extractor = Extractor::default();
         for i in 0..A_DAY {
             let c = ordinary(i, A_DAY, 1);
             reservoir.learn(&c, &extractor.extract(&c), false, i64::MAX);

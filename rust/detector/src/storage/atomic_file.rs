@@ -67,14 +67,6 @@ pub(crate) fn cannot_create(directory: &Path, error: std::io::Error) -> std::io:
     cause.and_then(std::io::Error::raw_os_error).map_or(error.kind().into(), std::io::Error::from_raw_os_error)
 }
 
-/// Replaces a file with bytes atomically.
-///
-/// # Errors
-/// [`ErrorKind::Write`], naming the file.
-pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    save_together(&[(path, bytes)])
-}
-
 /// Replaces files that belong together, in this order. All are complete on disk before the first is renamed. If one
 /// cannot be written, the existing files stay.
 ///
@@ -110,7 +102,7 @@ mod tests {
         assert!(error.to_string().contains("second: cannot be written: there is no directory"), "{error}");
         assert_eq!(fs::read(&first).unwrap(), b"one");
         assert_eq!(directory.path().read_dir().unwrap().count(), 2, "nothing is left over");
-        save_bytes(&second, b"five").unwrap();
+        save_together(&[(&second, b"five")]).unwrap();
         assert_eq!(fs::read(&second).unwrap(), b"five");
     }
 

@@ -90,11 +90,6 @@ impl Scorer {
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), groups: groups.collect(), mean }
     }
 
-    /// Identity, which copies share.
-    fn id(&self) -> u64 {
-        self.id
-    }
-
     /// Returns for each group whether its scores are cached.
     fn are_cached(&self) -> impl Iterator<Item = bool> {
         self.groups.iter().map(Group::is_cached)
@@ -102,7 +97,7 @@ impl Scorer {
 
     /// Score of one row, from the cache if it repeats a recent one, otherwise with cached scores of its groups.
     pub(crate) fn score_cached(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
-        cache.prepare(self.id(), self.are_cached());
+        cache.prepare(self.id, self.are_cached());
         if let Some(score) = cache.row(row) {
             return score;
         }
@@ -114,7 +109,7 @@ impl Scorer {
     /// Score of one row, with cached scores of its groups.
     fn score_groups(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
         let mut sum = 0.0;
-        for (group, entries) in self.groups.iter().zip(cache.of(self.id(), self.are_cached())) {
+        for (group, entries) in self.groups.iter().zip(cache.of(self.id, self.are_cached())) {
             sum += match entries.is_empty() {
                 true => self.power(group, row),
                 false => {
@@ -144,7 +139,7 @@ impl Scorer {
     /// Appends the scores of many rows, in order.
     pub(crate) fn score_rows(&self, rows: Matrix<'_>, cache: &mut ScoreCache, scores: &mut Vec<f64>) {
         let (mut path_lengths, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
-        let cache = cache.of(self.id(), self.are_cached());
+        let cache = cache.of(self.id, self.are_cached());
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
             // Powers are summed in the order of the groups, as those of a single row are.

@@ -45,7 +45,7 @@ fn main() -> io::Result<()> {
     accepted("the forest", iforest_onnx::read(&forest).is_ok())?;
     put("onnx", "scikit-learn", &forest)?;
 
-    let (mut extractor, mut sequence) = (Extractor::new(), Vec::new());
+    let (mut extractor, mut sequence) = (Extractor::default(), Vec::new());
     let mut uniform = Reservoir::new(Sampling::uniform(20), 1);
     let mut recent = Reservoir::new(Sampling::for_sensor(64, 1 << 40), 1);
     let mut n = 0u32;

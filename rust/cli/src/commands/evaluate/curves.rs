@@ -90,7 +90,7 @@ impl Curve {
     }
 
     fn points(self, ranking: &Ranking) -> Vec<(f64, f64)> {
-        let (malicious, benign) = (ranking.malicious() as f64, ranking.benign() as f64);
+        let (malicious, benign) = (ranking.malicious as f64, ranking.benign as f64);
         let passing = ranking.passing().map(|(hits, alarms)| (hits as f64, alarms as f64));
         match self {
             Self::Roc => std::iter::once((0.0, 0.0))

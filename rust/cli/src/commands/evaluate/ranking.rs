@@ -9,8 +9,8 @@ use serde::Serialize;
 pub struct Ranking {
     /// Distinct scores in descending order.
     levels: Vec<Level>,
-    benign: u64,
-    malicious: u64,
+    pub benign: u64,
+    pub malicious: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,14 +49,6 @@ impl Ranking {
         let benign = levels.iter().map(|level| level.benign).sum();
         let malicious = levels.iter().map(|level| level.malicious).sum();
         Self { levels, benign, malicious }
-    }
-
-    pub fn malicious(&self) -> u64 {
-        self.malicious
-    }
-
-    pub fn benign(&self) -> u64 {
-        self.benign
     }
 
     /// Area under the ROC curve: the probability that a malicious connection scores higher than a benign one, ties

@@ -103,7 +103,7 @@ struct Fact {
 /// If drawing a chart or filling the template fails.
 pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i64, command: &str) -> Result<String> {
     let models: Vec<_> = sections.iter().map(|section| section.model).collect();
-    let ranges = sections.iter().map(|section| section.aggregates.times.axis().0.range());
+    let ranges = sections.iter().map(|section| section.aggregates.times.axis().0.range);
     let (first, last) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
     let is_single = sections.len() == 1;
     let nouns: Vec<_> = sections.iter().map(|section| section.log.nouns()).collect();
@@ -164,7 +164,7 @@ fn anomalous_hosts(aggregates: &Aggregates) -> usize {
 fn tiles(section: &Section<'_>, is_single: bool) -> [Tile; 2] {
     let (aggregates, many) = (&section.aggregates, section.log.nouns());
     let (axis, _) = aggregates.times.axis();
-    let (first, last) = axis.range();
+    let (first, last) = axis.range;
     let connections = aggregates.connections();
     [
         Tile {
@@ -235,7 +235,7 @@ fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories:
         one,
         one_title: capitalized(one),
         title: capitalized(many),
-        steps: steps_note(axis.width(), charts::narrow_width(&axis)),
+        steps: steps_note(axis.width, charts::narrow_width(&axis)),
         outliers: outliers.map(|outliers| outliers_note(outliers, &axis, one)).unwrap_or_default(),
         traffic: charts::traffic(aggregates, &axis, one)?,
         scores: charts::scores(aggregates, &axis, threshold, one)?,

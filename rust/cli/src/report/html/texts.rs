@@ -9,7 +9,7 @@ use crate::training::MIN_CONNECTIONS;
 
 /// Note on connections that the charts over time omit; the tables include them.
 pub fn outliers_note(outliers: Outliers, axis: &Axis, noun: &str) -> String {
-    let ((earliest, latest), (first, last)) = (outliers.range, axis.range());
+    let ((earliest, latest), (first, last)) = (outliers.range, axis.range);
     let far = [(earliest < first).then_some(earliest), (latest > last).then_some(latest)].into_iter().flatten();
     let far: Vec<_> = far.map(format::date_time).collect();
     format!(

@@ -92,7 +92,7 @@ impl Exchanges {
             "{} connections of equal size to this service in {}, about every {}",
             count(exchange.connections.into()),
             duration(exchange.last.saturating_sub(exchange.first)),
-            duration((f64::from(exchange.pauses.mean()) * 1e6) as i64)
+            duration((f64::from(exchange.pauses.mean) * 1e6) as i64)
         );
         Some(Regularity { connections: exchange.connections, reason: Reason::new("regular", text) })
     }
@@ -116,8 +116,8 @@ impl Exchange {
     fn is_regular(&self) -> bool {
         self.connections >= MIN_CONNECTIONS
             && self.last.saturating_sub(self.first) >= MIN_LENGTH
-            && self.pauses.mean() >= MIN_MEAN
-            && self.pauses.deviation() <= MAX_DEVIATION * self.pauses.mean()
+            && self.pauses.mean >= MIN_MEAN
+            && self.pauses.deviation <= MAX_DEVIATION * self.pauses.mean
             && self.equal >= MIN_EQUAL
     }
 }
