@@ -154,7 +154,7 @@ impl Reader {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Adds complete lines to `spans`; returns true if they make a block, rather than more must be read.
+    /// Adds complete lines to `spans`; returns true if they make a block, false if more must be read.
     fn scan(&mut self, spans: &mut Vec<LineSpan>) -> bool {
         loop {
             let (bytes, lines) = MAX_WITHOUT_ROWS;

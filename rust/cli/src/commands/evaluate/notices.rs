@@ -107,7 +107,7 @@ mod tests {
             scored(90, 1, 500, tunnel),
         ];
         let found = detections(&log, 3);
-        // Two benign connections score higher than the attack and one equal, so its best score gives three notices.
+        // Two benign connections score higher than the attack and one equal, so its highest score gives three notices.
         assert_eq!(found[0], Some(Detection { connections: 2, rank: 4, alerts: 3 }));
         assert_eq!(found[1], Some(Detection { connections: 1, rank: 6, alerts: 4 }));
         assert_eq!(found[2], None);
