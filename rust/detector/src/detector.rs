@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use iforest::ScoreCache;
-
 use crate::alert::score_history::ScoreHistory;
 use crate::extractor::Extractor;
 use crate::model::Model;
+use crate::model::scoring::ScoreCache;
 use crate::record::LogRecord;
 use crate::schema::{FeatureRow, MAX_COLUMNS};
 use crate::verdict::{AlertPolicy, Verdict};

@@ -193,9 +193,13 @@ impl Forest {
         self.scorer.group_scores(&row[..self.n_features()])
     }
 
-    /// Generalised mean of one score per group. For the [`Forest::group_scores`] of a row, this is its score.
-    pub fn mean_of_groups(&self, scores: &[f64]) -> f64 {
-        self.scorer.mean_of_scores(scores)
+    /// Generalised mean of the [`Forest::group_scores`] of a row, each mapped by its group. `map` must be the same
+    /// function in every call with this `cache`, see [`Forest::score_cached`].
+    ///
+    /// # Panics
+    /// If `row` is shorter than [`Forest::n_features`].
+    pub fn score_mapped(&self, row: &[f32], cache: &mut ScoreCache, map: impl Fn(usize, f64) -> f64) -> f64 {
+        self.scorer.score_mapped(&row[..self.n_features()], cache, map)
     }
 
     /// Number of groups of trees.

@@ -9,7 +9,7 @@ pub(crate) mod peer_group;
 pub(crate) mod scoring;
 pub(crate) mod train;
 
-use iforest::{Forest, ScoreCache};
+use iforest::Forest;
 use serde::{Deserialize, Serialize};
 
 use crate::context::pair_mean::Typical;
@@ -17,7 +17,7 @@ use crate::model::calibration::{Calibration, SCORE_UNITS, ScoreSurprisal};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::{FeatureStats, MaximumRange};
 use crate::model::peer_group::PeerGroup;
-use crate::model::scoring::{RowScore, RowScorer};
+use crate::model::scoring::{RowScore, RowScorer, ScoreCache};
 use crate::quantize::nearest;
 use crate::schema::{FeatureRow, LogKind, Schema};
 use crate::storage::envelope;

@@ -4,7 +4,7 @@
 //! forest would find it anomalous. Its score in each group of columns is mapped to the unicast score of the same
 //! quantile, so that one threshold suits both.
 
-use iforest::Forest;
+use iforest::{Forest, ScoreCache};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::FeatureRow;
@@ -53,11 +53,9 @@ impl PeerGroup {
         &self.forest
     }
 
-    /// Score of an encoded row on the scale of all other rows.
-    pub(crate) fn score(&self, row: &FeatureRow) -> f64 {
-        let mut scores = self.forest.group_scores(row);
-        scores.iter_mut().zip(&self.maps).for_each(|(score, map)| *score = map.map(*score));
-        self.forest.mean_of_groups(&scores)
+    /// Score of an encoded row on the scale of all other rows. The cache must be used for this peer group only.
+    pub(crate) fn score(&self, row: &FeatureRow, cache: &mut ScoreCache) -> f64 {
+        self.forest.score_mapped(row, cache, |group, score| self.maps[group].map(score))
     }
 }
 

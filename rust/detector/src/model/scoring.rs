@@ -1,6 +1,6 @@
 //! Scoring of rows: forest or peer group, discount for routine, and new maxima.
 
-use iforest::{Forest, Matrix, ScoreCache};
+use iforest::{Forest, Matrix};
 use serde::{Deserialize, Serialize};
 
 use crate::model::encoder::Encoder;
@@ -39,6 +39,20 @@ pub struct RowScore {
     pub regularity: f64,
 }
 
+/// Cache of scores, see [`iforest::ScoreCache`], for both forests of a model.
+#[derive(Clone, Debug, Default)]
+pub struct ScoreCache {
+    forest: iforest::ScoreCache,
+    peers: iforest::ScoreCache,
+}
+
+impl ScoreCache {
+    /// Creates an empty cache.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
 impl RowScorer {
     pub(crate) fn is_peer(&self, schema: &Schema, row: &FeatureRow) -> bool {
         schema.is_peer(row) && !self.forest.is_imported()
@@ -47,16 +61,19 @@ impl RowScorer {
     pub(crate) fn score(&self, schema: &Schema, row: &FeatureRow, learnt: bool, cache: &mut ScoreCache) -> RowScore {
         let encoded = self.encoder.encode(row, learnt);
         let forest = match self.is_peer(schema, row) {
-            true => self.peer_score(&encoded),
-            false => self.forest.score_cached(&encoded, cache),
+            true => self.peer_score(&encoded, cache),
+            false => self.forest.score_cached(&encoded, &mut cache.forest),
         };
         self.row_score(schema, &encoded, forest, learnt)
     }
 
     /// Score of an encoded row of the peer group, by its own forest if there is one. Chatter matters less than unicast
     /// traffic, so only part of the excess over the median counts.
-    pub(crate) fn peer_score(&self, encoded: &FeatureRow) -> f64 {
-        let score = self.peers.as_ref().map_or_else(|| self.forest.score(encoded), |peers| peers.score(encoded));
+    pub(crate) fn peer_score(&self, encoded: &FeatureRow, cache: &mut ScoreCache) -> f64 {
+        let score = match &self.peers {
+            Some(peers) => peers.score(encoded, &mut cache.peers),
+            None => self.forest.score_cached(encoded, &mut cache.forest),
+        };
         score.min(self.median) + (score - self.median).max(0.0) * PEER_EXCESS
     }
 
@@ -75,7 +92,7 @@ impl RowScorer {
             }
         }
         if let Ok(rows) = Matrix::new(encoded.as_flattened(), MAX_COLUMNS) {
-            self.forest.score_rows(rows, cache, &mut forest_scores);
+            self.forest.score_rows(rows, &mut cache.forest, &mut forest_scores);
         }
         let mut scored = encoded.iter().zip(forest_scores);
         let score = |(row, &learnt)| match self.is_peer(schema, row) {

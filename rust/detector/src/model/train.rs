@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use iforest::{Forest, Matrix, ScoreCache};
+use iforest::{Forest, Matrix};
 
 use crate::context::pair_mean::{PairMean, Typical};
 use crate::error::{Error, ErrorKind};
@@ -11,7 +11,7 @@ use crate::model::calibration::{Calibration, MAX_BURST};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::FeatureStats;
 use crate::model::peer_group::{MIN_ROWS, PeerGroup};
-use crate::model::scoring::{RowScore, RowScorer};
+use crate::model::scoring::{RowScore, RowScorer, ScoreCache};
 use crate::model::{Model, Provenance};
 use crate::record::LogRecord;
 use crate::reservoir::Reservoir;
@@ -258,13 +258,14 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let median = median(&fit.out_of_bag_scores);
     let mut scores = vec![RowScore::default(); encoded.len()];
     let parts = RowScorer { encoder, stats, forest: fit.forest, peers: peer_group, median };
+    let mut cache = ScoreCache::new();
     for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
         let is_peer = schema.is_peer(&encoded[i]);
-        let score = if is_peer { parts.peer_score(&encoded[i]) } else { score };
+        let score = if is_peer { parts.peer_score(&encoded[i], &mut cache) } else { score };
         scores[i] = parts.row_score(schema, &encoded[i], score, true);
     }
     for &i in &peers {
-        scores[i] = parts.row_score(schema, &encoded[i], parts.peer_score(&encoded[i]), true);
+        scores[i] = parts.row_score(schema, &encoded[i], parts.peer_score(&encoded[i], &mut cache), true);
     }
     if let Some(share) = params.contamination {
         let one_alert = provenance.share_of_alerts(1.0);

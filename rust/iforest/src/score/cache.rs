@@ -5,7 +5,7 @@
 //! the last bit.
 
 /// Largest number of columns of a cached group.
-pub(super) const MAX_COLUMNS: usize = 4;
+const MAX_COLUMNS: usize = 4;
 /// Entries of a group, as a power of 2.
 const BITS: u32 = 9;
 /// Number of stored rows, as a power of 2.
@@ -25,12 +25,17 @@ pub struct ScoreCache {
 /// Score of a row, by the bits of its values; empty for none.
 #[derive(Clone, Debug, Default)]
 struct ScoredRow {
+    hash: u32,
     row: Vec<u32>,
     score: f64,
 }
 
+/// Columns of a group, repeated up to [`MAX_COLUMNS`], so that a key is made without a loop.
+#[derive(Clone, Debug)]
+pub(super) struct Columns([u16; MAX_COLUMNS]);
+
 /// Bits of a row's values in a group's columns.
-pub(super) type Key = [u32; MAX_COLUMNS];
+pub(super) type Key = [u64; 2];
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -45,14 +50,13 @@ impl ScoreCache {
         Self::default()
     }
 
-    /// Entries of all groups of the forest `owner`; empty for groups that are not `cached`.
+    /// Entries of all groups; empty for those that are not cached.
     #[inline]
-    pub(super) fn of(&mut self, owner: u64, cached: impl Iterator<Item = bool>) -> &mut [Box<[Entry]>] {
-        self.prepare(owner, cached);
+    pub(super) fn groups(&mut self) -> &mut [Box<[Entry]>] {
         &mut self.groups
     }
 
-    /// Empties the cache if it belongs to another forest than `owner`.
+    /// Empties the cache if it belongs to another forest than `owner`. `cached` selects its groups.
     #[inline]
     pub(super) fn prepare(&mut self, owner: u64, cached: impl Iterator<Item = bool>) {
         if self.owner != owner {
@@ -60,18 +64,19 @@ impl ScoreCache {
         }
     }
 
-    /// Stored score of a row.
+    /// Stored score of a row with this hash.
     #[inline]
-    pub(super) fn row(&self, row: &[f32]) -> Option<f64> {
-        let entry = &self.rows[place(row)];
-        let differs = entry.row.iter().zip(row).fold(0, |bits, (known, value)| bits | (known ^ value.to_bits()));
-        (differs == 0 && entry.row.len() == row.len()).then_some(entry.score)
+    pub(super) fn row(&self, row: &[f32], hash: u32) -> Option<f64> {
+        let entry = &self.rows[place(hash)];
+        let is_same = entry.hash == hash && entry.row.iter().copied().eq(row.iter().map(|value| value.to_bits()));
+        is_same.then_some(entry.score)
     }
 
-    /// Stores the score of a row.
+    /// Stores the score of a row with this hash.
     #[inline]
-    pub(super) fn put_row(&mut self, row: &[f32], score: f64) {
-        let entry = &mut self.rows[place(row)];
+    pub(super) fn put_row(&mut self, row: &[f32], hash: u32, score: f64) {
+        let entry = &mut self.rows[place(hash)];
+        entry.hash = hash;
         entry.row.clear();
         entry.row.extend(row.iter().map(|value| value.to_bits()));
         entry.score = score;
@@ -79,41 +84,45 @@ impl ScoreCache {
 
     #[cold]
     fn reset(&mut self, owner: u64, cached: impl Iterator<Item = bool>) {
-        let empty = Entry { key: [0; MAX_COLUMNS], power: f64::NAN };
+        let empty = Entry { key: [0; 2], power: f64::NAN };
         let entries = |cached| vec![empty; if cached { 1 << BITS } else { 0 }].into_boxed_slice();
         (self.owner, self.groups) = (owner, cached.map(entries).collect());
         self.rows = vec![ScoredRow::default(); 1 << ROW_BITS];
     }
 }
 
-/// Index of the entry for a row. Four sums run side by side, because a multiplication waits for the one before.
-fn place(row: &[f32]) -> usize {
-    let mut sums = [0u32; 4];
-    for values in row.chunks(sums.len()) {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum = (*sum ^ value.to_bits()).wrapping_mul(0x9E37_79B1);
-        }
-    }
-    let sum = sums.iter().fold(0, |all: u32, sum| all.rotate_left(7) ^ sum);
-    (sum >> (u32::BITS - ROW_BITS)) as usize
+/// Hash of a row.
+#[inline]
+pub(super) fn hash(row: &[f32]) -> u32 {
+    row.iter().fold(0u32, |hash, value| hash.rotate_left(5) ^ value.to_bits()).wrapping_mul(0x9E37_79B1)
 }
 
-/// Bits of the values in a group's columns.
-#[inline]
-pub(super) fn key(columns: &[u16], row: &[f32]) -> Key {
-    let mut key = [0; MAX_COLUMNS];
-    for (key, &column) in key.iter_mut().zip(columns) {
-        *key = row[usize::from(column)].to_bits();
+/// Index of the entry for a row with this hash.
+fn place(hash: u32) -> usize {
+    (hash >> (u32::BITS - ROW_BITS)) as usize
+}
+
+impl Columns {
+    /// `None` for no columns, or too many.
+    pub(super) fn of(columns: &[u16]) -> Option<Self> {
+        let fits = (1..=MAX_COLUMNS).contains(&columns.len());
+        fits.then(|| Self(std::array::from_fn(|at| columns[at % columns.len()])))
     }
-    key
+
+    /// Bits of the values in a group's columns.
+    #[inline]
+    pub(super) fn key(&self, row: &[f32]) -> Key {
+        let [a, b, c, d] = self.0.map(|column| u64::from(row[usize::from(column)].to_bits()));
+        [a | b << 32, c | d << 32]
+    }
 }
 
 /// Entry for a key, and its score if that is stored.
 #[inline]
 pub(super) fn find(entries: &mut [Entry], key: Key) -> (Option<f64>, &mut Entry) {
-    let mix = |hash: u64, &word: &u32| (hash ^ u64::from(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23);
-    let hash = key.iter().fold(0, mix);
-    let entry = &mut entries[(hash as usize) & ((1 << BITS) - 1)];
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let hash = (key[0].wrapping_mul(FACTOR).rotate_left(32) ^ key[1]).wrapping_mul(FACTOR);
+    let entry = &mut entries[(hash >> (u64::BITS - BITS)) as usize];
     let power = (entry.key == key && !entry.power.is_nan()).then_some(entry.power);
     (power, entry)
 }

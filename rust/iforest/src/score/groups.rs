@@ -30,6 +30,8 @@ struct Group {
     n_trees: u32,
     /// Columns that its score depends on.
     columns: Vec<u16>,
+    /// The same for the cache; `None` if there are too many.
+    key_columns: Option<cache::Columns>,
     feature_ranges: Vec<FeatureRange>,
     paths: Paths,
 }
@@ -85,45 +87,57 @@ impl Scorer {
                 }
                 None => Paths::Traversed(Traversal::new(&trees.collect::<Vec<_>>())),
             };
-            Group { n_trees, columns: columns.into_iter().collect(), feature_ranges, paths }
+            let columns: Vec<u16> = columns.into_iter().collect();
+            let key_columns = cache::Columns::of(&columns);
+            Group { n_trees, columns, key_columns, feature_ranges, paths }
         });
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), groups: groups.collect(), mean }
     }
 
-    /// Returns for each group whether its scores are cached.
+    /// Returns for each group whether its scores are cached: a step function is as fast as the cache.
     fn are_cached(&self) -> impl Iterator<Item = bool> {
-        self.groups.iter().map(Group::is_cached)
+        self.groups.iter().map(|group| group.key_columns.is_some() && matches!(group.paths, Paths::Traversed(_)))
     }
 
     /// Score of one row, from the cache if it repeats a recent one, otherwise with cached scores of its groups.
     pub(crate) fn score_cached(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
         cache.prepare(self.id, self.are_cached());
-        if let Some(score) = cache.row(row) {
-            return score;
-        }
-        let score = self.score_groups(row, cache);
-        cache.put_row(row, score);
-        score
+        self.score_with(row, cache, |_, group| self.power(group, row))
     }
 
-    /// Score of one row, with cached scores of its groups.
-    fn score_groups(&self, row: &[f32], cache: &mut ScoreCache) -> f64 {
+    /// Score of one row after `map` of each group's score, which must be the same function for the same `cache`. Takes
+    /// more than a step function, so the groups of one column are cached as well.
+    pub(crate) fn score_mapped(&self, row: &[f32], cache: &mut ScoreCache, map: impl Fn(usize, f64) -> f64) -> f64 {
+        // Powers of mapped scores are not those of `score_cached`.
+        cache.prepare(!self.id, self.groups.iter().map(|group| group.key_columns.is_some()));
+        self.score_with(row, cache, |i, group| libm::pow(map(i, self.group_score(group, row)), self.mean.mean_exponent))
+    }
+
+    /// Score of one row from the cache, or from the powers of its groups.
+    #[inline(always)]
+    fn score_with(&self, row: &[f32], cache: &mut ScoreCache, power: impl Fn(usize, &Group) -> f64) -> f64 {
+        let hash = cache::hash(row);
+        if let Some(score) = cache.row(row, hash) {
+            return score;
+        }
         let mut sum = 0.0;
-        for (group, entries) in self.groups.iter().zip(cache.of(self.id, self.are_cached())) {
-            sum += match entries.is_empty() {
-                true => self.power(group, row),
-                false => {
-                    let key = cache::key(&group.columns, row);
-                    let (power, entry) = cache::find(entries, key);
-                    power.unwrap_or_else(|| {
-                        let power = self.power(group, row);
-                        entry.put(key, power);
-                        power
-                    })
+        for (i, (group, entries)) in self.groups.iter().zip(cache.groups()).enumerate() {
+            let key = group.key_columns.as_ref().filter(|_| !entries.is_empty()).map(|columns| columns.key(row));
+            // One call of `power`, so that it is inlined.
+            sum += match key.and_then(|key| cache::find(entries, key).0) {
+                Some(power) => power,
+                None => {
+                    let power = power(i, group);
+                    if let Some(key) = key {
+                        cache::find(entries, key).1.put(key, power);
+                    }
+                    power
                 }
             };
         }
-        self.mean.of_sum(sum, self.groups.len())
+        let score = self.mean.of_sum(sum, self.groups.len());
+        cache.put_row(row, hash, score);
+        score
     }
 
     /// The score of one row.
@@ -139,7 +153,8 @@ impl Scorer {
     /// Appends the scores of many rows, in order.
     pub(crate) fn score_rows(&self, rows: Matrix<'_>, cache: &mut ScoreCache, scores: &mut Vec<f64>) {
         let (mut path_lengths, mut walked) = ([0; ROWS_PER_BLOCK], [0; ROWS_PER_BLOCK]);
-        let cache = cache.of(self.id, self.are_cached());
+        cache.prepare(self.id, self.are_cached());
+        let cache = cache.groups();
         scores.reserve(rows.len());
         for rows in rows.blocks(ROWS_PER_BLOCK) {
             // Powers are summed in the order of the groups, as those of a single row are.
@@ -151,11 +166,8 @@ impl Scorer {
                 };
                 let mut n_walked = 0;
                 for (i, (row, sum)) in rows.iter().zip(&mut sums).enumerate() {
-                    let cached = match entries.is_empty() {
-                        true => None,
-                        false => cache::find(entries, cache::key(&group.columns, row)).0,
-                    };
-                    match cached {
+                    let key = group.key_columns.as_ref().map(|columns| columns.key(row));
+                    match key.and_then(|key| cache::find(entries, key).0) {
                         Some(power) => *sum += power,
                         None => {
                             walked[n_walked] = i;
@@ -169,8 +181,8 @@ impl Scorer {
                     let row = rows.row(i);
                     let power = self.mean.power(self.exponent(group, row, path_length, group.n_trees));
                     sums[i] += power;
-                    if !entries.is_empty() {
-                        let key = cache::key(&group.columns, row);
+                    if let Some(columns) = &group.key_columns {
+                        let key = columns.key(row);
                         cache::find(entries, key).1.put(key, power);
                     }
                 }
@@ -202,16 +214,12 @@ impl Scorer {
 
     /// Score of a row by each group.
     pub(crate) fn group_scores(&self, row: &[f32]) -> Vec<f64> {
-        let score = |group: &Group| {
-            let path_length = group.paths.path_length(row);
-            libm::exp2(self.exponent(group, row, path_length, group.n_trees))
-        };
-        self.groups.iter().map(score).collect()
+        self.groups.iter().map(|group| self.group_score(group, row)).collect()
     }
 
-    /// Generalised mean of one score per group.
-    pub(crate) fn mean_of_scores(&self, scores: &[f64]) -> f64 {
-        self.mean.of(scores.iter().map(|&score| libm::pow(score, self.mean.mean_exponent)))
+    fn group_score(&self, group: &Group, row: &[f32]) -> f64 {
+        let path_length = group.paths.path_length(row);
+        libm::exp2(self.exponent(group, row, path_length, group.n_trees))
     }
 
     /// Score of a row from the number of trees of each group and the sums of their path lengths.
@@ -256,13 +264,6 @@ impl Scorer {
 
     fn exponent(&self, group: &Group, row: &[f32], path_length: u64, trees: u32) -> f64 {
         self.mean.exponent(path_length, trees, separation_probability(&group.feature_ranges, row))
-    }
-}
-
-impl Group {
-    /// Returns true if the group's trees are traversed and split few enough columns for the cache.
-    fn is_cached(&self) -> bool {
-        matches!(self.paths, Paths::Traversed(_)) && self.columns.len() <= cache::MAX_COLUMNS
     }
 }
 
@@ -383,7 +384,8 @@ mod tests {
                 .map(|i| build(rows, &rng.subset(rows.len(), 64), groups[i % groups.len()].clone(), &mut rng))
                 .collect();
             let feature_ranges: Vec<Vec<FeatureRange>> = groups.iter().map(|columns| feature_ranges(rows, columns)).collect();
-            let mut cache = ScoreCache::new();
+            let (mut cache, mut mapped_cache) = (ScoreCache::new(), ScoreCache::new());
+            let map = |group: usize, score: f64| score / (group + 1) as f64;
             for feature_ranges in [&feature_ranges[..], &[]] {
                 let scorer = Scorer::new(&trees, groups.len(), feature_ranges, 64, mean_exponent);
                 let walked = walked(&scorer, &trees);
@@ -395,7 +397,10 @@ mod tests {
                     // The cache of another forest, an empty one, and a filled one.
                     for scorer in [&walked, &scorer, &scorer] {
                         prop_assert_eq!(score.to_bits(), scorer.score_cached(row, &mut cache).to_bits());
-                        prop_assert_eq!(score.to_bits(), scorer.score_groups(row, &mut cache).to_bits());
+                        let mapped = scorer.score_mapped(row, &mut mapped_cache, map);
+                        let powers = scorer.group_scores(row).into_iter().enumerate();
+                        let powers = powers.map(|(i, score)| libm::pow(map(i, score), scorer.mean.mean_exponent));
+                        prop_assert_eq!(mapped.to_bits(), scorer.mean.of(powers.collect::<Vec<_>>().into_iter()).to_bits());
                     }
                     prop_assert_eq!(score.to_bits(), walked.score(row).to_bits());
                     prop_assert_eq!(score.to_bits(), batch.to_bits());
