@@ -56,7 +56,10 @@ impl Address {
 
     /// Returns true if it is a multicast group.
     pub fn is_multicast(self) -> bool {
-        std::net::Ipv6Addr::from(self.0).to_canonical().is_multicast()
+        match self.number() {
+            Ok(v4) => v4 >> 28 == 0xe,
+            Err(v6) => v6 >> 120 == 0xff,
+        }
     }
 }
 

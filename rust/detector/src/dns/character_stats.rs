@@ -58,6 +58,25 @@ static CLASS: [u8; 256] = {
     class
 };
 
+/// Counts of a byte: 1 for a digit, and from [`ODD`] on for a byte that is invalid in host names.
+static COUNTS: [u64; 256] = {
+    let mut counts = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        counts[byte] = match CLASS[byte] {
+            DIGIT => 1,
+            OTHER if byte != b'-' as usize && byte != b'_' as usize => 1 << ODD,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    counts
+};
+const ODD: u32 = 32;
+
+/// Surprisal per letter of a typical word, in bits.
+const WORD_BITS: f32 = 4.4;
+
 /// Measures of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CharacterStats {
@@ -77,29 +96,36 @@ impl CharacterStats {
         if text.is_empty() {
             return stats;
         }
-        let (mut before, mut label) = (0, 0);
-        stats.labels = 1;
-        for &byte in text {
-            let class = CLASS[usize::from(byte)];
-            stats.surprisal += u32::from(PAIRS[usize::from(before)][usize::from(class)]);
-            stats.digits += u32::from(class == DIGIT);
-            stats.odd += u32::from(class == OTHER && byte != b'-' && byte != b'_');
+        let (mut before, mut counts, mut label_start) = (0, 0, 0);
+        for (at, &byte) in text.iter().enumerate() {
+            let class = usize::from(CLASS[usize::from(byte)]);
+            stats.surprisal += u32::from(PAIRS[before][class]);
+            counts += COUNTS[usize::from(byte)];
             if class == 0 {
-                stats.labels += 1;
-                label = 0;
-            } else {
-                label += 1;
-                stats.longest_label = stats.longest_label.max(label);
+                stats.add_label(at - label_start);
+                label_start = at + 1;
             }
             before = class;
         }
-        stats.surprisal += u32::from(PAIRS[usize::from(before)][0]);
+        stats.add_label(text.len() - label_start);
+        stats.surprisal += u32::from(PAIRS[before][0]);
+        (stats.digits, stats.odd) = (counts as u32, (counts >> ODD) as u32);
         stats
+    }
+
+    fn add_label(&mut self, length: usize) {
+        self.labels += 1;
+        self.longest_label = self.longest_label.max(length as u32);
     }
 
     /// Surprisal of the text in bits.
     pub(crate) fn bits(&self) -> f32 {
         self.surprisal as f32 / 16.0
+    }
+
+    /// Surprisal of a text of `length` bytes beyond that of a word, in bits; 0 for one like a word.
+    pub(crate) fn excess(&self, length: usize) -> f32 {
+        (self.bits() - WORD_BITS * (length + 1) as f32).max(0.0)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::context::decay::{HOUR, decay, seconds};
 use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
 use crate::context::table::{Table, TableSnapshot};
-use crate::dns::character_stats::CharacterStats;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::quantize::log2;
@@ -138,11 +137,13 @@ impl DnsContext {
         self.clients.prefetch(keys.orig);
     }
 
-    /// Adds a query and returns its context features.
+    /// Adds a query and returns its context features. `excess` is that of the registered label, see
+    /// [`CharacterStats::excess`](crate::dns::character_stats::CharacterStats::excess).
     pub(crate) fn observe(
         &mut self,
         query: &DnsQuery<'_>,
         name: &DomainName,
+        excess: f32,
         domain: u64,
         keys: &ContextKeys,
     ) -> ContextFeatures {
@@ -152,7 +153,6 @@ impl DnsContext {
         let mut features = ContextFeatures { pair_unique_share: PRIOR_SHARE, ..ContextFeatures::default() };
 
         let (mut is_new_domain, mut is_young) = (false, false);
-        let mut excess = 0.0;
         if is_counted {
             let visit = self.domains.visit(domain, now);
             if visit.since.is_none() {
@@ -162,7 +162,6 @@ impl DnsContext {
             let age = seconds(now.saturating_sub(visit.value.first_seen).max(0));
             features.domain_newness = log2(DAY / (age + 1.0));
             is_young = age < HOUR;
-            excess = name_excess(name);
             features.domain_clients = log2(visit.value.clients.add(keys.orig, now));
         }
 
@@ -212,14 +211,6 @@ impl DnsContext {
     }
 }
 
-/// Surprisal of the registered label beyond that of a word, in bits; 0 for one like a word.
-pub(crate) fn name_excess(name: &DomainName) -> f32 {
-    let label = name.label();
-    (CharacterStats::of(label).bits() - WORD_BITS * (label.len() + 1) as f32).max(0.0)
-}
-
-/// Surprisal per letter of a typical word, in bits.
-const WORD_BITS: f32 = 4.4;
 /// Prior of a pair: a number of queries, and the share of distinct names among them.
 const PRIOR: f32 = 5.0;
 const PRIOR_SHARE: f32 = 0.3;
@@ -233,6 +224,7 @@ pub(crate) fn is_other_type(qtype: u64) -> bool {
 mod tests {
     use super::*;
     use crate::Address;
+    use crate::dns::character_stats::CharacterStats;
 
     const SECOND: i64 = 1_000_000;
 
@@ -254,7 +246,8 @@ mod tests {
     fn observe(context: &mut DnsContext, query: &DnsQuery<'_>) -> ContextFeatures {
         let name = DomainName::new(query.query.unwrap_or_default());
         let domain = domain_key(query, &name);
-        context.observe(query, &name, domain, &keys(query, domain))
+        let excess = CharacterStats::of(name.label()).excess(name.label().len());
+        context.observe(query, &name, excess, domain, &keys(query, domain))
     }
 
     fn plain(log: f32) -> f32 {

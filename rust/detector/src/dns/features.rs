@@ -33,9 +33,9 @@ impl DnsContext {
         set(Column::LetterSurprisal, (stats.bits() + 4.0 * 4.0) / (length + 1.0 + 4.0));
         set(Column::DigitShare, stats.digits as f32 / (length + 4.0));
         set(Column::OddBytes, log2(stats.odd as f32));
-        let label = CharacterStats::of(name.label());
-        set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (name.label().len() as f32 + 1.0 + 2.0));
-        let context = self.observe(query, &name, domain, &keys);
+        let (label, length) = (CharacterStats::of(name.label()), name.label().len());
+        set(Column::DomainSurprisal, (label.bits() + 4.0 * 2.0) / (length as f32 + 1.0 + 2.0));
+        let context = self.observe(query, &name, label.excess(length), domain, &keys);
         // A response without its query has no type, which says nothing about the query.
         set(Column::Qtype, 1.0 + (query.qtype.unwrap_or(ADDRESS) & 0xFFFF) as f32);
         set(Column::Answers, log2(query.answers as f32));

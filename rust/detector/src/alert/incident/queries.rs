@@ -5,7 +5,8 @@ use twox_hash::XxHash3_64;
 
 use super::distinct_set::DistinctSet;
 use crate::address::Address;
-use crate::dns::context::{domain_key, name_excess};
+use crate::dns::character_stats::CharacterStats;
+use crate::dns::context::domain_key;
 use crate::dns::domain::{DomainName, NameKind};
 use crate::dns::query::{DnsQuery, NXDOMAIN, Protocol};
 use crate::dns::reasons::printable;
@@ -45,7 +46,9 @@ impl Query {
             names: name.kind(),
             chatter,
             nonexistent: query.rcode == Some(NXDOMAIN),
-            random: !chatter && name.kind() == NameKind::Registered && name_excess(&name) >= RANDOM_BITS,
+            random: !chatter
+                && name.kind() == NameKind::Registered
+                && CharacterStats::of(name.label()).excess(name.label().len()) >= RANDOM_BITS,
         }
     }
 
