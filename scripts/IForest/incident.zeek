@@ -23,7 +23,9 @@ export {
 	global log_policy_host: Log::PolicyHook;
 
 	redef enum Notice::Type += {
-		## An incident opened, or became more severe.
+		## An incident opened, or became more severe. An incident of kind
+		## *other* is reported up to a minute after it opened, if no other
+		## kind shows before.
 		Incident,
 	};
 
@@ -121,8 +123,8 @@ export {
 	global log_host: event(rec: HostRiskInfo);
 }
 
-# The interval between two checks for incidents that have been quiet.
-const close_interval = 1min;
+# The interval between two checks for incidents that have been quiet, or have waited for their kind.
+const close_interval = 10sec;
 
 type RiskRows: vector of HostRiskInfo;
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use detector::{
     Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, host_risks,
@@ -70,6 +71,16 @@ impl Grouping {
     pub fn finish(&mut self) -> Vec<Change> {
         self.grouper.close_all();
         self.take_changes()
+    }
+
+    /// Closes all incidents.
+    pub fn close_all(&mut self) {
+        self.grouper.close_all();
+    }
+
+    /// Lets time pass without a record.
+    pub fn pass(&mut self, time: Duration) {
+        self.grouper.close_quiet(self.now().saturating_add(time.as_micros() as i64));
     }
 
     /// Discards the incidents that have closed.

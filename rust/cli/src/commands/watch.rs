@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use detector::{Change, Detector, Event, LogKind};
@@ -25,13 +26,16 @@ use crate::pipeline::parse::{Parser, check_columns};
 use crate::scored_logs::thresholds_text;
 use crate::top_k::StoredRecord;
 
+/// Pause of the logs after which their time is assumed to have passed: incidents wait for their kind no longer.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// Show incidents, and anomalous connections and queries, while Zeek writes them
 ///
 /// Follows a conn.log or dns.log through rotation and shows each incident when it opens, when its kind changes, and when
-/// it has ten times the records; with --connections also each anomalous connection or query with its reasons. Logs of
-/// both kinds need a model of each. The existing content of the log is read first, as context for later records. Several
-/// logs, as several loggers write them, give one
-/// context, in the order in which their lines arrive. Runs until interrupted; ^C gives exit status 130.
+/// it has ten times the records; with --connections also each anomalous connection or query with its reasons. An incident
+/// of kind `other` is shown up to a minute after it opened. Logs of both kinds need a model of each. The existing content
+/// of the log is read first, as context for later records. Several logs, as several loggers write them, give one context,
+/// in the order in which their lines arrive. Runs until interrupted; ^C gives exit status 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -81,7 +85,17 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let mut is_checked = false;
     let mut logs = watch.open_logs()?;
     watch.print_start(&logs);
-    for (index, read) in read_all(&logs) {
+    let blocks = read_all(&logs);
+    loop {
+        let (index, read) = match blocks.recv_timeout(QUIET) {
+            Ok(block) => block,
+            Err(RecvTimeoutError::Timeout) => {
+                watch.grouping.pass(QUIET);
+                watch.show_changes()?;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let log = &mut logs[index];
         let block = read.map_err(|error| input::file_type::explain(&log.input, error))?;
         watch.follow(log, &block)?;
@@ -90,7 +104,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
             known_list::warn_if_expired(args.known.known.as_deref(), &known, watch.grouping.first(), console);
         }
     }
-    let [detector] = &watch.detectors[..] else { return Ok(()) };
+    let [detector] = &watch.detectors[..] else { return watch.end() };
     let (extractor, history) = detector.state();
     RunContext::of(args.context.context.as_deref(), (extractor.clone(), history.clone())).save()
 }
@@ -179,12 +193,9 @@ impl Watch<'_> {
                 if args.connections && verdict.alert && filter.matches(&connection) {
                     shown = show(&scored, detector, threshold, args.json);
                 }
-                for change in grouping.take_changes() {
-                    if shown.is_ok() && filter.matches_incident(&change.incident) {
-                        shown = show_change(&change, args.json);
-                    }
+                if shown.is_ok() {
+                    shown = show_changes(grouping, filter, args.json);
                 }
-                grouping.discard_closed();
             }
             Ok(_) => {}
             Err(error) => {
@@ -193,6 +204,16 @@ impl Watch<'_> {
             }
         });
         shown
+    }
+
+    /// Shows the incidents that still wait for their kind.
+    fn end(&mut self) -> Result<()> {
+        self.grouping.close_all();
+        self.show_changes()
+    }
+
+    fn show_changes(&mut self) -> Result<()> {
+        show_changes(&mut self.grouping, &self.filter, self.args.json)
     }
 }
 
@@ -266,6 +287,13 @@ fn require_place(log: &Path) -> Result<()> {
         Some(directory) => bail!("{name}: directory {} not found", directory.display()),
         None => Ok(()),
     }
+}
+
+/// Prints the incidents that opened or changed.
+fn show_changes(grouping: &mut Grouping, filter: &HostFilter, json: bool) -> Result<()> {
+    let changes = grouping.take_changes();
+    grouping.discard_closed();
+    changes.iter().filter(|it| filter.matches_incident(&it.incident)).try_for_each(|it| show_change(it, json))
 }
 
 /// Prints an incident that opened or changed.

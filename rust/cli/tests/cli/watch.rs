@@ -285,6 +285,8 @@ fn shows_incidents_as_they_open_and_grow() {
     let scan: Vec<_> = shown.lines().filter(|line| line.contains("  scan  ")).collect();
     assert!(scan.iter().any(|line| line.starts_with("opened ") || line.starts_with("changed ")), "{shown}");
     assert!(shown.contains("      10.10.1.16 probed "), "{shown}");
+    // Each attack shows its kind within a minute.
+    assert!(!shown.contains("  other  "), "{shown}");
     assert!(
         !shown.lines().any(|line| line.starts_with(|c: char| c.is_ascii_digit())),
         "no single connections: {shown}"
@@ -297,4 +299,12 @@ fn shows_incidents_as_they_open_and_grow() {
     };
     let opened = ids(&dir.pipe("watch -m m - --json", &log).success());
     assert_eq!(opened, ids(&dir.pipe("incidents -q -m m - --json -n 1000", &log).success()));
+
+    // The end of the input ends the wait for a kind: the scan has only begun here.
+    let text = String::from_utf8(log).unwrap();
+    let first = text.find("\n1741173954.766").unwrap() + 1;
+    let begun = text[..first].to_owned() + &text[first..].split_inclusive('\n').take(7).collect::<String>();
+    let shown = dir.pipe("watch -m m -", begun.as_bytes()).success();
+    let other = shown.lines().filter(|line| line.starts_with("opened ") && line.contains("  other  ")).count();
+    assert_eq!(other, 1, "{shown}");
 }

@@ -21,13 +21,16 @@ pub const INCIDENT_TIMEOUT: i64 = HOUR;
 const MANY: usize = 8;
 /// Shortest time between two notices about the growth of an incident, in microseconds: 1 h.
 const NOTICE_PAUSE: i64 = HOUR;
+/// Longest time for which the report of a new incident waits for its kind, in microseconds: 1 min.
+pub(super) const KIND_WAIT: i64 = MINUTE;
 /// Longest pause, in microseconds, between the earlier failed connections that an incident takes from the history.
 const PRELUDE: i64 = 10 * MINUTE;
 
 /// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The incident opened: it has more than one failed connection, or one that was answered.
+    /// The incident opened: it has more than one failed connection, or one that was answered. An incident of kind `other`
+    /// is reported up to a minute later, because most kinds need several records.
     Opened,
     /// Its kind changed, or it has ten times the records.
     Changed,
@@ -67,6 +70,8 @@ pub struct Grouper {
     pub(super) expiry: BTreeSet<(Rank, ActorKey)>,
     /// No incident has to close before this time.
     next_close: i64,
+    /// No incident that waits for its kind has to be reported before this time.
+    next_report: i64,
     /// Originators whose open incident has one target only, by target; [`MANY`] of them become its incident.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
     /// Open incident of the first target flooded from outside, by network: further targets in the network join it.
@@ -95,6 +100,7 @@ impl Grouper {
             open: HashMap::default(),
             expiry: BTreeSet::new(),
             next_close: i64::MIN,
+            next_report: i64::MAX,
             single: BTreeMap::new(),
             flooded: HashMap::default(),
             history: History::default(),
@@ -267,7 +273,10 @@ impl Grouper {
         if let Some(outbox) = &mut self.outbox {
             outbox.add(incident, &earlier, record, o);
         }
-        self.changes.extend(announcement(incident, |it| is_held(&self.known, it), record.end));
+        // The manager waits; a worker forwards at once.
+        let wait = if self.outbox.is_some() { 0 } else { KIND_WAIT };
+        self.changes.extend(announcement(incident, |it| is_held(&self.known, it), record.end, wait));
+        self.next_report = self.next_report.min(incident.waits_until.unwrap_or(i64::MAX));
         let (before, target) = (target, incident.single_target());
         if before != target {
             self.remove_single(before, key.0);
@@ -279,6 +288,7 @@ impl Grouper {
         incident.expiry_rank = incident.rank();
         self.expiry.insert((incident.expiry_rank, key));
         self.next_close = self.next_close.min(incident.active.saturating_add(self.timeout));
+        self.next_report = self.next_report.min(incident.waits_until.unwrap_or(i64::MAX));
         self.add_single(incident.single_target(), key.0);
         self.open.insert(key, incident);
     }
@@ -330,17 +340,21 @@ impl Grouper {
             }
             incident.classify();
             incident.known |= self.known.covers_incident(&incident);
-            if incident.reported.is_none() && is_held(&self.known, &incident) {
+            if incident.reported.is_none() {
                 // It was held back for a kind that it did not get.
                 let last = incident.last;
-                self.changes.extend(announcement(&mut incident, |it| it.known, last));
+                self.changes.extend(announcement(&mut incident, |it| it.known, last, 0));
             }
             self.changes.push(Change::new(event, incident));
         }
     }
 
-    /// Closes incidents whose actors have been quiet for the timeout at time `now`.
+    /// Closes incidents whose actors have been quiet for the timeout at time `now`, and reports those that have waited
+    /// long enough for their kind.
     pub fn close_quiet(&mut self, now: i64) {
+        if now >= self.next_report {
+            self.report_waiting(now);
+        }
         if now <= self.next_close {
             return;
         }
@@ -354,6 +368,21 @@ impl Grouper {
                 if !self.refile(first) {
                     self.close(first.1, Event::Closed);
                 }
+            }
+        }
+    }
+
+    fn report_waiting(&mut self, now: i64) {
+        let waiting = self.open.iter().filter_map(|(&key, incident)| Some((incident.waits_until?, key)));
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort_unstable();
+        self.next_report = i64::MAX;
+        for (until, key) in waiting {
+            match self.open.get_mut(&key) {
+                Some(incident) if until <= now => {
+                    self.changes.extend(announcement(incident, |it| is_held(&self.known, it), now, KIND_WAIT));
+                }
+                _ => self.next_report = self.next_report.min(until),
             }
         }
     }
@@ -385,8 +414,13 @@ pub(super) fn is_held(known: &KnownList, incident: &Incident) -> bool {
         }
 }
 
-/// Report that an incident opened or changed, unless it is held back.
-pub(super) fn announcement(incident: &mut Incident, is_held: impl Fn(&Incident) -> bool, now: i64) -> Option<Change> {
+/// Report that an incident opened or changed, unless it is held back, or waits up to `wait` for its kind.
+pub(super) fn announcement(
+    incident: &mut Incident,
+    is_held: impl Fn(&Incident) -> bool,
+    now: i64,
+    wait: i64,
+) -> Option<Change> {
     // A surge opens an incident at one connection, which says nothing about the flood.
     let is_begun = incident.role == Role::Originator || incident.records >= MANY as u64;
     let event = match incident.reported {
@@ -397,7 +431,12 @@ pub(super) fn announcement(incident: &mut Incident, is_held: impl Fn(&Incident) 
         _ => return None,
     };
     incident.classify();
+    let until = incident.waits_until.take().unwrap_or(i64::MAX).min(now.saturating_add(wait));
     if is_held(incident) {
+        return None;
+    }
+    if incident.reported.is_none() && incident.kind == IncidentKind::Other && now < until {
+        incident.waits_until = Some(until);
         return None;
     }
     let has_grown = incident.reported.is_some_and(|(_, records)| incident.records >= records.saturating_mul(10));

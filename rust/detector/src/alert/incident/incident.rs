@@ -101,6 +101,9 @@ pub struct Incident {
     pub(super) reported: Option<(IncidentKind, u64)>,
     /// Weight of the kind at the last notice, and its time.
     pub(super) noticed: Option<(f64, i64)>,
+    /// Time until which its report waits for its kind.
+    #[serde(skip)]
+    pub(super) waits_until: Option<i64>,
     /// Rank of its entry in the grouper's `expiry`.
     #[serde(skip)]
     pub(super) expiry_rank: Rank,
@@ -149,6 +152,7 @@ impl Incident {
             active: now,
             reported: None,
             noticed: None,
+            waits_until: None,
             expiry_rank: (false, now),
         }
     }

@@ -313,6 +313,49 @@ fn known_activity_is_not_announced_before_its_kind_shows() {
 }
 
 #[test]
+fn a_new_incident_is_reported_with_its_kind_or_after_a_minute() {
+    let events = |grouper: &mut Grouper| -> Vec<_> {
+        grouper.take_changes().iter().map(|it| (it.event, it.incident.kind, it.escalates)).collect()
+    };
+    let mut scan = grouper();
+    for i in 0..30 {
+        observe(&mut scan, &tcp(host(1), host(100 + i as u8), 22, i * SECOND / 100, ConnState::REJ), true, None);
+    }
+    let opened = events(&mut scan);
+    assert_eq!(opened.iter().filter(|it| it.2).collect::<Vec<_>>(), [&(Event::Opened, IncidentKind::Scan, true)]);
+    assert_eq!(opened[0].0, Event::Opened);
+
+    let other = (Event::Opened, IncidentKind::Other, true);
+    let with_one = || {
+        let mut grouper = grouper();
+        observe(&mut grouper, &tcp(host(1), remote(9), 4444, 0, ConnState::SF), true, None);
+        assert_eq!((events(&mut grouper), grouper.open_incidents().count()), (Vec::new(), 1));
+        grouper
+    };
+    // The time passes without a record, with a record of the same incident, and with one of another host.
+    let mut quiet = with_one();
+    quiet.close_quiet(60 * SECOND);
+    assert_eq!(events(&mut quiet), []);
+    quiet.close_quiet(61 * SECOND);
+    assert_eq!(events(&mut quiet), [other]);
+    for originator in [host(1), host(2)] {
+        let mut busy = with_one();
+        observe(&mut busy, &tcp(originator, remote(8), 80, 61 * SECOND, ConnState::SF), originator == host(1), None);
+        assert_eq!(events(&mut busy), [other]);
+    }
+    // It closes, or is evicted, before that.
+    let mut ended = with_one();
+    ended.close_all();
+    assert_eq!(events(&mut ended), [other, (Event::Closed, IncidentKind::Other, false)]);
+    let mut full = with_one();
+    for i in 0..MAX_OPEN as u32 {
+        let c = tcp(address(0x0b00_0000 + i), address(0x6400_0000 + i), 80, SECOND, ConnState::SF);
+        observe(&mut full, &c, true, None);
+    }
+    assert_eq!(events(&mut full)[0], other);
+}
+
+#[test]
 fn an_incident_has_no_more_targets_than_records() {
     let mut grouper = grouper();
     for i in 0..3000 {
@@ -404,6 +447,9 @@ fn a_flood_of_a_network_from_outside_is_one_incident_and_hides_no_answered_attac
             most = most.max(grouper.open.len());
             events.extend(grouper.take_changes().into_iter().filter(|change| change.escalates));
         }
+        // A minute after its only record the other one has still no kind.
+        grouper.close_quiet(grouper.now() + 60 * SECOND);
+        events.extend(grouper.take_changes().into_iter().filter(|change| change.escalates));
         let kinds: Vec<_> = events.iter().map(|change| change.incident.kind).collect();
         assert_eq!(kinds, [IncidentKind::Flood, IncidentKind::Other]);
         assert!(most < 2100, "{most}");

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::grouper::{Change, Event, Grouper, announcement, is_held};
+use super::grouper::{Change, Event, Grouper, KIND_WAIT, announcement, is_held};
 use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Role};
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
@@ -115,7 +115,7 @@ impl Grouper {
         }
         incident.absorb(addition);
         incident.classify();
-        self.changes.extend(announcement(&mut incident, |it| is_held(&self.known, it), addition.active));
+        self.changes.extend(announcement(&mut incident, |it| is_held(&self.known, it), addition.active, KIND_WAIT));
         let number = incident.number;
         self.put(key, incident);
         (key, number)
