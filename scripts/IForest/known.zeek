@@ -30,6 +30,9 @@ global known_lines: vector of string;
 # The list in force.
 global known_list = "";
 
+# True once the file has been read.
+global known_is_read = F;
+
 # True while a trace file waits for the first list.
 global waits_for_known = F;
 
@@ -38,7 +41,15 @@ event known_line(description: Input::EventDescription, tpe: Input::Event, line: 
 	known_lines += line;
 	}
 
-function use_known(list: string)
+# Warns of a list that covers nothing.
+function check_known()
+	{
+	local problem = known_is_read ? __known_problem() : "";
+	warn_once("known entries", problem == "" ? "" : fmt("%s: %s", known_file, problem));
+	}
+
+# Returns true if the list can be used.
+function use_known(list: string): bool
 	{
 	local problem = __set_known(list);
 
@@ -46,7 +57,7 @@ function use_known(list: string)
 		{
 		local kept = known_list == "" ? "no known activity is applied" : "the previous list is still used";
 		warn_once("known", fmt("%s: %s; %s", known_file, problem, kept));
-		return;
+		return F;
 		}
 
 	warn_once("known", "");
@@ -54,6 +65,8 @@ function use_known(list: string)
 
 	if ( Cluster::is_enabled() )
 		Cluster::publish(Cluster::worker_topic, known_activity, known_list);
+
+	return T;
 	}
 
 function resume_processing()
@@ -72,7 +85,13 @@ event Input::end_of_data(name: string, source: string)
 
 	local lines = known_lines;
 	known_lines = vector();
-	use_known(join_string_vec(lines, "\n"));
+
+	if ( use_known(join_string_vec(lines, "\n")) )
+		{
+		known_is_read = T;
+		check_known();
+		}
+
 	resume_processing();
 	}
 
@@ -97,6 +116,9 @@ global reading_known = F;
 # The file is read when it appears.
 event check_known_file()
 	{
+	# In a short trace only the last check finds records.
+	check_known();
+
 	if ( zeek_is_terminating() )
 		return;
 
@@ -118,6 +140,7 @@ function change_known_file(id: string, value: string): string
 		Input::remove("iforest_known");
 
 	known_lines = vector();
+	known_is_read = F;
 	reading_known = value != "" && file_size(value) >= 0.0;
 
 	if ( value == "" )

@@ -132,6 +132,7 @@ guard! {
 
     incidents:
     fn set_incident_timeout(timeout: f64);
+    fn known_problem() -> String;
     fn next_incident() -> IncidentChange;
     fn close_incidents(now: f64, all: bool) -> bool;
     fn has_additions() -> bool;

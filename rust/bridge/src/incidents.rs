@@ -62,6 +62,10 @@ impl Incidents {
         Ok(())
     }
 
+    pub(crate) fn known_problem(&self) -> String {
+        self.grouper.known_problem().unwrap_or_default()
+    }
+
     /// Returns the identifier of the record's incident, and whether incidents have changed.
     pub(crate) fn observe(&mut self, observation: &Observation<'_>) -> (String, bool) {
         let id = self.grouper.observe(observation).unwrap_or_default();

@@ -188,6 +188,9 @@ mod ffi {
         /// Replaces the list of known activity; after an error the previous list stays.
         fn set_known(self: &mut GuardedSensor, list: &[u8]) -> Result<()>;
 
+        /// Problem of the list of known activity: it has no entries, or all have expired; empty if there is none.
+        fn known_problem(self: &mut GuardedSensor) -> String;
+
         /// Removes and returns the next event of incidents.
         fn next_incident(self: &mut GuardedSensor) -> IncidentChange;
 

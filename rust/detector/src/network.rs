@@ -1,10 +1,13 @@
 //! Networks in CIDR notation.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::address::Address;
 use crate::error::{Error, ErrorKind};
+
+/// Bits that IPv4 addresses have before them in an [`Address`].
+const MAPPED: u32 = 96;
 
 /// Addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,18 +18,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// Every address, IPv4 and IPv6.
-    pub const ANY: Self = Self { prefix: Address([0; 16]), bits: 0 };
-
-    /// Returns true if an address is in the network.
+    /// Returns true if an address is in the network. A network of IPv6 has no IPv4 addresses.
     pub fn contains(self, address: Address) -> bool {
         let difference = u128::from_be_bytes(self.prefix.0) ^ u128::from_be_bytes(address.0);
-        difference.leading_zeros() >= self.bits
+        difference.leading_zeros() >= self.bits && (self.bits >= MAPPED || address.number().is_err())
     }
 
-    /// Returns true if the network has all addresses, or all of IPv4.
-    pub fn covers_all(self) -> bool {
-        self.bits == 0 || (self.bits == 96 && Ipv6Addr::from(self.prefix.0).to_ipv4_mapped().is_some())
+    /// Returns true if the network is wider than /8, or in IPv6 than the /7 of unique local addresses.
+    pub fn is_broad(self) -> bool {
+        let widest = if self.prefix.number().is_ok() { MAPPED + 8 } else { 7 };
+        self.bits < widest
     }
 }
 
@@ -37,7 +38,7 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, Error> {
         let (address, length) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| ErrorKind::Network)?;
-        let (most, mapped) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
+        let (most, mapped) = if address.is_ipv4() { (32, MAPPED) } else { (128, 0) };
         let bits = length.map_or(Ok(most), str::parse).map_err(|_| ErrorKind::Network)?;
         if bits > most {
             return Err(ErrorKind::Network.into());
@@ -61,20 +62,28 @@ mod tests {
             ("192.0.2.77/24", "192.0.2.1", "192.0.3.0"),
             ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
             ("0.0.0.0/0", "203.0.113.1", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.1"),
+            ("::/8", "::1", "203.0.113.1"),
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
         ] {
             let network: Network = network.parse().unwrap();
             assert!(network.contains(address(inside)) && !network.contains(address(outside)), "{network:?}");
         }
-        for any in [Network::ANY, "::/0".parse().unwrap()] {
-            assert!(any.contains(address("2001:db8::1")) && any.contains(address("192.0.2.1")));
-        }
     }
 
     #[test]
-    fn whole_address_families_cover_all() {
-        for (network, covers_all) in [("::/0", true), ("0.0.0.0/0", true), ("10.0.0.0/8", false), ("::/96", false)] {
-            assert_eq!(network.parse::<Network>().unwrap().covers_all(), covers_all, "{network}");
+    fn broad_networks_are_wider_than_internal_ones() {
+        for (network, is_broad) in [
+            ("0.0.0.0/0", true),
+            ("128.0.0.0/1", true),
+            ("10.0.0.0/7", true),
+            ("10.0.0.0/8", false),
+            ("::/0", true),
+            ("2000::/3", true),
+            ("fc00::/7", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(network.parse::<Network>().unwrap().is_broad(), is_broad, "{network}");
         }
     }
 

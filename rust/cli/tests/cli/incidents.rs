@@ -143,7 +143,7 @@ fn warns_of_a_known_list_without_effect() {
         outcome.success();
         warnings
     };
-    let expired = "all entries expired before the first record, the last one on 2025-03-01; no activity is known";
+    let expired = "all entries have expired, the last one on 2025-03-01; no activity is known";
     for command in ["incidents -m m", "report -m m -o r.html", "train -o n", "watch -m m"] {
         for empty in [String::new(), fields.to_owned()] {
             assert_eq!(warning(empty, command), ["the list has no entries; no activity is known"], "{command}");
@@ -214,7 +214,7 @@ fn refuses_lists_that_cannot_be_used() {
     let dir = trained();
     let header = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n";
     for (line, problem) in [
-        ("*\t*\t*\t*\t2026-01-01\t-\t-\n", "line 2: it covers any originator and any responder"),
+        ("*\t*\t*\t*\t2026-01-01\t-\t-\n", "line 2: it covers too much"),
         ("10.0.0.1\t*\t*\t*\t-\t-\t-\n", "every entry expires"),
     ] {
         dir.write("known.tsv", format!("{header}{line}"));
@@ -232,6 +232,8 @@ fn selects_hosts_and_excludes_networks() {
     let without = incidents(&dir, "--exclude 10.10.1.16/31 --exclude 198.51.100.0/24");
     let is_excluded = |it: &Value| ["10.10.1.16", "10.10.1.17", "10.10.1.13"].contains(&text(it, "actor"));
     assert!(!without.is_empty() && !without.iter().any(is_excluded), "{without:?}");
+    // A network of IPv6 has no hosts of IPv4.
+    assert_eq!(incidents(&dir, "--exclude ::/0"), incidents(&dir, ""));
     assert_eq!(dir.run("incidents conn.log --exclude *").status, Some(2));
 }
 

@@ -66,7 +66,7 @@ fn an_invalid_known_list_leaves_the_previous_one() {
     let list = format!("{fields}\na0a:a0a::/32\t*\t*\t*\t2099-01-01\t-\t-");
     sensor.incidents.get().set_known(list.as_bytes()).unwrap();
     let broad = sensor.incidents.get().set_known(format!("{fields}\n*\t*\t*\t*\t2099-01-01\t-\t-").as_bytes());
-    assert!(broad.unwrap_err().contains("line 2: it covers any originator"));
+    assert!(broad.unwrap_err().contains("line 2: it covers too much"));
     assert_eq!(score(&mut sensor, &probe(0)).incident, "");
     sensor.incidents.get().set_known(b"").unwrap();
     assert_ne!(score(&mut sensor, &probe(1)).incident, "");

@@ -119,6 +119,11 @@ impl Grouper {
         self.known = known;
     }
 
+    /// Problem of the list of known activity, once there are records.
+    pub fn known_problem(&self) -> Option<String> {
+        self.known.problem(Some(self.now).filter(|now| *now > i64::MIN))
+    }
+
     /// Replaces the timeout, in microseconds.
     pub fn set_timeout(&mut self, timeout: i64) {
         self.timeout = timeout.max(1);

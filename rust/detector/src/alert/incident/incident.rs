@@ -127,7 +127,7 @@ impl Incident {
         let mut bytes = [0; 25];
         bytes[..16].copy_from_slice(&actor.0);
         bytes[16..24].copy_from_slice(&now.to_be_bytes());
-        bytes[24] = role as u8 | u8::from(known) << 1;
+        bytes[24] = role as u8;
         Self {
             number: XxHash3_64::oneshot(&bytes) >> 16,
             actor,

@@ -21,8 +21,9 @@ const PROPOSED: i64 = 90 * DAY;
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownEntry {
-    originator: Network,
-    responder: Network,
+    /// `None` for any.
+    originator: Option<Network>,
+    responder: Option<Network>,
     port: Option<(Proto, u16)>,
     kind: Option<IncidentKind>,
     /// Expiry, in microseconds since 1970; ignored from then on.
@@ -43,7 +44,7 @@ impl KnownList {
     /// Parses a list: a `#fields` line, then one entry a line, columns separated by tabs.
     ///
     /// # Errors
-    /// Names the first line that cannot be used, and an entry that covers any originator and any responder.
+    /// Names the first line that cannot be used, and an entry that does not narrow originator or responder.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut order: Option<Vec<usize>> = None;
         let mut entries = Vec::new();
@@ -111,27 +112,28 @@ impl KnownList {
             })
     }
 
-    /// Time from which no entry is valid, in microseconds since 1970; `None` without entries.
-    pub fn expiry(&self) -> Option<i64> {
-        self.entries.iter().map(|entry| entry.until).max()
-    }
-
-    /// Returns true if it has no entries.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Problem of a list that covers nothing: it has no entries, or all expired before the time `now`, if that is given.
+    pub fn problem(&self, now: Option<i64>) -> Option<String> {
+        let Some(last) = self.entries.iter().map(|entry| entry.until).max() else {
+            return Some("the list has no entries; no activity is known".to_owned());
+        };
+        now.filter(|now| last <= *now)
+            .map(|_| format!("all entries have expired, the last one on {}; no activity is known", format_date(last)))
     }
 }
 
 impl KnownEntry {
     fn parse<'a>(value: impl Fn(usize) -> &'a str) -> Result<Self, String> {
-        let network = |column: usize| {
+        let network = |column: usize| -> Result<Option<Network>, String> {
             let text = value(column);
-            let network = if text == "*" { Some(Network::ANY) } else { text.parse().ok() };
-            network.ok_or_else(|| format!("{} {text:?} is no address, network or *", FIELDS[column]))
+            let problem = |_| format!("{} {text:?} is no address, network or *", FIELDS[column]);
+            if text == "*" { Ok(None) } else { text.parse().map(Some).map_err(problem) }
         };
         let (originator, responder) = (network(0)?, network(1)?);
-        if originator.covers_all() && responder.covers_all() {
-            return Err("it covers any originator and any responder; name at least one of them".to_owned());
+        if [originator, responder].iter().all(|side| side.is_none_or(Network::is_broad)) {
+            let problem =
+                "it covers too much: originator and responder are both * or wider than /8 (IPv6: /7); narrow one";
+            return Err(problem.to_owned());
         }
         let port = match value(2) {
             "*" => None,
@@ -151,8 +153,8 @@ impl KnownEntry {
     fn covers(&self, originator: Address, responder: Address, port: (Proto, u16), now: i64) -> bool {
         now < self.until
             && self.port.is_none_or(|own| own == port)
-            && self.originator.contains(originator)
-            && self.responder.contains(responder)
+            && self.originator.is_none_or(|network| network.contains(originator))
+            && self.responder.is_none_or(|network| network.contains(responder))
     }
 }
 
@@ -237,10 +239,24 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_covers_both_families_or_one() {
+        let covers = |originator: &str, host: &str| {
+            let list = list(&format!("{originator}\t192.0.2.7\t*\t*\t2027-01-31\t-\t-")).unwrap();
+            let mut c = Connection::default();
+            (c.orig.addr, c.resp.addr) = (address(host), address("192.0.2.7"));
+            list.covers(&c)
+        };
+        assert!(covers("*", "10.1.2.3") && covers("*", "2001:db8::1"));
+        assert!(covers("::/0", "2001:db8::1") && !covers("::/0", "10.1.2.3"));
+    }
+
+    #[test]
     fn refuses_broad_and_malformed_entries() {
         for (line, problem) in [
-            ("*\t*\t22/tcp\t*\t2027-01-31\t-\t-", "any originator and any responder"),
-            ("0.0.0.0/0\t::/0\t*\t*\t2027-01-31\t-\t-", "any originator and any responder"),
+            ("*\t*\t22/tcp\t*\t2027-01-31\t-\t-", "covers too much"),
+            ("0.0.0.0/0\t::/0\t*\t*\t2027-01-31\t-\t-", "covers too much"),
+            ("0.0.0.0/1\t*\t22/tcp\t*\t2027-01-31\t-\t-", "covers too much"),
+            ("*\t128.0.0.0/1\t*\tscan\t2027-01-31\t-\t-", "covers too much"),
             ("10.0.0.1\t*\t22\t*\t2027-01-31\t-\t-", "is no port"),
             ("10.0.0.1/33\t*\t*\t*\t2027-01-31\t-\t-", "originator"),
             ("10.0.0.1\t*\t*\tnoise\t2027-01-31\t-\t-", "no kind"),
@@ -249,6 +265,7 @@ mod tests {
             let error = list(line).unwrap_err().to_string();
             assert!(error.starts_with("line 2: ") && error.contains(problem), "{error}");
         }
+        assert!(list("10.0.0.0/8\t*\t53/udp\t*\t2027-01-31\t-\t-\n*\tfc00::/7\t*\t*\t2027-01-31\t-\t-").is_ok());
         assert!(KnownList::parse("10.0.0.1\t*").unwrap_err().to_string().contains("#fields"));
     }
 }

@@ -393,6 +393,17 @@ fn closes_after_an_hour_of_quiet() {
 }
 
 #[test]
+fn an_identifier_does_not_depend_on_the_known_list() {
+    let id = |list: &str| {
+        let list = format!("{}\n{list}", KnownList::header());
+        let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+        observe(&mut grouper, &tcp(host(1), remote(9), 4444, 0, ConnState::SF), true, None);
+        closed(grouper)[0].id()
+    };
+    assert_eq!(id("10.0.0.1\t*\t*\t*\t2027-01-31\t-\t-"), id(""));
+}
+
+#[test]
 fn identifiers_and_order_are_the_same_in_every_run() {
     let run = || {
         let mut grouper = grouper();
