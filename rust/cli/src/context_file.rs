@@ -3,8 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use detector::{Extractor, LogKind, ScoreHistory, State, Trust};
+use anyhow::{Context, Result, bail, ensure};
+use detector::{Extractor, GrouperSnapshot, LogKind, ScoreHistory, State, Trust};
+
+use crate::input::file_type;
 
 /// Context of a run, loaded from a file if one is given.
 pub struct RunContext<'a> {
@@ -16,7 +18,7 @@ impl<'a> RunContext<'a> {
     /// Loads the context; a missing file is an empty one.
     ///
     /// # Errors
-    /// If the file is damaged, or others can write to it.
+    /// If the file is damaged or no context, or others can write to it.
     pub fn load(path: Option<&'a Path>, log: LogKind, trust: &Trust) -> Result<Self> {
         let empty = || (Extractor::of(log), ScoreHistory::default());
         // A signature by the trusted key is for models only.
@@ -36,6 +38,11 @@ impl<'a> RunContext<'a> {
             }
             Err(error) => match error.kind() {
                 detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => empty(),
+                detector::ErrorKind::OtherContents(_) => bail!(
+                    "{}: is {}, not a context file; give --context a new name, or a file that it has written",
+                    file.display(),
+                    file_type::noun(file).unwrap_or("another kind of file")
+                ),
                 _ => return Err(error.into()),
             },
         };

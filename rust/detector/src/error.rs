@@ -98,7 +98,7 @@ impl Contents {
         match self {
             Self::Model => "is not a zeek-iforest model; make one with `zeek-iforest train`",
             Self::Sample => "is not a zeek-iforest sample; make one with `zeek-iforest sample`",
-            Self::State => "is not a state file of zeek-iforest; delete it",
+            Self::State => "is not a context file of zeek-iforest; choose another file",
             Self::Incidents => "is not a message about incidents; run the same version on all nodes",
         }
     }

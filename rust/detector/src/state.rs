@@ -196,7 +196,7 @@ mod tests {
             text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
         };
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
-        assert_eq!(refusal(b"#separator"), "is not a state file of zeek-iforest; delete it");
+        assert_eq!(refusal(b"#separator"), "is not a context file of zeek-iforest; choose another file");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
         assert!(refusal(&FORMAT.seal(&other)).starts_with("needs another feature version"));
         let longer = [FORMAT.open(file()).unwrap(), &[0]].concat();

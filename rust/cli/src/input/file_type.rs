@@ -1,9 +1,12 @@
 //! Types of files that are not logs, by their first bytes.
 
 use std::io::Read;
+use std::path::Path;
 
 use anyhow::{Error, anyhow};
 use zeek_log::{ErrorKind, Input};
+
+use super::log;
 
 /// Describes the input if it is another kind of file.
 pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
@@ -12,6 +15,18 @@ pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
     match own.or_else(|| other_kind(input)) {
         Some(what) => anyhow!("{input}: {what}"),
         None => error.into(),
+    }
+}
+
+/// Noun for a log, a model or a sample; `None` for other files.
+pub fn noun(path: &Path) -> Option<&'static str> {
+    let start = first_bytes(path)?;
+    let is = |magic: &[u8]| start.starts_with(magic);
+    match () {
+        () if is(b"ZIFOREST") => Some("a model"),
+        () if is(b"ZIFSAMPL") => Some("a sample"),
+        () if is(b"#separat") => Some("a log"),
+        () => log::kind_of(&Input::File(path.to_owned())).map(|_| "a log"),
     }
 }
 
@@ -40,11 +55,16 @@ fn other_kind(input: &Input) -> Option<&'static str> {
         (b"PK\x03\x04", "this is a zip archive; read it with: unzip -p FILE | zeek-iforest ... -"),
     ];
     let Input::File(path) = input else { return None };
+    let start = first_bytes(path)?;
+    KNOWN.into_iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, what)| what)
+}
+
+fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     if !path.is_file() {
         // Opening a pipe could block.
         return None;
     }
-    let mut start = [0; 8];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).ok()?;
-    KNOWN.into_iter().find(|(magic, _)| start[..read].starts_with(magic)).map(|(_, what)| what)
+    let mut start = Vec::new();
+    std::fs::File::open(path).ok()?.take(8).read_to_end(&mut start).ok()?;
+    Some(start)
 }

@@ -68,6 +68,25 @@ fn unusable_contexts_are_refused() {
     dir.run("score -m m piece-1.log --context m").fails(1, &["m: would replace the input m"]);
     dir.run("score -m m piece-1.log --context piece-1.log").fails(1, &["would replace the input piece-1.log"]);
     dir.run("score -m m piece-1.log --context .").fails(1, &[".: this is a directory"]);
+    // Other files are not to be deleted.
+    dir.ok("sample piece-0.log -o sample");
+    dir.ok("train piece-0.log -o other");
+    dir.write("prose", "It was a dark night.");
+    dir.write("ssl.log", "#separator \\x09\n#path\tssl\n");
+    for (file, what) in [
+        ("sample", "a sample"),
+        ("other", "a model"),
+        ("piece-0.log", "a log"),
+        ("ssl.log", "a log"),
+        ("prose", "another kind of file"),
+    ] {
+        let before = dir.read_bytes(file);
+        let expected = format!("{file}: is {what}, not a context file; give --context a new name");
+        let outcome = dir.run(&format!("score -m m piece-1.log --context {file}"));
+        assert!(!outcome.stderr.contains("delete"), "{}", outcome.stderr);
+        outcome.fails(1, &[&expected]);
+        assert_eq!(dir.read_bytes(file), before);
+    }
 }
 
 #[test]

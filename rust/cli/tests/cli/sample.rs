@@ -120,7 +120,7 @@ fn inspect_reads_a_state_directory() {
     dir.write("state/worker-1/model", "nonsense");
     let outcome = dir.run("inspect state");
     assert!(outcome.stdout.contains("state/worker-1/model: is not a zeek-iforest model"), "{outcome:?}");
-    assert!(outcome.stdout.contains("state/worker-2/memory: is not a state file"), "{outcome:?}");
+    assert!(outcome.stdout.contains("state/worker-2/memory: is not a context file"), "{outcome:?}");
     assert!(outcome.stdout.contains("sample  300 rows"), "{outcome:?}");
     outcome.fails(1, &["state: 2 files cannot be used"]);
     fs::create_dir_all(dir.path("empty")).unwrap();

@@ -53,7 +53,7 @@ fn restores_host_context_after_a_restart() {
     assert_eq!(score_nth(&mut next, 7), scored);
     assert_ne!(score_nth(&mut cold, 7), scored);
     fs::write(&context_file, "damaged").unwrap();
-    assert!(next.load_context(name).unwrap_err().contains("memory: is not a state file"));
+    assert!(next.load_context(name).unwrap_err().contains("memory: is not a context file"));
     // Without a model only host context is saved.
     let mut early = Sensor::default();
     early.start_learning(1000, 86_400.0);
