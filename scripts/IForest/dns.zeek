@@ -1,5 +1,5 @@
-##! Scores every DNS query with its response: ``anomaly_score`` in dns.log, and a notice for each alert. Queries and
-##! connections of one host join one incident, see ``incident.zeek``.
+##! Scores every DNS query with its response: ``anomaly_score`` in dns.log. Queries and connections of one host join one
+##! incident, see ``incident.zeek``.
 ##!
 ##! The model is learnt by the sensor (see ``learn.zeek``), or made by ``zeek-iforest train`` from dns.log of the same
 ##! network. Without a model, and with a refused one, Zeek runs as if this script were not loaded.
@@ -29,10 +29,14 @@ export {
 	};
 
 	redef enum Notice::Type += {
-		## A DNS query is anomalous. Notices are suppressed per client and
-		## main reason.
+		## A DNS query is anomalous. Ignored by default, because
+		## :zeek:see:`IForest::Incident` covers it; to get these notices:
+		## ``redef Notice::ignored_types -= { IForest::Anomalous_Query };``
+		## Notices are suppressed per client and main reason.
 		Anomalous_Query,
 	};
+
+	redef Notice::ignored_types += { Anomalous_Query };
 
 	## Selects the queries to score. A handler that breaks exempts the query:
 	## it has no score, raises no notice, and is not learnt unless
@@ -71,6 +75,9 @@ event zeek_init() &priority=100
 
 function report_query(c: connection, rec: DNS::Info)
 	{
+	if ( Anomalous_Query in Notice::ignored_types )
+		return;
+
 	local name = rec?$query ? rec$query : "(no name)";
 	local qtype = rec?$qtype_name ? fmt(" %s", rec$qtype_name) : "";
 	local reasons = rec?$anomaly_reasons ? rec$anomaly_reasons : "";
