@@ -15,6 +15,7 @@ import gzip
 import ipaddress
 import pathlib
 import random
+import re
 import sys
 
 # Number of connections of a beacon, and number of background hosts that an attack can be assigned to.
@@ -39,13 +40,21 @@ def main():
     write(inject(read(args.background), attack, rng), sys.stdout)
 
 
-def read(paths):
-    """The rows of logs as dictionaries."""
-    rows = []
+def read(paths, stream="conn"):
+    """The rows of logs as dictionaries; a directory stands for the logs of a stream in it."""
+    return [row for log in logs(paths, stream) for row in rows_of(log)]
+
+
+def logs(paths, stream="conn"):
+    """Paths of logs; a directory stands for the logs of a stream in it."""
     for path in paths:
-        for log in sorted(path.glob("*.log*")) if path.is_dir() else [path]:
-            rows += rows_of(log)
-    return rows
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (log for log in found if log == path or log.is_file() and is_log_of(log.name, stream))
+
+
+def is_log_of(name, stream):
+    """Whether the command line would read a file of this name in a directory; a conn-summary.log is no conn.log."""
+    return re.fullmatch(rf"{stream}(\.|[_-]\d.*\.)(.*\.)?log(\.(gz|\d+))*", name) is not None
 
 
 def read_attack(path):
