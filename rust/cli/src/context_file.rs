@@ -10,8 +10,10 @@ use crate::input::file_type;
 
 /// Context of a run, loaded from a file if one is given.
 pub struct RunContext<'a> {
-    path: Option<&'a Path>,
+    pub path: Option<&'a Path>,
     pub state: (Extractor, ScoreHistory),
+    /// Open incidents. Commands that group no records carry them on.
+    pub incidents: Option<GrouperSnapshot>,
 }
 
 impl<'a> RunContext<'a> {
@@ -23,9 +25,11 @@ impl<'a> RunContext<'a> {
         let empty = || (Extractor::of(log), ScoreHistory::default());
         // A signature by the trusted key is for models only.
         let trust = Trust { key: String::new(), ..*trust };
-        let Some(file) = path else { return Ok(Self { path, state: empty() }) };
+        let Some(file) = path else { return Ok(Self { path, state: empty(), incidents: None }) };
+        let mut incidents = None;
         let state = match State::load(file, &trust) {
-            Ok(state) => {
+            Ok(mut state) => {
+                incidents = state.incidents.take();
                 let found = state.log();
                 ensure!(
                     found == log,
@@ -46,12 +50,12 @@ impl<'a> RunContext<'a> {
                 _ => return Err(error.into()),
             },
         };
-        Ok(Self { path, state })
+        Ok(Self { path, state, incidents })
     }
 
     /// Context to save to a file.
     pub fn of(path: Option<&'a Path>, state: (Extractor, ScoreHistory)) -> Self {
-        Self { path, state }
+        Self { path, state, incidents: None }
     }
 
     /// Replaces the file, at the end of a successful run.
@@ -60,6 +64,9 @@ impl<'a> RunContext<'a> {
     /// If it cannot be written; the old file stays.
     pub fn save(&self) -> Result<()> {
         let (extractor, history) = &self.state;
-        self.path.map_or(Ok(()), |path| Ok(State::new(extractor, history).save(path)?))
+        let Some(path) = self.path else { return Ok(()) };
+        let mut state = State::new(extractor, history);
+        state.incidents.clone_from(&self.incidents);
+        Ok(state.save(path)?)
     }
 }

@@ -4,10 +4,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use detector::{
     Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, host_risks,
 };
 
+use crate::context_file::RunContext;
 use crate::host_filter::HostFilter;
 use crate::pipeline::ScoredRecord;
 
@@ -20,6 +22,8 @@ pub struct Grouping {
     /// End of the first record.
     first: Option<i64>,
     incidents: Vec<Incident>,
+    /// Numbers of records that an earlier run has shown, by incident.
+    resumed: HashMap<String, u64>,
     /// Incidents of a single failed connection.
     pub minor: u64,
     /// Incidents of known activity.
@@ -33,7 +37,34 @@ impl Grouping {
     /// does not select.
     pub fn new(known: KnownList, keeps_minor: bool, filter: HostFilter) -> Self {
         let grouper = Grouper::new(known, INCIDENT_TIMEOUT);
-        Self { grouper, keeps_minor, filter, first: None, incidents: Vec::new(), minor: 0, known: 0, alerts: 0 }
+        let resumed = HashMap::new();
+        Self {
+            grouper,
+            keeps_minor,
+            filter,
+            first: None,
+            incidents: Vec::new(),
+            resumed,
+            minor: 0,
+            known: 0,
+            alerts: 0,
+        }
+    }
+
+    /// Continues the incidents of an earlier run, if the context has any.
+    ///
+    /// # Errors
+    /// If the context contains impossible values.
+    pub fn resume(&mut self, context: &mut RunContext<'_>) -> Result<()> {
+        let (Some(path), Some(snapshot)) = (context.path, context.incidents.take()) else { return Ok(()) };
+        self.grouper.restore(snapshot).with_context(|| path.display().to_string())?;
+        self.resumed = self.grouper.open_incidents().map(|incident| (incident.id(), incident.records)).collect();
+        Ok(())
+    }
+
+    /// Adds the open incidents to a context that will be saved.
+    pub fn save(&self, context: &mut RunContext<'_>) {
+        context.incidents = context.path.map(|_| self.grouper.snapshot());
     }
 
     /// Adds a connection and returns the identifier of its incident. One that is excluded counts as context.
@@ -57,6 +88,9 @@ impl Grouping {
         let changes = self.grouper.take_changes();
         let closed = changes.iter().filter(|change| change.event == Event::Closed).map(|change| &change.incident);
         for incident in closed.filter(|incident| self.filter.matches_incident(incident)) {
+            if self.resumed.get(&incident.id()) == Some(&incident.records) {
+                continue;
+            }
             let is_minor = !incident.known && incident.is_minor();
             self.known += u64::from(incident.known);
             self.minor += u64::from(is_minor);
@@ -69,7 +103,7 @@ impl Grouping {
 
     /// Closes all incidents and returns the last events.
     pub fn finish(&mut self) -> Vec<Change> {
-        self.grouper.close_all();
+        self.close_all();
         self.take_changes()
     }
 

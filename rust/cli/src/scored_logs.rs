@@ -29,7 +29,7 @@ pub struct ScoredLogs<'a> {
     pub path: Option<PathBuf>,
     /// Counts, after [`for_each`].
     pub summary: Summary,
-    context: RunContext<'a>,
+    pub context: RunContext<'a>,
 }
 
 /// A scored record of one of the logs.
@@ -250,16 +250,6 @@ impl Stream<'_> {
             each(&ScoredLogRecord { index, model, name, scored });
             self.at += 1;
         }
-    }
-}
-
-impl ScoredLogs<'_> {
-    /// Saves the context.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn save_context(&self) -> Result<()> {
-        self.context.save()
     }
 }
 

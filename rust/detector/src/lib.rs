@@ -60,7 +60,7 @@ pub use alert::incident::host_risk::{HostRisk, RiskPart, RiskTable, host_risks};
 pub use alert::incident::known::{KnownEntry, KnownList};
 pub use alert::incident::rules::{RULES, Rule};
 pub use alert::incident::{
-    Change, Event, Grouper, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
+    Change, Event, Grouper, GrouperSnapshot, INCIDENT_TIMEOUT, Incident, IncidentKind, Observation, Role, format_port,
 };
 pub use alert::reasons::{Reason, format_reasons};
 pub use alert::score_history::ScoreHistory;

@@ -11,6 +11,7 @@ use bincode::error::EncodeError;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::drift::BinCounts;
+use crate::alert::incident::GrouperSnapshot;
 use crate::alert::score_history::{ScoreHistory, ScoreHistorySnapshot};
 use crate::conn::context::{ConnContext, ConnSnapshot};
 use crate::dns::context::{DnsContext, DnsSnapshot};
@@ -20,10 +21,10 @@ use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
-/// Largest payload; full tables take about 20 megabytes.
-const MAX_PAYLOAD: usize = 64 << 20;
+/// Largest payload; full tables take about 20 megabytes, the most and largest incidents about 50.
+const MAX_PAYLOAD: usize = 128 << 20;
 const FORMAT: Envelope =
-    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 4, max_payload: MAX_PAYLOAD };
+    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 5, max_payload: MAX_PAYLOAD };
 
 /// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
 /// detector continues.
@@ -35,6 +36,8 @@ pub struct State {
     pub drift: Vec<BinCounts>,
     /// Version of the model that gave those scores.
     pub version: i64,
+    /// Open incidents, if the command groups records.
+    pub incidents: Option<GrouperSnapshot>,
 }
 
 /// Context of one log kind.
@@ -51,7 +54,7 @@ impl State {
             Context::Conn(context) => ContextSnapshot::Conn(context.snapshot()),
             Context::Dns(context) => ContextSnapshot::Dns(context.snapshot()),
         };
-        Self { context, history: history.snapshot(), drift: Vec::new(), version: 0 }
+        Self { context, history: history.snapshot(), drift: Vec::new(), version: 0, incidents: None }
     }
 
     /// Kind of the log whose context it is.

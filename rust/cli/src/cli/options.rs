@@ -89,7 +89,7 @@ pub struct FilterArgs {
 /// Context of earlier runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ContextArgs {
-    /// Remember hosts between runs: read this file if it exists, replace it at the end of a successful run
+    /// Remember hosts and open incidents between runs: read this file if it exists, replace it at the end of a successful run
     ///
     /// For logs that are processed in pieces, such as every hour: with the same file in order of time, the scores equal
     /// those of one run over all logs. A failed run leaves the file unchanged.

@@ -87,11 +87,13 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     let filter = args.filter.filter();
     let mut selected = vec![0; logs.len()];
     let mut grouping = Grouping::new(known.clone(), args.all, filter.clone());
+    logs.iter_mut().try_for_each(|log| grouping.resume(&mut log.context))?;
     scored_logs::for_each(&mut logs, threads, console, |scored| {
         selected[scored.index] += u64::from(filter.matches(&scored.scored.connection));
         grouping.add(&scored.scored, scored.model);
         grouping.take_changes();
     })?;
+    logs.iter_mut().for_each(|log| grouping.save(&mut log.context));
     grouping.finish();
     known_list::warn_if_expired(path, &known, grouping.first(), console);
     let (alerts, hidden, minor, now) = (grouping.alerts, grouping.known, grouping.minor, grouping.now());
@@ -125,7 +127,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     }
     for log in &logs {
         log.summary.require_all("listed the incidents")?;
-        log.save_context()?;
+        log.context.save()?;
     }
     Ok(())
 }

@@ -55,12 +55,14 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let filter = args.filter.filter();
     let known = args.known.list(console)?;
     let mut collector = IncidentCollector::new(Grouping::new(known.clone(), false, filter.clone()));
+    logs.iter_mut().try_for_each(|log| collector.grouping.resume(&mut log.context))?;
     let mut aggregates: Vec<_> =
         logs.iter().map(|log| Aggregates::new(log.policy.threshold(), filter.clone())).collect();
     scored_logs::for_each(&mut logs, threads, console, |scored| {
         collector.add(&scored.scored, scored.model);
         aggregates[scored.index].add(&scored.scored, scored.name);
     })?;
+    logs.iter_mut().for_each(|log| collector.grouping.save(&mut log.context));
     let mut sections = Vec::new();
     for (log, aggregates) in logs.iter().zip(aggregates) {
         if aggregates.connections() == 0 {
@@ -99,7 +101,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     }
     for log in &logs {
         log.summary.require_all(&format!("{} was written", args.output.display()))?;
-        log.save_context()?;
+        log.context.save()?;
     }
     Ok(())
 }

@@ -80,8 +80,9 @@ pub struct WatchArgs {
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     let known = args.known.list(console)?;
-    let grouping = Grouping::new(known.clone(), false, args.filter.filter());
-    let mut watch = Watch { args, console, filter: args.filter.filter(), detectors: open_models(args)?, grouping };
+    let mut grouping = Grouping::new(known.clone(), false, args.filter.filter());
+    let detectors = open_models(args, &mut grouping)?;
+    let mut watch = Watch { args, console, filter: args.filter.filter(), detectors, grouping };
     let mut is_checked = false;
     let mut logs = watch.open_logs()?;
     watch.print_start(&logs);
@@ -106,11 +107,14 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     }
     let [detector] = &watch.detectors[..] else { return watch.end() };
     let (extractor, history) = detector.state();
-    RunContext::of(args.context.context.as_deref(), (extractor.clone(), history.clone())).save()
+    let mut context = RunContext::of(args.context.context.as_deref(), (extractor.clone(), history.clone()));
+    watch.grouping.save(&mut context);
+    watch.end()?;
+    context.save()
 }
 
 /// Loads the models, at most one for each kind of log, with the saved context.
-fn open_models(args: &WatchArgs) -> Result<Vec<Detector>> {
+fn open_models(args: &WatchArgs, grouping: &mut Grouping) -> Result<Vec<Detector>> {
     let trust = args.trust.trust();
     let stored = args.context.context.as_deref();
     let is_single = args.model.len() == 1;
@@ -122,7 +126,8 @@ fn open_models(args: &WatchArgs) -> Result<Vec<Detector>> {
         let is_other = detectors.iter().all(|other| log_of(other) != kind);
         ensure!(is_other, "{}: is a second model of {}.log; give one model for each log", path.display(), kind.name());
         let policy = args.threshold.policy(&model)?;
-        let context = RunContext::load(stored, kind, &trust)?;
+        let mut context = RunContext::load(stored, kind, &trust)?;
+        grouping.resume(&mut context)?;
         let mut detector = Detector::new(model);
         detector.set_policy(policy);
         detector.set_state(context.state.0, context.state.1);

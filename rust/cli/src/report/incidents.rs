@@ -26,7 +26,7 @@ const SHORTEST: f64 = 4.0;
 /// Groups connections and stores the alerts of each incident with the highest scores.
 #[derive(Debug)]
 pub struct IncidentCollector {
-    grouping: Grouping,
+    pub grouping: Grouping,
     records: HashMap<String, Vec<StoredRecord>>,
 }
 

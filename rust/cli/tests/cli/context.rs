@@ -1,6 +1,9 @@
 //! `--context`: context carried from run to run.
 
+use std::collections::BTreeMap;
 use std::fs;
+
+use serde_json::Value;
 
 use crate::lab::data;
 use crate::logs::{rows, tsv};
@@ -36,6 +39,28 @@ fn pieces_score_like_the_whole() {
     let continued = dir.ok("score -m m piece-3.log --context hosts");
     assert!(whole.contains(continued.lines().last().unwrap()));
     assert_eq!(continued.lines().filter(|line| whole.contains(line)).count(), continued.lines().count());
+}
+
+#[test]
+fn pieces_give_the_incidents_of_the_whole() {
+    let dir = pieces(7);
+    let all: Vec<_> = (0..7).map(|i| format!("piece-{i}.log")).collect();
+    let by_id = |text: String| -> BTreeMap<String, String> {
+        let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+        // A later line of an incident replaces an earlier one.
+        text.lines().map(|line| (id(line), line.to_owned())).collect()
+    };
+    let incidents = |logs: &str| dir.ok(&format!("incidents -q -m m {logs} --json -n 1000 --all"));
+    let whole = incidents(&all.join(" "));
+    let pieces: Vec<_> = all.iter().map(|log| incidents(&format!("{log} --context hosts"))).collect();
+    assert_eq!(by_id(pieces.concat()), by_id(whole));
+    // A run shows no incident without records of its own.
+    let mut records = BTreeMap::new();
+    for incident in pieces.iter().flat_map(|text| text.lines()).map(|line| serde_json::from_str::<Value>(line).unwrap())
+    {
+        let count = incident["records"].as_u64().unwrap();
+        assert!(records.insert(incident["id"].to_string(), count).is_none_or(|before| before < count), "{incident}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Parts of a domain name: subdomain, registered domain and public suffix, by the Public Suffix List.
 
 use psl::Psl;
+use serde::{Deserialize, Serialize};
 
 /// Version of the crate `psl`, which contains the list. Another list splits names differently and gives other features,
 /// so a test ties it to the version of the schema.
@@ -13,7 +14,7 @@ const MAX_NAME: usize = 255;
 const MAX_UNLISTED_TLD: usize = 24;
 
 /// Kind of a name. Only registered domains are counted: the other kinds have no owner outside the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum NameKind {
     /// No name, or the root.

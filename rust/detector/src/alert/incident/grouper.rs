@@ -78,7 +78,7 @@ pub struct Grouper {
     pub(super) flooded: HashMap<Address, ActorKey>,
     pub(super) history: History,
     pub(super) surges: Surges,
-    exchanges: Exchanges,
+    pub(super) exchanges: Exchanges,
     pub(super) changes: Vec<Change>,
     /// Latest end of a record, in microseconds since 1970.
     pub(super) now: i64,

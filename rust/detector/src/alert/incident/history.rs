@@ -69,6 +69,11 @@ impl History {
         found
     }
 
+    /// Its records, oldest first, and whether they belong to an incident.
+    pub(super) fn records(&self) -> impl Iterator<Item = (Record, bool)> {
+        self.ring.iter().map(|entry| (entry.record, entry.taken))
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         (self.ring.len(), self.latest.len())

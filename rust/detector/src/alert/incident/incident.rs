@@ -124,6 +124,7 @@ pub(super) struct Mention {
 impl Incident {
     pub(super) fn new((actor, role, known): ActorKey, now: i64) -> Self {
         // Identifier: a hash of the actor and of the time of the first alert.
+        // The list of known activity does not change it.
         let mut bytes = [0; 25];
         bytes[..16].copy_from_slice(&actor.0);
         bytes[16..24].copy_from_slice(&now.to_be_bytes());
@@ -155,6 +156,10 @@ impl Incident {
             waits_until: None,
             expiry_rank: (false, now),
         }
+    }
+
+    pub(super) fn key(&self) -> ActorKey {
+        (self.actor, self.role, self.known)
     }
 
     /// Identifier: `I` and 12 hexadecimal digits.

@@ -16,7 +16,7 @@
 //! exchanges (2 MB) and failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single
 //! alerts first.
 //!
-//! In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
+//! [`GrouperSnapshot`] carries the open incidents from one run to the next. In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
 
 mod civil_date;
 pub(crate) mod distinct_set;
@@ -33,6 +33,7 @@ mod record;
 mod regular_exchange;
 pub(crate) mod rules;
 mod service;
+mod snapshot;
 mod summary;
 mod surge;
 mod trail;
@@ -41,6 +42,7 @@ pub(crate) mod transfer;
 pub use self::grouper::{Change, Event, Grouper, INCIDENT_TIMEOUT};
 pub use self::incident::{Incident, Observation, Role};
 pub use self::kind::IncidentKind;
+pub use self::snapshot::GrouperSnapshot;
 pub use self::summary::format_port;
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Adds a record, and the earlier ones that belong to it, to the additions of an incident.
     pub(super) fn add(&mut self, incident: &Incident, earlier: &[Record], record: &Record, o: &Observation<'_>) {
-        let key = (incident.actor, incident.role, incident.known);
+        let key = incident.key();
         let is_full = self.unsent.len() >= MAX_UNSENT;
         let addition = match self.unsent.entry((key, incident.number)) {
             Entry::Occupied(entry) => entry.into_mut(),

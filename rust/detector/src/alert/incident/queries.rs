@@ -16,7 +16,7 @@ use crate::dns::reasons::printable;
 const RANDOM_BITS: f32 = 6.0;
 
 /// Fields of a query that incidents use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Query {
     /// Registered domain, or kind of the name, as a hash.
     pub(super) domain: u64,

@@ -1,20 +1,23 @@
 //! Common view of connections and queries for incidents.
 
+use serde::{Deserialize, Serialize};
+
 use super::queries::Query;
-use super::service::service_name;
+use super::service::{self, ServiceName, service_name};
 use crate::address::Address;
 use crate::conn::connection::Connection;
 use crate::proto::Proto;
 use crate::record::LogRecord;
 
 /// Fields of a record that incidents use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) originator: Address,
     pub(super) responder: Address,
     pub(super) proto: Proto,
     pub(super) port: u16,
-    pub(super) service: &'static str,
+    #[serde(with = "service")]
+    pub(super) service: ServiceName,
     pub(super) failed: bool,
     pub(super) inward: bool,
     pub(super) ts: i64,

@@ -6,12 +6,14 @@
 //! network, where monitoring polls every host. Every network has regular exchanges, so at most one a day becomes
 //! evidence.
 
+use serde::{Deserialize, Serialize};
+
 use super::record::Record;
 use crate::alert::reasons::Reason;
 use crate::conn::connection::Connection;
 use crate::context::keys::ContextKeys;
 use crate::context::periodicity::Periodicity;
-use crate::context::table::Table;
+use crate::context::table::{Table, TableSnapshot};
 use crate::proto::Proto;
 use crate::units::{DAY, count, duration};
 
@@ -42,8 +44,11 @@ pub(super) struct Exchanges {
     reported: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Exchange {
+/// Exchanges in a file, and the time of the last report.
+pub(super) type ExchangesSnapshot = (TableSnapshot<Exchange>, Option<i64>);
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Exchange {
     first: i64,
     last: i64,
     bytes: u64,
@@ -67,6 +72,16 @@ impl Default for Exchanges {
 }
 
 impl Exchanges {
+    pub(super) fn snapshot(&self) -> ExchangesSnapshot {
+        (self.services.snapshot(), self.reported)
+    }
+
+    /// Exchanges from a file; `None` if they contain impossible values.
+    pub(super) fn from_snapshot((services, reported): ExchangesSnapshot) -> Option<Self> {
+        let is_sound = |it: &Exchange| it.pauses.is_sound() && (0.0..=1.0).contains(&it.equal);
+        Some(Self { services: Table::from_snapshot(services, SERVICES, is_sound)?, reported })
+    }
+
     /// Adds a connection, and returns the evidence if the exchange has just become regular.
     pub(super) fn add(&mut self, record: &Record, connection: &Connection<'_>) -> Option<Regularity> {
         let is_inside = record.originator.is_internal() && record.responder.is_internal();

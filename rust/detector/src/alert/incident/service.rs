@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serializer};
 
+/// An alias, because serde's derive macro mistakes a reference for borrowed input.
+pub(super) type ServiceName = &'static str;
+
 /// First service of a connection with a known name.
 pub(super) fn service_name(services: &[u8]) -> &'static str {
     const NAMES: [&str; 20] = [

@@ -2,10 +2,11 @@
 //!
 //! A bitmap counts the originators, because only one threshold matters and a count restarts every ten minutes.
 
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use super::record::Record;
-use crate::context::table::Table;
+use crate::context::table::{Table, TableSnapshot};
 use crate::units::MINUTE;
 
 /// Number of responders counted, as a power of 2.
@@ -24,8 +25,11 @@ pub(super) struct Surges {
     responders: Table<Failures>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Failures {
+/// Counts in a file.
+pub(super) type SurgesSnapshot = TableSnapshot<Failures>;
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Failures {
     since: i64,
     connections: u32,
     failed: u32,
@@ -39,6 +43,15 @@ impl Default for Surges {
 }
 
 impl Surges {
+    pub(super) fn snapshot(&self) -> SurgesSnapshot {
+        self.responders.snapshot()
+    }
+
+    /// Counts from a file; `None` if there are too many.
+    pub(super) fn from_snapshot(snapshot: SurgesSnapshot) -> Option<Self> {
+        Some(Self { responders: Table::from_snapshot(snapshot, RESPONDERS, |_| true)? })
+    }
+
     /// Counts a connection, and returns true if it failed during a surge.
     pub(super) fn add(&mut self, record: &Record) -> bool {
         let key = XxHash3_64::oneshot(&record.responder.0);

@@ -765,3 +765,29 @@ fn an_incident_keeps_the_eight_domains_with_most_alerts() {
     assert_eq!(incident.trails.len(), MAX_DOMAINS);
     assert_eq!(incident.kind, IncidentKind::Tunnel, "{}", incident.summary());
 }
+
+#[test]
+fn a_snapshot_continues_where_the_grouper_was() {
+    let connection = |i: i64| match i % 4 {
+        0 => tcp(host(17), remote(77), 443, i * 150 * SECOND, ConnState::SF),
+        1 => tcp(address(0x0b00_0000 + i as u32), host(80), 80, i * 150 * SECOND, ConnState::S0),
+        2 => tcp(host(16), host((i % 200) as u8), (i % 9) as u16, i * 150 * SECOND, ConnState::REJ),
+        _ => tcp(host((i % 13) as u8), remote(9), 8443, i * 150 * SECOND, ConnState::SF),
+    };
+    let observe_all = |grouper: &mut Grouper, range: std::ops::Range<i64>| {
+        range.for_each(|i| _ = observe(grouper, &connection(i), i % 5 < 2 && i % 4 > 0, None));
+    };
+    let described = |grouper: Grouper| {
+        let all = closed(grouper);
+        all.iter().map(|it| (it.id(), it.kind, it.records, it.summary(), it.score().to_bits())).collect::<Vec<_>>()
+    };
+    let mut whole = grouper();
+    observe_all(&mut whole, 0..3000);
+    let mut first = grouper();
+    observe_all(&mut first, 0..1000);
+    let mut second = grouper();
+    second.restore(first.snapshot()).unwrap();
+    second.changes = first.take_changes();
+    observe_all(&mut second, 1000..3000);
+    assert_eq!(described(second), described(whole));
+}

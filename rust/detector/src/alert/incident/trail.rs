@@ -4,13 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::queries::Domain;
 use super::record::Record;
-use super::service;
+use super::service::{self, ServiceName};
 use crate::address::Address;
 use crate::dns::query::DnsQuery;
 use crate::proto::Proto;
-
-/// An alias, because serde's derive macro mistakes a reference for borrowed input.
-type ServiceName = &'static str;
 
 /// Connections of an incident to one service of one responder, or queries for names of one domain.
 #[derive(Clone, Debug, Serialize, Deserialize)]

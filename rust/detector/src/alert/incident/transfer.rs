@@ -69,7 +69,7 @@ impl Grouper {
         let mut renamings: Vec<Renaming> = Vec::new();
         for addition in incidents {
             let (key, number) = self.merge(&addition);
-            let own = (addition.actor, addition.role, addition.known);
+            let own = addition.key();
             if number != addition.number {
                 // Records that the node has already written carry the identifier of the addition.
                 let merged_into = self.open.get(&key).map(Incident::id);
@@ -83,7 +83,7 @@ impl Grouper {
 
     /// Adds one addition and returns the incident it became part of.
     fn merge(&mut self, addition: &Incident) -> (ActorKey, u64) {
-        let own = (addition.actor, addition.role, addition.known);
+        let own = addition.key();
         let target = addition.single_target().map(|target| (target, Role::Target, addition.known));
         let is_open = self.open.get(&own).is_some_and(|incident| !incident.is_minor());
         let is_external = addition.targets.sample().first().is_some_and(|peer| !peer.is_internal());
@@ -152,7 +152,7 @@ impl Grouper {
 
 impl Incident {
     /// Returns true if its values are possible.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let is_time = |time: i64| time.checked_abs().is_some_and(|time| time < 1 << 60);
         self.trails.len() <= MAX_TRAILS
             && self.uids.len() <= MAX_UIDS

@@ -1,0 +1,62 @@
+//! State of a grouper in a file, so that the next run continues the open incidents.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::grouper::Grouper;
+use super::incident::{ActorKey, Incident, MAX_OPEN};
+use super::record::Record;
+use super::regular_exchange::{Exchanges, ExchangesSnapshot};
+use super::surge::{Surges, SurgesSnapshot};
+use crate::address::Address;
+use crate::error::{Contents, Error, ErrorKind};
+
+/// Open incidents, and what a grouper remembers of other records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrouperSnapshot {
+    now: i64,
+    incidents: Vec<Incident>,
+    flooded: Vec<(Address, ActorKey)>,
+    /// Records, and whether they belong to an incident, oldest first.
+    history: Vec<(Record, bool)>,
+    surges: SurgesSnapshot,
+    exchanges: ExchangesSnapshot,
+}
+
+impl Grouper {
+    /// Copies the state.
+    pub fn snapshot(&self) -> GrouperSnapshot {
+        let mut incidents: Vec<_> = self.open.iter().collect();
+        incidents.sort_unstable_by_key(|(key, _)| **key);
+        GrouperSnapshot {
+            now: self.now,
+            incidents: incidents.into_iter().map(|(_, incident)| incident.clone()).collect(),
+            flooded: self.flooded.iter().map(|(&place, &key)| (place, key)).collect(),
+            history: self.history.records().collect(),
+            surges: self.surges.snapshot(),
+            exchanges: self.exchanges.snapshot(),
+        }
+    }
+
+    /// Continues from a snapshot.
+    ///
+    /// # Errors
+    /// If it contains impossible values; the error does not name the file.
+    pub fn restore(&mut self, snapshot: GrouperSnapshot) -> Result<(), Error> {
+        let GrouperSnapshot { now, incidents, flooded, history, surges, exchanges } = snapshot;
+        let keys: BTreeSet<_> = incidents.iter().map(Incident::key).collect();
+        let is_sound =
+            keys.len() == incidents.len() && keys.len() <= MAX_OPEN && incidents.iter().all(Incident::is_sound);
+        let tables = Surges::from_snapshot(surges).zip(Exchanges::from_snapshot(exchanges));
+        let Some((surges, exchanges)) = tables.filter(|_| is_sound) else {
+            let problem = "it contains values no incident can have".to_owned();
+            return Err(ErrorKind::Invalid { contents: Contents::State, problem }.into());
+        };
+        (self.now, self.surges, self.exchanges) = (now, surges, exchanges);
+        self.flooded = flooded.into_iter().collect();
+        history.into_iter().for_each(|(record, taken)| self.history.push(record, taken));
+        incidents.into_iter().for_each(|incident| self.put(incident.key(), incident));
+        Ok(())
+    }
+}
