@@ -31,10 +31,12 @@ def run(command, **options):
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def instructions(command, directory, environment=()):
-    """Instructions of a command by function, without callees, counted by callgrind. They repeat from run to run."""
+def instructions(command, directory, environment=(), start=None):
+    """Instructions of a command by function, without callees, counted by callgrind. They repeat from run to run. Those
+    before the function `start` do not count."""
     path = directory / "callgrind"
-    run([*environment, "valgrind", "--tool=callgrind", f"--callgrind-out-file={path}", *command], cwd=directory)
+    options = [f"--callgrind-out-file={path}", *([f"--dump-before={start}"] if start else [])]
+    run([*environment, "valgrind", "--tool=callgrind", *options, *command], cwd=directory)
     return of_callgrind(path)
 
 
