@@ -21,6 +21,13 @@ pub struct FeatureRange {
 }
 
 impl FeatureRange {
+    /// The range extended to the values of `rows`.
+    pub(crate) fn extended(self, rows: Matrix<'_>) -> Self {
+        let values = rows.iter().map(|row| row[usize::from(self.column)]);
+        let (min, max) = values.fold((self.min, self.max), |(min, max), x| (min.min(x), max.max(x)));
+        Self { min, max, ..self }
+    }
+
     /// Returns true for a value outside the range; a missing value is inside.
     pub(crate) fn is_beyond(&self, value: f32) -> bool {
         value < self.min || value > self.max
@@ -29,12 +36,9 @@ impl FeatureRange {
 
 /// Ranges of the columns; a column without any present value has none.
 pub(crate) fn feature_ranges(rows: Matrix<'_>, columns: &[u16]) -> Vec<FeatureRange> {
-    let range = |&column: &u16| {
-        let values = rows.iter().map(|row| row[usize::from(column)]);
-        let (min, max) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), x| (min.min(x), max.max(x)));
-        (min <= max).then_some(FeatureRange { column, min, max })
-    };
-    columns.iter().filter_map(range).collect()
+    let nothing = |&column: &u16| FeatureRange { column, min: f32::INFINITY, max: f32::NEG_INFINITY };
+    let ranges = columns.iter().map(nothing).map(|range| range.extended(rows));
+    ranges.filter(|range| range.min <= range.max).collect()
 }
 
 /// Probability that a split of a uniformly drawn column, over its range extended to the row's value, separates the row
@@ -63,6 +67,9 @@ mod tests {
         let expected =
             [FeatureRange { column: 0, min: 1.0, max: 4.0 }, FeatureRange { column: 2, min: -2.0, max: -2.0 }];
         assert_eq!(found, expected);
+        let more = [f32::NAN, 7.0, -3.0];
+        let more = expected.map(|range| range.extended(Matrix::new(&more, 3).unwrap()));
+        assert_eq!(more, [expected[0], FeatureRange { min: -3.0, ..expected[1] }]);
     }
 
     #[test]

@@ -157,6 +157,16 @@ impl Forest {
         Self { stored, scorer, imported }
     }
 
+    /// Extends the ranges of the columns to the values of `rows`, which then count as seen in training although no tree
+    /// was built from them. Changes nothing without [`Params::extrapolate`].
+    #[must_use]
+    pub fn with_extended_ranges(mut self, rows: Matrix<'_>) -> Self {
+        for range in self.stored.feature_ranges.iter_mut().flatten() {
+            *range = range.extended(rows);
+        }
+        Self::ready(self.stored)
+    }
+
     /// Anomaly score of a row, between 0 and 1: s = 2^(-E\[h\] / c(ψ)). About 0.5 for a typical row; the fewer splits
     /// isolate the row, the closer to 1. With groups, the generalised mean of their scores (see
     /// [`Params::mean_exponent`]).

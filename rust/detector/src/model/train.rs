@@ -242,16 +242,22 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     if others.len() < MIN_ROWS {
         (others, peers) = ((0..encoded.len()).collect(), Vec::new());
     }
-    let pick = |indices: &[usize]| indices.iter().map(|&i| encoded[i]).collect::<Vec<_>>();
-    let (other_rows, peer_rows) = (pick(&others), pick(&peers));
-    let fit =
+    let (other_rows, peer_rows) = (pick(&encoded, &others), pick(&encoded, &peers));
+    let mut fit =
         Forest::fit_out_of_bag(Matrix::new(other_rows.as_flattened(), MAX_COLUMNS)?, &forest_params, params.seed)?;
+    // A row of the training does not count itself, so its rarities differ a little when it comes again. In a column that
+    // is constant otherwise, this must not look like a new value.
+    let again: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
+    let extended = |forest: Forest, of: &[usize]| {
+        Matrix::new(pick(&again, of).as_flattened(), MAX_COLUMNS).map(|rows| forest.with_extended_ranges(rows))
+    };
+    fit.forest = extended(fit.forest, &others)?;
     // Too few rows of chatter get no separate forest, and are left out, because they would dilute that of all others.
     let peer_group = match peers.len() < MIN_ROWS {
         true => None,
         false => {
             let rows = Matrix::new(peer_rows.as_flattened(), MAX_COLUMNS)?;
-            let forest = Forest::fit(rows, &forest_params, params.seed.wrapping_add(1))?;
+            let forest = extended(Forest::fit(rows, &forest_params, params.seed.wrapping_add(1))?, &peers)?;
             Some(PeerGroup::new(forest, &peer_rows, &fit.forest, &other_rows))
         }
     };
@@ -276,6 +282,10 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     Ok(Model::new(schema, parts, calibration, provenance, params.contamination))
 }
 
+fn pick(rows: &[FeatureRow], indices: &[usize]) -> Vec<FeatureRow> {
+    indices.iter().map(|&i| rows[i]).collect()
+}
+
 fn median(scores: &[f64]) -> f64 {
     let mut scores = scores.to_vec();
     scores.sort_unstable_by(f64::total_cmp);
@@ -284,9 +294,12 @@ fn median(scores: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use iforest::ScoreCache;
+
     use super::*;
-    use crate::Connection;
+    use crate::conn::context::ConnContext;
     use crate::units::DAY;
+    use crate::{Connection, Endpoint};
 
     /// Model of ten days with these dates.
     fn learnt(dated: impl Fn(i64) -> i64) -> Model {
@@ -299,6 +312,28 @@ mod tests {
             trainer.learn(&connection);
         }
         trainer.fit().unwrap()
+    }
+
+    #[test]
+    fn chatter_of_the_training_scores_no_higher_when_it_comes_again() {
+        let from = |octets: [u8; 4]| Endpoint { addr: std::net::IpAddr::from(octets).into(), ..Endpoint::default() };
+        let chatter = Connection { orig: from([10, 0, 0, 1]), resp: from([224, 0, 0, 251]), ..Connection::default() };
+        let (mut trainer, mut extractor) = (Trainer::new(Params::default()), ConnContext::default());
+        let mut row = [0.0; MAX_COLUMNS];
+        for i in 0..2000 {
+            let other = Connection { duration: Some(i * i % 77_777), resp: from([10, 0, 0, 2]), ..chatter };
+            let is_chatter = i % 10 == 0;
+            let c = Connection { ts: i * (DAY / 2000), ..if is_chatter { chatter } else { other } };
+            trainer.learn(&c);
+            let extracted = extractor.extract(&c);
+            if is_chatter {
+                row = extracted;
+            }
+        }
+        let model = trainer.fit().unwrap();
+        let score = |end| model.score_row(&row, end, &mut ScoreCache::new()).forest;
+        let (learnt, again) = (score(DAY / 2), score(2 * DAY));
+        assert!(again <= learnt, "{learnt} in training, {again} later");
     }
 
     #[test]
