@@ -294,8 +294,6 @@ fn median(scores: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use iforest::ScoreCache;
-
     use super::*;
     use crate::conn::context::ConnContext;
     use crate::units::DAY;
