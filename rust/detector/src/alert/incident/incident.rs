@@ -265,6 +265,9 @@ impl Incident {
         let trail = self.trails.iter().position(|trail| trail.holds(record)).or_else(|| self.new_trail(record, full));
         if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
             trail.add(record);
+            if let (Some(domain), Some(query)) = (&mut trail.domain, full) {
+                domain.name_from(query);
+            }
         }
         let Some(o) = o else { return };
         self.highest = self.highest.max(o.score);

@@ -107,6 +107,13 @@ impl Domain {
         self.nonexistent += u64::from(query.nonexistent);
     }
 
+    /// Takes its text from a query, if it began with queries of the history, which have no names.
+    pub(super) fn name_from(&mut self, query: &DnsQuery<'_>) {
+        if self.text.is_empty() {
+            self.text = names(query);
+        }
+    }
+
     pub(super) fn absorb(&mut self, other: &Self) {
         self.names.merge(&other.names);
         self.types |= other.types;

@@ -664,6 +664,20 @@ fn a_tunnel_counts_the_bytes_of_different_names_from_its_first_query() {
 }
 
 #[test]
+fn a_tunnel_found_by_evidence_names_its_domain() {
+    let mut grouper = grouper();
+    for i in 0..60 {
+        let name = format!("{:040x}.example.com", i * 7919);
+        let record = LogRecord::Dns(query(name.as_bytes(), i));
+        let evidence = (i == 40).then_some(20);
+        grouper.observe(&Observation { record, uid: None, score: 0.55, alert: false, evidence, reasons: &[] });
+    }
+    let incident = closed(grouper).remove(0);
+    assert_eq!((incident.kind, incident.records), (IncidentKind::Tunnel, 60));
+    assert!(incident.summary().contains(" different names of example.com to 10.0.0.1"), "{}", incident.summary());
+}
+
+#[test]
 fn a_tunnel_names_the_server_of_its_domain() {
     let mut grouper = grouper();
     for i in 0..60 {
