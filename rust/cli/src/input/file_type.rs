@@ -1,4 +1,4 @@
-//! Types of files that are not logs, by their first bytes.
+//! Types of files by their first bytes, for error messages.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,33 +11,27 @@ use super::log;
 /// Describes the input if it is another kind of file.
 pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
     let ErrorKind::NotZeek { found, .. } = error.kind() else { return error.into() };
-    let own = OWN_FILES.iter().find(|(magic, _)| found.starts_with(magic)).map(|(_, what)| *what);
-    match own.or_else(|| other_kind(input)) {
+    let own = OWN_FILES.iter().find(|(magic, ..)| found.starts_with(magic));
+    let own = own.map(|(_, noun, advice)| format!("this is {noun}, not a log; {advice}"));
+    match own.or_else(|| other_kind(input).map(str::to_owned)) {
         Some(what) => anyhow!("{input}: {what}"),
         None => error.into(),
     }
 }
 
-/// Noun for a log, a model or a sample; `None` for other files.
+/// Noun for a log or a file of zeek-iforest; `None` for other files.
 pub fn noun(path: &Path) -> Option<&'static str> {
     let start = first_bytes(path)?;
-    let is = |magic: &[u8]| start.starts_with(magic);
-    match () {
-        () if is(b"ZIFOREST") => Some("a model"),
-        () if is(b"ZIFSAMPL") => Some("a sample"),
-        () if is(b"#separat") => Some("a log"),
-        () => log::kind_of(&Input::File(path.to_owned())).map(|_| "a log"),
-    }
+    let own = OWN_FILES.iter().find(|(magic, ..)| start.starts_with(magic.as_bytes()));
+    let is_log = || start.starts_with(b"#separat") || log::kind_of(&Input::File(path.to_owned())).is_some();
+    own.map(|(_, noun, _)| *noun).or_else(|| is_log().then_some("a log"))
 }
 
-/// Files of zeek-iforest by their first bytes, and how to use them.
-const OWN_FILES: [(&str, &str); 3] = [
-    (
-        "ZIFOREST",
-        "this is a model, not a log; score logs with it by --model, or describe it with: zeek-iforest inspect FILE",
-    ),
-    ("ZIFSAMPL", "this is a sample, not a log; train a model on it with: zeek-iforest train FILE -o MODEL"),
-    ("ZIFMEMOR", "this is saved context, not a log; give it with --context"),
+/// Files of zeek-iforest: their first bytes, a noun, and how to use them.
+const OWN_FILES: [(&str, &str, &str); 3] = [
+    ("ZIFOREST", "a model", "score logs with it by --model, or describe it with: zeek-iforest inspect FILE"),
+    ("ZIFSAMPL", "a sample", "train a model on it with: zeek-iforest train FILE -o MODEL"),
+    ("ZIFMEMOR", "saved context", "give it with --context"),
 ];
 
 /// Recognises other kinds of files by their first bytes, and says how to use them.
