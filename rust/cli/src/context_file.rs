@@ -1,4 +1,4 @@
-//! Context of earlier runs in a file: remembered hosts, and evidence against services.
+//! Context of earlier runs in a file: remembered hosts, evidence against services, and open incidents.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::input::file_type;
 pub struct RunContext<'a> {
     pub path: Option<&'a Path>,
     pub state: (Extractor, ScoreHistory),
-    /// Open incidents. Commands that group no records carry them on.
+    /// Open incidents. Commands that group no records save them unchanged.
     pub incidents: Option<GrouperSnapshot>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> RunContext<'a> {
             Err(error) => match error.kind() {
                 detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::NotFound => empty(),
                 detector::ErrorKind::OtherContents(_) => bail!(
-                    "{}: is {}, not a context file; give --context a new name, or a file that it has written",
+                    "{}: is {}, not a context file; give --context a new name, or the context file of an earlier run",
                     file.display(),
                     file_type::noun(file).unwrap_or("another kind of file")
                 ),

@@ -22,7 +22,7 @@ pub struct Grouping {
     /// End of the first record.
     first: Option<i64>,
     incidents: Vec<Incident>,
-    /// Numbers of records that an earlier run has shown, by incident.
+    /// Number of records of each incident at the end of the earlier run. Incidents without new records are not listed.
     resumed: HashMap<String, u64>,
     /// Incidents of a single failed connection.
     pub minor: u64,
@@ -112,9 +112,9 @@ impl Grouping {
         self.grouper.close_all();
     }
 
-    /// Lets time pass without a record.
-    pub fn pass(&mut self, time: Duration) {
-        self.grouper.close_quiet(self.now().saturating_add(time.as_micros() as i64));
+    /// Closes and reports incidents as if `pause` had passed since the last record.
+    pub fn apply_pause(&mut self, pause: Duration) {
+        self.grouper.close_quiet(self.now().saturating_add(pause.as_micros() as i64));
     }
 
     /// Discards the incidents that have closed.

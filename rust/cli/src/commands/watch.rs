@@ -26,7 +26,7 @@ use crate::pipeline::parse::{Parser, check_columns};
 use crate::scored_logs::thresholds_text;
 use crate::top_k::StoredRecord;
 
-/// Pause of the logs after which their time is assumed to have passed: incidents wait for their kind no longer.
+/// Pause of the logs after which incidents no longer wait for their kind: the time of the records stands still meanwhile.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Show incidents, and anomalous connections and queries, while Zeek writes them
@@ -91,7 +91,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
         let (index, read) = match blocks.recv_timeout(QUIET) {
             Ok(block) => block,
             Err(RecvTimeoutError::Timeout) => {
-                watch.grouping.pass(QUIET);
+                watch.grouping.apply_pause(QUIET);
                 watch.show_changes()?;
                 continue;
             }
@@ -211,7 +211,7 @@ impl Watch<'_> {
         shown
     }
 
-    /// Shows the incidents that still wait for their kind.
+    /// Closes all incidents, which reports those that still wait for their kind.
     fn end(&mut self) -> Result<()> {
         self.grouping.close_all();
         self.show_changes()

@@ -99,7 +99,7 @@ impl Records {
         self.text(&self.stored[index].uid)
     }
 
-    /// All records in order, without their texts. Reading a time then copies no record.
+    /// All records in order, without their texts, so that reading a time copies no record.
     pub fn without_texts(&self) -> impl ExactSizeIterator<Item = &LogRecord<'static>> {
         self.stored.iter().map(|stored| &stored.record)
     }

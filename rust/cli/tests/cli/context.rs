@@ -93,7 +93,7 @@ fn unusable_contexts_are_refused() {
     dir.run("score -m m piece-1.log --context m").fails(1, &["m: would replace the input m"]);
     dir.run("score -m m piece-1.log --context piece-1.log").fails(1, &["would replace the input piece-1.log"]);
     dir.run("score -m m piece-1.log --context .").fails(1, &[".: this is a directory"]);
-    // Other files are not to be deleted.
+    // The error does not advise deleting a file of another kind.
     dir.ok("sample piece-0.log -o sample");
     dir.ok("train piece-0.log -o other");
     dir.write("prose", "It was a dark night.");

@@ -232,7 +232,7 @@ fn selects_hosts_and_excludes_networks() {
     let without = incidents(&dir, "--exclude 10.10.1.16/31 --exclude 198.51.100.0/24");
     let is_excluded = |it: &Value| ["10.10.1.16", "10.10.1.17", "10.10.1.13"].contains(&text(it, "actor"));
     assert!(!without.is_empty() && !without.iter().any(is_excluded), "{without:?}");
-    // A network of IPv6 has no hosts of IPv4.
+    // An IPv6 network contains no IPv4 hosts.
     assert_eq!(incidents(&dir, "--exclude ::/0"), incidents(&dir, ""));
     assert_eq!(dir.run("incidents conn.log --exclude *").status, Some(2));
 }

@@ -285,7 +285,7 @@ fn shows_incidents_as_they_open_and_grow() {
     let scan: Vec<_> = shown.lines().filter(|line| line.contains("  scan  ")).collect();
     assert!(scan.iter().any(|line| line.starts_with("opened ") || line.starts_with("changed ")), "{shown}");
     assert!(shown.contains("      10.10.1.16 probed "), "{shown}");
-    // Each attack shows its kind within a minute.
+    // Each attack gets its kind within a minute.
     assert!(!shown.contains("  other  "), "{shown}");
     assert!(
         !shown.lines().any(|line| line.starts_with(|c: char| c.is_ascii_digit())),
