@@ -188,7 +188,7 @@ mod ffi {
         /// Replaces the list of known activity; after an error the previous list stays.
         fn set_known(self: &mut GuardedSensor, list: &[u8]) -> Result<()>;
 
-        /// Problem of the list of known activity: it has no entries, or all have expired; empty if there is none.
+        /// Problem of the list of known activity: it has no entries, or all have expired. Empty if there is no problem.
         fn known_problem(self: &mut GuardedSensor) -> String;
 
         /// Removes and returns the next event of incidents.

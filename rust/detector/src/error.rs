@@ -67,7 +67,7 @@ pub enum Contents {
     Model,
     /// A sample, or the reservoir of a sensor.
     Sample,
-    /// Host context and evidence.
+    /// Host context, evidence and open incidents.
     State,
     /// Incidents of another node.
     Incidents,

@@ -21,7 +21,7 @@ use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
-/// Largest payload; full tables take about 20 megabytes, the most and largest incidents about 50.
+/// Largest payload. Full tables take about 20 megabytes, 4,096 incidents of the largest size about 50.
 const MAX_PAYLOAD: usize = 128 << 20;
 const FORMAT: Envelope =
     Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 5, max_payload: MAX_PAYLOAD };
@@ -36,7 +36,7 @@ pub struct State {
     pub drift: Vec<BinCounts>,
     /// Version of the model that gave those scores.
     pub version: i64,
-    /// Open incidents, if the command groups records.
+    /// Open incidents, if a command has grouped records.
     pub incidents: Option<GrouperSnapshot>,
 }
 

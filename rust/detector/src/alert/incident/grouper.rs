@@ -70,7 +70,7 @@ pub struct Grouper {
     pub(super) expiry: BTreeSet<(Rank, ActorKey)>,
     /// No incident has to close before this time.
     next_close: i64,
-    /// No incident that waits for its kind has to be reported before this time.
+    /// No incident that waits for its kind is due for a report before this time.
     next_report: i64,
     /// Originators whose open incident has one target only, by target; [`MANY`] of them become its incident.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
@@ -119,7 +119,7 @@ impl Grouper {
         self.known = known;
     }
 
-    /// Problem of the list of known activity, once there are records.
+    /// Problem of the list of known activity at the time of the latest record, see [`KnownList::problem`].
     pub fn known_problem(&self) -> Option<String> {
         self.known.problem(Some(self.now).filter(|now| *now > i64::MIN))
     }
@@ -145,7 +145,7 @@ impl Grouper {
         let is_known = self.known.covers(&connection);
         let receiver = (record.responder, Role::Originator, is_known);
         if connection.is_icmp_error() && self.open.get(&receiver).is_some_and(|incident| !incident.is_minor()) {
-            record = record.answered_contact();
+            record = record.answered_attempt();
         }
         let regular = self.exchanges.add(&record, &connection).filter(|_| !o.alert && o.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
@@ -278,7 +278,7 @@ impl Grouper {
         if let Some(outbox) = &mut self.outbox {
             outbox.add(incident, &earlier, record, o);
         }
-        // The manager waits; a worker forwards at once.
+        // Only the grouper that reports incidents waits; a worker forwards at once.
         let wait = if self.outbox.is_some() { 0 } else { KIND_WAIT };
         self.changes.extend(announcement(incident, |it| is_held(&self.known, it), record.end, wait));
         self.next_report = self.next_report.min(incident.waits_until.unwrap_or(i64::MAX));
@@ -346,7 +346,7 @@ impl Grouper {
             incident.classify();
             incident.known |= self.known.covers_incident(&incident);
             if incident.reported.is_none() {
-                // It was held back for a kind that it did not get.
+                // It was held back, or waited, for a kind that it did not get.
                 let last = incident.last;
                 self.changes.extend(announcement(&mut incident, |it| it.known, last, 0));
             }
@@ -419,7 +419,8 @@ pub(super) fn is_held(known: &KnownList, incident: &Incident) -> bool {
         }
 }
 
-/// Report that an incident opened or changed, unless it is held back, or waits up to `wait` for its kind.
+/// Change of an incident to report: it opened, its kind changed, or it grew. `None` if nothing is new, if the incident is
+/// held back, or while it waits for its kind, at most `wait` microseconds.
 pub(super) fn announcement(
     incident: &mut Incident,
     is_held: impl Fn(&Incident) -> bool,

@@ -101,7 +101,7 @@ pub struct Incident {
     pub(super) reported: Option<(IncidentKind, u64)>,
     /// Weight of the kind at the last notice, and its time.
     pub(super) noticed: Option<(f64, i64)>,
-    /// Time until which its report waits for its kind.
+    /// Latest time of its first report, while that waits for its kind.
     #[serde(skip)]
     pub(super) waits_until: Option<i64>,
     /// Rank of its entry in the grouper's `expiry`.
@@ -123,8 +123,8 @@ pub(super) struct Mention {
 
 impl Incident {
     pub(super) fn new((actor, role, known): ActorKey, now: i64) -> Self {
-        // Identifier: a hash of the actor and of the time of the first alert.
-        // The list of known activity does not change it.
+        // Identifier: a hash of the actor and the time of the first alert. Without `known`, so that the list of known
+        // activity does not change it.
         let mut bytes = [0; 25];
         bytes[..16].copy_from_slice(&actor.0);
         bytes[16..24].copy_from_slice(&now.to_be_bytes());

@@ -44,7 +44,7 @@ impl KnownList {
     /// Parses a list: a `#fields` line, then one entry a line, columns separated by tabs.
     ///
     /// # Errors
-    /// Names the first line that cannot be used, and an entry that does not narrow originator or responder.
+    /// If a line is malformed, or an entry narrows neither originator nor responder; names the first such line.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut order: Option<Vec<usize>> = None;
         let mut entries = Vec::new();
@@ -112,7 +112,7 @@ impl KnownList {
             })
     }
 
-    /// Problem of a list that covers nothing: it has no entries, or all expired before the time `now`, if that is given.
+    /// Problem of a list that covers nothing: it has no entries, or all have expired at the time `now`, if that is given.
     pub fn problem(&self, now: Option<i64>) -> Option<String> {
         let Some(last) = self.entries.iter().map(|entry| entry.until).max() else {
             return Some("the list has no entries; no activity is known".to_owned());

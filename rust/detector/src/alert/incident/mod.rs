@@ -16,7 +16,8 @@
 //! exchanges (2 MB) and failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single
 //! alerts first.
 //!
-//! [`GrouperSnapshot`] carries the open incidents from one run to the next. In a cluster, each worker's grouper forwards its additions and the manager's grouper merges them: see [`transfer`].
+//! [`GrouperSnapshot`] carries the open incidents from one run to the next. In a cluster, each worker's grouper forwards
+//! its additions and the manager's grouper merges them: see [`transfer`].
 
 mod civil_date;
 pub(crate) mod distinct_set;

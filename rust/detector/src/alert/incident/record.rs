@@ -51,8 +51,8 @@ impl Record {
         }
     }
 
-    /// Returns the contact that an ICMP error answers: from its receiver, who sent the packet, to its sender.
-    pub(super) fn answered_contact(self) -> Self {
+    /// Returns the failed attempt that an ICMP error answers: from its receiver, which sent the packet, to its sender.
+    pub(super) fn answered_attempt(self) -> Self {
         let (originator, responder) = (self.responder, self.originator);
         Self { originator, responder, failed: true, bytes_out: self.bytes_in, bytes_in: self.bytes_out, ..self }
     }

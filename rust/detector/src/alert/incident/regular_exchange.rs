@@ -44,7 +44,7 @@ pub(super) struct Exchanges {
     reported: Option<i64>,
 }
 
-/// Exchanges in a file, and the time of the last report.
+/// Exchanges and the time of the last report, in a file.
 pub(super) type ExchangesSnapshot = (TableSnapshot<Exchange>, Option<i64>);
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]

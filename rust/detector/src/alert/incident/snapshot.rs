@@ -1,4 +1,4 @@
-//! State of a grouper in a file, so that the next run continues the open incidents.
+//! State of a grouper in a file, with which the next run continues the open incidents.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::surge::{Surges, SurgesSnapshot};
 use crate::address::Address;
 use crate::error::{Contents, Error, ErrorKind};
 
-/// Open incidents, and what a grouper remembers of other records.
+/// Open incidents of a grouper, and its history of other records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GrouperSnapshot {
     now: i64,
@@ -25,7 +25,7 @@ pub struct GrouperSnapshot {
 }
 
 impl Grouper {
-    /// Copies the state.
+    /// Copies the state to write it to a file.
     pub fn snapshot(&self) -> GrouperSnapshot {
         let mut incidents: Vec<_> = self.open.iter().collect();
         incidents.sort_unstable_by_key(|(key, _)| **key);

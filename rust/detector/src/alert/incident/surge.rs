@@ -25,7 +25,7 @@ pub(super) struct Surges {
     responders: Table<Failures>,
 }
 
-/// Counts in a file.
+/// Counts by responder, in a file.
 pub(super) type SurgesSnapshot = TableSnapshot<Failures>;
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]

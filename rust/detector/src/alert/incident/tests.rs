@@ -332,7 +332,7 @@ fn a_new_incident_is_reported_with_its_kind_or_after_a_minute() {
         assert_eq!((events(&mut grouper), grouper.open_incidents().count()), (Vec::new(), 1));
         grouper
     };
-    // The time passes without a record, with a record of the same incident, and with one of another host.
+    // The minute ends without a record, with a record of the same incident, and with one of another host.
     let mut quiet = with_one();
     quiet.close_quiet(60 * SECOND);
     assert_eq!(events(&mut quiet), []);
@@ -343,7 +343,7 @@ fn a_new_incident_is_reported_with_its_kind_or_after_a_minute() {
         observe(&mut busy, &tcp(originator, remote(8), 80, 61 * SECOND, ConnState::SF), originator == host(1), None);
         assert_eq!(events(&mut busy), [other]);
     }
-    // It closes, or is evicted, before that.
+    // The incident closes, or is evicted, within the minute.
     let mut ended = with_one();
     ended.close_all();
     assert_eq!(events(&mut ended), [other, (Event::Closed, IncidentKind::Other, false)]);
@@ -458,7 +458,7 @@ fn a_flood_of_a_network_from_outside_is_one_incident_and_hides_no_answered_attac
             most = most.max(grouper.open.len());
             events.extend(grouper.take_changes().into_iter().filter(|change| change.escalates));
         }
-        // A minute after its only record the other one has still no kind.
+        // The other incident is of no kind a minute after its only record, and is reported then.
         grouper.close_quiet(grouper.now() + 60 * SECOND);
         events.extend(grouper.take_changes().into_iter().filter(|change| change.escalates));
         let kinds: Vec<_> = events.iter().map(|change| change.incident.kind).collect();
