@@ -36,8 +36,8 @@ impl FeatureRange {
 
 /// Ranges of the columns; a column without any present value has none.
 pub(crate) fn feature_ranges(rows: Matrix<'_>, columns: &[u16]) -> Vec<FeatureRange> {
-    let nothing = |&column: &u16| FeatureRange { column, min: f32::INFINITY, max: f32::NEG_INFINITY };
-    let ranges = columns.iter().map(nothing).map(|range| range.extended(rows));
+    let empty = |&column: &u16| FeatureRange { column, min: f32::INFINITY, max: f32::NEG_INFINITY };
+    let ranges = columns.iter().map(empty).map(|range| range.extended(rows));
     ranges.filter(|range| range.min <= range.max).collect()
 }
 

@@ -177,7 +177,8 @@ impl Forest {
         self.scorer.score(&row[..self.n_features()])
     }
 
-    /// Score of a row like [`Forest::score`], faster for values that were scored recently with the same `cache`.
+    /// Score of a row like [`Forest::score`], faster for values that were scored recently with the same `cache`. Another
+    /// forest, or [`Forest::score_mapped`], empties the cache.
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].
@@ -203,8 +204,8 @@ impl Forest {
         self.scorer.group_scores(&row[..self.n_features()])
     }
 
-    /// Generalised mean of the [`Forest::group_scores`] of a row, each mapped by its group. `map` must be the same
-    /// function in every call with this `cache`, see [`Forest::score_cached`].
+    /// Generalised mean of the [`Forest::group_scores`] of a row, each replaced by `map` of group and score. `map` must
+    /// be the same function in every call with this `cache`, see [`Forest::score_cached`].
     ///
     /// # Panics
     /// If `row` is shorter than [`Forest::n_features`].

@@ -53,7 +53,7 @@ impl PeerGroup {
         &self.forest
     }
 
-    /// Score of an encoded row on the scale of all other rows. The cache must be used for this peer group only.
+    /// Score of an encoded row on the scale of all other rows. `cache` must be used for this peer group only.
     pub(crate) fn score(&self, row: &FeatureRow, cache: &mut ScoreCache) -> f64 {
         self.forest.score_mapped(row, cache, |group, score| self.maps[group].map(score))
     }

@@ -245,11 +245,11 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     let (other_rows, peer_rows) = (pick(&encoded, &others), pick(&encoded, &peers));
     let mut fit =
         Forest::fit_out_of_bag(Matrix::new(other_rows.as_flattened(), MAX_COLUMNS)?, &forest_params, params.seed)?;
-    // A row of the training does not count itself, so its rarities differ a little when it comes again. In a column that
-    // is constant otherwise, this must not look like a new value.
-    let again: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
-    let extended = |forest: Forest, of: &[usize]| {
-        Matrix::new(pick(&again, of).as_flattened(), MAX_COLUMNS).map(|rows| forest.with_extended_ranges(rows))
+    // A training row is encoded without counting itself, so a later copy has slightly different rarities. In a column
+    // that is otherwise constant, these would be beyond the range.
+    let repeated: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
+    let extended = |forest: Forest, indices: &[usize]| {
+        Matrix::new(pick(&repeated, indices).as_flattened(), MAX_COLUMNS).map(|rows| forest.with_extended_ranges(rows))
     };
     fit.forest = extended(fit.forest, &others)?;
     // Too few rows of chatter get no separate forest, and are left out, because they would dilute that of all others.
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn chatter_of_the_training_scores_no_higher_when_it_comes_again() {
+    fn repeated_chatter_scores_no_higher_than_in_training() {
         let from = |octets: [u8; 4]| Endpoint { addr: std::net::IpAddr::from(octets).into(), ..Endpoint::default() };
         let chatter = Connection { orig: from([10, 0, 0, 1]), resp: from([224, 0, 0, 251]), ..Connection::default() };
         let (mut trainer, mut extractor) = (Trainer::new(Params::default()), ConnContext::default());
@@ -330,8 +330,8 @@ mod tests {
         }
         let model = trainer.fit().unwrap();
         let score = |end| model.score_row(&row, end, &mut ScoreCache::new()).forest;
-        let (learnt, again) = (score(DAY / 2), score(2 * DAY));
-        assert!(again <= learnt, "{learnt} in training, {again} later");
+        let (learnt, repeated) = (score(DAY / 2), score(2 * DAY));
+        assert!(repeated <= learnt, "{learnt} in training, {repeated} later");
     }
 
     #[test]

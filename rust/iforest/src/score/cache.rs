@@ -13,10 +13,10 @@ const ROW_BITS: u32 = 5;
 
 /// Scores of recent rows, and of groups by the values of their columns. Of bounded size: about 12 kilobytes a group.
 ///
-/// Belongs to one forest at a time; used with another, it starts empty.
+/// Belongs to one forest at a time, and to mapped scores or others; used for another, it starts empty.
 #[derive(Clone, Debug, Default)]
 pub struct ScoreCache {
-    /// Identity of the forest; 0 for none.
+    /// Identity of the forest, inverted for mapped scores; 0 for none.
     owner: u64,
     groups: Vec<Box<[Entry]>>,
     rows: Vec<ScoredRow>,
@@ -30,7 +30,7 @@ struct ScoredRow {
     score: f64,
 }
 
-/// Columns of a group, repeated up to [`MAX_COLUMNS`], so that a key is made without a loop.
+/// Columns of a group, repeated up to [`MAX_COLUMNS`], so that its keys are built without a loop.
 #[derive(Clone, Debug)]
 pub(super) struct Columns([u16; MAX_COLUMNS]);
 
@@ -109,7 +109,7 @@ impl Columns {
         fits.then(|| Self(std::array::from_fn(|at| columns[at % columns.len()])))
     }
 
-    /// Bits of the values in a group's columns.
+    /// Key of a row.
     #[inline]
     pub(super) fn key(&self, row: &[f32]) -> Key {
         let [a, b, c, d] = self.0.map(|column| u64::from(row[usize::from(column)].to_bits()));
@@ -117,7 +117,7 @@ impl Columns {
     }
 }
 
-/// Entry for a key, and its score if that is stored.
+/// Entry for a key, and the power stored for that key, if any.
 #[inline]
 pub(super) fn find(entries: &mut [Entry], key: Key) -> (Option<f64>, &mut Entry) {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;

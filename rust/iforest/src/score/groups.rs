@@ -30,7 +30,7 @@ struct Group {
     n_trees: u32,
     /// Columns that its score depends on.
     columns: Vec<u16>,
-    /// The same for the cache; `None` if there are too many.
+    /// The same for the cache; `None` if there are none, or too many.
     key_columns: Option<cache::Columns>,
     feature_ranges: Vec<FeatureRange>,
     paths: Paths,
@@ -105,10 +105,10 @@ impl Scorer {
         self.score_with(row, cache, |_, group| self.power(group, row))
     }
 
-    /// Score of one row after `map` of each group's score, which must be the same function for the same `cache`. Takes
-    /// more than a step function, so the groups of one column are cached as well.
+    /// Score of one row with `map` applied to each group's score; it must be the same function in every call with this
+    /// `cache`. A mapped score costs more than a step function, so groups of one column are cached as well.
     pub(crate) fn score_mapped(&self, row: &[f32], cache: &mut ScoreCache, map: impl Fn(usize, f64) -> f64) -> f64 {
-        // Powers of mapped scores are not those of `score_cached`.
+        // Another identity, because the powers of mapped scores are not those of `score_cached`.
         cache.prepare(!self.id, self.groups.iter().map(|group| group.key_columns.is_some()));
         self.score_with(row, cache, |i, group| libm::pow(map(i, self.group_score(group, row)), self.mean.mean_exponent))
     }
