@@ -2,7 +2,7 @@
 //! its processor time, the bytes that it receives, and its memory. The messages of Zeek's Broker are not included.
 //!
 //! Each worker sees ten connections a second, sends a sample each minute, as `IForest::learning_interval` says, and has
-//! an alert of another host each minute, which is a hundred times the default budget.
+//! an alert each minute, always of another host: thousands of times the default budget.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -18,7 +18,7 @@ const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 /// Connections of a worker in a minute.
 const RATE: usize = 600;
-/// Defaults of the scripts: rows of a reservoir and of a message, half-life, incidents of a message.
+// Defaults of the scripts.
 const ROWS: usize = 32_768;
 const ROWS_PER_MESSAGE: usize = 4096;
 const HALF_LIFE: i64 = 7 * 24 * 3600 * SECOND;
@@ -29,7 +29,7 @@ struct Worker {
     incidents: Grouper,
 }
 
-/// Work of the manager of one kind.
+/// Cost of one kind of the manager's work.
 #[derive(Default)]
 struct Work {
     seconds: f64,
@@ -137,7 +137,7 @@ fn main() {
     let began = Instant::now();
     let model = fit(manager.snapshot(), &Params::default()).expect("a model").to_bytes().expect("its bytes");
     println!("fit       {:.2} s, a model of {} kB for each worker", began.elapsed().as_secs_f64(), model.len() / 1000);
-    // Several copies, because the first ones take memory that the fit released.
+    // Several copies, because the first ones reuse memory that the fit released.
     const COPIES: usize = 16;
     let before = megabytes();
     let copy = |_| {

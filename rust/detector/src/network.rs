@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::address::Address;
 use crate::error::{Error, ErrorKind};
 
-/// Bits that IPv4 addresses have before them in an [`Address`].
+/// Length of the prefix of all IPv4 addresses in an [`Address`], in bits.
 const MAPPED: u32 = 96;
 
 /// Addresses with a common prefix.
@@ -18,13 +18,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// Returns true if an address is in the network. A network of IPv6 has no IPv4 addresses.
+    /// Returns true if an address is in the network. An IPv6 network contains no IPv4 addresses.
     pub fn contains(self, address: Address) -> bool {
         let difference = u128::from_be_bytes(self.prefix.0) ^ u128::from_be_bytes(address.0);
         difference.leading_zeros() >= self.bits && (self.bits >= MAPPED || address.number().is_err())
     }
 
-    /// Returns true if the network is wider than /8, or in IPv6 than the /7 of unique local addresses.
+    /// Returns true if the network is wider than /8; in IPv6, than /7, the prefix of unique local addresses.
     pub fn is_broad(self) -> bool {
         let widest = if self.prefix.number().is_ok() { MAPPED + 8 } else { 7 };
         self.bits < widest
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn broad_networks_are_wider_than_internal_ones() {
+    fn networks_wider_than_private_ones_are_broad() {
         for (network, is_broad) in [
             ("0.0.0.0/0", true),
             ("128.0.0.0/1", true),

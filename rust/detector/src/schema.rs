@@ -11,7 +11,7 @@ pub(crate) fn identity(hash: u64) -> f32 {
 /// One value per column of a [`Schema`], in its order; a category by its identity.
 pub type FeatureRow = [f32; MAX_COLUMNS];
 
-/// Declares the columns of a row in their order, each with its description, as `Column` and `FEATURES`.
+/// Declares `Column` and `FEATURES`: the columns of a row in their order, and a description of each.
 macro_rules! columns {
     ($(#[$doc:meta])* $($column:ident = $feature:expr;)*) => {
         /// A column of a row.

@@ -58,7 +58,8 @@ static CLASS: [u8; 256] = {
     class
 };
 
-/// Counts of a byte: 1 for a digit, and from [`ODD`] on for a byte that is invalid in host names.
+/// Amount that a byte adds to two counts in one number: digits, and from bit [`ODD`] on, bytes that are invalid in host
+/// names.
 static COUNTS: [u64; 256] = {
     let mut counts = [0; 256];
     let mut byte = 0;
@@ -72,6 +73,7 @@ static COUNTS: [u64; 256] = {
     }
     counts
 };
+/// Lowest bit of the second count.
 const ODD: u32 = 32;
 
 /// Surprisal per letter of a typical word, in bits.
@@ -123,7 +125,7 @@ impl CharacterStats {
         self.surprisal as f32 / 16.0
     }
 
-    /// Surprisal of a text of `length` bytes beyond that of a word, in bits; 0 for one like a word.
+    /// Surprisal of the text, of `length` bytes, beyond that of a typical word, in bits; never negative.
     pub(crate) fn excess(&self, length: usize) -> f32 {
         (self.bits() - WORD_BITS * (length + 1) as f32).max(0.0)
     }

@@ -137,8 +137,8 @@ impl DnsContext {
         self.clients.prefetch(keys.orig);
     }
 
-    /// Adds a query and returns its context features. `excess` is that of the registered label, see
-    /// [`CharacterStats::excess`](crate::dns::character_stats::CharacterStats::excess).
+    /// Adds a query and returns its context features. `excess` is the
+    /// [`CharacterStats::excess`](crate::dns::character_stats::CharacterStats::excess) of the registered label.
     pub(crate) fn observe(
         &mut self,
         query: &DnsQuery<'_>,

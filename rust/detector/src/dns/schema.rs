@@ -9,7 +9,7 @@ columns! {
     NameLength = number("name_length",
         "bytes of the subdomain, the name before the registered domain: tunnels, exfiltration");
     Labels = number("labels", "labels of the subdomain");
-    LongestLabel = number("longest_label", "bytes of its longest label");
+    LongestLabel = number("longest_label", "bytes of the subdomain's longest label");
     NameSurprisal = number("name_surprisal",
         "surprisal of the subdomain's letters in bits, by the letter pairs of words");
     LetterSurprisal = number("letter_surprisal",
@@ -47,7 +47,7 @@ columns! {
     ClientServers = number("client_servers",
         "different servers that the client queried in this clock hour and the one before: scans");
     ClientRandomBits = number("client_random_bits",
-        "surprisal of those domains beyond that of words, in bits; 0 for a query of a domain like a word");
+        "surprisal of those new domains beyond that of words, in bits; 0 for a query of a domain like a word");
     Chatter = number("chatter", "1 for multicast DNS, LLMNR and NetBIOS, which have a separate forest");
     Pair = feature("pair", Encoding::Identity, "the client and the domain; not seen by the forest");
 }

@@ -79,8 +79,9 @@ impl Appender {
         self.tsv(row, write, out).ok()
     }
 
-    /// Writes a row to `out` with the values of the new columns in their order: a number as digits, a bool as `T` or
-    /// `F`, or any text, not escaped. Values that are `None` or missing are unset: `-` in TSV, no key in JSON.
+    /// Writes a row to `out` with the values of the new columns in their order. A value is unescaped text: the digits of
+    /// a number, `T` or `F` for a bool, or a string. Values that are `None` or missing are unset: `-` in TSV, no key in
+    /// JSON.
     ///
     /// A last row without a line end gets one.
     ///
