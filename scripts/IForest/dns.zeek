@@ -176,7 +176,7 @@ hook DNS::set_session(c: connection, msg: dns_msg, is_query: bool) &priority=6
 	}
 
 # Runs shortly before the log is written (-5), when users' handlers have completed the query, so that the score is in
-# the log. The statements are those of score_query, because a call costs 900 instructions.
+# the log. Repeats the body of score_query, because a call costs 900 instructions.
 event dns_end(c: connection, msg: dns_msg) &priority=-4
 	{
 	if ( c?$dns && c$dns$saw_reply && c$dns$saw_query && score_dns )

@@ -123,7 +123,7 @@ export {
 	global log_host: event(rec: HostRiskInfo);
 }
 
-# The interval between two checks for incidents that have been quiet, or have waited for their kind.
+# The interval between checks for incidents that have been quiet, or have waited long enough for their kind.
 const close_interval = 10sec;
 
 type RiskRows: vector of HostRiskInfo;

@@ -116,7 +116,7 @@ global reading_known = F;
 # The file is read when it appears.
 event check_known_file()
 	{
-	# In a short trace only the last check finds records.
+	# Zeek runs scheduled events at exit as well; in a short trace, records have arrived only then.
 	check_known();
 
 	if ( zeek_is_terminating() )

@@ -92,7 +92,8 @@ global learning_changed: hook(log: LogKind, on: bool);
 # Allows the first fit. A handler that breaks defers it.
 global first_fit_policy: hook(log: LogKind);
 
-# The interval and time of ticks, and the generation of their chain; events of earlier ones are ignored.
+# The interval between ticks, the time of the last one, and the generation of scheduled ticks; those of an earlier
+# generation are ignored.
 global tick_interval = learning_interval;
 global last_tick = double_to_time(0.0);
 global tick_generation = 0;

@@ -53,7 +53,7 @@ def logs(paths, stream="conn"):
 
 
 def is_log_of(name, stream):
-    """Whether the command line would read a file of this name in a directory; a conn-summary.log is no conn.log."""
+    """Whether the command line would read a file of this name in a directory; a conn-summary.log is not a conn.log."""
     return re.fullmatch(rf"{stream}(\.|[_-]\d.*\.)(.*\.)?log(\.(gz|\d+))*", name) is not None
 
 

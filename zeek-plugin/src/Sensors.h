@@ -1,4 +1,4 @@
-// The sensors of this process, and calls of them: errors, signals and strings. Nothing here throws.
+// The sensors of this process, and helpers to call them. Nothing here throws.
 
 #pragma once
 
