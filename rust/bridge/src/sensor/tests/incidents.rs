@@ -39,7 +39,7 @@ fn a_worker_forwards_and_the_manager_reports() {
     worker.incidents.start(3600.0, true);
     manager.incidents.start(3600.0, false);
     assert!(score(&mut worker, &probe(0)).outcome == Outcome::Alert && worker.incidents.get().has_additions());
-    score(&mut worker, &probe(1));
+    (1..5).for_each(|i| _ = score(&mut worker, &probe(i)));
     assert!(worker.incidents.get().next_incident().event == types::IncidentEvent::None);
     let message = worker.incidents.get().take_additions(10, 0.0);
     assert_eq!(
@@ -47,7 +47,7 @@ fn a_worker_forwards_and_the_manager_reports() {
         (false, Ok(true))
     );
     let opened = manager.incidents.get().next_incident();
-    assert_eq!((opened.event, opened.records), (types::IncidentEvent::Opened, 2));
+    assert_eq!((opened.event, &*opened.kind, opened.records), (types::IncidentEvent::Opened, "scan", 5));
     worker.incidents.get().rename_incidents(&manager.incidents.get().renamings()).unwrap();
     worker.incidents.get().rename_incidents(&manager.incidents.get().take_opened()).unwrap();
     assert!(manager.incidents.get().take_opened().is_empty());

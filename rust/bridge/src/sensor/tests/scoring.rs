@@ -34,7 +34,10 @@ fn scoring_without_alerts_allocates_nothing() {
     let mut sensor = with_model();
     sensor.set_threshold(2.0);
     let mut allocating = 0;
-    for view in from_everywhere() {
+    let mut views = from_everywhere();
+    // The first rows fill the cache of scores.
+    views.by_ref().take(10_000).for_each(|view| _ = score(&mut sensor, &view));
+    for view in views {
         let allocated = allocation_counter::measure(|| {
             assert!(score(&mut sensor, &view).outcome != Outcome::NoModel);
         });
