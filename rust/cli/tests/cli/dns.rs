@@ -250,7 +250,8 @@ fn two_models_group_records_of_both_logs_by_client() {
     }
     dir.write("later.log", tsv(&moved));
     let apart = of("-m c -m d later.log dns.log");
-    assert_eq!(apart.iter().filter(|it| it["actor"] == "10.0.0.3").count(), 2, "{apart:#?}");
+    let of_client = |incidents: &[Value]| incidents.iter().filter(|it| it["actor"] == "10.0.0.3").count();
+    assert_eq!(of_client(&apart), of_client(&dns) + 1, "{apart:#?}");
 }
 
 #[test]

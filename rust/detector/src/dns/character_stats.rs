@@ -76,6 +76,8 @@ static COUNTS: [u64; 256] = {
 /// Lowest bit of the second count.
 const ODD: u32 = 32;
 
+/// Surprisal of one digit of ten, in sixteenths of a bit: the table tells only that it is a digit.
+const DIGIT_SURPRISAL: u32 = 53;
 /// Surprisal per letter of a typical word, in bits.
 const WORD_BITS: f32 = 4.4;
 
@@ -112,6 +114,7 @@ impl CharacterStats {
         stats.add_label(text.len() - label_start);
         stats.surprisal += u32::from(PAIRS[before][0]);
         (stats.digits, stats.odd) = (counts as u32, (counts >> ODD) as u32);
+        stats.surprisal += DIGIT_SURPRISAL * stats.digits;
         stats
     }
 
@@ -134,6 +137,14 @@ impl CharacterStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_digits_are_unlike_words() {
+        let excess = |name: &[u8]| CharacterStats::of(name).excess(name.len());
+        assert!(excess(b"9f86d081884c7d659a2f") > 10.0, "{}", excess(b"9f86d081884c7d659a2f"));
+        assert_eq!(excess(b"holidays"), 0.0);
+        assert!(excess(b"radio24") < 8.0, "{}", excess(b"radio24"));
+    }
 
     #[test]
     fn measures_labels_and_characters() {
