@@ -253,7 +253,7 @@ impl Grouper {
         let mut earlier = Vec::new();
         if key.1 == Role::Originator && is_notable {
             let is_repeated = record.query.is_some()
-                && incident.trail(record).is_some_and(|trail| trail.alerts + u64::from(o.alert) == REPEATED);
+                && incident.totals(record).is_some_and(|totals| totals.alerts + u64::from(o.alert) == REPEATED);
             if o.evidence.is_some() || is_repeated {
                 earlier = self.history.take_back(record, self.timeout, |earlier| record.is_like(earlier));
             }

@@ -9,7 +9,7 @@ use super::distinct_set::DistinctSet;
 use super::kind::IncidentKind;
 use super::queries::Queries;
 use super::record::Record;
-use super::trail::Trail;
+use super::service_totals::ServiceTotals;
 use crate::address::Address;
 use crate::alert::reasons::Reason;
 use crate::dns::query::DnsQuery;
@@ -19,7 +19,7 @@ use crate::record::LogRecord;
 /// Largest number of open incidents.
 pub(super) const MAX_OPEN: usize = 4096;
 /// Largest number of services, uids and reasons of an incident.
-pub(super) const MAX_TRAILS: usize = 32;
+pub(super) const MAX_SERVICES: usize = 32;
 /// Largest number of domains among them.
 pub(super) const MAX_DOMAINS: usize = 8;
 pub(super) const MAX_UIDS: usize = 10;
@@ -92,8 +92,8 @@ pub struct Incident {
     pub highest: f64,
     pub(super) queries: Option<Box<Queries>>,
     pub(super) uids: Vec<Box<[u8]>>,
-    pub(super) trails: Vec<Trail>,
-    /// Index of the trail that fulfils the rule of the kind.
+    pub(super) services: Vec<ServiceTotals>,
+    /// Index of the service that fulfils the rule of the kind.
     pub(super) focus: usize,
     pub(super) reasons: Vec<Mention>,
     /// Latest time that extended the incident.
@@ -147,7 +147,7 @@ impl Incident {
             highest: 0.0,
             queries: None,
             uids: Vec::new(),
-            trails: Vec::new(),
+            services: Vec::new(),
             focus: 0,
             reasons: Vec::new(),
             active: now,
@@ -223,15 +223,15 @@ impl Incident {
             && self.ports.count().max(self.targets.count()) >= 3
     }
 
-    pub(super) fn trail(&self, record: &Record) -> Option<&Trail> {
-        self.trails.iter().find(|trail| trail.holds(record))
+    pub(super) fn totals(&self, record: &Record) -> Option<&ServiceTotals> {
+        self.services.iter().find(|totals| totals.holds(record))
     }
 
     /// Returns true if a record without an alert belongs to it.
     pub(super) fn continues(&self, record: &Record) -> bool {
         record.failed && self.is_scanner()
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
-            || self.trail(record).is_some_and(|trail| trail.evidence > 0 || trail.alerts >= REPEATED)
+            || self.totals(record).is_some_and(|totals| totals.evidence > 0 || totals.alerts >= REPEATED)
     }
 
     /// Returns true if a record without an alert extends it.
@@ -239,7 +239,7 @@ impl Incident {
         self.role == Role::Target
             || record.failed && self.is_scanner()
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
-            || self.trail(record).is_some_and(|trail| trail.evidence > 0)
+            || self.totals(record).is_some_and(|totals| totals.evidence > 0)
     }
 
     /// Adds a record; records from the history have no observation.
@@ -262,10 +262,11 @@ impl Incident {
         if let Some(query) = &record.query {
             self.queries.get_or_insert_default().add(query, record.responder, full);
         }
-        let trail = self.trails.iter().position(|trail| trail.holds(record)).or_else(|| self.new_trail(record, full));
-        if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
-            trail.add(record);
-            if let (Some(domain), Some(query)) = (&mut trail.domain, full) {
+        let index =
+            self.services.iter().position(|totals| totals.holds(record)).or_else(|| self.new_totals(record, full));
+        if let Some(totals) = index.and_then(|index| self.services.get_mut(index)) {
+            totals.add(record);
+            if let (Some(domain), Some(query)) = (&mut totals.domain, full) {
                 domain.name_from(query);
             }
         }
@@ -273,13 +274,13 @@ impl Incident {
         self.highest = self.highest.max(o.score);
         self.alerts += u64::from(is_alert);
         self.evidence += u64::from(o.evidence.is_some());
-        if let Some(trail) = trail.and_then(|trail| self.trails.get_mut(trail)) {
-            trail.alerts += u64::from(is_alert);
-            trail.evidence += u64::from(o.evidence.is_some());
+        if let Some(totals) = index.and_then(|index| self.services.get_mut(index)) {
+            totals.alerts += u64::from(is_alert);
+            totals.evidence += u64::from(o.evidence.is_some());
             let features = || o.reasons.iter().map(Reason::feature);
-            trail.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
-            trail.rare |= features().any(|name| matches!(name, "port" | "service"));
-            if let Some(domain) = &mut trail.domain {
+            totals.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
+            totals.rare |= features().any(|name| matches!(name, "port" | "service"));
+            if let Some(domain) = &mut totals.domain {
                 domain.many_servers |= features().any(|name| name == "client_servers");
             }
         }
@@ -296,19 +297,20 @@ impl Incident {
         }
     }
 
-    /// Index of a new trail; `None` if there are too many. A domain replaces the one with the fewest alerts.
-    pub(super) fn new_trail(&mut self, record: &Record, query: Option<&DnsQuery<'_>>) -> Option<usize> {
-        let domains = self.trails.iter().filter(|trail| trail.domain.is_some()).count();
-        if self.trails.len() >= MAX_TRAILS || record.query.is_some() && domains >= MAX_DOMAINS {
-            let trails = self.trails.iter().enumerate().filter(|(_, trail)| trail.domain.is_some());
-            let least = trails.min_by_key(|(i, trail)| (trail.evidence, trail.alerts, trail.records, *i))?.0;
+    /// Adds a service or domain and returns its index; `None` if there are too many. A domain replaces the one with the
+    /// fewest alerts.
+    pub(super) fn new_totals(&mut self, record: &Record, query: Option<&DnsQuery<'_>>) -> Option<usize> {
+        let domains = self.services.iter().filter(|totals| totals.domain.is_some()).count();
+        if self.services.len() >= MAX_SERVICES || record.query.is_some() && domains >= MAX_DOMAINS {
+            let services = self.services.iter().enumerate().filter(|(_, totals)| totals.domain.is_some());
+            let least = services.min_by_key(|(i, totals)| (totals.evidence, totals.alerts, totals.records, *i))?.0;
             record.query?;
-            let place = self.trails.get_mut(least).filter(|trail| trail.evidence == 0)?;
-            *place = Trail::new(record, query);
+            let place = self.services.get_mut(least).filter(|totals| totals.evidence == 0)?;
+            *place = ServiceTotals::new(record, query);
             return Some(least);
         }
-        self.trails.push(Trail::new(record, query));
-        Some(self.trails.len() - 1)
+        self.services.push(ServiceTotals::new(record, query));
+        Some(self.services.len() - 1)
     }
 
     /// Adds an identifier once: a connection and its queries have the same.
@@ -355,11 +357,11 @@ impl Incident {
         }
         other.uids.iter().for_each(|uid| self.add_uid(uid));
         other.reasons.iter().for_each(|mention| self.mention(mention));
-        for theirs in &other.trails {
-            let is_room = self.trails.len() < MAX_TRAILS;
-            match self.trails.iter_mut().find(|own| own.is_like(theirs)) {
+        for theirs in &other.services {
+            let is_room = self.services.len() < MAX_SERVICES;
+            match self.services.iter_mut().find(|own| own.is_like(theirs)) {
                 Some(own) => own.absorb(theirs),
-                None if is_room => self.trails.push(theirs.clone()),
+                None if is_room => self.services.push(theirs.clone()),
                 None => {}
             }
         }

@@ -103,8 +103,8 @@ impl KnownList {
             let mut entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits));
             entries.any(|entry| entry.covers(originator, responder, port, incident.last))
         };
-        let trails = incident.trails.iter().filter(|trail| trail.alerts > 0 || trail.evidence > 0);
-        let mut services = trails.map(|trail| (trail.responder, (trail.proto, trail.port))).peekable();
+        let services = incident.services.iter().filter(|totals| totals.alerts > 0 || totals.evidence > 0);
+        let mut services = services.map(|totals| (totals.responder, (totals.proto, totals.port))).peekable();
         services.peek().is_some()
             && services.all(|(responder, port)| match incident.role {
                 Role::Originator => matches(incident.actor, responder, port),
@@ -180,8 +180,8 @@ impl Incident {
             return None;
         }
         let mut services: Vec<(Address, (Proto, u16))> = Vec::new();
-        for trail in self.trails.iter().filter(|trail| trail.alerts > 0 || trail.evidence > 0) {
-            let service = (trail.responder, (trail.proto, trail.port));
+        for totals in self.services.iter().filter(|totals| totals.alerts > 0 || totals.evidence > 0) {
+            let service = (totals.responder, (totals.proto, totals.port));
             if !services.contains(&service) {
                 services.push(service);
             }

@@ -34,10 +34,10 @@ mod record;
 mod regular_exchange;
 pub(crate) mod rules;
 mod service;
+mod service_totals;
 mod snapshot;
 mod summary;
 mod surge;
-mod trail;
 pub(crate) mod transfer;
 
 pub use self::grouper::{Change, Event, Grouper, INCIDENT_TIMEOUT};

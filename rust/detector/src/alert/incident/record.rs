@@ -57,7 +57,7 @@ impl Record {
         Self { originator, responder, failed: true, bytes_out: self.bytes_in, bytes_in: self.bytes_out, ..self }
     }
 
-    /// Returns true if another record would belong to the same trail.
+    /// Returns true if another record would count in the same totals.
     pub(super) fn is_like(&self, other: &Record) -> bool {
         match (&self.query, &other.query) {
             (None, None) => (other.port, other.proto, other.responder) == (self.port, self.proto, self.responder),

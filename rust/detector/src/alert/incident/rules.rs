@@ -4,7 +4,7 @@ use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
 use super::queries::Domain;
 use super::regular_exchange::REGULAR_PORTS;
-use super::trail::Trail;
+use super::service_totals::ServiceTotals;
 use crate::proto::Proto;
 use crate::units::HOUR;
 
@@ -48,7 +48,7 @@ pub const RULES: &[Rule] = &[
         holds: |it| {
             let is_broad = it.targets.count() >= 5 || it.ports.count() >= 5;
             let are_connections = 2 * it.queries() <= it.records;
-            let busiest = it.trails.iter().map(|trail| trail.records).max().unwrap_or(0);
+            let busiest = it.services.iter().map(|totals| totals.records).max().unwrap_or(0);
             let is_spread = is_broad && 2 * busiest <= it.records;
             it.holds_first(it.role == Role::Originator && is_spread && are_connections && it.fails(0.5))
         },
@@ -60,10 +60,10 @@ pub const RULES: &[Rule] = &[
         weight: 0.75,
         attack: &["T1110"],
         holds: |it| {
-            it.service(|trail| {
-                let (records, answered) = (trail.records.max(1), trail.records - trail.failed);
-                let is_short = trail.duration / records as i64 <= 60_000_000 && trail.largest_out < 10_000;
-                is_login(trail) && answered >= 8 && is_short && (it.role == Role::Target || trail.pauses.mean < 600.0)
+            it.service(|totals| {
+                let (records, answered) = (totals.records.max(1), totals.records - totals.failed);
+                let is_short = totals.duration / records as i64 <= 60_000_000 && totals.largest_out < 10_000;
+                is_login(totals) && answered >= 8 && is_short && (it.role == Role::Target || totals.pauses.mean < 600.0)
             })
         },
     },
@@ -74,8 +74,8 @@ pub const RULES: &[Rule] = &[
         weight: 1.0,
         attack: &["T1071.004", "T1572", "T1048"],
         holds: |it| {
-            it.domain(|trail, domain| {
-                let (mean, exist) = (domain.mean_data(trail.records), 2 * domain.nonexistent < trail.records);
+            it.domain(|totals, domain| {
+                let (mean, exist) = (domain.mean_data(totals.records), 2 * domain.nonexistent < totals.records);
                 domain.carries_data && domain.names.count() >= 10 && (mean >= 50 || mean >= 20 && exist)
             })
         },
@@ -87,9 +87,9 @@ pub const RULES: &[Rule] = &[
         weight: 0.5,
         attack: &["T1590.002"],
         holds: |it| {
-            it.domain(|trail, domain| {
+            it.domain(|totals, domain| {
                 let names = domain.names.count();
-                let are_guessed = domain.carries_data && names >= 20 && 2 * domain.nonexistent >= trail.records;
+                let are_guessed = domain.carries_data && names >= 20 && 2 * domain.nonexistent >= totals.records;
                 are_guessed || domain.reverse && names >= 20 || domain.types() >= 8
             })
         },
@@ -121,10 +121,10 @@ pub const RULES: &[Rule] = &[
         weight: 1.0,
         attack: &["T1572"],
         holds: |it| {
-            it.own_service(|trail| {
-                let mean = trail.bytes_out / trail.records.max(1);
-                let is_echo = trail.proto == Proto::Icmp && mean >= 500;
-                trail.records >= 10 && (is_dns(trail) && mean >= 100 || is_echo)
+            it.own_service(|totals| {
+                let mean = totals.bytes_out / totals.records.max(1);
+                let is_echo = totals.proto == Proto::Icmp && mean >= 500;
+                totals.records >= 10 && (is_dns(totals) && mean >= 100 || is_echo)
             })
         },
     },
@@ -134,10 +134,10 @@ pub const RULES: &[Rule] = &[
         weight: 1.0,
         attack: &["T1048"],
         holds: |it| {
-            it.own_service(|trail| {
-                let is_outward = !trail.responder.is_internal() && !trail.inward;
-                let is_large = trail.large && trail.bytes_out >= 50_000 || trail.bytes_out >= 10_000_000;
-                is_outward && is_large && trail.bytes_out / 3 >= trail.bytes_in
+            it.own_service(|totals| {
+                let is_outward = !totals.responder.is_internal() && !totals.inward;
+                let is_large = totals.large && totals.bytes_out >= 50_000 || totals.bytes_out >= 10_000_000;
+                is_outward && is_large && totals.bytes_out / 3 >= totals.bytes_in
             })
         },
     },
@@ -146,7 +146,7 @@ pub const RULES: &[Rule] = &[
         condition: "a connection of at least an hour",
         weight: 0.75,
         attack: &[],
-        holds: |it| it.own_service(|trail| trail.longest >= HOUR && trail.failed < trail.records),
+        holds: |it| it.own_service(|totals| totals.longest >= HOUR && totals.failed < totals.records),
     },
     Rule {
         kind: IncidentKind::LateralMovement,
@@ -155,9 +155,13 @@ pub const RULES: &[Rule] = &[
         weight: 0.75,
         attack: &["T1021"],
         holds: |it| {
-            it.own_service(|trail| {
-                let is_inside = it.actor.is_internal() && trail.responder.is_internal() && !trail.responder.is_group();
-                is_inside && trail.proto == Proto::Tcp && ADMIN.contains(&trail.port) && trail.failed < trail.records
+            it.own_service(|totals| {
+                let is_inside =
+                    it.actor.is_internal() && totals.responder.is_internal() && !totals.responder.is_group();
+                is_inside
+                    && totals.proto == Proto::Tcp
+                    && ADMIN.contains(&totals.port)
+                    && totals.failed < totals.records
             })
         },
     },
@@ -168,12 +172,12 @@ pub const RULES: &[Rule] = &[
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
-            it.own_service(|trail| {
-                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.are_regular(0.6);
-                let answered = trail.records - trail.failed;
-                let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
+            it.own_service(|totals| {
+                let is_regular = totals.pauses.mean >= 10.0 && totals.pauses.are_regular(0.6);
+                let answered = totals.records - totals.failed;
+                let is_unicast = totals.proto != Proto::Icmp && !totals.responder.is_group();
                 // Clients of NTP poll at regular intervals by design. Other traffic on its port counts.
-                is_unicast && trail.service != "ntp" && answered >= 6 && 2 * answered >= trail.records && is_regular
+                is_unicast && totals.service != "ntp" && answered >= 6 && 2 * answered >= totals.records && is_regular
             })
         },
     },
@@ -185,16 +189,16 @@ pub const RULES: &[Rule] = &[
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
-            it.own_service(|trail| {
-                let is_regular = trail.pauses.mean >= 10.0 && trail.pauses.are_regular(0.3);
-                let is_outward = it.actor.is_internal() && !trail.responder.is_internal() && !trail.inward;
-                let is_unicast = trail.proto != Proto::Icmp && !trail.responder.is_group();
-                let is_tried = trail.records >= 10 && 2 * trail.failed >= trail.records;
+            it.own_service(|totals| {
+                let is_regular = totals.pauses.mean >= 10.0 && totals.pauses.are_regular(0.3);
+                let is_outward = it.actor.is_internal() && !totals.responder.is_internal() && !totals.inward;
+                let is_unicast = totals.proto != Proto::Icmp && !totals.responder.is_group();
+                let is_tried = totals.records >= 10 && 2 * totals.failed >= totals.records;
                 is_outward
                     && is_unicast
                     && is_tried
-                    && (is_regular || trail.rare)
-                    && !REGULAR_PORTS.contains(&trail.port)
+                    && (is_regular || totals.rare)
+                    && !REGULAR_PORTS.contains(&totals.port)
             })
         },
     },
@@ -203,21 +207,21 @@ pub const RULES: &[Rule] = &[
         condition: "at least 5 connections of one originator to one service, 80 % of them failed",
         weight: 0.0,
         attack: &[],
-        holds: |it| it.own_service(|trail| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
+        holds: |it| it.own_service(|totals| totals.records >= 5 && totals.failed * 5 >= totals.records * 4),
     },
     Rule {
         kind: IncidentKind::Outage,
         condition: "at least 5 queries for names of one domain, 80 % of them refused or unanswered",
         weight: 0.0,
         attack: &[],
-        holds: |it| it.domain(|trail, _| trail.records >= 5 && trail.failed * 5 >= trail.records * 4),
+        holds: |it| it.domain(|totals, _| totals.records >= 5 && totals.failed * 5 >= totals.records * 4),
     },
     Rule {
         kind: IncidentKind::NewService,
         condition: "a port or protocol that is rare here, answered",
         weight: 0.25,
         attack: &[],
-        holds: |it| it.own_service(|trail| trail.rare && trail.failed < trail.records),
+        holds: |it| it.own_service(|totals| totals.rare && totals.failed < totals.records),
     },
     Rule { kind: IncidentKind::Other, condition: "anything else", weight: 0.0, attack: &[], holds: |_| Some(0) },
 ];
@@ -229,12 +233,12 @@ const LOGIN: [u16; 16] = [21, 22, 23, 110, 139, 143, 445, 587, 993, 995, 1433, 2
 /// Zeek's names of such services.
 const LOGIN_SERVICES: [&str; 5] = ["ssh", "ftp", "rdp", "rfb", "mysql"];
 
-fn is_login(trail: &Trail) -> bool {
-    trail.proto == Proto::Tcp && (LOGIN.contains(&trail.port) || LOGIN_SERVICES.contains(&trail.service))
+fn is_login(totals: &ServiceTotals) -> bool {
+    totals.proto == Proto::Tcp && (LOGIN.contains(&totals.port) || LOGIN_SERVICES.contains(&totals.service))
 }
 
-fn is_dns(trail: &Trail) -> bool {
-    trail.service == "dns" || trail.port == 53 && trail.proto != Proto::Icmp
+fn is_dns(totals: &ServiceTotals) -> bool {
+    totals.service == "dns" || totals.port == 53 && totals.proto != Proto::Icmp
 }
 
 impl IncidentKind {
@@ -272,7 +276,7 @@ impl Incident {
 
     /// The first service, if a condition holds.
     fn holds_first(&self, holds: bool) -> Option<usize> {
-        let first = self.trails.iter().position(|trail| trail.domain.is_none());
+        let first = self.services.iter().position(|totals| totals.domain.is_none());
         holds.then_some(first.unwrap_or(0))
     }
 
@@ -287,25 +291,25 @@ impl Incident {
     }
 
     /// Like `service`, but only for incidents of an originator.
-    fn own_service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
+    fn own_service(&self, condition: impl Fn(&ServiceTotals) -> bool) -> Option<usize> {
         if self.role == Role::Originator { self.service(condition) } else { None }
     }
 
     /// Domain with most queries among those with an alert or evidence that match a condition; of an originator only.
-    fn domain(&self, condition: impl Fn(&Trail, &Domain) -> bool) -> Option<usize> {
-        let fulfils = |trail: &Trail| trail.domain.as_ref().is_some_and(|domain| condition(trail, domain));
-        if self.role == Role::Originator { self.trail_where(fulfils) } else { None }
+    fn domain(&self, condition: impl Fn(&ServiceTotals, &Domain) -> bool) -> Option<usize> {
+        let fulfils = |totals: &ServiceTotals| totals.domain.as_ref().is_some_and(|domain| condition(totals, domain));
+        if self.role == Role::Originator { self.totals_where(fulfils) } else { None }
     }
 
     /// Service with most connections among those with an alert or evidence that match a condition.
-    fn service(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
-        self.trail_where(|trail| trail.domain.is_none() && condition(trail))
+    fn service(&self, condition: impl Fn(&ServiceTotals) -> bool) -> Option<usize> {
+        self.totals_where(|totals| totals.domain.is_none() && condition(totals))
     }
 
-    fn trail_where(&self, condition: impl Fn(&Trail) -> bool) -> Option<usize> {
-        let trails = self.trails.iter().enumerate();
-        let fulfil = trails.filter(|(_, trail)| (trail.alerts > 0 || trail.evidence > 0) && condition(trail));
-        fulfil.max_by_key(|(i, trail)| (trail.records, std::cmp::Reverse(*i))).map(|(i, _)| i)
+    fn totals_where(&self, condition: impl Fn(&ServiceTotals) -> bool) -> Option<usize> {
+        let services = self.services.iter().enumerate();
+        let fulfil = services.filter(|(_, totals)| (totals.alerts > 0 || totals.evidence > 0) && condition(totals));
+        fulfil.max_by_key(|(i, totals)| (totals.records, std::cmp::Reverse(*i))).map(|(i, _)| i)
     }
 }
 

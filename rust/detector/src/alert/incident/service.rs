@@ -1,4 +1,4 @@
-//! Names of services that incidents distinguish. They are static, so that a trail stays small.
+//! Names of services that incidents distinguish. They are static, so that totals stay small.
 
 use serde::{Deserialize, Deserializer, Serializer};
 

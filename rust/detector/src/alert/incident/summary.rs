@@ -6,7 +6,7 @@ use super::distinct_set::DistinctSet;
 use super::incident::{Incident, Role};
 use super::kind::IncidentKind;
 use super::queries::Domain;
-use super::trail::Trail;
+use super::service_totals::ServiceTotals;
 use crate::address::Address;
 use crate::proto::Proto;
 use crate::units::{bytes, count, counted, duration};
@@ -31,8 +31,8 @@ impl Incident {
 
     /// Number of alerts of its queries, or of its connections.
     fn alerts_of(&self, queries: bool) -> u64 {
-        let others = self.trails.iter().filter(|trail| trail.domain.is_some() != queries);
-        self.alerts.saturating_sub(others.map(|trail| trail.alerts).sum())
+        let others = self.services.iter().filter(|totals| totals.domain.is_some() != queries);
+        self.alerts.saturating_sub(others.map(|totals| totals.alerts).sum())
     }
 
     fn unusual_connections(&self) -> String {
@@ -42,20 +42,20 @@ impl Incident {
 
     /// Summary in one sentence: actor, activity, target and duration.
     pub fn summary(&self) -> String {
-        let Some(trail) = self.trails.get(self.focus) else { return format!("{}: no connections", self.actor) };
+        let Some(totals) = self.services.get(self.focus) else { return format!("{}: no connections", self.actor) };
         let connections = self.records.saturating_sub(self.queries());
-        match &trail.domain {
+        match &totals.domain {
             Some(domain) if self.role == Role::Originator => {
                 let other = counted(connections, "connection");
                 let also = if connections > 0 { format!("; it also made {other}") } else { String::new() };
-                self.summary_of_queries(trail, domain) + &also
+                self.summary_of_queries(totals, domain) + &also
             }
-            _ => self.summary_of_connections(trail) + &self.other_records(trail),
+            _ => self.summary_of_connections(totals) + &self.other_records(totals),
         }
     }
 
     /// Records that the summary of connections leaves out.
-    fn other_records(&self, trail: &Trail) -> String {
+    fn other_records(&self, totals: &ServiceTotals) -> String {
         use IncidentKind::{GeneratedDomains, LateralMovement, Other, Scan};
         if self.role != Role::Originator || self.kind == Scan {
             return String::new();
@@ -63,7 +63,7 @@ impl Incident {
         let queries = self.queries();
         let connections = match self.kind {
             LateralMovement | Other | GeneratedDomains => 0,
-            _ => self.records.saturating_sub(queries).saturating_sub(trail.records),
+            _ => self.records.saturating_sub(queries).saturating_sub(totals.records),
         };
         match (connections, queries) {
             (0, 0) => String::new(),
@@ -76,20 +76,20 @@ impl Incident {
         }
     }
 
-    fn summary_of_queries(&self, trail: &Trail, domain: &Domain) -> String {
+    fn summary_of_queries(&self, totals: &ServiceTotals, domain: &Domain) -> String {
         let (actor, names) = (self.actor, &domain.text);
         let names = if names.is_empty() { "other names" } else { names };
         let of_all = self.queries.as_ref().map_or(&domain.servers, |queries| &queries.servers);
         let (server, all_servers) = (servers(&domain.servers), servers(of_all));
         let (within, lasted) =
-            (duration(trail.last.saturating_sub(trail.first)), duration(self.last.saturating_sub(self.start)));
+            (duration(totals.last.saturating_sub(totals.first)), duration(self.last.saturating_sub(self.start)));
         let different = plural_names(&number(&domain.names), domain.names.count(), names);
         let types = counted(domain.types().into(), "type");
         match self.kind {
             IncidentKind::Tunnel => format!(
                 "{actor} sent {} in {different} to {server} in {within}, and received {}",
-                bytes(domain.bytes_out(trail.records)),
-                bytes(trail.bytes_in)
+                bytes(domain.bytes_out(totals.records)),
+                bytes(totals.bytes_in)
             ),
             IncidentKind::GeneratedDomains => {
                 let Some(queries) = &self.queries else { return String::new() };
@@ -114,15 +114,15 @@ impl Incident {
             IncidentKind::Scan => format!(
                 "{actor} asked {server} for {different} and {types} in {within}; {} of {} for names that do not exist",
                 count(domain.nonexistent),
-                counted(trail.records, "query")
+                counted(totals.records, "query")
             ),
             IncidentKind::Outage => {
-                let (failed, records) = (count(trail.failed), counted(trail.records, "query"));
+                let (failed, records) = (count(totals.failed), counted(totals.records, "query"));
                 format!("{server} refused or did not answer {failed} of {records} of {actor} for {names} in {within}")
             }
-            _ if trail.records == self.queries() => {
-                let queries = unusual(trail.records, trail.alerts, ["query", "queries"]);
-                let within = if trail.records > 1 { format!(" in {within}") } else { String::new() };
+            _ if totals.records == self.queries() => {
+                let queries = unusual(totals.records, totals.alerts, ["query", "queries"]);
+                let within = if totals.records > 1 { format!(" in {within}") } else { String::new() };
                 format!("{actor} sent {queries} for {names} to {server}{within}")
             }
             _ => {
@@ -132,9 +132,9 @@ impl Incident {
         }
     }
 
-    fn summary_of_connections(&self, trail: &Trail) -> String {
+    fn summary_of_connections(&self, totals: &ServiceTotals) -> String {
         let actor = self.actor;
-        let (target, lasted) = (service(trail), duration(self.last.saturating_sub(self.start)));
+        let (target, lasted) = (service(totals), duration(self.last.saturating_sub(self.start)));
         let records = match self.queries() {
             0 => self.records_text(),
             _ => format!("{} connections and queries", count(self.records)),
@@ -142,8 +142,8 @@ impl Incident {
         let failed = format!("{} of {records} refused or unanswered", count(self.failed));
         let hosts = plural(&about(self.targets_total(), &self.targets), self.targets_total(), "host");
         let ports = plural(&about(self.ports_total(), &self.ports), self.ports_total(), "port");
-        let times = counted(trail.records, "connection");
-        let within = duration(trail.last.saturating_sub(trail.first));
+        let times = counted(totals.records, "connection");
+        let within = duration(totals.last.saturating_sub(totals.first));
         match (self.kind, self.role) {
             (IncidentKind::Scan, _) => format!("{actor} probed {hosts} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Outage, Role::Target) => {
@@ -155,30 +155,30 @@ impl Incident {
             }
             (IncidentKind::Flood, _) => format!("{hosts} flooded {actor} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Guessing, Role::Target) => {
-                format!("{hosts} logged in to {target} {} times in {lasted}", count(trail.records))
+                format!("{hosts} logged in to {target} {} times in {lasted}", count(totals.records))
             }
             (IncidentKind::Guessing, _) => format!(
                 "{actor} tried {target} {} times in {within}, sending about {} each",
-                count(trail.records),
-                bytes(trail.bytes_out / trail.records.max(1))
+                count(totals.records),
+                bytes(totals.bytes_out / totals.records.max(1))
             ),
             (IncidentKind::Tunnel, _) => format!(
                 "{actor} made {times} to {target} in {within}, sending {} of payload each on average",
-                bytes(trail.bytes_out / trail.records.max(1))
+                bytes(totals.bytes_out / totals.records.max(1))
             ),
             (IncidentKind::Exfiltration, _) => {
-                let largest = match trail.records {
+                let largest = match totals.records {
                     1 => String::new(),
-                    _ => format!(", the largest {}", bytes(trail.largest_out)),
+                    _ => format!(", the largest {}", bytes(totals.largest_out)),
                 };
-                let (sent, received) = (bytes(trail.bytes_out), bytes(trail.bytes_in));
+                let (sent, received) = (bytes(totals.bytes_out), bytes(totals.bytes_in));
                 format!("{actor} sent {sent} to {target} in {times}{largest}, and received {received}")
             }
             (IncidentKind::LongSession, _) => format!(
                 "{actor} held a connection to {target} open for {} (sent {}, received {})",
-                duration(trail.longest),
-                bytes(trail.bytes_out),
-                bytes(trail.bytes_in)
+                duration(totals.longest),
+                bytes(totals.bytes_out),
+                bytes(totals.bytes_in)
             ),
             (IncidentKind::LateralMovement, _) if self.targets.count() == 1 && self.ports.count() == 1 => {
                 format!("{actor} reached {target} inside the network in {lasted}")
@@ -187,17 +187,17 @@ impl Incident {
                 format!("{actor} reached {hosts} on {ports} inside the network in {lasted}, among them {target}")
             }
             (IncidentKind::Beacon, _) => {
-                let pause = duration((trail.pauses.mean * 1e6) as i64);
-                let is_regular = trail.pauses.are_regular(0.6);
+                let pause = duration((totals.pauses.mean * 1e6) as i64);
+                let is_regular = totals.pauses.are_regular(0.6);
                 let interval = if is_regular { format!(", about once every {pause}") } else { String::new() };
-                let times = format!("{} times in {within}{interval}", count(trail.records));
-                match 2 * trail.failed >= trail.records {
-                    true => format!("{actor} tried {target} {times}; {} refused or unanswered", count(trail.failed)),
+                let times = format!("{} times in {within}{interval}", count(totals.records));
+                match 2 * totals.failed >= totals.records {
+                    true => format!("{actor} tried {target} {times}; {} refused or unanswered", count(totals.failed)),
                     false => format!("{actor} contacted {target} {times}"),
                 }
             }
             (IncidentKind::Outage, _) => {
-                let (failed, records) = (count(trail.failed), count(trail.records));
+                let (failed, records) = (count(totals.failed), count(totals.records));
                 format!("{actor} could not reach {target} in {failed} of {records} connections in {within}")
             }
             (IncidentKind::NewService, _) => {
@@ -209,7 +209,7 @@ impl Incident {
             (IncidentKind::Other | IncidentKind::GeneratedDomains, _)
                 if self.targets.count() == 1 && self.ports.count() == 1 =>
             {
-                let how = if trail.failed == trail.records { ", refused or unanswered" } else { "" };
+                let how = if totals.failed == totals.records { ", refused or unanswered" } else { "" };
                 let connections = self.unusual_connections();
                 format!("{actor} made {connections} to {target}{how}")
             }
@@ -245,15 +245,15 @@ fn plural_names(number: &str, n: u64, names: &str) -> String {
 }
 
 /// Service of a responder: `192.0.2.1:443/tcp (ssl)`, `192.0.2.1 (icmp)`.
-fn service(trail: &Trail) -> String {
-    let address: Cow<'_, str> = match trail.responder.to_string() {
-        text if text.contains(':') && trail.proto != Proto::Icmp => format!("[{text}]").into(),
+fn service(totals: &ServiceTotals) -> String {
+    let address: Cow<'_, str> = match totals.responder.to_string() {
+        text if text.contains(':') && totals.proto != Proto::Icmp => format!("[{text}]").into(),
         text => text.into(),
     };
-    let name = if trail.service.is_empty() { String::new() } else { format!(" ({})", trail.service) };
-    match trail.proto {
+    let name = if totals.service.is_empty() { String::new() } else { format!(" ({})", totals.service) };
+    match totals.proto {
         Proto::Icmp => format!("{address} (icmp)"),
-        proto => format!("{address}:{}{name}", format_port((proto, trail.port))),
+        proto => format!("{address}:{}{name}", format_port((proto, totals.port))),
     }
 }
 

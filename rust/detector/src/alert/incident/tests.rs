@@ -776,7 +776,7 @@ fn an_incident_keeps_the_eight_domains_with_most_alerts() {
         observe_query(&mut grouper, &query(format!("{i:040}.example.com").as_bytes(), i), true);
     }
     let incident = closed(grouper).remove(0);
-    assert_eq!(incident.trails.len(), MAX_DOMAINS);
+    assert_eq!(incident.services.len(), MAX_DOMAINS);
     assert_eq!(incident.kind, IncidentKind::Tunnel, "{}", incident.summary());
 }
 

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::grouper::{Change, Event, Grouper, KIND_WAIT, announcement, is_held};
-use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_TRAILS, MAX_UIDS, Role};
+use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_SERVICES, MAX_UIDS, Role};
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
 
@@ -154,7 +154,7 @@ impl Incident {
     /// Returns true if its values are possible.
     pub(super) fn is_sound(&self) -> bool {
         let is_time = |time: i64| time.checked_abs().is_some_and(|time| time < 1 << 60);
-        self.trails.len() <= MAX_TRAILS
+        self.services.len() <= MAX_SERVICES
             && self.uids.len() <= MAX_UIDS
             && self.uids.iter().all(|uid| uid.len() <= 64)
             && self.reasons.len() <= MAX_REASONS
@@ -167,14 +167,14 @@ impl Incident {
             && self.alerts.max(self.failed) <= self.records
             && (0.0..=1.0).contains(&self.highest)
             && [self.start, self.last, self.active].into_iter().all(is_time)
-            && self.trails.iter().all(|trail| {
-                let finite = trail.pauses.mean.is_finite() && trail.pauses.squares.is_finite();
-                let domain = trail.domain.as_ref().is_none_or(|domain| domain.is_sound(trail.records));
+            && self.services.iter().all(|totals| {
+                let finite = totals.pauses.mean.is_finite() && totals.pauses.squares.is_finite();
+                let domain = totals.domain.as_ref().is_none_or(|domain| domain.is_sound(totals.records));
                 finite
                     && domain
-                    && trail.failed <= trail.records
-                    && trail.records <= self.records
-                    && is_time(trail.first)
+                    && totals.failed <= totals.records
+                    && totals.records <= self.records
+                    && is_time(totals.first)
             })
     }
 }

@@ -1,4 +1,4 @@
-//! Trail: connections of an incident to one service of one responder, or queries for names of one domain.
+//! Totals of an incident: connections to one service of one responder, or queries for names of one domain.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::proto::Proto;
 
 /// Connections of an incident to one service of one responder, or queries for names of one domain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Trail {
+pub(super) struct ServiceTotals {
     pub(super) responder: Address,
     pub(super) proto: Proto,
     pub(super) port: u16,
@@ -56,7 +56,7 @@ impl Pauses {
         self.squares += before * (seconds - self.mean);
     }
 
-    /// Adds the pauses of another trail (Chan, Golub and LeVeque, 1979).
+    /// Adds other pauses (Chan, Golub and LeVeque, 1979).
     pub(super) fn merge(&mut self, other: &Self) {
         let (own, theirs) = (f64::from(self.n), f64::from(other.n));
         if theirs > 0.0 {
@@ -77,7 +77,7 @@ impl Pauses {
     }
 }
 
-impl Trail {
+impl ServiceTotals {
     pub(super) fn new(record: &Record, query: Option<&DnsQuery<'_>>) -> Self {
         Self {
             responder: record.responder,
@@ -136,8 +136,8 @@ impl Trail {
         }
     }
 
-    /// Returns true if another incident's trail is of the same service or domain.
-    pub(super) fn is_like(&self, other: &Trail) -> bool {
+    /// Returns true if the totals of another incident are of the same service or domain.
+    pub(super) fn is_like(&self, other: &ServiceTotals) -> bool {
         match (&self.domain, &other.domain) {
             (None, None) => (self.responder, self.proto, self.port) == (other.responder, other.proto, other.port),
             (Some(own), Some(theirs)) => own.key == theirs.key,
@@ -145,7 +145,7 @@ impl Trail {
         }
     }
 
-    pub(super) fn absorb(&mut self, other: &Trail) {
+    pub(super) fn absorb(&mut self, other: &ServiceTotals) {
         self.records = self.records.saturating_add(other.records);
         self.alerts = self.alerts.saturating_add(other.alerts);
         self.evidence = self.evidence.saturating_add(other.evidence);
