@@ -95,6 +95,18 @@ event Input::end_of_data(name: string, source: string)
 	resume_processing();
 	}
 
+global reading_known = F;
+
+# Zeek removes the reader of a file that is missing, even for a moment. Another one starts when the file is there.
+event known_unreadable(description: Input::EventDescription, message: string, level: Reporter::Level)
+	{
+	if ( level != Reporter::ERROR || ! reading_known )
+		return;
+
+	reading_known = F;
+	resume_processing();
+	}
+
 function read_known(path: string)
 	{
 	if ( path == "" )
@@ -108,10 +120,9 @@ function read_known(path: string)
 
 	warn_once("known", "");
 	Input::add_event(Input::EventDescription($source=path, $name="iforest_known", $reader=Input::READER_RAW,
-	                                         $mode=Input::REREAD, $fields=KnownLine, $want_record=F, $ev=known_line));
+	                                         $mode=Input::REREAD, $fields=KnownLine, $want_record=F, $ev=known_line,
+	                                         $error_ev=known_unreadable));
 	}
-
-global reading_known = F;
 
 # The file is read when it appears.
 event check_known_file()

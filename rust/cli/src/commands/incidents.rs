@@ -55,7 +55,7 @@ pub struct IncidentsArgs {
     pub known: KnownArgs,
 
     /// Show only the incidents that this list would hide
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["known", "all", "hosts"], help_heading = "Selection")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["known", "all", "hosts", "context"], help_heading = "Selection")]
     pub try_known: Option<PathBuf>,
 
     #[command(flatten)]

@@ -139,13 +139,16 @@ impl Grouper {
     /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let connection = o.record.connection();
-        let mut record = Record::of(&o.record, &connection);
+        let record = Record::of(&o.record, &connection);
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
-        let receiver = (record.responder, Role::Originator, is_known);
-        if connection.is_icmp_error() && self.open.get(&receiver).is_some_and(|incident| !incident.is_minor()) {
-            record = record.answered_attempt();
+        if connection.is_icmp_error() {
+            let receiver = self.open.get(&(record.responder, Role::Originator, is_known));
+            if let Some(incident) = receiver.filter(|incident| !incident.is_minor()) {
+                // Anyone can send it: it must not change the kind or the summary.
+                return (!incident.known).then(|| incident.id());
+            }
         }
         let regular = self.exchanges.add(&record, &connection).filter(|_| !o.alert && o.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();

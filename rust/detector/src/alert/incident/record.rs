@@ -51,12 +51,6 @@ impl Record {
         }
     }
 
-    /// Returns the failed attempt that an ICMP error answers: from its receiver, which sent the packet, to its sender.
-    pub(super) fn answered_attempt(self) -> Self {
-        let (originator, responder) = (self.responder, self.originator);
-        Self { originator, responder, failed: true, bytes_out: self.bytes_in, bytes_in: self.bytes_out, ..self }
-    }
-
     /// Returns true if another record would count in the same totals.
     pub(super) fn is_like(&self, other: &Record) -> bool {
         match (&self.query, &other.query) {

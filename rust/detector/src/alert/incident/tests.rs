@@ -180,7 +180,7 @@ fn an_icmp_error_belongs_to_the_open_incident_of_its_receiver() {
     observe(&mut grouper, &icmp(remote(8), 8, 60 * SECOND), true, None);
     let mut found: Vec<_> = closed(grouper).iter().map(|it| (it.actor, it.records, it.targets.count())).collect();
     found.sort();
-    assert_eq!(found, [(host(16), 40, 20), (remote(8), 1, 1), (remote(9), 1, 1)]);
+    assert_eq!(found, [(host(16), 20, 20), (remote(8), 1, 1), (remote(9), 1, 1)]);
 }
 
 #[test]
