@@ -13,7 +13,7 @@ use super::record::Record;
 use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::address::Address;
-use crate::units::{HOUR, MINUTE};
+use crate::units::{HOUR, MINUTE, SECOND};
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
@@ -393,6 +393,8 @@ impl Grouper {
                 _ => self.next_report = self.next_report.min(until),
             }
         }
+        // Under a flood of new incidents, each record would search all of them.
+        self.next_report = self.next_report.max(now.saturating_add(SECOND));
     }
 
     /// Closes all incidents, in order of their last activity.

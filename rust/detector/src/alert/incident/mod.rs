@@ -29,6 +29,7 @@ mod incident;
 mod kind;
 pub(crate) mod known;
 mod outbox;
+mod pauses;
 mod queries;
 mod record;
 mod regular_exchange;

@@ -1,0 +1,229 @@
+//! Tests of kinds of incidents and their summaries.
+
+use super::*;
+
+#[test]
+fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
+    let mut grouper = grouper();
+    for i in 0..100 {
+        let c = tcp(host(17), remote(77), 80, i * 300 * SECOND + i % 7 * 9 * SECOND, ConnState::SF);
+        observe(&mut grouper, &c, false, (i == 34).then_some(35));
+    }
+    let incidents = closed(grouper);
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].kind, incidents[0].records, incidents[0].alerts), (IncidentKind::Beacon, 100, 0));
+    let summary = incidents[0].summary();
+    assert!(summary.starts_with("10.0.0.17 contacted 198.51.100.77:80/tcp 100 times in 8h1"), "{summary}");
+    assert!(summary.ends_with("about once every 5m00s"), "{summary}");
+}
+
+#[test]
+fn a_summary_counts_connections_with_an_alert() {
+    let summary = |alerts: i64, evidence: i64| {
+        let mut grouper = grouper();
+        for i in 0..10 {
+            let c = tcp(host(17), remote(77), 4444, i * SECOND, ConnState::SF);
+            observe(&mut grouper, &c, i < alerts, (i == evidence).then_some(9));
+        }
+        closed(grouper)[0].summary()
+    };
+    let made = |connections| format!("10.0.0.17 made {connections} to 198.51.100.77:4444/tcp");
+    assert_eq!(summary(3, -1), made("10 connections, 3 of them unusual,"));
+    assert_eq!(summary(10, -1), made("10 unusual connections"));
+    assert_eq!(summary(0, 5), made("10 slightly unusual connections"));
+}
+
+#[test]
+fn a_client_of_ntp_is_no_beacon_and_other_traffic_on_its_port_is() {
+    let kind = |service: &'static [u8]| {
+        let mut grouper = grouper();
+        for i in 0..100 {
+            let mut c = tcp(host(17), remote(77), 123, i * 300 * SECOND, ConnState::SF);
+            (c.proto, c.service) = (Proto::Udp, Some(service));
+            observe(&mut grouper, &c, false, (i == 34).then_some(35));
+        }
+        closed(grouper)[0].kind
+    };
+    assert_eq!([kind(b"ntp"), kind(b"ssl")], [IncidentKind::Other, IncidentKind::Beacon]);
+}
+
+#[test]
+fn an_exchange_that_is_regular_for_a_day_is_a_beacon() {
+    let exchange = |change: fn(&mut Connection<'_>, i64)| {
+        let mut grouper = grouper();
+        for i in 0..600 {
+            let mut c = tcp(host(17), remote(77), 443, i * 300 * SECOND + i % 7 * 9 * SECOND, ConnState::SF);
+            change(&mut c, i);
+            observe(&mut grouper, &c, false, None);
+        }
+        closed(grouper)
+    };
+    let incidents = exchange(|_, _| {});
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].kind, incidents[0].records, incidents[0].evidence), (IncidentKind::Beacon, 600, 1));
+    let reason = incidents[0].reasons()[0].to_owned();
+    assert!(reason.ends_with("connections of equal size to this service in 1d00h, about every 4m59s"), "{reason}");
+    // One that varies in time or size, within the network, refused, or of a service that is regular by design.
+    for change in [
+        (|c, i| c.ts += i % 2 * 250 * SECOND) as fn(&mut Connection<'_>, i64),
+        |c, i| c.orig.bytes = Some(i as u64 % 9),
+        |c, _| c.resp.addr = host(80),
+        |c, _| c.conn_state = Some(ConnState::REJ),
+        |c, _| c.resp.port = 123,
+        |c, i| c.resp.port = 1000 + i as u16 % 7,
+    ] {
+        assert!(exchange(change).is_empty());
+    }
+}
+
+#[test]
+fn one_regular_exchange_a_day_is_evidence() {
+    let mut grouper = grouper();
+    for i in 0..3 * 288 {
+        for last in 0..20 {
+            let c = tcp(host(last), remote(77), 443, i * 300 * SECOND + i64::from(last), ConnState::SF);
+            observe(&mut grouper, &c, false, None);
+        }
+    }
+    assert_eq!(closed(grouper).len(), 2);
+}
+
+#[test]
+fn names_the_kinds_of_single_alerts() {
+    for (kind, change) in [
+        (IncidentKind::LongSession, (|c| c.duration = Some(36_000 * SECOND)) as fn(&mut Connection<'_>)),
+        (IncidentKind::Exfiltration, |c| c.orig.bytes = Some(40_000_000)),
+        (IncidentKind::LateralMovement, |c| (c.resp.addr, c.resp.port) = (host(9), 445)),
+        (IncidentKind::Other, |_| ()),
+    ] {
+        let mut grouper = grouper();
+        let mut c = tcp(host(1), remote(1), 8443, 0, ConnState::SF);
+        change(&mut c);
+        observe(&mut grouper, &c, true, None);
+        assert_eq!(closed(grouper)[0].kind, kind);
+    }
+}
+
+#[test]
+fn names_guessing_tunnels_and_outages() {
+    for (kind, port, state, out, pause) in [
+        (IncidentKind::Guessing, 22, ConnState::SF, 1100, 7),
+        (IncidentKind::Tunnel, 53, ConnState::SF, 213, 7),
+        (IncidentKind::Outage, 80, ConnState::S0, 0, 30),
+    ] {
+        let mut grouper = grouper();
+        for i in 0..20 {
+            let mut c = tcp(host(1), host(2), port, i * pause * SECOND, state);
+            c.orig.bytes = Some(out);
+            observe(&mut grouper, &c, false, (i == 12).then_some(13));
+        }
+        let incidents = closed(grouper);
+        assert_eq!((incidents[0].kind, incidents[0].records), (kind, 20), "{}", incidents[0].summary());
+    }
+}
+
+#[test]
+fn regular_failures_at_an_external_host_are_a_beacon_and_others_an_outage() {
+    for (kind, change) in [
+        (IncidentKind::Beacon, (|_, _| ()) as fn(&mut Connection<'_>, i64)),
+        (IncidentKind::Outage, |c, i| c.ts += i % 2 * 50 * SECOND),
+        (IncidentKind::Outage, |c, _| c.resp.addr = host(9)),
+        (IncidentKind::Outage, |c, _| (c.proto, c.resp.port) = (Proto::Udp, 123)),
+        (IncidentKind::Outage, |c, _| c.orig.addr = remote(8)),
+    ] {
+        let mut grouper = grouper();
+        for i in 0..20 {
+            let mut c = tcp(host(1), remote(9), 443, i * 60 * SECOND + i % 3 * SECOND, ConnState::S0);
+            change(&mut c, i);
+            observe(&mut grouper, &c, false, (i == 12).then_some(13));
+        }
+        let incidents = closed(grouper);
+        assert_eq!((incidents[0].kind, incidents[0].records), (kind, 20), "{}", incidents[0].summary());
+        if kind == IncidentKind::Beacon {
+            assert_eq!(incidents[0].attack(), ["T1071"]);
+            let expected =
+                "tried 198.51.100.9:443/tcp 20 times in 19m01s, about once every 1m00s; 20 refused or unanswered";
+            assert!(incidents[0].summary().ends_with(expected), "{}", incidents[0].summary());
+        }
+    }
+}
+
+#[test]
+fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
+    for (kind, responder, feature) in [
+        (IncidentKind::Beacon, remote(9), "port"),
+        (IncidentKind::Outage, remote(9), "orig_failures"),
+        (IncidentKind::Outage, host(9), "port"),
+    ] {
+        let (mut grouper, reasons) = (grouper(), [Reason::new(feature, "a reason".to_owned())]);
+        for i in 0..20 {
+            // Five attempts within a second, then a pause.
+            let c = tcp(host(1), responder, 5888, i / 5 * 60 * SECOND + i % 5 * SECOND / 5, ConnState::REJ);
+            let record = (&c).into();
+            grouper.observe(&Observation {
+                record,
+                uid: None,
+                score: 0.7,
+                alert: true,
+                evidence: None,
+                reasons: &reasons,
+            });
+        }
+        let incident = &closed(grouper)[0];
+        assert_eq!(incident.kind, kind, "{feature} of {responder}");
+        if kind == IncidentKind::Beacon {
+            let summary = "10.0.0.1 tried 198.51.100.9:5888/tcp 20 times in 3m01s; 20 refused or unanswered";
+            assert_eq!(incident.summary(), summary);
+        }
+    }
+}
+
+#[test]
+fn a_refused_controller_beside_a_few_other_failures_is_no_scan() {
+    let (mut grouper, reasons) = (grouper(), [Reason::new("port", "a reason".to_owned())]);
+    for i in 0..40 {
+        let (responder, port) = if i % 5 == 0 { (host(100 + i as u8), 80) } else { (remote(9), 1177) };
+        let c = tcp(host(1), responder, port, i * 12 * SECOND, ConnState::S0);
+        let record = (&c).into();
+        grouper.observe(&Observation { record, uid: None, score: 0.7, alert: true, evidence: None, reasons: &reasons });
+    }
+    let incident = &closed(grouper)[0];
+    assert_eq!((incident.kind, incident.targets_total()), (IncidentKind::Beacon, 9));
+    assert!(incident.summary().ends_with("32 refused or unanswered; it also made 8 other connections"));
+}
+
+#[test]
+fn an_incident_has_no_more_targets_than_records() {
+    let mut grouper = grouper();
+    for i in 0..3000 {
+        let target = address(0x0a00_0100 + i);
+        observe(&mut grouper, &tcp(host(1), target, 22, i64::from(i) * SECOND, ConnState::REJ), true, None);
+        let incident = grouper.open_incidents().next().unwrap();
+        assert!(incident.targets_total() <= incident.records, "{} of {}", incident.targets_total(), incident.records);
+    }
+}
+
+#[test]
+fn logins_to_a_directory_server_are_no_guessing() {
+    let kind = |port| {
+        let mut grouper = grouper();
+        for i in 0..20 {
+            let c = tcp(host(1), host(2), port, i * 7 * SECOND, ConnState::SF);
+            observe(&mut grouper, &c, false, (i == 12).then_some(13));
+        }
+        closed(grouper)[0].kind
+    };
+    assert_ne!(kind(389), IncidentKind::Guessing);
+    assert_eq!(kind(5432), IncidentKind::Guessing);
+}
+
+#[test]
+fn unanswered_broadcasts_are_no_outage() {
+    let mut grouper = grouper();
+    for i in 0..20 {
+        let c = Connection { proto: Proto::Udp, ..tcp(host(1), host(255), 138, i * 60 * SECOND, ConnState::S0) };
+        observe(&mut grouper, &c, false, (i == 12).then_some(13));
+    }
+    let incidents = closed(grouper);
+    assert_eq!((incidents[0].kind, incidents[0].failed), (IncidentKind::Other, 0));
+}
