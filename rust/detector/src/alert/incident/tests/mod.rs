@@ -127,3 +127,14 @@ fn a_snapshot_continues_where_the_grouper_was() {
     observe_all(&mut second, 1000..3000);
     assert_eq!(described(second), described(whole));
 }
+
+#[test]
+fn an_incident_after_a_snapshot_takes_records_from_before() {
+    let connection = |i: i64| tcp(host(16), remote(1), 443, i * 60 * SECOND, ConnState::SF);
+    let mut first = grouper();
+    (0..20).for_each(|i| _ = observe(&mut first, &connection(i), false, None));
+    let mut second = grouper();
+    second.restore(first.snapshot()).unwrap();
+    observe(&mut second, &connection(20), false, Some(21));
+    assert_eq!(closed(second)[0].records, 21);
+}
