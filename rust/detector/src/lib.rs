@@ -88,4 +88,4 @@ pub use state::State;
 pub use storage::atomic_file::{remove_leftovers, save_together};
 pub use storage::envelope::checksum;
 pub use storage::trust::{Trust, signature_of};
-pub use verdict::{AlertPolicy, Verdict};
+pub use verdict::{AlertPolicy, Evidence, Verdict};

@@ -7,8 +7,10 @@ pub(crate) type Format = fn(f32) -> String;
 
 /// Texts of one log kind. Functions take the position of a column.
 pub(crate) struct Texts {
-    /// Records of accumulated evidence: `connections to this service`.
-    pub(crate) related: &'static str,
+    /// Records of [`Evidence::Service`](crate::Evidence::Service).
+    pub(crate) of_service: &'static str,
+    /// Records of [`Evidence::NewPeers`](crate::Evidence::NewPeers).
+    pub(crate) of_new_peers: &'static str,
     /// Groups of related columns, which give one reason; the plainest column first.
     pub(crate) topics: &'static [&'static [u16]],
     /// Returns true if a new category in a column is worth naming.

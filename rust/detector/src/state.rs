@@ -24,7 +24,7 @@ use crate::storage::trust::Trust;
 /// Largest payload. Full tables take about 20 megabytes, 4,096 incidents of the largest size about 50.
 const MAX_PAYLOAD: usize = 128 << 20;
 const FORMAT: Envelope =
-    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 5, max_payload: MAX_PAYLOAD };
+    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 6, max_payload: MAX_PAYLOAD };
 
 /// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
 /// detector continues.

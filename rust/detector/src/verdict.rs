@@ -10,9 +10,19 @@ pub struct Verdict {
     pub score: f64,
     /// True if and only if the score is at or above the threshold in force.
     pub alert: bool,
-    /// Number of records of the service, if this one takes the evidence over the limit. The evidence opens or extends
-    /// an incident, but does not make the record an alert.
-    pub evidence: Option<u32>,
+    /// Evidence that this record takes over the limit. It opens or extends an incident, but does not make the record an
+    /// alert.
+    pub evidence: Option<Evidence>,
+}
+
+/// Accumulated evidence, with the number of slightly unusual records that it consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Records of one service: of an originator with a responder on a port; in dns.log, of a client for a domain.
+    Service(u32),
+    /// First records of an originator with different responders on one port; in dns.log, of a client for different
+    /// domains.
+    NewPeers(u32),
 }
 
 /// Alert threshold, and the budget for reports of accumulated evidence.

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use detector::{
-    ConnState, Connection, Contents, Drift, ErrorKind, MAX_COLUMNS, Model, Params, Proto, ScoreCache, Trainer, Trust,
-    format_reasons,
+    ConnState, Connection, Contents, Drift, ErrorKind, Evidence, MAX_COLUMNS, Model, Params, Proto, ScoreCache,
+    Trainer, Trust, format_reasons,
 };
 
 fn traffic(n: i64) -> impl Iterator<Item = Connection<'static>> {
@@ -106,7 +106,7 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
     let mut drift = Drift::new(model.calibration());
     (0..1000).for_each(|i| drift.observe(f64::from(i) / 1000.0));
     assert!(drift.index().is_none_or(f64::is_finite));
-    let words = format_reasons(&model.reasons(&Connection::default(), &rows[3], Some(u32::MAX)));
+    let words = format_reasons(&model.reasons(&Connection::default(), &rows[3], Some(Evidence::Service(u32::MAX))));
     assert!(!words.chars().any(char::is_control), "{words:?}");
     true
 }

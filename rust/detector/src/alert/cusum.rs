@@ -1,11 +1,12 @@
 //! Cumulative sums: evidence from many slightly unusual connections to one service, such as those of a beacon, a tunnel
-//! or slow password guessing.
+//! or slow password guessing; or to many new hosts on one port, such as those of a scan.
 //!
 //! For every originator, responder, protocol and port the surprisal of its connections (-ln of the share of training
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
-//! inspection schemes*, Biometrika 1954. When the sum exceeds the limit, the evidence is reported, once until the sum
-//! is back at zero or the service was quiet for 4 hours; it opens or extends an incident. The sum decays with a time
-//! constant of a day.
+//! inspection schemes*, Biometrika 1954. The first connections of an originator with each responder are also summed
+//! for every protocol and port, whatever the responder. When a sum exceeds the limit, the evidence is reported, once
+//! until the sum is back at zero or had no connection for 4 hours; it opens or extends an incident. The sum decays with
+//! a time constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
 //! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits. Half of a full
@@ -18,7 +19,7 @@ use crate::context::table::{Table, TableSnapshot};
 use crate::model::Model;
 use crate::model::calibration::MAX_EVIDENCE_PER_DAY;
 use crate::units;
-use crate::verdict::{AlertPolicy, Verdict};
+use crate::verdict::{AlertPolicy, Evidence, Verdict};
 
 /// Surprisal above the average that adds nothing to the sum. The average is 1 for traffic like the training data; a
 /// higher one means that the model fits this network badly, so its surprisals count for less. Only answered connections
@@ -28,22 +29,22 @@ const ALLOWANCE: f32 = 1.5;
 const AVERAGE_WINDOW: f32 = 4096.0;
 /// Weight of the prior, in connections with the average surprisal of training.
 const PRIOR_WEIGHT: f32 = 64.0;
-/// Sum at which evidence against a service is reported.
+/// Sum at which evidence is reported.
 const LIMIT: f32 = 25.0;
 /// Time in which sums decay to 1/e: a day, in microseconds.
 const DAY: f64 = units::DAY as f64;
-/// Size of the table of services, as a power of 2.
-const SERVICES: u32 = 17;
+/// Size of the table of sums, as a power of 2.
+const SUMS: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const BUCKET_DAYS: f64 = 2.5;
-/// Pause after which a reported service can be reported again, in microseconds: 4 hours. Its incident has closed by
+/// Pause after which evidence can be reported again, in microseconds: 4 hours. Its incident has closed by
 /// then.
 const QUIET: i64 = 4 * units::HOUR;
 
-/// Sums of all services, in bounded memory: about 4 megabytes.
+/// Sums of all services and originators, in bounded memory: about 4 megabytes.
 #[derive(Clone, Debug)]
 pub struct Cusum {
-    services: Table<Sum>,
+    sums: Table<Sum>,
     /// Moving average of the surprisal, and the number of connections in it, up to [`AVERAGE_WINDOW`].
     average: f32,
     averaged: f32,
@@ -62,7 +63,7 @@ struct Sum {
 /// Sums in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CusumSnapshot {
-    services: TableSnapshot<Sum>,
+    sums: TableSnapshot<Sum>,
     pub(crate) average: f32,
     averaged: f32,
     tokens: f64,
@@ -71,7 +72,7 @@ pub(crate) struct CusumSnapshot {
 
 impl Default for Cusum {
     fn default() -> Self {
-        Self { services: Table::new(SERVICES), average: 1.0, averaged: 0.0, tokens: 0.0, until: None }
+        Self { sums: Table::new(SUMS), average: 1.0, averaged: 0.0, tokens: 0.0, until: None }
     }
 }
 
@@ -82,6 +83,8 @@ pub(crate) struct ScoredService {
     pub(crate) end: i64,
     /// Hash of its hosts and service.
     pub(crate) service: u64,
+    /// Hash of its originator and port, if it is the first of these two hosts.
+    pub(crate) fan_out: Option<u64>,
     /// True for an answered connection of two hosts whose last connection was some time ago.
     pub(crate) returns: bool,
     /// True if its originator is in the local network.
@@ -97,7 +100,7 @@ impl Cusum {
         scored: &ScoredService,
         score: f64,
     ) -> Verdict {
-        let &ScoredService { end, service, returns, is_local } = scored;
+        let &ScoredService { end, service, fan_out, returns, is_local } = scored;
         let own = Verdict { score, alert: policy.is_alert(score), evidence: None };
         let per_day = policy.evidence_per_day();
         if per_day <= 0.0 {
@@ -105,11 +108,24 @@ impl Cusum {
         }
         self.refill(per_day, end);
         let surplus = self.surplus(model.surprisal(score), returns);
+        let reserved = if is_local { 0.0 } else { size(per_day) - (size(per_day) / 2.0).max(1.0) };
+        let may_report = !own.alert && self.tokens >= 1.0 + reserved;
+        let of_service = self.add(service, end, surplus, may_report).map(Evidence::Service);
+        let may_report = may_report && of_service.is_none();
+        let of_new_peers = fan_out.and_then(|key| self.add(key, end, surplus, may_report)).map(Evidence::NewPeers);
+        let evidence = of_service.or(of_new_peers);
+        if evidence.is_some() {
+            self.tokens -= 1.0;
+        }
+        Verdict { evidence, ..own }
+    }
+
+    /// Adds a connection to a sum. Returns the number of connections in the sum if it is to be reported.
+    fn add(&mut self, key: u64, end: i64, surplus: f32, may_report: bool) -> Option<u32> {
         let visit = match surplus > 0.0 {
-            true => Some(self.services.visit(service, end)),
-            false => self.services.revisit(service, end),
+            true => self.sums.visit(key, end),
+            false => self.sums.revisit(key, end)?,
         };
-        let Some(visit) = visit else { return own };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
         if sum.alerted && since >= QUIET {
             *sum = Sum::default();
@@ -120,35 +136,30 @@ impl Cusum {
         if sum.sum <= 0.0 {
             *sum = Sum::default();
         }
-        let reserved = if is_local { 0.0 } else { size(per_day) - (size(per_day) / 2.0).max(1.0) };
-        let is_due = sum.sum >= LIMIT && !sum.alerted && !own.alert && self.tokens >= 1.0 + reserved;
-        if !is_due {
-            return own;
-        }
-        sum.alerted = true;
-        self.tokens -= 1.0;
-        Verdict { evidence: Some(sum.connections), ..own }
+        let is_due = may_report && sum.sum >= LIMIT && !sum.alerted;
+        sum.alerted |= is_due;
+        is_due.then_some(sum.connections)
     }
 
     /// Starts fetching the entry of a service, see [`Table::prefetch`].
     pub(crate) fn prefetch(&self, keys: &ContextKeys) {
-        self.services.prefetch(keys.service);
+        self.sums.prefetch(keys.service);
     }
 
     /// Copy to write to a file.
     pub(crate) fn snapshot(&self) -> CusumSnapshot {
         let Self { average, averaged, tokens, until, .. } = *self;
-        CusumSnapshot { services: self.services.snapshot(), average, averaged, tokens, until }
+        CusumSnapshot { sums: self.sums.snapshot(), average, averaged, tokens, until }
     }
 
     /// Sums from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(snapshot: CusumSnapshot) -> Option<Self> {
-        let CusumSnapshot { services, average, averaged, tokens, until } = snapshot;
-        let services = Table::from_snapshot(services, SERVICES, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
+        let CusumSnapshot { sums, average, averaged, tokens, until } = snapshot;
+        let sums = Table::from_snapshot(sums, SUMS, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
         let sound = (0.0..=f32::MAX).contains(&average)
             && (0.0..=AVERAGE_WINDOW).contains(&averaged)
             && (0.0..=MAX_EVIDENCE_PER_DAY).contains(&tokens);
-        sound.then_some(Self { services, average, averaged, tokens, until })
+        sound.then_some(Self { sums, average, averaged, tokens, until })
     }
 
     /// Surprisal above the average and the allowance.
@@ -198,12 +209,12 @@ mod tests {
 
     /// A connection of a local host that returns.
     fn at(end: i64, service: u64) -> ScoredService {
-        ScoredService { end, service, returns: true, is_local: true }
+        ScoredService { end, service, fan_out: None, returns: true, is_local: true }
     }
 
     fn sum(cusum: &Cusum, service: u64) -> Sum {
         // On a copy, because each visit records its time.
-        cusum.clone().services.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
+        cusum.clone().sums.revisit(service, 0).map_or_else(Sum::default, |visit| *visit.value)
     }
 
     /// State after enough traffic that a few connections hardly change the average.
@@ -277,7 +288,7 @@ mod tests {
             expected += twin.surplus(surprisal, true);
             connections += 1;
             assert_eq!(sum(&cusum, 7).sum, expected);
-            let evidence = (expected >= LIMIT).then_some(connections);
+            let evidence = (expected >= LIMIT).then_some(Evidence::Service(connections));
             assert_eq!(before, Verdict { score: unusual, alert: false, evidence });
         }
         assert!(connections > 4, "{connections}");
@@ -305,7 +316,7 @@ mod tests {
         cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
         assert_eq!(sum(&cusum, 7).sum, before + twin.surplus(model.surprisal(0.0), true));
         cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 8), 0.0);
-        assert!(cusum.services.revisit(8, 2 * DAY).is_none());
+        assert!(cusum.sums.revisit(8, 2 * DAY).is_none());
         for _ in 0..20 {
             cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
         }
@@ -326,8 +337,28 @@ mod tests {
         cusum.tokens = 0.99;
         assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence, None);
         cusum.tokens = 1.0;
-        assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence, Some(102));
+        assert_eq!(
+            cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence,
+            Some(Evidence::Service(102))
+        );
         assert_eq!(cusum.tokens, 0.0);
+    }
+
+    #[test]
+    fn connections_to_many_new_hosts_on_one_port_are_reported_once() {
+        let model = model(20.0);
+        let (policy, unusual) = (AlertPolicy::of(&model), model.threshold() - 1e-6);
+        let reports = |fan_out| {
+            let mut cusum = settled();
+            let scan = (0..50).map(|i| ScoredService { fan_out, returns: false, ..at(0, 100 + i) });
+            let verdicts = scan.map(|it| cusum.verdict(&model, &policy, &it, unusual));
+            let evidence: Vec<_> = verdicts.filter_map(|verdict| verdict.evidence).collect();
+            (evidence, cusum.tokens)
+        };
+        assert_eq!(reports(None), (vec![], 5.0));
+        let (evidence, tokens) = reports(Some(7));
+        assert!(matches!(evidence[..], [Evidence::NewPeers(5..20)]), "{evidence:?}");
+        assert_eq!(tokens, 4.0);
     }
 
     #[test]
@@ -371,7 +402,7 @@ mod tests {
     #[test]
     fn snapshot_restores_valid_evidence() {
         let mut cusum = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::default() };
-        cusum.services.visit(7, 5).value.sum = 12.0;
+        cusum.sums.visit(7, 5).value.sum = 12.0;
         let again = Cusum::from_snapshot(cusum.snapshot()).unwrap();
         assert_eq!((again.average, again.averaged, again.tokens, again.until), (1.5, 9.0, 3.0, Some(5)));
         assert_eq!(sum(&again, 7).sum, 12.0);
@@ -390,7 +421,7 @@ mod tests {
             damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY + 0.5) && !damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY)
         );
         assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGE_WINDOW, 0.0)));
-        assert!(damaged(|it| it.services.visit(7, 5).value.sum = f32::NAN));
-        assert!(damaged(|it| it.services.visit(7, 5).value.sum = -1.0));
+        assert!(damaged(|it| it.sums.visit(7, 5).value.sum = f32::NAN));
+        assert!(damaged(|it| it.sums.visit(7, 5).value.sum = -1.0));
     }
 }

@@ -12,6 +12,7 @@ use crate::reason_texts::Texts;
 use crate::record::LogRecord;
 use crate::schema::{Encoding, FeatureRow, LogKind, MAX_COLUMNS};
 use crate::units::count;
+use crate::verdict::Evidence;
 use crate::{conn, dns};
 
 /// Largest number of reasons.
@@ -63,12 +64,15 @@ impl Model {
         &self,
         record: impl Into<LogRecord<'a>>,
         row: &FeatureRow,
-        evidence: Option<u32>,
+        evidence: Option<Evidence>,
     ) -> Vec<Reason> {
         let record = record.into();
-        let evidence = evidence.map(|connections| {
-            let text = format!("{} slightly unusual {}", count(connections.into()), self.texts().related);
-            Reason::new("sustained", text)
+        let evidence = evidence.map(|evidence| {
+            let (records, which) = match evidence {
+                Evidence::Service(records) => (records, self.texts().of_service),
+                Evidence::NewPeers(records) => (records, self.texts().of_new_peers),
+            };
+            Reason::new("sustained", format!("{} slightly unusual {which}", count(records.into())))
         });
         evidence.into_iter().chain(self.reasons_of_features(&record, row)).take(MAX_REASONS).collect()
     }

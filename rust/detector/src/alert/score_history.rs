@@ -59,6 +59,7 @@ impl ScoreHistory {
         let scored = ScoredService {
             end,
             service: keys.service,
+            fan_out: pause.is_none().then_some(keys.fan_out),
             returns: pause.is_some_and(|pause| pause >= RETURN) && !record.failed(),
             is_local: record.is_of_local_originator(),
         };
@@ -80,26 +81,52 @@ impl ScoreHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Address;
     use crate::units::DAY;
+    use crate::verdict::Evidence;
     use crate::{Connection, Params, Trainer};
 
-    #[test]
-    fn chatter_accumulates_no_evidence() {
+    fn model() -> Model {
         let mut trainer = Trainer::new(Params::default());
         for i in 0..2000 {
             let duration = Some(i * 7919 % 90_001);
             trainer.learn(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
         }
-        let model = trainer.fit().unwrap();
+        trainer.fit().unwrap()
+    }
+
+    fn address(octets: [u8; 4]) -> Address {
+        std::net::IpAddr::from(octets).into()
+    }
+
+    #[test]
+    fn chatter_accumulates_no_evidence() {
+        let model = model();
         let policy = AlertPolicy::of(&model);
         let reports = |responder: [u8; 4]| {
             let mut c = Connection::default();
-            let address = |octets: [u8; 4]| std::net::IpAddr::from(octets).into();
             (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address(responder));
             let (mut history, keys) = (ScoreHistory::default(), ContextKeys::of(&c));
             let score = RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() };
             (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).evidence).count()
         };
         assert_eq!([reports([192, 0, 2, 1]), reports([224, 0, 0, 251])], [1, 0]);
+    }
+
+    #[test]
+    fn only_the_first_connection_of_two_hosts_is_evidence_of_new_hosts() {
+        let model = model();
+        let policy = AlertPolicy::of(&model);
+        let are_new = |hosts: u8| {
+            let mut history = ScoreHistory::default();
+            let verdicts = (0..200).map(|i| {
+                let mut c = Connection::default();
+                (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address([192, 0, 2, i % hosts]));
+                let score = RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() };
+                history.verdict(&model, &policy, &(&c).into(), &ContextKeys::of(&c), score).evidence
+            });
+            verdicts.flatten().map(|it| matches!(it, Evidence::NewPeers(_))).collect::<Vec<_>>()
+        };
+        assert_eq!([are_new(1), are_new(200)], [[false], [true]]);
     }
 }

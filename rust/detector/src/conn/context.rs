@@ -84,7 +84,7 @@ impl ContextKeys {
         let (orig, resp) = (XxHash3_64::oneshot(&c.orig.addr.0), XxHash3_64::oneshot(&c.resp.addr.0));
         let port = c.service_port();
         let pair = combine(orig, resp);
-        Self { orig, resp, pair, service: combine(pair, port) }
+        Self { orig, resp, pair, service: combine(pair, port), fan_out: combine(orig, port) }
     }
 }
 

@@ -35,8 +35,15 @@ const TOPICS: &[&[u16]] = &[
 ];
 
 /// Texts of the log.
-pub(crate) static TEXTS: Texts =
-    Texts { related: "connections to this service", topics: TOPICS, names_category, is_usual, is_long_pause, amount };
+pub(crate) static TEXTS: Texts = Texts {
+    of_service: "connections to this service",
+    of_new_peers: "connections to new hosts on this port",
+    topics: TOPICS,
+    names_category,
+    is_usual,
+    is_long_pause,
+    amount,
+};
 
 /// Periodicity of about ten pauses of a steady beacon.
 const STEADY: f32 = 4.0;

@@ -9,6 +9,8 @@ pub struct ContextKeys {
     pub(crate) pair: u64,
     /// The pair with protocol and port; the pair itself for queries.
     pub(crate) service: u64,
+    /// The originator with protocol and port, whatever the responder; the client of queries.
+    pub(crate) fan_out: u64,
 }
 
 /// Hash of two hashes, in order.

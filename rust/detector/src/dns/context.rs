@@ -101,7 +101,7 @@ pub(crate) fn domain_key(query: &DnsQuery<'_>, name: &DomainName) -> u64 {
 pub(crate) fn keys(query: &DnsQuery<'_>, domain: u64) -> ContextKeys {
     let (orig, resp) = (XxHash3_64::oneshot(&query.client.0), XxHash3_64::oneshot(&query.server.0));
     let pair = combine(orig, domain);
-    ContextKeys { orig, resp, pair, service: pair }
+    ContextKeys { orig, resp, pair, service: pair, fan_out: orig }
 }
 
 impl Default for DnsContext {

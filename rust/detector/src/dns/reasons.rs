@@ -29,7 +29,8 @@ const TOPICS: &[&[u16]] = &[
 
 /// Texts of the log.
 pub(crate) static TEXTS: Texts = Texts {
-    related: "queries for this domain",
+    of_service: "queries for this domain",
+    of_new_peers: "queries for new domains",
     topics: TOPICS,
     names_category,
     is_usual,

@@ -14,6 +14,7 @@ use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::address::Address;
 use crate::units::{HOUR, MINUTE, SECOND};
+use crate::verdict::Evidence;
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
@@ -153,7 +154,9 @@ impl Grouper {
         let regular = self.exchanges.add(&record, &connection).filter(|_| !o.alert && o.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
         let o = &match regular {
-            Some(regular) => Observation { evidence: Some(regular.connections), reasons: &reasons, ..*o },
+            Some(regular) => {
+                Observation { evidence: Some(Evidence::Service(regular.connections)), reasons: &reasons, ..*o }
+            }
             None => *o,
         };
         let key = self.incident_of(&record, o, is_known);
@@ -258,7 +261,9 @@ impl Grouper {
             let is_repeated = record.query.is_some()
                 && incident.totals(record).is_some_and(|totals| totals.alerts + u64::from(o.alert) == REPEATED);
             if o.evidence.is_some() || is_repeated {
-                earlier = self.history.take_back(record, self.timeout, |earlier| record.is_like(earlier));
+                let is_sweep = matches!(o.evidence, Some(Evidence::NewPeers(_)));
+                let belongs = |it: &Record| record.is_like(it) || is_sweep && record.is_of_same_sweep(it);
+                earlier = self.history.take_back(record, self.timeout, belongs);
             }
             if record.failed && incident.alerts + 1 == SCANNER {
                 earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));

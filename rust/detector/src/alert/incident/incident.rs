@@ -15,6 +15,7 @@ use crate::alert::reasons::Reason;
 use crate::dns::query::DnsQuery;
 use crate::proto::Proto;
 use crate::record::LogRecord;
+use crate::verdict::Evidence;
 
 /// Largest number of open incidents.
 pub(super) const MAX_OPEN: usize = 4096;
@@ -53,7 +54,7 @@ pub struct Observation<'a> {
     /// True if its score is at or above the threshold.
     pub alert: bool,
     /// Number of connections of the accumulated evidence, if it has just reached its limit.
-    pub evidence: Option<u32>,
+    pub evidence: Option<Evidence>,
     /// Reasons of an alert or of evidence.
     pub reasons: &'a [Reason],
 }
@@ -84,13 +85,15 @@ pub struct Incident {
     pub records: u64,
     /// Number of alerts.
     pub alerts: u64,
-    /// Number of services and domains with accumulated evidence.
+    /// Number of reports of accumulated evidence.
     pub evidence: u64,
     /// Number of refused or unanswered records.
     pub failed: u64,
     /// The highest score of its records.
     pub highest: f64,
     pub(super) queries: Option<Box<Queries>>,
+    /// Ports with evidence of unusual connections to new hosts.
+    pub(super) swept: Vec<(Proto, u16)>,
     pub(super) uids: Vec<Box<[u8]>>,
     pub(super) services: Vec<ServiceTotals>,
     /// Index of the service that fulfils the rule of the kind.
@@ -143,6 +146,7 @@ impl Incident {
             records: 0,
             alerts: 0,
             evidence: 0,
+            swept: Vec::new(),
             failed: 0,
             highest: 0.0,
             queries: None,
@@ -223,6 +227,17 @@ impl Incident {
             && self.ports.count().max(self.targets.count()) >= 3
     }
 
+    /// Returns true for a failed connection on a port that the originator tries on many hosts.
+    fn has_swept(&self, record: &Record) -> bool {
+        record.failed && record.query.is_none() && self.swept.contains(&(record.proto, record.port))
+    }
+
+    fn add_swept(&mut self, port: (Proto, u16)) {
+        if self.swept.len() < MAX_SERVICES && !self.swept.contains(&port) {
+            self.swept.push(port);
+        }
+    }
+
     pub(super) fn totals(&self, record: &Record) -> Option<&ServiceTotals> {
         self.services.iter().find(|totals| totals.holds(record))
     }
@@ -230,6 +245,7 @@ impl Incident {
     /// Returns true if a record without an alert belongs to it.
     pub(super) fn continues(&self, record: &Record) -> bool {
         record.failed && self.is_scanner()
+            || self.has_swept(record)
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.totals(record).is_some_and(|totals| totals.evidence > 0 || totals.alerts >= REPEATED)
     }
@@ -238,6 +254,7 @@ impl Incident {
     pub(super) fn extends(&self, record: &Record) -> bool {
         self.role == Role::Target
             || record.failed && self.is_scanner()
+            || self.has_swept(record)
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.totals(record).is_some_and(|totals| totals.evidence > 0)
     }
@@ -283,6 +300,9 @@ impl Incident {
             if let Some(domain) = &mut totals.domain {
                 domain.many_servers |= features().any(|name| name == "client_servers");
             }
+        }
+        if matches!(o.evidence, Some(Evidence::NewPeers(_))) {
+            self.add_swept((record.proto, record.port));
         }
         if let Some(uid) = o.uid {
             self.add_uid(&uid[..uid.len().min(64)]);
@@ -355,6 +375,7 @@ impl Incident {
         if let Some(theirs) = &other.queries {
             self.queries.get_or_insert_default().absorb(theirs);
         }
+        other.swept.iter().for_each(|port| self.add_swept(*port));
         other.uids.iter().for_each(|uid| self.add_uid(uid));
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.services {

@@ -60,6 +60,15 @@ impl Record {
         }
     }
 
+    /// Returns true if both may belong to one scan of a port, or to one client of generated domains.
+    pub(super) fn is_of_same_sweep(&self, other: &Record) -> bool {
+        let is_same_port = (self.proto, self.port) == (other.proto, other.port);
+        match (&self.query, &other.query) {
+            (None, None) => is_same_port && self.failed && other.failed,
+            _ => self.may_be_generated() && other.may_be_generated(),
+        }
+    }
+
     /// Returns true if it is a query that a client of generated domains may make.
     pub(super) fn may_be_generated(&self) -> bool {
         self.query.is_some_and(|query| query.may_be_generated())

@@ -18,7 +18,7 @@ const MAX_TEXT: usize = 1024;
 const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
 const ADDITIONS: Envelope =
-    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 3, max_payload: MAX_MESSAGE };
+    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 4, max_payload: MAX_MESSAGE };
 const RENAMINGS: Envelope =
     Envelope { contents: Contents::Incidents, magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
 
@@ -161,6 +161,7 @@ impl Incident {
             && self.reasons.iter().all(|it| it.text.len() <= MAX_TEXT && it.feature.len() <= 64 && it.score <= 1.0)
             && self.targets.is_sound()
             && self.ports.is_sound()
+            && self.swept.len() <= MAX_SERVICES
             && self.victims.is_sound()
             && self.queries.as_ref().is_none_or(|queries| queries.is_sound(self.records))
             && self.records > 0

@@ -18,6 +18,31 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
 }
 
 #[test]
+fn evidence_of_new_hosts_on_a_port_opens_an_incident_with_all_failures_there() {
+    let mut grouper = grouper();
+    let mut add = |i: u32, port, state, evidence| {
+        let c = tcp(host(17), address(0xc633_6400 + i), port, i64::from(i) * SECOND, state);
+        let observation = Observation {
+            record: (&c).into(),
+            uid: None,
+            score: 0.55,
+            alert: false,
+            evidence: Some(Evidence::NewPeers(8)).filter(|_| evidence),
+            reasons: &[],
+        };
+        grouper.observe(&observation).is_some()
+    };
+    for i in 0..20 {
+        assert_eq!(add(i, 23, ConnState::S0, i == 7), i >= 7);
+        assert!(!add(i, 80, ConnState::S0, false), "another port");
+        assert!(!add(40 + i, 23, ConnState::SF, false), "answered");
+    }
+    let incidents = closed(grouper);
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].kind, incidents[0].records), (IncidentKind::Scan, 20));
+}
+
+#[test]
 fn a_summary_counts_connections_with_an_alert() {
     let summary = |alerts: i64, evidence: i64| {
         let mut grouper = grouper();

@@ -12,6 +12,7 @@ use super::incident::{MAX_DOMAINS, MAX_OPEN};
 use super::known::KnownList;
 use super::*;
 use crate::alert::reasons::Reason;
+use crate::verdict::Evidence;
 pub(super) use crate::{Address, ConnState, Connection, DnsQuery, LogRecord, Proto};
 
 pub(super) const SECOND: i64 = 1_000_000;
@@ -41,7 +42,7 @@ pub(super) fn grouper() -> Grouper {
 
 /// A connection with a score, and evidence.
 pub(super) fn observe(grouper: &mut Grouper, c: &Connection<'_>, alert: bool, evidence: Option<u32>) -> Option<String> {
-    let score = if alert { 0.7 } else { 0.55 };
+    let (score, evidence) = (if alert { 0.7 } else { 0.55 }, evidence.map(Evidence::Service));
     grouper.observe(&Observation { record: c.into(), uid: Some(b"C1"), score, alert, evidence, reasons: &[] })
 }
 

@@ -47,7 +47,7 @@ fn a_tunnel_found_by_evidence_names_its_domain() {
     for i in 0..60 {
         let name = format!("{:040x}.example.com", i * 7919);
         let record = LogRecord::Dns(query(name.as_bytes(), i));
-        let evidence = (i == 40).then_some(20);
+        let evidence = (i == 40).then_some(Evidence::Service(20));
         grouper.observe(&Observation { record, uid: None, score: 0.55, alert: false, evidence, reasons: &[] });
     }
     let incident = closed(grouper).remove(0);
@@ -156,4 +156,18 @@ fn an_incident_keeps_the_eight_domains_with_most_alerts() {
     let incident = closed(grouper).remove(0);
     assert_eq!(incident.services.len(), MAX_DOMAINS);
     assert_eq!(incident.kind, IncidentKind::Tunnel, "{}", incident.summary());
+}
+
+#[test]
+fn evidence_of_new_domains_opens_an_incident_of_generated_ones() {
+    let mut grouper = grouper();
+    for i in 0..40 {
+        let name = format!("some-word-{i}.com");
+        let query = DnsQuery { rcode: Some(3), ..query(name.as_bytes(), i) };
+        let evidence = (i == 9).then_some(Evidence::NewPeers(10));
+        let record = LogRecord::Dns(query);
+        grouper.observe(&Observation { record, uid: None, score: 0.55, alert: false, evidence, reasons: &[] });
+    }
+    let incident = closed(grouper).remove(0);
+    assert_eq!((incident.kind, incident.records), (IncidentKind::GeneratedDomains, 40));
 }
