@@ -7,6 +7,7 @@ use memchr::memchr;
 use crate::block::{Line, LineKind};
 use crate::error::{Error, ErrorKind};
 use crate::json::fields::{JsonFields, MemberId, ROOT, Target};
+use crate::json::key_cache::KeyPlace;
 use crate::json::{self, Scanner, SyntaxError, Value, ValueKind, next_element};
 use crate::layout::{Format, Layout};
 use crate::row::{Cell, CellKind, PlainFields, Row, Shape};
@@ -173,11 +174,10 @@ impl Tsv {
         if self.is_other_stream {
             return Ok(Parsed::OtherStream);
         }
-        let found = tsv::split(line, &self.separator, self.columns, &mut row.bounds);
+        let (found, may_have_escapes) = tsv::split(line, &self.separator, self.columns, &mut row.bounds);
         if found != self.columns {
             return Err((None, ErrorKind::Columns { found, wanted: self.columns }));
         }
-        let may_have_escapes = memchr(b'\\', line).is_some();
         row.is_plain = self.is_plain && !may_have_escapes;
         if !row.is_plain {
             self.fill_cells(line, row, may_have_escapes)?;
@@ -235,51 +235,55 @@ impl Json {
         let mut scanner = Scanner::new(line);
         scanner.enter()?;
         let mut parsed = Parsed::Row;
-        self.members(&mut scanner, line, row, ROOT, 1, &mut parsed)?;
-        scanner.finish()?;
+        let end = self.members(line, scanner.at(), row, ROOT, 1, &mut parsed)?;
+        Scanner::from(line, end).finish()?;
         Ok(parsed)
     }
 
+    /// Handles the members of an object from a position in the line; returns the position past its end. No scanner lives
+    /// on between members, so that the position stays in a register.
     fn members(
         &self,
-        scanner: &mut Scanner<'_>,
         line: &[u8],
+        mut at: usize,
         row: &mut Row,
         object: MemberId,
         depth: usize,
         parsed: &mut Parsed,
-    ) -> Result<(), SyntaxError> {
-        let mut first = true;
-        while !scanner.leave() {
-            let target = match row.key_cache.predict(object, first, scanner.rest()) {
-                Some((target, length)) => {
-                    scanner.skip(length);
-                    target
-                }
-                None => match self.look_up(scanner, row, object, first)? {
-                    Some(target) => target,
-                    None => return Ok(()),
+    ) -> Result<usize, SyntaxError> {
+        let mut place = KeyPlace::new(object, true);
+        loop {
+            let mut scanner = Scanner::from(line, at);
+            let mut found = Target::Skip;
+            let predicted = row.key_cache.predict(place, scanner.rest());
+            match predicted {
+                Some((_, length)) => scanner.skip(length),
+                None if scanner.leave() => return Ok(scanner.at()),
+                None => match self.look_up(line, &mut at, row, object, place)? {
+                    Some(target) => (found, scanner) = (target, Scanner::from(line, at)),
+                    None => return Ok(at),
                 },
-            };
-            first = false;
-            let here = scanner.clone();
+            }
+            place = KeyPlace::new(object, false);
+            let start = scanner.at();
             let value = scanner.value(depth)?;
+            at = scanner.at();
+            let target = predicted.map_or(found, |(index, _)| row.key_cache.target(index));
             match target {
                 Target::Skip => {}
                 Target::Column(column, rank) => row.put(usize::from(column), rank, value, line),
-                Target::Member(id) => self.member(here, line, row, id, depth, value, parsed)?,
+                Target::Member(id) => self.member(line, start, row, id, depth, value, parsed)?,
             }
         }
-        Ok(())
     }
 
-    /// Handles a value that fills several columns, has wanted members or names the stream; it begins at `here`.
+    /// Handles a value that fills several columns, has wanted members or names the stream; it begins at `start`.
     #[cold]
     #[expect(clippy::too_many_arguments, reason = "the state of `members`, taken out of its loop")]
     fn member(
         &self,
-        mut here: Scanner<'_>,
         line: &[u8],
+        start: usize,
         row: &mut Row,
         id: MemberId,
         depth: usize,
@@ -289,8 +293,9 @@ impl Json {
         let Some(member) = self.fields.get(id) else {
             return Ok(());
         };
-        if member.nested && here.enter_nested() {
-            self.members(&mut here, line, row, id, depth + 1, parsed)?;
+        let mut scanner = Scanner::from(line, start);
+        if member.nested && scanner.enter_nested() {
+            self.members(line, scanner.at(), row, id, depth + 1, parsed)?;
         }
         if member.stream && self.is_other_stream(line, value) {
             *parsed = Parsed::OtherStream;
@@ -301,28 +306,35 @@ impl Json {
         Ok(())
     }
 
-    /// Looks up the next key, which the cache did not predict; `None` at the end of the object.
+    /// Looks up the next key, which the cache did not predict, and moves to its value; `None` at the end of the object.
     #[cold]
     fn look_up(
         &self,
-        scanner: &mut Scanner<'_>,
+        line: &[u8],
+        at: &mut usize,
         row: &mut Row,
         object: MemberId,
-        first: bool,
+        place: KeyPlace,
     ) -> Result<Option<Target>, SyntaxError> {
-        let before = scanner.clone();
-        if scanner.next_key(first)?.is_none() {
-            return Ok(None);
-        }
-        let (key, escaped) = scanner.key()?;
-        scanner.colon()?;
+        let before = *at;
+        let mut scanner = Scanner::from(line, before);
+        let key = match scanner.next_key(place == KeyPlace::new(object, true))? {
+            Some(()) => {
+                let key = scanner.key()?;
+                scanner.colon()?;
+                Some(key)
+            }
+            None => None,
+        };
+        *at = scanner.at();
+        let Some((key, escaped)) = key else { return Ok(None) };
         if escaped {
             let mut text = Vec::with_capacity(key.len());
             json::unescape_into(key, &mut text);
             return Ok(Some(self.fields.target(self.fields.find(object, &text))));
         }
         let target = self.fields.target(self.fields.find(object, key));
-        row.key_cache.insert(object, first, before.up_to(scanner), target);
+        row.key_cache.insert(place, &line[before..*at], target);
         Ok(Some(target))
     }
 
@@ -361,7 +373,7 @@ impl Row {
     }
 
     /// Sets a column to a JSON value, unless a name of higher precedence has set it.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, column: usize, rank: u8, value: Value, line: &[u8]) {
         let Some(cell) = self.cells.get_mut(column) else {
             return;

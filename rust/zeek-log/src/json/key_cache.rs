@@ -19,10 +19,19 @@ struct CachedKey {
     /// The beginning of the text, and a mask of its bytes.
     words: [u64; WORDS],
     masks: [u64; WORDS],
-    object: MemberId,
-    /// True if it is the first in its object and has no comma.
-    first: bool,
+    place: KeyPlace,
     target: Target,
+}
+
+/// Object of a key; the first key in it has no comma.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyPlace(u64);
+
+impl KeyPlace {
+    #[inline]
+    pub(crate) fn new(object: MemberId, first: bool) -> Self {
+        Self(u64::from(object) << 1 | u64::from(first))
+    }
 }
 
 /// Words compared at once: enough for the longest key in conn.log.
@@ -50,33 +59,35 @@ impl KeyCache {
         self.next = 0;
     }
 
-    /// The target of the next key in `rest` and the length of the text before its value, if the key is in the cache.
-    #[inline]
-    pub(crate) fn predict(&mut self, object: MemberId, first: bool, rest: &[u8]) -> Option<(Target, usize)> {
+    /// The index of the next key in `rest` and the length of the text before its value, if the key is in the cache.
+    #[inline(always)]
+    pub(crate) fn predict(&mut self, place: KeyPlace, rest: &[u8]) -> Option<(usize, usize)> {
+        let mut index = self.next;
+        let mut entry = self.entries.get(index)?;
+        if !entry.is_next(place, rest) {
+            index = self.find_later(place, rest)?;
+            entry = self.entries.get(index)?;
+        }
+        self.next = index + 1;
+        Some((index, entry.text.len()))
+    }
+
+    /// The index of the next key in `rest` if some are missing before it.
+    #[inline(never)]
+    fn find_later(&self, place: KeyPlace, rest: &[u8]) -> Option<usize> {
         let end = self.entries.len().min(self.next + MAX_SKIPPED);
-        let candidates = self.entries.get(self.next..end)?;
-        let found = match rest.first_chunk::<{ 8 * WORDS }>() {
-            Some(bytes) => {
-                let here = words(bytes);
-                candidates.iter().position(|entry| {
-                    let differ = (0..WORDS).fold(0, |differ, i| differ | (here[i] ^ entry.words[i]) & entry.masks[i]);
-                    let equal = differ == 0 && (entry.text.len() <= bytes.len() || rest.starts_with(&entry.text));
-                    equal && entry.object == object && entry.first == first
-                })
-            }
-            None => candidates
-                .iter()
-                .position(|entry| rest.starts_with(&entry.text) && entry.object == object && entry.first == first),
-        }?;
-        self.next += found + 1;
-        let entry = &candidates[found];
-        Some((entry.target, entry.text.len()))
+        (self.next + 1..end).find(|&index| self.entries[index].is_next(place, rest))
+    }
+
+    /// The target of a predicted key.
+    #[inline(always)]
+    pub(crate) fn target(&self, index: usize) -> Target {
+        self.entries.get(index).map_or(Target::Skip, |entry| entry.target)
     }
 
     /// Inserts a key that was not predicted.
-    pub(crate) fn insert(&mut self, object: MemberId, first: bool, text: &[u8], target: Target) {
-        let is_cached = |entry: &CachedKey| (entry.object, entry.first) == (object, first) && *entry.text == *text;
-        if let Some(index) = self.entries.iter().position(is_cached) {
+    pub(crate) fn insert(&mut self, place: KeyPlace, text: &[u8], target: Target) {
+        if let Some(index) = self.entries.iter().position(|entry| entry.place == place && *entry.text == *text) {
             self.next = index + 1;
         } else if self.entries.len() < MAX_KEYS && text.len() <= MAX_LENGTH {
             let (mut bytes, mut ones) = ([0; 8 * WORDS], [0; 8 * WORDS]);
@@ -84,13 +95,29 @@ impl KeyCache {
                 (bytes[i], ones[i]) = (*byte, 0xff);
             }
             let (words, masks) = (words(&bytes), words(&ones));
-            self.entries.insert(self.next, CachedKey { text: text.into(), words, masks, object, first, target });
+            self.entries.insert(self.next, CachedKey { text: text.into(), words, masks, place, target });
             self.next += 1;
         }
     }
 }
 
-#[inline]
+impl CachedKey {
+    /// Returns true if `rest` starts with the text, at this place.
+    #[inline(always)]
+    fn is_next(&self, place: KeyPlace, rest: &[u8]) -> bool {
+        let starts_with_text = match rest.first_chunk() {
+            Some(bytes) => {
+                let here = words(bytes);
+                let differ = (0..WORDS).fold(0, |differ, i| differ | (here[i] ^ self.words[i]) & self.masks[i]);
+                differ == 0 && (self.text.len() <= bytes.len() || rest.starts_with(&self.text))
+            }
+            None => rest.starts_with(&self.text),
+        };
+        starts_with_text && self.place == place
+    }
+}
+
+#[inline(always)]
 fn words(bytes: &[u8; 8 * WORDS]) -> [u64; WORDS] {
     std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| bytes[8 * i + j])))
 }
@@ -104,8 +131,8 @@ mod tests {
     fn does_not_cache_long_keys() {
         let mut cache = KeyCache::default();
         let long = format!(",\"{}\":", "x".repeat(MAX_LENGTH));
-        cache.insert(ROOT, false, long.as_bytes(), Target::Skip);
-        cache.insert(ROOT, false, &long.as_bytes()[..MAX_LENGTH], Target::Skip);
+        cache.insert(KeyPlace::new(ROOT, false), long.as_bytes(), Target::Skip);
+        cache.insert(KeyPlace::new(ROOT, false), &long.as_bytes()[..MAX_LENGTH], Target::Skip);
         let lengths: Vec<_> = cache.entries.iter().map(|entry| entry.text.len()).collect();
         assert_eq!(lengths, [MAX_LENGTH]);
     }
@@ -116,14 +143,16 @@ mod tests {
         let long = format!(",\"{}\":", "x".repeat(100));
         let texts = ["\"ts\":", ",\"uid\":", ", \"service\" : ", ",\"resp_bytes\":", &long];
         for (id, text) in texts.iter().enumerate() {
-            cache.insert(ROOT, id == 0, text.as_bytes(), Target::Column(id as u16, 0));
+            cache.insert(KeyPlace::new(ROOT, id == 0), text.as_bytes(), Target::Column(id as u16, 0));
         }
         for tail in ["1.5}", "1.5,\"and\":\"much more after it\"}"] {
             cache.rewind();
-            let mut guess = |first, text: &str| match cache.predict(ROOT, first, format!("{text}{tail}").as_bytes()) {
-                Some((Target::Column(id, 0), length)) if length == texts[usize::from(id)].len() => Some(id),
-                Some(other) => panic!("{other:?}"),
-                None => None,
+            let mut guess = |first, text: &str| {
+                let (index, length) = cache.predict(KeyPlace::new(ROOT, first), format!("{text}{tail}").as_bytes())?;
+                match cache.target(index) {
+                    Target::Column(id, 0) if length == texts[usize::from(id)].len() => Some(id),
+                    other => panic!("{other:?}"),
+                }
             };
             assert_eq!(guess(false, "\"ts\":"), None, "only the first member has no comma before it");
             assert_eq!(guess(true, "\"ts\":"), Some(0));

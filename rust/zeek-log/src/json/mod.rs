@@ -43,11 +43,6 @@ pub(crate) enum ValueKind {
 }
 
 impl Value {
-    #[inline]
-    fn new(kind: ValueKind, start: usize, end: usize) -> Self {
-        Self { start: start as u32, end: end as u32, kind }
-    }
-
     /// Its bounds in the text. Lines are shorter than 2^32 bytes.
     #[inline]
     pub(crate) fn bounds(self) -> (u32, u32) {
@@ -114,6 +109,13 @@ impl<'j> Scanner<'j> {
         Self { text, at: 0 }
     }
 
+    /// A scanner at a position of the text.
+    #[inline]
+    pub(crate) fn from(text: &'j [u8], at: usize) -> Self {
+        Self { text, at }
+    }
+
+    #[inline]
     pub(crate) fn at(&self) -> usize {
         self.at
     }
@@ -161,11 +163,6 @@ impl<'j> Scanner<'j> {
         self.skip_space();
     }
 
-    /// The text between this and a later position.
-    pub(crate) fn up_to(&self, later: &Self) -> &'j [u8] {
-        &self.text[self.at..later.at]
-    }
-
     /// Moves past the closing quote of a key; returns the raw key and whether it has escapes.
     #[inline]
     pub(crate) fn key(&mut self) -> Result<(&'j [u8], bool), SyntaxError> {
@@ -192,27 +189,68 @@ impl<'j> Scanner<'j> {
     }
 
     /// Moves past a value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(&mut self, depth: usize) -> Result<Value, SyntaxError> {
         let start = self.at;
-        // Strings and numbers come first, because nearly all values are.
-        let first = self.peek();
-        if first == b'"' {
-            self.at += 1;
-            let kind = if self.string()? { ValueKind::EscapedString } else { ValueKind::String };
-            return Ok(Value::new(kind, start + 1, self.at - 1));
-        }
-        let kind = if first.is_ascii_digit() || first == b'-' {
-            self.number()?;
+        let kind = if self.plain_string() {
+            ValueKind::String
+        } else if self.short_number() {
             ValueKind::Bare
         } else {
-            self.other_value(first, depth)?
+            // Only a copy of the scanner is passed on, so that its position stays in a register.
+            let mut scanner = self.clone();
+            let kind = scanner.any_value(depth)?;
+            self.at = scanner.at;
+            kind
         };
-        Ok(Value::new(kind, start, self.at))
+        let quote = usize::from(matches!(kind, ValueKind::String | ValueKind::EscapedString));
+        Ok(Value { start: (start + quote) as u32, end: (self.at - quote) as u32, kind })
     }
 
-    fn other_value(&mut self, first: u8, depth: usize) -> Result<ValueKind, SyntaxError> {
-        match first {
+    /// Moves past a string without escapes, not at the end of the text; returns false, without moving, if there is none.
+    #[inline(always)]
+    fn plain_string(&mut self) -> bool {
+        if self.peek() != b'"' {
+            return false;
+        }
+        let mut end = self.at + 1;
+        while let Some(word) = self.text.get(end..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_le_bytes(*word);
+            let special = specials(word);
+            let bits = special.trailing_zeros() & !7;
+            end += bits as usize / 8;
+            if special != 0 {
+                let is_plain = (word >> bits) as u8 == b'"';
+                self.at = if is_plain { end + 1 } else { self.at };
+                return is_plain;
+            }
+        }
+        false
+    }
+
+    /// Moves past a whole number of up to seven digits, not at the end of the text; returns false, without moving, if
+    /// there is none.
+    #[inline(always)]
+    fn short_number(&mut self) -> bool {
+        let Some(word) = self.rest().first_chunk() else { return false };
+        let word = u64::from_le_bytes(*word);
+        let bits = non_digits(word).trailing_zeros() & !7;
+        let has_zeros = word as u8 == b'0' && bits > 8;
+        if !(8..64).contains(&bits) || has_zeros || matches!((word >> bits) as u8, b'.' | b'e' | b'E') {
+            return false;
+        }
+        self.at += bits as usize / 8;
+        true
+    }
+
+    #[inline(never)]
+    fn any_value(&mut self, depth: usize) -> Result<ValueKind, SyntaxError> {
+        match self.peek() {
+            b'"' => {
+                self.at += 1;
+                Ok(if self.string()? { ValueKind::EscapedString } else { ValueKind::String })
+            }
+            b'0'..=b'9' | b'-' => self.number().map(|()| ValueKind::Bare),
             b't' => self.word(b"true").map(|()| ValueKind::Bare),
             b'f' => self.word(b"false").map(|()| ValueKind::Bare),
             b'n' => self.word(b"null").map(|()| ValueKind::Null),
@@ -258,21 +296,7 @@ impl<'j> Scanner<'j> {
     }
 
     /// Moves past the closing quote; returns true if the string has escapes.
-    #[inline]
     fn string(&mut self) -> Result<bool, SyntaxError> {
-        if let Some(word) = self.rest().first_chunk() {
-            let special = specials(*word);
-            let length = special.trailing_zeros() as usize / 8;
-            self.at += length;
-            if special != 0 && word[length] == b'"' {
-                self.at += 1;
-                return Ok(false);
-            }
-        }
-        self.rest_of_string()
-    }
-
-    fn rest_of_string(&mut self) -> Result<bool, SyntaxError> {
         let mut escaped = false;
         loop {
             self.at += ordinary(&self.text[self.at..]);
@@ -308,7 +332,6 @@ impl<'j> Scanner<'j> {
         Ok(())
     }
 
-    #[inline]
     fn number(&mut self) -> Result<(), SyntaxError> {
         self.at += usize::from(self.peek() == b'-');
         let zero = self.peek() == b'0';
@@ -337,9 +360,7 @@ impl<'j> Scanner<'j> {
     fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.at;
         while let Some(word) = self.rest().first_chunk() {
-            // Sets the high bit of bytes that are not digits; a carry affects only later bytes.
-            let differ = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'0'));
-            let others = (differ.wrapping_add(ONES * 0x76) | differ) & HIGHS;
+            let others = non_digits(u64::from_le_bytes(*word));
             self.at += others.trailing_zeros() as usize / 8;
             if others != 0 {
                 return if self.at == start { self.fault(Expected::Digit) } else { Ok(()) };
@@ -370,7 +391,7 @@ impl<'j> Scanner<'j> {
         }
         loop {
             self.skip_space();
-            self.value(depth + 1)?;
+            self.any_value(depth + 1)?;
             self.skip_space();
             match self.peek() {
                 b',' => self.at += 1,
@@ -390,7 +411,7 @@ impl<'j> Scanner<'j> {
         while self.next_key(first)?.is_some() {
             self.string()?;
             self.colon()?;
-            self.value(depth + 1)?;
+            self.any_value(depth + 1)?;
             first = false;
         }
         Ok(())
@@ -408,8 +429,7 @@ const HIGHS: u64 = ONES << 7;
 /// Sets the high bit of quotes, backslashes and control characters. A borrow may set it in bytes after the first of
 /// these, too.
 #[inline]
-fn specials(word: [u8; 8]) -> u64 {
-    let word = u64::from_le_bytes(word);
+fn specials(word: u64) -> u64 {
     let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x;
     let quote = zero_byte(word ^ (ONES * u64::from(b'"')));
     let backslash = zero_byte(word ^ (ONES * u64::from(b'\\')));
@@ -417,12 +437,19 @@ fn specials(word: [u8; 8]) -> u64 {
     (quote | backslash | control) & HIGHS
 }
 
+/// Sets the high bit of bytes that are not digits. A carry may set it in bytes after the first of these, too.
+#[inline]
+fn non_digits(word: u64) -> u64 {
+    let differ = word ^ (ONES * u64::from(b'0'));
+    (differ.wrapping_add(ONES * 0x76) | differ) & HIGHS
+}
+
 /// The number of bytes before the first quote, backslash or control character.
 #[inline]
 fn ordinary(text: &[u8]) -> usize {
     let mut rest = text;
     while let Some((word, after)) = rest.split_first_chunk() {
-        let special = specials(*word);
+        let special = specials(u64::from_le_bytes(*word));
         if special != 0 {
             return text.len() - rest.len() + special.trailing_zeros() as usize / 8;
         }

@@ -26,10 +26,10 @@ impl Place {
     }
 }
 
-/// Returns the number of columns of a line. If it is `columns`, fills `bounds` so that column `c` is
-/// `line[bounds[c]..bounds[c + 1] - separator.len()]`.
+/// Returns the number of columns of a line, and true if it has a backslash. If the number is `columns`, fills `bounds` so
+/// that column `c` is `line[bounds[c]..bounds[c + 1] - separator.len()]`.
 #[inline]
-pub(crate) fn split(line: &[u8], separator: &[u8], columns: usize, bounds: &mut Vec<u32>) -> usize {
+pub(crate) fn split(line: &[u8], separator: &[u8], columns: usize, bounds: &mut Vec<u32>) -> (usize, bool) {
     bounds.resize(columns + 1, 0);
     // The first column begins at 0, and the last ends like any other.
     let mut found = 0;
@@ -39,30 +39,50 @@ pub(crate) fn split(line: &[u8], separator: &[u8], columns: usize, bounds: &mut 
             *bound = next as u32;
         }
     };
-    match *separator {
+    let may_have_escapes = match *separator {
         [byte] => separators(line, byte, |at| add(at + 1)),
-        _ => memchr::memmem::find_iter(line, separator).for_each(|at| add(at + separator.len())),
-    }
+        _ => {
+            memchr::memmem::find_iter(line, separator).for_each(|at| add(at + separator.len()));
+            memchr::memchr(b'\\', line).is_some()
+        }
+    };
     add(line.len() + separator.len());
-    found
+    (found, may_have_escapes)
 }
 
-/// Calls `each` with the position of each separator. It searches 64 bytes at a time: fields have a few bytes, so a call
-/// per separator would cost more than the search.
+/// Calls `each` with the position of each separator; returns true if the line has a backslash. It searches 64 bytes at
+/// a time: fields have a few bytes, so a call per separator would cost more than the search.
 #[inline]
-fn separators(line: &[u8], separator: u8, mut each: impl FnMut(usize)) {
+fn separators(line: &[u8], separator: u8, mut each: impl FnMut(usize)) -> bool {
+    let mut backslashes = [0; 16];
     let mut base = 0;
     let mut rest = line;
     while let Some((chunk, after)) = rest.split_first_chunk::<64>() {
         ones(matches(chunk, separator), |bit| each(base + bit));
+        find_backslashes(chunk, &mut backslashes);
         base += 64;
         rest = after;
     }
     if !rest.is_empty() {
-        let mut last = [0; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        let within = u64::MAX >> (64 - rest.len());
-        ones(matches(&last, separator) & within, |bit| each(base + bit));
+        // The last 64 bytes, most of which were searched before; a short line is copied.
+        let mut copy = [0; 64];
+        let last = line.last_chunk().unwrap_or_else(|| {
+            copy[64 - rest.len()..].copy_from_slice(rest);
+            &copy
+        });
+        let unsearched = u64::MAX << (64 - rest.len());
+        ones(matches(last, separator) & unsearched, |bit| each(base + rest.len() + bit - 64));
+        find_backslashes(last, &mut backslashes);
+    }
+    backslashes != [0; 16]
+}
+
+/// Sets bytes of `found` if the chunk has a backslash.
+#[inline(always)]
+fn find_backslashes(chunk: &[u8; 64], found: &mut [u8; 16]) {
+    let equal = |at: usize| u8::from(chunk[at] == b'\\');
+    for (i, found) in found.iter_mut().enumerate() {
+        *found |= equal(i) | equal(i + 16) | equal(i + 32) | equal(i + 48);
     }
 }
 
@@ -110,7 +130,7 @@ mod tests {
 
     fn columns<'l>(line: &'l [u8], separator: &[u8]) -> Vec<&'l [u8]> {
         let (mut bounds, wanted) = (Vec::new(), line.windows(separator.len()).filter(|w| *w == separator).count() + 1);
-        assert_eq!(split(line, separator, wanted, &mut bounds), wanted);
+        assert_eq!(split(line, separator, wanted, &mut bounds), (wanted, line.contains(&b'\\')));
         bounds.windows(2).map(|w| &line[w[0] as usize..w[1] as usize - separator.len()]).collect()
     }
 
@@ -133,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn split_agrees_with_the_standard_library(line in prop::collection::vec(prop::sample::select(&b"ab\t\0\xff"[..]), 0..300)) {
+        fn split_agrees_with_the_standard_library(line in prop::collection::vec(prop::sample::select(&b"ab\t\0\xff\\"[..]), 0..300)) {
             let expected: Vec<&[u8]> = line.split(|b| *b == b'\t').collect();
             prop_assert_eq!(columns(&line, b"\t"), expected);
         }
