@@ -1,5 +1,6 @@
 //! Appender: adds columns to the lines of a log and copies every other byte.
 
+use memchr::memchr;
 use memchr::memmem::{self, Finder};
 
 use crate::block::Line;
@@ -24,6 +25,10 @@ pub struct NewField {
 pub struct Appender {
     layout: Layout,
     columns: Vec<Column>,
+    /// JSON: the common beginning of the keys, searched for first.
+    prefix: Finder<'static>,
+    /// TSV: the bytes that never need an escape.
+    plain: [bool; 256],
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +52,14 @@ impl Appender {
                 key: Finder::new(&key).into_owned(),
             }
         };
-        Self { layout: layout.clone(), columns: fields.iter().map(column).collect() }
+        let columns: Vec<_> = fields.iter().map(column).collect();
+        let keys = columns.iter().map(|column| column.key.needle());
+        let prefix = Finder::new(keys.reduce(common_prefix).unwrap_or_default()).into_owned();
+        let plain = std::array::from_fn(|byte| {
+            let byte = byte as u8;
+            byte.is_ascii_graphic() && byte != b'\\' && layout.separator.first() != Some(&byte)
+        });
+        Self { layout: layout.clone(), columns, prefix, plain }
     }
 
     /// Writes a [`Meta`](crate::LineKind::Meta) line to `out`, `#fields` and `#types` with the new columns.
@@ -114,7 +126,7 @@ impl Appender {
 
     fn end(&self, line: &Line<'_>, out: &mut Vec<u8>) {
         let ending = if line.ending().ends_with(b"\n") { line.ending() } else { self.layout.line_ending() };
-        out.extend_from_slice(ending);
+        push_short(ending, out);
     }
 
     /// Writes a row, or a header line without its key; `write` writes the text of a new column.
@@ -153,7 +165,7 @@ impl Appender {
             }
         }
         for (index, column) in columns().filter(|(_, column)| column.place.is_none()) {
-            out.extend_from_slice(&self.layout.separator);
+            push_short(&self.layout.separator, out);
             write(column, index, out);
         }
         Ok(())
@@ -165,7 +177,7 @@ impl Appender {
         let begins_row = column.place.is_some_and(|place| (place.column, place.index) == (0, 0));
         let reserved: [&[u8]; 2] = [&layout.separator, packing];
         match value {
-            None => out.extend_from_slice(&layout.unset_field),
+            None => push_short(&layout.unset_field, out),
             Some([]) => out.extend_from_slice(&layout.empty_field),
             // Escapes text that would read as unset, empty or a comment.
             Some(text @ [first, rest @ ..])
@@ -174,6 +186,8 @@ impl Appender {
                 push_hex(*first, out);
                 escape_into(rest, &reserved, out);
             }
+            // Packed fields are separated by spaces, which are not plain.
+            Some(text) if text.iter().all(|byte| self.plain[usize::from(*byte)]) => out.extend_from_slice(text),
             Some(text) => escape_into(text, &reserved, out),
         }
     }
@@ -185,7 +199,9 @@ impl Appender {
         out: &mut Vec<u8>,
     ) -> Result<(), SyntaxError> {
         // An escaped key may equal a new one.
-        if memmem::find(row, b"\\u").is_some() || self.columns.iter().any(|column| column.key.find(row).is_some()) {
+        let may_be_escaped = memchr(b'\\', row).is_some() && memmem::find(row, b"\\u").is_some();
+        let has_key = || self.columns.iter().any(|column| column.key.find(row).is_some());
+        if may_be_escaped || self.prefix.find(row).is_some() && has_key() {
             return self.json_replacing(row, value, out);
         }
         let close = row.trim_ascii_end().len().saturating_sub(1);
@@ -274,6 +290,19 @@ impl Column {
         out.push(b':');
         push_value(&self.field.zeek_type, value, out);
     }
+}
+
+/// Appends a text that usually is one byte, for which a call would cost more than a comparison.
+#[inline(always)]
+fn push_short(text: &[u8], out: &mut Vec<u8>) {
+    match text {
+        [byte] => out.push(*byte),
+        _ => out.extend_from_slice(text),
+    }
+}
+
+fn common_prefix<'k>(a: &'k [u8], b: &[u8]) -> &'k [u8] {
+    &a[..a.iter().zip(b).take_while(|(a, b)| a == b).count()]
 }
 
 /// Appends a value as JSON.

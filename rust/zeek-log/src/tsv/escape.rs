@@ -54,12 +54,6 @@ pub(crate) fn unescape_into(mut raw: &[u8], out: &mut Vec<u8>) {
 /// Appends `text` as Zeek writes it: doubles backslashes; writes control characters, bytes that are not UTF-8 and every
 /// occurrence of a `reserved` string as `\xHH`.
 pub(crate) fn escape_into(text: &[u8], reserved: &[&[u8]], out: &mut Vec<u8>) {
-    // Numbers and names need no escapes; most values are either.
-    let begins_reserved = |byte: &u8| reserved.iter().any(|r| r.first() == Some(byte));
-    if text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\' && !begins_reserved(byte)) {
-        out.extend_from_slice(text);
-        return;
-    }
     let mut at = 0;
     for chunk in text.utf8_chunks() {
         let valid_end = at + chunk.valid().len();
