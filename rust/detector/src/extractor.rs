@@ -57,9 +57,9 @@ impl Extractor {
     /// Row of a record, and the keys for [`ScoreHistory::verdict`](crate::ScoreHistory::verdict). Call it once per
     /// record, in order. A record of another kind gives a row of zeros.
     pub fn context_row<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> (FeatureRow, ContextKeys) {
-        match (&mut self.0, record.into()) {
-            (Context::Conn(context), LogRecord::Conn(connection)) => context.context_row(&connection),
-            (Context::Dns(context), LogRecord::Dns(query)) => context.context_row(&query),
+        match (&mut self.0, &record.into()) {
+            (Context::Conn(context), LogRecord::Conn(connection)) => context.context_row(connection),
+            (Context::Dns(context), LogRecord::Dns(query)) => context.context_row(query),
             _ => ([0.0; MAX_COLUMNS], ContextKeys::default()),
         }
     }

@@ -191,9 +191,9 @@ impl Watch<'_> {
         let mut shown = Ok(());
         log.parser.parse(block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
-                let verdict = detector.score(parsed.record);
+                let verdict = detector.score(*parsed.record);
                 let (row, connection) = (*detector.row(), parsed.record.connection());
-                let scored = ScoredRecord::new(parsed.record, parsed.uid, &row, &verdict);
+                let scored = ScoredRecord::new(*parsed.record, parsed.uid, &row, &verdict);
                 grouping.add(&scored, detector.model());
                 if args.connections && verdict.alert && filter.matches(&connection) {
                     shown = show(&scored, detector, threshold, args.json);

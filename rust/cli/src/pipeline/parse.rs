@@ -20,9 +20,9 @@ pub struct Parser<'a> {
     name: Vec<u8>,
 }
 
-/// A record and the texts of its row.
+/// A record and the texts of its row. The record is borrowed, because moving it costs as much as parsing a column.
 pub struct ParsedRecord<'a> {
-    pub record: LogRecord<'a>,
+    pub record: &'a LogRecord<'a>,
     pub uid: Option<&'a [u8]>,
     pub label: Option<&'a [u8]>,
     pub malicious: Option<bool>,
@@ -51,34 +51,36 @@ impl<'a> Parser<'a> {
         let label = log::columns(self.log).len();
         let lacks_label = !self.bind(block).is_bound(label) && needs_label;
         for line in block.lines() {
-            match self.parse_line(&line, lacks_label) {
-                Ok(None) if line.kind() == LineKind::Meta => each(LineStatus::Meta, Ok(None)),
-                Ok(None) => each(LineStatus::OtherStream, Ok(None)),
-                Ok(Some(parsed)) => each(LineStatus::Record, Ok(Some(parsed))),
-                Err((status, error)) => each(status, Err(error)),
-            }
+            self.parse_line(&line, lacks_label, &mut each);
         }
     }
 
+    #[inline]
     fn parse_line(
         &mut self,
         line: &Line<'_>,
         lacks_label: bool,
-    ) -> Result<Option<ParsedRecord<'_>>, (LineStatus, zeek_log::Error)> {
-        let Some((_, binding)) = self.bound.as_ref().filter(|_| line.kind() != LineKind::Meta) else { return Ok(None) };
+        each: &mut impl FnMut(LineStatus, Result<Option<ParsedRecord<'_>>, zeek_log::Error>),
+    ) {
+        let Some((_, binding)) = self.bound.as_ref().filter(|_| line.kind() != LineKind::Meta) else {
+            return each(LineStatus::Meta, Ok(None));
+        };
         match binding.parse(line, &mut self.row) {
-            Ok(Parsed::OtherStream) => return Ok(None),
+            Ok(Parsed::OtherStream) => return each(LineStatus::OtherStream, Ok(None)),
             Ok(Parsed::Row) => {}
-            Err(error) => return Err((LineStatus::Malformed, error)),
+            Err(error) => return each(LineStatus::Malformed, Err(error)),
         }
         let (log, row, column) = (self.log, &self.row, log::columns(self.log).len());
-        let record = log::record(log, row, &mut self.name).map_err(|error| (LineStatus::Unusable, error))?;
-        if lacks_label {
-            return Err((LineStatus::Unusable, row.error(column, ErrorKind::Unset)));
+        let record = log::record(log, row, &mut self.name);
+        match record {
+            Ok(_) if lacks_label => each(LineStatus::Unusable, Err(row.error(column, ErrorKind::Unset))),
+            Ok(ref record) => {
+                let label = self.labels.and_then(|_| row.get(column));
+                let malicious = self.labels.and_then(|labels| labels.malicious(row, column));
+                each(LineStatus::Record, Ok(Some(ParsedRecord { record, uid: columns::uid(row), label, malicious })));
+            }
+            Err(error) => each(LineStatus::Unusable, Err(error)),
         }
-        let label = self.labels.and_then(|_| row.get(column));
-        let malicious = self.labels.and_then(|labels| labels.malicious(row, column));
-        Ok(Some(ParsedRecord { record, uid: columns::uid(row), label, malicious }))
     }
 
     /// Parses the lines of a batch.
@@ -96,7 +98,7 @@ impl<'a> Parser<'a> {
             lines.push(status);
             match parsed {
                 Ok(Some(parsed)) => {
-                    records.push(&parsed.record, parsed.uid, parsed.label);
+                    records.push(parsed.record, parsed.uid, parsed.label);
                     malicious.extend(reads_labels.then_some(parsed.malicious));
                 }
                 Ok(None) => {}
