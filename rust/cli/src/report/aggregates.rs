@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use detector::{Address, Proto};
+use foldhash::fast::RandomState;
 
 use crate::format;
 use crate::host_filter::HostFilter;
@@ -163,14 +164,14 @@ impl AsRef<KeyStats> for Port {
 /// lowest scores is evicted.
 pub struct TopKeys<K, V> {
     capacity: usize,
-    values: HashMap<K, V>,
+    values: HashMap<K, V, RandomState>,
     /// True if keys have been evicted.
     pub is_partial: bool,
 }
 
 impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
     fn new(capacity: usize) -> Self {
-        Self { capacity, values: HashMap::new(), is_partial: false }
+        Self { capacity, values: HashMap::default(), is_partial: false }
     }
 
     fn of(&mut self, key: K) -> &mut V {
@@ -187,6 +188,11 @@ impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
 
     pub fn get(&self, key: K) -> Option<&V> {
         self.values.get(&key)
+    }
+
+    /// Keys in any order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.values.iter()
     }
 
     /// Keys in descending order of anomalous connections, then of the highest score.

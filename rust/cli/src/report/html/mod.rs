@@ -108,10 +108,10 @@ pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i
     let is_single = sections.len() == 1;
     let nouns: Vec<_> = sections.iter().map(|section| section.log.nouns()).collect();
     let mut figures: Vec<Tile> = sections.iter().flat_map(|section| tiles(section, is_single)).collect();
-    let ranked: Vec<_> = sections.iter().flat_map(|section| section.aggregates.hosts.ranked()).collect();
-    let hosts: HashSet<Address> = ranked.iter().map(|(address, _)| *address).collect();
-    let anomalous = ranked.iter().filter(|(_, host)| host.counts.anomalous > 0);
-    let originators: HashSet<Address> = anomalous.map(|(address, _)| *address).collect();
+    let all_hosts = || sections.iter().flat_map(|section| section.aggregates.hosts.iter());
+    let hosts: HashSet<&Address> = all_hosts().map(|(address, _)| address).collect();
+    let anomalous = all_hosts().filter(|(_, host)| host.counts.anomalous > 0);
+    let originators: HashSet<&Address> = anomalous.map(|(address, _)| address).collect();
     let is_partial = sections.iter().any(|section| section.aggregates.hosts.is_partial);
     figures.insert(
         0,
@@ -157,7 +157,7 @@ pub fn render(mut sections: Vec<Section<'_>>, found: &FoundIncidents, made_at: i
 }
 
 fn anomalous_hosts(aggregates: &Aggregates) -> usize {
-    aggregates.hosts.ranked().iter().filter(|(_, host)| host.counts.anomalous > 0).count()
+    aggregates.hosts.iter().filter(|(_, host)| host.counts.anomalous > 0).count()
 }
 
 /// Numbers of records and of anomalous ones.
