@@ -36,9 +36,10 @@ pub(crate) struct Envelope {
     pub(crate) max_payload: usize,
 }
 
-/// Writer of a payload, which collects the length and checksum for the header.
+/// Writer of a payload, which collects the length and checksum for the header. It is buffered, because values are
+/// written a few bytes at a time.
 pub(crate) struct Payload<'f> {
-    file: BufWriter<&'f mut File>,
+    file: &'f mut File,
     hash: XxHash3_64,
     length: u64,
 }
@@ -75,14 +76,15 @@ impl Envelope {
     pub(crate) fn write(
         self,
         path: &Path,
-        fill: impl FnOnce(&mut Payload<'_>) -> std::io::Result<()>,
+        fill: impl FnOnce(&mut BufWriter<Payload<'_>>) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
         replace(path, |file| {
-            let mut payload = Payload { file: BufWriter::new(&mut *file), hash: XxHash3_64::new(), length: 0 };
-            payload.file.write_all(&[0; HEADER])?;
+            file.write_all(&[0; HEADER])?;
+            let mut payload = BufWriter::new(Payload { file: &mut *file, hash: XxHash3_64::new(), length: 0 });
             fill(&mut payload)?;
-            payload.file.flush()?;
-            let header: Vec<u8> = self.header(payload.length, payload.hash.finish()).collect();
+            payload.flush()?;
+            let Payload { hash, length, .. } = payload.get_ref();
+            let header: Vec<u8> = self.header(*length, hash.finish()).collect();
             drop(payload);
             file.rewind()?;
             file.write_all(&header)
@@ -202,9 +204,9 @@ mod tests {
     #[test]
     fn flushed_data_is_in_the_file() {
         let mut file = tempfile::tempfile().unwrap();
-        let mut payload = Payload { file: BufWriter::new(&mut file), hash: XxHash3_64::new(), length: 0 };
+        let mut payload = BufWriter::new(Payload { file: &mut file, hash: XxHash3_64::new(), length: 0 });
         payload.write_all(b"hello").unwrap();
         payload.flush().unwrap();
-        assert_eq!(payload.file.get_ref().metadata().unwrap().len(), 5);
+        assert_eq!(payload.get_ref().file.metadata().unwrap().len(), 5);
     }
 }
