@@ -11,8 +11,11 @@ pub(crate) struct Quantiles {
     pub(crate) median: f32,
     /// 99th percentile.
     pub(crate) high: f32,
-    /// Second highest value, the range without the row that has the highest.
-    pub(crate) second: f32,
+    /// End of the range that new maxima are measured against: the highest value, or a lower one, see
+    /// [`TrackedMaximum::rank`](crate::schema::TrackedMaximum::rank).
+    pub(crate) end: f32,
+    /// Next lower value: the end of the range without one of the rows above it.
+    pub(crate) next: f32,
     pub(crate) highest: f32,
 }
 

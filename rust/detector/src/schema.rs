@@ -141,6 +141,9 @@ pub struct TrackedMaximum {
     pub weight: f64,
     /// Values below this count as equal when the range of training is measured.
     pub from: f32,
+    /// Rank of the training value that ends the range: 1 for the highest. A lower one, where several anomalies in
+    /// training must not hide one another.
+    pub rank: usize,
 }
 
 /// Increase of the excess of a pair's mean score over the typical one, as shares of it.

@@ -204,7 +204,7 @@ fn errors_name_the_problem() {
         Model::from_bytes(&changed).unwrap_err()
     };
     assert!(matches!(with(0, b'X').kind(), ErrorKind::OtherContents(Contents::Model)));
-    assert!(matches!(with(8, 5).kind(), ErrorKind::Newer { found: 5, known: 4 }));
+    assert!(matches!(with(8, 6).kind(), ErrorKind::Newer { found: 6, known: 5 }));
     assert!(matches!(with(8, 2).kind(), ErrorKind::Older { found: 2, known: 4, .. }));
     assert!(matches!(with(40, !bytes[40]).kind(), ErrorKind::Checksum));
 

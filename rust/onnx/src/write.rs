@@ -41,9 +41,9 @@ pub struct Raise {
     pub column: usize,
     /// Weight, above 0 and up to 1.
     pub weight: f64,
-    /// Highest value in training.
-    pub highest: f32,
-    /// Width of the range below it, above 0.
+    /// End of the training range.
+    pub end: f32,
+    /// Width of the range, above 0.
     pub width: f64,
 }
 
@@ -117,7 +117,7 @@ impl Builder<'_> {
         let column = |value: fn(&Raise) -> f64| raises.iter().map(value).collect::<Vec<_>>();
         let columns: Vec<i64> = raises.iter().map(|raise| raise.column as i64).collect();
         let columns = self.constant("maximum_columns", &[n], columns);
-        let highest = self.constant("maximum_highest", &[n], column(|raise| f64::from(raise.highest)));
+        let end = self.constant("maximum_end", &[n], column(|raise| f64::from(raise.end)));
         let width = self.constant("maximum_width", &[n], column(|raise| raise.width));
         let weight = self.constant("maximum_weight", &[n], column(|raise| raise.weight));
         let (none, all) = (self.number("maximum_zero", 0.0), self.number("maximum_one", 1.0));
@@ -125,7 +125,7 @@ impl Builder<'_> {
 
         self.node_with("Gather", "", &[self.x, &columns], "maximum_inputs", vec![int("axis", 1)]);
         self.cast("maximum_inputs", data_type::DOUBLE, "maximum_values");
-        self.node("Sub", &["maximum_values", &highest], "maximum_differences");
+        self.node("Sub", &["maximum_values", &end], "maximum_differences");
         self.node("Max", &["maximum_differences", &none], "maximum_above");
         self.node("Min", &["maximum_above", &farthest], "maximum_beyond");
         self.node("Add", &["maximum_beyond", &width], "maximum_extended_range");

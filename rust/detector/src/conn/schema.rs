@@ -126,11 +126,12 @@ const MAX_REGULARITY: f32 = 3.0;
 /// of training: sessions, transfers, tunnels, beacons. Hosts differ more in their amounts than in the length of their
 /// sessions; with more weight, a host that is merely busier would outrank attacks.
 const MAXIMA: &[TrackedMaximum] = &[
-    TrackedMaximum { column: Column::Duration as u16, weight: 1.0, from: SECOND },
-    TrackedMaximum { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0 },
-    TrackedMaximum { column: Column::RespBytes as u16, weight: 0.5, from: 0.0 },
-    TrackedMaximum { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0 },
-    TrackedMaximum { column: Column::Periodicity as u16, weight: 0.5, from: 0.0 },
+    TrackedMaximum { column: Column::Duration as u16, weight: 1.0, from: SECOND, rank: 1 },
+    // Data is stolen in several uploads.
+    TrackedMaximum { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0, rank: 5 },
+    TrackedMaximum { column: Column::RespBytes as u16, weight: 0.5, from: 0.0, rank: 1 },
+    TrackedMaximum { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0, rank: 1 },
+    TrackedMaximum { column: Column::Periodicity as u16, weight: 0.5, from: 0.0, rank: 1 },
 ];
 
 /// Regularity of an encoded row: the periodicity of its service, up to 3, which about ten regular connections reach; less

@@ -80,8 +80,8 @@ const GROUPS: &[&[u16]] = &[
 
 /// Amounts whose new maxima matter to an analyst.
 const MAXIMA: &[TrackedMaximum] = &[
-    TrackedMaximum { column: Column::PairBytesOut as u16, weight: 0.5, from: 0.0 },
-    TrackedMaximum { column: Column::ClientRandomBits as u16, weight: 0.5, from: 0.0 },
+    TrackedMaximum { column: Column::PairBytesOut as u16, weight: 0.5, from: 0.0, rank: 1 },
+    TrackedMaximum { column: Column::ClientRandomBits as u16, weight: 0.5, from: 0.0, rank: 1 },
 ];
 
 /// Columns of dns.log rows.

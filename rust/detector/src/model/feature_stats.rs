@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::quantiles::Quantiles;
-use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Schema, TrackedMaximum};
+use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Schema};
 
 /// Range of an amount in training, against which new maxima are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,30 +12,37 @@ pub struct MaximumRange {
     pub column: usize,
     /// Weight of a new maximum, above 0 and up to 1.
     pub weight: f64,
-    /// Highest value in training.
-    pub highest: f32,
-    /// Width of the range below it.
+    /// End of the range: the highest value in training, or a lower one.
+    pub end: f32,
+    /// Width of the range.
     pub width: f64,
-    /// Second highest value, and the width of the range below it: the range without the row that has the highest.
-    second: (f32, f64),
+    /// End and width of the range without one of its highest rows.
+    next: (f32, f64),
+    /// Highest value in training.
+    highest: f32,
 }
 
 impl MaximumRange {
     /// Distance of a value above the range, as a share of the range extended to it: 0 within the range, always below 1.
-    /// A row of the training is measured against the range without it.
-    fn beyond(&self, value: f32, learnt: bool) -> f64 {
-        let (highest, width) = if learnt && value == self.highest { self.second } else { (self.highest, self.width) };
-        if value <= highest {
+    /// A row of the training is measured against the range without it. A recurring one, such as a nightly backup, counts
+    /// only above the highest value.
+    fn beyond(&self, value: f32, learnt: bool, recurs: bool) -> f64 {
+        let is_counted = learnt && (self.end..=self.highest).contains(&value);
+        let (end, width) = if is_counted { self.next } else { (self.end, self.width) };
+        if value <= end || recurs && value <= self.highest {
             return 0.0;
         }
         // The distance beyond an infinite value is undefined.
-        let beyond = (f64::from(value) - f64::from(highest)).clamp(0.0, f64::from(f32::MAX));
+        let beyond = (f64::from(value) - f64::from(end)).clamp(0.0, f64::from(f32::MAX));
         beyond / (beyond + width)
     }
 }
 
 /// Smallest range, in powers of two, that a new maximum is measured against: doubling a tiny amount is not unusual.
 const MIN_WIDTH: f64 = 8.0;
+
+/// Smallest number of training rows for each rank of the end of a range.
+const ROWS_PER_RANK: usize = 250;
 
 /// Distribution of each feature in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,8 +61,12 @@ impl FeatureStats {
             let at = |share: f64| values.get((share * (values.len() - 1) as f64).round() as usize).copied();
             let at = |share| at(share).unwrap_or_default();
             let highest = at(1.0);
-            let second = values.iter().rev().nth(1).copied().unwrap_or(highest);
-            Quantiles { lowest: at(0.0), low: at(0.01), median: at(0.5), high: at(0.99), second, highest }
+            let maximum = schema.maxima.iter().find(|maximum| usize::from(maximum.column) == column);
+            let rank = maximum.map_or(1, |maximum| maximum.rank).min(rows.len() / ROWS_PER_RANK).max(1);
+            let mut descending = values.iter().rev().copied().skip(rank - 1);
+            let end = descending.next().unwrap_or(highest);
+            let next = descending.next().unwrap_or(end);
+            Quantiles { lowest: at(0.0), low: at(0.01), median: at(0.5), high: at(0.99), end, next, highest }
         });
         Self { columns: columns.collect() }
     }
@@ -66,7 +77,9 @@ impl FeatureStats {
             let values = [it.lowest, it.low, it.median, it.high, it.highest];
             values.iter().all(|value| value.is_finite())
                 && values.is_sorted()
-                && (it.lowest..=it.highest).contains(&it.second)
+                && it.lowest <= it.next
+                && it.next <= it.end
+                && it.end <= it.highest
         };
         self.columns.len() == schema.features.len() && self.columns.iter().all(rising)
     }
@@ -89,33 +102,27 @@ impl FeatureStats {
 
     /// Distance of a value above the training range, as a share of the range extended to it: 0 within, always below 1.
     pub(crate) fn beyond(&self, column: usize, value: f32, learnt: bool) -> f64 {
-        self.range(&TrackedMaximum { column: column as u16, weight: 1.0, from: f32::NEG_INFINITY })
-            .beyond(value, learnt)
+        self.range(column, 1.0, f32::NEG_INFINITY).beyond(value, learnt, false)
     }
 
-    fn range(&self, &TrackedMaximum { column, weight, from }: &TrackedMaximum) -> MaximumRange {
-        let Quantiles { lowest, second, highest, .. } = self.of(usize::from(column));
-        let width = |highest: f32| (f64::from(highest) - f64::from(lowest.max(from))).max(MIN_WIDTH);
-        MaximumRange {
-            column: usize::from(column),
-            weight,
-            highest,
-            width: width(highest),
-            second: (second, width(second)),
-        }
+    fn range(&self, column: usize, weight: f64, from: f32) -> MaximumRange {
+        let Quantiles { lowest, end, next, highest, .. } = self.of(column);
+        let width = |end: f32| (f64::from(end) - f64::from(lowest.max(from))).max(MIN_WIDTH);
+        MaximumRange { column, weight, end, width: width(end), next: (next, width(next)), highest }
     }
 
     /// Ranges of the amounts whose new maxima raise a score.
     pub(crate) fn maxima<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = MaximumRange> + 'a {
-        schema.maxima.iter().map(|maximum| self.range(maximum))
+        schema.maxima.iter().map(|it| self.range(it.column.into(), it.weight, it.from))
     }
 
     /// Share of the distance to 1 by which new maxima of a row raise its score: the probability that a split drawn over
-    /// the extended range separates the row from all training rows. 0 within the range.
-    pub(crate) fn new_maxima(&self, schema: &Schema, row: &FeatureRow, learnt: bool) -> f64 {
+    /// the extended range separates the row from all training rows. 0 within the range. `recurs` is true for an activity
+    /// of several training days.
+    pub(crate) fn new_maxima(&self, schema: &Schema, row: &FeatureRow, learnt: bool, recurs: bool) -> f64 {
         let mut within = 1.0;
         for range in self.maxima(schema) {
-            within *= 1.0 - range.weight * range.beyond(row[range.column], learnt);
+            within *= 1.0 - range.weight * range.beyond(row[range.column], learnt, recurs);
         }
         1.0 - within
     }
@@ -133,7 +140,8 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_training() {
         let usual = stats().of(Column::Duration as usize);
-        let expected = Quantiles { lowest: 0.0, low: 0.1, median: 5.0, high: 9.9, second: 9.99, highest: 10.0 };
+        let expected =
+            Quantiles { lowest: 0.0, low: 0.1, median: 5.0, high: 9.9, end: 10.0, next: 9.99, highest: 10.0 };
         assert_eq!(usual, expected);
         let typical = stats().typical(&SCHEMA);
         assert_eq!((typical[Column::Duration as usize], typical[Column::Port as usize]), (5.0, 0.0));
@@ -141,11 +149,11 @@ mod tests {
 
     #[test]
     fn only_records_raise_a_score() {
-        let broken = |row: &FeatureRow| stats().new_maxima(&SCHEMA, row, false);
-        let mut row = [10.0; MAX_COLUMNS];
+        let broken = |row: &FeatureRow| stats().new_maxima(&SCHEMA, row, false, false);
+        let mut row = [9.0; MAX_COLUMNS];
         row[Column::OrigPkts as usize] = 99.0;
         assert_eq!(broken(&row), 0.0);
-        row[Column::OrigBytes as usize] = 20.0;
+        row[Column::RespBytes as usize] = 20.0;
         assert_eq!(broken(&row), 0.5 * 0.5);
         row[Column::Duration as usize] = f32::MAX;
         assert!((0.999..=1.0).contains(&broken(&row)));
@@ -167,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn several_uploads_in_training_do_not_hide_one_another() {
+        let mut rows: Vec<_> = (0..2000).map(|i| [(i % 100) as f32 / 10.0; MAX_COLUMNS]).collect();
+        (0..4).for_each(|i| rows.push([30.0 + i as f32; MAX_COLUMNS]));
+        let stats = FeatureStats::new(&SCHEMA, &rows);
+        let raise = |column, recurs| {
+            let mut row = [0.0; MAX_COLUMNS];
+            row[column as usize] = 30.0;
+            stats.new_maxima(&SCHEMA, &row, true, recurs)
+        };
+        let usual = f64::from(9.9_f32);
+        assert_eq!(raise(Column::OrigBytes, false), 0.5 * (30.0 - usual) / 30.0);
+        assert_eq!((raise(Column::OrigBytes, true), raise(Column::RespBytes, false)), (0.0, 0.0));
+    }
+
+    #[test]
     fn rejects_quantiles_that_are_not_finite_and_ascending() {
         assert!(stats().is_sound(&SCHEMA));
         let changed = |change: fn(&mut Vec<Quantiles>)| {
@@ -176,7 +199,7 @@ mod tests {
         };
         assert!(!changed(|columns| columns[3].highest = f32::INFINITY));
         assert!(!changed(|columns| columns[3].lowest = f32::NAN));
-        assert!(!changed(|columns| columns[3].second = f32::NAN));
+        assert!(!changed(|columns| columns[3].end = f32::NAN) && !changed(|columns| columns[3].next = f32::NAN));
         assert!(!changed(|columns| columns[9].median = 10.5));
         assert!(!changed(|columns| _ = columns.pop()));
         assert!(!changed(|columns| columns.push(Quantiles::default())));

@@ -19,7 +19,7 @@ use crate::storage::trust::Trust;
 /// Largest payload in bytes, ten times that of a forest of 1,000 trees.
 const MAX_PAYLOAD: usize = 64 << 20;
 pub(super) const FORMAT: Envelope =
-    Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 4, max_payload: MAX_PAYLOAD };
+    Envelope { contents: Contents::Model, magic: b"ZIFOREST", version: 5, max_payload: MAX_PAYLOAD };
 /// Largest payload with every number at full size, as bincode counts its limit. A split and a leaf take at least 8
 /// bytes of a payload, and 18 at full size.
 const MAX_UNPACKED: usize = 3 * MAX_PAYLOAD;

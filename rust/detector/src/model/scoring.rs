@@ -15,6 +15,8 @@ const ROUTINE: f64 = 0.9;
 /// Share of the training days up to which nothing is discounted. Malware changes the addresses of its servers, so it
 /// contacts one network on few days only.
 const RARE_ROUTINE: f64 = 1.0 / 3.0;
+/// Share of the training days above which an activity recurs. On a single day nothing does: its share is a half.
+const RECURRING: f64 = 0.5;
 
 /// Components of a model that score rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -114,7 +116,7 @@ impl RowScorer {
         let forest = forest.min(self.median) + (forest - self.median).max(0.0) * counts;
         RowScore {
             forest,
-            new_maxima: self.stats.new_maxima(schema, row, learnt),
+            new_maxima: self.stats.new_maxima(schema, row, learnt, days > RECURRING),
             regularity: schema.pair_gain.map_or(0.0, |gain| (gain.regularity)(row)),
         }
     }
