@@ -205,7 +205,7 @@ fn errors_name_the_problem() {
     };
     assert!(matches!(with(0, b'X').kind(), ErrorKind::OtherContents(Contents::Model)));
     assert!(matches!(with(8, 6).kind(), ErrorKind::Newer { found: 6, known: 5 }));
-    assert!(matches!(with(8, 2).kind(), ErrorKind::Older { found: 2, known: 4, .. }));
+    assert!(matches!(with(8, 2).kind(), ErrorKind::Older { found: 2, known: 5, .. }));
     assert!(matches!(with(40, !bytes[40]).kind(), ErrorKind::Checksum));
 
     let mut other_schema = bytes.clone();
