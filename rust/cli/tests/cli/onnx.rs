@@ -82,7 +82,7 @@ fn exported_graph_names_columns_and_threshold() {
     dir.ok("export-onnx model -o ours");
     assert_eq!(dir.read_bytes("ours"), dir.run_bytes("export-onnx model"));
     let graph = String::from_utf8_lossy(&dir.read_bytes("ours")).into_owned();
-    for text in ["TreeEnsembleRegressor", "anomaly_score", "orig_bytes,resp_bytes,", "threshold", "maximum_highest"] {
+    for text in ["TreeEnsembleRegressor", "anomaly_score", "orig_bytes,resp_bytes,", "threshold", "maximum_end"] {
         assert!(graph.contains(text), "{text}");
     }
 }
