@@ -79,10 +79,16 @@ impl Connection<'_> {
             || self.resp.addr.is_group()
     }
 
-    /// Returns true for an ICMP error (unreachable, time exceeded and the like), which answers a packet of its receiver.
-    pub(crate) fn is_icmp_error(&self) -> bool {
+    /// Returns true for an answer to a packet of the responder, which is recorded apart from it: an ICMP error
+    /// (unreachable, time exceeded and the like), or a TCP reset after its connection was logged.
+    pub(crate) fn is_answer(&self) -> bool {
         let is_v4 = self.resp.addr.number().is_ok();
-        self.proto == Proto::Icmp && if is_v4 { matches!(self.orig.port, 3 | 4 | 11 | 12) } else { self.orig.port <= 4 }
+        match self.proto {
+            Proto::Icmp if is_v4 => matches!(self.orig.port, 3 | 4 | 11 | 12),
+            Proto::Icmp => self.orig.port <= 4,
+            Proto::Tcp => self.history == Some(b"R"),
+            _ => false,
+        }
     }
 
     /// Responder port and protocol as one number.

@@ -144,7 +144,7 @@ impl Grouper {
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
-        if connection.is_icmp_error() {
+        if connection.is_answer() {
             let receiver = self.open.get(&(record.responder, Role::Originator, is_known));
             if let Some(incident) = receiver.filter(|incident| !incident.is_minor()) {
                 // Anyone can send it: it must not change the kind or the summary.

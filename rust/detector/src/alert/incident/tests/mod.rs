@@ -69,7 +69,7 @@ fn groups_a_scan_with_its_failures_before_and_after() {
 }
 
 #[test]
-fn an_icmp_error_belongs_to_the_open_incident_of_its_receiver() {
+fn icmp_errors_and_late_resets_belong_to_the_open_incident_of_their_receiver() {
     let mut grouper = grouper();
     let icmp = |orig, kind, ts| {
         let mut c = Connection { proto: Proto::Icmp, ..tcp(orig, host(16), 3, ts, ConnState::OTH) };
@@ -85,9 +85,13 @@ fn an_icmp_error_belongs_to_the_open_incident_of_its_receiver() {
         observe(&mut grouper, &icmp(remote(100 + i), [3, 11][usize::from(i % 2)], 60 * SECOND), true, None);
     }
     observe(&mut grouper, &icmp(remote(8), 8, 60 * SECOND), true, None);
+    for (orig, history) in [(remote(100), &b"R"[..]), (remote(7), b"Sr")] {
+        let reset = tcp(orig, host(16), 50_000, 61 * SECOND, ConnState::OTH);
+        observe(&mut grouper, &Connection { history: Some(history), ..reset }, true, None);
+    }
     let mut found: Vec<_> = closed(grouper).iter().map(|it| (it.actor, it.records, it.targets.count())).collect();
     found.sort();
-    assert_eq!(found, [(host(16), 20, 20), (remote(8), 1, 1), (remote(9), 1, 1)]);
+    assert_eq!(found, [(host(16), 20, 20), (remote(7), 1, 1), (remote(8), 1, 1), (remote(9), 1, 1)]);
 }
 
 #[test]
