@@ -204,10 +204,14 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Outage,
-        condition: "at least 5 connections of one originator to one service, 80 % of them failed",
+        condition: "at least 5 connections of one originator to one service, 80 % of them failed, half of all its records",
         weight: 0.0,
         attack: &[],
-        holds: |it| it.own_service(|totals| totals.records >= 5 && totals.failed * 5 >= totals.records * 4),
+        holds: |it| {
+            it.own_service(|totals| {
+                totals.records >= 5 && totals.failed * 5 >= totals.records * 4 && 2 * totals.records >= it.records
+            })
+        },
     },
     Rule {
         kind: IncidentKind::Outage,

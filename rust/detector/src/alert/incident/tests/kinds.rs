@@ -252,3 +252,20 @@ fn unanswered_broadcasts_are_no_outage() {
     let incidents = closed(grouper);
     assert_eq!((incidents[0].kind, incidents[0].failed), (IncidentKind::Other, 0));
 }
+
+#[test]
+fn a_failing_service_is_an_outage_unless_most_of_the_incident_is_something_else() {
+    let kind = |others: u8| {
+        let mut grouper = grouper();
+        for i in 0..6 {
+            let c = tcp(host(17), remote(1), 449, i * SECOND, ConnState::S0);
+            observe(&mut grouper, &c, true, None);
+        }
+        for i in 0..others {
+            let c = tcp(host(17), remote(10 + i % 3), 443, i64::from(i * i) * SECOND, ConnState::SF);
+            observe(&mut grouper, &c, true, None);
+        }
+        closed(grouper)[0].kind
+    };
+    assert_eq!([kind(6), kind(7)], [IncidentKind::Outage, IncidentKind::Other]);
+}
