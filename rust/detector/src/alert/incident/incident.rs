@@ -27,6 +27,8 @@ pub(super) const MAX_UIDS: usize = 10;
 pub(super) const MAX_REASONS: usize = 12;
 /// Number of failed alerts from which an originator's failed connections join its incident.
 pub(super) const SCANNER: u64 = 3;
+/// Number of originators, each with an incident of one target only, from which the target becomes the actor.
+pub(super) const MANY: usize = 8;
 /// Number of alerts on one service from which its further connections join the incident.
 pub(super) const REPEATED: u64 = 3;
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Grouper`] processes every record in order of end times. An alert or evidence opens an incident of its
 //! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
-//! of a scanner, and queries for generated domains. An exchange that is regular for a day ([`regular_exchange`]) is
+//! of a scanner or on a port with evidence, and queries for generated domains. An exchange that is regular for a day ([`regular_exchange`]) is
 //! evidence as well. If many originators attack one target, the target becomes the actor. Records of both logs are of
 //! one incident if they have the same originator. [`rules`] classify an incident, [`summary`] describes it, and
 //! [`known`] lists expected activity.
@@ -19,6 +19,7 @@
 //! [`GrouperSnapshot`] carries the open incidents from one run to the next. In a cluster, each worker's grouper forwards
 //! its additions and the manager's grouper merges them: see [`transfer`].
 
+mod change;
 mod civil_date;
 pub(crate) mod distinct_set;
 mod grouper;
@@ -41,7 +42,8 @@ mod summary;
 mod surge;
 pub(crate) mod transfer;
 
-pub use self::grouper::{Change, Event, Grouper, INCIDENT_TIMEOUT};
+pub use self::change::{Change, Event};
+pub use self::grouper::{Grouper, INCIDENT_TIMEOUT};
 pub use self::incident::{Incident, Observation, Role};
 pub use self::kind::IncidentKind;
 pub use self::snapshot::GrouperSnapshot;

@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::grouper::{Change, Event, Grouper, KIND_WAIT, announcement, is_held};
+use super::change::{Change, Event, KIND_WAIT, announcement, is_held};
+use super::grouper::Grouper;
 use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_SERVICES, MAX_UIDS, Role};
 use crate::error::{Contents, Error, ErrorKind};
 use crate::storage::envelope::Envelope;
