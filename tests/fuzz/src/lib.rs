@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use detector::{
-    Connection, Detector, Drift, Extractor, FeatureRow, LogKind, MAX_COLUMNS, Model, Params, Reason, Reservoir,
-    Sampling, ScoreCache, ScoreHistory, State, Trainer, format_reasons,
+    Connection, Detector, Drift, Evidence, Extractor, FeatureRow, LogKind, MAX_COLUMNS, Model, Params, Reason,
+    Reservoir, Sampling, ScoreCache, ScoreHistory, State, Trainer, format_reasons,
 };
 use twox_hash::XxHash3_64;
 
@@ -125,7 +125,7 @@ pub fn use_model(model: Model) {
         let connection = Connection { ts, duration, service: text, history: text, ..Connection::default() };
         let row = extract(&connection);
         check_score(model.raise(model.score_row(&row, connection.ts, &mut ScoreCache::new())));
-        check_words(&model.reasons(&connection, &row, Some(u32::MAX)));
+        check_words(&model.reasons(&connection, &row, Some(Evidence::NewPeers(u32::MAX))));
     }
 }
 
