@@ -2,10 +2,10 @@
 //!
 //! A [`Grouper`] processes every record in order of end times. An alert or evidence opens an incident of its
 //! originator or extends the open one. Further records join it: those to a service or domain with evidence, failed ones
-//! of a scanner or on a port with evidence, and queries for generated domains. An exchange that is regular for a day ([`regular_exchange`]) is
-//! evidence as well. If many originators attack one target, the target becomes the actor. Records of both logs are of
-//! one incident if they have the same originator. [`rules`] classify an incident, [`summary`] describes it, and
-//! [`known`] lists expected activity.
+//! of a scanner or on a port with evidence, and queries for generated domains. An exchange that is regular for a day
+//! ([`regular_exchange`]) is evidence as well. If many originators attack one target, the target becomes the actor.
+//! Records of both logs are of one incident if they have the same originator. [`rules`] classify an incident,
+//! [`summary`] describes it, and [`known`] lists expected activity.
 //!
 //! * A surge is the moment at which many originators fail on one responder ([`surge`]); it opens an incident.
 //! * A flood is the kind of an incident with many originators that fail on its target.
