@@ -1,4 +1,4 @@
-//! Context of earlier runs in a file: remembered hosts, evidence against services, and open incidents.
+//! Context of earlier runs in a file: remembered hosts, accumulated evidence, and open incidents.
 
 use std::io::ErrorKind;
 use std::path::Path;

@@ -11,11 +11,11 @@ pub(crate) struct Quantiles {
     pub(crate) median: f32,
     /// 99th percentile.
     pub(crate) high: f32,
-    /// End of the range that new maxima are measured against: the highest value, or a lower one, see
-    /// [`TrackedMaximum::rank`](crate::schema::TrackedMaximum::rank).
-    pub(crate) end: f32,
-    /// Next lower value: the end of the range without one of the rows above it.
-    pub(crate) next: f32,
+    /// End of the range that new maxima are measured against: the value of
+    /// [`TrackedMaximum::rank`](crate::schema::TrackedMaximum::rank), the highest by default.
+    pub(crate) range_end: f32,
+    /// Value of the next rank: the end of the range without one of the rows at or above `range_end`.
+    pub(crate) next_range_end: f32,
     pub(crate) highest: f32,
 }
 

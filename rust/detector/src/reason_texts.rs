@@ -7,10 +7,10 @@ pub(crate) type Format = fn(f32) -> String;
 
 /// Texts of one log kind. Functions take the position of a column.
 pub(crate) struct Texts {
-    /// Records of [`Evidence::Service`](crate::Evidence::Service).
+    /// Noun phrase for the records of [`Evidence::Service`](crate::Evidence::Service): `connections to this service`.
     pub(crate) of_service: &'static str,
-    /// Records of [`Evidence::NewPeers`](crate::Evidence::NewPeers).
-    pub(crate) of_new_peers: &'static str,
+    /// The same for [`Evidence::FanOut`](crate::Evidence::FanOut): `connections to new hosts on this port`.
+    pub(crate) of_fan_out: &'static str,
     /// Groups of related columns, which give one reason; the plainest column first.
     pub(crate) topics: &'static [&'static [u16]],
     /// Returns true if a new category in a column is worth naming.

@@ -141,8 +141,8 @@ pub struct TrackedMaximum {
     pub weight: f64,
     /// Values below this count as equal when the range of training is measured.
     pub from: f32,
-    /// Rank of the training value that ends the range: 1 for the highest. A lower one, where several anomalies in
-    /// training must not hide one another.
+    /// Rank of the training value that ends the range, from 1 for the highest. Above 1 where several anomalies in
+    /// training would mask one another.
     pub rank: usize,
 }
 

@@ -10,8 +10,8 @@ pub struct Verdict {
     pub score: f64,
     /// True if and only if the score is at or above the threshold in force.
     pub alert: bool,
-    /// Evidence that this record takes over the limit. It opens or extends an incident, but does not make the record an
-    /// alert.
+    /// Accumulated evidence, if it is reported with this record. It opens or extends an incident, but does not make the
+    /// record an alert.
     pub evidence: Option<Evidence>,
 }
 
@@ -22,7 +22,7 @@ pub enum Evidence {
     Service(u32),
     /// First records of an originator with different responders on one port; in dns.log, of a client for different
     /// domains.
-    NewPeers(u32),
+    FanOut(u32),
 }
 
 /// Alert threshold, and the budget for reports of accumulated evidence.

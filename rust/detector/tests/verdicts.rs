@@ -111,7 +111,7 @@ fn reasons_contain_values() {
     assert!(text.contains("sent 4.1 GB (usually below "), "{text}");
     assert!(text.contains("port 4444/tcp (seen in 0 of 19,999 connections)"), "{text}");
     assert!(!text.contains('\x1b'), "what the log holds is not repeated");
-    let evidence = model.reasons(&c, &row, Some(Evidence::NewPeers(41)));
+    let evidence = model.reasons(&c, &row, Some(Evidence::FanOut(41)));
     assert_eq!(evidence[0].to_string(), "41 slightly unusual connections to new hosts on this port");
     let evidence = model.reasons(&c, &row, Some(Evidence::Service(41)));
     assert_eq!(evidence[0].to_string(), "41 slightly unusual connections to this service");

@@ -240,8 +240,8 @@ impl Json {
         Ok(parsed)
     }
 
-    /// Handles the members of an object from a position in the line; returns the position past its end. No scanner lives
-    /// on between members, so that the position stays in a register.
+    /// Parses the members of an object from position `at`; returns the position after its end. Each member has a new
+    /// scanner, so that the position stays in a register.
     fn members(
         &self,
         line: &[u8],
@@ -254,13 +254,13 @@ impl Json {
         let mut place = KeyPlace::new(object, true);
         loop {
             let mut scanner = Scanner::from(line, at);
-            let mut found = Target::Skip;
+            let mut looked_up = Target::Skip;
             let predicted = row.key_cache.predict(place, scanner.rest());
             match predicted {
                 Some((_, length)) => scanner.skip(length),
                 None if scanner.leave() => return Ok(scanner.at()),
                 None => match self.look_up(line, &mut at, row, object, place)? {
-                    Some(target) => (found, scanner) = (target, Scanner::from(line, at)),
+                    Some(target) => (looked_up, scanner) = (target, Scanner::from(line, at)),
                     None => return Ok(at),
                 },
             }
@@ -268,7 +268,7 @@ impl Json {
             let start = scanner.at();
             let value = scanner.value(depth)?;
             at = scanner.at();
-            let target = predicted.map_or(found, |(index, _)| row.key_cache.target(index));
+            let target = predicted.map_or(looked_up, |(index, _)| row.key_cache.target(index));
             match target {
                 Target::Skip => {}
                 Target::Column(column, rank) => row.put(usize::from(column), rank, value, line),
@@ -306,7 +306,8 @@ impl Json {
         Ok(())
     }
 
-    /// Looks up the next key, which the cache did not predict, and moves to its value; `None` at the end of the object.
+    /// Looks up the next key, which the cache did not predict, and moves `at` to its value; `None` at the end of the
+    /// object.
     #[cold]
     fn look_up(
         &self,

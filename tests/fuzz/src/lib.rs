@@ -125,7 +125,7 @@ pub fn use_model(model: Model) {
         let connection = Connection { ts, duration, service: text, history: text, ..Connection::default() };
         let row = extract(&connection);
         check_score(model.raise(model.score_row(&row, connection.ts, &mut ScoreCache::new())));
-        check_words(&model.reasons(&connection, &row, Some(Evidence::NewPeers(u32::MAX))));
+        check_words(&model.reasons(&connection, &row, Some(Evidence::FanOut(u32::MAX))));
     }
 }
 

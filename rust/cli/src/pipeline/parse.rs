@@ -55,6 +55,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Parses a line and passes its status and result to `each`.
     #[inline]
     fn parse_line(
         &mut self,

@@ -190,7 +190,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Default + AsRef<KeyStats>> TopKeys<K, V> {
         self.values.get(&key)
     }
 
-    /// Keys in any order.
+    /// Keys and values, in arbitrary order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.values.iter()
     }

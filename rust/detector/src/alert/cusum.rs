@@ -4,9 +4,9 @@
 //! For every originator, responder, protocol and port the surprisal of its connections (-ln of the share of training
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
 //! inspection schemes*, Biometrika 1954. The first connections of an originator with each responder are also summed
-//! for every protocol and port, whatever the responder. When a sum exceeds the limit, the evidence is reported, once
-//! until the sum is back at zero or had no connection for 4 hours; it opens or extends an incident. The sum decays with
-//! a time constant of a day.
+//! for every protocol and port, whatever the responder. When a sum exceeds the limit, it is reported, and opens or
+//! extends an incident; it can be reported again after it returned to zero, or after 4 hours without a connection. Sums
+//! decay with a time constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
 //! [`evidence_per_day`](crate::model::calibration::evidence_per_day)). Without a token, a report waits. Half of a full
@@ -76,14 +76,14 @@ impl Default for Cusum {
     }
 }
 
-/// A connection, as far as the accumulation of evidence depends on it.
+/// Fields of a record that evidence depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ScoredService {
+pub(crate) struct EvidenceInput {
     /// Its end, in microseconds since 1970.
     pub(crate) end: i64,
     /// Hash of its hosts and service.
     pub(crate) service: u64,
-    /// Hash of its originator and port, if it is the first of these two hosts.
+    /// Hash of its originator, protocol and port; `None` unless it is the first connection of the two hosts.
     pub(crate) fan_out: Option<u64>,
     /// True for an answered connection of two hosts whose last connection was some time ago.
     pub(crate) returns: bool,
@@ -97,10 +97,10 @@ impl Cusum {
         &mut self,
         model: &Model,
         policy: &AlertPolicy,
-        scored: &ScoredService,
+        scored: &EvidenceInput,
         score: f64,
     ) -> Verdict {
-        let &ScoredService { end, service, fan_out, returns, is_local } = scored;
+        let &EvidenceInput { end, service, fan_out, returns, is_local } = scored;
         let own = Verdict { score, alert: policy.is_alert(score), evidence: None };
         let per_day = policy.evidence_per_day();
         if per_day <= 0.0 {
@@ -112,8 +112,8 @@ impl Cusum {
         let may_report = !own.alert && self.tokens >= 1.0 + reserved;
         let of_service = self.add(service, end, surplus, may_report).map(Evidence::Service);
         let may_report = may_report && of_service.is_none();
-        let of_new_peers = fan_out.and_then(|key| self.add(key, end, surplus, may_report)).map(Evidence::NewPeers);
-        let evidence = of_service.or(of_new_peers);
+        let of_fan_out = fan_out.and_then(|key| self.add(key, end, surplus, may_report)).map(Evidence::FanOut);
+        let evidence = of_service.or(of_fan_out);
         if evidence.is_some() {
             self.tokens -= 1.0;
         }
@@ -208,8 +208,8 @@ mod tests {
     }
 
     /// A connection of a local host that returns.
-    fn at(end: i64, service: u64) -> ScoredService {
-        ScoredService { end, service, fan_out: None, returns: true, is_local: true }
+    fn at(end: i64, service: u64) -> EvidenceInput {
+        EvidenceInput { end, service, fan_out: None, returns: true, is_local: true }
     }
 
     fn sum(cusum: &Cusum, service: u64) -> Sum {
@@ -350,14 +350,14 @@ mod tests {
         let (policy, unusual) = (AlertPolicy::of(&model), model.threshold() - 1e-6);
         let reports = |fan_out| {
             let mut cusum = settled();
-            let scan = (0..50).map(|i| ScoredService { fan_out, returns: false, ..at(0, 100 + i) });
+            let scan = (0..50).map(|i| EvidenceInput { fan_out, returns: false, ..at(0, 100 + i) });
             let verdicts = scan.map(|it| cusum.verdict(&model, &policy, &it, unusual));
             let evidence: Vec<_> = verdicts.filter_map(|verdict| verdict.evidence).collect();
             (evidence, cusum.tokens)
         };
         assert_eq!(reports(None), (vec![], 5.0));
         let (evidence, tokens) = reports(Some(7));
-        assert!(matches!(evidence[..], [Evidence::NewPeers(5..20)]), "{evidence:?}");
+        assert!(matches!(evidence[..], [Evidence::FanOut(5..20)]), "{evidence:?}");
         assert_eq!(tokens, 4.0);
     }
 
@@ -378,14 +378,14 @@ mod tests {
         let (policy, unusual) = (AlertPolicy::of(&model), model.threshold() - 1e-6);
         let mut cusum = settled();
         let mut reports = |is_local, services: std::ops::Range<u64>| {
-            let occurrences = services.map(|service| ScoredService { is_local, returns: false, ..at(0, service) });
+            let occurrences = services.map(|service| EvidenceInput { is_local, returns: false, ..at(0, service) });
             let repeated = occurrences.flat_map(|scored| std::iter::repeat_n(scored, 100));
             repeated.filter(|it| cusum.verdict(&model, &policy, it, unusual).evidence.is_some()).count()
         };
         assert_eq!((reports(false, 10..100), reports(true, 100..200)), (2, 3));
         // A bucket of one token serves both.
         let policy = AlertPolicy::for_alerts(&model, 2.0);
-        let external = ScoredService { is_local: false, returns: false, ..at(0, 7) };
+        let external = EvidenceInput { is_local: false, returns: false, ..at(0, 7) };
         let mut cusum = settled();
         let mut verdicts = (0..100).map(|_| cusum.verdict(&model, &policy, &external, unusual));
         assert!(verdicts.any(|verdict| verdict.evidence.is_some()));

@@ -70,7 +70,7 @@ impl Model {
         let evidence = evidence.map(|evidence| {
             let (records, which) = match evidence {
                 Evidence::Service(records) => (records, self.texts().of_service),
-                Evidence::NewPeers(records) => (records, self.texts().of_new_peers),
+                Evidence::FanOut(records) => (records, self.texts().of_fan_out),
             };
             Reason::new("sustained", format!("{} slightly unusual {which}", count(records.into())))
         });

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::cusum::{Cusum, CusumSnapshot, ScoredService};
+use crate::alert::cusum::{Cusum, CusumSnapshot, EvidenceInput};
 use crate::context::keys::ContextKeys;
 use crate::context::pair_mean::{PairMean, PairMeans};
 use crate::context::table::TableSnapshot;
@@ -16,7 +16,7 @@ use crate::verdict::{AlertPolicy, Verdict};
 /// of a flood retry within seconds or never return.
 const RETURN: i64 = MINUTE;
 
-/// Mean scores of pairs, and evidence that accumulates over services.
+/// Mean scores of pairs, and accumulated evidence.
 #[derive(Clone, Debug, Default)]
 pub struct ScoreHistory {
     pairs: PairMeans,
@@ -56,7 +56,7 @@ impl ScoreHistory {
         if record.is_chatter() {
             return Verdict { score, alert: policy.is_alert(score), evidence: None };
         }
-        let scored = ScoredService {
+        let scored = EvidenceInput {
             end,
             service: keys.service,
             fan_out: pause.is_none().then_some(keys.fan_out),
@@ -117,7 +117,7 @@ mod tests {
     fn only_the_first_connection_of_two_hosts_is_evidence_of_new_hosts() {
         let model = model();
         let policy = AlertPolicy::of(&model);
-        let are_new = |hosts: u8| {
+        let kinds = |hosts: u8| {
             let mut history = ScoreHistory::default();
             let verdicts = (0..200).map(|i| {
                 let mut c = Connection::default();
@@ -125,8 +125,8 @@ mod tests {
                 let score = RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() };
                 history.verdict(&model, &policy, &(&c).into(), &ContextKeys::of(&c), score).evidence
             });
-            verdicts.flatten().map(|it| matches!(it, Evidence::NewPeers(_))).collect::<Vec<_>>()
+            verdicts.flatten().map(|it| matches!(it, Evidence::FanOut(_))).collect::<Vec<_>>()
         };
-        assert_eq!([are_new(1), are_new(200)], [[false], [true]]);
+        assert_eq!([kinds(1), kinds(200)], [[false], [true]]);
     }
 }

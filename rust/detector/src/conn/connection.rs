@@ -79,9 +79,9 @@ impl Connection<'_> {
             || self.resp.addr.is_group()
     }
 
-    /// Returns true for an answer to a packet of the responder, which is recorded apart from it: an ICMP error
-    /// (unreachable, time exceeded and the like), or a TCP reset after its connection was logged.
-    pub(crate) fn is_answer(&self) -> bool {
+    /// Returns true for a reply to the responder that Zeek logs as a connection of its own: an ICMP error (unreachable,
+    /// time exceeded and the like), or a lone TCP reset, sent after Zeek logged the connection.
+    pub(crate) fn is_stray_reply(&self) -> bool {
         let is_v4 = self.resp.addr.number().is_ok();
         match self.proto {
             Proto::Icmp if is_v4 => matches!(self.orig.port, 3 | 4 | 11 | 12),

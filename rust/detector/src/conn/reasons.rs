@@ -37,7 +37,7 @@ const TOPICS: &[&[u16]] = &[
 /// Texts of the log.
 pub(crate) static TEXTS: Texts = Texts {
     of_service: "connections to this service",
-    of_new_peers: "connections to new hosts on this port",
+    of_fan_out: "connections to new hosts on this port",
     topics: TOPICS,
     names_category,
     is_usual,

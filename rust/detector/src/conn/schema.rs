@@ -127,7 +127,7 @@ const MAX_REGULARITY: f32 = 3.0;
 /// sessions; with more weight, a host that is merely busier would outrank attacks.
 const MAXIMA: &[TrackedMaximum] = &[
     TrackedMaximum { column: Column::Duration as u16, weight: 1.0, from: SECOND, rank: 1 },
-    // Data is stolen in several uploads.
+    // Stolen data is often sent in several uploads, which would mask one another.
     TrackedMaximum { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0, rank: 5 },
     TrackedMaximum { column: Column::RespBytes as u16, weight: 0.5, from: 0.0, rank: 1 },
     TrackedMaximum { column: Column::ServiceBytes as u16, weight: 0.5, from: 0.0, rank: 1 },

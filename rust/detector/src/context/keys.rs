@@ -9,7 +9,7 @@ pub struct ContextKeys {
     pub(crate) pair: u64,
     /// The pair with protocol and port; the pair itself for queries.
     pub(crate) service: u64,
-    /// The originator with protocol and port, whatever the responder; the client of queries.
+    /// The originator with protocol and port; the client alone for queries.
     pub(crate) fan_out: u64,
 }
 

@@ -30,7 +30,7 @@ const TOPICS: &[&[u16]] = &[
 /// Texts of the log.
 pub(crate) static TEXTS: Texts = Texts {
     of_service: "queries for this domain",
-    of_new_peers: "queries for new domains",
+    of_fan_out: "queries for new domains",
     topics: TOPICS,
     names_category,
     is_usual,

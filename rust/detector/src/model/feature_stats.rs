@@ -16,19 +16,19 @@ pub struct MaximumRange {
     pub end: f32,
     /// Width of the range.
     pub width: f64,
-    /// End and width of the range without one of its highest rows.
-    next: (f32, f64),
+    /// End and width of the range without one of the rows at or above its end.
+    without_one: (f32, f64),
     /// Highest value in training.
     highest: f32,
 }
 
 impl MaximumRange {
     /// Distance of a value above the range, as a share of the range extended to it: 0 within the range, always below 1.
-    /// A row of the training is measured against the range without it. A recurring one, such as a nightly backup, counts
-    /// only above the highest value.
+    /// A row of the training is measured against the range without it. The value of a recurring activity, such as a
+    /// nightly backup, counts only above the highest value.
     fn beyond(&self, value: f32, learnt: bool, recurs: bool) -> f64 {
-        let is_counted = learnt && (self.end..=self.highest).contains(&value);
-        let (end, width) = if is_counted { self.next } else { (self.end, self.width) };
+        let sets_end = learnt && (self.end..=self.highest).contains(&value);
+        let (end, width) = if sets_end { self.without_one } else { (self.end, self.width) };
         if value <= end || recurs && value <= self.highest {
             return 0.0;
         }
@@ -41,7 +41,7 @@ impl MaximumRange {
 /// Smallest range, in powers of two, that a new maximum is measured against: doubling a tiny amount is not unusual.
 const MIN_WIDTH: f64 = 8.0;
 
-/// Smallest number of training rows for each rank of the end of a range.
+/// Number of training rows needed for each rank: in a small training the fifth largest value is an ordinary one.
 const ROWS_PER_RANK: usize = 250;
 
 /// Distribution of each feature in training.
@@ -64,9 +64,10 @@ impl FeatureStats {
             let maximum = schema.maxima.iter().find(|maximum| usize::from(maximum.column) == column);
             let rank = maximum.map_or(1, |maximum| maximum.rank).min(rows.len() / ROWS_PER_RANK).max(1);
             let mut descending = values.iter().rev().copied().skip(rank - 1);
-            let end = descending.next().unwrap_or(highest);
-            let next = descending.next().unwrap_or(end);
-            Quantiles { lowest: at(0.0), low: at(0.01), median: at(0.5), high: at(0.99), end, next, highest }
+            let range_end = descending.next().unwrap_or(highest);
+            let next_range_end = descending.next().unwrap_or(range_end);
+            let (lowest, low, median, high) = (at(0.0), at(0.01), at(0.5), at(0.99));
+            Quantiles { lowest, low, median, high, range_end, next_range_end, highest }
         });
         Self { columns: columns.collect() }
     }
@@ -77,9 +78,9 @@ impl FeatureStats {
             let values = [it.lowest, it.low, it.median, it.high, it.highest];
             values.iter().all(|value| value.is_finite())
                 && values.is_sorted()
-                && it.lowest <= it.next
-                && it.next <= it.end
-                && it.end <= it.highest
+                && it.lowest <= it.next_range_end
+                && it.next_range_end <= it.range_end
+                && it.range_end <= it.highest
         };
         self.columns.len() == schema.features.len() && self.columns.iter().all(rising)
     }
@@ -106,9 +107,9 @@ impl FeatureStats {
     }
 
     fn range(&self, column: usize, weight: f64, from: f32) -> MaximumRange {
-        let Quantiles { lowest, end, next, highest, .. } = self.of(column);
+        let Quantiles { lowest, range_end: end, next_range_end: next, highest, .. } = self.of(column);
         let width = |end: f32| (f64::from(end) - f64::from(lowest.max(from))).max(MIN_WIDTH);
-        MaximumRange { column, weight, end, width: width(end), next: (next, width(next)), highest }
+        MaximumRange { column, weight, end, width: width(end), without_one: (next, width(next)), highest }
     }
 
     /// Ranges of the amounts whose new maxima raise a score.
@@ -117,8 +118,8 @@ impl FeatureStats {
     }
 
     /// Share of the distance to 1 by which new maxima of a row raise its score: the probability that a split drawn over
-    /// the extended range separates the row from all training rows. 0 within the range. `recurs` is true for an activity
-    /// of several training days.
+    /// the extended range separates the row from all training rows. 0 within the range. `recurs`: the activity recurs
+    /// on the days of training.
     pub(crate) fn new_maxima(&self, schema: &Schema, row: &FeatureRow, learnt: bool, recurs: bool) -> f64 {
         let mut within = 1.0;
         for range in self.maxima(schema) {
@@ -140,34 +141,41 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_training() {
         let usual = stats().of(Column::Duration as usize);
-        let expected =
-            Quantiles { lowest: 0.0, low: 0.1, median: 5.0, high: 9.9, end: 10.0, next: 9.99, highest: 10.0 };
+        let expected = Quantiles {
+            lowest: 0.0,
+            low: 0.1,
+            median: 5.0,
+            high: 9.9,
+            range_end: 10.0,
+            next_range_end: 9.99,
+            highest: 10.0,
+        };
         assert_eq!(usual, expected);
         let typical = stats().typical(&SCHEMA);
         assert_eq!((typical[Column::Duration as usize], typical[Column::Port as usize]), (5.0, 0.0));
     }
 
     #[test]
-    fn only_records_raise_a_score() {
-        let broken = |row: &FeatureRow| stats().new_maxima(&SCHEMA, row, false, false);
+    fn only_new_maxima_raise_a_score() {
+        let raise = |row: &FeatureRow| stats().new_maxima(&SCHEMA, row, false, false);
         let mut row = [9.0; MAX_COLUMNS];
         row[Column::OrigPkts as usize] = 99.0;
-        assert_eq!(broken(&row), 0.0);
+        assert_eq!(raise(&row), 0.0);
         row[Column::RespBytes as usize] = 20.0;
-        assert_eq!(broken(&row), 0.5 * 0.5);
+        assert_eq!(raise(&row), 0.5 * 0.5);
         row[Column::Duration as usize] = f32::MAX;
-        assert!((0.999..=1.0).contains(&broken(&row)));
+        assert!((0.999..=1.0).contains(&raise(&row)));
     }
 
     #[test]
-    fn record_is_measured_against_the_range_of_training() {
+    fn new_maximum_is_measured_against_the_range_of_training() {
         let stats = FeatureStats::new(&SCHEMA, &[[10.0; MAX_COLUMNS], [20.0; MAX_COLUMNS]]);
         let beyond = |value| stats.beyond(Column::Port as usize, value, false);
         assert_eq!((beyond(20.0), beyond(30.0), beyond(f32::INFINITY)), (0.0, 0.5, 1.0));
     }
 
     #[test]
-    fn learnt_record_is_measured_against_the_others() {
+    fn learnt_maximum_is_measured_against_the_others() {
         let stats = FeatureStats::new(&SCHEMA, &[[0.0; MAX_COLUMNS], [10.0; MAX_COLUMNS], [20.0; MAX_COLUMNS]]);
         let beyond = |value, learnt| stats.beyond(Column::OrigBytes as usize, value, learnt);
         assert_eq!((beyond(20.0, true), beyond(20.0, false)), (0.5, 0.0));
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn several_uploads_in_training_do_not_hide_one_another() {
+    fn several_uploads_in_training_do_not_mask_one_another() {
         let mut rows: Vec<_> = (0..2000).map(|i| [(i % 100) as f32 / 10.0; MAX_COLUMNS]).collect();
         (0..4).for_each(|i| rows.push([30.0 + i as f32; MAX_COLUMNS]));
         let stats = FeatureStats::new(&SCHEMA, &rows);
@@ -199,7 +207,10 @@ mod tests {
         };
         assert!(!changed(|columns| columns[3].highest = f32::INFINITY));
         assert!(!changed(|columns| columns[3].lowest = f32::NAN));
-        assert!(!changed(|columns| columns[3].end = f32::NAN) && !changed(|columns| columns[3].next = f32::NAN));
+        assert!(
+            !changed(|columns| columns[3].range_end = f32::NAN)
+                && !changed(|columns| columns[3].next_range_end = f32::NAN)
+        );
         assert!(!changed(|columns| columns[9].median = 10.5));
         assert!(!changed(|columns| _ = columns.pop()));
         assert!(!changed(|columns| columns.push(Quantiles::default())));

@@ -15,7 +15,8 @@ const ROUTINE: f64 = 0.9;
 /// Share of the training days up to which nothing is discounted. Malware changes the addresses of its servers, so it
 /// contacts one network on few days only.
 const RARE_ROUTINE: f64 = 1.0 / 3.0;
-/// Share of the training days above which an activity recurs. On a single day nothing does: its share is a half.
+/// Value of the column `routine` above which an activity recurs. Activity on k of n training days has k / (n + 1), so
+/// nothing recurs in one day of training.
 const RECURRING: f64 = 0.5;
 
 /// Components of a model that score rows.

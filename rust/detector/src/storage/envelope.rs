@@ -36,8 +36,8 @@ pub(crate) struct Envelope {
     pub(crate) max_payload: usize,
 }
 
-/// Writer of a payload, which collects the length and checksum for the header. It is buffered, because values are
-/// written a few bytes at a time.
+/// Writer that computes the length and checksum of a payload. Wrap it in a `BufWriter`: values are written a few bytes
+/// at a time.
 pub(crate) struct Payload<'f> {
     file: &'f mut File,
     hash: XxHash3_64,

@@ -23,7 +23,7 @@ struct CachedKey {
     target: Target,
 }
 
-/// Object of a key; the first key in it has no comma.
+/// Object of a key, and whether the key is its first, which has no comma before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyPlace(u64);
 
@@ -102,7 +102,7 @@ impl KeyCache {
 }
 
 impl CachedKey {
-    /// Returns true if `rest` starts with the text, at this place.
+    /// Returns true if the key has this place and `rest` starts with its text.
     #[inline(always)]
     fn is_next(&self, place: KeyPlace, rest: &[u8]) -> bool {
         let starts_with_text = match rest.first_chunk() {

@@ -207,7 +207,8 @@ impl<'j> Scanner<'j> {
         Ok(Value { start: (start + quote) as u32, end: (self.at - quote) as u32, kind })
     }
 
-    /// Moves past a string without escapes, not at the end of the text; returns false, without moving, if there is none.
+    /// Moves past a string without escapes. Returns false, without moving, for other values, and if fewer than 8 bytes
+    /// are left.
     #[inline(always)]
     fn plain_string(&mut self) -> bool {
         if self.peek() != b'"' {
@@ -228,15 +229,15 @@ impl<'j> Scanner<'j> {
         false
     }
 
-    /// Moves past a whole number of up to seven digits, not at the end of the text; returns false, without moving, if
-    /// there is none.
+    /// Moves past an unsigned integer of up to seven digits. Returns false, without moving, for other values, and if
+    /// fewer than 8 bytes are left.
     #[inline(always)]
     fn short_number(&mut self) -> bool {
         let Some(word) = self.rest().first_chunk() else { return false };
         let word = u64::from_le_bytes(*word);
         let bits = non_digits(word).trailing_zeros() & !7;
-        let has_zeros = word as u8 == b'0' && bits > 8;
-        if !(8..64).contains(&bits) || has_zeros || matches!((word >> bits) as u8, b'.' | b'e' | b'E') {
+        let has_leading_zero = word as u8 == b'0' && bits > 8;
+        if !(8..64).contains(&bits) || has_leading_zero || matches!((word >> bits) as u8, b'.' | b'e' | b'E') {
             return false;
         }
         self.at += bits as usize / 8;

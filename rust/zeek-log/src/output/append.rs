@@ -25,7 +25,7 @@ pub struct NewField {
 pub struct Appender {
     layout: Layout,
     columns: Vec<Column>,
-    /// JSON: the common beginning of the keys, searched for first.
+    /// JSON: the common prefix of the new keys; a row without it has none of them.
     prefix: Finder<'static>,
     /// TSV: the bytes that never need an escape.
     plain: [bool; 256],
@@ -186,7 +186,7 @@ impl Appender {
                 push_hex(*first, out);
                 escape_into(rest, &reserved, out);
             }
-            // Packed fields are separated by spaces, which are not plain.
+            // The spaces between packed fields are not plain, so they are escaped below.
             Some(text) if text.iter().all(|byte| self.plain[usize::from(*byte)]) => out.extend_from_slice(text),
             Some(text) => escape_into(text, &reserved, out),
         }
@@ -292,7 +292,7 @@ impl Column {
     }
 }
 
-/// Appends a text that usually is one byte, for which a call would cost more than a comparison.
+/// Appends a text of usually one byte; a push is cheaper than a call to copy.
 #[inline(always)]
 fn push_short(text: &[u8], out: &mut Vec<u8>) {
     match text {

@@ -26,8 +26,8 @@ impl Place {
     }
 }
 
-/// Returns the number of columns of a line, and true if it has a backslash. If the number is `columns`, fills `bounds` so
-/// that column `c` is `line[bounds[c]..bounds[c + 1] - separator.len()]`.
+/// Returns the number of columns of a line, and true if it has a backslash. If the number is `columns`, fills `bounds`
+/// so that column `c` is `line[bounds[c]..bounds[c + 1] - separator.len()]`.
 #[inline]
 pub(crate) fn split(line: &[u8], separator: &[u8], columns: usize, bounds: &mut Vec<u32>) -> (usize, bool) {
     bounds.resize(columns + 1, 0);
@@ -59,12 +59,12 @@ fn separators(line: &[u8], separator: u8, mut each: impl FnMut(usize)) -> bool {
     let mut rest = line;
     while let Some((chunk, after)) = rest.split_first_chunk::<64>() {
         ones(matches(chunk, separator), |bit| each(base + bit));
-        find_backslashes(chunk, &mut backslashes);
+        mark_backslashes(chunk, &mut backslashes);
         base += 64;
         rest = after;
     }
     if !rest.is_empty() {
-        // The last 64 bytes, most of which were searched before; a short line is copied.
+        // The last 64 bytes, some of which were searched before; a line of fewer is copied.
         let mut copy = [0; 64];
         let last = line.last_chunk().unwrap_or_else(|| {
             copy[64 - rest.len()..].copy_from_slice(rest);
@@ -72,14 +72,14 @@ fn separators(line: &[u8], separator: u8, mut each: impl FnMut(usize)) -> bool {
         });
         let unsearched = u64::MAX << (64 - rest.len());
         ones(matches(last, separator) & unsearched, |bit| each(base + rest.len() + bit - 64));
-        find_backslashes(last, &mut backslashes);
+        mark_backslashes(last, &mut backslashes);
     }
     backslashes != [0; 16]
 }
 
 /// Sets bytes of `found` if the chunk has a backslash.
 #[inline(always)]
-fn find_backslashes(chunk: &[u8; 64], found: &mut [u8; 16]) {
+fn mark_backslashes(chunk: &[u8; 64], found: &mut [u8; 16]) {
     let equal = |at: usize| u8::from(chunk[at] == b'\\');
     for (i, found) in found.iter_mut().enumerate() {
         *found |= equal(i) | equal(i + 16) | equal(i + 32) | equal(i + 48);

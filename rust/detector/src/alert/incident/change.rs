@@ -1,6 +1,6 @@
 //! Changes of incidents, which are logged and raise notices.
 
-use super::incident::{Incident, MANY, Role};
+use super::incident::{Incident, MIN_CROWD, Role};
 use super::kind::IncidentKind;
 use super::known::KnownList;
 use crate::units::{HOUR, MINUTE};
@@ -13,8 +13,8 @@ pub(super) const KIND_WAIT: i64 = MINUTE;
 /// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The incident opened: it has more than one failed connection, or one that was answered. An incident of kind `other`
-    /// is reported up to a minute later, because most kinds need several records.
+    /// The incident opened: it has more than one failed connection, or one that was answered. An incident of kind
+    /// `other` is reported up to a minute later, because most kinds need several records.
     Opened,
     /// Its kind changed, or it has ten times the records.
     Changed,
@@ -44,7 +44,8 @@ impl Change {
     }
 }
 
-/// Returns true if an incident is known activity, or can become it: the first alerts of a known scan are not yet a scan.
+/// Returns true if an incident is known activity, or can become it: the first alerts of a known scan are not yet a
+/// scan.
 pub(super) fn is_held(known: &KnownList, incident: &Incident) -> bool {
     incident.known
         || match incident.reported {
@@ -53,8 +54,8 @@ pub(super) fn is_held(known: &KnownList, incident: &Incident) -> bool {
         }
 }
 
-/// Change of an incident to report: it opened, its kind changed, or it grew. `None` if nothing is new, if the incident is
-/// held back, or while it waits for its kind, at most `wait` microseconds.
+/// Change of an incident to report: it opened, its kind changed, or it grew. `None` if nothing is new, if the incident
+/// is held back, or while it waits for its kind, at most `wait` microseconds.
 pub(super) fn announcement(
     incident: &mut Incident,
     is_held: impl Fn(&Incident) -> bool,
@@ -62,7 +63,7 @@ pub(super) fn announcement(
     wait: i64,
 ) -> Option<Change> {
     // A surge opens an incident at one connection, which says nothing about the flood.
-    let is_begun = incident.role == Role::Originator || incident.records >= MANY as u64;
+    let is_begun = incident.role == Role::Originator || incident.records >= MIN_CROWD as u64;
     let event = match incident.reported {
         None if is_begun && !incident.is_minor() => Event::Opened,
         Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {

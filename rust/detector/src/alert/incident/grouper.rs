@@ -6,7 +6,7 @@ use foldhash::HashMap;
 
 use super::change::{Change, Event, KIND_WAIT, announcement, is_held};
 use super::history::History;
-use super::incident::{ActorKey, Incident, MANY, MAX_OPEN, Observation, REPEATED, Rank, Role, SCANNER};
+use super::incident::{ActorKey, Incident, MAX_OPEN, MIN_CROWD, Observation, REPEATED, Rank, Role, SCANNER};
 use super::kind::IncidentKind;
 use super::known::KnownList;
 use super::outbox::Outbox;
@@ -34,7 +34,7 @@ pub struct Grouper {
     next_close: i64,
     /// No incident that waits for its kind is due for a report before this time.
     next_report: i64,
-    /// Originators whose open incident has one target only, by target; [`MANY`] of them become its incident.
+    /// Originators whose open incident has one target only, by target; [`MIN_CROWD`] of them become its incident.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
     /// Open incident of the first target flooded from outside, by network: further targets in the network join it.
     pub(super) flooded: HashMap<Address, ActorKey>,
@@ -105,7 +105,7 @@ impl Grouper {
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
-        if connection.is_answer() {
+        if connection.is_stray_reply() {
             let receiver = self.open.get(&(record.responder, Role::Originator, is_known));
             if let Some(incident) = receiver.filter(|incident| !incident.is_minor()) {
                 // Anyone can send it: it must not change the kind or the summary.
@@ -175,7 +175,7 @@ impl Grouper {
     /// Returns true if this originator is one of many with incidents of this target only.
     pub(super) fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
         let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
-        !own.2 && others + 1 >= MANY
+        !own.2 && others + 1 >= MIN_CROWD
     }
 
     /// Opens an incident, and closes another one beyond the limit.
@@ -222,8 +222,8 @@ impl Grouper {
             let is_repeated = record.query.is_some()
                 && incident.totals(record).is_some_and(|totals| totals.alerts + u64::from(o.alert) == REPEATED);
             if o.evidence.is_some() || is_repeated {
-                let is_sweep = matches!(o.evidence, Some(Evidence::NewPeers(_)));
-                let belongs = |it: &Record| record.is_like(it) || is_sweep && record.is_of_same_sweep(it);
+                let is_fan_out = matches!(o.evidence, Some(Evidence::FanOut(_)));
+                let belongs = |it: &Record| record.is_like(it) || is_fan_out && record.is_of_same_fan_out(it);
                 earlier = self.history.take_back(record, self.timeout, belongs);
             }
             if record.failed && incident.alerts + 1 == SCANNER {

@@ -27,8 +27,9 @@ pub(super) const MAX_UIDS: usize = 10;
 pub(super) const MAX_REASONS: usize = 12;
 /// Number of failed alerts from which an originator's failed connections join its incident.
 pub(super) const SCANNER: u64 = 3;
-/// Number of originators, each with an incident of one target only, from which the target becomes the actor.
-pub(super) const MANY: usize = 8;
+/// Smallest number of originators, each with an incident of one target only, from which the target becomes the actor;
+/// also of records from which such an incident is reported.
+pub(super) const MIN_CROWD: usize = 8;
 /// Number of alerts on one service from which its further connections join the incident.
 pub(super) const REPEATED: u64 = 3;
 
@@ -55,7 +56,7 @@ pub struct Observation<'a> {
     pub score: f64,
     /// True if its score is at or above the threshold.
     pub alert: bool,
-    /// Number of connections of the accumulated evidence, if it has just reached its limit.
+    /// Accumulated evidence, if it is reported with this record.
     pub evidence: Option<Evidence>,
     /// Reasons of an alert or of evidence.
     pub reasons: &'a [Reason],
@@ -95,7 +96,7 @@ pub struct Incident {
     pub highest: f64,
     pub(super) queries: Option<Box<Queries>>,
     /// Ports with evidence of unusual connections to new hosts.
-    pub(super) swept: Vec<(Proto, u16)>,
+    pub(super) fan_out_ports: Vec<(Proto, u16)>,
     pub(super) uids: Vec<Box<[u8]>>,
     pub(super) services: Vec<ServiceTotals>,
     /// Index of the service that fulfils the rule of the kind.
@@ -148,7 +149,7 @@ impl Incident {
             records: 0,
             alerts: 0,
             evidence: 0,
-            swept: Vec::new(),
+            fan_out_ports: Vec::new(),
             failed: 0,
             highest: 0.0,
             queries: None,
@@ -230,13 +231,13 @@ impl Incident {
     }
 
     /// Returns true for a failed connection on a port that the originator tries on many hosts.
-    fn has_swept(&self, record: &Record) -> bool {
-        record.failed && record.query.is_none() && self.swept.contains(&(record.proto, record.port))
+    fn is_of_fan_out(&self, record: &Record) -> bool {
+        record.failed && record.query.is_none() && self.fan_out_ports.contains(&(record.proto, record.port))
     }
 
-    fn add_swept(&mut self, port: (Proto, u16)) {
-        if self.swept.len() < MAX_SERVICES && !self.swept.contains(&port) {
-            self.swept.push(port);
+    fn add_fan_out_port(&mut self, port: (Proto, u16)) {
+        if self.fan_out_ports.len() < MAX_SERVICES && !self.fan_out_ports.contains(&port) {
+            self.fan_out_ports.push(port);
         }
     }
 
@@ -247,7 +248,7 @@ impl Incident {
     /// Returns true if a record without an alert belongs to it.
     pub(super) fn continues(&self, record: &Record) -> bool {
         record.failed && self.is_scanner()
-            || self.has_swept(record)
+            || self.is_of_fan_out(record)
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.totals(record).is_some_and(|totals| totals.evidence > 0 || totals.alerts >= REPEATED)
     }
@@ -256,7 +257,7 @@ impl Incident {
     pub(super) fn extends(&self, record: &Record) -> bool {
         self.role == Role::Target
             || record.failed && self.is_scanner()
-            || self.has_swept(record)
+            || self.is_of_fan_out(record)
             || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
             || self.totals(record).is_some_and(|totals| totals.evidence > 0)
     }
@@ -303,8 +304,8 @@ impl Incident {
                 domain.many_servers |= features().any(|name| name == "client_servers");
             }
         }
-        if matches!(o.evidence, Some(Evidence::NewPeers(_))) {
-            self.add_swept((record.proto, record.port));
+        if record.query.is_none() && matches!(o.evidence, Some(Evidence::FanOut(_))) {
+            self.add_fan_out_port((record.proto, record.port));
         }
         if let Some(uid) = o.uid {
             self.add_uid(&uid[..uid.len().min(64)]);
@@ -377,7 +378,7 @@ impl Incident {
         if let Some(theirs) = &other.queries {
             self.queries.get_or_insert_default().absorb(theirs);
         }
-        other.swept.iter().for_each(|port| self.add_swept(*port));
+        other.fan_out_ports.iter().for_each(|port| self.add_fan_out_port(*port));
         other.uids.iter().for_each(|uid| self.add_uid(uid));
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.services {

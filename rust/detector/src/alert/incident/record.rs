@@ -61,7 +61,7 @@ impl Record {
     }
 
     /// Returns true if both may belong to one scan of a port, or to one client of generated domains.
-    pub(super) fn is_of_same_sweep(&self, other: &Record) -> bool {
+    pub(super) fn is_of_same_fan_out(&self, other: &Record) -> bool {
         let is_same_port = (self.proto, self.port) == (other.proto, other.port);
         match (&self.query, &other.query) {
             (None, None) => is_same_port && self.failed && other.failed,

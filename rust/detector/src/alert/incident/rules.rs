@@ -106,8 +106,8 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::GeneratedDomains,
-        condition: "alerts for at least 5 registered domains that do not exist or look random, and at least half of all \
-                    domains that alert",
+        condition: "at least 5 registered domains that do not exist or look random, and at least half of all registered \
+                    domains of the incident",
         weight: 1.0,
         attack: &["T1568.002"],
         holds: |it| {
@@ -204,7 +204,8 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Outage,
-        condition: "at least 5 connections of one originator to one service, 80 % of them failed, half of all its records",
+        condition: "at least 5 connections of one originator to one service, at least half of the incident's records, \
+                    80 % of them failed",
         weight: 0.0,
         attack: &[],
         holds: |it| {

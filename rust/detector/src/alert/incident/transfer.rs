@@ -162,7 +162,7 @@ impl Incident {
             && self.reasons.iter().all(|it| it.text.len() <= MAX_TEXT && it.feature.len() <= 64 && it.score <= 1.0)
             && self.targets.is_sound()
             && self.ports.is_sound()
-            && self.swept.len() <= MAX_SERVICES
+            && self.fan_out_ports.len() <= MAX_SERVICES
             && self.victims.is_sound()
             && self.queries.as_ref().is_none_or(|queries| queries.is_sound(self.records))
             && self.records > 0

@@ -18,7 +18,7 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
 }
 
 #[test]
-fn evidence_of_new_hosts_on_a_port_opens_an_incident_with_all_failures_there() {
+fn evidence_of_new_hosts_on_a_port_opens_an_incident_with_all_failures_on_that_port() {
     let mut grouper = grouper();
     let mut add = |i: u32, port, state, evidence| {
         let c = tcp(host(17), address(0xc633_6400 + i), port, i64::from(i) * SECOND, state);
@@ -27,7 +27,7 @@ fn evidence_of_new_hosts_on_a_port_opens_an_incident_with_all_failures_there() {
             uid: None,
             score: 0.55,
             alert: false,
-            evidence: Some(Evidence::NewPeers(8)).filter(|_| evidence),
+            evidence: Some(Evidence::FanOut(8)).filter(|_| evidence),
             reasons: &[],
         };
         grouper.observe(&observation).is_some()

@@ -134,7 +134,7 @@ fn a_snapshot_continues_where_the_grouper_was() {
 }
 
 #[test]
-fn an_incident_after_a_snapshot_takes_records_from_before() {
+fn a_restored_grouper_takes_records_from_before_the_snapshot() {
     let connection = |i: i64| tcp(host(16), remote(1), 443, i * 60 * SECOND, ConnState::SF);
     let mut first = grouper();
     (0..20).for_each(|i| _ = observe(&mut first, &connection(i), false, None));

@@ -159,12 +159,12 @@ fn an_incident_keeps_the_eight_domains_with_most_alerts() {
 }
 
 #[test]
-fn evidence_of_new_domains_opens_an_incident_of_generated_ones() {
+fn evidence_of_new_domains_opens_an_incident_of_generated_domains() {
     let mut grouper = grouper();
     for i in 0..40 {
         let name = format!("some-word-{i}.com");
         let query = DnsQuery { rcode: Some(3), ..query(name.as_bytes(), i) };
-        let evidence = (i == 9).then_some(Evidence::NewPeers(10));
+        let evidence = (i == 9).then_some(Evidence::FanOut(10));
         let record = LogRecord::Dns(query);
         grouper.observe(&Observation { record, uid: None, score: 0.55, alert: false, evidence, reasons: &[] });
     }
