@@ -55,7 +55,7 @@ pub fn model(trees_per_group: usize, sample_size: usize) -> Model {
     params.forest.n_trees = params.forest.groups.len() * trees_per_group;
     params.forest.sample_size = sample_size;
     let mut trainer = Trainer::new(params);
-    log::connections(LOG, |connection| trainer.observe(connection));
+    log::connections(LOG, |connection| trainer.learn(connection));
     let mut model = trainer.fit().expect("the lab's first day is enough for a model");
     model.set_origin("0.0.0", 1_700_000_000_000_000, vec!["lab".into()]);
     model
