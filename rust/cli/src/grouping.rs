@@ -80,7 +80,8 @@ impl Grouping {
         };
         self.alerts += u64::from(alert && self.filter.matches(&scored.connection));
         let (uid, score) = (scored.uid, verdict.score);
-        self.grouper.observe(&Observation { record, uid, score, alert, evidence, reasons: &reasons })
+        let adds_to_fan_out = verdict.adds_to_fan_out && !excluded;
+        self.grouper.observe(&Observation { record, uid, score, alert, evidence, adds_to_fan_out, reasons: &reasons })
     }
 
     /// Removes and returns the events so far; incidents that closed are collected.

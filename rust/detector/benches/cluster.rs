@@ -119,7 +119,15 @@ fn main() {
 
             let c = connection(number, minute * 7919, end);
             let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
-            let alert = Observation { record: (&c).into(), uid, score: 0.8, alert: true, evidence: None, reasons };
+            let alert = Observation {
+                record: (&c).into(),
+                uid,
+                score: 0.8,
+                alert: true,
+                evidence: None,
+                adds_to_fan_out: false,
+                reasons,
+            };
             worker.incidents.observe(&alert);
             worker.incidents.take_changes();
             let additions = worker.incidents.take_additions(INCIDENTS_PER_MESSAGE, end);

@@ -161,7 +161,15 @@ fn group<'a>(bencher: Bencher, records: &[LogRecord<'a>]) {
         for record in records {
             let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
             let (record, score, alert, evidence) = (*black_box(record), 0.4, false, None);
-            _ = black_box(grouper.observe(&Observation { record, uid, score, alert, evidence, reasons }));
+            _ = black_box(grouper.observe(&Observation {
+                record,
+                uid,
+                score,
+                alert,
+                evidence,
+                adds_to_fan_out: false,
+                reasons,
+            }));
         }
     });
 }

@@ -13,6 +13,8 @@ pub struct Verdict {
     /// Accumulated evidence, if it is reported with this record. It opens or extends an incident, but does not make the
     /// record an alert.
     pub evidence: Option<Evidence>,
+    /// True if it adds to a sum of [`Evidence::FanOut`].
+    pub adds_to_fan_out: bool,
 }
 
 /// Accumulated evidence, with the number of slightly unusual records that it consists of.

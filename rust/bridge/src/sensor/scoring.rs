@@ -103,6 +103,7 @@ impl Sensor {
             score: scored.score,
             alert,
             evidence: scored.evidence,
+            adds_to_fan_out: scored.adds_to_fan_out,
             reasons: &reasons,
         };
         let grouped = self.incidents.with(|incidents| incidents.observe(&observation));

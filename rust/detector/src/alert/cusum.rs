@@ -5,7 +5,7 @@
 //! that scored as high) is summed minus an allowance, never below zero: the cumulative sum test of Page, *Continuous
 //! inspection schemes*, Biometrika 1954. The first connections of an originator with each responder are also summed
 //! for every protocol and port, whatever the responder. When a sum exceeds the limit, it is reported, and opens or
-//! extends an incident; it can be reported again after it returned to zero, or after 4 hours without a connection. Sums
+//! extends an incident; it can be reported again after it returned to zero, or after an hour without a connection. Sums
 //! decay with a time constant of a day.
 //!
 //! Every network has services that are always slightly unusual, so a token bucket limits these reports (see
@@ -31,15 +31,16 @@ const AVERAGE_WINDOW: f32 = 4096.0;
 const PRIOR_WEIGHT: f32 = 64.0;
 /// Sum at which evidence is reported.
 const LIMIT: f32 = 25.0;
+/// Largest sum, so that a series which alerted, and was not reported, is forgotten within a day.
+const MOST: f32 = 2.0 * LIMIT;
 /// Time in which sums decay to 1/e: a day, in microseconds.
 const DAY: f64 = units::DAY as f64;
 /// Size of the table of sums, as a power of 2.
 const SUMS: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const BUCKET_DAYS: f64 = 2.5;
-/// Pause after which evidence can be reported again, in microseconds: 4 hours. Its incident has closed by
-/// then.
-const QUIET: i64 = 4 * units::HOUR;
+/// Pause after which evidence can be reported again, in microseconds: 1 hour, after which its incident closes.
+const QUIET: i64 = units::HOUR;
 
 /// Sums of all services and originators, in bounded memory: about 4 megabytes.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ impl Cusum {
         score: f64,
     ) -> Verdict {
         let &EvidenceInput { end, service, fan_out, returns, is_local } = scored;
-        let own = Verdict { score, alert: policy.is_alert(score), evidence: None };
+        let own = Verdict { score, alert: policy.is_alert(score), evidence: None, adds_to_fan_out: false };
         let per_day = policy.evidence_per_day();
         if per_day <= 0.0 {
             return own;
@@ -109,15 +110,17 @@ impl Cusum {
         self.refill(per_day, end);
         let surplus = self.surplus(model.surprisal(score), returns);
         let reserved = if is_local { 0.0 } else { size(per_day) - (size(per_day) / 2.0).max(1.0) };
-        let may_report = !own.alert && self.tokens >= 1.0 + reserved;
+        // An ordinary record is no part of the evidence, and one that alerts opens an incident itself.
+        let may_report = surplus > 0.0 && !own.alert && self.tokens >= 1.0 + reserved;
         let of_service = self.add(service, end, surplus, may_report).map(Evidence::Service);
+        let fan_out = fan_out.filter(|_| !own.alert);
         let may_report = may_report && of_service.is_none();
         let of_fan_out = fan_out.and_then(|key| self.add(key, end, surplus, may_report)).map(Evidence::FanOut);
         let evidence = of_service.or(of_fan_out);
         if evidence.is_some() {
             self.tokens -= 1.0;
         }
-        Verdict { evidence, ..own }
+        Verdict { evidence, adds_to_fan_out: fan_out.is_some() && surplus > 0.0, ..own }
     }
 
     /// Adds a connection to a sum. Returns the number of connections in the sum if it is to be reported.
@@ -131,7 +134,7 @@ impl Cusum {
             *sum = Sum::default();
         }
         let decay = libm::expf(-(since as f64 / DAY) as f32);
-        sum.sum = sum.sum * decay + surplus;
+        sum.sum = (sum.sum * decay + surplus).min(MOST);
         sum.connections = sum.connections.saturating_add(1);
         if sum.sum <= 0.0 {
             *sum = Sum::default();
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_a_service_again_after_four_quiet_hours() {
+    fn reports_a_service_again_after_a_quiet_hour() {
         let model = model(20.0);
         let policy = AlertPolicy::of(&model);
         let unusual = model.threshold() - 1e-6;
@@ -289,11 +292,11 @@ mod tests {
             connections += 1;
             assert_eq!(sum(&cusum, 7).sum, expected);
             let evidence = (expected >= LIMIT).then_some(Evidence::Service(connections));
-            assert_eq!(before, Verdict { score: unusual, alert: false, evidence });
+            assert_eq!(before, Verdict { score: unusual, alert: false, evidence, adds_to_fan_out: false });
         }
         assert!(connections > 4, "{connections}");
         assert_eq!(cusum.tokens, 4.0);
-        let own = Verdict { score: unusual, alert: false, evidence: None };
+        let own = Verdict { score: unusual, alert: false, evidence: None, adds_to_fan_out: false };
         assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual), own);
         assert_eq!(cusum.tokens, 4.0);
     }
@@ -330,7 +333,7 @@ mod tests {
         let (unusual, anomalous) = (model.threshold() - 1e-6, model.threshold());
         let mut cusum = settled();
         for _ in 0..100 {
-            let own = Verdict { score: anomalous, alert: true, evidence: None };
+            let own = Verdict { score: anomalous, alert: true, evidence: None, adds_to_fan_out: false };
             assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), anomalous), own);
         }
         assert!(!sum(&cusum, 7).alerted && sum(&cusum, 7).sum > LIMIT);
@@ -359,6 +362,33 @@ mod tests {
         let (evidence, tokens) = reports(Some(7));
         assert!(matches!(evidence[..], [Evidence::FanOut(5..20)]), "{evidence:?}");
         assert_eq!(tokens, 4.0);
+    }
+
+    #[test]
+    fn an_ordinary_connection_is_not_reported_for_a_series_that_alerted() {
+        let model = model(20.0);
+        let policy = AlertPolicy::of(&model);
+        let mut cusum = settled();
+        let mut evidence = |end, score| cusum.verdict(&model, &policy, &at(end, 7), score).evidence;
+        for _ in 0..1000 {
+            assert_eq!(evidence(0, model.threshold()), None);
+        }
+        assert_eq!(evidence(1, 0.0), None);
+        // The sum is bounded, so it is below the limit a day later.
+        assert_eq!(evidence(DAY, model.threshold() - 1e-6), None);
+    }
+
+    #[test]
+    fn alerts_add_nothing_to_the_sum_of_new_hosts() {
+        let model = model(20.0);
+        let policy = AlertPolicy::of(&model);
+        let mut cusum = settled();
+        let mut adds = |service, score| {
+            let scored = EvidenceInput { fan_out: Some(7), ..at(0, service) };
+            cusum.verdict(&model, &policy, &scored, score).adds_to_fan_out
+        };
+        assert!(!adds(100, 0.0) && !adds(101, model.threshold()) && adds(102, model.threshold() - 1e-6));
+        assert_eq!(sum(&cusum, 7).connections, 1);
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl ScoreHistory {
         let score = model.raise(RowScore { forest, ..score });
         // Chatter repeats by design, and nobody answers it.
         if record.is_chatter() {
-            return Verdict { score, alert: policy.is_alert(score), evidence: None };
+            return Verdict { score, alert: policy.is_alert(score), evidence: None, adds_to_fan_out: false };
         }
         let scored = EvidenceInput {
             end,

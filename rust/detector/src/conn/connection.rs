@@ -79,15 +79,16 @@ impl Connection<'_> {
             || self.resp.addr.is_group()
     }
 
-    /// Returns true for a reply to the responder that Zeek logs as a connection of its own: an ICMP error (unreachable,
-    /// time exceeded and the like), or a lone TCP reset, sent after Zeek logged the connection.
-    pub(crate) fn is_stray_reply(&self) -> bool {
+    /// Receiver of a reply that Zeek logs as a connection of its own: an ICMP error (unreachable, time exceeded and the
+    /// like), or a lone TCP reset, sent after Zeek logged the connection. Zeek reverses resets of well-known ports.
+    pub(crate) fn receiver_of_stray_reply(&self) -> Option<Address> {
         let is_v4 = self.resp.addr.number().is_ok();
         match self.proto {
-            Proto::Icmp if is_v4 => matches!(self.orig.port, 3 | 4 | 11 | 12),
-            Proto::Icmp => self.orig.port <= 4,
-            Proto::Tcp => self.history == Some(b"R"),
-            _ => false,
+            Proto::Icmp if is_v4 => matches!(self.orig.port, 3 | 4 | 11 | 12).then_some(self.resp.addr),
+            Proto::Icmp => (self.orig.port <= 4).then_some(self.resp.addr),
+            Proto::Tcp if self.history == Some(b"R") => Some(self.resp.addr),
+            Proto::Tcp if self.history == Some(b"^r") => Some(self.orig.addr),
+            _ => None,
         }
     }
 

@@ -18,8 +18,8 @@ pub struct MaximumRange {
     pub width: f64,
     /// End and width of the range without one of the rows at or above its end.
     without_one: (f32, f64),
-    /// Highest value in training.
-    highest: f32,
+    /// The highest value in training, and the width of the range up to it.
+    highest: (f32, f64),
 }
 
 impl MaximumRange {
@@ -27,9 +27,13 @@ impl MaximumRange {
     /// A row of the training is measured against the range without it. The value of a recurring activity, such as a
     /// nightly backup, counts only above the highest value.
     fn beyond(&self, value: f32, learnt: bool, recurs: bool) -> f64 {
-        let sets_end = learnt && (self.end..=self.highest).contains(&value);
-        let (end, width) = if sets_end { self.without_one } else { (self.end, self.width) };
-        if value <= end || recurs && value <= self.highest {
+        let sets_end = learnt && (self.end..=self.highest.0).contains(&value);
+        let (end, width) = match (recurs, sets_end) {
+            (true, _) => self.highest,
+            (false, true) => self.without_one,
+            (false, false) => (self.end, self.width),
+        };
+        if value <= end {
             return 0.0;
         }
         // The distance beyond an infinite value is undefined.
@@ -109,7 +113,14 @@ impl FeatureStats {
     fn range(&self, column: usize, weight: f64, from: f32) -> MaximumRange {
         let Quantiles { lowest, range_end: end, next_range_end: next, highest, .. } = self.of(column);
         let width = |end: f32| (f64::from(end) - f64::from(lowest.max(from))).max(MIN_WIDTH);
-        MaximumRange { column, weight, end, width: width(end), without_one: (next, width(next)), highest }
+        MaximumRange {
+            column,
+            weight,
+            end,
+            width: width(end),
+            without_one: (next, width(next)),
+            highest: (highest, width(highest)),
+        }
     }
 
     /// Ranges of the amounts whose new maxima raise a score.
@@ -195,6 +206,9 @@ mod tests {
         let usual = f64::from(9.9_f32);
         assert_eq!(raise(Column::OrigBytes, false), 0.5 * (30.0 - usual) / 30.0);
         assert_eq!((raise(Column::OrigBytes, true), raise(Column::RespBytes, false)), (0.0, 0.0));
+        // A recurring upload is compared with the largest.
+        let range = stats.range(Column::OrigBytes as usize, 1.0, 0.0);
+        assert_eq!(range.beyond(34.0, false, true), 1.0 / 34.0);
     }
 
     #[test]

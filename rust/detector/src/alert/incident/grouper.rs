@@ -101,13 +101,13 @@ impl Grouper {
     /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let connection = o.record.connection();
-        let record = Record::of(&o.record, &connection);
+        let record = Record { adds_to_fan_out: o.adds_to_fan_out, ..Record::of(&o.record, &connection) };
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
-        if connection.is_stray_reply() {
-            let receiver = self.open.get(&(record.responder, Role::Originator, is_known));
-            if let Some(incident) = receiver.filter(|incident| !incident.is_minor()) {
+        if let Some(receiver) = connection.receiver_of_stray_reply() {
+            let incident = self.open.get(&(receiver, Role::Originator, is_known));
+            if let Some(incident) = incident.filter(|incident| !incident.is_minor()) {
                 // Anyone can send it: it must not change the kind or the summary.
                 return (!incident.known).then(|| incident.id());
             }
@@ -229,6 +229,9 @@ impl Grouper {
             if record.failed && incident.alerts + 1 == SCANNER {
                 earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));
             }
+        }
+        if matches!(o.evidence, Some(Evidence::FanOut(_))) {
+            incident.add_fan_out(record);
         }
         earlier.iter().for_each(|earlier| incident.include(earlier, None));
         if is_notable || incident.extends(record) {

@@ -58,6 +58,8 @@ pub struct Observation<'a> {
     pub alert: bool,
     /// Accumulated evidence, if it is reported with this record.
     pub evidence: Option<Evidence>,
+    /// True if it adds to evidence of new hosts or domains.
+    pub adds_to_fan_out: bool,
     /// Reasons of an alert or of evidence.
     pub reasons: &'a [Reason],
 }
@@ -97,6 +99,10 @@ pub struct Incident {
     pub(super) queries: Option<Box<Queries>>,
     /// Ports with evidence of unusual connections to new hosts.
     pub(super) fan_out_ports: Vec<(Proto, u16)>,
+    /// Number of failed connections on these ports.
+    pub(super) fan_out_failures: u64,
+    /// True if there is evidence of unusual queries for new domains.
+    pub(super) fan_out_domains: bool,
     pub(super) uids: Vec<Box<[u8]>>,
     pub(super) services: Vec<ServiceTotals>,
     /// Index of the service that fulfils the rule of the kind.
@@ -150,6 +156,8 @@ impl Incident {
             alerts: 0,
             evidence: 0,
             fan_out_ports: Vec::new(),
+            fan_out_failures: 0,
+            fan_out_domains: false,
             failed: 0,
             highest: 0.0,
             queries: None,
@@ -230,9 +238,24 @@ impl Incident {
             && self.ports.count().max(self.targets.count()) >= 3
     }
 
-    /// Returns true for a failed connection on a port that the originator tries on many hosts.
+    /// Returns true for a failed or unusual connection on a port that the originator tries on many hosts, and for an
+    /// unusual query for a new domain if it makes many.
     fn is_of_fan_out(&self, record: &Record) -> bool {
-        record.failed && record.query.is_none() && self.fan_out_ports.contains(&(record.proto, record.port))
+        match record.query {
+            Some(_) => record.adds_to_fan_out && self.fan_out_domains,
+            None => {
+                let port = (record.proto, record.port);
+                (record.failed || record.adds_to_fan_out) && self.fan_out_ports.contains(&port)
+            }
+        }
+    }
+
+    /// Follows the connections to new hosts on the port of a record, or the queries for new domains.
+    pub(super) fn add_fan_out(&mut self, record: &Record) {
+        match record.query {
+            Some(_) => self.fan_out_domains = true,
+            None => self.add_fan_out_port((record.proto, record.port)),
+        }
     }
 
     fn add_fan_out_port(&mut self, port: (Proto, u16)) {
@@ -268,6 +291,7 @@ impl Incident {
         self.last = self.last.max(record.end);
         self.records += 1;
         self.failed += u64::from(record.failed);
+        self.fan_out_failures += u64::from(record.failed && self.is_of_fan_out(record));
         let peer = if self.role == Role::Originator { record.responder } else { record.originator };
         self.targets.add(peer);
         if self.role == Role::Target {
@@ -303,9 +327,6 @@ impl Incident {
             if let Some(domain) = &mut totals.domain {
                 domain.many_servers |= features().any(|name| name == "client_servers");
             }
-        }
-        if record.query.is_none() && matches!(o.evidence, Some(Evidence::FanOut(_))) {
-            self.add_fan_out_port((record.proto, record.port));
         }
         if let Some(uid) = o.uid {
             self.add_uid(&uid[..uid.len().min(64)]);
@@ -379,6 +400,8 @@ impl Incident {
             self.queries.get_or_insert_default().absorb(theirs);
         }
         other.fan_out_ports.iter().for_each(|port| self.add_fan_out_port(*port));
+        self.fan_out_failures = self.fan_out_failures.saturating_add(other.fan_out_failures);
+        self.fan_out_domains |= other.fan_out_domains;
         other.uids.iter().for_each(|uid| self.add_uid(uid));
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.services {

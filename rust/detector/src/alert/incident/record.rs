@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub(super) bytes_in: u64,
     /// The query, for a record of dns.log.
     pub(super) query: Option<Query>,
+    /// True if it adds to the sum of its originator's connections to new hosts, or queries for new domains.
+    pub(super) adds_to_fan_out: bool,
 }
 
 impl Record {
@@ -41,13 +43,14 @@ impl Record {
             port: c.resp.port,
             service: c.service.map_or("", service_name),
             // Multicast groups and broadcasts do not answer.
-            failed: !c.resp.addr.is_group() && record.failed(),
+            failed: !c.resp.addr.is_group() && c.receiver_of_stray_reply().is_none() && record.failed(),
             inward: !c.orig.is_local() && c.resp.is_local(),
             ts: c.ts,
             end: c.end(),
             bytes_out: c.orig.bytes.unwrap_or(0),
             bytes_in: c.resp.bytes.unwrap_or(0),
             query,
+            adds_to_fan_out: false,
         }
     }
 
@@ -60,12 +63,16 @@ impl Record {
         }
     }
 
-    /// Returns true if both may belong to one scan of a port, or to one client of generated domains.
+    /// Returns true if another record of the originator belongs to the same connections to new hosts on a port, or
+    /// queries for new domains. Failed connections and generated domains do so even if they are not unusual.
     pub(super) fn is_of_same_fan_out(&self, other: &Record) -> bool {
         let is_same_port = (self.proto, self.port) == (other.proto, other.port);
         match (&self.query, &other.query) {
-            (None, None) => is_same_port && self.failed && other.failed,
-            _ => self.may_be_generated() && other.may_be_generated(),
+            (None, None) => is_same_port && (other.adds_to_fan_out || self.failed && other.failed),
+            (Some(query), Some(other_query)) => {
+                other.adds_to_fan_out || query.may_be_generated() && other_query.may_be_generated()
+            }
+            _ => false,
         }
     }
 

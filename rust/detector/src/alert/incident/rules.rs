@@ -42,7 +42,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         kind: IncidentKind::Scan,
         condition: "one originator, at least 5 targets or 5 ports, no service with most of the connections, at least half \
-                    of them failed",
+                    of them failed; or 5 failed connections on a port with evidence of new hosts",
         weight: 0.5,
         attack: &["T1046"],
         holds: |it| {
@@ -50,7 +50,9 @@ pub const RULES: &[Rule] = &[
             let are_connections = 2 * it.queries() <= it.records;
             let busiest = it.services.iter().map(|totals| totals.records).max().unwrap_or(0);
             let is_spread = is_broad && 2 * busiest <= it.records;
-            it.holds_first(it.role == Role::Originator && is_spread && are_connections && it.fails(0.5))
+            let is_fan_out = it.fan_out_failures >= 5 && it.targets.count() >= 5;
+            let is_scan = is_spread && are_connections && it.fails(0.5) || is_fan_out;
+            it.holds_first(it.role == Role::Originator && is_scan)
         },
     },
     Rule {

@@ -163,6 +163,7 @@ impl Incident {
             && self.targets.is_sound()
             && self.ports.is_sound()
             && self.fan_out_ports.len() <= MAX_SERVICES
+            && self.fan_out_failures <= self.failed
             && self.victims.is_sound()
             && self.queries.as_ref().is_none_or(|queries| queries.is_sound(self.records))
             && self.records > 0

@@ -17,29 +17,43 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
     assert!(summary.ends_with("about once every 5m00s"), "{summary}");
 }
 
+/// Adds a connection of host 17 to another host, unusual or not, as the eighth of evidence or not.
+fn try_host(grouper: &mut Grouper, i: u32, port: u16, state: ConnState, adds_to_fan_out: bool, is_due: bool) -> bool {
+    let c = tcp(host(17), address(0xc633_6400 + i), port, i64::from(i) * SECOND, state);
+    let evidence = is_due.then_some(Evidence::FanOut(8));
+    let record = (&c).into();
+    let o = Observation { record, uid: None, score: 0.55, alert: false, evidence, adds_to_fan_out, reasons: &[] };
+    grouper.observe(&o).is_some()
+}
+
 #[test]
-fn evidence_of_new_hosts_on_a_port_opens_an_incident_with_all_failures_on_that_port() {
+fn evidence_of_new_hosts_on_a_port_opens_an_incident_with_unusual_and_failed_connections_there() {
     let mut grouper = grouper();
-    let mut add = |i: u32, port, state, evidence| {
-        let c = tcp(host(17), address(0xc633_6400 + i), port, i64::from(i) * SECOND, state);
-        let observation = Observation {
-            record: (&c).into(),
-            uid: None,
-            score: 0.55,
-            alert: false,
-            evidence: Some(Evidence::FanOut(8)).filter(|_| evidence),
-            reasons: &[],
-        };
-        grouper.observe(&observation).is_some()
-    };
     for i in 0..20 {
-        assert_eq!(add(i, 23, ConnState::S0, i == 7), i >= 7);
-        assert!(!add(i, 80, ConnState::S0, false), "another port");
-        assert!(!add(40 + i, 23, ConnState::SF, false), "answered");
+        assert_eq!(try_host(&mut grouper, i, 23, ConnState::S0, true, i == 7), i >= 7);
+        assert!(!try_host(&mut grouper, i, 80, ConnState::S0, true, false), "another port");
+        assert!(!try_host(&mut grouper, 40 + i, 23, ConnState::SF, false, false), "answered and usual");
+        assert_eq!(try_host(&mut grouper, 80 + i, 23, ConnState::SF, true, false), i >= 7, "answered");
+        assert_eq!(try_host(&mut grouper, 120 + i, 23, ConnState::REJ, false, false), i >= 7, "failed again");
     }
     let incidents = closed(grouper);
     assert_eq!(incidents.len(), 1);
-    assert_eq!((incidents[0].kind, incidents[0].records), (IncidentKind::Scan, 20));
+    assert_eq!((incidents[0].kind, incidents[0].records), (IncidentKind::Scan, 60));
+}
+
+#[test]
+fn a_scan_is_named_in_an_incident_with_much_else() {
+    let mut grouper = grouper();
+    for i in 0..500 {
+        let c = tcp(host(17), host(20), 3128, i * SECOND / 10, ConnState::SF);
+        observe(&mut grouper, &c, false, (i == 8).then_some(9));
+    }
+    for i in 100..130 {
+        try_host(&mut grouper, i, 23, ConnState::S0, true, i == 107);
+    }
+    let incidents = closed(grouper);
+    assert_eq!((incidents.len(), incidents[0].kind), (1, IncidentKind::Scan));
+    assert!(incidents[0].summary().contains("30 of 530"), "{}", incidents[0].summary());
 }
 
 #[test]
@@ -191,6 +205,7 @@ fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
                 score: 0.7,
                 alert: true,
                 evidence: None,
+                adds_to_fan_out: false,
                 reasons: &reasons,
             });
         }
@@ -210,7 +225,15 @@ fn a_refused_controller_beside_a_few_other_failures_is_no_scan() {
         let (responder, port) = if i % 5 == 0 { (host(100 + i as u8), 80) } else { (remote(9), 1177) };
         let c = tcp(host(1), responder, port, i * 12 * SECOND, ConnState::S0);
         let record = (&c).into();
-        grouper.observe(&Observation { record, uid: None, score: 0.7, alert: true, evidence: None, reasons: &reasons });
+        grouper.observe(&Observation {
+            record,
+            uid: None,
+            score: 0.7,
+            alert: true,
+            evidence: None,
+            adds_to_fan_out: false,
+            reasons: &reasons,
+        });
     }
     let incident = &closed(grouper)[0];
     assert_eq!((incident.kind, incident.targets_total()), (IncidentKind::Beacon, 9));

@@ -43,7 +43,15 @@ pub(super) fn grouper() -> Grouper {
 /// A connection with a score, and evidence.
 pub(super) fn observe(grouper: &mut Grouper, c: &Connection<'_>, alert: bool, evidence: Option<u32>) -> Option<String> {
     let (score, evidence) = (if alert { 0.7 } else { 0.55 }, evidence.map(Evidence::Service));
-    grouper.observe(&Observation { record: c.into(), uid: Some(b"C1"), score, alert, evidence, reasons: &[] })
+    grouper.observe(&Observation {
+        record: c.into(),
+        uid: Some(b"C1"),
+        score,
+        alert,
+        evidence,
+        adds_to_fan_out: false,
+        reasons: &[],
+    })
 }
 
 pub(super) fn closed(mut grouper: Grouper) -> Vec<Incident> {
@@ -85,8 +93,10 @@ fn icmp_errors_and_late_resets_belong_to_the_open_incident_of_their_receiver() {
         observe(&mut grouper, &icmp(remote(100 + i), [3, 11][usize::from(i % 2)], 60 * SECOND), true, None);
     }
     observe(&mut grouper, &icmp(remote(8), 8, 60 * SECOND), true, None);
-    for (orig, history) in [(remote(100), &b"R"[..]), (remote(7), b"Sr")] {
-        let reset = tcp(orig, host(16), 50_000, 61 * SECOND, ConnState::OTH);
+    for (orig, resp, history) in
+        [(remote(100), host(16), &b"R"[..]), (remote(7), host(16), b"Sr"), (host(16), remote(101), b"^r")]
+    {
+        let reset = tcp(orig, resp, 50_000, 61 * SECOND, ConnState::RSTRH);
         observe(&mut grouper, &Connection { history: Some(history), ..reset }, true, None);
     }
     let mut found: Vec<_> = closed(grouper).iter().map(|it| (it.actor, it.records, it.targets.count())).collect();
