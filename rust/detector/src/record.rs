@@ -111,6 +111,11 @@ impl<'a> LogRecord<'a> {
         }
     }
 
+    /// Returns true for an ICMP error, or a lone TCP reset, which answers a packet of an earlier connection.
+    pub(crate) fn is_stray_reply(&self) -> bool {
+        matches!(self, Self::Conn(connection) if connection.receiver_of_stray_reply().is_some())
+    }
+
     /// Returns true if the originator is in the local network.
     pub(crate) fn is_of_local_originator(&self) -> bool {
         match self {

@@ -14,6 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::incident::INCIDENT_TIMEOUT;
 use crate::context::keys::ContextKeys;
 use crate::context::table::{Table, TableSnapshot};
 use crate::model::Model;
@@ -39,8 +40,8 @@ const DAY: f64 = units::DAY as f64;
 const SUMS: u32 = 17;
 /// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
 const BUCKET_DAYS: f64 = 2.5;
-/// Pause after which evidence can be reported again, in microseconds: 1 hour, after which its incident closes.
-const QUIET: i64 = units::HOUR;
+/// Pause after which evidence can be reported again: its incident has closed.
+const QUIET: i64 = INCIDENT_TIMEOUT;
 
 /// Sums of all services and originators, in bounded memory: about 4 megabytes.
 #[derive(Clone, Debug)]

@@ -52,8 +52,8 @@ impl ScoreHistory {
             None => (None, score.forest),
         };
         let score = model.raise(RowScore { forest, ..score });
-        // Chatter repeats by design, and nobody answers it.
-        if record.is_chatter() {
+        // Chatter repeats by design, and nobody answers it. A stray reply says nothing about its sender.
+        if record.is_chatter() || record.is_stray_reply() {
             return Verdict { score, alert: policy.is_alert(score), evidence: None, adds_to_fan_out: false };
         }
         let scored = EvidenceInput {
@@ -82,6 +82,7 @@ impl ScoreHistory {
 mod tests {
     use super::*;
     use crate::address::Address;
+    use crate::proto::Proto;
     use crate::units::DAY;
     use crate::verdict::Evidence;
     use crate::{Connection, Params, Trainer};
@@ -100,17 +101,18 @@ mod tests {
     }
 
     #[test]
-    fn chatter_accumulates_no_evidence() {
+    fn chatter_and_stray_replies_accumulate_no_evidence() {
         let model = model();
         let policy = AlertPolicy::of(&model);
-        let reports = |responder: [u8; 4]| {
-            let mut c = Connection::default();
+        let reports = |responder: [u8; 4], history: &'static [u8]| {
+            let mut c = Connection { proto: Proto::Tcp, history: Some(history), ..Connection::default() };
             (c.orig.addr, c.resp.addr) = (address([10, 0, 0, 1]), address(responder));
             let (mut history, keys) = (ScoreHistory::default(), ContextKeys::of(&c));
             let score = RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() };
             (0..200).filter_map(|_| history.verdict(&model, &policy, &(&c).into(), &keys, score).evidence).count()
         };
-        assert_eq!([reports([192, 0, 2, 1]), reports([224, 0, 0, 251])], [1, 0]);
+        assert_eq!([reports([192, 0, 2, 1], b"S"), reports([224, 0, 0, 251], b"S")], [1, 0]);
+        assert_eq!([reports([192, 0, 2, 1], b"R"), reports([192, 0, 2, 1], b"^r")], [0, 0]);
     }
 
     #[test]
