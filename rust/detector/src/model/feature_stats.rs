@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::quantiles::Quantiles;
-use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Schema};
+use crate::schema::{Encoding, FeatureRow, MAX_COLUMNS, Schema, TrackedMaximum};
 
 /// Range of an amount in training, against which new maxima are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,8 +133,12 @@ impl FeatureStats {
     /// on the days of training.
     pub(crate) fn new_maxima(&self, schema: &Schema, row: &FeatureRow, learnt: bool, recurs: bool) -> f64 {
         let mut within = 1.0;
-        for range in self.maxima(schema) {
-            within *= 1.0 - range.weight * range.beyond(row[range.column], learnt, recurs);
+        for &TrackedMaximum { column, weight, from, .. } in schema.maxima {
+            let column = usize::from(column);
+            // Nearly every value is within the range, which takes time to compute.
+            if row[column] > self.of(column).next_range_end {
+                within *= 1.0 - weight * self.range(column, weight, from).beyond(row[column], learnt, recurs);
+            }
         }
         1.0 - within
     }
