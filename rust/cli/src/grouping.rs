@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use detector::{
-    Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, host_risks,
+    Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, Verdict, host_risks,
 };
 
 use crate::context_file::RunContext;
@@ -69,19 +69,18 @@ impl Grouping {
 
     /// Adds a connection and returns the identifier of its incident. One that is excluded counts as context.
     pub fn add(&mut self, scored: &ScoredRecord<'_>, model: &Model) -> Option<String> {
-        let (record, verdict) = (scored.record, scored.verdict);
-        let excluded = self.filter.excludes(&scored.connection);
+        let (record, uid) = (scored.record, scored.uid);
+        let verdict = match self.filter.excludes(&scored.connection) {
+            true => Verdict { alert: false, evidence: None, adds_to_fan_out: false, ..*scored.verdict },
+            false => *scored.verdict,
+        };
         self.first.get_or_insert(record.end());
-        let alert = verdict.alert && !excluded;
-        let evidence = verdict.evidence.filter(|_| !excluded);
-        let reasons = match alert || evidence.is_some() {
-            true => model.reasons(scored.record, scored.row, evidence),
+        let reasons = match verdict.alert || verdict.evidence.is_some() {
+            true => model.reasons(record, scored.row, verdict.evidence),
             false => Vec::new(),
         };
-        self.alerts += u64::from(alert && self.filter.matches(&scored.connection));
-        let (uid, score) = (scored.uid, verdict.score);
-        let adds_to_fan_out = verdict.adds_to_fan_out && !excluded;
-        self.grouper.observe(&Observation { record, uid, score, alert, evidence, adds_to_fan_out, reasons: &reasons })
+        self.alerts += u64::from(verdict.alert && self.filter.matches(&scored.connection));
+        self.grouper.observe(&Observation { record, uid, verdict, reasons: &reasons })
     }
 
     /// Removes and returns the events so far; incidents that closed are collected.

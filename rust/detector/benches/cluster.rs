@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use detector::{
     Address, ConnState, Connection, Extractor, FeatureRow, Grouper, INCIDENT_TIMEOUT, KnownList, LogKind, Observation,
-    Params, Proto, Reservoir, Sampling, fit,
+    Params, Proto, Reservoir, Sampling, Verdict, fit,
 };
 
 const START: i64 = 1_700_000_000_000_000;
@@ -119,15 +119,8 @@ fn main() {
 
             let c = connection(number, minute * 7919, end);
             let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
-            let alert = Observation {
-                record: (&c).into(),
-                uid,
-                score: 0.8,
-                alert: true,
-                evidence: None,
-                adds_to_fan_out: false,
-                reasons,
-            };
+            let verdict = Verdict { score: 0.8, alert: true, evidence: None, adds_to_fan_out: false };
+            let alert = Observation { record: (&c).into(), uid, verdict, reasons };
             worker.incidents.observe(&alert);
             worker.incidents.take_changes();
             let additions = worker.incidents.take_additions(INCIDENTS_PER_MESSAGE, end);

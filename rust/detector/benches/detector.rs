@@ -6,7 +6,7 @@
 
 use detector::{
     Address, ConnState, Connection, Detector, DnsQuery, Endpoint, Extractor, Grouper, INCIDENT_TIMEOUT, KnownList,
-    LogKind, LogRecord, Model, Observation, Params, Proto, ScoreCache, Trainer,
+    LogKind, LogRecord, Model, Observation, Params, Proto, ScoreCache, Trainer, Verdict,
 };
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -160,16 +160,8 @@ fn group<'a>(bencher: Bencher, records: &[LogRecord<'a>]) {
     bencher.counter(ItemsCount::new(records.len())).bench_local(|| {
         for record in records {
             let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
-            let (record, score, alert, evidence) = (*black_box(record), 0.4, false, None);
-            _ = black_box(grouper.observe(&Observation {
-                record,
-                uid,
-                score,
-                alert,
-                evidence,
-                adds_to_fan_out: false,
-                reasons,
-            }));
+            let verdict = Verdict { score: 0.4, alert: false, evidence: None, adds_to_fan_out: false };
+            _ = black_box(grouper.observe(&Observation { record: *black_box(record), uid, verdict, reasons }));
         }
     });
 }

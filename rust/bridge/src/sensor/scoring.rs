@@ -97,15 +97,8 @@ impl Sensor {
             verdict.reasons = format_reasons(&reasons);
             verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
         }
-        let observation = Observation {
-            record,
-            uid: (!uid.is_empty()).then_some(uid),
-            score: scored.score,
-            alert,
-            evidence: scored.evidence,
-            adds_to_fan_out: scored.adds_to_fan_out,
-            reasons: &reasons,
-        };
+        let observation =
+            Observation { record, uid: (!uid.is_empty()).then_some(uid), verdict: scored, reasons: &reasons };
         let grouped = self.incidents.with(|incidents| incidents.observe(&observation));
         let incidents_changed;
         (verdict.incident, incidents_changed) = grouped.unwrap_or_default();

@@ -141,7 +141,7 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
     let raises: Vec<_> = model
         .maxima()
         .iter()
-        .map(|&MaximumRange { column, weight, end, width, .. }| Raise { column, weight, end, width })
+        .map(|&MaximumRange { column, weight, end, width }| Raise { column, weight, end, width })
         .collect();
     let graph = iforest_onnx::write(
         model.forest(),

@@ -15,10 +15,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::incident::INCIDENT_TIMEOUT;
+use crate::alert::token_bucket::TokenBucket;
 use crate::context::keys::ContextKeys;
 use crate::context::table::{Table, TableSnapshot};
 use crate::model::Model;
-use crate::model::calibration::MAX_EVIDENCE_PER_DAY;
 use crate::units;
 use crate::verdict::{AlertPolicy, Evidence, Verdict};
 
@@ -32,15 +32,13 @@ const AVERAGE_WINDOW: f32 = 4096.0;
 const PRIOR_WEIGHT: f32 = 64.0;
 /// Sum at which evidence is reported.
 const LIMIT: f32 = 25.0;
-/// Largest sum, so that a series which alerted, and was not reported, is forgotten within a day.
-const MOST: f32 = 2.0 * LIMIT;
+/// Largest sum. A series that alerts is not reported; a bound lets its sum fall below the limit within a day.
+const MAX_SUM: f32 = 2.0 * LIMIT;
 /// Time in which sums decay to 1/e: a day, in microseconds.
 const DAY: f64 = units::DAY as f64;
 /// Size of the table of sums, as a power of 2.
 const SUMS: u32 = 17;
-/// Size of the token bucket, in days. A network that is new to the detector has several such services at once.
-const BUCKET_DAYS: f64 = 2.5;
-/// Pause after which evidence can be reported again: its incident has closed.
+/// Pause after which evidence can be reported again. By default its incident has closed by then.
 const QUIET: i64 = INCIDENT_TIMEOUT;
 
 /// Sums of all services and originators, in bounded memory: about 4 megabytes.
@@ -50,9 +48,7 @@ pub struct Cusum {
     /// Moving average of the surprisal, and the number of connections in it, up to [`AVERAGE_WINDOW`].
     average: f32,
     averaged: f32,
-    /// Tokens in the bucket, and the time of the last refill.
-    tokens: f64,
-    until: Option<i64>,
+    bucket: TokenBucket,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -68,13 +64,12 @@ pub(crate) struct CusumSnapshot {
     sums: TableSnapshot<Sum>,
     pub(crate) average: f32,
     averaged: f32,
-    tokens: f64,
-    until: Option<i64>,
+    bucket: TokenBucket,
 }
 
 impl Default for Cusum {
     fn default() -> Self {
-        Self { sums: Table::new(SUMS), average: 1.0, averaged: 0.0, tokens: 0.0, until: None }
+        Self { sums: Table::new(SUMS), average: 1.0, averaged: 0.0, bucket: TokenBucket::default() }
     }
 }
 
@@ -108,18 +103,17 @@ impl Cusum {
         if per_day <= 0.0 {
             return own;
         }
-        self.refill(per_day, end);
+        self.bucket.refill(per_day, end);
         let surplus = self.surplus(model.surprisal(score), returns);
-        let reserved = if is_local { 0.0 } else { size(per_day) - (size(per_day) / 2.0).max(1.0) };
         // An ordinary record is no part of the evidence, and one that alerts opens an incident itself.
-        let may_report = surplus > 0.0 && !own.alert && self.tokens >= 1.0 + reserved;
+        let may_report = surplus > 0.0 && !own.alert && self.bucket.has_token(per_day, is_local);
         let of_service = self.add(service, end, surplus, may_report).map(Evidence::Service);
         let fan_out = fan_out.filter(|_| !own.alert);
         let may_report = may_report && of_service.is_none();
         let of_fan_out = fan_out.and_then(|key| self.add(key, end, surplus, may_report)).map(Evidence::FanOut);
         let evidence = of_service.or(of_fan_out);
         if evidence.is_some() {
-            self.tokens -= 1.0;
+            self.bucket.take();
         }
         Verdict { evidence, adds_to_fan_out: fan_out.is_some() && surplus > 0.0, ..own }
     }
@@ -135,7 +129,7 @@ impl Cusum {
             *sum = Sum::default();
         }
         let decay = libm::expf(-(since as f64 / DAY) as f32);
-        sum.sum = (sum.sum * decay + surplus).min(MOST);
+        sum.sum = (sum.sum * decay + surplus).min(MAX_SUM);
         sum.connections = sum.connections.saturating_add(1);
         if sum.sum <= 0.0 {
             *sum = Sum::default();
@@ -152,18 +146,17 @@ impl Cusum {
 
     /// Copy to write to a file.
     pub(crate) fn snapshot(&self) -> CusumSnapshot {
-        let Self { average, averaged, tokens, until, .. } = *self;
-        CusumSnapshot { sums: self.sums.snapshot(), average, averaged, tokens, until }
+        let Self { average, averaged, bucket, .. } = *self;
+        CusumSnapshot { sums: self.sums.snapshot(), average, averaged, bucket }
     }
 
     /// Sums from a file; `None` if it contains impossible values.
     pub(crate) fn from_snapshot(snapshot: CusumSnapshot) -> Option<Self> {
-        let CusumSnapshot { sums, average, averaged, tokens, until } = snapshot;
+        let CusumSnapshot { sums, average, averaged, bucket } = snapshot;
         let sums = Table::from_snapshot(sums, SUMS, |sum| (0.0..=f32::MAX).contains(&sum.sum))?;
-        let sound = (0.0..=f32::MAX).contains(&average)
-            && (0.0..=AVERAGE_WINDOW).contains(&averaged)
-            && (0.0..=MAX_EVIDENCE_PER_DAY).contains(&tokens);
-        sound.then_some(Self { sums, average, averaged, tokens, until })
+        let sound =
+            (0.0..=f32::MAX).contains(&average) && (0.0..=AVERAGE_WINDOW).contains(&averaged) && bucket.is_sound();
+        sound.then_some(Self { sums, average, averaged, bucket })
     }
 
     /// Surprisal above the average and the allowance.
@@ -174,22 +167,6 @@ impl Cusum {
         }
         surprisal - self.average.max(1.0) - ALLOWANCE
     }
-
-    /// Refills the bucket by connection time. Its size is limited, so that the tokens of a quiet month are not spent in
-    /// an hour.
-    fn refill(&mut self, per_day: f64, now: i64) {
-        let most = size(per_day);
-        let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
-        self.tokens = passed.map_or(most, |days| (self.tokens + days * per_day).min(most));
-        // A jump back of more than a day is a corrected clock.
-        let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY;
-        self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
-    }
-}
-
-/// Size of the bucket, in tokens.
-fn size(per_day: f64) -> f64 {
-    (per_day * BUCKET_DAYS).clamp(1.0, MAX_EVIDENCE_PER_DAY)
 }
 
 #[cfg(test)]
@@ -257,29 +234,6 @@ mod tests {
     }
 
     #[test]
-    fn bucket_refills_with_connection_time_up_to_its_size() {
-        for (per_day, most) in [(0.1, 1.0), (2.0, 5.0), (9.0, 10.0)] {
-            let mut cusum = Cusum::default();
-            cusum.refill(per_day, 0);
-            assert_eq!(cusum.tokens, most);
-            cusum.tokens = 0.0;
-            cusum.refill(per_day, 1000 * DAY);
-            assert_eq!(cusum.tokens, most);
-        }
-        let mut cusum = Cusum { until: Some(0), ..Cusum::default() };
-        let mut after = |now, tokens, until| {
-            cusum.refill(2.0, now);
-            assert_eq!((cusum.tokens, cusum.until), (tokens, Some(until)));
-        };
-        after(DAY, 2.0, DAY);
-        after(DAY + DAY / 2, 3.0, DAY + DAY / 2);
-        // Earlier times, by at most a day; a larger step is a corrected clock.
-        after(DAY, 3.0, DAY + DAY / 2);
-        after(DAY / 2, 3.0, DAY + DAY / 2);
-        after(DAY / 2 - 1, 3.0, DAY / 2 - 1);
-    }
-
-    #[test]
     fn slightly_unusual_connections_are_reported_once() {
         let model = model(20.0);
         let unusual = model.threshold() - 1e-6;
@@ -296,10 +250,10 @@ mod tests {
             assert_eq!(before, Verdict { score: unusual, alert: false, evidence, adds_to_fan_out: false });
         }
         assert!(connections > 4, "{connections}");
-        assert_eq!(cusum.tokens, 4.0);
+        assert_eq!(cusum.bucket.tokens, 4.0);
         let own = Verdict { score: unusual, alert: false, evidence: None, adds_to_fan_out: false };
         assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual), own);
-        assert_eq!(cusum.tokens, 4.0);
+        assert_eq!(cusum.bucket.tokens, 4.0);
     }
 
     #[test]
@@ -338,14 +292,14 @@ mod tests {
             assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), anomalous), own);
         }
         assert!(!sum(&cusum, 7).alerted && sum(&cusum, 7).sum > LIMIT);
-        cusum.tokens = 0.99;
+        cusum.bucket.tokens = 0.99;
         assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence, None);
-        cusum.tokens = 1.0;
+        cusum.bucket.tokens = 1.0;
         assert_eq!(
             cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence,
             Some(Evidence::Service(102))
         );
-        assert_eq!(cusum.tokens, 0.0);
+        assert_eq!(cusum.bucket.tokens, 0.0);
     }
 
     #[test]
@@ -357,7 +311,7 @@ mod tests {
             let scan = (0..50).map(|i| EvidenceInput { fan_out, returns: false, ..at(0, 100 + i) });
             let verdicts = scan.map(|it| cusum.verdict(&model, &policy, &it, unusual));
             let evidence: Vec<_> = verdicts.filter_map(|verdict| verdict.evidence).collect();
-            (evidence, cusum.tokens)
+            (evidence, cusum.bucket.tokens)
         };
         assert_eq!(reports(None), (vec![], 5.0));
         let (evidence, tokens) = reports(Some(7));
@@ -427,15 +381,16 @@ mod tests {
         let mut cusum = Cusum::default();
         let model = model(0.0);
         cusum.verdict(&model, &AlertPolicy::of(&model), &at(DAY, 7), 0.9);
-        assert_eq!((cusum.averaged, cusum.until, sum(&cusum, 7).connections), (0.0, None, 0));
+        assert_eq!((cusum.averaged, cusum.bucket, sum(&cusum, 7).connections), (0.0, TokenBucket::default(), 0));
     }
 
     #[test]
     fn snapshot_restores_valid_evidence() {
-        let mut cusum = Cusum { average: 1.5, averaged: 9.0, tokens: 3.0, until: Some(5), ..Cusum::default() };
+        let mut cusum = Cusum { average: 1.5, averaged: 9.0, ..Cusum::default() };
+        cusum.bucket.refill(1.0, 5);
         cusum.sums.visit(7, 5).value.sum = 12.0;
         let again = Cusum::from_snapshot(cusum.snapshot()).unwrap();
-        assert_eq!((again.average, again.averaged, again.tokens, again.until), (1.5, 9.0, 3.0, Some(5)));
+        assert_eq!((again.average, again.averaged, again.bucket), (1.5, 9.0, cusum.bucket));
         assert_eq!(sum(&again, 7).sum, 12.0);
         let damaged = |damage: fn(&mut Cusum)| {
             let mut cusum = cusum.clone();
@@ -447,10 +402,7 @@ mod tests {
         // A value that would lead to a division by zero, and one out of range.
         assert!(damaged(|it| it.averaged = -1.0 - PRIOR_WEIGHT) && damaged(|it| it.averaged = AVERAGE_WINDOW + 1.0));
         assert!(damaged(|it| it.averaged = f32::INFINITY));
-        assert!(damaged(|it| it.tokens = f64::NAN) && damaged(|it| it.tokens = -0.5));
-        assert!(
-            damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY + 0.5) && !damaged(|it| it.tokens = MAX_EVIDENCE_PER_DAY)
-        );
+        assert!(damaged(|it| it.bucket.tokens = f64::NAN));
         assert!(!damaged(|it| (it.averaged, it.average) = (AVERAGE_WINDOW, 0.0)));
         assert!(damaged(|it| it.sums.visit(7, 5).value.sum = f32::NAN));
         assert!(damaged(|it| it.sums.visit(7, 5).value.sum = -1.0));

@@ -5,3 +5,4 @@ pub(crate) mod drift;
 pub(crate) mod incident;
 pub(crate) mod reasons;
 pub(crate) mod score_history;
+mod token_bucket;

@@ -16,30 +16,6 @@ pub struct MaximumRange {
     pub end: f32,
     /// Width of the range.
     pub width: f64,
-    /// End and width of the range without one of the rows at or above its end.
-    without_one: (f32, f64),
-    /// The highest value in training, and the width of the range up to it.
-    highest: (f32, f64),
-}
-
-impl MaximumRange {
-    /// Distance of a value above the range, as a share of the range extended to it: 0 within the range, always below 1.
-    /// A row of the training is measured against the range without it. The value of a recurring activity, such as a
-    /// nightly backup, counts only above the highest value.
-    fn beyond(&self, value: f32, learnt: bool, recurs: bool) -> f64 {
-        let sets_end = learnt && (self.end..=self.highest.0).contains(&value);
-        let (end, width) = match (recurs, sets_end) {
-            (true, _) => self.highest,
-            (false, true) => self.without_one,
-            (false, false) => (self.end, self.width),
-        };
-        if value <= end {
-            return 0.0;
-        }
-        // The distance beyond an infinite value is undefined.
-        let beyond = (f64::from(value) - f64::from(end)).clamp(0.0, f64::from(f32::MAX));
-        beyond / (beyond + width)
-    }
 }
 
 /// Smallest range, in powers of two, that a new maximum is measured against: doubling a tiny amount is not unusual.
@@ -107,25 +83,34 @@ impl FeatureStats {
 
     /// Distance of a value above the training range, as a share of the range extended to it: 0 within, always below 1.
     pub(crate) fn beyond(&self, column: usize, value: f32, learnt: bool) -> f64 {
-        self.range(column, 1.0, f32::NEG_INFINITY).beyond(value, learnt, false)
+        let Quantiles { lowest, .. } = self.of(column);
+        self.beyond_from(column, value, lowest, learnt, false)
     }
 
-    fn range(&self, column: usize, weight: f64, from: f32) -> MaximumRange {
-        let Quantiles { lowest, range_end: end, next_range_end: next, highest, .. } = self.of(column);
-        let width = |end: f32| (f64::from(end) - f64::from(lowest.max(from))).max(MIN_WIDTH);
-        MaximumRange {
-            column,
-            weight,
-            end,
-            width: width(end),
-            without_one: (next, width(next)),
-            highest: (highest, width(highest)),
+    /// The same for a range that begins at `from`. A row of the training is measured against the range without it. The
+    /// value of a recurring activity, such as a nightly backup, counts only above the highest value.
+    fn beyond_from(&self, column: usize, value: f32, from: f32, learnt: bool, recurs: bool) -> f64 {
+        let Quantiles { range_end, next_range_end, highest, .. } = self.of(column);
+        let sets_end = learnt && (range_end..=highest).contains(&value);
+        let end = match (recurs, sets_end) {
+            (true, _) => highest,
+            (false, true) => next_range_end,
+            (false, false) => range_end,
+        };
+        if value <= end {
+            return 0.0;
         }
+        // The distance beyond an infinite value is undefined.
+        let beyond = (f64::from(value) - f64::from(end)).clamp(0.0, f64::from(f32::MAX));
+        beyond / (beyond + width(from, end))
     }
 
     /// Ranges of the amounts whose new maxima raise a score.
     pub(crate) fn maxima<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = MaximumRange> + 'a {
-        schema.maxima.iter().map(|it| self.range(it.column.into(), it.weight, it.from))
+        schema.maxima.iter().map(|maximum| {
+            let (column, end) = (usize::from(maximum.column), self.of(maximum.column.into()).range_end);
+            MaximumRange { column, weight: maximum.weight, end, width: width(self.beginning(maximum), end) }
+        })
     }
 
     /// Share of the distance to 1 by which new maxima of a row raise its score: the probability that a split drawn over
@@ -133,15 +118,23 @@ impl FeatureStats {
     /// on the days of training.
     pub(crate) fn new_maxima(&self, schema: &Schema, row: &FeatureRow, learnt: bool, recurs: bool) -> f64 {
         let mut within = 1.0;
-        for &TrackedMaximum { column, weight, from, .. } in schema.maxima {
-            let column = usize::from(column);
-            // Nearly every value is within the range, which takes time to compute.
-            if row[column] > self.of(column).next_range_end {
-                within *= 1.0 - weight * self.range(column, weight, from).beyond(row[column], learnt, recurs);
-            }
+        for maximum in schema.maxima {
+            let column = usize::from(maximum.column);
+            let beyond = self.beyond_from(column, row[column], self.beginning(maximum), learnt, recurs);
+            within *= 1.0 - maximum.weight * beyond;
         }
         1.0 - within
     }
+
+    /// Beginning of the range of a maximum.
+    fn beginning(&self, maximum: &TrackedMaximum) -> f32 {
+        self.of(maximum.column.into()).lowest.max(maximum.from)
+    }
+}
+
+/// Width of a range that new maxima are measured against.
+fn width(from: f32, end: f32) -> f64 {
+    (f64::from(end) - f64::from(from)).max(MIN_WIDTH)
 }
 
 #[cfg(test)]
@@ -211,8 +204,7 @@ mod tests {
         assert_eq!(raise(Column::OrigBytes, false), 0.5 * (30.0 - usual) / 30.0);
         assert_eq!((raise(Column::OrigBytes, true), raise(Column::RespBytes, false)), (0.0, 0.0));
         // A recurring upload is compared with the largest.
-        let range = stats.range(Column::OrigBytes as usize, 1.0, 0.0);
-        assert_eq!(range.beyond(34.0, false, true), 1.0 / 34.0);
+        assert_eq!(stats.beyond_from(Column::OrigBytes as usize, 34.0, 0.0, false, true), 1.0 / 34.0);
     }
 
     #[test]

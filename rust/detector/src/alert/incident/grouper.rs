@@ -15,7 +15,7 @@ use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::address::Address;
 use crate::units::{HOUR, MINUTE, SECOND};
-use crate::verdict::Evidence;
+use crate::verdict::{Evidence, Verdict};
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
@@ -101,7 +101,7 @@ impl Grouper {
     /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let connection = o.record.connection();
-        let record = Record { adds_to_fan_out: o.adds_to_fan_out, ..Record::of(&o.record, &connection) };
+        let record = Record::of(o, &connection);
         self.now = self.now.max(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
@@ -112,11 +112,13 @@ impl Grouper {
                 return (!incident.known).then(|| incident.id());
             }
         }
-        let regular = self.exchanges.add(&record, &connection).filter(|_| !o.alert && o.evidence.is_none());
+        let regular =
+            self.exchanges.add(&record, &connection).filter(|_| !o.verdict.alert && o.verdict.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
         let o = &match regular {
             Some(regular) => {
-                Observation { evidence: Some(Evidence::Service(regular.connections)), reasons: &reasons, ..*o }
+                let evidence = Some(Evidence::Service(regular.connections));
+                Observation { verdict: Verdict { evidence, ..o.verdict }, reasons: &reasons, ..*o }
             }
             None => *o,
         };
@@ -133,7 +135,7 @@ impl Grouper {
     fn incident_of(&mut self, record: &Record, o: &Observation<'_>, known: bool) -> Option<ActorKey> {
         let own = (record.originator, Role::Originator, known);
         let target = (record.responder, Role::Target, known);
-        let is_notable = o.alert || o.evidence.is_some();
+        let is_notable = o.verdict.alert || o.verdict.evidence.is_some();
         let surge = self.surges.add(record);
         if let Some(incident) = self.open.get(&own).filter(|incident| !incident.is_minor()) {
             if is_notable || incident.continues(record) {
@@ -145,15 +147,15 @@ impl Grouper {
         // An internal host that connects to a target flooded from outside is not part of the flood.
         let is_apart = record.originator.is_internal()
             && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal());
-        let is_related = !is_apart && (o.alert && is_aimed || record.failed);
-        if self.open.contains_key(&target) && o.evidence.is_none() && is_related {
+        let is_related = !is_apart && (o.verdict.alert && is_aimed || record.failed);
+        if self.open.contains_key(&target) && o.verdict.evidence.is_none() && is_related {
             return Some(target);
         }
         let flood = self.flood_near(record.responder, known);
-        if flood.is_some() && record.failed && o.evidence.is_none() && !record.originator.is_internal() {
+        if flood.is_some() && record.failed && o.verdict.evidence.is_none() && !record.originator.is_internal() {
             return flood;
         }
-        let is_attack = is_notable && is_aimed && o.evidence.is_none();
+        let is_attack = is_notable && is_aimed && o.verdict.evidence.is_none();
         if surge && !is_apart || is_attack && flood.is_none() && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {
@@ -216,21 +218,21 @@ impl Grouper {
     pub(super) fn add(&mut self, key: ActorKey, record: &Record, o: &Observation<'_>) {
         let Some(incident) = self.open.get_mut(&key) else { return };
         let target = incident.single_target();
-        let is_notable = o.alert || o.evidence.is_some();
+        let is_notable = o.verdict.alert || o.verdict.evidence.is_some();
         let mut earlier = Vec::new();
         if key.1 == Role::Originator && is_notable {
             let is_repeated = record.query.is_some()
-                && incident.totals(record).is_some_and(|totals| totals.alerts + u64::from(o.alert) == REPEATED);
-            if o.evidence.is_some() || is_repeated {
-                let is_fan_out = matches!(o.evidence, Some(Evidence::FanOut(_)));
-                let belongs = |it: &Record| record.is_like(it) || is_fan_out && record.is_of_same_fan_out(it);
+                && incident.totals(record).is_some_and(|totals| totals.alerts + u64::from(o.verdict.alert) == REPEATED);
+            if o.verdict.evidence.is_some() || is_repeated {
+                let is_fan_out = matches!(o.verdict.evidence, Some(Evidence::FanOut(_)));
+                let belongs = |it: &Record| record.key() == it.key() || is_fan_out && record.is_of_same_fan_out(it);
                 earlier = self.history.take_back(record, self.timeout, belongs);
             }
             if record.failed && incident.alerts + 1 == SCANNER {
                 earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));
             }
         }
-        if matches!(o.evidence, Some(Evidence::FanOut(_))) {
+        if matches!(o.verdict.evidence, Some(Evidence::FanOut(_))) {
             incident.add_fan_out(record);
         }
         earlier.iter().for_each(|earlier| incident.include(earlier, None));

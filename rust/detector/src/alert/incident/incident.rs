@@ -15,7 +15,7 @@ use crate::alert::reasons::Reason;
 use crate::dns::query::DnsQuery;
 use crate::proto::Proto;
 use crate::record::LogRecord;
-use crate::verdict::Evidence;
+use crate::verdict::Verdict;
 
 /// Largest number of open incidents.
 pub(super) const MAX_OPEN: usize = 4096;
@@ -52,14 +52,8 @@ pub struct Observation<'a> {
     pub record: LogRecord<'a>,
     /// Identifier of its connection.
     pub uid: Option<&'a [u8]>,
-    /// Its score.
-    pub score: f64,
-    /// True if its score is at or above the threshold.
-    pub alert: bool,
-    /// Accumulated evidence, if it is reported with this record.
-    pub evidence: Option<Evidence>,
-    /// True if it adds to evidence of new hosts or domains.
-    pub adds_to_fan_out: bool,
+    /// The verdict on it.
+    pub verdict: Verdict,
     /// Reasons of an alert or of evidence.
     pub reasons: &'a [Reason],
 }
@@ -265,7 +259,7 @@ impl Incident {
     }
 
     pub(super) fn totals(&self, record: &Record) -> Option<&ServiceTotals> {
-        self.services.iter().find(|totals| totals.holds(record))
+        self.services.iter().find(|totals| totals.key() == record.key())
     }
 
     /// Returns true if a record without an alert belongs to it.
@@ -298,7 +292,7 @@ impl Incident {
             self.victims.add(record.responder);
         }
         self.ports.add((record.proto, record.port));
-        let is_alert = o.is_some_and(|o| o.alert);
+        let is_alert = o.is_some_and(|o| o.verdict.alert);
         let full = o.and_then(|o| match &o.record {
             LogRecord::Conn(_) => None,
             LogRecord::Dns(query) => Some(query),
@@ -306,8 +300,11 @@ impl Incident {
         if let Some(query) = &record.query {
             self.queries.get_or_insert_default().add(query, record.responder, full);
         }
-        let index =
-            self.services.iter().position(|totals| totals.holds(record)).or_else(|| self.new_totals(record, full));
+        let index = self
+            .services
+            .iter()
+            .position(|totals| totals.key() == record.key())
+            .or_else(|| self.new_totals(record, full));
         if let Some(totals) = index.and_then(|index| self.services.get_mut(index)) {
             totals.add(record);
             if let (Some(domain), Some(query)) = (&mut totals.domain, full) {
@@ -315,12 +312,12 @@ impl Incident {
             }
         }
         let Some(o) = o else { return };
-        self.highest = self.highest.max(o.score);
+        self.highest = self.highest.max(o.verdict.score);
         self.alerts += u64::from(is_alert);
-        self.evidence += u64::from(o.evidence.is_some());
+        self.evidence += u64::from(o.verdict.evidence.is_some());
         if let Some(totals) = index.and_then(|index| self.services.get_mut(index)) {
             totals.alerts += u64::from(is_alert);
-            totals.evidence += u64::from(o.evidence.is_some());
+            totals.evidence += u64::from(o.verdict.evidence.is_some());
             let features = || o.reasons.iter().map(Reason::feature);
             totals.large |= features().any(|name| name.ends_with("bytes") && !name.starts_with("resp"));
             totals.rare |= features().any(|name| matches!(name, "port" | "service"));
@@ -335,7 +332,7 @@ impl Incident {
             self.mention(&Mention {
                 feature: reason.feature().into(),
                 times: 1,
-                score: o.score,
+                score: o.verdict.score,
                 text: reason.to_string(),
             });
         }
@@ -406,7 +403,7 @@ impl Incident {
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.services {
             let is_room = self.services.len() < MAX_SERVICES;
-            match self.services.iter_mut().find(|own| own.is_like(theirs)) {
+            match self.services.iter_mut().find(|own| own.key() == theirs.key()) {
                 Some(own) => own.absorb(theirs),
                 None if is_room => self.services.push(theirs.clone()),
                 None => {}

@@ -2,12 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::incident::Observation;
 use super::queries::Query;
 use super::service::{self, ServiceName, service_name};
 use crate::address::Address;
 use crate::conn::connection::Connection;
 use crate::proto::Proto;
 use crate::record::LogRecord;
+
+/// What totals of an incident are of: the service of a responder, or a domain in dns.log, as a hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TotalsKey {
+    Service(Address, Proto, u16),
+    Domain(u64),
+}
 
 /// Fields of a record that incidents use.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -31,35 +39,35 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn of(record: &LogRecord<'_>, c: &Connection<'_>) -> Self {
-        let query = match record {
+    pub(super) fn of(o: &Observation<'_>, c: &Connection<'_>) -> Self {
+        let query = match &o.record {
             LogRecord::Conn(_) => None,
             LogRecord::Dns(query) => Some(Query::of(query)),
         };
+        // Multicast groups and broadcasts do not answer, and a stray reply is no connection that failed.
+        let can_fail = !c.resp.addr.is_group() && c.receiver_of_stray_reply().is_none();
         Self {
             originator: c.orig.addr,
             responder: c.resp.addr,
             proto: c.proto,
             port: c.resp.port,
             service: c.service.map_or("", service_name),
-            // Multicast groups and broadcasts do not answer.
-            failed: !c.resp.addr.is_group() && c.receiver_of_stray_reply().is_none() && record.failed(),
+            failed: can_fail && o.record.failed(),
             inward: !c.orig.is_local() && c.resp.is_local(),
             ts: c.ts,
             end: c.end(),
             bytes_out: c.orig.bytes.unwrap_or(0),
             bytes_in: c.resp.bytes.unwrap_or(0),
             query,
-            adds_to_fan_out: false,
+            adds_to_fan_out: o.verdict.adds_to_fan_out,
         }
     }
 
-    /// Returns true if another record would count in the same totals.
-    pub(super) fn is_like(&self, other: &Record) -> bool {
-        match (&self.query, &other.query) {
-            (None, None) => (other.port, other.proto, other.responder) == (self.port, self.proto, self.responder),
-            (Some(query), Some(other)) => query.domain == other.domain,
-            _ => false,
+    /// Key of the totals it counts in.
+    pub(super) fn key(&self) -> TotalsKey {
+        match &self.query {
+            None => TotalsKey::Service(self.responder, self.proto, self.port),
+            Some(query) => TotalsKey::Domain(query.domain),
         }
     }
 

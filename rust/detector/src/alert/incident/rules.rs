@@ -50,8 +50,7 @@ pub const RULES: &[Rule] = &[
             let are_connections = 2 * it.queries() <= it.records;
             let busiest = it.services.iter().map(|totals| totals.records).max().unwrap_or(0);
             let is_spread = is_broad && 2 * busiest <= it.records;
-            let is_fan_out = it.fan_out_failures >= 5 && it.targets.count() >= 5;
-            let is_scan = is_spread && are_connections && it.fails(0.5) || is_fan_out;
+            let is_scan = is_spread && are_connections && it.fails(0.5) || it.fan_out_failures >= 5;
             it.holds_first(it.role == Role::Originator && is_scan)
         },
     },

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pauses::Pauses;
 use super::queries::Domain;
-use super::record::Record;
+use super::record::{Record, TotalsKey};
 use super::service::{self, ServiceName};
 use crate::address::Address;
 use crate::dns::query::DnsQuery;
@@ -91,21 +91,10 @@ impl ServiceTotals {
         }
     }
 
-    /// Returns true if a record belongs to it: to the same service of the responder, or the same domain for a query.
-    pub(super) fn holds(&self, record: &Record) -> bool {
-        match (&self.domain, &record.query) {
-            (None, None) => (self.responder, self.proto, self.port) == (record.responder, record.proto, record.port),
-            (Some(domain), Some(query)) => domain.key == query.domain,
-            _ => false,
-        }
-    }
-
-    /// Returns true if the totals of another incident are of the same service or domain.
-    pub(super) fn is_like(&self, other: &ServiceTotals) -> bool {
-        match (&self.domain, &other.domain) {
-            (None, None) => (self.responder, self.proto, self.port) == (other.responder, other.proto, other.port),
-            (Some(own), Some(theirs)) => own.key == theirs.key,
-            _ => false,
+    pub(super) fn key(&self) -> TotalsKey {
+        match &self.domain {
+            None => TotalsKey::Service(self.responder, self.proto, self.port),
+            Some(domain) => TotalsKey::Domain(domain.key),
         }
     }
 

@@ -17,13 +17,12 @@ fn follows_a_service_with_evidence_from_its_first_connection_to_its_last() {
     assert!(summary.ends_with("about once every 5m00s"), "{summary}");
 }
 
-/// Adds a connection of host 17 to another host, unusual or not, as the eighth of evidence or not.
+/// Adds a connection of host 17 to one of many hosts, which adds to evidence of new hosts or not, and reports it or not;
+/// returns true if it has an incident.
 fn try_host(grouper: &mut Grouper, i: u32, port: u16, state: ConnState, adds_to_fan_out: bool, is_due: bool) -> bool {
     let c = tcp(host(17), address(0xc633_6400 + i), port, i64::from(i) * SECOND, state);
     let evidence = is_due.then_some(Evidence::FanOut(8));
-    let record = (&c).into();
-    let o = Observation { record, uid: None, score: 0.55, alert: false, evidence, adds_to_fan_out, reasons: &[] };
-    grouper.observe(&o).is_some()
+    observe_with(grouper, &c, Verdict { evidence, adds_to_fan_out, ..verdict(false) }, &[]).is_some()
 }
 
 #[test]
@@ -198,16 +197,7 @@ fn refused_connections_to_a_rare_port_of_an_external_host_are_a_beacon() {
         for i in 0..20 {
             // Five attempts within a second, then a pause.
             let c = tcp(host(1), responder, 5888, i / 5 * 60 * SECOND + i % 5 * SECOND / 5, ConnState::REJ);
-            let record = (&c).into();
-            grouper.observe(&Observation {
-                record,
-                uid: None,
-                score: 0.7,
-                alert: true,
-                evidence: None,
-                adds_to_fan_out: false,
-                reasons: &reasons,
-            });
+            observe_with(&mut grouper, &c, verdict(true), &reasons);
         }
         let incident = &closed(grouper)[0];
         assert_eq!(incident.kind, kind, "{feature} of {responder}");
@@ -224,16 +214,7 @@ fn a_refused_controller_beside_a_few_other_failures_is_no_scan() {
     for i in 0..40 {
         let (responder, port) = if i % 5 == 0 { (host(100 + i as u8), 80) } else { (remote(9), 1177) };
         let c = tcp(host(1), responder, port, i * 12 * SECOND, ConnState::S0);
-        let record = (&c).into();
-        grouper.observe(&Observation {
-            record,
-            uid: None,
-            score: 0.7,
-            alert: true,
-            evidence: None,
-            adds_to_fan_out: false,
-            reasons: &reasons,
-        });
+        observe_with(&mut grouper, &c, verdict(true), &reasons);
     }
     let incident = &closed(grouper)[0];
     assert_eq!((incident.kind, incident.targets_total()), (IncidentKind::Beacon, 9));

@@ -12,7 +12,7 @@ use super::incident::{MAX_DOMAINS, MAX_OPEN};
 use super::known::KnownList;
 use super::*;
 use crate::alert::reasons::Reason;
-use crate::verdict::Evidence;
+use crate::verdict::{Evidence, Verdict};
 pub(super) use crate::{Address, ConnState, Connection, DnsQuery, LogRecord, Proto};
 
 pub(super) const SECOND: i64 = 1_000_000;
@@ -40,18 +40,25 @@ pub(super) fn grouper() -> Grouper {
     Grouper::new(KnownList::default(), INCIDENT_TIMEOUT)
 }
 
-/// A connection with a score, and evidence.
+/// Verdict on an unusual record, which alerts or not.
+pub(super) fn verdict(alert: bool) -> Verdict {
+    Verdict { score: if alert { 0.7 } else { 0.55 }, alert, evidence: None, adds_to_fan_out: false }
+}
+
+/// Adds a record with a verdict and reasons; returns its incident.
+pub(super) fn observe_with<'a>(
+    grouper: &mut Grouper,
+    record: impl Into<LogRecord<'a>>,
+    verdict: Verdict,
+    reasons: &[Reason],
+) -> Option<String> {
+    grouper.observe(&Observation { record: record.into(), uid: Some(b"C1"), verdict, reasons })
+}
+
+/// Adds a connection that alerts or not, as the last of evidence of its service or not; returns its incident.
 pub(super) fn observe(grouper: &mut Grouper, c: &Connection<'_>, alert: bool, evidence: Option<u32>) -> Option<String> {
-    let (score, evidence) = (if alert { 0.7 } else { 0.55 }, evidence.map(Evidence::Service));
-    grouper.observe(&Observation {
-        record: c.into(),
-        uid: Some(b"C1"),
-        score,
-        alert,
-        evidence,
-        adds_to_fan_out: false,
-        reasons: &[],
-    })
+    let verdict = Verdict { evidence: evidence.map(Evidence::Service), ..verdict(alert) };
+    observe_with(grouper, c, verdict, &[])
 }
 
 pub(super) fn closed(mut grouper: Grouper) -> Vec<Incident> {

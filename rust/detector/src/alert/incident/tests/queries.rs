@@ -17,17 +17,7 @@ fn query(name: &[u8], seconds: i64) -> DnsQuery<'_> {
 }
 
 fn observe_query(grouper: &mut Grouper, query: &DnsQuery<'_>, alert: bool) -> Option<String> {
-    let score = if alert { 0.7 } else { 0.55 };
-    let record = LogRecord::Dns(*query);
-    grouper.observe(&Observation {
-        record,
-        uid: Some(b"C1"),
-        score,
-        alert,
-        evidence: None,
-        adds_to_fan_out: false,
-        reasons: &[],
-    })
+    observe_with(grouper, query, verdict(alert), &[])
 }
 
 #[test]
@@ -54,17 +44,8 @@ fn a_tunnel_found_by_evidence_names_its_domain() {
     let mut grouper = grouper();
     for i in 0..60 {
         let name = format!("{:040x}.example.com", i * 7919);
-        let record = LogRecord::Dns(query(name.as_bytes(), i));
         let evidence = (i == 40).then_some(Evidence::Service(20));
-        grouper.observe(&Observation {
-            record,
-            uid: None,
-            score: 0.55,
-            alert: false,
-            evidence,
-            adds_to_fan_out: false,
-            reasons: &[],
-        });
+        observe_with(&mut grouper, &query(name.as_bytes(), i), Verdict { evidence, ..verdict(false) }, &[]);
     }
     let incident = closed(grouper).remove(0);
     assert_eq!((incident.kind, incident.records), (IncidentKind::Tunnel, 60));
@@ -174,37 +155,26 @@ fn an_incident_keeps_the_eight_domains_with_most_alerts() {
     assert_eq!(incident.kind, IncidentKind::Tunnel, "{}", incident.summary());
 }
 
-#[test]
-fn evidence_of_new_domains_opens_an_incident_of_generated_domains() {
+/// Incident of 40 queries for as many domains, the tenth of which is due for a report of evidence.
+fn incident_of_new_domains(rcode: u64, adds_to_fan_out: fn(i64) -> bool) -> Incident {
     let mut grouper = grouper();
     for i in 0..40 {
         let name = format!("some-word-{i}.com");
-        let query = DnsQuery { rcode: Some(3), ..query(name.as_bytes(), i) };
+        let query = DnsQuery { rcode: Some(rcode), ..query(name.as_bytes(), i) };
         let evidence = (i == 9).then_some(Evidence::FanOut(10));
-        let record = LogRecord::Dns(query);
-        grouper.observe(&Observation {
-            record,
-            uid: None,
-            score: 0.55,
-            alert: false,
-            evidence,
-            adds_to_fan_out: false,
-            reasons: &[],
-        });
+        let verdict = Verdict { evidence, adds_to_fan_out: adds_to_fan_out(i), ..verdict(false) };
+        observe_with(&mut grouper, &query, verdict, &[]);
     }
-    let incident = closed(grouper).remove(0);
+    closed(grouper).remove(0)
+}
+
+#[test]
+fn evidence_of_new_domains_opens_an_incident_of_generated_domains() {
+    let incident = incident_of_new_domains(3, |_| false);
     assert_eq!((incident.kind, incident.records), (IncidentKind::GeneratedDomains, 40));
 }
 
 #[test]
 fn unusual_queries_for_new_domains_are_one_incident() {
-    let mut grouper = grouper();
-    for i in 0..40 {
-        let name = format!("some-word-{i}.com");
-        let record = LogRecord::Dns(query(name.as_bytes(), i));
-        let (evidence, adds_to_fan_out) = ((i == 9).then_some(Evidence::FanOut(10)), i % 2 == 1);
-        let o = Observation { record, uid: None, score: 0.55, alert: false, evidence, adds_to_fan_out, reasons: &[] };
-        grouper.observe(&o);
-    }
-    assert_eq!(closed(grouper)[0].records, 20);
+    assert_eq!(incident_of_new_domains(0, |i| i % 2 == 1).records, 20);
 }
