@@ -3,28 +3,9 @@
 
 mod common;
 
-use std::fs;
-use std::io::{Read, Write};
-
-use common::{Outcome, conn, read, read_with};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use common::{HEADER, conn, read, read_with, tsv};
 use proptest::prelude::*;
-use zeek_log::{Block, ColumnSpec, ErrorKind, Input, ReadOptions, Reader, Row, find_inputs};
-
-const HEADER: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n\
-                      #open\t2024-01-01-00-00-00\n#fields\tts\tid.orig_h\tservice\torig_bytes\n\
-                      #types\ttime\taddr\tset[string]\tcount\n";
-
-fn tsv(rows: &str) -> String {
-    format!("{HEADER}{rows}")
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
-}
+use zeek_log::{Block, ColumnSpec, ReadOptions, Reader, Row};
 
 #[test]
 fn separators_and_markers_are_those_of_the_header() {
@@ -98,55 +79,9 @@ fn header_and_close_alone_are_no_rows() {
 }
 
 #[test]
-fn truncated_last_line_is_a_bad_row() {
-    let outcome = read(tsv("1.5\t10.0.0.1\t-\t1\n2.5\t10.0.0"), &["ts"]);
-    assert_eq!(outcome.rows.len(), 1);
-    assert_eq!(outcome.bad, ["conn.log:10: the last line is cut short"]);
-    let outcome = read("{\"ts\":1.5}\n{\"ts\":2.5,\"uid\":\"C", &["ts"]);
-    assert_eq!(outcome.rows.len(), 1);
-    assert_eq!(outcome.bad, ["conn.log:2: the last line is cut short"]);
-}
-
-#[test]
 fn last_line_without_line_end_is_a_row() {
     assert_eq!(read(tsv("1.5\t10.0.0.1\t-\t1"), &["orig_bytes"]).rows, [["1"]]);
     assert_eq!(read("{\"ts\":1.5}", &["ts"]).rows, [["1.5"]]);
-}
-
-#[test]
-fn reports_bad_rows_with_their_line() {
-    let outcome = read(tsv("1.5\t10.0.0.1\t-\n2.5\t10.0.0.1\t-\t1\n3.5\t10.0.0.1\t-\t1\t1\n"), &["ts"]);
-    assert_eq!(outcome.rows, [["2.5"]]);
-    assert_eq!(
-        outcome.bad,
-        ["conn.log:9: 3 columns, but the header names 4", "conn.log:11: 5 columns, but the header names 4"]
-    );
-    let outcome = read("{\"ts\":1.5}\n{\"ts\":01}\nnull\n{\"ts\":2.5} {}\n", &["ts"]);
-    assert_eq!(outcome.rows, [["1.5"]]);
-    assert_eq!(
-        outcome.bad,
-        [
-            "conn.log:2: invalid JSON at byte 7: expected a comma or the end of the object",
-            "conn.log:3: invalid JSON at byte 0: expected an object",
-            "conn.log:4: invalid JSON at byte 11: expected the end of the line",
-        ]
-    );
-}
-
-#[test]
-fn reports_bad_values_with_their_field() {
-    let log = tsv("yesterday\t10.0.0\tssl\t12x\n1.5\t10.0.0.1\t-\t-\n");
-    let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &conn()).unwrap();
-    let (mut block, mut row) = (Block::new(), Row::new());
-    assert!(reader.next_block(&mut block).unwrap());
-    let binding = block.layout().bind(&["ts", "id.orig_h", "orig_bytes"].map(ColumnSpec::new));
-    let mut rows = block.lines().skip(8);
-    binding.parse(&rows.next().unwrap(), &mut row).unwrap();
-    assert_eq!(row.time(0).unwrap_err().to_string(), "conn.log:9: field ts: \"yesterday\" is not a time");
-    assert_eq!(row.addr(1).unwrap_err().to_string(), "conn.log:9: field id.orig_h: \"10.0.0\" is not an address");
-    assert_eq!(row.count(2).unwrap_err().to_string(), "conn.log:9: field orig_bytes: \"12x\" is not a count");
-    binding.parse(&rows.next().unwrap(), &mut row).unwrap();
-    assert_eq!((row.time(0).unwrap(), row.count(2).unwrap()), (Some(1_500_000), None));
 }
 
 #[test]
@@ -330,132 +265,6 @@ fn tsv_and_json_may_follow_one_another() {
 }
 
 #[test]
-fn damaged_line_like_a_header_loses_no_other_row() {
-    let strays = [
-        "{}",
-        "{\0\0}",
-        "#path\tdns",
-        "#open\t\u{fffd}",
-        "#unset_field\t1",
-        "#separator ,",
-        "#separator \n#fields\tx",
-        "#fields",
-        "#fields\t\t",
-        "#fields\n#fields\n#close",
-        "#fields\ta",
-        "#fields\ta\nx\ty",
-        "#fields\ta\n{}",
-    ];
-    let rows = |row: fn(u32) -> String| [1, 2, 3].map(row);
-    let tsv_rows = rows(|i| format!("{i}.5\ta\t-\t{i}\n"));
-    let json_rows = rows(|i| format!("{{\"ts\":{i}.5,\"orig_bytes\":{i}}}\n"));
-    for (header, [first, second, third]) in [(HEADER, tsv_rows), ("", json_rows)] {
-        for stray in strays.into_iter().chain(["x"]) {
-            for several in [1, 2] {
-                let stray = format!("{stray}\n").repeat(several);
-                let log = format!("{header}{first}{stray}{second}{third}{stray}");
-                let outcome = read(log, &["ts", "orig_bytes"]);
-                let rows: Vec<_> = outcome.rows.into_iter().filter(|row| row != &["∅", "∅"]).collect();
-                assert_eq!(rows, [["1.5", "1"], ["2.5", "2"], ["3.5", "3"]], "{header}{stray:?}");
-                assert_eq!(outcome.error, None, "{header}{stray:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn damaged_row_with_earlier_column_count_loses_no_other_row() {
-    let log = tsv("1.5\ta\t-\t1\n")
-        + "#path\tconn\n#fields\tts\tuid\torig_bytes\n2.5\tC2\t2\n3.5\t\tC3\t3\n4.5\tC4\t4\n5.5\tC5\t5\n";
-    let outcome = read(log, &["ts", "orig_bytes"]);
-    let whole: Vec<_> = outcome.rows.into_iter().filter(|row| row[0] != "3.5").collect();
-    assert_eq!(whole, [["1.5", "1"], ["2.5", "2"], ["4.5", "4"], ["5.5", "5"]]);
-    assert_eq!(outcome.error, None);
-}
-
-/// A log without an end.
-fn endless(begin: &str, again: &'static [u8]) -> Reader {
-    let source = std::io::Cursor::new(begin.to_owned()).chain(Again(again.to_vec(), 0));
-    Reader::from_read("conn.log", source, &conn()).unwrap()
-}
-
-/// Bytes that are read again and again.
-struct Again(Vec<u8>, usize);
-
-impl Read for Again {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        into.iter_mut().for_each(|byte| {
-            *byte = self.0[self.1];
-            self.1 = (self.1 + 1) % self.0.len();
-        });
-        Ok(into.len())
-    }
-}
-
-#[test]
-fn endless_input_without_rows_is_not_buffered() {
-    let mut block = Block::new();
-    for (begin, again, sentence) in [
-        ("", &b"\n"[..], "conn.log:65537: is not a Zeek log: expected rows after blank lines, found \"\\n\""),
-        ("", b"#\n", "conn.log:1: is not a Zeek log: expected rows after comments, found \"#\""),
-        ("#path\tconn\n", b"\n", "conn.log:65537: invalid header: there is no #fields line"),
-    ] {
-        let error = endless(begin, again).next_block(&mut block).unwrap_err();
-        assert_eq!(error.to_string(), sentence);
-    }
-    for begin in [HEADER.to_owned(), tsv("1.5\ta\t-\t1\n#path\tconn\n"), tsv("1.5\ta\t-\t1\n#fields\n")] {
-        let mut reader = endless(&begin, b"#\n");
-        for _ in 0..10 {
-            assert!(reader.next_block(&mut block).unwrap() && block.bytes().len() < 1 << 20, "{begin}");
-        }
-    }
-}
-
-#[test]
-fn json_log_that_starts_within_a_row_is_read_from_the_next() {
-    let outcome = read("_bytes\":7}\n{\"ts\":1.5}\n{\"ts\":2.5}\n", &["ts"]);
-    assert_eq!((outcome.rows, outcome.error), (vec![vec!["1.5".to_owned()], vec!["2.5".to_owned()]], None));
-    assert_eq!(outcome.bad, ["conn.log:1: invalid JSON at byte 0: expected an object"]);
-    for source in ["}\n", "if x {\n}\n", "x}\ny}\n"] {
-        let outcome = read(source, &["ts"]);
-        assert!(outcome.error.unwrap().starts_with("conn.log:1: is not a Zeek log: "), "{source}");
-        assert_eq!(outcome.bad.len() + outcome.rows.len() + outcome.meta, 0);
-    }
-}
-
-#[test]
-fn many_damaged_lines_lose_no_other_row() {
-    let outcome = read(tsv(&"{\"\0\"}\n1.5\ta\t-\t1\n".repeat(1500)), &["ts"]);
-    assert_eq!((outcome.rows.len(), outcome.bad.len(), outcome.error), (1500, 1500, None));
-}
-
-#[test]
-fn too_long_lines_are_skipped_without_buffering() {
-    let long = "x".repeat(1 << 20);
-    let options = conn().max_line(1000).block_size(4096);
-    let log = tsv(&format!("1.5\ta\t-\t1\n2.5\t{long}\t-\t2\n3.5\tb\t-\t3\n4.5\t{long}"));
-    let columns = [ColumnSpec::new("ts")];
-    let outcome = read_with(log.clone(), &columns, &options);
-    assert_eq!(outcome.rows, [["1.5"], ["3.5"]]);
-    let bad = [10, 12].map(|line| format!("conn.log:{line}: the line is longer than 1000 bytes"));
-    assert_eq!(outcome.bad, bad);
-    let mut reader = Reader::from_read("conn.log", std::io::Cursor::new(log), &options).unwrap();
-    let mut block = Block::new();
-    while reader.next_block(&mut block).unwrap() {
-        assert!(block.bytes().len() < 100_000);
-    }
-    let json = format!("{{\"uid\":\"{long}\"}}\n{{\"ts\":1.5}}\n");
-    let outcome = read_with(json, &columns, &options);
-    assert_eq!((outcome.rows.concat(), outcome.bad.len()), (vec!["1.5".to_owned()], 1));
-    for begin in ["#", "#fields\t", "#path\tdns\n#fields\t", "{\""] {
-        let log = tsv(&format!("1.5\ta\t-\t1\n{begin}{long}\n2.5\tb\t-\t2\n"));
-        let outcome = read_with(log, &columns, &options);
-        assert_eq!(outcome.rows, [["1.5"], ["2.5"]], "{begin}");
-        assert_eq!((outcome.bad.len(), outcome.error), (1, None), "{begin}");
-    }
-}
-
-#[test]
 fn tiny_frames_give_the_same_rows() {
     let log = tsv("1.5\ta\t-\t1\n2.5\tb\r\n3.5\tc\t-\t3\n{\"ts\":4.5}\n{\"ts\":5.5}");
     let frames: Vec<u8> = log.bytes().flat_map(|byte| zstd::encode_all(&[byte][..], 0).unwrap()).collect();
@@ -465,160 +274,12 @@ fn tiny_frames_give_the_same_rows() {
 }
 
 #[test]
-fn rejects_other_files_with_a_message() {
-    let utf_16: Vec<u8> = [0xff, 0xfe, b'#', 0].to_vec();
-    for (log, sentence) in [
-        (
-            &b"Lorem ipsum dolor sit amet\n"[..],
-            "conn.log:1: is not a Zeek log: expected a #fields header or one JSON object per line, found \"Lorem ipsum dolor sit amet\"",
-        ),
-        (
-            b"[\n{\"ts\":1.5}\n]\n",
-            "conn.log:1: is not a Zeek log: expected one JSON object per line, not an array (split it with `jq -c '.[]'`), found \"[\"",
-        ),
-        (
-            &utf_16,
-            "conn.log:1: is not a Zeek log: UTF-16 text must be converted to UTF-8 first, found \"\u{fffd}\u{fffd}#\\0\"",
-        ),
-        (
-            b"# notes\nto myself\n",
-            "conn.log:2: is not a Zeek log: expected a #fields header or one JSON object per line, found \"to myself\"",
-        ),
-        (b"# notes\n", "conn.log:1: is not a Zeek log: expected rows after comments, found \"# notes\""),
-        (b"", "conn.log: is empty; even a log without rows has a header"),
-        (b"\n\n", "conn.log: is empty; even a log without rows has a header"),
-        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: the stream is dns, not conn"),
-        (b"#separator \\x09\n#path\tconn\n", "conn.log:2: invalid header: the log ends before a #fields line"),
-        (b"#fields\n1.5\n", "conn.log:1: invalid header: #fields names no column"),
-        (b"#separator \n#fields\tts\n1.5\n", "conn.log:1: invalid header: #separator is empty"),
-    ] {
-        let outcome = read(log, &["ts"]);
-        assert_eq!(outcome, Outcome { error: Some(sentence.to_owned()), ..Outcome::default() });
-    }
-}
-
-#[test]
 fn recognizes_another_stream_in_mid_file() {
     let dns = "#separator \\x09\n#path\tdns\n#fields\tts\tquery\n2.5\texample.com\n";
     let log = tsv("1.5\ta\t-\t1\n") + dns + "3.5\tb\t-\t3\n" + dns + &tsv("4.5\tc\t-\t4\n");
     let outcome = read(log, &["ts"]);
     assert_eq!(outcome.rows, [["1.5"], ["3.5"], ["4.5"]]);
     assert_eq!((outcome.other, outcome.bad.len(), outcome.error), (2, 0, None));
-}
-
-#[test]
-fn reads_rows_before_damage() {
-    let rows: String =
-        (0..50_000u32).map(|i| format!("{i}.5\t{:08x}\t-\t1\n", i.wrapping_mul(2_654_435_761))).collect();
-    let log = tsv(&rows).into_bytes();
-    for (whole, kind) in [(gzip(&log), "gzip"), (zstd::encode_all(&log[..], 3).unwrap(), "zstd")] {
-        let complete = read(whole.clone(), &["ts"]);
-        assert_eq!((complete.rows.len(), complete.error), (50_000, None));
-        let outcome = read(&whole[..whole.len() - 1000], &["ts"]);
-        assert!(outcome.rows.len() > 25_000, "{}", outcome.rows.len());
-        assert_eq!(outcome.bad.len(), 0, "the torn line is no row");
-        let error = outcome.error.unwrap();
-        let line = outcome.rows.len() + 8;
-        assert!(error.starts_with(&format!("conn.log: the {kind} data is cut short after line {line} (")), "{error}");
-    }
-    let mut corrupt = gzip(&log);
-    let middle = corrupt.len() / 2;
-    corrupt[middle..middle + 100].fill(0x55);
-    let outcome = read(corrupt, &["ts"]);
-    assert!(outcome.rows.len() > 10_000, "{}", outcome.rows.len());
-    assert!(outcome.error.unwrap().contains("the gzip data is damaged after line"));
-}
-
-#[test]
-fn directories_of_rotated_logs_are_read_in_order() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| directory.path().join(name);
-    for day in ["2024-04-20", "2024-04-19"] {
-        fs::create_dir(path(day)).unwrap();
-        for name in [
-            "conn.08:00:00-09:00:00.log.gz",
-            "conn.07:00:00-08:00:00.log.gz",
-            "conn_20240419_09:00:00-10:00:00+0000.log.gz",
-        ] {
-            fs::write(path(day).join(name), gzip(tsv(&format!("1.5\t{day}/{name}\t-\t1\n")).as_bytes())).unwrap();
-        }
-        for name in [
-            "conn-summary.07:00:00-08:00:00.log.gz",
-            "open_conn.07:00:00-08:00:00.log.gz",
-            "dns.07:00:00-08:00:00.log.gz",
-            "conn.log.d",
-            ".conn.log.part",
-        ] {
-            fs::write(path(day).join(name), "not to be read").unwrap();
-        }
-    }
-    fs::write(path("conn.log"), tsv("1.5\tconn.log\t-\t1\n")).unwrap();
-    let elsewhere = tempfile::tempdir().unwrap();
-    fs::write(elsewhere.path().join("conn.log"), tsv("1.5\tspool/conn.log\t-\t1\n")).unwrap();
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink(directory.path(), path("2024-04-19/loop")).unwrap();
-        std::os::unix::fs::symlink(path("2024-04-20"), path("latest")).unwrap();
-        std::os::unix::fs::symlink(path("nowhere"), path("conn.nowhere.log")).unwrap();
-        std::os::unix::fs::symlink(elsewhere.path(), path("spool")).unwrap();
-    }
-    let (mut block, mut row, mut origins) = (Block::new(), Row::new(), Vec::new());
-    let inputs = find_inputs([directory.path()], "conn").unwrap();
-    assert_eq!(inputs.ignored, 10);
-    for input in inputs.found {
-        let mut reader = Reader::open(&input, &conn()).unwrap();
-        while reader.next_block(&mut block).unwrap() {
-            let binding = block.layout().bind(&[ColumnSpec::new("id.orig_h")]);
-            let line = block.lines().last().unwrap();
-            binding.parse(&line, &mut row).unwrap();
-            origins.push(String::from_utf8(row.get(0).unwrap().to_vec()).unwrap());
-        }
-    }
-    assert_eq!(
-        origins,
-        [
-            "2024-04-19/conn.07:00:00-08:00:00.log.gz",
-            "2024-04-19/conn.08:00:00-09:00:00.log.gz",
-            "2024-04-19/conn_20240419_09:00:00-10:00:00+0000.log.gz",
-            "2024-04-20/conn.07:00:00-08:00:00.log.gz",
-            "2024-04-20/conn.08:00:00-09:00:00.log.gz",
-            "2024-04-20/conn_20240419_09:00:00-10:00:00+0000.log.gz",
-            "conn.log",
-            #[cfg(unix)]
-            "spool/conn.log",
-        ]
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn links_that_fork_at_each_directory_are_followed_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let level = |i: u32| directory.path().join(i.to_string());
-    for i in 0..35 {
-        fs::create_dir(level(i)).unwrap();
-        for link in ["a", "b"] {
-            std::os::unix::fs::symlink(level(i + 1), level(i).join(link)).unwrap();
-        }
-    }
-    fs::create_dir(level(35)).unwrap();
-    fs::write(level(35).join("conn.log"), tsv("")).unwrap();
-    let inputs = find_inputs([level(0)], "conn").unwrap();
-    assert_eq!((inputs.found.len(), inputs.ignored), (1, 0));
-}
-
-#[test]
-fn arguments_become_inputs() {
-    let directory = tempfile::tempdir().unwrap();
-    let odd = directory.path().join("whatever.txt");
-    fs::write(&odd, tsv("")).unwrap();
-    let inputs = find_inputs(["-".as_ref(), odd.as_os_str()], "conn").unwrap().found;
-    assert_eq!(inputs, [Input::Stdin, Input::File(odd.clone())]);
-    let error = find_inputs([directory.path()], "conn").unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::NoLogs { .. }));
-    assert!(error.to_string().contains("none of the 1 files in this directory and below it is named like a conn log"));
-    let error = find_inputs([directory.path().join("missing.log")], "conn").unwrap_err();
-    assert!(error.to_string().ends_with("missing.log: there is no such file or directory; check the name"));
 }
 
 proptest! {

@@ -1,7 +1,10 @@
-//! Reads a log in memory to its end and returns all results.
+//! Logs, and a reader that returns all results of one in memory.
+#![allow(dead_code, reason = "each test program uses a part")]
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use zeek_log::{Block, ColumnSpec, LineKind, Parsed, ReadOptions, Reader, Row};
 
 /// Rows and errors of a log.
@@ -17,6 +20,23 @@ pub struct Outcome {
     pub meta: usize,
     /// Error that ended the reading early.
     pub error: Option<String>,
+}
+
+/// Header of a conn.log in TSV with four columns.
+pub const HEADER: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n\
+                      #open\t2024-01-01-00-00-00\n#fields\tts\tid.orig_h\tservice\torig_bytes\n\
+                      #types\ttime\taddr\tset[string]\tcount\n";
+
+/// A conn.log in TSV with these rows.
+pub fn tsv(rows: &str) -> String {
+    format!("{HEADER}{rows}")
+}
+
+/// Compresses a text with gzip.
+pub fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
 }
 
 pub fn conn() -> ReadOptions {
