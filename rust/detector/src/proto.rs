@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `proto`: the transport protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Proto {
     /// Any other, as `unknown_transport`.

@@ -41,12 +41,12 @@ pub struct Aggregates {
     pub times: TimeSteps,
     /// Connections over time.
     pub traffic: Series<StepStats>,
-    /// Start times, in the wider steps of host histories.
-    pub history_times: TimeSteps,
+    /// Step width of host histories, in microseconds.
+    pub history_width: i64,
     /// Originators.
     pub hosts: TopKeys<Address, Host>,
     /// Responder ports.
-    pub ports: TopKeys<(&'static str, u16), Port>,
+    pub ports: TopKeys<(Proto, u16), Port>,
     highest: TopK,
 }
 
@@ -214,7 +214,7 @@ impl Aggregates {
             bins: vec![ScoreBin::default(); BINS],
             times: TimeSteps::new(STEPS),
             traffic: Series::default(),
-            history_times: TimeSteps::new(HISTORY_STEPS),
+            history_width: 0,
             hosts: TopKeys::new(HOSTS),
             ports: TopKeys::new(PORTS),
             highest: TopK::new(ENTRIES),
@@ -240,22 +240,24 @@ impl Aggregates {
         let bin = &mut self.bins[bin(units)];
         bin.connections += 1;
         bin.anomalous += u64::from(anomalous);
-        self.times.include(ts);
-        self.traffic.at(&self.times, ts).add(units, anomalous);
+        if self.times.include(ts) {
+            self.history_width = self.times.width_of(HISTORY_STEPS);
+        }
+        self.traffic.at(self.times.width(), ts).add(units, anomalous);
 
-        self.history_times.include(ts);
         let host = self.hosts.of(connection.orig.addr);
-        if host.example.as_ref().is_none_or(|example| example.verdict.score < verdict.score) {
+        // Compared with the count, because the example itself is seldom in a processor's cache.
+        if host.example.is_none() || host.counts.highest < units {
             host.example = Some(Box::new(StoredRecord::new(scored)));
         }
         host.counts.add(units, anomalous);
-        let activity = host.history.at(&self.history_times, ts);
+        let activity = host.history.at(self.history_width, ts);
         activity.connections = activity.connections.saturating_add(1);
         activity.anomalous = activity.anomalous.saturating_add(u32::from(anomalous));
 
         // Zeek logs the ICMP type and code as ports.
         let number = if connection.proto == Proto::Icmp { 0 } else { connection.resp.port };
-        let port = self.ports.of((connection.proto.name(), number));
+        let port = self.ports.of((connection.proto, number));
         port.counts.add(units, anomalous);
         if let Some(service) = connection.service.map(format::truncate) {
             match port.services.iter().position(|(name, _)| **name == *service) {

@@ -48,16 +48,19 @@ impl Accumulate for Began {
 impl TimeSteps {
     /// Creates an empty series of at most `most` steps.
     pub fn new(most: usize) -> Self {
-        Self { most: most.max(2), began: Series { width: SECOND, steps: Vec::new() } }
+        Self { most: most.max(2), began: Series { width: SECOND, ..Series::default() } }
     }
 
-    /// Counts a connection by its start, in microseconds since 1970.
-    pub fn include(&mut self, ts: i64) {
+    /// Counts a connection by its start, in microseconds since 1970. Returns true if it is the first of its step.
+    pub fn include(&mut self, ts: i64) -> bool {
+        let steps = self.began.len();
         let step = self.began.step(ts.div_euclid(self.began.width));
         step.merge(&Began { connections: 1, range: Some((ts, ts)) });
-        while self.began.steps.len() > self.most {
-            self.began = self.began.in_steps_of(wider(self.began.width));
+        let is_first = self.began.len() > steps;
+        if is_first {
+            self.began = std::mem::take(&mut self.began).in_at_most(self.most);
         }
+        is_first
     }
 
     /// Step width in microseconds.
@@ -65,9 +68,14 @@ impl TimeSteps {
         self.began.width
     }
 
+    /// Width, in microseconds, of at most `most` steps.
+    pub fn width_of(&self, most: usize) -> i64 {
+        self.began.clone().in_at_most(most).width
+    }
+
     /// The axis to draw, and the few connections far from all others that it omits.
     pub fn axis(&self) -> (Axis, Option<Outliers>) {
-        let steps = &self.began.steps;
+        let steps = self.began.clone().into_steps();
         let all = (0..steps.len(), 0);
         let (within, outside) = steps.len().checked_sub(1).map_or(all.clone(), |last| {
             let (low, high) = (steps[last / 4].0, steps[last - last / 4].0);
@@ -76,7 +84,7 @@ impl TimeSteps {
             let to = steps.partition_point(|(step, _)| *step <= high.saturating_add(reach));
             let count = |steps: &[(i64, Began)]| steps.iter().map(|(_, began)| began.connections).sum::<u64>();
             let outside = count(&steps[..from]) + count(&steps[to..]);
-            if outside <= (count(steps) / MIN_PER_OUTLIER).max(1) { (from..to, outside) } else { all }
+            if outside <= (count(&steps) / MIN_PER_OUTLIER).max(1) { (from..to, outside) } else { all }
         });
         let range = |steps: &[(i64, Began)]| {
             let mut sum = Began::default();
@@ -84,7 +92,7 @@ impl TimeSteps {
             sum.range.unwrap_or_default()
         };
         let axis = Axis { width: self.began.width, range: range(&steps[within]) };
-        (axis, (outside > 0).then(|| Outliers { connections: outside, range: range(steps) }))
+        (axis, (outside > 0).then(|| Outliers { connections: outside, range: range(&steps) }))
     }
 }
 
@@ -145,23 +153,26 @@ pub fn width_in_words(width: i64) -> String {
 pub struct Series<T> {
     /// Step width in microseconds at the last access.
     width: i64,
-    /// Step numbers since 1970 in ascending order, and their values.
-    steps: Vec<(i64, T)>,
+    /// The step of the last access; most accesses are to the same one. Of many series in memory, a processor's cache
+    /// rarely holds the others.
+    current: Option<(i64, T)>,
+    /// Step numbers since 1970 in ascending order, and their values, without the current step.
+    others: Vec<(i64, T)>,
 }
 
 impl<T: Accumulate> Series<T> {
-    /// The value of the step at `ts`, which `times` must include.
-    pub fn at(&mut self, times: &TimeSteps, ts: i64) -> &mut T {
-        if self.width != times.width() {
-            *self = self.in_steps_of(times.width());
+    /// The value of the step at `ts`, in steps of `width` microseconds.
+    pub fn at(&mut self, width: i64, ts: i64) -> &mut T {
+        if self.width != width {
+            *self = self.in_steps_of(width);
         }
-        self.step(ts.div_euclid(self.width))
+        self.step(ts.div_euclid(width))
     }
 
     /// Start, in microseconds since 1970, and value of each step on an axis whose steps are not narrower.
     pub fn cut(&self, axis: &Axis) -> Vec<(i64, T)> {
         let (from, to) = axis.span();
-        let mut cut = self.in_steps_of(axis.width).steps;
+        let mut cut = self.in_steps_of(axis.width).into_steps();
         cut.iter_mut().for_each(|(step, _)| *step = step.saturating_mul(axis.width));
         cut.retain(|(start, _)| (from..to).contains(start));
         cut
@@ -169,23 +180,46 @@ impl<T: Accumulate> Series<T> {
 
     /// The same values in wider steps.
     fn in_steps_of(&self, width: i64) -> Self {
-        let mut wider = Self { width, steps: Vec::new() };
-        for (step, value) in &self.steps {
+        let mut wider = Self { width, ..Self::default() };
+        for (step, value) in self.others.iter().chain(&self.current) {
             wider.step(step.saturating_mul(self.width).div_euclid(width)).merge(value);
         }
         wider
     }
 
-    fn step(&mut self, step: i64) -> &mut T {
-        // Usually it is the last step.
-        let at = match self.steps.last() {
-            Some((last, _)) if *last == step => self.steps.len() - 1,
-            _ => self.steps.partition_point(|(other, _)| *other < step),
-        };
-        if self.steps.get(at).is_none_or(|(other, _)| *other != step) {
-            self.steps.insert(at, (step, T::default()));
+    /// The same values in at most `most` steps, as narrow as possible.
+    fn in_at_most(mut self, most: usize) -> Self {
+        while self.len() > most {
+            self = self.in_steps_of(wider(self.width));
         }
-        &mut self.steps[at].1
+        self
+    }
+
+    fn len(&self) -> usize {
+        self.others.len() + usize::from(self.current.is_some())
+    }
+
+    /// All steps in ascending order.
+    fn into_steps(mut self) -> Vec<(i64, T)> {
+        self.put_back();
+        self.others
+    }
+
+    /// Puts the current step among the others.
+    fn put_back(&mut self) {
+        if let Some((step, value)) = self.current.take() {
+            let at = self.others.partition_point(|(other, _)| *other < step);
+            self.others.insert(at, (step, value));
+        }
+    }
+
+    fn step(&mut self, step: i64) -> &mut T {
+        if self.current.as_ref().is_none_or(|(current, _)| *current != step) {
+            self.put_back();
+            let known = self.others.binary_search_by_key(&step, |(other, _)| *other);
+            self.current = known.ok().map(|at| self.others.remove(at));
+        }
+        &mut self.current.get_or_insert_with(|| (step, T::default())).1
     }
 }
 
@@ -205,7 +239,7 @@ mod tests {
         let mut series = Series::<u64>::default();
         for &ts in times {
             included.include(ts);
-            *series.at(&included, ts) += 1;
+            *series.at(included.width(), ts) += 1;
         }
         let (axis, outside) = included.axis();
         let axis = axis.in_at_most(most, 0);

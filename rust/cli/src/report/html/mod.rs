@@ -200,7 +200,7 @@ fn view(section: &mut Section<'_>, id: &'static str, is_single: bool, histories:
     let connections = aggregates.connections();
     let (axis, outliers) = aggregates.times.axis();
     let axis = axis.in_at_most(STEPS, 0);
-    let history_axis = axis.in_at_most(HISTORY_STEPS, aggregates.history_times.width());
+    let history_axis = axis.in_at_most(HISTORY_STEPS, aggregates.history_width);
     let ranked_hosts = aggregates.hosts.ranked();
     let anomalous_hosts = anomalous_hosts(aggregates);
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use detector::{Address, LogRecord, Model, rcode_name};
+use detector::{Address, LogRecord, Model, Proto, rcode_name};
 
 use super::super::aggregates::{Aggregates, Host, Port};
 use super::super::charts;
@@ -113,7 +113,8 @@ pub fn host_row(address: Address, host: &Host, model: &Model, sparks: &mut Spark
     }
 }
 
-pub fn port_row((proto, number): (&str, u16), port: &Port) -> PortRow {
+pub fn port_row((proto, number): (Proto, u16), port: &Port) -> PortRow {
+    let proto = proto.name();
     let mut services: Vec<_> = port.services.iter().collect();
     services.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     let names: Vec<_> = services.iter().take(3).map(|(name, _)| escape::printable_bytes(name)).collect();
