@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use detector::{
-    Change, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, Verdict, host_risks,
+    Change, ContextKeys, Event, Grouper, HostRisk, INCIDENT_TIMEOUT, Incident, KnownList, Model, Observation, Verdict,
+    host_risks,
 };
 
 use crate::context_file::RunContext;
@@ -67,6 +68,11 @@ impl Grouping {
         context.incidents = context.path.map(|_| self.grouper.snapshot());
     }
 
+    /// Starts fetching what [`Grouping::add`] reads for a later record, see [`Grouper::prefetch`].
+    pub fn prefetch(&self, later: Option<&ContextKeys>) {
+        later.into_iter().for_each(|keys| self.grouper.prefetch(keys));
+    }
+
     /// Adds a connection and returns the identifier of its incident. One that is excluded counts as context.
     pub fn add(&mut self, scored: &ScoredRecord<'_>, model: &Model) -> Option<String> {
         let (record, uid) = (scored.record, scored.uid);
@@ -80,7 +86,7 @@ impl Grouping {
             false => Vec::new(),
         };
         self.alerts += u64::from(verdict.alert && self.filter.matches(&scored.connection));
-        self.grouper.observe(&Observation { record, uid, verdict, reasons: &reasons })
+        self.grouper.observe(&Observation { record, uid, verdict, reasons: &reasons, keys: scored.keys })
     }
 
     /// Removes and returns the events so far; incidents that closed are collected.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Result, anyhow, bail, ensure};
-use detector::{AlertPolicy, LogKind, LogRecord, Model};
+use detector::{AlertPolicy, ContextKeys, LogKind, LogRecord, Model};
 use zeek_log::{Input, find_inputs};
 
 use crate::cli::options::{ContextArgs, LogArgs, ModelsArgs, ThresholdArgs};
@@ -39,6 +39,8 @@ pub struct ScoredLogRecord<'a> {
     pub model: &'a Model,
     pub name: &'a Arc<str>,
     pub scored: ScoredRecord<'a>,
+    /// Keys of a later record, to be prefetched.
+    pub later: Option<&'a ContextKeys>,
 }
 
 /// Loads the models and finds the logs of each. Returns one entry per model; conn.log comes first.
@@ -135,7 +137,9 @@ pub fn for_each(
         let ScoredLogs { inputs, model, policy, context, .. } = log;
         log.summary = Pipeline::new(inputs, threads, console).score(model, policy, &mut context.state, |batch| {
             let name = batch.block.name();
-            batch.scored().for_each(|scored| each(&ScoredLogRecord { index: 0, model, name, scored }));
+            for (i, scored) in batch.scored().enumerate() {
+                each(&ScoredLogRecord { index: 0, model, name, scored, later: batch.keys_ahead(i) });
+            }
             Ok(())
         })?;
         return log.summary.require_some();
@@ -247,7 +251,7 @@ impl Stream<'_> {
             if let (LogRecord::Conn(_), Some(uid)) = (&scored.record, scored.uid) {
                 delivered.add(uid);
             }
-            each(&ScoredLogRecord { index, model, name, scored });
+            each(&ScoredLogRecord { index, model, name, scored, later: batch.keys_ahead(self.at) });
             self.at += 1;
         }
     }

@@ -9,8 +9,8 @@
 use std::time::Instant;
 
 use detector::{
-    Address, ConnState, Connection, Extractor, FeatureRow, Grouper, INCIDENT_TIMEOUT, KnownList, LogKind, Observation,
-    Params, Proto, Reservoir, Sampling, Verdict, fit,
+    Address, ConnState, Connection, ContextKeys, Extractor, FeatureRow, Grouper, INCIDENT_TIMEOUT, KnownList, LogKind,
+    Observation, Params, Proto, Reservoir, Sampling, Verdict, fit,
 };
 
 const START: i64 = 1_700_000_000_000_000;
@@ -120,7 +120,8 @@ fn main() {
             let c = connection(number, minute * 7919, end);
             let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
             let verdict = Verdict { score: 0.8, alert: true, evidence: None, adds_to_fan_out: false };
-            let alert = Observation { record: (&c).into(), uid, verdict, reasons };
+            let keys = &ContextKeys::of(&c);
+            let alert = Observation { record: (&c).into(), uid, verdict, reasons, keys };
             worker.incidents.observe(&alert);
             worker.incidents.take_changes();
             let additions = worker.incidents.take_additions(INCIDENTS_PER_MESSAGE, end);

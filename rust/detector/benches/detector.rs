@@ -5,8 +5,8 @@
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 
 use detector::{
-    Address, ConnState, Connection, Detector, DnsQuery, Endpoint, Extractor, Grouper, INCIDENT_TIMEOUT, KnownList,
-    LogKind, LogRecord, Model, Observation, Params, Proto, ScoreCache, Trainer, Verdict,
+    Address, ConnState, Connection, ContextKeys, Detector, DnsQuery, Endpoint, Extractor, Grouper, INCIDENT_TIMEOUT,
+    KnownList, LogKind, LogRecord, Model, Observation, Params, Proto, ScoreCache, Trainer, Verdict,
 };
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -161,7 +161,8 @@ fn group<'a>(bencher: Bencher, records: &[LogRecord<'a>]) {
         for record in records {
             let (uid, reasons): (Option<&[u8]>, _) = (Some(b"CHhAvVGS1DHFjwGM9"), &[][..]);
             let verdict = Verdict { score: 0.4, alert: false, evidence: None, adds_to_fan_out: false };
-            _ = black_box(grouper.observe(&Observation { record: *black_box(record), uid, verdict, reasons }));
+            let (record, keys) = (*black_box(record), &ContextKeys::of(&record.connection()));
+            _ = black_box(grouper.observe(&Observation { record, uid, verdict, reasons, keys }));
         }
     });
 }

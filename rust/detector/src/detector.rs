@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::alert::score_history::ScoreHistory;
+use crate::context::keys::ContextKeys;
 use crate::extractor::Extractor;
 use crate::model::Model;
 use crate::model::scoring::ScoreCache;
@@ -18,7 +19,8 @@ pub struct Detector {
     extractor: Extractor,
     history: ScoreHistory,
     cache: ScoreCache,
-    last: FeatureRow,
+    /// Row and keys of the last record.
+    last: (FeatureRow, ContextKeys),
 }
 
 impl Detector {
@@ -26,7 +28,7 @@ impl Detector {
     pub fn new(model: Model) -> Self {
         let extractor = Extractor::of(model.schema().log);
         let (policy, history) = (AlertPolicy::of(&model), ScoreHistory::default());
-        let (cache, last) = (ScoreCache::new(), [0.0; MAX_COLUMNS]);
+        let (cache, last) = (ScoreCache::new(), ([0.0; MAX_COLUMNS], ContextKeys::default()));
         Self { model: Arc::new(model), policy, extractor, history, cache, last }
     }
 
@@ -68,22 +70,34 @@ impl Detector {
 
     /// Scores a record and adds it to the context.
     pub fn score<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> Verdict {
+        self.score_with(record, |_| {})
+    }
+
+    /// Like [`Detector::score`]; calls `prefetch` with the keys of the record before the forest scores it, for example
+    /// to call [`Grouper::prefetch`](crate::Grouper::prefetch).
+    pub fn score_with<'a>(&mut self, record: impl Into<LogRecord<'a>>, prefetch: impl FnOnce(&ContextKeys)) -> Verdict {
         let record = record.into();
-        let (row, keys) = self.extractor.context_row(record);
-        self.last = row;
-        self.history.prefetch(&keys);
-        let score = self.model.score_row(&row, record.end(), &mut self.cache);
-        self.history.verdict(&self.model, &self.policy, &record, &keys, score)
+        self.last = self.extractor.context_row(record);
+        let (row, keys) = &self.last;
+        self.history.prefetch(keys);
+        prefetch(keys);
+        let score = self.model.score_row(row, record.end(), &mut self.cache);
+        self.history.verdict(&self.model, &self.policy, &record, keys, score)
     }
 
     /// Adds a record to the context without scoring it.
     pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
-        self.last = self.extractor.extract(record);
+        self.last = self.extractor.context_row(record);
     }
 
     /// Feature row of the last record.
     pub fn row(&self) -> &FeatureRow {
-        &self.last
+        &self.last.0
+    }
+
+    /// Keys of the last record.
+    pub fn keys(&self) -> &ContextKeys {
+        &self.last.1
     }
 }
 

@@ -86,7 +86,8 @@ impl Sensor {
         #[cfg(any(test, feature = "injected-panic"))]
         crate::panic::injected(self.offered - 1);
         let detector = &mut active.detector;
-        let scored = detector.score(record);
+        let incidents = &self.incidents;
+        let scored = detector.score_with(record, |keys| incidents.prefetch(keys));
         let alert = scored.alert;
         active.drift.observe(scored.score);
         let reasons = match alert || scored.evidence.is_some() && self.incidents.are_on() {
@@ -97,8 +98,13 @@ impl Sensor {
             verdict.reasons = format_reasons(&reasons);
             verdict.main_reason = reasons.first().map(|main| main.feature().to_owned()).unwrap_or_default();
         }
-        let observation =
-            Observation { record, uid: (!uid.is_empty()).then_some(uid), verdict: scored, reasons: &reasons };
+        let observation = Observation {
+            record,
+            uid: (!uid.is_empty()).then_some(uid),
+            verdict: scored,
+            reasons: &reasons,
+            keys: detector.keys(),
+        };
         let grouped = self.incidents.with(|incidents| incidents.observe(&observation));
         let incidents_changed;
         (verdict.incident, incidents_changed) = grouped.unwrap_or_default();

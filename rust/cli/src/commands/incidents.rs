@@ -90,6 +90,7 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
     logs.iter_mut().try_for_each(|log| grouping.resume(&mut log.context))?;
     scored_logs::for_each(&mut logs, threads, console, |scored| {
         selected[scored.index] += u64::from(filter.matches(&scored.scored.connection));
+        grouping.prefetch(scored.later);
         grouping.add(&scored.scored, scored.model);
         grouping.take_changes();
     })?;

@@ -59,6 +59,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let mut aggregates: Vec<_> =
         logs.iter().map(|log| Aggregates::new(log.policy.threshold(), filter.clone())).collect();
     scored_logs::for_each(&mut logs, threads, console, |scored| {
+        collector.grouping.prefetch(scored.later);
         collector.add(&scored.scored, scored.model);
         aggregates[scored.index].add(&scored.scored, scored.name);
     })?;

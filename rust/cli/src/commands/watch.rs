@@ -192,8 +192,8 @@ impl Watch<'_> {
         log.parser.parse(block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(*parsed.record);
-                let (row, connection) = (*detector.row(), parsed.record.connection());
-                let scored = ScoredRecord::new(*parsed.record, parsed.uid, &row, &verdict);
+                let connection = parsed.record.connection();
+                let scored = ScoredRecord::new(*parsed.record, parsed.uid, (detector.row(), detector.keys()), &verdict);
                 grouping.add(&scored, detector.model());
                 if args.connections && verdict.alert && filter.matches(&connection) {
                     shown = show(&scored, detector, threshold, args.json);
@@ -322,7 +322,7 @@ fn show(scored: &ScoredRecord<'_>, detector: &Detector, threshold: f64, json: bo
     if json {
         return super::print(&top::json_lines(&[StoredRecord::new(scored)], model, threshold)?);
     }
-    let ScoredRecord { record, connection, uid, row, verdict } = scored;
+    let ScoredRecord { record, connection, uid, row, verdict, .. } = scored;
     let unset = || "-".to_owned();
     let time = format!("{}  ", format::date_time(connection.ts));
     let columns = format!(

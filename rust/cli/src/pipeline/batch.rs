@@ -47,7 +47,8 @@ pub struct Batch {
     pub verdicts: Vec<Verdict>,
     /// The output of commands that write rows.
     pub out: Vec<u8>,
-    keys: Vec<ContextKeys>,
+    /// For each connection, the keys of its context.
+    pub keys: Vec<ContextKeys>,
     /// True if rows without a label are unusable, because the log has a label column.
     pub(super) labelled: bool,
     pub(super) errors: Vec<zeek_log::Error>,
@@ -64,11 +65,17 @@ pub struct ScoredRecord<'a> {
     pub uid: Option<&'a [u8]>,
     pub row: &'a FeatureRow,
     pub verdict: &'a Verdict,
+    pub keys: &'a ContextKeys,
 }
 
 impl<'a> ScoredRecord<'a> {
-    pub fn new(record: LogRecord<'a>, uid: Option<&'a [u8]>, row: &'a FeatureRow, verdict: &'a Verdict) -> Self {
-        Self { record, connection: record.connection(), uid, row, verdict }
+    pub fn new(
+        record: LogRecord<'a>,
+        uid: Option<&'a [u8]>,
+        (row, keys): (&'a FeatureRow, &'a ContextKeys),
+        verdict: &'a Verdict,
+    ) -> Self {
+        Self { record, connection: record.connection(), uid, row, verdict, keys }
     }
 }
 
@@ -114,7 +121,7 @@ impl Batch {
     ) -> Vec<Verdict> {
         let records = self.records.without_texts().zip(&self.keys).zip(scores);
         let verdict = |(i, ((record, keys), &score)): (usize, ((&LogRecord<'static>, &ContextKeys), &RowScore))| {
-            if let Some(keys) = self.keys.get(i + AHEAD) {
+            if let Some(keys) = self.keys_ahead(i) {
                 history.prefetch(keys);
             }
             history.verdict(model, policy, record, keys, score)
@@ -125,8 +132,10 @@ impl Batch {
     /// The connections with their verdicts, in order.
     pub fn scored(&self) -> impl Iterator<Item = ScoredRecord<'_>> {
         let records = self.records.iter().zip(self.records.uids());
-        let results = self.rows.iter().zip(&self.verdicts);
-        records.zip(results).map(|((record, uid), (row, verdict))| ScoredRecord::new(record, uid, row, verdict))
+        let results = self.rows.iter().zip(&self.keys).zip(&self.verdicts);
+        records
+            .zip(results)
+            .map(|((record, uid), (features, verdict))| ScoredRecord::new(record, uid, features, verdict))
     }
 
     /// The connection at this index with its verdict.
@@ -135,7 +144,12 @@ impl Batch {
     /// If the index is out of bounds.
     pub fn scored_at(&self, index: usize) -> ScoredRecord<'_> {
         let (record, uid) = (self.records.get(index), self.records.uid(index));
-        ScoredRecord::new(record, uid, &self.rows[index], &self.verdicts[index])
+        ScoredRecord::new(record, uid, (&self.rows[index], &self.keys[index]), &self.verdicts[index])
+    }
+
+    /// Keys of the record whose context is to be prefetched at this index.
+    pub fn keys_ahead(&self, index: usize) -> Option<&ContextKeys> {
+        self.keys.get(index + AHEAD)
     }
 
     /// Prepares for reuse, and frees the memory that a very long line took.

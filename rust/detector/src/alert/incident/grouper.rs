@@ -14,6 +14,7 @@ use super::record::Record;
 use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::address::Address;
+use crate::context::keys::ContextKeys;
 use crate::units::{HOUR, MINUTE, SECOND};
 use crate::verdict::{Evidence, Verdict};
 
@@ -97,6 +98,12 @@ impl Grouper {
         self.now
     }
 
+    /// Starts fetching the entries of a later record from memory, while other work goes on.
+    pub fn prefetch(&self, keys: &ContextKeys) {
+        self.surges.prefetch(keys);
+        self.exchanges.prefetch(keys);
+    }
+
     /// Adds the next record in order of end times. Returns the identifier of its incident; `None` for known
     /// activity.
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
@@ -112,8 +119,10 @@ impl Grouper {
                 return (!incident.known).then(|| incident.id());
             }
         }
-        let regular =
-            self.exchanges.add(&record, &connection).filter(|_| !o.verdict.alert && o.verdict.evidence.is_none());
+        let regular = self
+            .exchanges
+            .add(&record, &connection, o.keys)
+            .filter(|_| !o.verdict.alert && o.verdict.evidence.is_none());
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
         let o = &match regular {
             Some(regular) => {
@@ -136,7 +145,7 @@ impl Grouper {
         let own = (record.originator, Role::Originator, known);
         let target = (record.responder, Role::Target, known);
         let is_notable = o.verdict.alert || o.verdict.evidence.is_some();
-        let surge = self.surges.add(record);
+        let surge = self.surges.add(record, o.keys);
         if let Some(incident) = self.open.get(&own).filter(|incident| !incident.is_minor()) {
             if is_notable || incident.continues(record) {
                 return Some(own);
@@ -145,18 +154,22 @@ impl Grouper {
         // Clients of a resolver do not attack it.
         let is_aimed = record.query.is_none();
         // An internal host that connects to a target flooded from outside is not part of the flood.
-        let is_apart = record.originator.is_internal()
-            && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal());
-        let is_related = !is_apart && (o.verdict.alert && is_aimed || record.failed);
-        if self.open.contains_key(&target) && o.verdict.evidence.is_none() && is_related {
+        let is_apart = || {
+            let flooded = self.open.get(&target).filter(|incident| !incident.peers_are_internal());
+            flooded.is_some() && record.originator.is_internal()
+        };
+        let is_related = (o.verdict.alert && is_aimed || record.failed) && o.verdict.evidence.is_none();
+        if is_related && self.open.contains_key(&target) && !is_apart() {
             return Some(target);
         }
-        let flood = self.flood_near(record.responder, known);
-        if flood.is_some() && record.failed && o.verdict.evidence.is_none() && !record.originator.is_internal() {
-            return flood;
+        let flood = || self.flood_near(record.responder, known);
+        if record.failed && o.verdict.evidence.is_none() && !record.originator.is_internal() {
+            if let Some(flood) = flood() {
+                return Some(flood);
+            }
         }
         let is_attack = is_notable && is_aimed && o.verdict.evidence.is_none();
-        if surge && !is_apart || is_attack && flood.is_none() && self.is_crowded(&own, &target) {
+        if surge && !is_apart() || is_attack && flood().is_none() && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {
                 self.flooded.entry(record.responder.network()).or_insert(target);

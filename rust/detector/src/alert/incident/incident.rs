@@ -12,6 +12,7 @@ use super::record::Record;
 use super::service_totals::ServiceTotals;
 use crate::address::Address;
 use crate::alert::reasons::Reason;
+use crate::context::keys::ContextKeys;
 use crate::dns::query::DnsQuery;
 use crate::proto::Proto;
 use crate::record::LogRecord;
@@ -56,6 +57,8 @@ pub struct Observation<'a> {
     pub verdict: Verdict,
     /// Reasons of an alert or of evidence.
     pub reasons: &'a [Reason],
+    /// Keys of its hosts and service.
+    pub keys: &'a ContextKeys,
 }
 
 /// An incident.

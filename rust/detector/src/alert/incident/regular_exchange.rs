@@ -82,19 +82,28 @@ impl Exchanges {
         Some(Self { services: Table::from_snapshot(services, SERVICES, is_sound)?, reported })
     }
 
+    /// Starts fetching the exchange with a service, see [`Table::prefetch`].
+    pub(super) fn prefetch(&self, keys: &ContextKeys) {
+        self.services.prefetch(keys.service);
+    }
+
     /// Adds a connection, and returns the evidence if the exchange has just become regular.
-    pub(super) fn add(&mut self, record: &Record, connection: &Connection<'_>) -> Option<Regularity> {
-        let is_inside = record.originator.is_internal() && record.responder.is_internal();
+    pub(super) fn add(
+        &mut self,
+        record: &Record,
+        connection: &Connection<'_>,
+        keys: &ContextKeys,
+    ) -> Option<Regularity> {
         let is_session = !record.failed && matches!(record.proto, Proto::Tcp | Proto::Udp);
         if record.query.is_some()
-            || is_inside
             || !is_session
             || REGULAR_PORTS.contains(&record.port)
+            || record.originator.is_internal() && record.responder.is_internal()
             || connection.is_chatter()
         {
             return None;
         }
-        let exchange = self.services.visit(ContextKeys::of(connection).service, record.end).value;
+        let exchange = self.services.visit(keys.service, record.end).value;
         exchange.add(record);
         // The last report can lie ahead of a clock that was corrected.
         let is_allowed = self.reported.is_none_or(|last| record.end.abs_diff(last) >= DAY.unsigned_abs());

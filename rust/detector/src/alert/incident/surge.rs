@@ -3,9 +3,9 @@
 //! A bitmap counts the originators, because only one threshold matters and a count restarts every ten minutes.
 
 use serde::{Deserialize, Serialize};
-use twox_hash::XxHash3_64;
 
 use super::record::Record;
+use crate::context::keys::ContextKeys;
 use crate::context::table::{Table, TableSnapshot};
 use crate::units::MINUTE;
 
@@ -52,12 +52,16 @@ impl Surges {
         Some(Self { responders: Table::from_snapshot(snapshot, RESPONDERS, |_| true)? })
     }
 
+    /// Starts fetching the counts of a responder, see [`Table::prefetch`].
+    pub(super) fn prefetch(&self, keys: &ContextKeys) {
+        self.responders.prefetch(keys.resp);
+    }
+
     /// Counts a connection, and returns true if it failed during a surge.
-    pub(super) fn add(&mut self, record: &Record) -> bool {
-        let key = XxHash3_64::oneshot(&record.responder.0);
+    pub(super) fn add(&mut self, record: &Record, keys: &ContextKeys) -> bool {
         let visit = match record.failed {
-            true => Some(self.responders.visit(key, record.end)),
-            false => self.responders.revisit(key, record.end),
+            true => Some(self.responders.visit(keys.resp, record.end)),
+            false => self.responders.revisit(keys.resp, record.end),
         };
         let Some(visit) = visit else { return false };
         let counts = visit.value;
@@ -69,7 +73,7 @@ impl Surges {
         if !record.failed {
             return false;
         }
-        let bit = XxHash3_64::oneshot(&record.originator.0) as usize % BITS;
+        let bit = keys.orig as usize % BITS;
         counts.originators[bit / 64] |= 1 << (bit % 64);
         let set: u32 = counts.originators.iter().map(|word| word.count_ones()).sum();
         set >= MAX_BITS && f64::from(counts.failed) >= FAILED * f64::from(counts.connections)

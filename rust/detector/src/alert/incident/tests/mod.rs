@@ -12,6 +12,7 @@ use super::incident::{MAX_DOMAINS, MAX_OPEN};
 use super::known::KnownList;
 use super::*;
 use crate::alert::reasons::Reason;
+use crate::context::keys::ContextKeys;
 use crate::verdict::{Evidence, Verdict};
 pub(super) use crate::{Address, ConnState, Connection, DnsQuery, LogRecord, Proto};
 
@@ -52,7 +53,9 @@ pub(super) fn observe_with<'a>(
     verdict: Verdict,
     reasons: &[Reason],
 ) -> Option<String> {
-    grouper.observe(&Observation { record: record.into(), uid: Some(b"C1"), verdict, reasons })
+    let record = record.into();
+    let keys = &ContextKeys::of(&record.connection());
+    grouper.observe(&Observation { record, uid: Some(b"C1"), verdict, reasons, keys })
 }
 
 /// Adds a connection that alerts or not, as the last of evidence of its service or not; returns its incident.
