@@ -180,6 +180,9 @@ mod tests {
         let stats = FeatureStats::new(&SCHEMA, &[[10.0; MAX_COLUMNS], [20.0; MAX_COLUMNS]]);
         let beyond = |value| stats.beyond(Column::Port as usize, value, false);
         assert_eq!((beyond(20.0), beyond(30.0), beyond(f32::INFINITY)), (0.0, 0.5, 1.0));
+        // A small range counts as 8.
+        let constant = FeatureStats::new(&SCHEMA, &[[1.0; MAX_COLUMNS]; 2]);
+        assert_eq!(constant.beyond(Column::Port as usize, 3.0, false), 0.2);
     }
 
     #[test]

@@ -18,6 +18,16 @@ fn an_internal_scan_of_a_flooded_target_is_a_separate_incident() {
 }
 
 #[test]
+fn late_resets_to_a_flooded_host_are_not_part_of_the_flood() {
+    let mut grouper = grouper();
+    let to_target = |i: u32, state| tcp(address(0x0b00_0000 + i), host(80), 80, i64::from(i) * 10_000, state);
+    (0..2000).for_each(|i| _ = observe(&mut grouper, &to_target(i, ConnState::S0), true, None));
+    let reset = Connection { history: Some(b"R"), ..to_target(2000, ConnState::RSTOS0) };
+    assert_eq!(observe(&mut grouper, &reset, false, None), None);
+    assert!(observe(&mut grouper, &to_target(2001, ConnState::S0), false, None).is_some());
+}
+
+#[test]
 fn a_flood_from_a_million_addresses_is_one_incident_beside_a_real_attack() {
     for alerts in [true, false] {
         let mut grouper = grouper();
