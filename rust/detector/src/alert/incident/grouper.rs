@@ -155,8 +155,8 @@ impl Grouper {
         let is_aimed = record.query.is_none();
         // An internal host that connects to a target flooded from outside is not part of the flood.
         let is_apart = || {
-            let flooded = self.open.get(&target).filter(|incident| !incident.peers_are_internal());
-            flooded.is_some() && record.originator.is_internal()
+            record.originator.is_internal()
+                && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal())
         };
         let is_related = (o.verdict.alert && is_aimed || record.failed) && o.verdict.evidence.is_none();
         if is_related && self.open.contains_key(&target) && !is_apart() {
