@@ -3,12 +3,12 @@
 
 usage: pipeline.py [--rows N] [--rounds N] [--zeek-iforest PROGRAM] [--growth | --instructions]
 
-The Python pipelines read the log, compute four compressed amounts and the one-hot conn_state, fit scikit-learn's forest
-with the paper's parameters, score every row and write the log with one more column. They need requirements.txt; missing
-ones are left out. `zeek-iforest score` uses a model that `train` fitted on the same log; the cost of `train` is shown as
-well. --growth prints time and memory for a tenth of the rows up to all of them, and for one thread, two, and so on, as
-lines for plot.py. --instructions, which needs valgrind, prints instructions per row of each command with one thread, and
-those of `score` by part: the difference between a log of 20,000 rows and its first 5,000.
+The Python pipelines read the log, compute four compressed amounts and the one-hot conn_state, fit scikit-learn's
+forest with the paper's parameters, score every row and write the log with one more column. They need requirements.txt;
+missing ones are left out. `zeek-iforest score` uses a model that `train` fitted on the same log; the costs of other
+commands are shown as well. --growth prints time and memory for a tenth of the rows up to all of them, and for one
+thread, two, and so on, as lines for plot.py. --instructions, which needs valgrind, prints instructions per row of each
+command with one thread, and those of `score` by part: the difference between a log of 20,000 rows and its first 5,000.
 """
 
 import argparse
@@ -99,6 +99,8 @@ def compare(program, rows, rounds, directory):
         "score, JSON": [*score, json],
         "score, gzip": [*score, gz],
         "train": [program, "train", tsv, "-o", model],
+        "incidents": [program, "incidents", "-m", model, tsv],
+        "report": [program, "report", "-m", model, "-o", out, tsv],
     }
     for peer in PEERS:
         if all(importlib.util.find_spec(module) for module in (peer, "sklearn")):
