@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use detector::{
-    Address, Change, Connection, ContextKeys, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port,
-};
+use detector::{Address, Change, Connection, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port};
 
 use crate::types::{HostRisk, IncidentChange, IncidentEvent};
 
@@ -27,13 +25,6 @@ impl SharedIncidents {
     #[cfg(test)]
     pub(crate) fn get(&self) -> std::cell::RefMut<'_, Incidents> {
         std::cell::RefMut::map(self.0.borrow_mut(), |incidents| incidents.as_mut().unwrap())
-    }
-
-    /// Starts fetching what [`Incidents::observe`] reads, see [`Grouper::prefetch`].
-    pub(crate) fn prefetch(&self, keys: &ContextKeys) {
-        if let Some(incidents) = &*self.0.borrow() {
-            incidents.grouper.prefetch(keys);
-        }
     }
 
     /// Result of a call; `None` before grouping starts.

@@ -68,9 +68,11 @@ impl Grouping {
         context.incidents = context.path.map(|_| self.grouper.snapshot());
     }
 
-    /// Starts fetching what [`Grouping::add`] reads for a later record, see [`Grouper::prefetch`].
+    /// Starts fetching the table entries of a later record, if there is one; see [`Grouper::prefetch`].
     pub fn prefetch(&self, later: Option<&ContextKeys>) {
-        later.into_iter().for_each(|keys| self.grouper.prefetch(keys));
+        if let Some(keys) = later {
+            self.grouper.prefetch(keys);
+        }
     }
 
     /// Adds a connection and returns the identifier of its incident. One that is excluded counts as context.

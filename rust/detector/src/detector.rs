@@ -19,8 +19,9 @@ pub struct Detector {
     extractor: Extractor,
     history: ScoreHistory,
     cache: ScoreCache,
-    /// Row and keys of the last record.
-    last: (FeatureRow, ContextKeys),
+    /// Feature row and keys of the last record.
+    row: FeatureRow,
+    keys: ContextKeys,
 }
 
 impl Detector {
@@ -28,8 +29,8 @@ impl Detector {
     pub fn new(model: Model) -> Self {
         let extractor = Extractor::of(model.schema().log);
         let (policy, history) = (AlertPolicy::of(&model), ScoreHistory::default());
-        let (cache, last) = (ScoreCache::new(), ([0.0; MAX_COLUMNS], ContextKeys::default()));
-        Self { model: Arc::new(model), policy, extractor, history, cache, last }
+        let (cache, row, keys) = (ScoreCache::new(), [0.0; MAX_COLUMNS], ContextKeys::default());
+        Self { model: Arc::new(model), policy, extractor, history, cache, row, keys }
     }
 
     /// Context of hosts, and the history of scores.
@@ -70,34 +71,26 @@ impl Detector {
 
     /// Scores a record and adds it to the context.
     pub fn score<'a>(&mut self, record: impl Into<LogRecord<'a>>) -> Verdict {
-        self.score_with(record, |_| {})
-    }
-
-    /// Like [`Detector::score`]; calls `prefetch` with the keys of the record before the forest scores it, for example
-    /// to call [`Grouper::prefetch`](crate::Grouper::prefetch).
-    pub fn score_with<'a>(&mut self, record: impl Into<LogRecord<'a>>, prefetch: impl FnOnce(&ContextKeys)) -> Verdict {
         let record = record.into();
-        self.last = self.extractor.context_row(record);
-        let (row, keys) = &self.last;
-        self.history.prefetch(keys);
-        prefetch(keys);
-        let score = self.model.score_row(row, record.end(), &mut self.cache);
-        self.history.verdict(&self.model, &self.policy, &record, keys, score)
+        (self.row, self.keys) = self.extractor.context_row(record);
+        self.history.prefetch(&self.keys);
+        let score = self.model.score_row(&self.row, record.end(), &mut self.cache);
+        self.history.verdict(&self.model, &self.policy, &record, &self.keys, score)
     }
 
     /// Adds a record to the context without scoring it.
     pub fn observe<'a>(&mut self, record: impl Into<LogRecord<'a>>) {
-        self.last = self.extractor.context_row(record);
+        (self.row, self.keys) = self.extractor.context_row(record);
     }
 
     /// Feature row of the last record.
     pub fn row(&self) -> &FeatureRow {
-        &self.last.0
+        &self.row
     }
 
     /// Keys of the last record.
     pub fn keys(&self) -> &ContextKeys {
-        &self.last.1
+        &self.keys
     }
 }
 

@@ -86,8 +86,7 @@ impl Sensor {
         #[cfg(any(test, feature = "injected-panic"))]
         crate::panic::injected(self.offered - 1);
         let detector = &mut active.detector;
-        let incidents = &self.incidents;
-        let scored = detector.score_with(record, |keys| incidents.prefetch(keys));
+        let scored = detector.score(record);
         let alert = scored.alert;
         active.drift.observe(scored.score);
         let reasons = match alert || scored.evidence.is_some() && self.incidents.are_on() {

@@ -193,7 +193,7 @@ impl Watch<'_> {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(*parsed.record);
                 let connection = parsed.record.connection();
-                let scored = ScoredRecord::new(*parsed.record, parsed.uid, (detector.row(), detector.keys()), &verdict);
+                let scored = ScoredRecord::new(*parsed.record, parsed.uid, detector.row(), detector.keys(), &verdict);
                 grouping.add(&scored, detector.model());
                 if args.connections && verdict.alert && filter.matches(&connection) {
                     shown = show(&scored, detector, threshold, args.json);

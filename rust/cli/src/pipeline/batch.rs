@@ -72,7 +72,8 @@ impl<'a> ScoredRecord<'a> {
     pub fn new(
         record: LogRecord<'a>,
         uid: Option<&'a [u8]>,
-        (row, keys): (&'a FeatureRow, &'a ContextKeys),
+        row: &'a FeatureRow,
+        keys: &'a ContextKeys,
         verdict: &'a Verdict,
     ) -> Self {
         Self { record, connection: record.connection(), uid, row, verdict, keys }
@@ -132,10 +133,9 @@ impl Batch {
     /// The connections with their verdicts, in order.
     pub fn scored(&self) -> impl Iterator<Item = ScoredRecord<'_>> {
         let records = self.records.iter().zip(self.records.uids());
-        let results = self.rows.iter().zip(&self.keys).zip(&self.verdicts);
-        records
-            .zip(results)
-            .map(|((record, uid), (features, verdict))| ScoredRecord::new(record, uid, features, verdict))
+        let features = self.rows.iter().zip(&self.keys);
+        let scored = records.zip(features).zip(&self.verdicts);
+        scored.map(|(((record, uid), (row, keys)), verdict)| ScoredRecord::new(record, uid, row, keys, verdict))
     }
 
     /// The connection at this index with its verdict.
@@ -144,10 +144,10 @@ impl Batch {
     /// If the index is out of bounds.
     pub fn scored_at(&self, index: usize) -> ScoredRecord<'_> {
         let (record, uid) = (self.records.get(index), self.records.uid(index));
-        ScoredRecord::new(record, uid, (&self.rows[index], &self.keys[index]), &self.verdicts[index])
+        ScoredRecord::new(record, uid, &self.rows[index], &self.keys[index], &self.verdicts[index])
     }
 
-    /// Keys of the record whose context is to be prefetched at this index.
+    /// Keys of a later record, to prefetch its context before the record at this index.
     pub fn keys_ahead(&self, index: usize) -> Option<&ContextKeys> {
         self.keys.get(index + AHEAD)
     }

@@ -41,7 +41,7 @@ pub struct Aggregates {
     pub times: TimeSteps,
     /// Connections over time.
     pub traffic: Series<StepStats>,
-    /// Step width of host histories, in microseconds.
+    /// Step width of host histories, in microseconds; 0 before the first connection.
     pub history_width: i64,
     /// Originators.
     pub hosts: TopKeys<Address, Host>,
@@ -246,7 +246,7 @@ impl Aggregates {
         self.traffic.at(self.times.width(), ts).add(units, anomalous);
 
         let host = self.hosts.of(connection.orig.addr);
-        // Compared with the count, because the example itself is seldom in a processor's cache.
+        // The example has this score too, but reading it there usually misses the processor's cache.
         if host.example.is_none() || host.counts.highest < units {
             host.example = Some(Box::new(StoredRecord::new(scored)));
         }

@@ -153,8 +153,8 @@ pub fn width_in_words(width: i64) -> String {
 pub struct Series<T> {
     /// Step width in microseconds at the last access.
     width: i64,
-    /// The step of the last access; most accesses are to the same one. Of many series in memory, a processor's cache
-    /// rarely holds the others.
+    /// The step of the last access, apart from the others: most accesses are to the same step, and the memory of the
+    /// others is seldom in the processor's cache.
     current: Option<(i64, T)>,
     /// Step numbers since 1970 in ascending order, and their values, without the current step.
     others: Vec<(i64, T)>,

@@ -75,7 +75,7 @@ pub fn score_by(
                 let verdicts =
                     batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
                 for (j, record) in batch.records.iter().enumerate() {
-                    let scored = ScoredRecord::new(record, None, (&batch.rows[j], &batch.keys[j]), &verdicts[j]);
+                    let scored = ScoredRecord::new(record, None, &batch.rows[j], &batch.keys[j], &verdicts[j]);
                     groupings[i].add(&scored, classes[j], model);
                 }
                 let connections = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);

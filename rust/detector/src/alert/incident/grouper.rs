@@ -98,7 +98,7 @@ impl Grouper {
         self.now
     }
 
-    /// Starts fetching the entries of a later record from memory, while other work goes on.
+    /// Starts fetching the table entries of a later record from memory, while other work goes on.
     pub fn prefetch(&self, keys: &ContextKeys) {
         self.surges.prefetch(keys);
         self.exchanges.prefetch(keys);
@@ -144,31 +144,31 @@ impl Grouper {
     fn incident_of(&mut self, record: &Record, o: &Observation<'_>, known: bool) -> Option<ActorKey> {
         let own = (record.originator, Role::Originator, known);
         let target = (record.responder, Role::Target, known);
-        let is_notable = o.verdict.alert || o.verdict.evidence.is_some();
+        let Verdict { alert, evidence, .. } = o.verdict;
+        let is_notable = alert || evidence.is_some();
         let surge = self.surges.add(record, o.keys);
         if let Some(incident) = self.open.get(&own).filter(|incident| !incident.is_minor()) {
             if is_notable || incident.continues(record) {
                 return Some(own);
             }
         }
-        // Clients of a resolver do not attack it.
-        let is_aimed = record.query.is_none();
+        // Evidence belongs to its originator, and clients of a resolver do not attack it.
+        let is_attack = alert && evidence.is_none() && record.query.is_none();
+        let is_failure = record.failed && evidence.is_none();
         // An internal host that connects to a target flooded from outside is not part of the flood.
         let is_apart = || {
             record.originator.is_internal()
                 && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal())
         };
-        let is_related = (o.verdict.alert && is_aimed || record.failed) && o.verdict.evidence.is_none();
-        if is_related && self.open.contains_key(&target) && !is_apart() {
+        if (is_attack || is_failure) && self.open.contains_key(&target) && !is_apart() {
             return Some(target);
         }
         let flood = || self.flood_near(record.responder, known);
-        if record.failed && o.verdict.evidence.is_none() && !record.originator.is_internal() {
+        if is_failure && !record.originator.is_internal() {
             if let Some(flood) = flood() {
                 return Some(flood);
             }
         }
-        let is_attack = is_notable && is_aimed && o.verdict.evidence.is_none();
         if surge && !is_apart() || is_attack && flood().is_none() && self.is_crowded(&own, &target) {
             self.open_target(target, record.end);
             if !record.originator.is_internal() {

@@ -176,7 +176,8 @@ impl Incident {
 
     /// Identifier: `I` and 12 hexadecimal digits.
     pub fn id(&self) -> String {
-        // Every record of an incident has it: a formatter, or an allocation more, costs several times as much.
+        // Computed for every record of an incident: a formatter, or a string that grows, would cost several times as
+        // much.
         let digits = (0..12).rev().filter_map(|place| char::from_digit((self.number >> (4 * place)) as u32 & 15, 16));
         let mut id = String::with_capacity(13);
         id.push('I');

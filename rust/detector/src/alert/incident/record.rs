@@ -10,7 +10,7 @@ use crate::conn::connection::Connection;
 use crate::proto::Proto;
 use crate::record::LogRecord;
 
-/// What totals of an incident are of: the service of a responder, or a domain in dns.log, as a hash.
+/// Key of an incident's totals: the service of a responder, or the hash of a domain in dns.log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum TotalsKey {
     Service(Address, Proto, u16),
