@@ -12,6 +12,7 @@
 mod evaluate;
 mod messages;
 mod read;
+mod read_tree;
 mod write;
 
 pub use read::{Error, ErrorKind, Imported, MAX, read};

@@ -1,5 +1,4 @@
 //! Logs, and a reader that returns all results of one in memory.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::io::{Cursor, Write};
 

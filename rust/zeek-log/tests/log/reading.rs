@@ -1,9 +1,6 @@
 //! Tests of reading: peculiarities of real Zeek logs, one per test.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
 
-mod common;
-
-use common::{HEADER, conn, read, read_with, tsv};
+use crate::common::{HEADER, conn, read, read_with, tsv};
 use proptest::prelude::*;
 use zeek_log::{Block, ColumnSpec, ReadOptions, Reader, Row};
 

@@ -1,11 +1,8 @@
 //! Tests of damaged and endless logs, and of other files.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
-
-mod common;
 
 use std::io::Read;
 
-use common::{HEADER, Outcome, conn, gzip, read, read_with, tsv};
+use crate::common::{HEADER, Outcome, conn, gzip, read, read_with, tsv};
 use zeek_log::{Block, ColumnSpec, Reader, Row};
 
 #[test]

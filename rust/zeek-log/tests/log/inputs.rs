@@ -1,11 +1,8 @@
 //! Tests of finding logs by the arguments of a command: files, directories and links.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
-
-mod common;
 
 use std::fs;
 
-use common::{conn, gzip, tsv};
+use crate::common::{conn, gzip, tsv};
 use zeek_log::{Block, ColumnSpec, ErrorKind, Input, Reader, Row, find_inputs};
 
 #[test]

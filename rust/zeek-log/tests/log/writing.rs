@@ -1,13 +1,10 @@
 //! Tests of added columns and of output destinations.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
-
-mod common;
 
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use common::{conn, read};
+use crate::common::{conn, read};
 use proptest::prelude::*;
 use zeek_log::{Appender, Block, Error, ErrorKind, LineKind, NewField, Output, Reader};
 
