@@ -8,10 +8,10 @@ use crate::format;
 use crate::labels::Labels;
 use crate::pipeline::{Pipeline, Summary, idle};
 
-/// With fewer connections, the model cannot tell rare from typical.
-pub const MIN_CONNECTIONS: u64 = 1_000;
+/// With fewer records, the model cannot tell rare from typical.
+pub const MIN_RECORDS: u64 = 1_000;
 
-/// Feeds all connections to a trainer; with labels, malicious ones only as context unless they are known activity.
+/// Feeds all records to a trainer; with labels, malicious ones only as context unless they are known activity.
 pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownList) -> Result<(Trainer, Summary)> {
     let mut trainer = Trainer::new(params.clone());
     let summary = pipeline.run(
@@ -31,7 +31,7 @@ pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownL
     Ok((trainer, summary))
 }
 
-/// Trains a model on all connections; with labels, on those that are not malicious.
+/// Trains a model on all records; with labels, on those that are not malicious.
 pub fn train(
     pipeline: &Pipeline<'_>,
     params: &detector::Params,
@@ -43,13 +43,13 @@ pub fn train(
     let mut model = trainer.fit().with_context(|| match labels {
         Some(labels) => format!(
             "{observed} of {} have a {} that does not start with {:?}",
-            format::counted(summary.connections, pipeline.inputs.log.noun()),
+            format::counted(summary.records, pipeline.inputs.log.noun()),
             labels.field,
             String::from_utf8_lossy(&labels.prefix)
         ),
         None => format!("cannot train on {}", pipeline.inputs.names.join(", ")),
     })?;
-    if observed < MIN_CONNECTIONS {
+    if observed < MIN_RECORDS {
         pipeline.console.warning(&format!(
             "trained on only {}, too few to tell rare from typical; train on at least a day of logs",
             format::counted(observed, pipeline.inputs.log.noun())

@@ -77,11 +77,11 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
         },
     )?;
     summary.require_some()?;
-    ensure!(summary.connections > 0, "no connections in {}", inputs.names.join(", "));
+    ensure!(summary.records > 0, "no connections in {}", inputs.names.join(", "));
     sink.finish()?;
     console.note(&format!(
         "{} with {} features{}",
-        format::counted(summary.connections, "row"),
+        format::counted(summary.records, "row"),
         model.schema().features.len(),
         if labelled.get() == Some(&true) { " and a label" } else { "" }
     ));

@@ -120,7 +120,7 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     console.note(&format!(
         "{} trees, calibrated on {}; threshold {:.6} for {} (offset_ of the forest: {:.6}); wrote {}",
         format::count(model.forest().n_trees() as u64),
-        format::counted(summary.connections, noun),
+        format::counted(summary.records, noun),
         model.threshold(),
         format::alerts_a_day(model.provenance().alerts_per_day),
         -imported.offset,

@@ -47,7 +47,7 @@ pub fn run(args: SampleArgs, threads: usize, console: &Console) -> Result<()> {
     console.note(&format!(
         "sampled {} of {}; wrote {} ({})",
         format::counted(sample.len() as u64, "row"),
-        format::counted(summary.connections, inputs.log.noun()),
+        format::counted(summary.records, inputs.log.noun()),
         args.output.display(),
         format::bytes(bytes),
     ));

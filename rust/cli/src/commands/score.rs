@@ -86,7 +86,7 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     output.finish()?;
     console.note(&format!(
         "scored {}, {} anomalous at the threshold {:.6}",
-        format::counted(summary.connections, inputs.log.noun()),
+        format::counted(summary.records, inputs.log.noun()),
         format::count(anomalous),
         threshold
     ));

@@ -10,7 +10,7 @@ use crate::cli::options::{LearningArgs, TrafficArgs, require_traffic};
 use crate::console::Console;
 use crate::input::{LogInputs, require_one_kind};
 use crate::pipeline::Pipeline;
-use crate::training::{self, MIN_CONNECTIONS, set_origin};
+use crate::training::{self, MIN_RECORDS, set_origin};
 use crate::{format, known_list, samples, signature};
 
 /// Train a model on logs
@@ -62,7 +62,7 @@ pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
     let (model, summary) = training::train(&pipeline, &args.learning.params(inputs.log), labels.as_ref(), &known)?;
-    deliver(&model, &args, &known, key.as_ref(), summary.connections, console)?;
+    deliver(&model, &args, &known, key.as_ref(), summary.records, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
@@ -113,7 +113,7 @@ fn deliver(
         require_traffic(model, model.provenance().alerts_per_day)?;
     }
     let trained_on = model.provenance().connections;
-    if has_alert_budget && trained_on >= MIN_CONNECTIONS && model.is_extrapolated(model.provenance().alerts_per_day) {
+    if has_alert_budget && trained_on >= MIN_RECORDS && model.is_extrapolated(model.provenance().alerts_per_day) {
         console.warning(
             "the training data is too small for so few alerts a day; the threshold is extrapolated; train on \
              more days",

@@ -37,17 +37,17 @@ pub struct Batch {
     pub lines: Vec<LineStatus>,
     /// The records, in line order.
     pub records: Records,
-    /// For each connection, whether its label is malicious; empty if labels are not read.
+    /// For each record, whether its label is malicious; empty if labels are not read.
     pub malicious: Vec<Option<bool>>,
-    /// For each connection, its feature row, if extracted.
+    /// For each record, its feature row, if extracted.
     pub rows: Vec<FeatureRow>,
-    /// For each connection, its score, if scored.
+    /// For each record, its score, if scored.
     pub scores: Vec<RowScore>,
-    /// For each connection, its verdict, if decided.
+    /// For each record, its verdict, if decided.
     pub verdicts: Vec<Verdict>,
     /// The output of commands that write rows.
     pub out: Vec<u8>,
-    /// For each connection, the keys of its context.
+    /// For each record, the keys of its context.
     pub keys: Vec<ContextKeys>,
     /// True if rows without a label are unusable, because the log has a label column.
     pub(super) labelled: bool,
@@ -107,7 +107,7 @@ impl Batch {
         self.records.without_texts().map(LogRecord::end).collect()
     }
 
-    /// Decides on the scored connections, in order.
+    /// Decides on the scored records, in order.
     pub fn decide(&mut self, model: &Model, policy: &AlertPolicy, history: &mut ScoreHistory) {
         self.verdicts = self.verdicts_by(model, policy, history, &self.scores);
     }
@@ -130,7 +130,7 @@ impl Batch {
         records.enumerate().map(verdict).collect()
     }
 
-    /// The connections with their verdicts, in order.
+    /// The records with their verdicts, in order.
     pub fn scored(&self) -> impl Iterator<Item = ScoredRecord<'_>> {
         let records = self.records.iter().zip(self.records.uids());
         let features = self.rows.iter().zip(&self.keys);
@@ -138,7 +138,7 @@ impl Batch {
         scored.map(|(((record, uid), (row, keys)), verdict)| ScoredRecord::new(record, uid, row, keys, verdict))
     }
 
-    /// The connection at this index with its verdict.
+    /// The record at this index with its verdict.
     ///
     /// # Panics
     /// If the index is out of bounds.

@@ -16,8 +16,8 @@ const MAX_WARNINGS: u64 = 10;
 /// Counts of a run.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Rows that are connections.
-    pub connections: u64,
+    /// Rows that are records.
+    pub records: u64,
     /// Rows that were skipped, or written without a score.
     pub skipped: u64,
     /// Logs that could not be read to the end.
@@ -30,7 +30,7 @@ pub struct Summary {
 impl Summary {
     /// Returns an error if no log could be read.
     pub fn require_some(&self) -> Result<()> {
-        match (self.connections, self.failures, self.inputs) {
+        match (self.records, self.failures, self.inputs) {
             (0, 1.., 1) => Err(self.unreported.clone().map_or_else(|| Reported.into(), Error::msg)),
             (0, 1.., inputs) => {
                 let first = self.unreported.as_ref().map_or_else(String::new, |first| format!("; {first}"));
@@ -131,7 +131,7 @@ impl Diagnostics<'_> {
     pub fn finish(mut self) -> Summary {
         self.remaining_rows();
         if self.summary.skipped > 0 {
-            let rows = self.summary.connections + self.summary.skipped;
+            let rows = self.summary.records + self.summary.skipped;
             let (skipped, all) = (format::count(self.summary.skipped), format::counted(rows, "row"));
             self.warn(&format!("{skipped} of {all} could not be used"));
         }

@@ -5,7 +5,7 @@
 //!     one thread      N threads   one thread  N threads  caller's thread
 //! ```
 //!
-//! The features of a connection depend on earlier ones, so `context` gets all batches in log order; parsing and scoring
+//! The features of a record depend on earlier ones, so `context` gets all batches in log order; parsing and scoring
 //! need no order. Batches go to the N threads round-robin and come back round-robin, which preserves the order without
 //! sorting: the result is the same for every N. Channels are bounded, and delivered batches return to the reader.
 
@@ -69,7 +69,7 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Scores all connections and passes each batch with its verdicts to `deliver`.
+    /// Scores all records and passes each batch with its verdicts to `deliver`.
     ///
     /// # Errors
     /// Same as [`Pipeline::run`].
@@ -171,7 +171,7 @@ impl<'a> Pipeline<'a> {
             let mut batches = RoundRobin::new(from_work);
             while let Some(mut batch) = batches.receive() {
                 diagnostics.rows(&mut batch)?;
-                diagnostics.summary.connections += batch.records.len() as u64;
+                diagnostics.summary.records += batch.records.len() as u64;
                 if batch.failure.is_none() {
                     deliver(&mut batch)?;
                 }

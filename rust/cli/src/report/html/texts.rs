@@ -5,7 +5,7 @@ use detector::{LogKind, Model};
 use super::super::Section;
 use super::super::timeline::{self, Axis, Outliers};
 use crate::format;
-use crate::training::MIN_CONNECTIONS;
+use crate::training::MIN_RECORDS;
 
 /// Note on connections that the charts over time omit; the tables include them.
 pub fn outliers_note(outliers: Outliers, axis: &Axis, noun: &str) -> String {
@@ -38,7 +38,7 @@ pub fn threshold_remark(model: &Model, threshold: f64) -> String {
 
 pub fn warning(section: &Section<'_>) -> String {
     let connections = section.model.provenance().connections;
-    if connections >= MIN_CONNECTIONS {
+    if connections >= MIN_RECORDS {
         return String::new();
     }
     format!(
