@@ -190,7 +190,7 @@ fn find_and_convert(bencher: Bencher<'_, '_>, format: Format) {
     count(bencher, &log).bench(|| {
         each_row(&blocks, &binding, |row| {
             black_box((row.time(0)?, row.addr(1)?, row.port(2)?, row.addr(3)?, row.port(4)?));
-            black_box((row.get(5), row.elements(6).map(Iterator::count), row.double(7)?, row.get(10), row.get(11)));
+            black_box((row.get(5), row.elements(6).map(Iterator::count), row.micros(7)?, row.get(10), row.get(11)));
             for column in [8, 9, 12, 13, 14] {
                 black_box(row.count(column)?);
             }

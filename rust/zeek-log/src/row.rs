@@ -161,15 +161,6 @@ impl Row {
         self.value(column, "a count", value::parse_count)
     }
 
-    /// A column of type `double`, or `interval` in seconds.
-    ///
-    /// # Errors
-    /// When the text is not a finite decimal number.
-    #[inline]
-    pub fn double(&self, column: usize) -> Result<Option<f64>, Error> {
-        self.value(column, "a number", value::parse_double)
-    }
-
     /// A column of type `interval` in microseconds, exact.
     ///
     /// # Errors
