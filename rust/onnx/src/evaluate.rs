@@ -98,7 +98,7 @@ impl<'g> Index<'g> {
     /// Computes a value for the given `leaves` of `tree`.
     pub(crate) fn evaluate(&self, name: &'g str, tree: &'g Node, leaves: &Values) -> Result<Values, Reason> {
         let known = tree.output.first().map(|output| (output.as_str(), leaves.clone()));
-        Evaluation { index: self, known: known.into_iter().collect(), lengths: leaves.len() }.value(name, 0)
+        Evaluation { index: self, known: known.into_iter().collect(), n_leaves: leaves.len() }.value(name, 0)
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) const TREES: &str = "TreeEnsembleRegressor";
 struct Evaluation<'i, 'g> {
     index: &'i Index<'g>,
     known: HashMap<&'g str, Values>,
-    lengths: usize,
+    n_leaves: usize,
 }
 
 impl<'g> Evaluation<'_, 'g> {
@@ -163,7 +163,7 @@ impl<'g> Evaluation<'_, 'g> {
 
     fn zip(&self, a: &[f64], b: &[f64], f: &dyn Fn(f64, f64) -> f64) -> Result<Vec<f64>, Reason> {
         let n = a.len().max(b.len());
-        if [a.len(), b.len()].iter().any(|&length| length != 1 && length != self.lengths) {
+        if [a.len(), b.len()].iter().any(|&length| length != 1 && length != self.n_leaves) {
             return Err(format!("a path length combines {} values with {}", a.len(), b.len()));
         }
         Ok((0..n).map(|i| f(a[i % a.len()], b[i % b.len()])).collect())

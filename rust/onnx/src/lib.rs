@@ -15,5 +15,5 @@ mod read;
 mod read_tree;
 mod write;
 
-pub use read::{Error, ErrorKind, Imported, MAX, read};
-pub use write::{Description, Raise, write};
+pub use read::{Error, ErrorKind, Imported, MAX_FILE_BYTES, read};
+pub use write::{Description, MaximumRange, write};

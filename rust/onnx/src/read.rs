@@ -12,7 +12,7 @@ use crate::messages::{Graph, Model, Node};
 use crate::read_tree::read_tree;
 
 /// Largest file that is read, in bytes: a third more than skl2onnx writes for 10,000 trees of 256 rows.
-pub const MAX: usize = 256 << 20;
+pub const MAX_FILE_BYTES: usize = 256 << 20;
 
 /// Forest built by scikit-learn.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub enum ErrorKind {
     #[error("is not an ONNX file; make one of a fitted IsolationForest with skl2onnx.to_onnx")]
     NotOnnx,
     /// Too large.
-    #[error("has more than {MAX} bytes, the most that can be read; export a forest of fewer trees")]
+    #[error("has more than {MAX_FILE_BYTES} bytes, the most that can be read; export a forest of fewer trees")]
     TooLarge,
     /// Another kind of graph, or one of another converter.
     #[error("is not a scikit-learn IsolationForest as skl2onnx writes it: {0}")]
@@ -58,7 +58,7 @@ pub enum ErrorKind {
 /// # Errors
 /// [`Error`] for everything but the graph of an `IsolationForest` on one matrix of numbers.
 pub fn read(bytes: &[u8]) -> Result<Imported, Error> {
-    if bytes.len() > MAX {
+    if bytes.len() > MAX_FILE_BYTES {
         return Err(ErrorKind::TooLarge.into());
     }
     let model = Model::decode(bytes).map_err(|_| ErrorKind::NotOnnx)?;
@@ -270,8 +270,8 @@ mod tests {
         assert!(read_graph(wide.clone()).is_ok());
         wide.input = vec![value("x", 1025)];
         assert!(refusal(wide).contains("its matrix has 1025 columns, more than 1024"));
-        assert_eq!(*read(&vec![0; MAX]).unwrap_err().kind(), ErrorKind::NotOnnx);
-        assert_eq!(*read(&vec![0; MAX + 1]).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(*read(&vec![0; MAX_FILE_BYTES]).unwrap_err().kind(), ErrorKind::NotOnnx);
+        assert_eq!(*read(&vec![0; MAX_FILE_BYTES + 1]).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]

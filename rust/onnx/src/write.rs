@@ -36,7 +36,7 @@ pub struct Description<'a> {
 
 /// Column in which a value above the training range raises a score.
 #[derive(Clone, Copy, Debug)]
-pub struct Raise {
+pub struct MaximumRange {
     /// Its index in a row.
     pub column: usize,
     /// Weight, above 0 and up to 1.
@@ -47,15 +47,15 @@ pub struct Raise {
     pub width: f64,
 }
 
-/// Encodes an ONNX file that scores rows like `forest`, to the accuracy of an `f32`. Each of `raises` multiplies the
+/// Encodes an ONNX file that scores rows like `forest`, to the accuracy of an `f32`. Each of `maxima` multiplies the
 /// distance of the score from 1 by 1 - weight · beyond / (beyond + width).
-pub fn write(forest: &Forest, raises: &[Raise], description: &Description<'_>) -> Vec<u8> {
+pub fn write(forest: &Forest, maxima: &[MaximumRange], description: &Description<'_>) -> Vec<u8> {
     let raw = forest.to_raw();
     let mut graph = Builder { x: description.input, graph: Graph::default() };
     graph.graph.name = Some("isolation_forest".into());
     graph.graph.input.push(matrix(description.input, raw.n_features as i64));
     graph.graph.output.push(matrix(description.output, 1));
-    graph.scores(&raw, raises, description.output);
+    graph.scores(&raw, maxima, description.output);
 
     let text = |text: &str| Some(text.to_owned());
     let opset = |domain, version| OperatorSet { domain: text(domain), version: Some(version) };
@@ -88,7 +88,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn scores(&mut self, raw: &RawForest, raises: &[Raise], output: &str) {
+    fn scores(&mut self, raw: &RawForest, maxima: &[MaximumRange], output: &str) {
         let trees_in = |group: usize| (raw.trees.len() - group).div_ceil(raw.n_groups) as f64;
         let share = |tree: usize, group| if tree % raw.n_groups == group { 1.0 / trees_in(group) } else { 0.0 };
         let shares = self.matrix_of("tree_shares", raw.trees.len(), raw.n_groups, share);
@@ -107,19 +107,19 @@ impl Builder<'_> {
         let attributes = [ints("axes", vec![1]), int("keepdims", 1)];
         self.node_with("ReduceMean", "", &["powers"], "mean_power", attributes.into());
         self.node("Pow", &["mean_power", &root], "score");
-        let score = if raises.is_empty() { "score" } else { self.raised(raises) };
+        let score = if maxima.is_empty() { "score" } else { self.raised(maxima) };
         self.cast(score, data_type::FLOAT, output);
     }
 
     /// Score raised by values above the training range.
-    fn raised(&mut self, raises: &[Raise]) -> &'static str {
-        let n = raises.len() as i64;
-        let column = |value: fn(&Raise) -> f64| raises.iter().map(value).collect::<Vec<_>>();
-        let columns: Vec<i64> = raises.iter().map(|raise| raise.column as i64).collect();
+    fn raised(&mut self, maxima: &[MaximumRange]) -> &'static str {
+        let n = maxima.len() as i64;
+        let column = |value: fn(&MaximumRange) -> f64| maxima.iter().map(value).collect::<Vec<_>>();
+        let columns: Vec<i64> = maxima.iter().map(|maximum| maximum.column as i64).collect();
         let columns = self.constant("maximum_columns", &[n], columns);
-        let end = self.constant("maximum_end", &[n], column(|raise| f64::from(raise.end)));
-        let width = self.constant("maximum_width", &[n], column(|raise| raise.width));
-        let weight = self.constant("maximum_weight", &[n], column(|raise| raise.weight));
+        let end = self.constant("maximum_end", &[n], column(|maximum| f64::from(maximum.end)));
+        let width = self.constant("maximum_width", &[n], column(|maximum| maximum.width));
+        let weight = self.constant("maximum_weight", &[n], column(|maximum| maximum.weight));
         let (none, all) = (self.number("maximum_zero", 0.0), self.number("maximum_one", 1.0));
         let farthest = self.number("maximum_limit", f64::from(f32::MAX));
 

@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
-use detector::{MaximumRange, Params, Trainer};
-use iforest_onnx::{Description, MAX, Raise};
+use detector::{Params, Trainer};
+use iforest_onnx::{Description, MAX_FILE_BYTES, MaximumRange};
 use zeek_log::Output;
 
 use crate::cli::options::{BudgetArgs, LogArgs, TrustArgs};
@@ -26,7 +26,7 @@ use crate::{format, model_file};
 /// threshold come from the logs. The forest's offset_ (contamination) is not used.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Give the same logs, and the same -m if any, as to features:
+Example, with the same logs, and the same -m if any, for features:
   zeek-iforest features conn.log -o matrix.csv
   python3 -c '
     import numpy, sklearn.ensemble, skl2onnx
@@ -90,16 +90,18 @@ pub fn import(args: ImportOnnxArgs, threads: usize, console: &Console) -> Result
     let name = args.forest.display();
     let mut bytes = Vec::new();
     // One byte over the limit, so the reader can tell that the file is too large.
-    let read = File::open(&args.forest).and_then(|file| file.take(MAX as u64 + 1).read_to_end(&mut bytes));
+    let read = File::open(&args.forest).and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("{name}: not found; create it with skl2onnx as shown by --help"),
         ErrorKind::IsADirectory => anyhow!("{name}: this is a directory; give the file written by skl2onnx"),
         _ => Error::from(error).context(format!("{name}: cannot be read")),
     })?;
     let imported = iforest_onnx::read(&bytes).with_context(|| name.to_string())?;
-    let categories = args.model.as_deref().map(|path| model_file::load(path, &args.trust.trust())).transpose()?;
 
     let inputs = LogInputs::new(&args.logs)?;
+    let trust = args.trust.trust();
+    let load = |path: &Path| model_file::require_log(model_file::load(path, &trust)?, path, inputs.log);
+    let categories = args.model.as_deref().map(load).transpose()?;
     let noun = inputs.log.noun();
     // Default parameters apart from the budget, so that categories are counted as by `features`.
     let mut params = Params::of(inputs.log);
@@ -138,17 +140,20 @@ pub fn export(args: &ExportOnnxArgs, console: &Console) -> Result<()> {
         ("features_version", model.schema().version.to_string()),
         ("threshold", format!("{:.6}", model.threshold())),
     ];
-    let raises: Vec<_> = model
+    let maxima: Vec<_> = model
         .maxima()
         .iter()
-        .map(|&MaximumRange { column, weight, end, width }| Raise { column, weight, end, width })
+        .map(|&detector::MaximumRange { column, weight, end, width }| MaximumRange { column, weight, end, width })
         .collect();
     let graph = iforest_onnx::write(
         model.forest(),
-        &raises,
+        &maxima,
         &Description {
             producer: ("zeek-iforest", version),
-            doc: "Anomaly score of connections, from the matrix written by `zeek-iforest features -m MODEL`",
+            doc: &format!(
+                "Anomaly score of {}, from the matrix written by `zeek-iforest features -m MODEL`",
+                model.schema().log.nouns()
+            ),
             input: INPUT,
             output: OUTPUT,
             metadata: &metadata,

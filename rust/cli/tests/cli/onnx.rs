@@ -37,6 +37,10 @@ fn import_takes_rarity_from_the_model() {
     let forest = data("lab-day1.forest.onnx");
     dir.ok(&format!("import-onnx {} -m other {} -o m", forest.display(), data("lab-day1.conn.log").display()));
     assert_eq!(dir.ok("features -m m conn.log"), dir.ok("features -m other conn.log"));
+    dir.ok(&format!("train {} -o dns", data("lab-dns-day1.dns.log").display()));
+    dir.run(&format!("import-onnx {} -m dns conn.log -o n", forest.display()))
+        .fails(1, &["dns: is a model of dns.log, but the logs are conn.log"]);
+    assert!(!dir.path("n").exists());
     import(&dir);
     assert_ne!(dir.ok("features -m m conn.log"), dir.ok("features -m other conn.log"));
 }
