@@ -1,4 +1,4 @@
-//! Check before a command starts: an output must be writable and must not replace an input.
+//! Check before a command starts: the directory of an output must exist, and an output must not replace an input.
 //!
 //! Replacing an input would lose its unusable rows, or a model or key.
 
@@ -48,7 +48,8 @@ impl Output {
 /// Checks the outputs of a command.
 ///
 /// # Errors
-/// If an output is a directory, a device that would be replaced, or an input, also through links.
+/// If an output is a directory, in a directory that does not exist, a device that would be replaced, or an input, also
+/// through links.
 pub fn check(command: &Command) -> Result<()> {
     let Files { logs, others, outputs } = files(command);
     // All outputs are checked before the first is written, so that a model never lacks its signature.
@@ -56,6 +57,10 @@ pub fn check(command: &Command) -> Result<()> {
         bail!("{}: this is a directory; give the name of a file in it", directory.display());
     }
     for output in &outputs {
+        if let Some(missing) = missing_directory(output.path()) {
+            let directory = missing.display();
+            bail!("{}: cannot be written: there is no directory {directory}", output.path().display());
+        }
         match output {
             Output::Replacing(path) if is_device(path) => {
                 bail!("{}: not a regular file, and would be replaced; give another name", path.display())
@@ -161,6 +166,11 @@ fn or_stdout(output: &Path) -> Output {
 
 fn is_directory(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|there| there.is_dir())
+}
+
+/// The directory of an output, if it does not exist.
+fn missing_directory(output: &Path) -> Option<&Path> {
+    output.parent().filter(|directory| *directory != Path::new("") && !directory.is_dir())
 }
 
 /// Metadata of a regular file; pipes and devices have no contents to lose.

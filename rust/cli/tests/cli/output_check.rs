@@ -101,6 +101,33 @@ fn refuses_directories_as_outputs() {
 }
 
 #[test]
+fn refuses_outputs_in_missing_directories() {
+    let dir = trained();
+    // Without the check these fail only after the logs were read, here because of the rows.
+    dir.write("prose.log", "Lorem ipsum dolor sit amet.\n");
+    for arguments in [
+        "train prose.log -o",
+        "sample prose.log -o",
+        "score -m m prose.log -o",
+        "score -m m prose.log --context",
+        "top -m m prose.log --context",
+        "report -m m prose.log -o",
+        "evaluate -m m prose.log --roc",
+        "evaluate -m m prose.log --pr",
+        "features -m m prose.log -o",
+        "import-onnx nope.onnx prose.log -o",
+        "export-onnx nope.model -o",
+        "watch -m m prose.log --context",
+    ] {
+        for (output, directory) in [("no/x", "no"), ("m/x", "m")] {
+            let message = format!("error: {output}: cannot be written: there is no directory {directory}\n");
+            let outcome = dir.run(&format!("{arguments} {output}"));
+            assert_eq!((outcome.status, &outcome.stderr), (Some(1), &message), "{arguments}");
+        }
+    }
+}
+
+#[test]
 fn does_not_replace_devices() {
     let dir = trained();
     for output in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {
