@@ -81,12 +81,7 @@ fn refuses_pipes_of_other_users() {
 }
 
 fn as_nobody(dir: &Path, arguments: &str) -> Outcome {
-    let output = unprivileged(dir, arguments).output().unwrap();
-    Outcome {
-        status: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    unprivileged(dir, arguments).output().unwrap().into()
 }
 
 #[test]
@@ -122,7 +117,4 @@ fn full_device_gives_status_1() {
     for arguments in ["score -m m conn.log -o /dev/full", "features conn.log -m m -o /dev/full"] {
         quiet(&dir, arguments).fails(1, &["/dev/full: cannot be written: No space left"]);
     }
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let run = command(&dir.path(""), "score -m m conn.log").stdout(full).output().unwrap();
-    assert_eq!(run.status.code(), Some(1));
 }

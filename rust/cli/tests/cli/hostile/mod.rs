@@ -51,11 +51,7 @@ fn bounded(dir: &Dir, arguments: &str, write: impl FnOnce(&mut dyn Write) -> io:
         scope.spawn(move || write(&mut stdin));
         child.wait_with_output().unwrap()
     });
-    Outcome {
-        status: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    output.into()
 }
 
 fn quiet(dir: &Dir, arguments: &str) -> Outcome {
