@@ -178,11 +178,9 @@ pub fn details(incident: &Incident, width: usize) -> String {
     if ports.len() > 1 {
         line("ports: ", &format::first_names(&ports, NAMED, incident.ports_total()));
     }
-    let uids: Vec<_> = incident.uids().take(NAMED_UIDS).map(format::name).collect();
+    let uids: Vec<_> = incident.uids().map(format::name).collect();
     if !uids.is_empty() {
-        // Queries of one connection have one identifier.
-        let all = if incident.queries() > 0 { incident.uids().count() as u64 } else { incident.records };
-        line("uids: ", &format::first_names(&uids, NAMED, all));
+        line("uids: ", &format::first_names(&uids, NAMED_UIDS, incident.uids_total()));
     }
     if !incident.attack().is_empty() {
         line("ATT&CK: ", &incident.attack().join(", "));

@@ -166,8 +166,7 @@ impl FoundIncidents {
         ];
         let uids: Vec<_> = incident.uids().map(format::name).collect();
         if !uids.is_empty() {
-            let all = if incident.queries() > 0 { uids.len() as u64 } else { incident.records };
-            facts.push(("uid", format::first_names(&uids, MAX_NAMES, all)));
+            facts.push(("uid", format::first_names(&uids, MAX_NAMES, incident.uids_total())));
         }
         if !incident.attack().is_empty() {
             facts.push(("ATT&CK", incident.attack().join(", ")));

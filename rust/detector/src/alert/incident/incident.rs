@@ -212,6 +212,11 @@ impl Incident {
         self.targets.count().min(self.records)
     }
 
+    /// Number of uids of its records; of queries only the stored ones, because those of one connection share a uid.
+    pub fn uids_total(&self) -> u64 {
+        if self.queries() > 0 { self.uids().count() as u64 } else { self.records }
+    }
+
     /// Number of ports of the responders; an estimate beyond 64.
     pub fn ports_total(&self) -> u64 {
         self.ports.count().min(self.records)
