@@ -73,7 +73,7 @@ impl Console {
         self.bar(total, template, muted)
     }
 
-    /// Progress bar for `total` steps; hidden if standard error is not a terminal.
+    /// Progress bar for `total` steps; hidden if standard error is not a terminal, or for a single step.
     pub fn steps(&self, total: u64) -> ProgressBar {
         self.bar(Some(total), "{bar:32} {percent:>3}%  {pos} of {len}  {eta} left", total < 2)
     }
@@ -133,7 +133,7 @@ fn on_stderr(text: &str, column: usize) -> String {
 }
 
 /// Removes the numbers of system errors: `(os error 2)`.
-fn without_error_numbers(text: &str) -> String {
+pub fn without_error_numbers(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))

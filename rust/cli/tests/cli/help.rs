@@ -5,7 +5,21 @@ use serde_json::Value;
 use crate::logs::{rows, tsv};
 use crate::run::Dir;
 
-const COMMANDS: [&str; 6] = ["train", "score", "top", "evaluate", "inspect", "features"];
+/// All commands that have examples.
+const COMMANDS: [&str; 12] = [
+    "train",
+    "sample",
+    "score",
+    "top",
+    "incidents",
+    "watch",
+    "report",
+    "evaluate",
+    "inspect",
+    "features",
+    "import-onnx",
+    "export-onnx",
+];
 
 #[test]
 fn help_has_examples() {
@@ -33,12 +47,11 @@ fn completions_and_man_pages_cover_all_commands() {
     assert!(page.contains(".TH zeek-iforest 1"), "{page}");
     for command in COMMANDS {
         let page = dir.ok(&format!("man {command}"));
-        assert!(
-            page.contains(&format!("zeek\\-iforest\\-{command}")) && page.contains("EXAMPLE")
-                || page.contains("Example")
-        );
+        let name = format!("zeek-iforest-{command}").replace('-', "\\-");
+        assert!(page.contains(&name) && page.contains("Example"), "{page}");
     }
-    dir.run("man nothing").fails(1, &["no such command: nothing", "train"]);
+    let all = format!("the commands are {}, completions, man, help\n", COMMANDS.join(", "));
+    dir.run("man nothing").fails(1, &["no such command: nothing", &all]);
 }
 
 #[test]
@@ -57,6 +70,7 @@ fn inspect_describes_a_model() {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
     let json: Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
+    assert_eq!(json["log"], "conn");
     assert_eq!(json["n_trees"], 30);
     assert_eq!(json["sources"][0], "conn.log");
     assert_eq!(json["features"].as_array().unwrap().len(), detector::LogKind::Conn.schema().features.len());

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 
 use detector::{Extractor, ScoreHistory, State};
 
@@ -114,8 +115,14 @@ fn inspect_reads_a_state_directory() {
     fs::create_dir_all(dir.path("state/worker-2")).unwrap();
     memory.save(&dir.path("state/worker-2/memory")).unwrap();
     let text = dir.ok("inspect state");
-    let line = text.split_once("state/worker-2\n  memory  ").unwrap().1;
+    let line = text.split_once("state/worker-2\n  context ").unwrap().1;
     assert!(line.contains("scores of the model of") && line.contains("2023-11-14 22:13:20 UTC"), "{line}");
+    let key = minisign::KeyPair::generate_unencrypted_keypair().unwrap().pk.to_base64();
+    assert_eq!(dir.ok(&format!("inspect state --trusted-key {key}")), text);
+    symlink("missing", dir.path("state/worker-2/model")).unwrap();
+    let outcome = dir.run("inspect state");
+    assert!(outcome.stdout.contains("No such file") && !outcome.stdout.contains("os error"), "{outcome:?}");
+    fs::remove_file(dir.path("state/worker-2/model")).unwrap();
     dir.write("state/worker-2/memory", "nonsense");
     dir.write("state/worker-1/model", "nonsense");
     let outcome = dir.run("inspect state");

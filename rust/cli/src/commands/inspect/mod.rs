@@ -48,6 +48,8 @@ const QUANTILES: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999];
 /// Description of a model, as printed by `--json`. Times are seconds since 1970.
 #[derive(Serialize)]
 pub struct Description {
+    /// Name of the log that the model scores.
+    log: &'static str,
     software: String,
     checksum: String,
     trained_at: f64,
@@ -96,6 +98,7 @@ pub fn description(model: &Model) -> Description {
     let provenance = model.provenance();
     let seconds = |micros: i64| micros as f64 / 1e6;
     Description {
+        log: model.schema().log.name(),
         software: provenance.software.clone(),
         checksum: format!("{:016x}", model.checksum()),
         trained_at: seconds(provenance.trained_at),

@@ -85,7 +85,11 @@ pub fn is_state(path: &Path) -> bool {
 pub fn run(path: &Path, trust: &Trust, json: bool) -> Result<()> {
     let sample = || Files { sample: Some(path.to_owned()), ..Files::default() };
     let nodes = if path.is_dir() { nodes(path, trust)? } else { vec![node(path, LogKind::Conn, &sample(), trust)] };
-    ensure!(!nodes.is_empty(), "{}: not a state directory: it contains no model, sample or memory", path.display());
+    ensure!(
+        !nodes.is_empty(),
+        "{}: not a state directory: it contains no model, sample or context file",
+        path.display()
+    );
     if json { crate::commands::print_json(&nodes) } else { crate::commands::print(&text(&nodes, console::width())) }?;
     let problems: usize = nodes.iter().map(|node| node.problems.len()).sum();
     ensure!(
@@ -116,18 +120,21 @@ fn nodes(directory: &Path, trust: &Trust) -> Result<Vec<Node>> {
 
 fn node(path: &Path, log: LogKind, files: &Files, trust: &Trust) -> Node {
     let mut problems = Vec::new();
-    let model = files.model.as_deref();
-    let model =
-        model.and_then(|file| Model::load(file, trust).map_err(|refusal| problems.push(refusal.to_string())).ok());
+    let mut add_problem = |text: String| problems.push(console::without_error_numbers(&text));
     // Sensors do not sign their files.
     let unsigned = Trust { key: String::new(), ..*trust };
-    let sample = files.sample.as_deref().and_then(|file| {
-        Reservoir::load(file, 0, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()
-    });
+    let model = files
+        .model
+        .as_deref()
+        .and_then(|file| Model::load(file, &unsigned).map_err(|refusal| add_problem(refusal.to_string())).ok());
+    let sample = files
+        .sample
+        .as_deref()
+        .and_then(|file| Reservoir::load(file, 0, &unsigned).map_err(|refusal| add_problem(refusal.to_string())).ok());
     let context = files.context.as_deref().and_then(|file| {
-        let state = State::load(file, &unsigned).map_err(|refusal| problems.push(refusal.to_string())).ok()?;
+        let state = State::load(file, &unsigned).map_err(|refusal| add_problem(refusal.to_string())).ok()?;
         let version = Some(state.version).filter(|&version| version > 0);
-        let restored = state.restore().map_err(|refusal| problems.push(format!("{}: {refusal}", file.display())));
+        let restored = state.restore().map_err(|refusal| add_problem(format!("{}: {refusal}", file.display())));
         restored.ok().map(|_| (file, version))
     });
     let seconds = |micros: i64| micros as f64 / 1e6;
@@ -210,7 +217,7 @@ fn text(nodes: &[Node], terminal_width: usize) -> String {
                     format!(", scores of the model of {} UTC", format::date_time(micros(it)))
                 }),
             );
-            line("memory", &value);
+            line("context", &value);
         }
         for problem in &node.problems {
             let _ = writeln!(text, "  {}", format::wrapped(&escape::printable(problem), 2, terminal_width));
