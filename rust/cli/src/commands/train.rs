@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use detector::{KnownList, LogKind, Model};
 use minisign::SecretKey;
 
@@ -53,39 +53,47 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs, threads: usize, console: &Console) -> Result<()> {
     // The password prompt comes before the long work.
     let key = args.sign_with.as_deref().map(signature::read_key).transpose()?;
-    let known = known_list::read(args.known.as_deref(), console)?;
     let (parts, logs) = samples::split_from_logs(&args.traffic.logs.paths);
     if !parts.is_empty() {
-        return run_on_samples(&args, &known, &parts, &logs, key.as_ref(), threads, console);
+        return run_on_samples(&args, &parts, &logs, key.as_ref(), threads, console);
     }
+    let known = known_list::read(args.known.as_deref(), console)?;
     let inputs = LogInputs::new(&args.traffic.logs)?;
     let labels = args.traffic.excluded();
     let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
     let (model, summary) = training::train(&pipeline, &args.learning.params(inputs.log), labels.as_ref(), &known)?;
-    deliver(&model, &args, &known, key.as_ref(), summary.records, console)?;
+    known_list::warn_if_expired(args.known.as_deref(), &known, Some(model.provenance().first_ts), console);
+    deliver(&model, &args, key.as_ref(), summary.records, console)?;
     summary.require_all(&format!("{} was written", args.output.display()))
 }
 
 /// Trains on samples, and on logs with them.
 fn run_on_samples(
     args: &TrainArgs,
-    known: &KnownList,
     parts: &[PathBuf],
     logs: &[PathBuf],
     key: Option<&SecretKey>,
     threads: usize,
     console: &Console,
 ) -> Result<()> {
+    ensure!(
+        args.traffic.excluded().is_none(),
+        "--only-benign: samples have no labels; draw them with: zeek-iforest sample --only-benign"
+    );
+    ensure!(args.known.is_none(), "--known: samples have no labels, so all of their rows are learnt; omit it");
     let settings = args.learning.params(LogKind::Conn);
     let mut sample = samples::merge(parts, settings.reservoir, settings.seed)?;
+    if let Some(log) = args.traffic.logs.log {
+        let found = sample.log().name();
+        ensure!(log == sample.log(), "--log {}: the samples are of {found}.log; omit it", log.name());
+    }
     let params = args.learning.params(sample.log());
     if !logs.is_empty() {
         let inputs = LogInputs::of(logs, &args.traffic.logs)?;
         let kinds = parts.iter().map(|part| (part, sample.log())).chain(logs.iter().map(|log| (log, inputs.log)));
         require_one_kind(kinds)?;
-        let labels = args.traffic.excluded();
-        let pipeline = Pipeline { labels: labels.as_ref(), ..Pipeline::new(&inputs, threads, console) };
-        let (trainer, summary) = training::sample(&pipeline, &params, known)?;
+        let pipeline = Pipeline::new(&inputs, threads, console);
+        let (trainer, summary) = training::sample(&pipeline, &params, &KnownList::default())?;
         sample.merge(&trainer.into_reservoir()).context("logs cannot be combined with samples drawn by a sensor")?;
         if let Some(missing) = summary.missing() {
             bail!("{missing}; no model was written");
@@ -95,19 +103,11 @@ fn run_on_samples(
     let mut model =
         detector::fit(sample.snapshot(), &params).with_context(|| format!("cannot train on {}", names.join(", ")))?;
     set_origin(&mut model, names);
-    deliver(&model, args, known, key, sample.seen(), console)
+    deliver(&model, args, key, sample.seen(), console)
 }
 
 /// Writes a model and reports on the training.
-fn deliver(
-    model: &Model,
-    args: &TrainArgs,
-    known: &KnownList,
-    key: Option<&SecretKey>,
-    connections: u64,
-    console: &Console,
-) -> Result<()> {
-    known_list::warn_if_expired(args.known.as_deref(), known, Some(model.provenance().first_ts), console);
+fn deliver(model: &Model, args: &TrainArgs, key: Option<&SecretKey>, records: u64, console: &Console) -> Result<()> {
     let has_alert_budget = args.learning.has_alert_budget();
     if has_alert_budget {
         require_traffic(model, model.provenance().alerts_per_day)?;
@@ -134,7 +134,7 @@ fn deliver(
     console.note(&format!(
         "trained on {} of {} in {}; threshold {threshold:.6} for {}; wrote {} ({})",
         format::count(provenance.connections),
-        format::counted(connections, model.schema().log.noun()),
+        format::counted(records, model.schema().log.noun()),
         format::time_span(provenance.time_seen),
         format::alerts_a_day(provenance.alerts_per_day),
         args.output.display(),

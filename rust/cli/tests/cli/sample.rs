@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 use detector::{Extractor, ScoreHistory, State};
 
-use crate::logs::{rows, tsv};
+use crate::logs::{labelled, rows, tsv};
 use crate::run::Dir;
 
 const DAY1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/lab-day1.conn.log");
@@ -67,6 +67,23 @@ fn samples_and_logs_combine_in_any_order() {
     assert!(outcome.stderr.contains("trained on 1,600 of 1,600 connections"), "{}", outcome.stderr);
     // A full sample lacks rows that a larger one would contain, so the merged sample is no larger.
     assert!(dir.ok("inspect ab.model").contains("built from 500 rows"), "{}", dir.ok("inspect ab.model"));
+}
+
+#[test]
+fn rejects_options_without_effect_on_samples() {
+    let dir = Dir::new();
+    dir.write("labelled.log", labelled(&rows(500)));
+    dir.write("known.tsv", "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote\n");
+    dir.ok("sample labelled.log -o part");
+    for (options, message) in [
+        ("--only-benign", "--only-benign: samples have no labels; draw them with: zeek-iforest sample --only-benign"),
+        ("--known known.tsv", "--known: samples have no labels"),
+        ("--log dns", "--log dns: the samples are of conn.log; omit it"),
+    ] {
+        dir.run(&format!("train part -o m {options}")).fails(1, &[message]);
+        assert!(!dir.path("m").exists());
+    }
+    dir.ok("train part -o m --log conn");
 }
 
 #[test]
