@@ -46,7 +46,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
     let labels = args.labels.optional();
     let mut extractor = Extractor::of(inputs.log);
     let mut sink = Output::create(args.output.path())?;
-    // The first connections decide whether there is a label column.
+    // The first records decide whether there is a label column.
     let labelled = OnceLock::new();
     let pipeline = Pipeline {
         labels: Some(&labels),
@@ -77,7 +77,7 @@ pub fn run(args: FeaturesArgs, threads: usize, console: &Console) -> Result<()> 
         },
     )?;
     summary.require_some()?;
-    ensure!(summary.records > 0, "no connections in {}", inputs.names.join(", "));
+    ensure!(summary.records > 0, "no {} in {}", inputs.log.nouns(), inputs.names.join(", "));
     sink.finish()?;
     console.note(&format!(
         "{} with {} features{}",

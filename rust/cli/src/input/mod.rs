@@ -51,8 +51,7 @@ impl LogInputs {
     pub fn of(logs: &[PathBuf], args: &LogArgs) -> Result<Self> {
         let stdin = [PathBuf::from("-")];
         let logs = if logs.is_empty() { &stdin[..] } else { logs };
-        let of_files = logs.iter().filter_map(|path| Some((path, log::kind_of(&Input::File(path.clone()))?)));
-        let given: Vec<_> = if args.log.is_none() { of_files.collect() } else { Vec::new() };
+        let given = if args.log.is_none() { detect_kinds(logs) } else { Vec::new() };
         require_one_kind(given.iter().copied())?;
         let given = given.first().map(|(_, kind)| *kind);
         let named =
@@ -84,6 +83,11 @@ impl LogInputs {
     pub fn is_repeatable(&self) -> bool {
         self.bytes().is_some()
     }
+}
+
+/// The logs that are files, with the kinds that their contents show.
+pub fn detect_kinds(logs: &[PathBuf]) -> Vec<(&PathBuf, LogKind)> {
+    logs.iter().filter_map(|path| Some((path, log::kind_of(&Input::File(path.clone()))?))).collect()
 }
 
 /// Refuses inputs of different kinds.

@@ -190,7 +190,8 @@ fn other_commands_take_dns_logs() {
     let incidents = dir.ok("incidents -m m dns.log --json");
     assert!(incidents.lines().any(|line| line.contains("10.0.0.3")), "{incidents}");
     assert!(dir.ok("report -m m dns.log -o -").contains("10.0.0.3"));
-    dir.ok("inspect m");
+    let json: Value = serde_json::from_str(&dir.ok("inspect m --json")).unwrap();
+    assert_eq!(json["log"], "dns");
 }
 
 /// Logs of one network in both formats: `conn.log` with its model `c`, and `dns.log` with its model `d`.
@@ -281,6 +282,33 @@ fn queries_without_an_answer_follow_their_connection() {
 #[test]
 fn messages_on_dns_log_speak_of_queries() {
     let dir = trained();
+    dir.write("empty.log", dns_log(&[]));
+    dir.write("evening.log", dns_log(&queries(500)));
+    let labelled = dir.read("dns.log").lines().fold(String::new(), |text, line| match line.split_once('\t') {
+        Some(("#fields", _)) => format!("{text}{line}\tlabel\n"),
+        Some(("#types", _)) => format!("{text}{line}\tstring\n"),
+        _ if line.starts_with('#') => format!("{text}{line}\n"),
+        _ => format!("{text}{line}\tbenign\n"),
+    });
+    dir.write("labelled.log", labelled);
+    for (arguments, message) in [
+        ("features -m m empty.log", "no queries in empty.log"),
+        ("evaluate -m m labelled.log", "none of 2,000 queries have a \"label\""),
+        ("evaluate -m m empty.log --label qtype_name", "no queries in empty.log"),
+        ("evaluate --protocol days empty.log", "no queries in empty.log"),
+        (
+            "evaluate --protocol folds --folds 3 usual.log --label qtype_name --malicious NULL",
+            "none of 1,960 queries have a \"qtype_name\"",
+        ),
+        (
+            "evaluate --protocol days evening.log --label qtype_name --malicious NULL",
+            "no day with benign queries is followed by another in 1 day",
+        ),
+    ] {
+        dir.run(arguments).fails(1, &[message]);
+    }
+    let graph = String::from_utf8_lossy(&dir.run_bytes("export-onnx m")).into_owned();
+    assert!(graph.contains("Anomaly score of queries,"));
     dir.run("report -m m dns.log --host 192.0.2.1 -o r.html").fails(1, &["no queries of 192.0.2.1 in dns.log"]);
     let page = dir.ok("report -m m dns.log -o -");
     assert!(page.contains(">Query and reasons</th>") && !page.contains("Connection and reasons"));

@@ -308,10 +308,41 @@ fn requires_either_model_or_protocol() {
         ("evaluate x -m m --protocol days", "--protocol"),
         ("evaluate x -m m --trees 200", "--trees"),
         ("evaluate x -m m --seed 2", "--seed"),
+        ("evaluate x -m m --contamination 0.2", "--contamination"),
         ("evaluate x -m m --tune", "--tune"),
+        ("evaluate x --protocol days --tune --trees 22", "--trees"),
+        ("evaluate x --protocol days --tune --sample-size 32", "--sample-size"),
+        ("evaluate x --protocol days --tune --alerts-per-day 5", "--alerts-per-day"),
+        ("evaluate x --protocol days --trusted-key k", "--trusted-key"),
         ("evaluate x --protocol novelty", "--train"),
         ("evaluate x --protocol other", "unlabelled"),
     ] {
         dir.run(arguments).fails(2, &[text]);
     }
+}
+
+#[test]
+fn rejects_options_of_other_protocols() {
+    let dir = Dir::new();
+    for (arguments, message) in [
+        ("--protocol folds --train x", "--train: only for --protocol novelty; omit it"),
+        ("--protocol days --share 0.9", "--share: only for --protocol unlabelled; omit it"),
+        ("--protocol unlabelled --folds 3", "--folds: only for --protocol folds; omit it"),
+    ] {
+        dir.run(&format!("evaluate x {arguments}")).fails(1, &[message]);
+    }
+}
+
+#[test]
+fn novelty_requires_one_kind_of_log() {
+    let dir = lab();
+    let dns = data("lab-dns-day1.dns.log");
+    std::fs::create_dir(dir.path("train")).unwrap();
+    std::fs::copy(&dns, dir.path("train/dns.log")).unwrap();
+    let run = |train: &str, log: &str| dir.run(&format!("evaluate --protocol novelty --seeds 1 --train {train} {log}"));
+    run("train/dns.log", LAB[1]).fails(1, &["the inputs are of two kinds", "train/dns.log of dns.log"]);
+    // A directory holds logs of both kinds; those of the scored kind count.
+    let labelled = data("lab-dns-day2.labelled.dns.log");
+    run("train", labelled.to_str().unwrap()).success();
+    run("train", LAB[1]).fails(1, &["train: none of the 1 files", "conn.log"]);
 }

@@ -1,8 +1,9 @@
-//! Classes of connections by their labels: benign, or one of the attacks.
+//! Classes of records by their labels: benign, or one of the attacks.
 
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
+use detector::LogKind;
 
 use crate::format;
 use crate::labels::Labels;
@@ -13,7 +14,7 @@ const MAX_LABELS: usize = 256;
 /// Label for the attacks beyond the maximum.
 const OTHERS: &str = "(others)";
 
-/// Class of a connection.
+/// Class of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Not malicious, or not labelled.
@@ -33,26 +34,27 @@ impl Class {
 #[derive(Debug)]
 pub struct AttackLabels {
     labels: Labels,
+    log: LogKind,
     /// Indices of distinct malicious labels, in order of occurrence.
     attacks: HashMap<Box<[u8]>, u32>,
-    /// Malicious connections with labels beyond the maximum.
+    /// Malicious records with labels beyond the maximum.
     others: u64,
-    connections: u64,
+    records: u64,
     labelled: u64,
     malicious: u64,
 }
 
 impl AttackLabels {
-    pub fn new(labels: Labels) -> Self {
-        Self { labels, attacks: HashMap::new(), others: 0, connections: 0, labelled: 0, malicious: 0 }
+    pub fn new(labels: Labels, log: LogKind) -> Self {
+        Self { labels, log, attacks: HashMap::new(), others: 0, records: 0, labelled: 0, malicious: 0 }
     }
 
-    /// Classes of a batch's connections.
+    /// Classes of a batch's records.
     pub fn of(&mut self, batch: &Batch) -> Vec<Class> {
         let labels = batch.malicious.iter().zip(batch.records.labels());
         labels
             .map(|(malicious, label)| {
-                self.connections += 1;
+                self.records += 1;
                 self.labelled += u64::from(malicious.is_some());
                 match label {
                     Some(label) if *malicious == Some(true) => {
@@ -93,22 +95,22 @@ impl AttackLabels {
             format!(
                 "more than {MAX_LABELS} distinct malicious labels: {} with further labels are counted as one attack, \
                  {OTHERS}",
-                format::counted(self.others, "connection")
+                format::counted(self.others, self.log.noun())
             )
         })
     }
 
-    /// Returns an error unless there are connections of both classes.
+    /// Returns an error unless there are records of both classes.
     pub fn require_both(&self, names: &[String]) -> Result<()> {
         let (field, prefix) = (&self.labels.field, String::from_utf8_lossy(&self.labels.prefix));
-        ensure!(self.connections > 0, "no connections in {}", names.join(", "));
+        ensure!(self.records > 0, "no {} in {}", self.log.nouns(), names.join(", "));
         ensure!(self.labelled > 0, "no row has a {field:?}; give the label column with --label");
         ensure!(
-            self.malicious > 0 && self.malicious < self.connections,
+            self.malicious > 0 && self.malicious < self.records,
             "{} of {} have a {field:?} that starts with {prefix:?}; evaluation needs both classes, see --label and \
              --malicious",
             if self.malicious == 0 { "none" } else { "all" },
-            format::counted(self.connections, "connection"),
+            format::counted(self.records, self.log.noun()),
         );
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Scores and incidents of labelled connections, by given models.
+//! Scores and incidents of labelled records, by given models.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::grouping::{Grouping, move_merged};
 use crate::host_filter::HostFilter;
 use crate::pipeline::{Batch, Pipeline, ScoredRecord, Summary};
 
-/// The attacks that an incident holds connections of.
+/// The attacks that an incident holds records of.
 pub type LabelledIncident = Vec<u32>;
 
-/// Scored connections of a model, and its incidents, the most severe first.
+/// Scored records of a model, and its incidents, the most severe first.
 pub type ModelResult = (Vec<LabelledScore>, Vec<LabelledIncident>);
 
-/// Groups the connections of a model, and notes the attacks of each incident.
+/// Groups the records of a model, and notes the attacks of each incident.
 struct LabelledGrouping {
     grouping: Grouping,
     attacks: HashMap<String, LabelledIncident>,
@@ -46,7 +46,7 @@ impl LabelledGrouping {
     }
 }
 
-/// Scores the connections of a run by each of the models.
+/// Scores the records of a run by each of the models.
 pub fn score_by(
     models: &[Model],
     pipeline: &Pipeline<'_>,
@@ -56,36 +56,37 @@ pub fn score_by(
     let mut histories = vec![ScoreHistory::default(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let mut groupings: Vec<_> = models.iter().map(|_| LabelledGrouping::new()).collect();
-    let summary = pipeline.run(
-        |batch| batch.extract(&mut extractor),
-        // Scores of the first model for all connections, then of the second, and so on.
-        || {
-            let mut caches = vec![ScoreCache::new(); models.len()];
-            move |batch: &mut Batch| {
-                let (rows, ends) = (&batch.rows, batch.ends());
-                let scores =
-                    models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &ends, cache));
-                batch.scores = scores.collect();
-            }
-        },
-        |batch| {
-            let classes = classes.of(batch);
-            let n = batch.records.len();
-            for (i, ((model, history), scored)) in models.iter().zip(&mut histories).zip(&mut scored).enumerate() {
-                let verdicts =
-                    batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
-                for (j, record) in batch.records.iter().enumerate() {
-                    let scored = ScoredRecord::new(record, None, &batch.rows[j], &batch.keys[j], &verdicts[j]);
-                    groupings[i].add(&scored, classes[j], model);
+    let summary =
+        pipeline.run(
+            |batch| batch.extract(&mut extractor),
+            // Scores of the first model for all records, then of the second, and so on.
+            || {
+                let mut caches = vec![ScoreCache::new(); models.len()];
+                move |batch: &mut Batch| {
+                    let (rows, ends) = (&batch.rows, batch.ends());
+                    let scores =
+                        models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &ends, cache));
+                    batch.scores = scores.collect();
                 }
-                let connections = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
-                scored.extend(connections.map(|(((connection, row), class), verdict)| {
-                    LabelledScore::new(&connection, *class, row, verdict, model)
-                }));
-            }
-            Ok(())
-        },
-    )?;
+            },
+            |batch| {
+                let classes = classes.of(batch);
+                let n = batch.records.len();
+                for (i, ((model, history), scored)) in models.iter().zip(&mut histories).zip(&mut scored).enumerate() {
+                    let verdicts =
+                        batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
+                    for (j, record) in batch.records.iter().enumerate() {
+                        let scored = ScoredRecord::new(record, None, &batch.rows[j], &batch.keys[j], &verdicts[j]);
+                        groupings[i].add(&scored, classes[j], model);
+                    }
+                    let records = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
+                    scored.extend(records.map(|(((record, row), class), verdict)| {
+                        LabelledScore::new(&record, *class, row, verdict, model)
+                    }));
+                }
+                Ok(())
+            },
+        )?;
     let incidents = groupings.into_iter().map(LabelledGrouping::finish);
     Ok((scored.into_iter().zip(incidents).collect(), summary))
 }

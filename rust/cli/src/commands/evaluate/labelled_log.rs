@@ -1,6 +1,7 @@
 //! Labelled log in memory, for protocols that read it more than once.
 
 use anyhow::{Result, ensure};
+use detector::LogKind;
 
 use super::attack_labels::{AttackLabels, Class};
 use crate::console::Console;
@@ -10,18 +11,19 @@ use crate::input::records::Records;
 use crate::labels::Labels;
 use crate::pipeline::{Pipeline, Summary, idle};
 
-/// Maximum number of connections, at about 330 bytes each.
-const MAX_CONNECTIONS: usize = 1 << 24;
-/// Maximum size of services and histories: 64 bytes each; Zeek rarely needs more than 16.
-const MAX_TEXT: usize = MAX_CONNECTIONS * 64;
+/// Maximum number of records, at about 330 bytes each.
+const MAX_RECORDS: usize = 1 << 24;
+/// Maximum size of the texts (services and histories, or names): 64 bytes for each record; Zeek rarely needs more than 16.
+const MAX_TEXT: usize = MAX_RECORDS * 64;
 
-/// Connections and their classes.
+/// Records and their classes.
 #[derive(Debug)]
 pub struct LabelledLog {
+    pub log: LogKind,
     /// The records, in log order.
     pub records: Records,
     pub classes: Vec<Class>,
-    /// Indices of the connections in order of `ts`, then of the log.
+    /// Indices of the records in order of `ts`, then of the log.
     pub by_time: Vec<usize>,
 }
 
@@ -45,28 +47,29 @@ impl LabelledLog {
                 for record in batch.records.iter() {
                     records.push(&record, None, None);
                 }
-                require_room(found.len(), records.text_bytes(), &inputs.names)
+                require_room(inputs.log, found.len(), records.text_bytes(), &inputs.names)
             },
         )?;
         summary.require_some()?;
-        ensure!(!found.is_empty(), "no connections in {}", inputs.names.join(", "));
+        ensure!(!found.is_empty(), "no {} in {}", inputs.log.nouns(), inputs.names.join(", "));
         let times: Vec<i64> = records.iter().map(|record| record.ts()).collect();
         let mut by_time: Vec<usize> = (0..times.len()).collect();
         by_time.sort_by_key(|&index| times[index]);
-        Ok((Self { records, classes: found, by_time }, summary))
+        Ok((Self { log: inputs.log, records, classes: found, by_time }, summary))
     }
 }
 
-/// Returns an error if the connections or texts exceed the memory limits.
-fn require_room(connections: usize, text_bytes: usize, names: &[String]) -> Result<()> {
+/// Returns an error if the records or texts exceed the memory limits.
+fn require_room(log: LogKind, records: usize, text_bytes: usize, names: &[String]) -> Result<()> {
     let names = names.join(", ");
     ensure!(
-        connections <= MAX_CONNECTIONS,
-        "{names}: more than {MAX_CONNECTIONS} connections do not fit in memory; train a model and give it with -m"
+        records <= MAX_RECORDS,
+        "{names}: more than {} do not fit in memory; train a model and give it with -m",
+        format::counted(MAX_RECORDS as u64, log.noun())
     );
     ensure!(
         text_bytes <= MAX_TEXT,
-        "{names}: more than {} of services and histories do not fit in memory; train a model and give it with -m",
+        "{names}: more than {} of texts do not fit in memory; train a model and give it with -m",
         format::bytes(MAX_TEXT as u64)
     );
     Ok(())
@@ -79,9 +82,10 @@ mod tests {
     #[test]
     fn rejects_logs_beyond_the_memory_limits() {
         let names = ["conn.log".to_owned()];
-        assert!(require_room(MAX_CONNECTIONS, MAX_TEXT, &names).is_ok());
-        let error = |connections, text| require_room(connections, text, &names).unwrap_err().to_string();
-        assert!(error(MAX_CONNECTIONS + 1, 0).starts_with("conn.log: more than 16777216 connections"));
-        assert!(error(1, MAX_TEXT + 1).starts_with("conn.log: more than 1.1 GB of services and histories"));
+        assert!(require_room(LogKind::Conn, MAX_RECORDS, MAX_TEXT, &names).is_ok());
+        let error = |log, records, text| require_room(log, records, text, &names).unwrap_err().to_string();
+        assert!(error(LogKind::Conn, MAX_RECORDS + 1, 0).starts_with("conn.log: more than 16,777,216 connections do"));
+        assert!(error(LogKind::Dns, MAX_RECORDS + 1, 0).contains("more than 16,777,216 queries do"));
+        assert!(error(LogKind::Conn, 1, MAX_TEXT + 1).starts_with("conn.log: more than 1.1 GB of texts"));
     }
 }

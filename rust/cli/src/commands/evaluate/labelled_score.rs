@@ -1,4 +1,4 @@
-//! Score of a labelled connection, and the notice it would raise.
+//! Score of a labelled record, and the notice it would raise.
 
 use detector::{Address, FeatureRow, LogRecord, Model, Verdict};
 
@@ -14,14 +14,14 @@ pub struct NoticeKey {
 }
 
 impl NoticeKey {
-    /// The key of a notice for this connection.
+    /// The key of a notice for this record.
     pub fn of(record: &LogRecord<'_>, row: &FeatureRow, model: &Model) -> Self {
         let reasons = model.reasons(record, row, None);
         Self { originator: record.originator(), feature: reasons.first().map_or("", |reason| reason.feature()) }
     }
 }
 
-/// Scored connection with its class.
+/// Scored record with its class.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelledScore {
     /// Score in millionths.

@@ -15,7 +15,7 @@ mod tune;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use detector::{LogKind, Model};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -29,7 +29,7 @@ use self::protocol::Protocol;
 use crate::cli::options::{LabelArgs, LearningArgs, LogArgs, TrustArgs};
 use crate::cli::values::{positive, within};
 use crate::console::{self, Console};
-use crate::input::LogInputs;
+use crate::input::{LogInputs, detect_kinds, require_one_kind};
 use crate::model_file;
 use crate::pipeline::{Pipeline, Summary};
 use clap::{ArgGroup, ValueEnum};
@@ -57,16 +57,14 @@ Examples:
   zeek-iforest evaluate --protocol days labelled-logs/ --tune")]
 pub struct EvaluateArgs {
     /// A model, as written by train; several are compared
-    #[arg(
-        long, short, value_name = "MODEL", conflicts_with_all = ["trees", "sample_size", "alerts_per_day", "SamplingArgs"]
-    )]
+    #[arg(long, short, value_name = "MODEL", conflicts_with_all = ["trees", "sample_size", "BudgetArgs", "SamplingArgs"])]
     pub model: Vec<PathBuf>,
 
     #[command(flatten)]
     pub trust: TrustArgs,
 
     /// Evaluation protocol; connections are used in order of time
-    #[arg(long, value_name = "PROTOCOL", conflicts_with = "model")]
+    #[arg(long, value_name = "PROTOCOL", conflicts_with_all = ["model", "TrustArgs"])]
     pub protocol: Option<ProtocolName>,
 
     /// For novelty: a log to train on, labelled or without attacks; can be repeated
@@ -74,12 +72,13 @@ pub struct EvaluateArgs {
     pub train: Vec<PathBuf>,
 
     /// For unlabelled: malicious connections to leave, as a share of the benign ones (at least 5 connections)
-    #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = positive, conflicts_with = "model")]
-    pub share: f64,
+    /// [default: 0.02]
+    #[arg(long, value_name = "SHARE", value_parser = positive, conflicts_with = "model")]
+    pub share: Option<f64>,
 
-    /// For folds: number of folds
-    #[arg(long, value_name = "K", default_value_t = 5, value_parser = within(2..=1000), conflicts_with = "model")]
-    pub folds: usize,
+    /// For folds: number of folds [default: 5]
+    #[arg(long, value_name = "K", value_parser = within(2..=1000), conflicts_with = "model")]
+    pub folds: Option<usize>,
 
     /// Number of seeds for a protocol, starting at --seed; results are means
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = within(1..=1000), conflicts_with = "model")]
@@ -88,7 +87,7 @@ pub struct EvaluateArgs {
     /// Run a protocol with many combinations of trees, sample size and variant, and list the best first
     ///
     /// The best on one log is partly chance: choose parameters that are good on several logs, and test on another.
-    #[arg(long, conflicts_with_all = ["model", "roc", "pr"])]
+    #[arg(long, conflicts_with_all = ["model", "roc", "pr", "trees", "sample_size", "BudgetArgs"])]
     pub tune: bool,
 
     /// Write the ROC curve to an SVG file
@@ -126,12 +125,36 @@ pub enum ProtocolName {
     Days,
 }
 
+impl ProtocolName {
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// Defaults of the options of protocols.
+const SHARE: f64 = 0.02;
+const FOLDS: usize = 5;
+
 pub fn run(args: EvaluateArgs, threads: usize, console: &Console) -> Result<()> {
+    require_used(&args)?;
     let inputs = LogInputs::new(&args.logs)?;
     match args.protocol {
         None => compare_models(&args, &inputs, threads, console),
         Some(name) => try_protocol(&args, name, &inputs, threads, console),
     }
+}
+
+/// Refuses options that another protocol uses.
+fn require_used(args: &EvaluateArgs) -> Result<()> {
+    for (option, is_given, protocol) in [
+        ("--train", !args.train.is_empty(), ProtocolName::Novelty),
+        ("--share", args.share.is_some(), ProtocolName::Unlabelled),
+        ("--folds", args.folds.is_some(), ProtocolName::Folds),
+    ] {
+        let is_used = !is_given || args.protocol == Some(protocol);
+        ensure!(is_used, "{option}: only for --protocol {}; omit it", protocol.name());
+    }
+    Ok(())
 }
 
 /// Scores the logs by each of the models.
@@ -140,7 +163,7 @@ fn compare_models(args: &EvaluateArgs, inputs: &LogInputs, threads: usize, conso
     let trust = args.trust.trust();
     let load = |path: &PathBuf| model_file::require_log(model_file::load(path, &trust)?, path, inputs.log);
     let models: Vec<Model> = args.model.iter().map(load).collect::<Result<_>>()?;
-    let mut attacks = AttackLabels::new(labels.clone());
+    let mut attacks = AttackLabels::new(labels.clone(), inputs.log);
     let pipeline = Pipeline { labels: Some(&labels), ..Pipeline::new(inputs, threads, console) };
     let (scored, summary) = score_by(&models, &pipeline, &mut attacks)?;
     summary.require_some()?;
@@ -168,20 +191,20 @@ fn try_protocol(
 ) -> Result<()> {
     // Logs without attacks need no label, if another log has one.
     let labels = args.labels.optional();
-    let mut attacks = AttackLabels::new(labels.clone());
+    let mut attacks = AttackLabels::new(labels.clone(), inputs.log);
     let (log, summary) = LabelledLog::read(inputs, &labels, &mut attacks, threads, console)?;
     attacks.require_both(&inputs.names)?;
     let mut summaries = vec![summary];
     let protocol = match name {
         ProtocolName::Novelty => {
-            let train = LogInputs::of(&args.train, &args.logs)?;
-            let (train, summary) =
-                LabelledLog::read(&train, &labels, &mut AttackLabels::new(labels.clone()), threads, console)?;
+            let train = training_inputs(args, inputs)?;
+            let mut attacks = AttackLabels::new(labels.clone(), train.log);
+            let (train, summary) = LabelledLog::read(&train, &labels, &mut attacks, threads, console)?;
             summaries.push(summary);
             Protocol::Novelty { train }
         }
-        ProtocolName::Unlabelled => Protocol::Unlabelled { share: args.share },
-        ProtocolName::Folds => Protocol::Folds { folds: args.folds },
+        ProtocolName::Unlabelled => Protocol::Unlabelled { share: args.share.unwrap_or(SHARE) },
+        ProtocolName::Folds => Protocol::Folds { folds: args.folds.unwrap_or(FOLDS) },
         ProtocolName::Days => Protocol::Days,
     };
     let params = args.learning.params(inputs.log);
@@ -204,10 +227,19 @@ fn try_protocol(
     });
     let runs = runs.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
-    let name = name.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned());
-    let setting = Setting { name, threshold: None, runs, incidents: None };
+    let setting = Setting { name: name.name(), threshold: None, runs, incidents: None };
     finish(args, inputs.log, &[setting], &attacks, console)?;
     require_all(&summaries)
+}
+
+/// The `--train` logs, of the same kind as the logs to score.
+fn training_inputs(args: &EvaluateArgs, inputs: &LogInputs) -> Result<LogInputs> {
+    if args.logs.log.is_none() {
+        let scored = args.logs.paths.iter().map(|path| (path, inputs.log));
+        let detected = detect_kinds(&args.train);
+        require_one_kind(scored.chain(detected.iter().copied()))?;
+    }
+    LogInputs::of(&args.train, &LogArgs { log: Some(inputs.log), ..args.logs.clone() })
 }
 
 /// Returns an error if a log could not be read to the end.

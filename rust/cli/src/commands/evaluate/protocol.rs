@@ -1,4 +1,4 @@
-//! Evaluation protocols: splits of labelled logs into training and test connections.
+//! Evaluation protocols: splits of labelled logs into training and test records.
 
 use anyhow::{Result, bail, ensure};
 use detector::Params;
@@ -15,10 +15,10 @@ use crate::format;
 /// Minimum number of attacks after thinning; fewer give random metrics.
 const MIN_ATTACKS: usize = 5;
 
-/// Division of labelled logs into training and test connections.
+/// Division of labelled logs into training and test records.
 #[derive(Debug)]
 pub enum Protocol {
-    /// Train on the benign connections of other logs; their attacks are context only.
+    /// Train on the benign records of other logs; their attacks are context only.
     Novelty {
         /// The other logs.
         train: LabelledLog,
@@ -28,20 +28,20 @@ pub enum Protocol {
         /// Above 0.
         share: f64,
     },
-    /// Cross-validation over intervals: train on the benign connections of all but one, and score that one.
+    /// Cross-validation over intervals: train on the benign records of all but one, and score that one.
     Folds {
         /// At least 2.
         folds: usize,
     },
-    /// Train on the benign connections of one day (UTC) and score the next.
+    /// Train on the benign records of one day (UTC) and score the next.
     Days,
 }
 
 impl Protocol {
-    /// Scored connections of all splits for one seed, in order of end time.
+    /// Scored records of all splits for one seed, in order of end time.
     ///
     /// # Errors
-    /// If the log is too small for the protocol, or all connections to score are of one class.
+    /// If the log is too small for the protocol, or all records to score are of one class.
     pub fn run(&self, log: &LabelledLog, params: &Params, seed: u64) -> Result<Vec<LabelledScore>> {
         let mut params = params.clone();
         params.seed = seed;
@@ -51,7 +51,7 @@ impl Protocol {
         }
         let malicious = scored.iter().filter(|scored| scored.class.is_malicious()).count();
         if malicious == 0 || malicious == scored.len() {
-            bail!("the protocol leaves connections of only one class to score; give a longer log");
+            bail!("the protocol leaves {} of only one class to score; give a longer log", log.log.nouns());
         }
         scored.sort_by_key(|scored| scored.ended);
         Ok(scored)
@@ -65,24 +65,25 @@ impl Protocol {
         let benign = |log: &LabelledLog, index: usize| !log.classes[index].is_malicious();
         match self {
             Self::Novelty { train } => {
-                let learn = Pass { log: train, connections: mark(&train.by_time, |index| benign(train, index)) };
-                Ok(vec![Split { learn, score: Pass { log, connections: mark(&log.by_time, |_| true) } }])
+                let learn = Pass { log: train, records: mark(&train.by_time, |index| benign(train, index)) };
+                Ok(vec![Split { learn, score: Pass { log, records: mark(&log.by_time, |_| true) } }])
             }
             Self::Unlabelled { share } => {
                 let kept = thinned(log, *share, seed);
-                let pass = || Pass { log, connections: mark(&kept, |_| true) };
+                let pass = || Pass { log, records: mark(&kept, |_| true) };
                 Ok(vec![Split { learn: pass(), score: pass() }])
             }
             Self::Folds { folds } => {
                 let n = log.by_time.len();
-                ensure!(n >= *folds, "{} is too few for {folds} folds", format::counted(n as u64, "connection"));
+                let records = format::counted(n as u64, log.log.noun());
+                ensure!(n >= *folds, "{records} are too few for {folds} folds");
                 let fold = |fold: usize| {
                     let range = n * fold / folds..n * (fold + 1) / folds;
                     let mut inside = vec![false; n];
                     log.by_time[range].iter().for_each(|&index| inside[index] = true);
                     let learn = mark(&log.by_time, |index| !inside[index] && benign(log, index));
                     let score = mark(&log.by_time, |index| inside[index]);
-                    Split { learn: Pass { log, connections: learn }, score: Pass { log, connections: score } }
+                    Split { learn: Pass { log, records: learn }, score: Pass { log, records: score } }
                 };
                 Ok((0..*folds).map(fold).collect())
             }
@@ -95,12 +96,13 @@ impl Protocol {
                     // The previous day is context, as on a sensor that runs all the time.
                     let mut score = mark(pair[0], |_| false);
                     score.extend(mark(pair[1], |_| true));
-                    Split { learn: Pass { log, connections: learn }, score: Pass { log, connections: score } }
+                    Split { learn: Pass { log, records: learn }, score: Pass { log, records: score } }
                 };
                 let splits: Vec<_> = days.windows(2).filter(|pair| learnable(&pair[0])).map(split).collect();
                 if splits.is_empty() {
                     bail!(
-                        "no day with benign connections is followed by another in {} (UTC)",
+                        "no day with benign {} is followed by another in {} (UTC)",
+                        log.log.nouns(),
                         format::counted(days.len() as u64, "day")
                     );
                 }
@@ -114,7 +116,7 @@ fn mark(indices: &[usize], wanted: impl Fn(usize) -> bool) -> Vec<(usize, bool)>
     indices.iter().map(|&index| (index, wanted(index))).collect()
 }
 
-/// Indices of all benign connections and of a random sample of the others, in order of time.
+/// Indices of all benign records and of a random sample of the others, in order of time.
 fn thinned(log: &LabelledLog, share: f64, seed: u64) -> Vec<usize> {
     let malicious = |&index: &usize| log.classes[index].is_malicious();
     let mut attacks: Vec<usize> = log.by_time.iter().copied().filter(malicious).collect();
@@ -128,19 +130,19 @@ fn thinned(log: &LabelledLog, share: f64, seed: u64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use detector::{Connection, LogRecord};
+    use detector::{Connection, LogKind, LogRecord};
 
     use super::super::attack_labels::Class;
     use super::*;
     use crate::input::records::Records;
 
-    /// Log with a connection every hour, every tenth an attack, with the second half first.
+    /// Log with a record every hour, every tenth an attack, with the second half first.
     fn log(n: usize) -> LabelledLog {
-        let mut connections = Records::default();
+        let mut records = Records::default();
         let order: Vec<usize> = (n / 2..n).chain(0..n / 2).collect();
         let mut classes = Vec::new();
         for &hour in &order {
-            connections.push(
+            records.push(
                 &LogRecord::Conn(Connection { ts: hour as i64 * DAY / 24, ..Connection::default() }),
                 None,
                 None,
@@ -149,12 +151,12 @@ mod tests {
         }
         let mut by_time: Vec<usize> = (0..n).collect();
         by_time.sort_by_key(|&index| order[index]);
-        LabelledLog { records: connections, classes, by_time }
+        LabelledLog { log: LogKind::Conn, records, classes, by_time }
     }
 
     fn hours(pass: &Pass<'_>, wanted: bool) -> Vec<i64> {
         let ts = |&(index, _): &(usize, bool)| pass.log.records.get(index).ts() / (DAY / 24);
-        pass.connections.iter().filter(|(_, is_wanted)| *is_wanted == wanted).map(ts).collect()
+        pass.records.iter().filter(|(_, is_wanted)| *is_wanted == wanted).map(ts).collect()
     }
 
     #[test]
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_partition_the_connections() {
+    fn folds_partition_the_records() {
         let log = log(103);
         let splits = Protocol::Folds { folds: 4 }.splits(&log, 1).unwrap();
         let mut all = Vec::new();
