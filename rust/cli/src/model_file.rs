@@ -7,9 +7,9 @@ use anyhow::{Result, anyhow, ensure};
 use detector::{LogKind, Model, Params, Trust};
 
 use crate::console::Console;
-use crate::input::LogInputs;
+use crate::input::{LogInputs, file_type};
 use crate::pipeline::Pipeline;
-use crate::{format, samples, training};
+use crate::{format, training};
 
 /// Loads a model file, or trains a model on the logs that are scored.
 pub fn load_or_train(
@@ -59,9 +59,12 @@ pub fn load(path: &Path, trust: &Trust) -> Result<Model> {
         detector::ErrorKind::Read(cause) if cause.kind() == ErrorKind::IsADirectory => {
             anyhow!("{}: this is a directory; give the model file", path.display())
         }
-        detector::ErrorKind::OtherContents(_) if samples::is_sample(path) => {
-            let path = format::shell_word(&path.display().to_string());
-            anyhow!("{path}: is a sample, not a model; train a model on it with: zeek-iforest train {path} -o MODEL")
+        detector::ErrorKind::OtherContents(_) => {
+            let start = file_type::first_bytes(path).unwrap_or_default();
+            file_type::own_file(&start).map_or_else(
+                || error.into(),
+                |(noun, advice)| anyhow!("{}: is {noun}, not a model; {advice}", path.display()),
+            )
         }
         _ => error.into(),
     })

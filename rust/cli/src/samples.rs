@@ -1,29 +1,21 @@
 //! Sample files: detection and merging.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use detector::{LogKind, Reservoir, Sampling, Trust};
 
-use crate::input::require_one_kind;
+use crate::input::{file_type, require_one_kind};
 
 /// Splits arguments into samples and logs.
 pub fn split_from_logs(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     paths.iter().cloned().partition(|path| is_sample(path))
 }
 
-/// Returns true if a file starts like a sample. Pipes are not opened: it would block, and consume their data.
+/// Returns true if a file starts like a sample.
 pub fn is_sample(path: &Path) -> bool {
-    let first = || {
-        let mut bytes = [0; 8];
-        let mut file = path.is_file().then(|| File::open(path).ok())??;
-        file.read_exact(&mut bytes).ok()?;
-        Some(bytes)
-    };
-    first().is_some_and(|bytes| Reservoir::is_sample(&bytes))
+    file_type::first_bytes(path).is_some_and(|start| Reservoir::is_sample(&start))
 }
 
 /// Merges samples into one of at most `capacity` rows, equivalent to one sample of all their traffic.

@@ -11,8 +11,7 @@ use super::log;
 /// Describes the input if it is another kind of file.
 pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
     let ErrorKind::NotZeek { found, .. } = error.kind() else { return error.into() };
-    let own = OWN_FILES.iter().find(|(magic, ..)| found.starts_with(magic));
-    let own = own.map(|(_, noun, advice)| format!("this is {noun}, not a log; {advice}"));
+    let own = own_file(found.as_bytes()).map(|(noun, advice)| format!("this is {noun}, not a log; {advice}"));
     match own.or_else(|| other_kind(input).map(str::to_owned)) {
         Some(what) => anyhow!("{input}: {what}"),
         None => error.into(),
@@ -22,16 +21,21 @@ pub fn explain(input: &Input, error: zeek_log::Error) -> Error {
 /// Noun for a log or a file of zeek-iforest; `None` for other files.
 pub fn noun(path: &Path) -> Option<&'static str> {
     let start = first_bytes(path)?;
-    let own = OWN_FILES.iter().find(|(magic, ..)| start.starts_with(magic.as_bytes()));
     let is_log = || start.starts_with(b"#separat") || log::kind_of(&Input::File(path.to_owned())).is_some();
-    own.map(|(_, noun, _)| *noun).or_else(|| is_log().then_some("a log"))
+    own_file(&start).map(|(noun, _)| noun).or_else(|| is_log().then_some("a log"))
+}
+
+/// Noun for a file of zeek-iforest by its first bytes, and how to use it; `None` for other files.
+pub fn own_file(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    let own = OWN_FILES.iter().find(|(magic, ..)| start.starts_with(magic.as_bytes()));
+    own.map(|&(_, noun, advice)| (noun, advice))
 }
 
 /// Files of zeek-iforest: their first bytes, a noun, and how to use them.
 const OWN_FILES: [(&str, &str, &str); 3] = [
     ("ZIFOREST", "a model", "score logs with it by --model, or describe it with: zeek-iforest inspect FILE"),
     ("ZIFSAMPL", "a sample", "train a model on it with: zeek-iforest train FILE -o MODEL"),
-    ("ZIFMEMOR", "saved context", "give it with --context"),
+    ("ZIFMEMOR", "a context file", "give it with --context"),
 ];
 
 /// Recognises other kinds of files by their first bytes, and says how to use them.
@@ -53,9 +57,9 @@ fn other_kind(input: &Input) -> Option<&'static str> {
     KNOWN.into_iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, what)| what)
 }
 
-fn first_bytes(path: &Path) -> Option<Vec<u8>> {
+/// The first 8 bytes of a file. Pipes are not opened: it would block, and consume their data.
+pub fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     if !path.is_file() {
-        // Opening a pipe could block.
         return None;
     }
     let mut start = Vec::new();

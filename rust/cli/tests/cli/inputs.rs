@@ -184,8 +184,9 @@ fn recognises_other_kinds_of_files() {
         dir.run(command).fails(1, &[": ", sample]);
     }
     dir.pipe("top -m m", &dir.read_bytes("part")).fails(1, &["(standard input): ", sample]);
-    dir.run("top -m m hosts").fails(1, &["hosts: this is saved context, not a log; give it with --context"]);
+    dir.run("top -m m hosts").fails(1, &["hosts: this is a context file, not a log; give it with --context"]);
     dir.run("top -m part conn.log").fails(1, &["part: is a sample, not a model; train a model on it with"]);
+    dir.run("top -m hosts conn.log").fails(1, &["hosts: is a context file, not a model; give it with --context"]);
     dir.run("top m").fails(1, &["m: this is a model, not a log; score logs with it by --model"]);
     dir.write("trace.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
     dir.run("top -m m trace.pcap").fails(1, &["trace.pcap: this is a packet capture", "zeek -r FILE"]);
