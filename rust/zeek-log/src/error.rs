@@ -35,6 +35,13 @@ impl Error {
         self
     }
 
+    /// The same error in another input: for inputs that are several files.
+    #[must_use]
+    pub fn with_name(mut self, name: &Arc<str>) -> Self {
+        self.0.name = name.clone();
+        self
+    }
+
     /// The same error at another line: for inputs that are several files.
     #[must_use]
     pub fn with_line(mut self, line: u64) -> Self {

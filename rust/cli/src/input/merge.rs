@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::mem;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use detector::LogKind;
 use zeek_log::{Binding, Block, Error, Input, Layout, LineKind, Parsed, ReadOptions, Reader, Row};
 
-use crate::input::log;
+use crate::input::{file_type, log};
 
 /// Splits the inputs into runs of files that several loggers wrote in the same interval.
 pub fn by_interval(inputs: &[Input]) -> impl Iterator<Item = &[Input]> {
@@ -31,28 +32,91 @@ fn interval(input: &Input) -> Option<PathBuf> {
     Some(path.with_file_name(&stem[..logger.0]))
 }
 
-/// Opens the inputs of one interval as one log.
-///
-/// # Errors
-/// When the first of them cannot be opened; the failure of another is reported after the rows of the rest.
-pub fn open(log: LogKind, inputs: &[Input], options: &ReadOptions) -> Result<Reader, Error> {
-    let [first, others @ ..] = inputs else { return Reader::from_read("", io::empty(), options) };
-    if others.is_empty() {
-        return Reader::open(first, options);
-    }
-    let mut merged = Merged { logs: Vec::new(), layout: None, pending: VecDeque::new(), failure: None };
-    for input in inputs {
-        match Reader::open(input, options) {
-            Ok(reader) => merged.logs.push(Log::new(log, reader)),
-            Err(error) => merged.failure = Some(error),
+/// Reader of one log, or of the logs of one interval as one log.
+pub struct IntervalReader {
+    input: Input,
+    reader: Reader,
+    /// `None` for one log.
+    sources: Option<Arc<Mutex<Sources>>>,
+}
+
+/// Position of a merged line in its log.
+#[derive(Debug, Default)]
+pub struct LineSource {
+    name: Arc<str>,
+    line: u64,
+    /// The error of the line. That of the merged line differs if the log was cut short or the line was too long.
+    error: Option<Error>,
+}
+
+/// The origins of the merged bytes.
+#[derive(Default)]
+struct Sources {
+    /// The merged lines after the last block.
+    lines: VecDeque<LineSource>,
+    /// The logs that could not be read to the end.
+    failures: Vec<(Input, Error)>,
+    bytes_read: u64,
+}
+
+impl IntervalReader {
+    /// Opens the inputs of one interval.
+    ///
+    /// # Errors
+    /// If a single input cannot be opened. [`IntervalReader::next_block`] reports those of several that cannot, after
+    /// the rows of the others.
+    pub fn open(log: LogKind, inputs: &[Input], options: &ReadOptions) -> Result<Self, Error> {
+        let [input, others @ ..] = inputs else {
+            let reader = Reader::from_read("", io::empty(), options)?;
+            return Ok(Self { input: Input::Stdin, reader, sources: None });
+        };
+        let input = input.clone();
+        if others.is_empty() {
+            let reader = Reader::open(&input, options)?;
+            return Ok(Self { input, reader, sources: None });
         }
+        let sources = Arc::new(Mutex::new(Sources::default()));
+        let merged = Merged::open(log, inputs, options, sources.clone());
+        let reader = Reader::from_read(&format!("{input} and {} more", others.len()), merged, options)?;
+        Ok(Self { input, reader, sources: Some(sources) })
     }
-    for log in &mut merged.logs {
-        if let Err(error) = log.advance() {
-            merged.failure = Some(error);
+
+    /// Fills `block` with the next lines, and `lines` with their positions if the logs are several; returns `false` at
+    /// the end.
+    ///
+    /// # Errors
+    /// One for each log that could not be read to the end, after the rows of all.
+    pub fn next_block(&mut self, block: &mut Block, lines: &mut Vec<LineSource>) -> Result<bool, Vec<anyhow::Error>> {
+        lines.clear();
+        let read = self.reader.next_block(block);
+        if let Some(sources) = &self.sources {
+            let mut sources = lock(sources);
+            let n = block.len().min(sources.lines.len());
+            lines.extend(sources.lines.drain(..n));
+            // An error of the merged bytes follows from these failures: there are none.
+            if !matches!(read, Ok(true)) && !sources.failures.is_empty() {
+                let failures = sources.failures.drain(..);
+                return Err(failures.map(|(input, error)| file_type::explain(&input, error)).collect());
+            }
         }
+        read.map_err(|error| vec![file_type::explain(&self.input, error)])
     }
-    Reader::from_read(&format!("{first} and {} more", others.len()), merged, options)
+
+    /// Bytes of all logs read so far, before decompression.
+    pub fn bytes_read(&self) -> u64 {
+        self.sources.as_ref().map_or_else(|| self.reader.bytes_read(), |sources| lock(sources).bytes_read)
+    }
+}
+
+impl LineSource {
+    /// The error of the line in its log, for an error of the merged line.
+    pub fn locate(&mut self, error: Error) -> Error {
+        self.error.take().unwrap_or_else(|| error.with_name(&self.name).with_line(self.line))
+    }
+}
+
+fn lock(sources: &Mutex<Sources>) -> MutexGuard<'_, Sources> {
+    sources.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The merged bytes of several logs.
@@ -61,12 +125,13 @@ struct Merged {
     /// The layout of the last row.
     layout: Option<Arc<Layout>>,
     pending: VecDeque<u8>,
-    failure: Option<Error>,
+    sources: Arc<Mutex<Sources>>,
 }
 
 /// One of the logs, at its next row.
 struct Log {
     kind: LogKind,
+    input: Input,
     name: Vec<u8>,
     reader: Reader,
     block: Block,
@@ -79,14 +144,16 @@ struct Log {
     after_row: bool,
     /// The next row; empty at the end.
     line: Vec<u8>,
+    source: LineSource,
     /// Its end time in microseconds; an invalid row has the end time of the row before.
     end_time: i64,
 }
 
 impl Log {
-    fn new(kind: LogKind, reader: Reader) -> Self {
+    fn new(kind: LogKind, input: Input, reader: Reader) -> Self {
         Self {
             kind,
+            input,
             name: Vec::new(),
             reader,
             block: Block::new(),
@@ -96,12 +163,19 @@ impl Log {
             header: Vec::new(),
             after_row: false,
             line: Vec::new(),
+            source: LineSource::default(),
             end_time: i64::MIN,
         }
     }
 
-    /// Moves to the next row.
-    fn advance(&mut self) -> Result<(), Error> {
+    /// Moves to the next row; a failure ends the log.
+    fn advance(&mut self, sources: &mut Sources) {
+        if let Err(error) = self.read_row() {
+            sources.failures.push((self.input.clone(), error));
+        }
+    }
+
+    fn read_row(&mut self) -> Result<(), Error> {
         self.line.clear();
         loop {
             if self.next == self.block.len() {
@@ -128,15 +202,19 @@ impl Log {
                 continue;
             }
             self.after_row = true;
-            // The bytes of a line that is too long were skipped; an invalid row in its place is reported.
+            // The bytes of a line that is too long were skipped; an invalid row takes its place.
             let bytes = if line.kind() == LineKind::TooLong { b"(too long)" } else { line.bytes() };
             self.line.extend_from_slice(bytes);
             self.line.push(b'\n');
-            let parsed = self.binding.as_ref().map(|(_, binding)| binding.parse(&line, &mut self.row));
-            if let Some(Ok(Parsed::Row)) = parsed {
-                if let Ok(record) = log::record(self.kind, &self.row, &mut self.name) {
-                    self.end_time = record.end();
+            self.source = LineSource { name: line.name().clone(), line: line.number(), error: None };
+            match self.binding.as_ref().map(|(_, binding)| binding.parse(&line, &mut self.row)) {
+                Some(Ok(Parsed::Row)) => {
+                    if let Ok(record) = log::record(self.kind, &self.row, &mut self.name) {
+                        self.end_time = record.end();
+                    }
                 }
+                Some(Err(error)) => self.source.error = Some(error),
+                Some(Ok(Parsed::OtherStream)) | None => {}
             }
             return Ok(());
         }
@@ -148,32 +226,48 @@ impl Log {
 }
 
 impl Merged {
+    /// Opens the logs, and reads the first row of each.
+    fn open(kind: LogKind, inputs: &[Input], options: &ReadOptions, shared: Arc<Mutex<Sources>>) -> Self {
+        let mut logs = Vec::new();
+        let mut sources = lock(&shared);
+        for input in inputs {
+            match Reader::open(input, options) {
+                Ok(reader) => logs.push(Log::new(kind, input.clone(), reader)),
+                Err(error) => sources.failures.push((input.clone(), error)),
+            }
+        }
+        logs.iter_mut().for_each(|log| log.advance(&mut sources));
+        drop(sources);
+        Self { logs, layout: None, pending: VecDeque::new(), sources: shared }
+    }
+
     /// Appends the next row to the pending bytes; `false` at the end.
-    fn push_row(&mut self) -> bool {
+    fn push_row(&mut self, sources: &mut Sources) -> bool {
         let Some(log) = self.logs.iter_mut().filter(|log| !log.line.is_empty()).min_by_key(|log| log.end_time) else {
             // The header of logs without rows.
             let header = self.logs.first_mut().filter(|_| self.layout.is_none()).map(|log| &mut log.header);
-            self.pending.extend(header.into_iter().flat_map(std::mem::take));
+            self.pending.extend(header.into_iter().flat_map(mem::take));
             return false;
         };
         if self.layout.as_ref() != log.layout() {
             self.pending.extend(&log.header);
+            let lines = log.header.iter().filter(|&&byte| byte == b'\n').count();
+            sources.lines.extend((0..lines).map(|_| LineSource::default()));
             self.layout = log.layout().cloned();
         }
         self.pending.extend(&log.line);
-        if let Err(error) = log.advance() {
-            self.failure = Some(error);
-        }
+        sources.lines.push_back(mem::take(&mut log.source));
+        log.advance(sources);
         true
     }
 }
 
 impl Read for Merged {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.pending.len() < into.len() && self.push_row() {}
-        if self.pending.is_empty() {
-            return self.failure.take().map_or(Ok(0), |error| Err(io::Error::other(error)));
-        }
+        let shared = self.sources.clone();
+        let mut sources = lock(&shared);
+        while self.pending.len() < into.len() && self.push_row(&mut sources) {}
+        sources.bytes_read = self.logs.iter().map(|log| log.reader.bytes_read()).sum();
         self.pending.read(into)
     }
 }

@@ -6,6 +6,7 @@ use detector::{
 };
 use zeek_log::Block;
 
+use crate::input::merge::LineSource;
 use crate::input::records::Records;
 
 /// Capacity in bytes that text and output buffers retain between batches, several times that of a typical batch.
@@ -52,8 +53,10 @@ pub struct Batch {
     /// True if rows without a label are unusable, because the log has a label column.
     pub(super) labelled: bool,
     pub(super) errors: Vec<zeek_log::Error>,
-    /// The reason if the input cannot be read beyond this batch.
-    pub(super) failure: Option<anyhow::Error>,
+    /// The positions of the lines, if the block is of several merged logs.
+    pub(super) sources: Vec<LineSource>,
+    /// The failures of logs that end with this batch, which then has no lines.
+    pub(super) failures: Vec<anyhow::Error>,
 }
 
 /// A record with its verdict.
@@ -150,6 +153,20 @@ impl Batch {
     /// Keys of a later record, to prefetch its context before the record at this index.
     pub fn keys_ahead(&self, index: usize) -> Option<&ContextKeys> {
         self.keys.get(index + AHEAD)
+    }
+
+    /// Takes the errors, each with the position in its log.
+    pub(super) fn take_errors(&mut self) -> Vec<zeek_log::Error> {
+        let first = self.block.first_line();
+        let sources = &mut self.sources;
+        let locate = |error: zeek_log::Error| {
+            let index = error.line().and_then(|line| line.checked_sub(first));
+            match index.and_then(|index| sources.get_mut(index as usize)) {
+                Some(source) => source.locate(error),
+                None => error,
+            }
+        };
+        self.errors.drain(..).map(locate).collect()
     }
 
     /// Prepares for reuse, and frees the memory that a very long line took.

@@ -65,8 +65,28 @@ pub struct Diagnostics<'a> {
     pub unusable_consequence: &'static str,
     pub report_unusable: bool,
     pub summary: Summary,
-    /// The log of the last unusable row, and their number in it.
-    pub current: Option<(Arc<str>, u64)>,
+    /// The log, or the merged logs, of the last unusable row.
+    pub current: Arc<str>,
+    /// The logs that it consists of, with their unusable rows.
+    pub unusable: Vec<(Arc<str>, UnusableRows)>,
+}
+
+/// Number of unusable rows of a log. Only the first have a separate warning.
+#[derive(Debug, Default)]
+pub struct UnusableRows(u64);
+
+impl UnusableRows {
+    /// Counts a row; returns true if it has a separate warning.
+    pub fn add(&mut self) -> bool {
+        self.0 += 1;
+        self.0 <= MAX_WARNINGS
+    }
+
+    /// Warning about the rows without a separate one; `None` if there are none.
+    pub fn rest(&self, log: &str) -> Option<String> {
+        let rest = self.0.checked_sub(MAX_WARNINGS).filter(|&rest| rest > 0)?;
+        Some(format!("{log}: {}", format::counted(rest, "more unusable row")))
+    }
 }
 
 impl Diagnostics<'_> {
@@ -80,49 +100,52 @@ impl Diagnostics<'_> {
             LineStatus::Malformed => Some("the row is skipped"),
             _ => None,
         });
-        for (error, consequence) in batch.errors.drain(..).zip(consequences.collect::<Vec<_>>()) {
+        let consequences: Vec<_> = consequences.collect();
+        if self.current != *batch.block.name() {
+            self.remaining_rows();
+            self.current = batch.block.name().clone();
+        }
+        for (error, consequence) in batch.take_errors().into_iter().zip(consequences) {
             if self.inputs.strict {
                 return Err(error.into());
             }
             self.summary.skipped += 1;
-            let seen = match &mut self.current {
-                Some((name, seen)) if name == error.name() => {
-                    *seen += 1;
-                    *seen
-                }
-                _ => {
-                    self.remaining_rows();
-                    self.current = Some((error.name().clone(), 1));
-                    1
-                }
-            };
-            if seen <= MAX_WARNINGS {
+            if self.unusable_rows(error.name()).add() {
                 self.warn(&format!("{error}; {consequence}"));
             }
         }
         Ok(())
     }
 
+    /// The unusable rows of one of the current logs.
+    fn unusable_rows(&mut self, log: &Arc<str>) -> &mut UnusableRows {
+        let at = self.unusable.iter().position(|(name, _)| name == log).unwrap_or_else(|| {
+            self.unusable.push((log.clone(), UnusableRows::default()));
+            self.unusable.len() - 1
+        });
+        &mut self.unusable[at].1
+    }
+
     /// Reports the number of unusable rows without a separate warning.
     fn remaining_rows(&mut self) {
-        if let Some((name, seen)) = self.current.take().filter(|&(_, seen)| seen > MAX_WARNINGS) {
-            let rest = format::counted(seen - MAX_WARNINGS, "more unusable row");
-            self.warn(&format!("{name}: {rest}"));
+        for (name, rows) in std::mem::take(&mut self.unusable) {
+            rows.rest(&name).iter().for_each(|rest| self.warn(rest));
         }
     }
 
-    /// Reports the failure of a log.
-    pub fn failure(&mut self, batch: &mut Batch) -> Result<()> {
-        let Some(failure) = batch.failure.take() else { return Ok(()) };
-        if self.inputs.strict {
-            return Err(failure);
-        }
-        self.summary.failures += 1;
-        let failure = format!("{failure:#}");
-        if self.report_unusable {
-            self.bar.suspend(|| self.console.error(&failure));
-        } else {
-            self.summary.unreported.get_or_insert(failure);
+    /// Reports the failures of logs.
+    pub fn failures(&mut self, batch: &mut Batch) -> Result<()> {
+        for failure in batch.failures.drain(..) {
+            if self.inputs.strict {
+                return Err(failure);
+            }
+            self.summary.failures += 1;
+            let failure = format!("{failure:#}");
+            if self.report_unusable {
+                self.bar.suspend(|| self.console.error(&failure));
+            } else {
+                self.summary.unreported.get_or_insert(failure);
+            }
         }
         Ok(())
     }

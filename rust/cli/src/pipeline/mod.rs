@@ -13,6 +13,7 @@ pub mod batch;
 mod diagnostics;
 pub mod parse;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -23,11 +24,12 @@ use zeek_log::Input;
 
 pub use self::batch::{Batch, LineStatus, ScoredRecord};
 use self::diagnostics::Diagnostics;
-pub use self::diagnostics::Summary;
+pub use self::diagnostics::{Summary, UnusableRows};
 use self::parse::{Parser, check_columns};
 use crate::console::Console;
 use crate::format;
-use crate::input::{self, LogInputs, merge};
+use crate::input::LogInputs;
+use crate::input::merge::{self, IntervalReader};
 use crate::labels::Labels;
 
 /// Capacity of each channel between two stages, in batches.
@@ -166,16 +168,17 @@ impl<'a> Pipeline<'a> {
                 unusable_consequence: self.unusable_consequence,
                 report_unusable: self.report_unusable,
                 summary: Summary { inputs: self.inputs.inputs.len() as u64, ..Summary::default() },
-                current: None,
+                current: Arc::default(),
+                unusable: Vec::new(),
             };
             let mut batches = RoundRobin::new(from_work);
             while let Some(mut batch) = batches.receive() {
                 diagnostics.rows(&mut batch)?;
                 diagnostics.summary.records += batch.records.len() as u64;
-                if batch.failure.is_none() {
+                if batch.failures.is_empty() {
                     deliver(&mut batch)?;
                 }
-                diagnostics.failure(&mut batch)?;
+                diagnostics.failures(&mut batch)?;
                 batch.clear();
                 let _ = empty.send(batch);
             }
@@ -267,29 +270,33 @@ impl ReadStage {
     /// Returns the size of the log; `None` if no stage wants more batches.
     fn read_one(&mut self, interval: &[Input], inputs: &LogInputs, progress: impl Fn(u64)) -> Option<u64> {
         let mut batch = self.empty()?;
-        let mut reader = match merge::open(inputs.log, interval, &inputs.options) {
+        let mut reader = match IntervalReader::open(inputs.log, interval, &inputs.options) {
             Ok(reader) => reader,
             Err(error) => {
-                batch.failure = Some(error.into());
+                batch.failures = vec![error.into()];
                 return self.next.send(Some(batch)).then_some(0);
             }
         };
         let mut labelled = None;
         loop {
-            batch.failure = match reader.next_block(&mut batch.block) {
-                Ok(true) if labelled.is_some() => None,
-                Ok(true) => check_columns(inputs.log, &batch.block, self.labels.as_ref())
-                    .map(|checked| labelled = Some(checked))
-                    .err(),
+            batch.failures = match reader.next_block(&mut batch.block, &mut batch.sources) {
+                Ok(true) if labelled.is_some() => Vec::new(),
+                Ok(true) => match check_columns(inputs.log, &batch.block, self.labels.as_ref()) {
+                    Ok(checked) => {
+                        labelled = Some(checked);
+                        Vec::new()
+                    }
+                    Err(error) => vec![error],
+                },
                 Ok(false) => {
                     self.spare = Some(batch);
                     return Some(reader.bytes_read());
                 }
-                Err(error) => Some(input::file_type::explain(&interval[0], error)),
+                Err(failures) => failures,
             };
             batch.labelled = labelled.unwrap_or(false);
             progress(reader.bytes_read());
-            let ended = batch.failure.is_some();
+            let ended = !batch.failures.is_empty();
             if !self.next.send(Some(batch)) {
                 return None;
             }

@@ -86,12 +86,12 @@ impl<'a> Parser<'a> {
 
     /// Parses the lines of a batch.
     pub(super) fn parse_batch(&mut self, batch: &mut Batch) {
-        let Batch { block, lines, records, malicious, labelled, errors, failure, .. } = batch;
+        let Batch { block, lines, records, malicious, labelled, errors, failures, .. } = batch;
         lines.clear();
         records.clear();
         malicious.clear();
         errors.clear();
-        if failure.is_some() {
+        if !failures.is_empty() {
             return;
         }
         let reads_labels = self.labels.is_some();

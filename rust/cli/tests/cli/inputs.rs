@@ -333,3 +333,80 @@ fn merges_the_rotated_logs_of_several_loggers() {
     assert!(one.len() > 1_000);
     assert!(one == scores("three"), "scores differ");
 }
+
+/// Logs of one interval by three loggers, with the rows in turn.
+fn three_loggers(rows: &[Vec<String>]) -> [String; 3] {
+    [0, 1, 2].map(|logger| tsv(&rows.iter().skip(logger).step_by(3).cloned().collect::<Vec<_>>()))
+}
+
+fn logger(n: usize) -> String {
+    format!("logs/conn.09:00:00-10:00:00-logger-{n}.log")
+}
+
+#[test]
+fn reports_every_unreadable_log_of_an_interval() {
+    let dir = trained();
+    let logs = three_loggers(&rows(30_000));
+    dir.write(&logger(0), &logs[0]);
+    for n in [1, 2] {
+        let whole = zstd::encode_all(logs[n].as_bytes(), 1).unwrap();
+        dir.write(&logger(n), &whole[..whole.len() / 2]);
+    }
+    let outcome = dir.run("score -m m logs");
+    let n = column(&outcome.stdout, "anomaly_score").len();
+    assert!((10_001..30_000).contains(&n), "{n}");
+    outcome.fails(
+        1,
+        &[
+            &format!("{}: the zstd data is cut short after line", logger(1)),
+            &format!("{}: the zstd data is cut short after line", logger(2)),
+            "2 of 3 logs could not be read to the end",
+        ],
+    );
+    for n in 0..3 {
+        dir.write(&logger(n), "");
+    }
+    let outcome = dir.run("score -m m logs");
+    assert_eq!(outcome.stderr.matches(": is empty").count(), 3, "{outcome:?}");
+    outcome.fails(1, &["none of 3 logs could be read"]);
+}
+
+#[test]
+fn locates_unusable_rows_of_merged_logs() {
+    let dir = trained();
+    let mut table = rows(300);
+    table[40][17] = "12x".into();
+    table[80][9] = "9".repeat(2 << 20);
+    table[121][11] = "SX".into();
+    let mut logs = three_loggers(&table);
+    // The last line lacks columns and its end.
+    let end = logs[2].find("#close").unwrap() - 200;
+    logs[2].truncate(end);
+    for (n, log) in logs.iter().enumerate() {
+        dir.write(&logger(n), log);
+    }
+    let outcome = dir.run("score -m m logs -o out.log");
+    let lines = logs[2].lines().count();
+    for message in [
+        format!("{}:22: field orig_ip_bytes: \"12x\" is not a count; ", logger(1)),
+        format!("{}:35: the line is longer than 1048576 bytes; the row is skipped", logger(2)),
+        format!("{}:49: field conn_state: \"SX\" is not a connection state such as SF; ", logger(1)),
+        format!("{}:{lines}: the last line is cut short; the row is skipped", logger(2)),
+    ] {
+        assert!(outcome.stderr.contains(&message), "{message}: {}", outcome.stderr);
+    }
+    outcome.success();
+
+    // Each log has its own number of warnings.
+    for row in &mut table[..60] {
+        row[17] = "x".into();
+    }
+    for (n, log) in three_loggers(&table[..60]).iter().enumerate() {
+        dir.write(&logger(n), log);
+    }
+    let stderr = dir.run("score -m m logs -o out.log").stderr;
+    assert_eq!(stderr.matches("field orig_ip_bytes").count(), 30, "{stderr}");
+    for n in 0..3 {
+        assert!(stderr.contains(&format!("{}: 10 more unusable rows\n", logger(n))), "{stderr}");
+    }
+}
