@@ -21,8 +21,8 @@ use crate::input::follow::{Follow, Starts};
 use crate::input::log;
 use crate::known_list;
 use crate::model_file;
-use crate::pipeline::ScoredRecord;
 use crate::pipeline::parse::{Parser, check_columns};
+use crate::pipeline::{ScoredRecord, UnusableRows};
 use crate::scored_logs::thresholds_text;
 use crate::top_k::StoredRecord;
 
@@ -79,7 +79,7 @@ pub struct WatchArgs {
 }
 
 pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
-    let known = args.known.list(console)?;
+    let known = known_list::read(args.known.known.as_deref(), console)?;
     let mut grouping = Grouping::new(known.clone(), false, args.filter.filter());
     let detectors = open_models(args, &mut grouping)?;
     let mut watch = Watch { args, console, filter: args.filter.filter(), detectors, grouping };
@@ -105,6 +105,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
             known_list::warn_if_expired(args.known.known.as_deref(), &known, watch.grouping.first(), console);
         }
     }
+    logs.iter_mut().for_each(|log| log.rows.end(console));
     let [detector] = &watch.detectors[..] else { return watch.end() };
     let (extractor, history) = detector.state();
     let mut context = RunContext::of(args.context.context.as_deref(), (extractor.clone(), history.clone()));
@@ -189,7 +190,9 @@ impl Watch<'_> {
         let Some(detector) = detectors.iter_mut().find(|it| log_of(it) == log.kind) else { return Ok(()) };
         let threshold = detector.policy().threshold();
         let mut shown = Ok(());
-        log.parser.parse(block, false, |_, parsed| match parsed {
+        let WatchedLog { parser, rows, .. } = log;
+        rows.start_file_of(block.first_line(), console);
+        parser.parse(block, false, |_, parsed| match parsed {
             Ok(Some(parsed)) if shown.is_ok() => {
                 let verdict = detector.score(*parsed.record);
                 let connection = parsed.record.connection();
@@ -203,10 +206,7 @@ impl Watch<'_> {
                 }
             }
             Ok(_) => {}
-            Err(error) => {
-                let line = error.line().map_or(0, |line| log.starts.line_in_log(line));
-                console.warning(&format!("{}; the row is skipped", error.with_line(line)));
-            }
+            Err(error) => rows.warn(error, console),
         });
         shown
     }
@@ -229,11 +229,50 @@ fn kind_of(path: &Path) -> LogKind {
     log::kind_of(&Input::File(path.to_owned())).unwrap_or_else(by_name)
 }
 
+/// Unusable rows of the current file of a log.
+struct CurrentFile {
+    name: String,
+    starts: Starts,
+    /// Number of lines of the log before this file.
+    start: u64,
+    unusable: UnusableRows,
+}
+
+impl CurrentFile {
+    fn new(name: String) -> Self {
+        Self { name, starts: Starts::default(), start: 0, unusable: UnusableRows::default() }
+    }
+
+    /// Reports the rest of the previous file if a line, counted in the log, is of another.
+    fn start_file_of(&mut self, line: u64, console: &Console) {
+        let start = self.starts.start_of(line);
+        if start != self.start {
+            self.end(console);
+            self.start = start;
+        }
+    }
+
+    /// Warns of an unusable row, at its line in the file.
+    fn warn(&mut self, error: zeek_log::Error, console: &Console) {
+        let line = error.line().unwrap_or(0);
+        self.start_file_of(line, console);
+        if self.unusable.add() {
+            console.warning(&format!("{}; the row is skipped", error.with_line(line - self.start)));
+        }
+    }
+
+    /// Reports the number of unusable rows without a separate warning.
+    fn end(&mut self, console: &Console) {
+        let unusable = std::mem::take(&mut self.unusable);
+        unusable.rest(&self.name).iter().for_each(|rest| console.warning(rest));
+    }
+}
+
 /// One of the watched logs, with its own parser.
 struct WatchedLog {
     input: Input,
     parser: Parser<'static>,
-    starts: Starts,
+    rows: CurrentFile,
     /// True once its columns were checked.
     is_checked: bool,
     kind: LogKind,
@@ -242,7 +281,8 @@ struct WatchedLog {
 impl WatchedLog {
     fn new(kind: LogKind, path: &Path) -> Self {
         let input = if path == Path::new("-") { Input::Stdin } else { Input::File(path.to_owned()) };
-        Self { input, parser: Parser::new(kind, None), starts: Starts::default(), is_checked: false, kind }
+        let rows = CurrentFile::new(input.to_string());
+        Self { input, parser: Parser::new(kind, None), rows, is_checked: false, kind }
     }
 
     /// Reader of its lines as they are written. A pipe, such as the output of another command, is read to the end.
@@ -265,7 +305,7 @@ fn read_all(logs: &[WatchedLog]) -> Receiver<(usize, Result<Block, zeek_log::Err
     let (sender, blocks) = sync_channel(logs.len());
     for (index, log) in logs.iter().enumerate() {
         let kind = log.kind;
-        let (input, starts, sender) = (log.input.clone(), log.starts.clone(), sender.clone());
+        let (input, starts, sender) = (log.input.clone(), log.rows.starts.clone(), sender.clone());
         std::thread::spawn(move || {
             let mut reader = match WatchedLog::open(kind, &input, starts) {
                 Ok(reader) => reader,

@@ -42,10 +42,10 @@ pub struct Follow {
 pub struct Starts(Arc<Mutex<Vec<u64>>>);
 
 impl Starts {
-    /// Converts a line number of the stream to that in its file, both from 1.
-    pub fn line_in_log(&self, line: u64) -> u64 {
+    /// Number of lines before the file of a line of the stream, which is counted from 1.
+    pub fn start_of(&self, line: u64) -> u64 {
         let starts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        line - starts.iter().rev().find(|start| **start < line).unwrap_or(&0)
+        starts.iter().rev().find(|start| **start < line).copied().unwrap_or(0)
     }
 }
 

@@ -210,17 +210,6 @@ fn follows_in_unlistable_directories() {
 }
 
 #[test]
-fn reads_a_pipe_to_the_end() {
-    let dir = trained();
-    assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
-    let (pipe, log) = (dir.path("pipe"), header(&[]) + &odd("C1"));
-    let writer = std::thread::spawn(move || fs::write(pipe, log));
-    let shown = dir.ok("watch --connections pipe -m m");
-    writer.join().unwrap().unwrap();
-    assert!(shown.contains("C1"), "{shown}");
-}
-
-#[test]
 fn rejects_other_inputs() {
     let dir = trained();
     dir.write("dns.log", tsv(&rows(3)).replace("#path\tconn", "#path\tdns"));
@@ -274,6 +263,39 @@ fn counts_lines_in_each_log() {
     std::io::Read::read_to_string(&mut watch.child.stderr.take().unwrap(), &mut stderr).unwrap();
     let line = header(&[]).lines().count() + 1;
     assert!(stderr.contains(&format!("conn.log:{line}: field orig_bytes")), "{stderr}");
+}
+
+#[test]
+fn limits_warnings_about_unusable_rows() {
+    let dir = trained();
+    let mut table = rows(23);
+    for row in &mut table[..20] {
+        row[9] = "-1".into();
+    }
+    let outcome = dir.pipe("watch -m m -", tsv(&table).as_bytes());
+    assert_eq!(outcome.stderr.matches("field orig_bytes").count(), 10, "{}", outcome.stderr);
+    assert!(outcome.stderr.ends_with("warning: (standard input): 10 more unusable rows\n"), "{}", outcome.stderr);
+    outcome.success();
+}
+
+#[test]
+fn warns_again_after_rotation() {
+    let dir = trained();
+    let mut bad = rows(2)[1].clone();
+    bad[9] = "-1".into();
+    let bad = bad.join("\t") + "\n";
+    append(&dir, &(header(&[]) + &bad.repeat(13) + &odd("Cbefore")));
+    let mut watch = Watch::start(&dir, "watch --connections -m m conn.log");
+    assert!(watch.connection().contains("Cbefore"));
+    fs::rename(dir.path("conn.log"), dir.path("conn.2024-04-20-00-00-00.log")).unwrap();
+    append(&dir, &(header(&[]) + &bad + &odd("Cafter")));
+    assert!(watch.connection().contains("Cafter"));
+    watch.child.kill().unwrap();
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(&mut watch.child.stderr.take().unwrap(), &mut stderr).unwrap();
+    let line = header(&[]).lines().count() + 1;
+    let rest = format!("warning: conn.log: 3 more unusable rows\nwarning: conn.log:{line}: field orig_bytes");
+    assert!(stderr.contains(&rest), "{stderr}");
 }
 
 #[test]
