@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use detector::{AlertPolicy, KnownList, LogKind, Model, Network, Params, Trust};
+use detector::{AlertPolicy, LogKind, Model, Network, Params, Trust};
 
 use super::values::{alerts, key, log_kind, share, trees, within};
-use crate::console::Console;
+use crate::format;
 use crate::host_filter::HostFilter;
-use crate::known_list;
 use crate::labels::Labels;
 
 /// Logs, and how to read them; [`LogInputs`](crate::input::LogInputs) resolves them.
@@ -310,22 +309,13 @@ impl ThresholdArgs {
     }
 }
 
-impl KnownArgs {
-    /// The list; empty if none is given.
-    ///
-    /// # Errors
-    /// If the file cannot be read or used.
-    pub fn list(&self, console: &Console) -> Result<KnownList> {
-        known_list::read(self.known.as_deref(), console)
-    }
-}
-
 /// Refuses a budget of more alerts a day than there are connections.
 pub fn require_traffic(model: &Model, alerts_per_day: f64) -> Result<()> {
     let connections = model.provenance().connections_per_day;
     ensure!(
         alerts_per_day < connections,
-        "--alerts-per-day {alerts_per_day}: the training data has only {connections:.0} {} a day; give a smaller number",
+        "--alerts-per-day {alerts_per_day}: the training data has only {} {} a day; give a smaller number",
+        format::count(connections.round() as u64),
         model.schema().log.nouns()
     );
     Ok(())

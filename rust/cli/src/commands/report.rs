@@ -53,7 +53,7 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     let mut logs = scored_logs::load(&args.models, &args.threshold, &args.context, &args.logs, threads, console)?;
     let mut output = Output::create(&args.output)?;
     let filter = args.filter.filter();
-    let known = args.known.list(console)?;
+    let known = known_list::read(args.known.known.as_deref(), console)?;
     let mut collector = IncidentCollector::new(Grouping::new(known.clone(), false, filter.clone()));
     logs.iter_mut().try_for_each(|log| collector.grouping.resume(&mut log.context))?;
     let mut aggregates: Vec<_> =

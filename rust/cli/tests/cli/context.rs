@@ -143,7 +143,7 @@ fn filters_select_hosts_and_exclude_networks() {
 fn refuses_budgets_above_the_traffic() {
     let dir = Dir::new();
     dir.write("conn.log", tsv(&rows(600)));
-    let refusal = "--alerts-per-day 1000000: the training data has only 4431 connections a day; give a smaller number";
+    let refusal = "--alerts-per-day 1000000: the training data has only 4,431 connections a day; give a smaller number";
     dir.run("train conn.log -o m --alerts-per-day 1000000").fails(1, &[refusal]);
     assert!(!dir.path("m").exists());
     dir.ok("train conn.log -o m");
