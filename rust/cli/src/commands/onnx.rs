@@ -26,7 +26,7 @@ use crate::{format, model_file};
 /// threshold come from the logs. The forest's offset_ (contamination) is not used.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example, with the same logs, and the same -m if any, for features:
+Example (give features the same logs, and the same -m if any):
   zeek-iforest features conn.log -o matrix.csv
   python3 -c '
     import numpy, sklearn.ensemble, skl2onnx
@@ -66,7 +66,7 @@ pub struct ImportOnnxArgs {
 /// the output `anomaly_score` is a column of floats. The metadata contain the column names and the threshold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   zeek-iforest export-onnx iforest.model -o iforest.onnx
   zeek-iforest features -m iforest.model conn.log -o matrix.csv")]
 pub struct ExportOnnxArgs {

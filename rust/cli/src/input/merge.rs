@@ -93,7 +93,7 @@ impl IntervalReader {
             let mut sources = lock(sources);
             let n = block.len().min(sources.lines.len());
             lines.extend(sources.lines.drain(..n));
-            // An error of the merged bytes follows from these failures: there are none.
+            // Without any rows the merged bytes are no log, but the failures are the cause.
             if !matches!(read, Ok(true)) && !sources.failures.is_empty() {
                 let failures = sources.failures.drain(..);
                 return Err(failures.map(|(input, error)| file_type::explain(&input, error)).collect());
@@ -274,6 +274,8 @@ impl Read for Merged {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn file(name: &str) -> Input {
@@ -293,5 +295,26 @@ mod tests {
         .map(file);
         let lengths: Vec<_> = by_interval(&inputs).map(<[Input]>::len).collect();
         assert_eq!(lengths, [2, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn counts_bytes_before_decompression() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = format!("#separator \\x09\n#path\tconn\n#fields\tts\tuid\n{}", "1.0\tC1\n".repeat(1000));
+        let inputs = [1, 2].map(|n| Input::File(dir.path().join(format!("conn.09:00:00-10:00:00-logger-{n}.log.zst"))));
+        let mut size = 0;
+        for input in &inputs {
+            let compressed = zstd::encode_all(log.as_bytes(), 1).unwrap();
+            size += compressed.len() as u64;
+            fs::write(input.to_string(), compressed).unwrap();
+        }
+        let mut reader = IntervalReader::open(LogKind::Conn, &inputs, &ReadOptions::new().stream("conn")).unwrap();
+        let (mut block, mut lines) = (Block::new(), Vec::new());
+        let mut rows = 0;
+        while reader.next_block(&mut block, &mut lines).unwrap() {
+            assert_eq!(lines.len(), block.len());
+            rows += lines.iter().filter(|line| line.line > 0).count();
+        }
+        assert_eq!((rows, reader.bytes_read()), (2000, size));
     }
 }

@@ -13,7 +13,9 @@ use crate::pipeline::{Pipeline, Summary, idle};
 
 /// Maximum number of records, at about 330 bytes each.
 const MAX_RECORDS: usize = 1 << 24;
-/// Maximum size of the texts (services and histories, or names): 64 bytes for each record; Zeek rarely needs more than 16.
+/// Maximum size of the texts: services and histories, or names.
+///
+/// These are 64 bytes for each record; Zeek rarely needs more than 16.
 const MAX_TEXT: usize = MAX_RECORDS * 64;
 
 /// Records and their classes.
