@@ -248,8 +248,7 @@ event Cluster::node_up(name: string, id: string)
 		send_model(log, Cluster::node_topic(name), name);
 	}
 
-# After a jump ahead, network time and scheduled events stop until the clock catches up. Messages of workers then
-# trigger the ticks.
+# Runs an overdue tick: after a jump ahead, network time and scheduled events stand still until the clock catches up.
 function catch_up()
 	{
 	local late = clock() - last_tick;

@@ -10,15 +10,15 @@ function sees_connections(): bool
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::WORKER;
 	}
 
-# The manager fits, or a standalone Zeek.
-function fits(): bool
+# The node that fits models and groups incidents: the manager, or a standalone Zeek.
+function is_central_node(): bool
 	{
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::MANAGER;
 	}
 
 function is_learning_node(): bool
 	{
-	return fits() || sees_connections();
+	return is_central_node() || sees_connections();
 	}
 
 # Network time stops without packets, so it is used for trace files only.

@@ -7,7 +7,7 @@
 
 module IForest;
 
-# Running a hook without handlers costs more than half of a score.
+# Running a hook without handlers takes more than half the time of a score.
 global policies_set = F;
 global learn_policy_set = F;
 global learning = F;

@@ -56,7 +56,7 @@ export {
 	global dns_learn_policy: hook(c: connection, rec: DNS::Info);
 }
 
-# Running a hook without handlers costs more than half of a score.
+# Running a hook without handlers takes more than half the time of a score.
 global dns_policies_set = F;
 global dns_learn_policy_set = F;
 global dns_learning = F;

@@ -94,7 +94,8 @@ event next_drift_slice()
 
 	for ( _, log in scored_logs )
 		{
-		if ( fits() && (learns(log) || has_model(log)) )
+		# Without learning, workers load the model from a file and the manager has none.
+		if ( has_model(log) && (is_central_node() || ! learns(log)) )
 			{
 			local statistics = Statistics();
 			__statistics(log, statistics);
@@ -103,7 +104,7 @@ event next_drift_slice()
 
 		local counts = __start_drift_slice(log);
 
-		if ( ! fits() && |counts| > 0 )
+		if ( ! is_central_node() && learns(log) && |counts| > 0 )
 			Cluster::publish(Cluster::manager_topic, drift_slice, log, __model_version(log), counts);
 		}
 

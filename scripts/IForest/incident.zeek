@@ -128,11 +128,6 @@ const close_interval = 10sec;
 
 type RiskRows: vector of HostRiskInfo;
 
-function is_grouping_node(): bool
-	{
-	return fits();
-	}
-
 # A remote actor cannot use up the notices of local ones.
 function is_remote(incident: IncidentInfo): bool
 	{
@@ -144,7 +139,7 @@ function is_remote(incident: IncidentInfo): bool
 
 function raise_notice(incident: IncidentInfo)
 	{
-	if ( ! take_token(is_remote(incident) ? "remote" : "local", Incident) )
+	if ( ! take_token(fmt("incidents of %s actors", is_remote(incident) ? "remote" : "local"), Incident) )
 		return;
 
 	# Repetitions are escalations, which suppression would hide.
@@ -195,7 +190,7 @@ global incidents_changed: hook();
 
 hook incidents_changed()
 	{
-	if ( is_grouping_node() )
+	if ( is_central_node() )
 		report_incidents();
 	}
 
@@ -204,8 +199,7 @@ event close_quiet_incidents()
 	if ( zeek_is_terminating() )
 		return;
 
-	# The manager closes by the clocks of the workers, which can read traces.
-	if ( __close_incidents(network_time(), F) && sees_connections() )
+	if ( __close_incidents(network_time(), F) )
 		hook incidents_changed();
 
 	schedule close_interval { close_quiet_incidents() };
@@ -253,22 +247,23 @@ event zeek_init()
 		return;
 
 	Option::set_change_handler("IForest::incident_timeout", change_incident_timeout);
-	__start_incidents(incident_timeout, ! is_grouping_node());
+	__start_incidents(incident_timeout, ! is_central_node());
 
 	if ( ! (incident_timeout >= 1min) )
 		Option::set("IForest::incident_timeout", incident_timeout);
 
+	# The manager closes by the clocks of the workers, which can read traces.
 	if ( sees_connections() )
 		schedule close_interval { close_quiet_incidents() };
 
-	if ( is_grouping_node() )
+	if ( is_central_node() )
 		schedule host_interval { next_host_risks() };
 	}
 
 # After the last connection.
 event zeek_done()
 	{
-	if ( ! is_grouping_node() )
+	if ( ! is_central_node() )
 		return;
 
 	__close_incidents(network_time(), T);

@@ -49,7 +49,6 @@ const incidents_per_message = 64;
 const send_pause = 100msec;
 const send_interval = 10sec;
 
-global additions_run = unique_id("");
 global additions_number = 0;
 
 # The last message, until it is confirmed.
@@ -69,7 +68,7 @@ function send_additions()
 		}
 
 	sent_at = current_time();
-	Cluster::publish(Cluster::manager_topic, additions, Cluster::node, additions_run, additions_number, unconfirmed);
+	Cluster::publish(Cluster::manager_topic, additions, Cluster::node, run_id, additions_number, unconfirmed);
 	}
 
 event send_next_additions()
@@ -112,7 +111,7 @@ function report_missing_manager(why: string)
 
 event IForest::additions_arrived(run: string, number: count, names: string)
 	{
-	if ( run != additions_run || number != additions_number )
+	if ( run != run_id || number != additions_number )
 		return;
 
 	unconfirmed = "";

@@ -42,11 +42,13 @@ function fit_of(log: LogKind): string
 	return fmt("fit of %s.log", log_name(log));
 	}
 
-function apply_finished_jobs()
+# Handles the jobs that finish within the given time.
+function apply_jobs(patience: interval)
 	{
+	local deadline = current_time() + patience;
 	local job = Job();
 
-	while ( __finished_job(reading_traces() ? trace_wait : 0sec, job) )
+	while ( __finished_job(deadline - current_time(), job) )
 		{
 		switch ( job$kind )
 			{
@@ -67,6 +69,11 @@ function apply_finished_jobs()
 		}
 	}
 
+function apply_finished_jobs()
+	{
+	apply_jobs(reading_traces() ? trace_wait : 0sec);
+	}
+
 event poll_finished_jobs()
 	{
 	apply_finished_jobs();
@@ -79,14 +86,7 @@ event poll_finished_jobs()
 # Files that are incomplete when Zeek ends are lost.
 function wait_for_jobs()
 	{
-	local deadline = current_time() + (reading_traces() ? trace_wait : shutdown_wait);
-	local job = Job();
-
-	while ( __finished_job(deadline - current_time(), job) )
-		{
-		warn_once(job$path, job$problem);
-		job = Job();
-		}
+	apply_jobs(reading_traces() ? trace_wait : shutdown_wait);
 
 	if ( __busy() )
 		Reporter::warning(fmt("IForest: shutting down before a fit or a disk write finished within %s; rows learnt since the last save may be lost",

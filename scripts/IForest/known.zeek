@@ -30,15 +30,25 @@ global known_lines: vector of string;
 # The list in force.
 global known_list = "";
 
+# The number of times that reading a file has begun. Each has a stream of its own, because a removed one still delivers
+# lines.
+global known_reads = 0;
+
 # True once the file has been read.
 global known_is_read = F;
 
 # True while a trace file waits for the first list.
 global waits_for_known = F;
 
+function known_stream(): string
+	{
+	return fmt("iforest_known %d", known_reads);
+	}
+
 event known_line(description: Input::EventDescription, tpe: Input::Event, line: string)
 	{
-	known_lines += line;
+	if ( description$name == known_stream() )
+		known_lines += line;
 	}
 
 # Warns of a list that covers nothing.
@@ -48,6 +58,12 @@ function check_known()
 	warn_once("known entries", problem == "" ? "" : fmt("%s: %s", known_file, problem));
 	}
 
+# Returns what applies while the file cannot be used.
+function kept_list(): string
+	{
+	return known_list == "" ? "no known activity is applied" : "the previous list is still used";
+	}
+
 # Returns true if the list can be used.
 function use_known(list: string): bool
 	{
@@ -55,8 +71,7 @@ function use_known(list: string): bool
 
 	if ( problem != "" )
 		{
-		local kept = known_list == "" ? "no known activity is applied" : "the previous list is still used";
-		warn_once("known", fmt("%s: %s; %s", known_file, problem, kept));
+		warn_once("known", fmt("%s: %s; %s", known_file, problem, kept_list()));
 		return F;
 		}
 
@@ -80,7 +95,7 @@ function resume_processing()
 
 event Input::end_of_data(name: string, source: string)
 	{
-	if ( name != "iforest_known" )
+	if ( name != known_stream() )
 		return;
 
 	local lines = known_lines;
@@ -100,7 +115,7 @@ global reading_known = F;
 # Zeek removes the reader of a file that is missing, even for a moment. Another one starts when the file is there.
 event known_unreadable(description: Input::EventDescription, message: string, level: Reporter::Level)
 	{
-	if ( level != Reporter::ERROR || ! reading_known )
+	if ( level != Reporter::ERROR || ! reading_known || description$name != known_stream() )
 		return;
 
 	reading_known = F;
@@ -114,12 +129,13 @@ function read_known(path: string)
 
 	if ( file_size(path) < 0.0 )
 		{
-		warn_once("known", fmt("%s: cannot be read; no known activity is applied until then", path));
+		warn_once("known", fmt("%s: cannot be read; %s until then", path, kept_list()));
 		return;
 		}
 
 	warn_once("known", "");
-	Input::add_event(Input::EventDescription($source=path, $name="iforest_known", $reader=Input::READER_RAW,
+	++known_reads;
+	Input::add_event(Input::EventDescription($source=path, $name=known_stream(), $reader=Input::READER_RAW,
 	                                         $mode=Input::REREAD, $fields=KnownLine, $want_record=F, $ev=known_line,
 	                                         $error_ev=known_unreadable));
 	}
@@ -148,7 +164,7 @@ function change_known_file(id: string, value: string): string
 		return value;
 
 	if ( reading_known )
-		Input::remove("iforest_known");
+		Input::remove(known_stream());
 
 	known_lines = vector();
 	known_is_read = F;

@@ -192,17 +192,20 @@ event learning_tick(generation: count)
 	if ( |learning_logs| > 0 )
 		{
 		for ( _, log in scored_logs )
-			if ( log in learning_logs && fits() )
+			if ( log in learning_logs && is_central_node() )
 				{
 				fit_if_due(log);
 				refit_if_due(log);
 				}
 
-		lock_state();
-
 		# On a disk that hangs, only one save waits.
-		if ( ! __busy() && (clock() - last_save >= save_interval || last_save > clock()) )
-			save();
+		if ( ! __busy() )
+			{
+			lock_state();
+
+			if ( clock() - last_save >= save_interval || last_save > clock() )
+				save();
+			}
 
 		hook on_learning_tick();
 		}
@@ -364,7 +367,7 @@ event zeek_init() &priority=-5
 
 		start_learning(log, T);
 
-		if ( fits() && ! reading_traces() && ! has_model(log) )
+		if ( is_central_node() && ! reading_traces() && ! has_model(log) )
 			Reporter::info(fmt("IForest: learning; %s are scored after the first %d", records_of(log), learn_after));
 		}
 

@@ -31,7 +31,7 @@ export {
 	type Info: record {
 		## The time of the event.
 		ts: time &log;
-		## Event: loaded, fitted, refused and others, see :zeek:type:`IForest::Action`.
+		## The event.
 		action: Action &log;
 		## The model's version: the time of its fit.
 		version: time &log &optional;

@@ -12,6 +12,6 @@ function act_on_outcome(log: LogKind, outcome: Outcome)
 	if ( outcome == ALERT || outcome == INCIDENTS_CHANGED )
 		hook incidents_changed();
 
-	if ( outcome == FIT_DUE && fits() )
+	if ( outcome == FIT_DUE && is_central_node() )
 		fit(log, F);
 	}

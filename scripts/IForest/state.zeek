@@ -86,7 +86,7 @@ function open_state(directory: string)
 # Locks the directory if another process has released it, or if it was removed.
 function lock_state()
 	{
-	if ( node_state_dir == "" || __busy() )
+	if ( node_state_dir == "" )
 		return;
 
 	warn_once("lock", __lock_state());
@@ -110,7 +110,7 @@ function save()
 		if ( problem == "" )
 			problem = __save_context(log, state_file(log, "memory"));
 
-		if ( problem == "" && fits() )
+		if ( problem == "" && is_central_node() )
 			problem = __save_sample(log, state_file(log, "sample"));
 		}
 
@@ -167,7 +167,7 @@ function load_state(log: LogKind, context: bool)
 
 	path = state_path(log, "sample");
 
-	if ( fits() )
+	if ( is_central_node() )
 		report_refusal(log, path, __load_sample(log, path));
 	}
 

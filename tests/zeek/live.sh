@@ -74,9 +74,16 @@ wait "$zeek" || fail "zeek ended with status $?"
 scores first | tail -n 50 | { ! grep -q -- -; } || fail "there are no scores after the first model"
 [ "$(ls iforest/zeek | tr '\n' ' ')" = "dns-memory dns-sample memory model sample " ] || fail "the state is incomplete: $(ls iforest/zeek)"
 
-start second
+before=$(stat -c %.Y iforest/zeek/memory)
+PACKAGE="${PACKAGE-packages} IForest::learning_interval=1sec" start second
 visits 50
 logged second 50
+# State is saved at the first tick, not only at exit.
+for _ in $(seq 100); do
+	if [ "$(stat -c %.Y iforest/zeek/memory)" != "$before" ]; then break; fi
+	sleep 0.2
+done
+[ "$(stat -c %.Y iforest/zeek/memory)" != "$before" ] || fail "nothing was saved while Zeek ran"
 kill -KILL "$zeek"
 wait "$zeek" || true
 scores second | { ! grep -q -- -; } || fail "a connection after the restart has no score"

@@ -9,8 +9,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Listening ports per test, because tests run in parallel.
 const PORTS_EACH: u16 = 10;
-/// Port block of the first test: above the well-known ports, below the ephemeral ones.
-const FIRST_PORT: u16 = 2000;
+/// Number of the first test's block: port 20000, below the ephemeral ones.
+const FIRST_BLOCK: u16 = 2000;
 
 const MISSING: Option<&str> = option_env!("ZEEK_TESTS_MISSING");
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../btest");
     let trials = match names(&suite.join("iforest")) {
-        Ok(names) => names.into_iter().zip(FIRST_PORT..).map(|(name, n)| trial(suite.clone(), name, n)).collect(),
+        Ok(names) => names.into_iter().zip(FIRST_BLOCK..).map(|(name, n)| trial(suite.clone(), name, n)).collect(),
         Err(error) => {
             eprintln!("{}: {error}", suite.display());
             return ExitCode::FAILURE;

@@ -35,21 +35,21 @@ std::pair<zeek_int_t, iforest::FinishedJob> next_finished_job(double wait) {
     const std::pair<zeek_int_t, iforest::Sensor*> sensors[] = {{BifEnum::IForest::CONN_LOG, &sensor()},
                                                                {BifEnum::IForest::DNS_LOG, &dns_sensor()}};
 
-    for ( const auto& [log, of] : sensors )
-        if ( auto finished = of->finished_job(0.0); finished.kind != iforest::JobKind::Pending )
+    for ( const auto& [log, each] : sensors )
+        if ( auto finished = each->finished_job(0.0); finished.kind != iforest::JobKind::Pending )
             return {log, std::move(finished)};
 
     // All jobs share one thread and finish in order, so waiting for one sensor is enough.
-    for ( const auto& [log, of] : sensors )
-        if ( of->busy() )
-            return {log, of->finished_job(wait)};
+    for ( const auto& [log, each] : sensors )
+        if ( each->busy() )
+            return {log, each->finished_job(wait)};
 
     return {BifEnum::IForest::CONN_LOG, sensor().finished_job(0.0)};
 }
 
 void report_panic() {
-    for ( auto* of : {&sensor(), &dns_sensor()} )
-        if ( const auto panic = std::string(of->take_panic()); ! panic.empty() )
+    for ( auto* each : {&sensor(), &dns_sensor()} )
+        if ( const auto panic = std::string(each->take_panic()); ! panic.empty() )
             zeek::reporter->Warning("IForest: internal error, records may lack anomaly_score; please report it: %s",
                                     panic.c_str());
 }

@@ -94,13 +94,13 @@ impl<T: Send + 'static> Background<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panic::print_nothing;
+    use crate::panic::install_panic_hook;
 
     const LONG: Duration = Duration::MAX;
 
     #[test]
     fn returns_results_in_order() {
-        print_nothing();
+        install_panic_hook();
         let mut background = Background::default();
         assert_eq!(background.take(LONG), None);
         background.start(|| "done".to_owned(), |panic| panic).unwrap();

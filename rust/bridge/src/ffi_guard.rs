@@ -6,7 +6,7 @@
 
 use detector::LogKind;
 
-use crate::panic::{catch, print_nothing};
+use crate::panic::{catch, install_panic_hook};
 use crate::sensor::Sensor;
 use crate::types::{
     ConnectionView, Description, DnsView, FinishedJob, HostRisk, IncidentChange, Outcome, Statistics, Verdict,
@@ -22,7 +22,7 @@ pub struct GuardedSensor {
 }
 
 pub(crate) fn new_sensor() -> Box<GuardedSensor> {
-    print_nothing();
+    install_panic_hook();
     Box::default()
 }
 

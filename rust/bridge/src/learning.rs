@@ -11,7 +11,7 @@ use detector::{FeatureRow, LogKind, LogRecord, Model, Params, Reservoir, Reservo
 
 use crate::background::Background;
 use crate::job::{Fitted, JobResult};
-use crate::panic::{catch, load};
+use crate::panic::load;
 use crate::state_dir::{DirLock, ModelWriter};
 
 /// Seed of every fit. The random choices depend on the traffic as well.
@@ -202,14 +202,11 @@ impl Learning {
 
     pub(crate) fn merge_sample(&mut self, bytes: &[u8]) -> Result<(), String> {
         let reservoir = self.reservoir.as_mut().ok_or("learning is off")?;
-        let merged = catch(|| {
-            let mut sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| refusal.to_string())?;
-            // The bound of one node does not hold for the others.
-            sample.set_bound(None);
-            let sample = resample(sample, reservoir.sampling());
-            reservoir.merge(&sample).map_err(|mismatch| mismatch.to_string())
-        });
-        merged.unwrap_or_else(Err).map_err(|error| format!("the sample {error}"))
+        let mut sample = Reservoir::from_bytes(bytes, SEED).map_err(|refusal| format!("the sample {refusal}"))?;
+        // The bound of one node does not hold for the others.
+        sample.set_bound(None);
+        let sample = resample(sample, reservoir.sampling());
+        reservoir.merge(&sample).map_err(|mismatch| format!("the sample {mismatch}"))
     }
 
     pub(crate) fn save_model(

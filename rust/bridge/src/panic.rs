@@ -25,8 +25,8 @@ pub(crate) fn load<T>(path: &Path, load: impl FnOnce(&Path) -> Result<T, Error>)
     }
 }
 
-/// Installs a hook that records panics instead of printing them. Only this library's copy of the Rust runtime uses it.
-pub(crate) fn print_nothing() {
+/// Records panics instead of printing them. Only this library's copy of the Rust runtime uses it.
+pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();
         let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref().copied());
@@ -58,7 +58,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_panic_becomes_a_message_with_its_location() {
-        print_nothing();
+        install_panic_hook();
         let message = catch(|| panic!("no {}", "luck")).unwrap_err();
         assert!(message.starts_with("no luck ("), "{message}");
         assert!(message.contains("panic.rs, line "), "{message}");

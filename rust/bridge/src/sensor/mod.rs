@@ -16,7 +16,6 @@ use crate::incidents::SharedIncidents;
 use crate::job::{Fitted, JobResult};
 use crate::learning::{self, Fit, Latest, Learning, Origin, PendingExample};
 use crate::model_file::{LoadAttempt, Loaded};
-use crate::panic::catch;
 use crate::types::{Description, FinishedJob, JobKind, Statistics};
 
 /// A detector that may lack a model.
@@ -302,8 +301,7 @@ impl Sensor {
         if version > Latest::now().0 {
             return Err("the model is dated more than a day in the future; check the clocks of the nodes".into());
         }
-        let model = catch(|| Model::from_bytes(bytes).map_err(|refusal| refusal.to_string()));
-        let model = model.unwrap_or_else(Err).map_err(|error| format!("the model {error}"))?;
+        let model = Model::from_bytes(bytes).map_err(|refusal| format!("the model {refusal}"))?;
         if version != model.provenance().trained_at {
             return Err("the model's version differs from the announced one".into());
         }
@@ -431,7 +429,7 @@ fn finished(kind: JobKind) -> FinishedJob {
 }
 
 fn with_file(kind: JobKind, file: &Path, result: Result<(), String>) -> FinishedJob {
-    // C++ reads both up to the first NUL.
+    // Zeek's Reporter refuses strings with a NUL.
     let text = |text: String| text.replace('\0', "\\0");
     let (file, problem) = (text(file.display().to_string()), text(result.err().unwrap_or_default()));
     FinishedJob { file, problem, ..finished(kind) }
