@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::schema::{LogKind, Schema};
+use crate::schema::LogKind;
 
 /// Error of a file, a message, a fit or a setting. `Display` is one sentence, with the file's name if there is one:
 /// `net.model: is damaged: its checksum does not match; copy it again`.
@@ -15,6 +15,11 @@ pub struct Error(Box<Details>);
 struct Details {
     subject: Option<String>,
     kind: ErrorKind,
+}
+
+/// Both versions of a schema in brackets.
+fn in_brackets(versions: Option<[u32; 2]>) -> String {
+    versions.map_or_else(String::new, |[found, own]| format!(" (version {found}, not {own})"))
 }
 
 impl Error {
@@ -86,11 +91,6 @@ impl Contents {
     /// Error of values that are invalid.
     pub(crate) fn invalid(self, problem: impl Into<String>) -> ErrorKind {
         ErrorKind::Invalid { contents: self, problem: problem.into() }
-    }
-
-    /// Error of contents from a version with other features; `found` is that version, if the contents have it.
-    pub(crate) fn other_schema(self, found: Option<u32>, schema: &Schema) -> ErrorKind {
-        ErrorKind::OtherSchema { contents: self, found, expected: schema.version }
     }
 
     /// Message for other contents.
@@ -177,7 +177,7 @@ pub enum ErrorKind {
         /// The oldest format known.
         known: u32,
     },
-    /// Contents: cut short, longer than declared, or longer than allowed.
+    /// Contents: cut short, or longer than declared.
     #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
     Length {
         /// Bytes declared in the header.
@@ -185,22 +185,24 @@ pub enum ErrorKind {
         /// Bytes found.
         found: u64,
     },
+    /// Contents: longer than allowed.
+    #[error("has a payload of {found} bytes; this version reads at most {max}")]
+    TooLarge {
+        /// Bytes found.
+        found: u64,
+        /// Bytes allowed.
+        max: u64,
+    },
     /// Contents: the checksum does not match.
     #[error("is damaged: its checksum does not match; copy it again")]
     Checksum,
     /// Contents: from a version with other features.
-    #[error(
-        "needs {}; this zeek-iforest has version {expected}; {}",
-        found.map_or("another feature version".to_owned(), |found| format!("feature version {found}")),
-        contents.remedy()
-    )]
+    #[error("has other features than this zeek-iforest{}; {}", in_brackets(*versions), contents.remedy())]
     OtherSchema {
         /// The contents.
         contents: Contents,
-        /// The schema version found, if the contents have it.
-        found: Option<u32>,
-        /// The schema version of this software.
-        expected: u32,
+        /// The schema versions of the contents and of this software, if the log is known.
+        versions: Option<[u32; 2]>,
     },
     /// Contents: a model of a log that this version does not score.
     #[error("is a model of {found}.log, which this version does not score; update zeek-iforest")]
@@ -266,6 +268,7 @@ impl ErrorKind {
                 | Self::Newer { .. }
                 | Self::Older { .. }
                 | Self::Length { .. }
+                | Self::TooLarge { .. }
                 | Self::Checksum
                 | Self::OtherSchema { .. }
                 | Self::OtherLog { .. }

@@ -21,7 +21,7 @@ pub(crate) struct Quantiles {
 
 impl Quantiles {
     /// Returns true if an amount is less than twice and more than half of the usual one, and within the range of most
-    /// training rows. Amounts are powers of two.
+    /// training rows. Amounts are logarithms to base 2, so 1 is a factor of two.
     pub(crate) fn is_usual_amount(self, value: f32) -> bool {
         (self.low..=self.high).contains(&value) && (value - self.median).abs() < 1.0
     }

@@ -140,7 +140,8 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// Copy without texts, which borrow from the source of the record.
+    /// Copy without texts, which borrow from the source of the record. Without a history, stray TCP resets are not
+    /// recognised.
     pub fn without_texts(&self) -> LogRecord<'static> {
         match self {
             Self::Conn(connection) => LogRecord::Conn(connection.without_texts()),

@@ -21,10 +21,10 @@ use crate::schema::LogKind;
 use crate::storage::envelope::Envelope;
 use crate::storage::trust::Trust;
 
-/// Largest payload. Full tables take about 20 megabytes, 4,096 incidents of the largest size about 50.
-const MAX_PAYLOAD: usize = 128 << 20;
+/// Largest payload. Full tables take about 20 megabytes, 4,096 incidents of the largest size about 150.
+const MAX_PAYLOAD: usize = 256 << 20;
 const FORMAT: Envelope =
-    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 6, max_payload: MAX_PAYLOAD };
+    Envelope { contents: Contents::State, magic: b"ZIFMEMOR", version: 7, max_payload: MAX_PAYLOAD };
 
 /// Copy of the context, the evidence and the latest score distribution, which another thread can write while the
 /// detector continues.
@@ -109,7 +109,7 @@ impl State {
         // The fingerprint is decoded first, so that other features are not reported as damage.
         let (fingerprint, head) = bincode::serde::decode_from_slice::<u64, _>(payload, config).map_err(undecodable)?;
         let Some(log) = LogKind::ALL.into_iter().find(|log| log.schema().fingerprint() == fingerprint) else {
-            return Err(Contents::State.other_schema(None, LogKind::Conn.schema()).into());
+            return Err(ErrorKind::OtherSchema { contents: Contents::State, versions: None }.into());
         };
         let payload = payload.get(head..).unwrap_or_default();
         let (state, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
@@ -201,7 +201,7 @@ mod tests {
         assert!(refusal(&file()[..1000]).starts_with("is damaged: its payload has"));
         assert_eq!(refusal(b"#separator"), "is not a context file of zeek-iforest; choose another file");
         let other = bincode::serde::encode_to_vec(7u64, bincode::config::standard()).unwrap();
-        assert!(refusal(&FORMAT.seal(&other)).starts_with("needs another feature version"));
+        assert!(refusal(&FORMAT.seal(&other)).starts_with("has other features"));
         let longer = [FORMAT.open(file()).unwrap(), &[0]].concat();
         assert_eq!(refusal(&FORMAT.seal(&longer)), "is damaged: there are extra bytes after the state; delete it");
         let mut damaged = state();

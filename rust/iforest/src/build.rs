@@ -9,8 +9,8 @@ use crate::tree::{Node, Tree};
 /// Number of rows copied at a time: as many values of a column as fit a cache line.
 const BLOCK: usize = 16;
 
-/// Builds a tree from the rows in `sample`, splitting the columns in `features`. The root splits the first of these
-/// that is not constant.
+/// Builds a tree from the rows in `sample`, splitting the columns in `features`. The root splits the first of them,
+/// or another one if that is constant.
 pub(crate) fn build(rows: Matrix<'_>, sample: &[usize], mut features: Vec<u16>, rng: &mut ForestRng) -> Tree {
     let n = sample.len();
     // The sample is copied column by column, so that a node scans contiguous values of the column it draws.
@@ -60,8 +60,7 @@ impl TreeBuilder<'_> {
         };
         let features = &mut features[..candidates];
         self.nodes.push(Node::Split { feature, threshold });
-        let goes_left = |&member: &u32| self.column(feature)[member as usize] >= threshold;
-        let split = partition(members, |member| !goes_left(member));
+        let split = partition(members, |&member| !(self.column(feature)[member as usize] >= threshold));
         let (left, right) = members.split_at_mut(split);
         self.node(left, features, depth + 1);
         self.node(right, features, depth + 1);

@@ -19,7 +19,7 @@ pub enum ErrorKind {
     /// Fit: a parameter lies outside its range.
     #[error("{name} is {value}; it must lie between {min} and {max}")]
     Parameter {
-        /// The field of [`Params`](crate::Params).
+        /// Name of the parameter.
         name: &'static str,
         /// The given value.
         value: usize,

@@ -123,12 +123,13 @@ impl Batch {
         history: &mut ScoreHistory,
         scores: &[RowScore],
     ) -> Vec<Verdict> {
-        let records = self.records.without_texts().zip(&self.keys).zip(scores);
-        let verdict = |(i, ((record, keys), &score)): (usize, ((&LogRecord<'static>, &ContextKeys), &RowScore))| {
+        // With texts, because a history tells stray replies.
+        let records = self.records.iter().zip(&self.keys).zip(scores);
+        let verdict = |(i, ((record, keys), &score)): (usize, ((LogRecord<'_>, &ContextKeys), &RowScore))| {
             if let Some(keys) = self.keys_ahead(i) {
                 history.prefetch(keys);
             }
-            history.verdict(model, policy, record, keys, score)
+            history.verdict(model, policy, &record, keys, score)
         };
         records.enumerate().map(verdict).collect()
     }
@@ -181,6 +182,28 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Verdicts of the sensor are on the whole record, with its history.
+    #[test]
+    fn stray_resets_accumulate_no_evidence() {
+        let mut trainer = detector::Trainer::new(detector::Params::default());
+        for i in 0..2000 {
+            let duration = Some(i * 7919 % 90_001);
+            trainer.learn(&Connection { ts: i * 43_200_000, duration, ..Connection::default() });
+        }
+        let model = trainer.fit().unwrap();
+        let policy = AlertPolicy::of(&model);
+        let reports = |history: &[u8]| {
+            let mut batch = Batch::default();
+            let record = Connection { proto: detector::Proto::Tcp, history: Some(history), ..Connection::default() };
+            (0..200).for_each(|_| batch.records.push(&LogRecord::Conn(record), None, None));
+            batch.extract(&mut Extractor::of(detector::LogKind::Conn));
+            let scores = [RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() }; 200];
+            let verdicts = batch.verdicts_by(&model, &policy, &mut ScoreHistory::default(), &scores);
+            verdicts.iter().filter(|verdict| verdict.evidence.is_some()).count()
+        };
+        assert_eq!([reports(b"S"), reports(b"R")], [1, 0]);
+    }
 
     #[test]
     fn clear_frees_the_memory_of_a_long_line() {

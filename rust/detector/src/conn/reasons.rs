@@ -45,7 +45,7 @@ pub(crate) static TEXTS: Texts = Texts {
     amount,
 };
 
-/// Periodicity of about ten pauses of a steady beacon.
+/// Periodicity of about twelve pauses of a steady beacon.
 const STEADY: f32 = 4.0;
 /// Three failed connections in a row.
 const IN_A_ROW: f32 = 2.0;

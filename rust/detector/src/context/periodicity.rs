@@ -39,7 +39,7 @@ impl Periodicity {
     /// Periodicity: log2 of 1 + (number of pauses · ln(random deviation / their deviation)), with deviations as shares
     /// of the mean; 0 for pauses that are not steadier than random.
     pub(crate) fn strength(&self) -> f32 {
-        // Prior of three pauses whose deviation equals their mean, so that two equal pauses are not periodic.
+        // Prior of three pauses whose deviation equals their mean, so that one pause is not periodic.
         let known = self.pauses.min(64.0);
         let unsteadiness = if self.mean < 1e-9 {
             1.0

@@ -22,7 +22,7 @@ pub enum NameKind {
     Empty,
     /// One label: a host of this network, NetBIOS.
     SingleLabel,
-    /// Under `.local`, `.localhost`, `.lan`, `.home`, `.internal`, `.home.arpa`: names of this network.
+    /// Under `.local`, `.lan`, `.home.arpa` and similar suffixes: names of this network.
     Local,
     /// Reverse lookup under `in-addr.arpa` or `ip6.arpa`.
     Reverse,

@@ -51,6 +51,18 @@ pub enum Protocol {
     Netbios,
 }
 
+impl Protocol {
+    /// Its name in reasons.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "DNS",
+            Self::Mdns => "multicast DNS",
+            Self::Llmnr => "LLMNR",
+            Self::Netbios => "NetBIOS",
+        }
+    }
+}
+
 impl DnsQuery<'_> {
     /// The protocol, by its ports and addresses.
     pub fn protocol(&self) -> Protocol {

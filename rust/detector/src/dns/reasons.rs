@@ -2,7 +2,7 @@
 
 use crate::dns::context::is_other_type;
 use crate::dns::domain::{DomainName, NameKind};
-use crate::dns::query::{DnsQuery, Protocol, type_name};
+use crate::dns::query::{DnsQuery, type_name};
 use crate::dns::schema::Column;
 use crate::quantiles::Quantiles;
 use crate::quantize::{expand, expand_whole};
@@ -106,7 +106,7 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
             format!("suffix .{}", printable(name.suffix()))
         }
         Column::Suffix => domain(&name),
-        Column::Domain if query.protocol() != Protocol::Dns => "protocol".to_owned(),
+        Column::Domain if query.is_chatter() => format!("protocol {}", query.protocol().name()),
         Column::Domain => domain(&name),
         Column::PairQueries => format!("{amount} {} for this domain in an hour", noun("query", "queries")),
         Column::PairNames => format!("{amount} different recent {} in this domain", noun("name", "names")),

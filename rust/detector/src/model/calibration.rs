@@ -119,6 +119,10 @@ impl Calibration {
 
 /// Threshold that about this share of the ascending scores reaches; see [`Calibration::threshold`].
 fn threshold(scores: &[f64], share: f64) -> f64 {
+    // A budget without alerts.
+    if share <= 0.0 {
+        return just_above(1.0);
+    }
     let expected = scores.len() as f64 * share;
     let excesses = ((scores.len() as f64 * TAIL_SHARE) as usize).max(MIN_EXCESSES);
     let empirical = |rank: usize| just_above(scores.iter().rev().nth(rank).copied().unwrap_or(0.0));
@@ -128,10 +132,6 @@ fn threshold(scores: &[f64], share: f64) -> f64 {
     let (body, tail) = scores.split_at(scores.len() - excesses);
     let base = body.last().copied().unwrap_or(0.0);
     let beyond = GeneralisedPareto::fit(tail.iter().map(|score| score - base)).quantile(expected / excesses as f64);
-    // A budget without alerts.
-    if share <= 0.0 {
-        return just_above(1.0);
-    }
     let highest = tail.last().copied().unwrap_or(base);
     let extrapolated = just_above((base + beyond).min(highest + (1.0 - highest) * HEADROOM));
     // The fit underestimates a tail that ends in a cluster of equal scores.
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn few_scores_do_not_panic() {
         assert_eq!(Calibration::default().threshold(0.1), 1e-6);
-        assert_eq!(Calibration::new(&[0.5]).threshold(0.0), 0.500001);
+        assert_eq!(Calibration::new(&[0.5]).threshold(0.0), just_above(1.0));
         assert_eq!(Calibration::new(&[0.5; 200]).threshold(0.001), 0.500001);
     }
 

@@ -81,7 +81,7 @@ impl FeatureStats {
         row
     }
 
-    /// Distance of a value above the training range, as a share of the range extended to it: 0 within, always below 1.
+    /// Distance of a value above the training range, as a share of the range extended to it: 0 within, at most 1.
     pub(crate) fn beyond(&self, column: usize, value: f32, learnt: bool) -> f64 {
         let Quantiles { lowest, .. } = self.of(column);
         self.beyond_from(column, value, lowest, learnt, false)

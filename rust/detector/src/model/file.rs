@@ -56,19 +56,22 @@ impl Model {
         // The schema identifier is decoded first, so that a model of other features is not reported as damaged.
         let config = bincode::config::standard().with_limit::<MAX_UNPACKED>();
         let undecodable = |cause: bincode::error::DecodeError| Contents::Model.invalid(cause.to_string());
-        let other_schema = |id: &SchemaId, schema| Error::from(Contents::Model.other_schema(Some(id.version), schema));
+        let other_schema = |id: &SchemaId, schema: &crate::schema::Schema| ErrorKind::OtherSchema {
+            contents: Contents::Model,
+            versions: Some([id.version, schema.version]),
+        };
         let (id, _) = bincode::serde::decode_from_slice::<SchemaId, _>(payload, config).map_err(undecodable)?;
         let schema = LogKind::ALL.map(LogKind::schema).into_iter().find(|schema| schema.name == id.log);
         let schema = schema.ok_or_else(|| ErrorKind::OtherLog { found: id.log.escape_default().to_string() })?;
         if id != SchemaId::of(schema) {
-            return Err(other_schema(&id, schema));
+            return Err(other_schema(&id, schema).into());
         }
         let (mut model, read) = bincode::serde::decode_from_slice::<Self, _>(payload, config).map_err(undecodable)?;
         if read != payload.len() {
             return Err(Contents::Model.invalid("there are extra bytes after the model").into());
         }
         if model.forest().n_features() != MAX_COLUMNS {
-            return Err(other_schema(&id, schema));
+            return Err(other_schema(&id, schema).into());
         }
         model.schema = schema;
         let (parts, provenance) = (&model.parts, &model.provenance);

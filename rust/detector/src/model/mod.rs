@@ -189,16 +189,19 @@ impl Model {
         if self.calibration.has_bursts() {
             return self.calibration.threshold_for_bursts(self.provenance.share_of_alerts(alerts_per_day));
         }
-        let single = match self.forest().is_imported() {
-            true => alerts_per_day,
-            false => alerts_per_day - calibration::evidence_per_day(alerts_per_day),
-        };
-        self.calibration.threshold(self.provenance.share_of_alerts(single))
+        self.calibration.threshold(self.share_of_single_alerts(alerts_per_day))
+    }
+
+    /// Share of the connections that alert by themselves, without what is reserved for evidence.
+    fn share_of_single_alerts(&self, alerts_per_day: f64) -> f64 {
+        let is_imported = self.forest().is_imported();
+        let reserved = if is_imported { 0.0 } else { calibration::evidence_per_day(alerts_per_day) };
+        self.provenance.share_of_alerts(alerts_per_day - reserved)
     }
 
     /// Returns true if the sample is too small for this budget, so that its threshold is extrapolated.
     pub fn is_extrapolated(&self, alerts_per_day: f64) -> bool {
-        self.calibration.is_extrapolated(self.provenance.share_of_alerts(alerts_per_day))
+        self.calibration.is_extrapolated(self.share_of_single_alerts(alerts_per_day))
     }
 
     /// Threshold that this share of the traffic reaches.
@@ -393,7 +396,7 @@ mod tests {
         assert_eq!([refused(|it| it.threshold = 0.0), refused(|it| it.threshold = 2.0)], [None, None]);
         let expected = model.schema().version;
         let of_other_features = |found| {
-            Some(ErrorKind::OtherSchema { contents: Contents::Model, found: Some(found), expected }.to_string())
+            Some(ErrorKind::OtherSchema { contents: Contents::Model, versions: Some([found, expected]) }.to_string())
         };
         assert_eq!(refused(|it| it.id.version += 1), of_other_features(expected + 1));
         assert_eq!(refused(|it| it.id.fingerprint ^= 1), of_other_features(expected));

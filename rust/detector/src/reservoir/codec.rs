@@ -65,7 +65,7 @@ impl Reservoir {
         let (version, fingerprint) = (u32::from_le_bytes(head.next()), u64::from_le_bytes(head.next()));
         let of_file = |log: &LogKind| (log.schema().version, log.schema().fingerprint()) == (version, fingerprint);
         let Some(log) = LogKind::ALL.into_iter().find(of_file) else {
-            return Err(Contents::Sample.other_schema(Some(version), LogKind::Conn.schema()).into());
+            return Err(ErrorKind::OtherSchema { contents: Contents::Sample, versions: None }.into());
         };
         let schema = log.schema();
         let half_life = i64::from_le_bytes(head.next());

@@ -88,9 +88,9 @@ impl Reservoir {
         }
     }
 
-    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. Rows that alerted, and rows
-    /// beyond the quota of their group, count as seen only if they stay, so that a flood does not raise the connection
-    /// rate.
+    /// Offers a row of a connection of time `ts` (microseconds since 1970), as one of a `group`. Rows that alerted
+    /// count as seen only if they stay. The connection rate also leaves out rows beyond the quota of their group, so that
+    /// a flood does not raise it.
     pub fn offer(&mut self, row: &FeatureRow, ts: i64, group: QuotaGroup) {
         self.span.include(ts);
         let seed = self.seed;
@@ -319,7 +319,7 @@ impl Reservoir {
         self.entries.is_empty()
     }
 
-    /// Number of rows offered.
+    /// Number of rows offered, without those that alerted and did not stay.
     pub fn seen(&self) -> u64 {
         self.seen
     }

@@ -110,7 +110,10 @@ impl Envelope {
             return Err(ErrorKind::Older { contents: self.contents, found: version, known: self.version }.into());
         }
         let (expected, found) = (number(16, 8), payload.len() as u64);
-        if expected != found || payload.len() > self.max_payload {
+        if payload.len() > self.max_payload {
+            return Err(ErrorKind::TooLarge { found, max: self.max_payload as u64 }.into());
+        }
+        if expected != found {
             return Err(ErrorKind::Length { expected, found }.into());
         }
         if number(24, 8) != XxHash3_64::oneshot(payload) {

@@ -17,7 +17,7 @@ pub(crate) use complete_tree::quantize_threshold;
 /// Trees in the layout of one kernel. All kernels return bit-identical path lengths.
 #[derive(Clone, Debug)]
 pub(crate) enum Traversal {
-    /// Complete trees of few columns on a processor with wide registers: every forest of the default sample size.
+    /// Complete trees of few columns on a processor with wide registers.
     #[cfg(target_arch = "x86_64")]
     Blocks(x86_64::Blocks),
     /// Complete trees on any processor.

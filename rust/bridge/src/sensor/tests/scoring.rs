@@ -106,7 +106,7 @@ fn after_a_panic_the_previous_connection_is_not_learnt_again() {
             sensor.observe(&view(0.5, 80), false, 1);
         }
         INJECTED.set(true);
-        let panic = catch(|| sensor.observe(&view(0.5, 80), true, 1));
+        let panic = crate::panic::catch(|| sensor.observe(&view(0.5, 80), true, 1));
         INJECTED.set(false);
         sensor.learn(1);
         assert!(panic.is_err());

@@ -15,7 +15,7 @@ use super::regular_exchange::Exchanges;
 use super::surge::Surges;
 use crate::address::Address;
 use crate::context::keys::ContextKeys;
-use crate::units::{HOUR, MINUTE, SECOND};
+use crate::units::{DAY, HOUR, MINUTE, SECOND};
 use crate::verdict::{Evidence, Verdict};
 
 /// Time without a record after which an incident closes, in microseconds: 1 h.
@@ -98,6 +98,11 @@ impl Grouper {
         self.now
     }
 
+    /// Moves the time forward; back only if it is more than a day ahead, by a clock that was wrong.
+    pub(super) fn advance(&mut self, time: i64) {
+        self.now = if time < self.now.saturating_sub(DAY) { time } else { self.now.max(time) };
+    }
+
     /// Starts fetching the table entries of a later record from memory, while other work goes on.
     pub fn prefetch(&self, keys: &ContextKeys) {
         self.surges.prefetch(keys);
@@ -109,7 +114,7 @@ impl Grouper {
     pub fn observe(&mut self, o: &Observation<'_>) -> Option<String> {
         let connection = o.record.connection();
         let record = Record::of(o, &connection);
-        self.now = self.now.max(record.end);
+        self.advance(record.end);
         self.close_quiet(record.end);
         let is_known = self.known.covers(&connection);
         if let Some(receiver) = connection.receiver_of_stray_reply() {
@@ -119,10 +124,8 @@ impl Grouper {
                 return (!incident.known).then(|| incident.id());
             }
         }
-        let regular = self
-            .exchanges
-            .add(&record, &connection, o.keys)
-            .filter(|_| !o.verdict.alert && o.verdict.evidence.is_none());
+        let may_report = !is_known && !o.verdict.alert && o.verdict.evidence.is_none();
+        let regular = self.exchanges.add(&record, &connection, o.keys, may_report);
         let reasons: Vec<_> = regular.iter().map(|regular| regular.reason.clone()).collect();
         let o = &match regular {
             Some(regular) => {
@@ -156,22 +159,22 @@ impl Grouper {
         let is_attack = alert && evidence.is_none() && record.query.is_none();
         let is_failure = record.failed && evidence.is_none();
         // An internal host that connects to a target flooded from outside is not part of the flood.
-        let is_apart = || {
-            record.originator.is_internal()
-                && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal())
-        };
+        let is_apart =
+            || record.orig_is_local && self.open.get(&target).is_some_and(|incident| !incident.peers_are_local());
         if (is_attack || is_failure) && self.open.contains_key(&target) && !is_apart() {
             return Some(target);
         }
         let flood = || self.flood_near(record.responder, known);
-        if is_failure && !record.originator.is_internal() {
+        if is_failure && !record.orig_is_local {
             if let Some(flood) = flood() {
                 return Some(flood);
             }
         }
-        if surge && !is_apart() || is_attack && flood().is_none() && self.is_crowded(&own, &target) {
+        if surge && evidence.is_none() && !is_apart()
+            || is_attack && flood().is_none() && self.is_crowded(&own, &target)
+        {
             self.open_target(target, record.end);
-            if !record.originator.is_internal() {
+            if !record.orig_is_local {
                 self.flooded.entry(record.responder.network()).or_insert(target);
             }
             return Some(target);
@@ -388,7 +391,7 @@ impl Grouper {
         keys.into_iter().for_each(|(_, key)| self.close(key, Event::Closed));
     }
 
-    /// Removes and returns the pending events.
+    /// Removes and returns the pending changes.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }

@@ -54,8 +54,7 @@ struct Contribution {
 
 impl Contribution {
     fn of(incident: &Incident) -> Self {
-        let inside = incident.targets.sample().iter().filter(|target| target.is_internal());
-        let targets = if incident.actor.is_internal() { Vec::new() } else { inside.copied().collect() };
+        let targets = if incident.actor_is_local { Vec::new() } else { incident.local_targets().collect() };
         Self {
             id: incident.id(),
             kind: incident.kind,

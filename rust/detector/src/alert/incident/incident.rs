@@ -13,7 +13,6 @@ use super::service_totals::ServiceTotals;
 use crate::address::Address;
 use crate::alert::reasons::Reason;
 use crate::context::keys::ContextKeys;
-use crate::dns::query::DnsQuery;
 use crate::proto::Proto;
 use crate::record::LogRecord;
 use crate::verdict::Verdict;
@@ -77,8 +76,11 @@ pub struct Incident {
     pub start: i64,
     /// End of the last record, in microseconds since 1970.
     pub last: i64,
+    pub(super) actor_is_local: bool,
     /// Hosts on the other side.
     pub targets: DistinctSet<Address>,
+    /// A bit for each stored target, set if it is in the local network.
+    pub(super) are_local: u64,
     /// Responders of an incident of a target; several if external originators flood one network.
     pub victims: DistinctSet<Address>,
     /// Ports of the responders.
@@ -146,7 +148,9 @@ impl Incident {
             known,
             start: i64::MAX,
             last: i64::MIN,
+            actor_is_local: false,
             targets: DistinctSet::default(),
+            are_local: 0,
             victims: DistinctSet::default(),
             ports: DistinctSet::default(),
             records: 0,
@@ -207,6 +211,18 @@ impl Incident {
         mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
     }
 
+    /// Stored hosts on the other side that are in the local network.
+    pub(super) fn local_targets(&self) -> impl Iterator<Item = Address> {
+        let targets = self.targets.sample().iter().enumerate();
+        targets.filter(|(i, _)| self.are_local >> i & 1 == 1).map(|(_, target)| *target)
+    }
+
+    fn add_target(&mut self, target: Address, is_local: bool) {
+        if let Some(i) = self.targets.add(target) {
+            self.are_local |= u64::from(is_local) << i;
+        }
+    }
+
     /// Number of hosts on the other side; an estimate beyond 64.
     pub fn targets_total(&self) -> u64 {
         self.targets.count().min(self.records)
@@ -235,13 +251,13 @@ impl Incident {
     pub(super) fn single_target(&self) -> Option<Address> {
         // Many clients use one resolver, which is not their target.
         let is_single = self.role == Role::Originator && !self.known && self.evidence == 0 && self.queries.is_none();
-        self.targets.sample().first().copied().filter(|_| is_single && self.targets.count() == 1)
+        self.targets.sample().first().copied().filter(|_| is_single && !self.targets.has_at_least(2))
     }
 
     pub(super) fn is_scanner(&self) -> bool {
         self.role == Role::Originator
             && self.alerts.min(self.failed) >= SCANNER
-            && self.ports.count().max(self.targets.count()) >= 3
+            && (self.ports.has_at_least(3) || self.targets.has_at_least(3))
     }
 
     /// Returns true for a failed or unusual connection on a port that the originator tries on many hosts, and for an
@@ -298,10 +314,16 @@ impl Incident {
         self.records += 1;
         self.failed += u64::from(record.failed);
         self.fan_out_failures += u64::from(record.failed && self.is_of_fan_out(record));
-        let peer = if self.role == Role::Originator { record.responder } else { record.originator };
-        self.targets.add(peer);
-        if self.role == Role::Target {
-            self.victims.add(record.responder);
+        match self.role {
+            Role::Originator => {
+                self.actor_is_local |= record.orig_is_local;
+                self.add_target(record.responder, record.resp_is_local);
+            }
+            Role::Target => {
+                self.actor_is_local |= record.resp_is_local;
+                self.add_target(record.originator, record.orig_is_local);
+                self.victims.add(record.responder);
+            }
         }
         self.ports.add((record.proto, record.port));
         let is_alert = o.is_some_and(|o| o.verdict.alert);
@@ -316,7 +338,7 @@ impl Incident {
             .services
             .iter()
             .position(|totals| totals.key() == record.key())
-            .or_else(|| self.new_totals(record, full));
+            .or_else(|| self.add_totals(ServiceTotals::new(record, full)));
         if let Some(totals) = index.and_then(|index| self.services.get_mut(index)) {
             totals.add(record);
             if let (Some(domain), Some(query)) = (&mut totals.domain, full) {
@@ -352,17 +374,17 @@ impl Incident {
 
     /// Adds a service or domain and returns its index; `None` if there are too many. A domain replaces the one with the
     /// fewest alerts.
-    pub(super) fn new_totals(&mut self, record: &Record, query: Option<&DnsQuery<'_>>) -> Option<usize> {
+    fn add_totals(&mut self, totals: ServiceTotals) -> Option<usize> {
         let domains = self.services.iter().filter(|totals| totals.domain.is_some()).count();
-        if self.services.len() >= MAX_SERVICES || record.query.is_some() && domains >= MAX_DOMAINS {
+        if self.services.len() >= MAX_SERVICES || totals.domain.is_some() && domains >= MAX_DOMAINS {
+            totals.domain.as_ref()?;
             let services = self.services.iter().enumerate().filter(|(_, totals)| totals.domain.is_some());
             let least = services.min_by_key(|(i, totals)| (totals.evidence, totals.alerts, totals.records, *i))?.0;
-            record.query?;
             let place = self.services.get_mut(least).filter(|totals| totals.evidence == 0)?;
-            *place = ServiceTotals::new(record, query);
+            *place = totals;
             return Some(least);
         }
-        self.services.push(ServiceTotals::new(record, query));
+        self.services.push(totals);
         Some(self.services.len() - 1)
     }
 
@@ -391,12 +413,17 @@ impl Incident {
     pub(super) fn absorb(&mut self, other: &Incident) {
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);
-        match self.role == other.role {
-            true => {
-                self.targets.merge(&other.targets);
-                self.victims.merge(&other.victims);
+        if self.role == other.role {
+            self.actor_is_local |= other.actor_is_local;
+            for (i, target) in other.targets.sample().iter().enumerate() {
+                self.add_target(*target, other.are_local >> i & 1 == 1);
             }
-            false => self.targets.add(other.actor),
+            self.targets.merge(&other.targets);
+            self.victims.merge(&other.victims);
+        } else {
+            self.actor_is_local |= other.local_targets().any(|target| target == self.actor);
+            self.add_target(other.actor, other.actor_is_local);
+            self.victims.merge(&other.targets);
         }
         self.ports.merge(&other.ports);
         self.records = self.records.saturating_add(other.records);
@@ -414,11 +441,9 @@ impl Incident {
         other.uids.iter().for_each(|uid| self.add_uid(uid));
         other.reasons.iter().for_each(|mention| self.mention(mention));
         for theirs in &other.services {
-            let is_room = self.services.len() < MAX_SERVICES;
             match self.services.iter_mut().find(|own| own.key() == theirs.key()) {
                 Some(own) => own.absorb(theirs),
-                None if is_room => self.services.push(theirs.clone()),
-                None => {}
+                None => _ = self.add_totals(theirs.clone()),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Known activity: a list of expected traffic, in the format of Zeek's Input framework.
 
 use super::civil_date::{format_date, parse_date};
-use super::incident::{Incident, Role};
+use super::incident::{Incident, MAX_SERVICES, Role};
 use super::kind::IncidentKind;
 use super::summary;
 use crate::address::Address;
@@ -99,8 +99,16 @@ impl KnownList {
     }
 
     fn covers_services(&self, incident: &Incident, kind_fits: impl Fn(IncidentKind) -> bool) -> bool {
+        // An incident stores some of its services and targets, so an entry must cover any further one.
+        let fits = |entry: &&KnownEntry| match incident.role {
+            Role::Originator if incident.services.len() >= MAX_SERVICES => {
+                entry.responder.is_none() && (entry.port.is_none() || !incident.ports.has_at_least(2))
+            }
+            Role::Target if incident.targets.is_estimate() => entry.originator.is_none(),
+            _ => true,
+        };
         let matches = |originator: Address, responder: Address, port| {
-            let mut entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits));
+            let mut entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits)).filter(fits);
             entries.any(|entry| entry.covers(originator, responder, port, incident.last))
         };
         let services = incident.services.iter().filter(|totals| totals.alerts > 0 || totals.evidence > 0);
@@ -126,7 +134,8 @@ impl KnownEntry {
     fn parse<'a>(value: impl Fn(usize) -> &'a str) -> Result<Self, String> {
         let network = |column: usize| -> Result<Option<Network>, String> {
             let text = value(column);
-            let problem = |_| format!("{} {text:?} is no address, network or *", FIELDS[column]);
+            let problem =
+                |_| format!("{} {text:?} is not an address or a network; write 192.0.2.0/24 or *", FIELDS[column]);
             if text == "*" { Ok(None) } else { text.parse().map(Some).map_err(problem) }
         };
         let (originator, responder) = (network(0)?, network(1)?);
@@ -137,16 +146,17 @@ impl KnownEntry {
         }
         let port = match value(2) {
             "*" => None,
-            text => Some(parse_port(text).ok_or_else(|| format!("port {text:?} is no port such as 443/tcp, nor *"))?),
+            text => Some(parse_port(text).ok_or_else(|| format!("port {text:?} is not a port; write 443/tcp or *"))?),
         };
         let kind = match value(3) {
             "*" => None,
-            text => {
-                Some(IncidentKind::parse(text).ok_or_else(|| format!("kind {text:?} is no kind of incident, nor *"))?)
-            }
+            text => Some(
+                IncidentKind::parse(text)
+                    .ok_or_else(|| format!("kind {text:?} is not a kind of incident; write scan or *"))?,
+            ),
         };
         let until = parse_date(value(4))
-            .ok_or_else(|| format!("until {:?} is no date such as 2027-01-31; every entry expires", value(4)))?;
+            .ok_or_else(|| format!("until {:?} is not a date; write 2027-01-31 (every entry expires)", value(4)))?;
         Ok(Self { originator, responder, port, kind, until, owner: value(5).to_owned(), note: value(6).to_owned() })
     }
 
@@ -199,6 +209,7 @@ impl Incident {
         let port = only(self.ports.count(), self.ports.sample().first().map(|&it| summary::format_port(it)));
         let (originator, responder) = match self.role {
             Role::Originator => (self.actor.to_string(), target),
+            Role::Target if self.victims.has_at_least(2) => (target, self.actor.network_range()),
             Role::Target => (target, self.actor.to_string()),
         };
         (originator, responder, port)
@@ -257,9 +268,9 @@ mod tests {
             ("0.0.0.0/0\t::/0\t*\t*\t2027-01-31\t-\t-", "covers too much"),
             ("0.0.0.0/1\t*\t22/tcp\t*\t2027-01-31\t-\t-", "covers too much"),
             ("*\t128.0.0.0/1\t*\tscan\t2027-01-31\t-\t-", "covers too much"),
-            ("10.0.0.1\t*\t22\t*\t2027-01-31\t-\t-", "is no port"),
+            ("10.0.0.1\t*\t22\t*\t2027-01-31\t-\t-", "is not a port"),
             ("10.0.0.1/33\t*\t*\t*\t2027-01-31\t-\t-", "originator"),
-            ("10.0.0.1\t*\t*\tnoise\t2027-01-31\t-\t-", "no kind"),
+            ("10.0.0.1\t*\t*\tnoise\t2027-01-31\t-\t-", "not a kind"),
             ("10.0.0.1\t*\t*\tscan\t-\t-\t-", "every entry expires"),
         ] {
             let error = list(line).unwrap_err().to_string();

@@ -12,7 +12,7 @@
 //! * A burst is a pair's alerts within a clock hour; some alert budgets count it once
 //!   ([`Schema::counts_bursts`](crate::Schema::counts_bursts)).
 //!
-//! Memory is bounded: 4,096 open incidents of at most 20 kB each, the last 65,536 records (about 12 MB), regular
+//! Memory is bounded: 4,096 open incidents of at most 40 kB each, the last 65,536 records (about 12 MB), regular
 //! exchanges (2 MB) and failures by responder (1 MB). Beyond 4,096 incidents the one quiet for longest is closed, single
 //! alerts first.
 //!

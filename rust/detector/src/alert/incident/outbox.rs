@@ -14,8 +14,6 @@ pub(super) const MAX_UNSENT: usize = MAX_OPEN;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) unsent: HashMap<(ActorKey, u64), Incident>,
-    /// Number of records dropped because too many incidents had additions.
-    pub(super) dropped: u64,
 }
 
 impl Outbox {
@@ -25,10 +23,7 @@ impl Outbox {
         let is_full = self.unsent.len() >= MAX_UNSENT;
         let addition = match self.unsent.entry((key, incident.number)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if is_full => {
-                self.dropped += 1 + earlier.len() as u64;
-                return;
-            }
+            Entry::Vacant(_) if is_full => return,
             Entry::Vacant(entry) => {
                 entry.insert(Incident { number: incident.number, ..Incident::new(key, incident.active) })
             }

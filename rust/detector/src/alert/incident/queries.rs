@@ -174,10 +174,8 @@ impl Queries {
         if !query.may_be_generated() {
             return;
         }
-        match query.nonexistent {
-            true => self.nonexistent.add(query.domain),
-            false => self.random.add(query.domain),
-        }
+        let domains = if query.nonexistent { &mut self.nonexistent } else { &mut self.random };
+        domains.add(query.domain);
         if let (true, Some(full)) = (self.example.is_empty() && query.random, full) {
             let name = DomainName::new(full.query.unwrap_or_default());
             self.example = printable(name.registered());

@@ -87,18 +87,20 @@ impl Exchanges {
         self.services.prefetch(keys.service);
     }
 
-    /// Adds a connection, and returns the evidence if the exchange has just become regular.
+    /// Adds a connection, and returns the evidence if the exchange has just become regular; without `may_report`, a
+    /// later connection can do so.
     pub(super) fn add(
         &mut self,
         record: &Record,
         connection: &Connection<'_>,
         keys: &ContextKeys,
+        may_report: bool,
     ) -> Option<Regularity> {
         let is_session = !record.failed && matches!(record.proto, Proto::Tcp | Proto::Udp);
         if record.query.is_some()
             || !is_session
             || REGULAR_PORTS.contains(&record.port)
-            || record.originator.is_internal() && record.responder.is_internal()
+            || record.orig_is_local && record.resp_is_local
             || connection.is_chatter()
         {
             return None;
@@ -107,7 +109,7 @@ impl Exchanges {
         exchange.add(record);
         // The last report can lie ahead of a clock that was corrected.
         let is_allowed = self.reported.is_none_or(|last| record.end.abs_diff(last) >= DAY.unsigned_abs());
-        if exchange.reported || !is_allowed || !exchange.is_regular() {
+        if !may_report || exchange.reported || !is_allowed || !exchange.is_regular() {
             return None;
         }
         exchange.reported = true;

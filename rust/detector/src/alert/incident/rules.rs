@@ -30,7 +30,7 @@ pub const RULES: &[Rule] = &[
         condition: "at least 8 originators fail on one target (80 % of the connections), most of them internal",
         weight: 0.0,
         attack: &[],
-        holds: |it| it.holds_first(it.role == Role::Target && it.fails(0.8) && it.peers_are_internal()),
+        holds: |it| it.holds_first(it.role == Role::Target && it.fails(0.8) && it.peers_are_local()),
     },
     Rule {
         kind: IncidentKind::Flood,
@@ -46,7 +46,7 @@ pub const RULES: &[Rule] = &[
         weight: 0.5,
         attack: &["T1046"],
         holds: |it| {
-            let is_broad = it.targets.count() >= 5 || it.ports.count() >= 5;
+            let is_broad = it.targets.has_at_least(5) || it.ports.has_at_least(5);
             let are_connections = 2 * it.queries() <= it.records;
             let busiest = it.services.iter().map(|totals| totals.records).max().unwrap_or(0);
             let is_spread = is_broad && 2 * busiest <= it.records;
@@ -77,7 +77,7 @@ pub const RULES: &[Rule] = &[
         holds: |it| {
             it.domain(|totals, domain| {
                 let (mean, exist) = (domain.mean_data(totals.records), 2 * domain.nonexistent < totals.records);
-                domain.carries_data && domain.names.count() >= 10 && (mean >= 50 || mean >= 20 && exist)
+                domain.carries_data && domain.names.has_at_least(10) && (mean >= 50 || mean >= 20 && exist)
             })
         },
     },
@@ -131,14 +131,14 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Exfiltration,
-        condition: "an unusual amount of at least 50 kB sent to an external address, at least three times the amount received",
+        condition: "an unusual amount of at least 50 kB, or any of at least 10 MB, sent to an external address; at least three times \
+                    the amount received",
         weight: 1.0,
         attack: &["T1048"],
         holds: |it| {
             it.own_service(|totals| {
-                let is_outward = !totals.responder.is_internal() && !totals.inward;
                 let is_large = totals.large && totals.bytes_out >= 50_000 || totals.bytes_out >= 10_000_000;
-                is_outward && is_large && totals.bytes_out / 3 >= totals.bytes_in
+                !totals.is_local && is_large && totals.bytes_out / 3 >= totals.bytes_in
             })
         },
     },
@@ -157,9 +157,9 @@ pub const RULES: &[Rule] = &[
         attack: &["T1021"],
         holds: |it| {
             it.own_service(|totals| {
-                let is_inside =
-                    it.actor.is_internal() && totals.responder.is_internal() && !totals.responder.is_group();
-                is_inside
+                it.actor_is_local
+                    && totals.is_local
+                    && !totals.responder.is_group()
                     && totals.proto == Proto::Tcp
                     && ADMIN.contains(&totals.port)
                     && totals.failed < totals.records
@@ -168,8 +168,8 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         kind: IncidentKind::Beacon,
-        condition: "at least 6 answered TCP or UDP connections to one service, at least 10 s apart, pauses that deviate by at most \
-                    60 % of their mean; not the service ntp",
+        condition: "at least 6 answered TCP or UDP connections to one service, at least half of all, on average at least 10 s \
+                    apart, pauses that deviate by at most 60 % of their mean; not the service ntp",
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
@@ -185,14 +185,14 @@ pub const RULES: &[Rule] = &[
     Rule {
         kind: IncidentKind::Beacon,
         condition: "at least 10 TCP or UDP connections of an internal originator to one service of an external host, most of \
-                    them refused or unanswered; at least 10 s apart with pauses that deviate by at most 30 % of their mean, \
+                    them refused or unanswered; on average at least 10 s apart with pauses that deviate by at most 30 % of their mean, \
                     or to a port that is rare here; not DNS or NTP",
         weight: 0.75,
         attack: &["T1071"],
         holds: |it| {
             it.own_service(|totals| {
                 let is_regular = totals.pauses.mean >= 10.0 && totals.pauses.are_regular(0.3);
-                let is_outward = it.actor.is_internal() && !totals.responder.is_internal() && !totals.inward;
+                let is_outward = it.actor_is_local && !totals.is_local;
                 let is_unicast = totals.proto != Proto::Icmp && !totals.responder.is_group();
                 let is_tried = totals.records >= 10 && 2 * totals.failed >= totals.records;
                 is_outward
@@ -291,9 +291,8 @@ impl Incident {
         self.failed as f64 >= share * self.records as f64
     }
 
-    pub(super) fn peers_are_internal(&self) -> bool {
-        let internal = self.targets.sample().iter().filter(|peer| peer.is_internal()).count();
-        2 * internal > self.targets.sample().len()
+    pub(super) fn peers_are_local(&self) -> bool {
+        2 * self.local_targets().count() > self.targets.sample().len()
     }
 
     /// Like `service`, but only for incidents of an originator.

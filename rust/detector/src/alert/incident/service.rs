@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 /// An alias, because serde's derive macro mistakes a reference for borrowed input.
 pub(super) type ServiceName = &'static str;
 
-/// First service of a connection with a known name.
+/// Name of a service of a connection, the first in this list; empty if none is in it.
 pub(super) fn service_name(services: &[u8]) -> &'static str {
     const NAMES: [&str; 20] = [
         "dns", "ssh", "http", "ssl", "quic", "ftp", "smtp", "imap", "pop3", "rdp", "rfb", "smb", "dce_rpc", "ntlm",

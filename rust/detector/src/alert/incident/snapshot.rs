@@ -54,7 +54,7 @@ impl Grouper {
             return Err(ErrorKind::Invalid { contents: Contents::State, problem }.into());
         };
         (self.now, self.surges, self.exchanges) = (now, surges, exchanges);
-        self.flooded = flooded.into_iter().collect();
+        self.flooded = flooded.into_iter().filter(|(_, key)| keys.contains(key)).collect();
         history.into_iter().for_each(|(record, taken)| self.history.push(record, taken));
         incidents.into_iter().for_each(|incident| self.put(incident.key(), incident));
         Ok(())

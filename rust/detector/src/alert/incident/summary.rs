@@ -149,13 +149,13 @@ impl Incident {
             (IncidentKind::Outage, Role::Target) => {
                 format!("{hosts} could not reach {actor} on {ports} in {lasted}; {failed}")
             }
-            (IncidentKind::Flood, _) if self.victims.count() > 1 => {
+            (IncidentKind::Flood, _) if self.victims.has_at_least(2) => {
                 let victims = number(&self.victims);
                 format!("{hosts} flooded {victims} hosts such as {actor} on {ports} in {lasted}; {failed}")
             }
             (IncidentKind::Flood, _) => format!("{hosts} flooded {actor} on {ports} in {lasted}; {failed}"),
             (IncidentKind::Guessing, Role::Target) => {
-                format!("{hosts} logged in to {target} {} times in {lasted}", count(totals.records))
+                format!("{hosts} tried {target} {} times in {lasted}", count(totals.records))
             }
             (IncidentKind::Guessing, _) => format!(
                 "{actor} tried {target} {} times in {within}, sending about {} each",
@@ -174,12 +174,15 @@ impl Incident {
                 let (sent, received) = (bytes(totals.bytes_out), bytes(totals.bytes_in));
                 format!("{actor} sent {sent} to {target} in {times}{largest}, and received {received}")
             }
-            (IncidentKind::LongSession, _) => format!(
-                "{actor} held a connection to {target} open for {} (sent {}, received {})",
-                duration(totals.longest),
-                bytes(totals.bytes_out),
-                bytes(totals.bytes_in)
-            ),
+            (IncidentKind::LongSession, _) => {
+                let of_all = if totals.records > 1 { format!(" in {times}") } else { String::new() };
+                format!(
+                    "{actor} held a connection to {target} open for {} (sent {}, received {}{of_all})",
+                    duration(totals.longest),
+                    bytes(totals.bytes_out),
+                    bytes(totals.bytes_in)
+                )
+            }
             (IncidentKind::LateralMovement, _) if self.targets.count() == 1 && self.ports.count() == 1 => {
                 format!("{actor} reached {target} inside the network in {lasted}")
             }

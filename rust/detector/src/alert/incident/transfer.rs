@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 1024;
 const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
 const ADDITIONS: Envelope =
-    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 4, max_payload: MAX_MESSAGE };
+    Envelope { contents: Contents::Incidents, magic: b"ZIFINCID", version: 5, max_payload: MAX_MESSAGE };
 const RENAMINGS: Envelope =
     Envelope { contents: Contents::Incidents, magic: b"ZIFRENAM", version: 1, max_payload: MAX_MESSAGE };
 
@@ -63,10 +63,10 @@ impl Grouper {
     /// If the message is damaged or corrupt; nothing is added in that case.
     pub fn merge_additions(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         let Additions { now, incidents } = decode(ADDITIONS, bytes)?;
-        if !incidents.iter().all(Incident::is_sound) {
+        if !is_time(now) || !incidents.iter().all(Incident::is_sound) {
             return Err(corrupt());
         }
-        self.now = self.now.max(now);
+        self.advance(now);
         let mut renamings: Vec<Renaming> = Vec::new();
         for addition in incidents {
             let (key, number) = self.merge(&addition);
@@ -78,7 +78,7 @@ impl Grouper {
                 renamings.push((own, number));
             }
         }
-        self.close_quiet(self.now);
+        self.close_quiet(now);
         Ok(RENAMINGS.seal(&encode(&renamings)))
     }
 
@@ -87,14 +87,13 @@ impl Grouper {
         let own = addition.key();
         let target = addition.single_target().map(|target| (target, Role::Target, addition.known));
         let is_open = self.open.get(&own).is_some_and(|incident| !incident.is_minor());
-        let is_external = addition.targets.sample().first().is_some_and(|peer| !peer.is_internal());
+        let is_external = addition.are_local & 1 == 0;
         let flood = self.flood_near(addition.actor, addition.known).filter(|_| is_external);
-        let key = match target {
-            _ if addition.role == Role::Target && !self.open.contains_key(&own) && flood.is_some() => {
-                flood.unwrap_or(own)
+        let key = match (flood, target) {
+            (Some(flood), _) if addition.role == Role::Target && !self.open.contains_key(&own) => flood,
+            (_, Some(target)) if !is_open && (self.open.contains_key(&target) || self.is_crowded(&own, &target)) => {
+                target
             }
-            Some(target) if !is_open && self.open.contains_key(&target) => target,
-            Some(target) if !is_open && self.is_crowded(&own, &target) => target,
             _ => own,
         };
         let is_new = !self.open.contains_key(&key);
@@ -154,7 +153,6 @@ impl Grouper {
 impl Incident {
     /// Returns true if its values are possible.
     pub(super) fn is_sound(&self) -> bool {
-        let is_time = |time: i64| time.checked_abs().is_some_and(|time| time < 1 << 60);
         self.services.len() <= MAX_SERVICES
             && self.uids.len() <= MAX_UIDS
             && self.uids.iter().all(|uid| uid.len() <= 64)
@@ -166,7 +164,7 @@ impl Incident {
             && self.fan_out_failures <= self.failed
             && self.victims.is_sound()
             && self.queries.as_ref().is_none_or(|queries| queries.is_sound(self.records))
-            && self.records > 0
+            && (1..1 << 48).contains(&self.records)
             && self.alerts.max(self.failed) <= self.records
             && (0.0..=1.0).contains(&self.highest)
             && [self.start, self.last, self.active].into_iter().all(is_time)
@@ -175,11 +173,16 @@ impl Incident {
                 let domain = totals.domain.as_ref().is_none_or(|domain| domain.is_sound(totals.records));
                 finite
                     && domain
-                    && totals.failed <= totals.records
+                    && totals.failed.max(totals.alerts).max(totals.evidence) <= totals.records
                     && totals.records <= self.records
-                    && is_time(totals.first)
+                    && [totals.first, totals.last, totals.last_start].into_iter().all(is_time)
+                    && totals.longest.min(totals.duration) >= 0
             })
     }
+}
+
+fn is_time(time: i64) -> bool {
+    time.checked_abs().is_some_and(|time| time < 1 << 60)
 }
 
 fn encode(message: &impl Serialize) -> Vec<u8> {
@@ -282,18 +285,74 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_with_a_fast_clock_closes_no_incident_of_others_for_good() {
+        let mut manager = grouper();
+        let message = |seconds: i64, last: u8| {
+            let mut worker = worker();
+            let c = tcp(host(last), remote(1), 80, seconds * SECOND, ConnState::SF);
+            observe(&mut worker, &c, true, None);
+            worker.take_additions(4, worker.now())
+        };
+        manager.merge_additions(&message(100_000, 1)).unwrap();
+        manager.merge_additions(&message(10, 2)).unwrap();
+        manager.merge_additions(&message(20, 3)).unwrap();
+        assert_eq!(manager.open.len(), 3);
+        assert_eq!(manager.now(), 20 * SECOND + SECOND / 10);
+    }
+
+    #[test]
+    fn a_manager_names_a_tunnel_among_many_domains() {
+        let (mut manager, mut workers) = (grouper(), [worker()]);
+        let mut query = |name: &str, seconds: i64| {
+            let mut query = DnsQuery { ts: seconds * SECOND, query: Some(name.as_bytes()), ..DnsQuery::default() };
+            (query.client, query.server, query.server_port, query.rcode) = (host(20), host(1), 53, Some(0));
+            observe_with(&mut workers[0], &query, verdict(true), &[]);
+            exchange(&mut manager, &mut workers);
+        };
+        for i in 0..100 {
+            query(&format!("www.domain{i}.com"), i);
+            query(&format!("{i:040}.example.com"), i);
+        }
+        let incident = closed(manager).remove(0);
+        assert_eq!(incident.kind, crate::IncidentKind::Tunnel, "{}", incident.summary());
+    }
+
+    #[test]
+    fn a_target_of_two_workers_has_the_victims_of_both() {
+        let (mut manager, mut workers) = (grouper(), [worker(), worker()]);
+        for i in 0..40u8 {
+            let c = tcp(remote(i), host(80 + i / 20), 80, i64::from(i) * SECOND, ConnState::S0);
+            observe(&mut workers[usize::from(i) % 2], &c, true, None);
+        }
+        exchange(&mut manager, &mut workers);
+        let summary = closed(manager).remove(0).summary();
+        assert!(summary.starts_with("40 hosts flooded 2 hosts such as 10.0.0.80 on 1 port"), "{summary}");
+    }
+
+    #[test]
     fn damaged_and_corrupt_messages_change_nothing() {
         let (mut manager, mut worker) = (grouper(), worker());
         observe(&mut worker, &probe(0), true, None);
-        let mut addition = worker.open_incidents().next().unwrap().clone();
+        let addition = worker.open_incidents().next().unwrap().clone();
         let message = worker.take_additions(9, 0);
         let mut damaged = message.clone();
         damaged[40] ^= 1;
         assert!(matches!(manager.merge_additions(&damaged).unwrap_err().kind(), ErrorKind::Checksum));
         assert!(matches!(manager.merge_additions(&message[..20]).unwrap_err().kind(), ErrorKind::OtherContents(_)));
-        addition.highest = f64::NAN;
-        let corrupt = ADDITIONS.seal(&encode(&Additions { now: 0, incidents: vec![addition] }));
-        assert!(matches!(manager.merge_additions(&corrupt).unwrap_err().kind(), ErrorKind::Invalid { .. }));
+        let corrupt = |now, change: fn(&mut Incident)| {
+            let mut addition = addition.clone();
+            change(&mut addition);
+            ADDITIONS.seal(&encode(&Additions { now, incidents: vec![addition] }))
+        };
+        for corrupt in [
+            corrupt(i64::MIN, |_| {}),
+            corrupt(0, |it| it.highest = f64::NAN),
+            corrupt(0, |it| (it.records, it.services[0].records) = (u64::MAX, u64::MAX)),
+            corrupt(0, |it| it.services[0].duration = i64::MIN),
+            corrupt(0, |it| it.services[0].alerts = 9),
+        ] {
+            assert!(matches!(manager.merge_additions(&corrupt).unwrap_err().kind(), ErrorKind::Invalid { .. }));
+        }
         assert_eq!((manager.open.len(), manager.rename(&message).is_err()), (0, true));
         manager.merge_additions(&message).unwrap();
         assert_eq!(manager.open.len(), 1);
@@ -306,7 +365,6 @@ mod tests {
             let c = tcp(address(0x0b00_0000 + i), address(0x6400_0000 + i), 80, i64::from(i) * 1000, ConnState::SF);
             observe(&mut worker, &c, true, None);
         }
-        let outbox = worker.outbox.as_ref().unwrap();
-        assert_eq!((outbox.unsent.len(), outbox.dropped), (MAX_UNSENT, 10_000 - MAX_UNSENT as u64));
+        assert_eq!(worker.outbox.unwrap().unsent.len(), MAX_UNSENT);
     }
 }

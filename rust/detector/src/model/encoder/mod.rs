@@ -163,7 +163,7 @@ impl Encoder {
             }
             Encoding::OptionalCategory if identity == 0 => 0.0,
             Encoding::OptionalCategory => rarity(table.total.saturating_sub(left_out), count.saturating_sub(left_out)),
-            Encoding::DayShare if count > left_out => count as f32 / table.total.saturating_add(1) as f32,
+            Encoding::DayShare if count > left_out => (count as f32 / table.total.saturating_add(1) as f32).min(1.0),
             Encoding::DayShare => 0.0,
             Encoding::Share { .. } => rarity(table.total.saturating_sub(1), count.saturating_sub(1)),
             _ => log2(count as f32),

@@ -97,3 +97,18 @@ fn a_million_actors_with_separate_targets_stay_within_limits() {
     assert_eq!((grouper.expiry.len(), grouper.single.len()), (MAX_OPEN, MAX_OPEN - 1));
     assert!(grouper.open_incidents().any(|incident| Some(incident.id()) == attack));
 }
+
+#[test]
+fn evidence_of_a_surge_belongs_to_its_originator() {
+    let failed = |orig| tcp(orig, host(80), 80, 0, ConnState::S0);
+    let mut first = grouper();
+    // Number of records until the surge opens the target's incident.
+    let n =
+        (0..5000).position(|i| observe(&mut first, &failed(address(0x0b00_0000 + i)), false, None).is_some()).unwrap();
+    let mut grouper = grouper();
+    for i in 0..n as u32 {
+        assert_eq!(observe(&mut grouper, &failed(address(0x0b00_0000 + i)), false, None), None);
+    }
+    observe(&mut grouper, &failed(host(16)), false, Some(9));
+    assert_eq!(grouper.open.values().map(|it| (it.actor, it.evidence)).collect::<Vec<_>>(), [(host(16), 1)]);
+}

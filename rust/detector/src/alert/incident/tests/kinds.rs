@@ -273,3 +273,49 @@ fn a_failing_service_is_an_outage_unless_most_of_the_incident_is_something_else(
     };
     assert_eq!([kind(6), kind(7)], [IncidentKind::Outage, IncidentKind::Other]);
 }
+
+/// Sets `local_orig` and `local_resp`.
+fn with_local(c: Connection<'static>, orig: bool, resp: bool) -> Connection<'static> {
+    let (mut orig_end, mut resp_end) = (c.orig, c.resp);
+    (orig_end.local, resp_end.local) = (Some(orig), Some(resp));
+    Connection { orig: orig_end, resp: resp_end, ..c }
+}
+
+#[test]
+fn the_local_network_is_the_one_that_the_log_names() {
+    let kind = |resp_is_local: bool, change: fn(&mut Connection<'_>)| {
+        let mut grouper = grouper();
+        let mut c = with_local(tcp(remote(1), remote(2), 8443, 0, ConnState::SF), true, resp_is_local);
+        change(&mut c);
+        observe(&mut grouper, &c, true, None);
+        closed(grouper)[0].kind
+    };
+    let upload = |c: &mut Connection<'_>| c.orig.bytes = Some(40_000_000);
+    assert_eq!([kind(false, upload), kind(true, upload)], [IncidentKind::Exfiltration, IncidentKind::Other]);
+    let admin = |c: &mut Connection<'_>| c.resp.port = 445;
+    assert_eq!([kind(false, admin), kind(true, admin)], [IncidentKind::Other, IncidentKind::LateralMovement]);
+    for (are_local, expected) in [(true, IncidentKind::Outage), (false, IncidentKind::Flood)] {
+        let mut grouper = grouper();
+        for i in 0..30 {
+            let c = tcp(remote(i), remote(200), 80, i64::from(i) * SECOND, ConnState::S0);
+            observe(&mut grouper, &with_local(c, are_local, true), true, None);
+        }
+        let incident = closed(grouper).remove(0);
+        assert_eq!((incident.kind, incident.targets.count()), (expected, 30));
+        let at_risk = host_risk::host_risks([&incident], incident.last).len();
+        assert_eq!(at_risk, 1, "{}", incident.summary());
+    }
+}
+
+#[test]
+fn known_and_alerting_exchanges_do_not_use_the_report_of_the_day() {
+    let list = format!("{}\n10.0.0.1\t*\t*\t*\t2027-01-31\t-\t-", KnownList::header());
+    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    for i in 0..400 {
+        // The known one is regular first.
+        observe(&mut grouper, &tcp(host(1), remote(77), 443, i * 250 * SECOND, ConnState::SF), false, None);
+        observe(&mut grouper, &tcp(host(2), remote(77), 443, i * 250 * SECOND + 1, ConnState::SF), false, None);
+    }
+    let incidents = closed(grouper);
+    assert_eq!(incidents.iter().map(|it| (it.actor, it.evidence)).collect::<Vec<_>>(), [(host(2), 1)]);
+}

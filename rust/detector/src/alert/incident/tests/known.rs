@@ -104,3 +104,32 @@ fn known_kinds_report_nothing_while_they_are_open() {
     }
     assert!(grouper.take_changes().iter().all(|change| change.incident.kind != IncidentKind::Scan));
 }
+
+#[test]
+fn the_proposed_line_covers_a_flood_of_a_network() {
+    let mut grouper = grouper();
+    for i in 0..2000u32 {
+        let c = tcp(address(0x0b00_0000 + i), host((i % 20) as u8), 80, i64::from(i) * 1000, ConnState::S0);
+        observe(&mut grouper, &c, true, None);
+    }
+    let incident = closed(grouper).into_iter().find(|it| it.kind == IncidentKind::Flood).unwrap();
+    let lines = incident.known_lines();
+    assert!(lines.starts_with("*\t10.0.0.0/24\t80/tcp\tflood\t"), "{lines}");
+    assert!(KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap().covers_incident(&incident));
+}
+
+#[test]
+fn an_entry_for_some_responders_does_not_cover_more_services_than_an_incident_stores() {
+    let covers = |entry: &str, hosts: u8| {
+        let mut grouper = grouper();
+        for i in 0..hosts {
+            let responder = if i < 40 { host(100 + i) } else { remote(i) };
+            observe(&mut grouper, &tcp(host(2), responder, 80, i64::from(i) * SECOND, ConnState::REJ), true, None);
+        }
+        let list = format!("{}\n10.0.0.2\t{entry}\tscan\t2027-01-31\t-\t-", KnownList::header());
+        KnownList::parse(&list).unwrap().covers_incident(&closed(grouper)[0])
+    };
+    assert!(covers("10.0.0.0/8\t*", 20));
+    assert!(!covers("10.0.0.0/8\t*", 60));
+    assert!(covers("*\t80/tcp", 60) && covers("*\t*", 60));
+}

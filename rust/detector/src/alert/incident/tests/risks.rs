@@ -33,3 +33,14 @@ fn stored_risk_ends_when_it_has_decayed() {
     }
     assert_eq!(at(&mut table, 0)[0].parts.len(), 4096);
 }
+
+#[test]
+fn a_record_of_a_clock_that_ran_ahead_does_not_end_the_risk_of_hosts() {
+    let mut grouper = grouper();
+    let year = 365 * 86_400 * SECOND;
+    observe(&mut grouper, &tcp(host(1), remote(1), 80, 73 * year, ConnState::SF), true, None);
+    observe(&mut grouper, &tcp(host(2), remote(1), 80, 55 * year, ConnState::SF), true, None);
+    assert_eq!(grouper.now(), 55 * year + SECOND / 10);
+    observe(&mut grouper, &tcp(host(2), remote(1), 80, 55 * year - 3600 * SECOND, ConnState::SF), true, None);
+    assert_eq!(grouper.now(), 55 * year + SECOND / 10);
+}
