@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::schema::LogKind;
+use crate::units::counted;
 
 /// Error of a file, a message, a fit or a setting. `Display` is one sentence, with the file's name if there is one:
 /// `net.model: is damaged: its checksum does not match; copy it again`.
@@ -220,8 +221,8 @@ pub enum ErrorKind {
     },
     /// Training: too few records.
     #[error(
-        "only {found} {} to learn from; at least 2 are needed, a few thousand make a useful model",
-        if *found == 1 { log.noun() } else { log.nouns() }
+        "only {} to learn from; at least 2 are needed, a few thousand make a useful model",
+        counted(*found, log.noun())
     )]
     TooFewRecords {
         /// Number of records.

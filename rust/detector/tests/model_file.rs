@@ -99,7 +99,7 @@ fn use_if_accepted(bytes: &[u8]) -> bool {
     }
     let rows = [0.0, f32::INFINITY, f32::MIN, 1e7, -3.5].map(|value| [value; MAX_COLUMNS]);
     for (row, score) in rows.iter().zip(model.score_rows(&rows, &[0; 5], &mut ScoreCache::new())) {
-        let raised = model.raise(score);
+        let raised = model.final_score(score);
         assert!((0.0..=1.0).contains(&raised), "{raised} of {row:?}");
         assert_eq!(model.score_row(row, 0, &mut ScoreCache::new()), score);
     }

@@ -35,7 +35,7 @@ const LIMIT: f32 = 25.0;
 /// Largest sum. A series that alerts is not reported; a bound lets its sum fall below the limit within a day.
 const MAX_SUM: f32 = 2.0 * LIMIT;
 /// Time in which sums decay to 1/e: a day, in microseconds.
-const DAY: f64 = units::DAY as f64;
+const DAY_MICROS: f64 = units::DAY as f64;
 /// Size of the table of sums, as a power of 2.
 const SUMS: u32 = 17;
 /// Pause after which evidence can be reported again. By default its incident has closed by then.
@@ -128,7 +128,7 @@ impl Cusum {
         if sum.alerted && since >= QUIET {
             *sum = Sum::default();
         }
-        let decay = libm::expf(-(since as f64 / DAY) as f32);
+        let decay = libm::expf(-(since as f64 / DAY_MICROS) as f32);
         sum.sum = (sum.sum * decay + surplus).min(MAX_SUM);
         sum.connections = sum.connections.saturating_add(1);
         if sum.sum <= 0.0 {

@@ -126,7 +126,7 @@ impl Model {
         let (schema, mut typical) = (self.schema(), self.stats().typical(self.schema()));
         let encoded = self.encoder().encode(row, learnt);
         let forest = self.forest_of(row);
-        let raised = |score: f64, row: &FeatureRow| self.raise(self.row_score(row, score, learnt));
+        let raised = |score: f64, row: &FeatureRow| self.final_score(self.row_score(row, score, learnt));
         let score = raised(forest.score(&encoded), &encoded);
         // `scores_without` skips equal values, so a usual column gets the value of the row and costs no time.
         let usual: [bool; MAX_COLUMNS] = std::array::from_fn(|column| self.is_usual(column, row));

@@ -51,7 +51,7 @@ impl ScoreHistory {
             Some(typical) => self.pairs.add(keys.pair, end, score.forest, score.regularity, typical),
             None => (None, score.forest),
         };
-        let score = model.raise(RowScore { forest, ..score });
+        let score = model.final_score(RowScore { forest, ..score });
         // Chatter repeats by design, and nobody answers it. A stray reply says nothing about its sender.
         if record.is_chatter() || record.is_stray_reply() {
             return Verdict { score, alert: policy.is_alert(score), evidence: None, adds_to_fan_out: false };

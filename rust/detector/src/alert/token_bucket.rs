@@ -8,7 +8,7 @@ use crate::units;
 /// Size of the bucket, in days. A network that is new to the detector has several noisy services at once.
 const BUCKET_DAYS: f64 = 2.5;
 /// A day, in microseconds.
-const DAY: f64 = units::DAY as f64;
+const DAY_MICROS: f64 = units::DAY as f64;
 
 /// Token bucket, refilled by the time of records. Half of a full one is reserved for local originators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,10 +23,10 @@ impl TokenBucket {
     /// tokens of a quiet month are not spent in an hour.
     pub(super) fn refill(&mut self, per_day: f64, now: i64) {
         let most = size(per_day);
-        let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY);
+        let passed = self.until.map(|until| now.saturating_sub(until).max(0) as f64 / DAY_MICROS);
         self.tokens = passed.map_or(most, |days| (self.tokens + days * per_day).min(most));
         // A jump back of more than a day is a corrected clock.
-        let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY;
+        let ran_ahead = |until: i64| until.saturating_sub(now) as f64 > DAY_MICROS;
         self.until = Some(self.until.filter(|&until| !ran_ahead(until)).map_or(now, |until| until.max(now)));
     }
 

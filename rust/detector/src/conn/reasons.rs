@@ -79,17 +79,22 @@ fn is_long_pause(column: usize, value: f32) -> bool {
 /// Format of a column's amounts; `None` for a column without an amount.
 fn amount(column: usize) -> Option<Format> {
     Some(match Column::at(column)? {
-        Column::OrigBytes | Column::RespBytes | Column::MissedBytes | Column::ServiceBytes => {
-            |v| bytes(expand_whole(v))
-        }
-        Column::OrigPktSize | Column::RespPktSize => |v| bytes(expand_whole(v)),
+        Column::OrigBytes
+        | Column::RespBytes
+        | Column::MissedBytes
+        | Column::ServiceBytes
+        | Column::OrigPktSize
+        | Column::RespPktSize => |v| bytes(expand_whole(v)),
         Column::ByteRate => |v| format!("{}/s", bytes(expand_whole(v))),
         Column::Duration => |v| duration((expand(v) * 1e3) as i64),
         Column::OrigPause | Column::ServicePause => |v| duration((expand(v) * 1e6) as i64),
-        Column::PacketRate | Column::OrigPkts | Column::RespPkts => |v| count(expand_whole(v)),
-        Column::RespOriginators | Column::OrigFailures | Column::ServiceCount | Column::ServiceFailures => {
-            |v| count(expand_whole(v))
-        }
+        Column::PacketRate
+        | Column::OrigPkts
+        | Column::RespPkts
+        | Column::RespOriginators
+        | Column::OrigFailures
+        | Column::ServiceCount
+        | Column::ServiceFailures => |v| count(expand_whole(v)),
         Column::RespFailedShare => |v| format!("{:.0} %", 100.0 * v),
         _ => return None,
     })

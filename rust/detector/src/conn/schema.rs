@@ -116,7 +116,7 @@ const GROUPS: &[&[u16]] = &[
 ];
 
 /// A second, as a value of the duration column.
-const SECOND: f32 = 10.0;
+const ENCODED_SECOND: f32 = 10.0;
 
 /// Progress from which a connection counts as established.
 const ESTABLISHED: f32 = 3.0;
@@ -126,7 +126,7 @@ const MAX_REGULARITY: f32 = 3.0;
 /// of training: sessions, transfers, tunnels, beacons. Hosts differ more in their amounts than in the length of their
 /// sessions; with more weight, a host that is merely busier would outrank attacks.
 const MAXIMA: &[TrackedMaximum] = &[
-    TrackedMaximum { column: Column::Duration as u16, weight: 1.0, from: SECOND, rank: 1 },
+    TrackedMaximum { column: Column::Duration as u16, weight: 1.0, from: ENCODED_SECOND, rank: 1 },
     // Stolen data is often sent in several uploads, which would mask one another.
     TrackedMaximum { column: Column::OrigBytes as u16, weight: 0.5, from: 0.0, rank: 5 },
     TrackedMaximum { column: Column::RespBytes as u16, weight: 0.5, from: 0.0, rank: 1 },

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use crate::context::decay::{HOUR, decay, seconds};
+use crate::context::decay::{HOUR_SECONDS, decay, seconds};
 use crate::context::keys::{ContextKeys, combine};
 use crate::context::linear_counter::LinearCounter;
 use crate::context::table::{Table, TableSnapshot};
@@ -16,7 +16,7 @@ use crate::quantize::log2;
 use crate::units;
 
 /// Age of a domain, in seconds, at which its newness is 1.
-const DAY: f32 = (units::DAY / units::SECOND) as f32;
+const DAY_SECONDS: f32 = (units::DAY / units::SECOND) as f32;
 
 /// Sizes of the tables, as powers of 2.
 const CLIENTS: u32 = 15;
@@ -160,8 +160,8 @@ impl DnsContext {
                 is_new_domain = true;
             }
             let age = seconds(now.saturating_sub(visit.value.first_seen).max(0));
-            features.domain_newness = log2(DAY / (age + 1.0));
-            is_young = age < HOUR;
+            features.domain_newness = log2(DAY_SECONDS / (age + 1.0));
+            is_young = age < HOUR_SECONDS;
             features.domain_clients = log2(visit.value.clients.add(keys.orig, now));
         }
 

@@ -63,13 +63,20 @@ fn is_usual(column: usize, value: f32, quantiles: Quantiles) -> bool {
 /// Format of a column's amounts; `None` for a column without an amount.
 fn amount(column: usize) -> Option<Format> {
     Some(match Column::at(column)? {
-        Column::NameLength | Column::LongestLabel | Column::AnswerBytes => |v| bytes(expand_whole(v)),
-        Column::PairBytesOut | Column::PairBytesIn => |v| bytes(expand_whole(v)),
+        Column::NameLength
+        | Column::LongestLabel
+        | Column::AnswerBytes
+        | Column::PairBytesOut
+        | Column::PairBytesIn => |v| bytes(expand_whole(v)),
         Column::Labels => |v| count(v.max(0.0) as u64),
-        Column::OddBytes | Column::Answers | Column::PairQueries | Column::PairNames => |v| count(expand_whole(v)),
-        Column::DomainClients | Column::ClientNonexistent | Column::ClientNewDomains | Column::ClientServers => {
-            |v| count(expand_whole(v))
-        }
+        Column::OddBytes
+        | Column::Answers
+        | Column::PairQueries
+        | Column::PairNames
+        | Column::DomainClients
+        | Column::ClientNonexistent
+        | Column::ClientNewDomains
+        | Column::ClientServers => |v| count(expand_whole(v)),
         Column::DigitShare | Column::PairUniqueShare | Column::PairTypeShare | Column::ClientFailedShare => {
             |v| format!("{:.0} %", 100.0 * v)
         }

@@ -74,15 +74,15 @@ impl Model {
             return Err(other_schema(&id, schema).into());
         }
         model.schema = schema;
-        let (parts, provenance) = (&model.parts, &model.provenance);
+        let (scorer, provenance) = (&model.scorer, &model.provenance);
         let checks = [
-            (parts.encoder.is_sound(schema), "its counts of categories are out of order"),
-            (parts.stats.is_sound(schema), "its statistics do not match the features"),
+            (scorer.encoder.is_sound(schema), "its counts of categories are out of order"),
+            (scorer.stats.is_sound(schema), "its statistics do not match the features"),
             (
-                parts.peers.as_ref().is_none_or(|peers| peers.is_sound(model.forest())),
+                scorer.peers.as_ref().is_none_or(|peers| peers.is_sound(model.forest())),
                 "its peer group does not fit its forest",
             ),
-            ((0.0..=1.0).contains(&parts.median), "its median is not a score"),
+            ((0.0..=1.0).contains(&scorer.median), "its median is not a score"),
             (model.calibration.is_sound(), "its calibration has scores above 1"),
             ((0.0..=2.0).contains(&model.threshold), "its threshold is not a score"),
             ((0..=LATEST).contains(&provenance.trained_at), "its time of training is invalid"),
@@ -92,7 +92,7 @@ impl Model {
         if let Some((_, problem)) = checks.into_iter().find(|(is_sound, _)| !is_sound) {
             return Err(Contents::Model.invalid(problem).into());
         }
-        model.parts.encoder.prepare(schema);
+        model.scorer.encoder.prepare(schema);
         model.surprisal = ScoreSurprisal::new(&model.calibration);
         Ok(model)
     }

@@ -26,7 +26,7 @@ use crate::storage::envelope;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Model {
     id: SchemaId,
-    parts: RowScorer,
+    scorer: RowScorer,
     calibration: Calibration,
     provenance: Provenance,
     threshold: f64,
@@ -93,14 +93,14 @@ impl Provenance {
 impl Model {
     pub(crate) fn new(
         schema: &'static Schema,
-        parts: RowScorer,
+        scorer: RowScorer,
         calibration: Calibration,
         provenance: Provenance,
         contamination: Option<f64>,
     ) -> Self {
         let surprisal = ScoreSurprisal::new(&calibration);
         let id = SchemaId::of(schema);
-        let mut model = Self { id, parts, calibration, provenance, threshold: 0.0, schema, surprisal };
+        let mut model = Self { id, scorer, calibration, provenance, threshold: 0.0, schema, surprisal };
         model.threshold = match contamination {
             Some(share) => model.threshold_for_share(share),
             None => model.threshold_for_alerts(model.provenance.alerts_per_day),
@@ -110,7 +110,7 @@ impl Model {
 
     /// Copy with the same trees and another calibration.
     pub(crate) fn with_calibration(&self, calibration: Calibration, provenance: Provenance) -> Self {
-        Self::new(self.schema, self.parts.clone(), calibration, provenance, None)
+        Self::new(self.schema, self.scorer.clone(), calibration, provenance, None)
     }
 
     /// Schema of the rows it scores.
@@ -131,14 +131,14 @@ impl Model {
     /// Score of a record's row; `end` is the record's end. `cache` saves work for rows that repeat parts of earlier
     /// rows.
     pub fn score_row(&self, row: &FeatureRow, end: i64, cache: &mut ScoreCache) -> RowScore {
-        self.parts.score(self.schema, row, self.has_learnt(end), cache)
+        self.scorer.score(self.schema, row, self.has_learnt(end), cache)
     }
 
     /// Scores of many rows with the ends of their records, in order; faster than one at a time. `cache`: see
     /// [`Model::score_row`].
     pub fn score_rows(&self, rows: &[FeatureRow], ends: &[i64], cache: &mut ScoreCache) -> Vec<RowScore> {
         let learnt: Vec<bool> = ends.iter().map(|&end| self.has_learnt(end)).collect();
-        self.parts.score_rows(self.schema, rows, &learnt, cache)
+        self.scorer.score_rows(self.schema, rows, &learnt, cache)
     }
 
     /// Score of an encoded row by an exported graph: the forest for unicast traffic, and new maxima, but not
@@ -148,33 +148,33 @@ impl Model {
         if let Some(routine) = self.schema.routine {
             unknown[usize::from(routine)] = 0.0;
         }
-        self.raise(self.row_score(&unknown, self.forest().score(encoded), false))
+        self.final_score(self.row_score(&unknown, self.forest().score(encoded), false))
     }
 
     /// Score of an encoded row from that of the forest: lower for routine, with its new maxima.
     pub(crate) fn row_score(&self, encoded: &FeatureRow, forest: f64, learnt: bool) -> RowScore {
-        self.parts.row_score(self.schema, encoded, forest, learnt)
+        self.scorer.row_score(self.schema, encoded, forest, learnt)
     }
 
     /// Final score in whole millionths, between 0 and 1: the forest's score, raised by new maxima.
-    pub fn raise(&self, score: RowScore) -> f64 {
+    pub fn final_score(&self, score: RowScore) -> f64 {
         nearest((score.forest + (1.0 - score.forest) * score.new_maxima) * SCORE_UNITS) / SCORE_UNITS
     }
 
     /// Prior of a pair of hosts, with the median score; `None` for an imported forest, whose scores are final.
     pub(crate) fn typical(&self) -> Option<Typical> {
-        let typical = Typical { score: self.parts.median, gain: self.schema.pair_gain };
+        let typical = Typical { score: self.scorer.median, gain: self.schema.pair_gain };
         (!self.forest().is_imported()).then_some(typical)
     }
 
     /// Ranges of the amounts whose new maxima raise the score; empty for an imported forest.
     pub fn maxima(&self) -> Vec<MaximumRange> {
-        if self.forest().is_imported() { Vec::new() } else { self.parts.stats.maxima(self.schema).collect() }
+        if self.forest().is_imported() { Vec::new() } else { self.scorer.stats.maxima(self.schema).collect() }
     }
 
     /// Encoded row, as the forest sees it.
     pub fn encode(&self, row: &FeatureRow) -> FeatureRow {
-        self.parts.encoder.encode(row, false)
+        self.scorer.encoder.encode(row, false)
     }
 
     /// Alert threshold: scores at or above it are anomalous.
@@ -215,23 +215,23 @@ impl Model {
     }
 
     pub(crate) fn stats(&self) -> &FeatureStats {
-        &self.parts.stats
+        &self.scorer.stats
     }
 
     /// Forest for unicast traffic.
     pub fn forest(&self) -> &Forest {
-        &self.parts.forest
+        &self.scorer.forest
     }
 
     /// Forest that scores a row: the peer group's for its rows.
     pub(crate) fn forest_of(&self, row: &FeatureRow) -> &Forest {
-        let peers = self.parts.peers.as_ref().filter(|_| self.parts.is_peer(self.schema, row));
-        peers.map_or(&self.parts.forest, PeerGroup::forest)
+        let peers = self.scorer.peers.as_ref().filter(|_| self.scorer.is_peer(self.schema, row));
+        peers.map_or(&self.scorer.forest, PeerGroup::forest)
     }
 
     /// Counts of identities in training.
     pub(crate) fn encoder(&self) -> &Encoder {
-        &self.parts.encoder
+        &self.scorer.encoder
     }
 
     /// Distribution of out-of-bag scores.
@@ -319,11 +319,11 @@ mod tests {
         let scores = model.score_rows(&rows, &times, &mut cache);
         for ((row, &ts), &score) in rows.iter().zip(&times).zip(&scores) {
             assert_eq!(score, model.score_row(row, ts, &mut cache));
-            let (exact, raised) = (score.forest + (1.0 - score.forest) * score.new_maxima, model.raise(score));
+            let (exact, raised) = (score.forest + (1.0 - score.forest) * score.new_maxima, model.final_score(score));
             assert!((raised - exact).abs() <= 0.5e-6);
             assert!((raised * 1e6).fract().min(1.0 - (raised * 1e6).fract()) < 1e-6);
         }
-        let record = model.raise(scores[1000]);
+        let record = model.final_score(scores[1000]);
         assert!(record > 0.9, "a record without compare: {record}");
         let columns: Vec<_> = model.maxima().iter().map(|range| range.column).collect();
         assert!(columns.contains(&(Column::Duration as usize)), "{columns:?}");
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(refused(|it| it.id.version += 1), of_other_features(expected + 1));
         assert_eq!(refused(|it| it.id.fingerprint ^= 1), of_other_features(expected));
         assert!(refused(|it| it.id.log = "ssl".into()).is_some_and(|text| text.contains("a model of ssl.log")));
-        assert!(refused(|it| it.parts.median = 1.5).is_some_and(|text| text.contains("median")));
+        assert!(refused(|it| it.scorer.median = 1.5).is_some_and(|text| text.contains("median")));
         let not_scores: [fn(&mut Model); 3] =
             [|it| it.threshold = -1e-6, |it| it.threshold = 2.1, |it| it.threshold = f64::NAN];
         for change in not_scores {

@@ -120,10 +120,10 @@ impl Trainer {
         let encoder = categories.map_or_else(|| Encoder::new(schema, &rows, &times), |model| model.encoder().clone());
         let encoded: Vec<FeatureRow> = rows.iter().map(|row| encoder.encode(row, false)).collect();
         let stats = FeatureStats::new(schema, &encoded);
-        let parts = RowScorer { encoder, stats, forest, peers: None, median: 0.0 };
-        let scores = parts.score_rows(schema, &rows, &vec![false; rows.len()], &mut ScoreCache::new());
+        let scorer = RowScorer { encoder, stats, forest, peers: None, median: 0.0 };
+        let scores = scorer.score_rows(schema, &rows, &vec![false; rows.len()], &mut ScoreCache::new());
         let calibration = calibrate(schema, None, &provenance, &sample.entries, &scores);
-        Ok(Model::new(schema, parts, calibration, provenance, self.params.contamination))
+        Ok(Model::new(schema, scorer, calibration, provenance, self.params.contamination))
     }
 }
 
@@ -263,15 +263,15 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     };
     let median = median(&fit.out_of_bag_scores);
     let mut scores = vec![RowScore::default(); encoded.len()];
-    let parts = RowScorer { encoder, stats, forest: fit.forest, peers: peer_group, median };
+    let scorer = RowScorer { encoder, stats, forest: fit.forest, peers: peer_group, median };
     let mut cache = ScoreCache::new();
     for (&i, score) in others.iter().zip(fit.out_of_bag_scores) {
         let is_peer = schema.is_peer(&encoded[i]);
-        let score = if is_peer { parts.peer_score(&encoded[i], &mut cache) } else { score };
-        scores[i] = parts.row_score(schema, &encoded[i], score, true);
+        let score = if is_peer { scorer.peer_score(&encoded[i], &mut cache) } else { score };
+        scores[i] = scorer.row_score(schema, &encoded[i], score, true);
     }
     for &i in &peers {
-        scores[i] = parts.row_score(schema, &encoded[i], parts.peer_score(&encoded[i], &mut cache), true);
+        scores[i] = scorer.row_score(schema, &encoded[i], scorer.peer_score(&encoded[i], &mut cache), true);
     }
     if let Some(share) = params.contamination {
         let one_alert = provenance.share_of_alerts(1.0);
@@ -279,7 +279,7 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
     }
     let typical = Typical { score: median, gain: schema.pair_gain };
     let calibration = calibrate(schema, Some(typical), &provenance, &sample.entries, &scores);
-    Ok(Model::new(schema, parts, calibration, provenance, params.contamination))
+    Ok(Model::new(schema, scorer, calibration, provenance, params.contamination))
 }
 
 fn pick(rows: &[FeatureRow], indices: &[usize]) -> Vec<FeatureRow> {

@@ -182,7 +182,7 @@ mod tests {
         assert!(matches!(kind(&newer), ErrorKind::Newer { found: 4, known: 3 }));
         let older = Envelope { version: 2, ..FORMAT }.seal(b"x");
         assert!(matches!(kind(&older), ErrorKind::Older { found: 2, known: 3, .. }));
-        assert!(matches!(kind(&FORMAT.seal(&[0; 11])), ErrorKind::Length { expected: 11, found: 11 }));
+        assert!(matches!(kind(&FORMAT.seal(&[0; 11])), ErrorKind::TooLarge { found: 11, max: 10 }));
         let largest = FORMAT.seal(&[0; 10]);
         assert_eq!((FORMAT.open(&largest).unwrap(), FORMAT.max_size()), (&[0; 10][..], largest.len()));
     }

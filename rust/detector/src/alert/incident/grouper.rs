@@ -49,7 +49,7 @@ pub struct Grouper {
     pub(super) outbox: Option<Outbox>,
     /// Incident numbers assigned by other nodes and their time of arrival; an incident that opens within the timeout
     /// adopts its number.
-    pub(super) elsewhere: HashMap<ActorKey, (u64, i64)>,
+    pub(super) assigned_numbers: HashMap<ActorKey, (u64, i64)>,
     /// Incidents opened since the last announcement, on a manager.
     pub(super) opened: Vec<(ActorKey, u64)>,
 }
@@ -72,7 +72,7 @@ impl Grouper {
             changes: Vec::new(),
             now: i64::MIN,
             outbox: None,
-            elsewhere: HashMap::default(),
+            assigned_numbers: HashMap::default(),
             opened: Vec::new(),
         }
     }
@@ -203,12 +203,12 @@ impl Grouper {
         }
         while self.open.len() >= MAX_OPEN {
             let Some(&first) = self.expiry.first() else { break };
-            if !self.refile(first) {
+            if !self.update_rank(first) {
                 self.close(first.1, Event::Closed);
             }
         }
         let mut incident = Incident::new(key, now);
-        if let Some(&(number, since)) = self.elsewhere.get(&key) {
+        if let Some(&(number, since)) = self.assigned_numbers.get(&key) {
             if now.saturating_sub(since) < self.timeout {
                 incident.number = number;
             }
@@ -223,7 +223,7 @@ impl Grouper {
         let Some(mut incident) = self.take(key) else { return };
         for originator in originators.into_iter().flatten() {
             let Some(merged) = self.take((originator, Role::Originator, false)) else { continue };
-            incident.absorb(&merged);
+            incident.merge(&merged);
             let merged_into = Some(incident.id());
             self.changes.push(Change { merged_into, ..Change::new(Event::Merged, merged) });
         }
@@ -242,10 +242,10 @@ impl Grouper {
             if o.verdict.evidence.is_some() || is_repeated {
                 let is_fan_out = matches!(o.verdict.evidence, Some(Evidence::FanOut(_)));
                 let belongs = |it: &Record| record.key() == it.key() || is_fan_out && record.is_of_same_fan_out(it);
-                earlier = self.history.take_back(record, self.timeout, belongs);
+                earlier = self.history.take_earlier(record, self.timeout, belongs);
             }
             if record.failed && incident.alerts + 1 == SCANNER {
-                earlier.extend(self.history.take_back(record, PRELUDE, |earlier| earlier.failed));
+                earlier.extend(self.history.take_earlier(record, PRELUDE, |earlier| earlier.failed));
             }
         }
         if matches!(o.verdict.evidence, Some(Evidence::FanOut(_))) {
@@ -260,7 +260,7 @@ impl Grouper {
             let before = incident.kind;
             incident.classify();
             if incident.kind == IncidentKind::GeneratedDomains && before != incident.kind {
-                let generated = self.history.take_back(record, self.timeout, Record::may_be_generated);
+                let generated = self.history.take_earlier(record, self.timeout, Record::may_be_generated);
                 generated.iter().for_each(|earlier| incident.include(earlier, None));
                 earlier.extend(generated);
             }
@@ -296,7 +296,7 @@ impl Grouper {
     }
 
     /// Moves an entry of `expiry` to the incident's present rank. Returns false if it is there already.
-    fn refile(&mut self, (rank, key): (Rank, ActorKey)) -> bool {
+    fn update_rank(&mut self, (rank, key): (Rank, ActorKey)) -> bool {
         let Some(incident) = self.open.get_mut(&key).filter(|incident| incident.rank() != rank) else { return false };
         incident.expiry_rank = incident.rank();
         self.expiry.remove(&(rank, key));
@@ -360,7 +360,7 @@ impl Grouper {
                     self.next_close = self.next_close.min(due);
                     break;
                 }
-                if !self.refile(first) {
+                if !self.update_rank(first) {
                     self.close(first.1, Event::Closed);
                 }
             }

@@ -47,7 +47,7 @@ impl History {
 
     /// Takes the records of the same originator that match a condition and belong to no incident yet, oldest first.
     /// Stops at a pause longer than `pause`, in microseconds.
-    pub(super) fn take_back(&mut self, from: &Record, pause: i64, fulfil: impl Fn(&Record) -> bool) -> Vec<Record> {
+    pub(super) fn take_earlier(&mut self, from: &Record, pause: i64, fulfil: impl Fn(&Record) -> bool) -> Vec<Record> {
         let mut found = Vec::new();
         let (mut next, mut end) = (self.latest.get(&from.originator).copied(), from.ts);
         for _ in 0..MAX_STEPS {

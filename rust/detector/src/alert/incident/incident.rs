@@ -106,7 +106,7 @@ pub struct Incident {
     pub(super) services: Vec<ServiceTotals>,
     /// Index of the service that fulfils the rule of the kind.
     pub(super) focus: usize,
-    pub(super) reasons: Vec<Mention>,
+    pub(super) reasons: Vec<ReasonCount>,
     /// Latest time that extended the incident.
     pub(super) active: i64,
     pub(super) reported: Option<(IncidentKind, u64)>,
@@ -125,7 +125,7 @@ pub(super) type Rank = (bool, i64);
 
 /// A reason and its number of occurrences.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Mention {
+pub(super) struct ReasonCount {
     pub(super) feature: Cow<'static, str>,
     pub(super) times: u64,
     pub(super) score: f64,
@@ -206,9 +206,9 @@ impl Incident {
 
     /// The three most frequent reasons.
     pub fn reasons(&self) -> Vec<&str> {
-        let mut mentions: Vec<&Mention> = self.reasons.iter().collect();
-        mentions.sort_by(|a, b| b.times.cmp(&a.times).then(b.score.total_cmp(&a.score)));
-        mentions.into_iter().take(3).map(|mention| mention.text.as_str()).collect()
+        let mut counts: Vec<&ReasonCount> = self.reasons.iter().collect();
+        counts.sort_by(|a, b| b.times.cmp(&a.times).then(b.score.total_cmp(&a.score)));
+        counts.into_iter().take(3).map(|reason| reason.text.as_str()).collect()
     }
 
     /// Stored hosts on the other side that are in the local network.
@@ -292,10 +292,7 @@ impl Incident {
 
     /// Returns true if a record without an alert belongs to it.
     pub(super) fn continues(&self, record: &Record) -> bool {
-        record.failed && self.is_scanner()
-            || self.is_of_fan_out(record)
-            || record.may_be_generated() && self.kind == IncidentKind::GeneratedDomains
-            || self.totals(record).is_some_and(|totals| totals.evidence > 0 || totals.alerts >= REPEATED)
+        self.extends(record) || self.totals(record).is_some_and(|totals| totals.alerts >= REPEATED)
     }
 
     /// Returns true if a record without an alert extends it.
@@ -363,7 +360,7 @@ impl Incident {
             self.add_uid(&uid[..uid.len().min(64)]);
         }
         for reason in o.reasons {
-            self.mention(&Mention {
+            self.add_reason(&ReasonCount {
                 feature: reason.feature().into(),
                 times: 1,
                 score: o.verdict.score,
@@ -395,22 +392,22 @@ impl Incident {
         }
     }
 
-    pub(super) fn mention(&mut self, mention: &Mention) {
+    pub(super) fn add_reason(&mut self, reason: &ReasonCount) {
         let is_room = self.reasons.len() < MAX_REASONS;
-        match self.reasons.iter_mut().find(|known| known.feature == mention.feature) {
+        match self.reasons.iter_mut().find(|known| known.feature == reason.feature) {
             Some(known) => {
-                known.times = known.times.saturating_add(mention.times);
-                if mention.score > known.score {
-                    (known.score, known.text) = (mention.score, mention.text.clone());
+                known.times = known.times.saturating_add(reason.times);
+                if reason.score > known.score {
+                    (known.score, known.text) = (reason.score, reason.text.clone());
                 }
             }
-            None if is_room => self.reasons.push(mention.clone()),
+            None if is_room => self.reasons.push(reason.clone()),
             None => {}
         }
     }
 
     /// Merges the incident of an originator, or another part of this incident.
-    pub(super) fn absorb(&mut self, other: &Incident) {
+    pub(super) fn merge(&mut self, other: &Incident) {
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);
         if self.role == other.role {
@@ -433,16 +430,16 @@ impl Incident {
         self.active = self.active.max(other.active);
         self.highest = self.highest.max(other.highest);
         if let Some(theirs) = &other.queries {
-            self.queries.get_or_insert_default().absorb(theirs);
+            self.queries.get_or_insert_default().merge(theirs);
         }
         other.fan_out_ports.iter().for_each(|port| self.add_fan_out_port(*port));
         self.fan_out_failures = self.fan_out_failures.saturating_add(other.fan_out_failures);
         self.fan_out_domains |= other.fan_out_domains;
         other.uids.iter().for_each(|uid| self.add_uid(uid));
-        other.reasons.iter().for_each(|mention| self.mention(mention));
+        other.reasons.iter().for_each(|reason| self.add_reason(reason));
         for theirs in &other.services {
             match self.services.iter_mut().find(|own| own.key() == theirs.key()) {
-                Some(own) => own.absorb(theirs),
+                Some(own) => own.merge(theirs),
                 None => _ = self.add_totals(theirs.clone()),
             }
         }

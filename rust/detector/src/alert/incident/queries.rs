@@ -114,7 +114,7 @@ impl Domain {
         }
     }
 
-    pub(super) fn absorb(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.names.merge(&other.names);
         self.types |= other.types;
         self.data = self.data.saturating_add(other.data);
@@ -189,7 +189,7 @@ impl Queries {
         generated >= 5 && 2 * generated >= self.domains.count()
     }
 
-    pub(super) fn absorb(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.domains.merge(&other.domains);
         self.nonexistent.merge(&other.nonexistent);

@@ -98,7 +98,7 @@ impl ServiceTotals {
         }
     }
 
-    pub(super) fn absorb(&mut self, other: &ServiceTotals) {
+    pub(super) fn merge(&mut self, other: &ServiceTotals) {
         self.records = self.records.saturating_add(other.records);
         self.alerts = self.alerts.saturating_add(other.alerts);
         self.evidence = self.evidence.saturating_add(other.evidence);
@@ -116,7 +116,7 @@ impl ServiceTotals {
             self.service = other.service;
         }
         if let (Some(own), Some(theirs)) = (&mut self.domain, &other.domain) {
-            own.absorb(theirs);
+            own.merge(theirs);
         }
         (self.large, self.rare) = (self.large || other.large, self.rare || other.rare);
     }

@@ -113,7 +113,7 @@ impl Grouper {
             }
             self.opened.push((key, incident.number));
         }
-        incident.absorb(addition);
+        incident.merge(addition);
         incident.classify();
         self.changes.extend(announcement(&mut incident, |it| is_held(&self.known, it), addition.active, KIND_WAIT));
         let number = incident.number;
@@ -135,15 +135,15 @@ impl Grouper {
     pub fn rename(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let renamings: Vec<Renaming> = decode(RENAMINGS, bytes)?;
         let (now, timeout) = (self.now, self.timeout);
-        if self.elsewhere.len() + renamings.len() > MAX_OPEN {
-            self.elsewhere.retain(|_, (_, since)| now.saturating_sub(*since) < timeout);
+        if self.assigned_numbers.len() + renamings.len() > MAX_OPEN {
+            self.assigned_numbers.retain(|_, (_, since)| now.saturating_sub(*since) < timeout);
         }
         for (key, number) in renamings {
             if let Some(incident) = self.open.get_mut(&key) {
                 incident.number = number;
             }
-            if self.elsewhere.len() < MAX_OPEN || self.elsewhere.contains_key(&key) {
-                self.elsewhere.insert(key, (number, now));
+            if self.assigned_numbers.len() < MAX_OPEN || self.assigned_numbers.contains_key(&key) {
+                self.assigned_numbers.insert(key, (number, now));
             }
         }
         Ok(())
