@@ -19,6 +19,14 @@ impl Address {
         }
     }
 
+    /// Returns true for an address of documentation (RFC 5737, RFC 3849).
+    pub(crate) fn is_documentation(self) -> bool {
+        match self.number() {
+            Ok(v4) => matches!(v4 >> 8, 0xc0_0002 | 0xc6_3364 | 0xcb_0071),
+            Err(v6) => v6 >> 96 == 0x2001_0db8,
+        }
+    }
+
     /// Bytes of its network: /24 for IPv4, /64 for IPv6.
     pub(crate) fn network_bytes(&self) -> &[u8] {
         let is_v4 = self.0[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];

@@ -26,6 +26,12 @@ impl Endpoint {
     pub(crate) fn is_local(&self) -> bool {
         self.local.unwrap_or_else(|| self.addr.is_internal())
     }
+
+    /// Returns true for a private address, or one that the log calls local. Zeek's default also calls the addresses of
+    /// documentation local, which stand for external hosts.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.addr.is_internal() || self.local == Some(true) && !self.addr.is_documentation()
+    }
 }
 
 /// A finished connection, one row of conn.log.

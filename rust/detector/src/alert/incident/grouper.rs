@@ -160,12 +160,12 @@ impl Grouper {
         let is_failure = record.failed && evidence.is_none();
         // An internal host that connects to a target flooded from outside is not part of the flood.
         let is_apart =
-            || record.orig_is_local && self.open.get(&target).is_some_and(|incident| !incident.peers_are_local());
+            || record.orig_is_internal && self.open.get(&target).is_some_and(|incident| !incident.peers_are_internal());
         if (is_attack || is_failure) && self.open.contains_key(&target) && !is_apart() {
             return Some(target);
         }
         let flood = || self.flood_near(record.responder, known);
-        if is_failure && !record.orig_is_local {
+        if is_failure && !record.orig_is_internal {
             if let Some(flood) = flood() {
                 return Some(flood);
             }
@@ -174,7 +174,7 @@ impl Grouper {
             || is_attack && flood().is_none() && self.is_crowded(&own, &target)
         {
             self.open_target(target, record.end);
-            if !record.orig_is_local {
+            if !record.orig_is_internal {
                 self.flooded.entry(record.responder.network()).or_insert(target);
             }
             return Some(target);

@@ -54,7 +54,7 @@ struct Contribution {
 
 impl Contribution {
     fn of(incident: &Incident) -> Self {
-        let targets = if incident.actor_is_local { Vec::new() } else { incident.local_targets().collect() };
+        let targets = if incident.actor_is_internal { Vec::new() } else { incident.internal_targets().collect() };
         Self {
             id: incident.id(),
             kind: incident.kind,

@@ -76,11 +76,11 @@ pub struct Incident {
     pub start: i64,
     /// End of the last record, in microseconds since 1970.
     pub last: i64,
-    pub(super) actor_is_local: bool,
+    pub(super) actor_is_internal: bool,
     /// Hosts on the other side.
     pub targets: DistinctSet<Address>,
-    /// A bit for each stored target, set if it is in the local network.
-    pub(super) are_local: u64,
+    /// A bit for each stored target, set if it is internal.
+    pub(super) are_internal: u64,
     /// Responders of an incident of a target; several if external originators flood one network.
     pub victims: DistinctSet<Address>,
     /// Ports of the responders.
@@ -148,9 +148,9 @@ impl Incident {
             known,
             start: i64::MAX,
             last: i64::MIN,
-            actor_is_local: false,
+            actor_is_internal: false,
             targets: DistinctSet::default(),
-            are_local: 0,
+            are_internal: 0,
             victims: DistinctSet::default(),
             ports: DistinctSet::default(),
             records: 0,
@@ -211,15 +211,15 @@ impl Incident {
         counts.into_iter().take(3).map(|reason| reason.text.as_str()).collect()
     }
 
-    /// Stored hosts on the other side that are in the local network.
-    pub(super) fn local_targets(&self) -> impl Iterator<Item = Address> {
+    /// Stored hosts on the other side that are internal.
+    pub(super) fn internal_targets(&self) -> impl Iterator<Item = Address> {
         let targets = self.targets.sample().iter().enumerate();
-        targets.filter(|(i, _)| self.are_local >> i & 1 == 1).map(|(_, target)| *target)
+        targets.filter(|(i, _)| self.are_internal >> i & 1 == 1).map(|(_, target)| *target)
     }
 
-    fn add_target(&mut self, target: Address, is_local: bool) {
+    fn add_target(&mut self, target: Address, is_internal: bool) {
         if let Some(i) = self.targets.add(target) {
-            self.are_local |= u64::from(is_local) << i;
+            self.are_internal |= u64::from(is_internal) << i;
         }
     }
 
@@ -313,12 +313,12 @@ impl Incident {
         self.fan_out_failures += u64::from(record.failed && self.is_of_fan_out(record));
         match self.role {
             Role::Originator => {
-                self.actor_is_local |= record.orig_is_local;
-                self.add_target(record.responder, record.resp_is_local);
+                self.actor_is_internal |= record.orig_is_internal;
+                self.add_target(record.responder, record.resp_is_internal);
             }
             Role::Target => {
-                self.actor_is_local |= record.resp_is_local;
-                self.add_target(record.originator, record.orig_is_local);
+                self.actor_is_internal |= record.resp_is_internal;
+                self.add_target(record.originator, record.orig_is_internal);
                 self.victims.add(record.responder);
             }
         }
@@ -411,15 +411,15 @@ impl Incident {
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);
         if self.role == other.role {
-            self.actor_is_local |= other.actor_is_local;
+            self.actor_is_internal |= other.actor_is_internal;
             for (i, target) in other.targets.sample().iter().enumerate() {
-                self.add_target(*target, other.are_local >> i & 1 == 1);
+                self.add_target(*target, other.are_internal >> i & 1 == 1);
             }
             self.targets.merge(&other.targets);
             self.victims.merge(&other.victims);
         } else {
-            self.actor_is_local |= other.local_targets().any(|target| target == self.actor);
-            self.add_target(other.actor, other.actor_is_local);
+            self.actor_is_internal |= other.internal_targets().any(|target| target == self.actor);
+            self.add_target(other.actor, other.actor_is_internal);
             self.victims.merge(&other.targets);
         }
         self.ports.merge(&other.ports);

@@ -100,7 +100,7 @@ impl Exchanges {
         if record.query.is_some()
             || !is_session
             || REGULAR_PORTS.contains(&record.port)
-            || record.orig_is_local && record.resp_is_local
+            || record.orig_is_internal && record.resp_is_internal
             || connection.is_chatter()
         {
             return None;

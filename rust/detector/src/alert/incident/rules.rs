@@ -30,7 +30,7 @@ pub const RULES: &[Rule] = &[
         condition: "at least 8 originators fail on one target (80 % of the connections), most of them internal",
         weight: 0.0,
         attack: &[],
-        holds: |it| it.holds_first(it.role == Role::Target && it.fails(0.8) && it.peers_are_local()),
+        holds: |it| it.holds_first(it.role == Role::Target && it.fails(0.8) && it.peers_are_internal()),
     },
     Rule {
         kind: IncidentKind::Flood,
@@ -138,7 +138,7 @@ pub const RULES: &[Rule] = &[
         holds: |it| {
             it.own_service(|totals| {
                 let is_large = totals.large && totals.bytes_out >= 50_000 || totals.bytes_out >= 10_000_000;
-                !totals.is_local && is_large && totals.bytes_out / 3 >= totals.bytes_in
+                !totals.is_internal && is_large && totals.bytes_out / 3 >= totals.bytes_in
             })
         },
     },
@@ -157,8 +157,8 @@ pub const RULES: &[Rule] = &[
         attack: &["T1021"],
         holds: |it| {
             it.own_service(|totals| {
-                it.actor_is_local
-                    && totals.is_local
+                it.actor_is_internal
+                    && totals.is_internal
                     && !totals.responder.is_group()
                     && totals.proto == Proto::Tcp
                     && ADMIN.contains(&totals.port)
@@ -192,7 +192,7 @@ pub const RULES: &[Rule] = &[
         holds: |it| {
             it.own_service(|totals| {
                 let is_regular = totals.pauses.mean >= 10.0 && totals.pauses.are_regular(0.3);
-                let is_outward = it.actor_is_local && !totals.is_local;
+                let is_outward = it.actor_is_internal && !totals.is_internal;
                 let is_unicast = totals.proto != Proto::Icmp && !totals.responder.is_group();
                 let is_tried = totals.records >= 10 && 2 * totals.failed >= totals.records;
                 is_outward
@@ -291,8 +291,8 @@ impl Incident {
         self.failed as f64 >= share * self.records as f64
     }
 
-    pub(super) fn peers_are_local(&self) -> bool {
-        2 * self.local_targets().count() > self.targets.sample().len()
+    pub(super) fn peers_are_internal(&self) -> bool {
+        2 * self.internal_targets().count() > self.targets.sample().len()
     }
 
     /// Like `service`, but only for incidents of an originator.

@@ -31,8 +31,8 @@ pub(super) struct ServiceTotals {
     pub(super) last: i64,
     pub(super) pauses: Pauses,
     pub(super) last_start: i64,
-    /// True if the responder is in the local network.
-    pub(super) is_local: bool,
+    /// True if the responder is internal.
+    pub(super) is_internal: bool,
     /// True if an alert was for an amount sent.
     pub(super) large: bool,
     /// True if an alert was for a rare port or service.
@@ -61,7 +61,7 @@ impl ServiceTotals {
             last: record.end,
             pauses: Pauses::default(),
             last_start: record.ts,
-            is_local: record.resp_is_local,
+            is_internal: record.resp_is_internal,
             large: false,
             rare: false,
             domain: record.query.map(|own| Box::new(Domain::new(&own, query))),

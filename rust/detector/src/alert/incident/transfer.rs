@@ -87,7 +87,7 @@ impl Grouper {
         let own = addition.key();
         let target = addition.single_target().map(|target| (target, Role::Target, addition.known));
         let is_open = self.open.get(&own).is_some_and(|incident| !incident.is_minor());
-        let is_external = addition.are_local & 1 == 0;
+        let is_external = addition.are_internal & 1 == 0;
         let flood = self.flood_near(addition.actor, addition.known).filter(|_| is_external);
         let key = match (flood, target) {
             (Some(flood), _) if addition.role == Role::Target && !self.open.contains_key(&own) => flood,

@@ -274,6 +274,11 @@ fn a_failing_service_is_an_outage_unless_most_of_the_incident_is_something_else(
     assert_eq!([kind(6), kind(7)], [IncidentKind::Outage, IncidentKind::Other]);
 }
 
+/// Host with a public address.
+fn public(last: u8) -> Address {
+    Address::from(std::net::IpAddr::from([20, 1, 2, last]))
+}
+
 /// Sets `local_orig` and `local_resp`.
 fn with_local(c: Connection<'static>, orig: bool, resp: bool) -> Connection<'static> {
     let (mut orig_end, mut resp_end) = (c.orig, c.resp);
@@ -282,22 +287,24 @@ fn with_local(c: Connection<'static>, orig: bool, resp: bool) -> Connection<'sta
 }
 
 #[test]
-fn the_local_network_is_the_one_that_the_log_names() {
+fn hosts_that_the_log_calls_local_are_internal() {
     let kind = |resp_is_local: bool, change: fn(&mut Connection<'_>)| {
         let mut grouper = grouper();
-        let mut c = with_local(tcp(remote(1), remote(2), 8443, 0, ConnState::SF), true, resp_is_local);
+        let mut c = with_local(tcp(public(1), public(2), 8443, 0, ConnState::SF), true, resp_is_local);
         change(&mut c);
         observe(&mut grouper, &c, true, None);
         closed(grouper)[0].kind
     };
     let upload = |c: &mut Connection<'_>| c.orig.bytes = Some(40_000_000);
     assert_eq!([kind(false, upload), kind(true, upload)], [IncidentKind::Exfiltration, IncidentKind::Other]);
+    let to_documentation = |c: &mut Connection<'_>| (c.resp.addr, c.orig.bytes) = (remote(1), Some(40_000_000));
+    assert_eq!(kind(true, to_documentation), IncidentKind::Exfiltration);
     let admin = |c: &mut Connection<'_>| c.resp.port = 445;
     assert_eq!([kind(false, admin), kind(true, admin)], [IncidentKind::Other, IncidentKind::LateralMovement]);
     for (are_local, expected) in [(true, IncidentKind::Outage), (false, IncidentKind::Flood)] {
         let mut grouper = grouper();
         for i in 0..30 {
-            let c = tcp(remote(i), remote(200), 80, i64::from(i) * SECOND, ConnState::S0);
+            let c = tcp(public(i), public(200), 80, i64::from(i) * SECOND, ConnState::S0);
             observe(&mut grouper, &with_local(c, are_local, true), true, None);
         }
         let incident = closed(grouper).remove(0);
