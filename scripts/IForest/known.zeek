@@ -180,7 +180,7 @@ function change_known_file(id: string, value: string): string
 
 event zeek_init() &priority=-5
 	{
-	if ( ! is_grouping_node() )
+	if ( ! is_central_node() )
 		return;
 
 	Option::set_change_handler("IForest::known_file", change_known_file);
