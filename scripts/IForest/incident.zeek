@@ -38,7 +38,8 @@ export {
 	## minute.
 	option incident_timeout = 1hr;
 
-	## The interval between two lines of a host in anomaly_host.log.
+	## The interval between two lines of a host in anomaly_host.log, at least
+	## a minute.
 	const host_interval = 1hr &redef;
 
 	## A line of anomaly_incident.log.
@@ -205,6 +206,8 @@ event close_quiet_incidents()
 	schedule close_interval { close_quiet_incidents() };
 	}
 
+global host_pause = host_interval;
+
 function write_host_risks()
 	{
 	local rows: RiskRows = vector();
@@ -223,7 +226,7 @@ event next_host_risks()
 		return;
 
 	write_host_risks();
-	schedule host_interval { next_host_risks() };
+	schedule host_pause { next_host_risks() };
 	}
 
 function change_incident_timeout(id: string, value: interval): interval
@@ -257,7 +260,10 @@ event zeek_init()
 		schedule close_interval { close_quiet_incidents() };
 
 	if ( is_central_node() )
-		schedule host_interval { next_host_risks() };
+		{
+		host_pause = at_least("IForest::host_interval", host_interval, 1min);
+		schedule host_pause { next_host_risks() };
+		}
 	}
 
 # After the last connection.
