@@ -195,7 +195,10 @@ mod tests {
         let policy = AlertPolicy::of(&model);
         let reports = |history: &[u8]| {
             let mut batch = Batch::default();
-            let record = Connection { proto: detector::Proto::Tcp, history: Some(history), ..Connection::default() };
+            let mut record =
+                Connection { proto: detector::Proto::Tcp, history: Some(history), ..Connection::default() };
+            record.orig.addr = std::net::IpAddr::from([10, 0, 0, 1]).into();
+            record.resp.addr = std::net::IpAddr::from([192, 0, 2, 1]).into();
             (0..200).for_each(|_| batch.records.push(&LogRecord::Conn(record), None, None));
             batch.extract(&mut Extractor::of(detector::LogKind::Conn));
             let scores = [RowScore { forest: model.threshold() - 1e-6, ..RowScore::default() }; 200];
