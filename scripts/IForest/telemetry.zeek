@@ -32,8 +32,8 @@ global skipped = Telemetry::register_counter_family(
     options("connections_skipped", "", vector("log", "reason"), "Connections or queries without a score"));
 
 global rows = gauge("reservoir_rows", "", "Rows in the reservoir");
-global model_version = gauge("model_version", "", "Time of the loaded model's fit, in seconds since 1970; 0 without a model");
-global model_age = gauge("model_age", "seconds", "Time since the loaded model's fit; 0 without a model");
+global model_version = gauge("model_version", "", "Time of the loaded model's fit, in seconds since 1970 (0 without a model)");
+global model_age = gauge("model_age", "seconds", "Time since the loaded model's fit (0 without a model)");
 global drift = gauge("drift", "", "Population stability index of live scores against the model's calibration");
 
 # Returns true for a log that should be scored: conn.log always, so that the metrics show a missing model; dns.log if it

@@ -60,7 +60,9 @@ impl TreeBuilder<'_> {
         };
         let features = &mut features[..candidates];
         self.nodes.push(Node::Split { feature, threshold });
-        let split = partition(members, |&member| !(self.column(feature)[member as usize] >= threshold));
+        // A missing value goes left.
+        let goes_right = |&member: &u32| self.column(feature)[member as usize] >= threshold;
+        let split = partition(members, |member| !goes_right(member));
         let (left, right) = members.split_at_mut(split);
         self.node(left, features, depth + 1);
         self.node(right, features, depth + 1);

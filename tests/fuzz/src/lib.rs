@@ -114,7 +114,7 @@ pub fn use_model(model: Model) {
     let rows = [[0.0; MAX_COLUMNS], [f32::MAX; _], [f32::MIN; _], [1e7; _], [-3.5; _]];
     let scores = model.score_rows(&rows, &[0; 5], &mut ScoreCache::new());
     for (row, score) in rows.iter().zip(scores) {
-        check_score(model.raise(score));
+        check_score(model.final_score(score));
         assert_eq!(model.score_row(row, 0, &mut ScoreCache::new()), score);
     }
     let mut drift = Drift::new(model.calibration());
@@ -124,7 +124,7 @@ pub fn use_model(model: Model) {
         let (ts, duration) = (i64::MAX - i as i64, Some(i64::MAX));
         let connection = Connection { ts, duration, service: text, history: text, ..Connection::default() };
         let row = extract(&connection);
-        check_score(model.raise(model.score_row(&row, connection.ts, &mut ScoreCache::new())));
+        check_score(model.final_score(model.score_row(&row, connection.ts, &mut ScoreCache::new())));
         check_words(&model.reasons(&connection, &row, Some(Evidence::FanOut(u32::MAX))));
     }
 }

@@ -16,6 +16,6 @@ fuzz_target!(|data: &[u8]| {
     let row = extract(&connection);
     check_row(&row);
     let model = fixed_model();
-    check_score(model.raise(model.score_row(&row, connection.ts, &mut detector::ScoreCache::new())));
+    check_score(model.final_score(model.score_row(&row, connection.ts, &mut detector::ScoreCache::new())));
     check_words(&fixed_model().reasons(&connection, &row, None));
 });
