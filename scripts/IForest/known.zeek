@@ -129,7 +129,7 @@ function read_known(path: string)
 
 	if ( file_size(path) < 0.0 )
 		{
-		warn_once("known", fmt("%s: cannot be read; %s until then", path, kept_list()));
+		warn_once("known", fmt("%s: cannot be read; %s until it can be", path, kept_list()));
 		return;
 		}
 

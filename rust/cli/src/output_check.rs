@@ -1,4 +1,5 @@
-//! Check before a command starts: the directory of an output must exist, and an output must not replace an input.
+//! Check before a command starts: the directory of an output must exist, and an output must not replace an input or
+//! another output.
 //!
 //! Replacing an input would lose its unusable rows, or a model or key.
 
@@ -48,8 +49,8 @@ impl Output {
 /// Checks the outputs of a command.
 ///
 /// # Errors
-/// If an output is a directory, in a directory that does not exist, a device that would be replaced, or an input, also
-/// through links.
+/// If an output is a directory, in a directory that does not exist, a device that would be replaced, another output, or an
+/// input, also through links.
 pub fn check(command: &Command) -> Result<()> {
     let Files { logs, others, outputs } = files(command);
     // All outputs are checked before the first is written, so that a model never lacks its signature.
@@ -66,6 +67,10 @@ pub fn check(command: &Command) -> Result<()> {
                 bail!("{}: not a regular file, and would be replaced; give another name", path.display())
             }
             _ => {}
+        }
+        let is_same = |other: &&Output| place(other.path()).is_some_and(|other| place(output.path()) == Some(other));
+        if outputs.iter().filter(is_same).count() > 1 {
+            bail!("{}: two outputs have this name; give different names", output.path().display());
         }
         let Some(written) = file(output.path()) else { continue };
         // Missing logs are reported when they are read.
@@ -171,6 +176,15 @@ fn is_directory(path: &Path) -> bool {
 /// The directory of an output, if it does not exist.
 fn missing_directory(output: &Path) -> Option<&Path> {
     output.parent().filter(|directory| *directory != Path::new("") && !directory.is_dir())
+}
+
+/// Path of an output without links; `None` for pipes and devices, to which several outputs can be written.
+fn place(output: &Path) -> Option<PathBuf> {
+    if output.exists() {
+        return output.canonicalize().ok().filter(|output| output.is_file());
+    }
+    let directory = output.parent().filter(|directory| *directory != Path::new("")).unwrap_or(Path::new("."));
+    Some(directory.canonicalize().ok()?.join(output.file_name()?))
 }
 
 /// Metadata of a regular file; pipes and devices have no contents to lose.

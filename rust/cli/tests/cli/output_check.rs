@@ -30,6 +30,8 @@ fn refuses_outputs_that_are_inputs() {
     for (arguments, refusal) in [
         ("report l.log -o l.log", "l.log: would replace the input l.log; give another name"),
         ("features l.log -o ./l.log", "./l.log: would replace the input l.log"),
+        ("score l.log -o x --context ./x", "x: two outputs have this name; give different names"),
+        ("evaluate -m m l.log --roc c.svg --pr c.svg", "c.svg: two outputs have this name"),
         ("features -m m l.log -o m", "m: would replace the input m"),
         ("train l.log -o l.log", "l.log: would replace"),
         ("train s -o s", "s: would replace the input s"),

@@ -99,13 +99,20 @@ impl KnownList {
     }
 
     fn covers_services(&self, incident: &Incident, kind_fits: impl Fn(IncidentKind) -> bool) -> bool {
-        // An incident stores some of its services and targets, so an entry must cover any further one.
-        let fits = |entry: &&KnownEntry| match incident.role {
-            Role::Originator if incident.services.len() >= MAX_SERVICES => {
-                entry.responder.is_none() && (entry.port.is_none() || !incident.ports.has_at_least(2))
+        // An incident stores some of its services and targets, so an entry must cover any further one. The victims of a
+        // flood are in one network.
+        let has_more = incident.services.len() >= MAX_SERVICES;
+        let ends = [incident.actor.network(), incident.actor.network_end()];
+        let fits = |entry: &&KnownEntry| {
+            let any_port = entry.port.is_none() || !incident.ports.has_at_least(2);
+            match incident.role {
+                Role::Originator => !has_more || entry.responder.is_none() && any_port,
+                Role::Target => {
+                    let responder = |network: Network| ends.iter().all(|end| network.contains(*end));
+                    (!has_more || entry.responder.is_none_or(responder) && any_port)
+                        && (!incident.targets.is_estimate() || entry.originator.is_none())
+                }
             }
-            Role::Target if incident.targets.is_estimate() => entry.originator.is_none(),
-            _ => true,
         };
         let matches = |originator: Address, responder: Address, port| {
             let mut entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits)).filter(fits);

@@ -108,14 +108,18 @@ fn known_kinds_report_nothing_while_they_are_open() {
 #[test]
 fn the_proposed_line_covers_a_flood_of_a_network() {
     let mut grouper = grouper();
-    for i in 0..2000u32 {
-        let c = tcp(address(0x0b00_0000 + i), host((i % 20) as u8), 80, i64::from(i) * 1000, ConnState::S0);
+    for i in 0..6000u32 {
+        let c = tcp(address(0x0b00_0000 + i), host((i % 250) as u8), 80, i64::from(i) * 1000, ConnState::S0);
         observe(&mut grouper, &c, true, None);
     }
     let incident = closed(grouper).into_iter().find(|it| it.kind == IncidentKind::Flood).unwrap();
     let lines = incident.known_lines();
     assert!(lines.starts_with("*\t10.0.0.0/24\t80/tcp\tflood\t"), "{lines}");
-    assert!(KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap().covers_incident(&incident));
+    let covers = |lines: &str| {
+        KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap().covers_incident(&incident)
+    };
+    assert!(covers(&lines));
+    assert!(!covers(&lines.replace("10.0.0.0/24", "10.0.0.0/25")));
 }
 
 #[test]
