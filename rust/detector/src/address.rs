@@ -40,18 +40,6 @@ impl Address {
         Self(bytes)
     }
 
-    /// Its network with the length of the prefix: `192.0.2.0/24`.
-    pub(crate) fn network_range(&self) -> String {
-        format!("{}/{}", self.network(), if self.number().is_ok() { 24 } else { 64 })
-    }
-
-    /// The last address of its network.
-    pub(crate) fn network_end(&self) -> Self {
-        let (prefix, mut bytes) = (self.network_bytes(), [0xff; 16]);
-        bytes[..prefix.len()].copy_from_slice(prefix);
-        Self(bytes)
-    }
-
     /// The address as a number: of IPv4, or else of IPv6.
     pub(crate) fn number(self) -> Result<u32, u128> {
         let number = u128::from_be_bytes(self.0);

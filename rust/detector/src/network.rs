@@ -1,5 +1,6 @@
 //! Networks in CIDR notation.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -18,6 +19,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// The /24 of an IPv4 address, the /64 of an IPv6 address.
+    pub(crate) fn of(address: Address) -> Self {
+        Self { prefix: address.network(), bits: 8 * address.network_bytes().len() as u32 }
+    }
+
+    /// Returns true if all addresses of another network are in this one.
+    pub(crate) fn contains_network(self, other: Self) -> bool {
+        self.bits <= other.bits && self.contains(other.prefix)
+    }
+
     /// Returns true if an address is in the network. An IPv6 network contains no IPv4 addresses.
     pub fn contains(self, address: Address) -> bool {
         let difference = u128::from_be_bytes(self.prefix.0) ^ u128::from_be_bytes(address.0);
@@ -28,6 +39,13 @@ impl Network {
     pub fn is_broad(self) -> bool {
         let widest = if self.prefix.number().is_ok() { MAPPED + 8 } else { 7 };
         self.bits < widest
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mapped = if self.prefix.number().is_ok() { MAPPED } else { 0 };
+        write!(f, "{}/{}", self.prefix, self.bits - mapped)
     }
 }
 
@@ -68,6 +86,22 @@ mod tests {
         ] {
             let network: Network = network.parse().unwrap();
             assert!(network.contains(address(inside)) && !network.contains(address(outside)), "{network:?}");
+        }
+    }
+
+    #[test]
+    fn the_network_of_an_address_is_in_wider_ones_only() {
+        for (host, own, wider, half) in [
+            ("192.0.2.77", "192.0.2.0/24", "192.0.0.0/16", "192.0.2.0/25"),
+            ("2001:db8::7", "2001:db8::/64", "2001:db8::/32", "2001:db8::/65"),
+        ] {
+            let network = Network::of(address(host));
+            let contains = |text: &str| text.parse::<Network>().unwrap().contains_network(network);
+            assert_eq!(network.to_string(), own);
+            assert_eq!(
+                [own, wider, half, "10.0.0.0/8", "::/0"].map(contains),
+                [true, true, false, false, host.contains(':')]
+            );
         }
     }
 

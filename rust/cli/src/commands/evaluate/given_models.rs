@@ -56,37 +56,33 @@ pub fn score_by(
     let mut histories = vec![ScoreHistory::default(); models.len()];
     let mut scored = vec![Vec::new(); models.len()];
     let mut groupings: Vec<_> = models.iter().map(|_| LabelledGrouping::new()).collect();
-    let summary =
-        pipeline.run(
-            |batch| batch.extract(&mut extractor),
-            // Scores of the first model for all records, then of the second, and so on.
-            || {
-                let mut caches = vec![ScoreCache::new(); models.len()];
-                move |batch: &mut Batch| {
-                    let (rows, ends) = (&batch.rows, batch.ends());
-                    let scores =
-                        models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &ends, cache));
-                    batch.scores = scores.collect();
+    let summary = pipeline.run(
+        |batch| batch.extract(&mut extractor),
+        // Scores of the first model for all records, then of the second, and so on.
+        || {
+            let mut caches = vec![ScoreCache::new(); models.len()];
+            move |batch: &mut Batch| {
+                let (rows, ends) = (&batch.rows, batch.ends());
+                let scores =
+                    models.iter().zip(&mut caches).flat_map(|(model, cache)| model.score_rows(rows, &ends, cache));
+                batch.scores = scores.collect();
+            }
+        },
+        |batch| {
+            let classes = classes.of(batch);
+            let n = batch.records.len();
+            for (i, ((model, history), scored)) in models.iter().zip(&mut histories).zip(&mut scored).enumerate() {
+                let verdicts =
+                    batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
+                for (j, record) in batch.records.iter().enumerate() {
+                    let (row, verdict) = (&batch.rows[j], &verdicts[j]);
+                    scored.push(LabelledScore::new(&record, classes[j], row, verdict, model));
+                    groupings[i].add(&ScoredRecord::new(record, None, row, &batch.keys[j], verdict), classes[j], model);
                 }
-            },
-            |batch| {
-                let classes = classes.of(batch);
-                let n = batch.records.len();
-                for (i, ((model, history), scored)) in models.iter().zip(&mut histories).zip(&mut scored).enumerate() {
-                    let verdicts =
-                        batch.verdicts_by(model, &AlertPolicy::of(model), history, &batch.scores[i * n..(i + 1) * n]);
-                    for (j, record) in batch.records.iter().enumerate() {
-                        let scored = ScoredRecord::new(record, None, &batch.rows[j], &batch.keys[j], &verdicts[j]);
-                        groupings[i].add(&scored, classes[j], model);
-                    }
-                    let records = batch.records.iter().zip(&batch.rows).zip(&classes).zip(&verdicts);
-                    scored.extend(records.map(|(((record, row), class), verdict)| {
-                        LabelledScore::new(&record, *class, row, verdict, model)
-                    }));
-                }
-                Ok(())
-            },
-        )?;
+            }
+            Ok(())
+        },
+    )?;
     let incidents = groupings.into_iter().map(LabelledGrouping::finish);
     Ok((scored.into_iter().zip(incidents).collect(), summary))
 }

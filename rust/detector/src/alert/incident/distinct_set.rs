@@ -28,28 +28,24 @@ impl<T> Default for DistinctSet<T> {
 }
 
 impl<T: Copy + Eq + Hash> DistinctSet<T> {
-    /// Adds a member. Returns its place in the sample if it is new there.
-    pub(super) fn add(&mut self, member: T) -> Option<usize> {
+    /// Adds a member.
+    pub(super) fn add(&mut self, member: T) {
         // The registers include the sample.
         if self.registers.is_empty() {
             if self.sample.contains(&member) {
-                return None;
+                return;
             }
             if self.sample.len() < SAMPLE {
-                self.sample.push(member);
-                return Some(self.sample.len() - 1);
+                return self.sample.push(member);
             }
             self.start_registers();
         }
         self.register(member);
-        None
     }
 
     /// Adds the members of another set.
     pub(super) fn merge(&mut self, other: &Self) {
-        for &member in &other.sample {
-            self.add(member);
-        }
+        other.sample.iter().for_each(|&member| self.add(member));
         if self.registers.is_empty() && !other.registers.is_empty() {
             self.start_registers();
         }
@@ -124,9 +120,7 @@ mod tests {
         }
         assert_eq!((members.count(), members.is_estimate(), members.sample().len()), (64, false, 64));
         for (n, off) in [(100u32, 15.0), (1_000, 120.0), (100_000, 14_000.0)] {
-            for i in 0..n {
-                members.add(i);
-            }
+            (0..n).for_each(|i| members.add(i));
             assert!((members.count() as f64 - f64::from(n)).abs() < off, "{} for {n}", members.count());
         }
         assert_eq!(members.registers.len(), 512);
@@ -136,7 +130,7 @@ mod tests {
     fn merges_sets() {
         let set = |range: std::ops::Range<u32>| {
             let mut members = DistinctSet::default();
-            range.for_each(|n| _ = members.add(n));
+            range.for_each(|n| members.add(n));
             members
         };
         let (mut small, large) = (set(0..3), set(0..5000));

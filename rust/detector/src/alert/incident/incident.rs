@@ -218,8 +218,10 @@ impl Incident {
     }
 
     fn add_target(&mut self, target: Address, is_internal: bool) {
-        if let Some(i) = self.targets.add(target) {
-            self.are_internal |= u64::from(is_internal) << i;
+        let stored = self.targets.sample().len();
+        self.targets.add(target);
+        if self.targets.sample().len() > stored {
+            self.are_internal |= u64::from(is_internal) << stored;
         }
     }
 

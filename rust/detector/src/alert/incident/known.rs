@@ -99,24 +99,10 @@ impl KnownList {
     }
 
     fn covers_services(&self, incident: &Incident, kind_fits: impl Fn(IncidentKind) -> bool) -> bool {
-        // An incident stores some of its services and targets, so an entry must cover any further one. The victims of a
-        // flood are in one network.
-        let has_more = incident.services.len() >= MAX_SERVICES;
-        let ends = [incident.actor.network(), incident.actor.network_end()];
-        let fits = |entry: &&KnownEntry| {
-            let any_port = entry.port.is_none() || !incident.ports.has_at_least(2);
-            match incident.role {
-                Role::Originator => !has_more || entry.responder.is_none() && any_port,
-                Role::Target => {
-                    let responder = |network: Network| ends.iter().all(|end| network.contains(*end));
-                    (!has_more || entry.responder.is_none_or(responder) && any_port)
-                        && (!incident.targets.is_estimate() || entry.originator.is_none())
-                }
-            }
-        };
+        let entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits));
+        let entries: Vec<_> = entries.filter(|entry| entry.covers_further_records(incident)).collect();
         let matches = |originator: Address, responder: Address, port| {
-            let mut entries = self.entries.iter().filter(|entry| entry.kind.is_none_or(&kind_fits)).filter(fits);
-            entries.any(|entry| entry.covers(originator, responder, port, incident.last))
+            entries.iter().any(|entry| entry.covers(originator, responder, port, incident.last))
         };
         let services = incident.services.iter().filter(|totals| totals.alerts > 0 || totals.evidence > 0);
         let mut services = services.map(|totals| (totals.responder, (totals.proto, totals.port))).peekable();
@@ -173,6 +159,22 @@ impl KnownEntry {
             && self.originator.is_none_or(|network| network.contains(originator))
             && self.responder.is_none_or(|network| network.contains(responder))
     }
+
+    /// Returns true if it also covers the services and targets of an incident beyond those that the incident stores.
+    fn covers_further_records(&self, incident: &Incident) -> bool {
+        let all_services = incident.services.len() < MAX_SERVICES;
+        let any_port = self.port.is_none() || !incident.ports.has_at_least(2);
+        match incident.role {
+            Role::Originator => all_services || any_port && self.responder.is_none(),
+            // The victims of a flood are in one network.
+            Role::Target => {
+                let victims = Network::of(incident.actor);
+                let any_victim = self.responder.is_none_or(|network| network.contains_network(victims));
+                let all_targets = !incident.targets.is_estimate();
+                (all_services || any_port && any_victim) && (all_targets || self.originator.is_none())
+            }
+        }
+    }
 }
 
 impl Incident {
@@ -216,7 +218,7 @@ impl Incident {
         let port = only(self.ports.count(), self.ports.sample().first().map(|&it| summary::format_port(it)));
         let (originator, responder) = match self.role {
             Role::Originator => (self.actor.to_string(), target),
-            Role::Target if self.victims.has_at_least(2) => (target, self.actor.network_range()),
+            Role::Target if self.victims.has_at_least(2) => (target, Network::of(self.actor).to_string()),
             Role::Target => (target, self.actor.to_string()),
         };
         (originator, responder, port)

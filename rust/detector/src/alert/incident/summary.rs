@@ -175,9 +175,9 @@ impl Incident {
                 format!("{actor} sent {sent} to {target} in {times}{largest}, and received {received}")
             }
             (IncidentKind::LongSession, _) => {
-                let of_all = if totals.records > 1 { format!(" in {times}") } else { String::new() };
+                let connections = if totals.records > 1 { format!(" in {times}") } else { String::new() };
                 format!(
-                    "{actor} held a connection to {target} open for {} (sent {}, received {}{of_all})",
+                    "{actor} held a connection to {target} open for {} (sent {}, received {}{connections})",
                     duration(totals.longest),
                     bytes(totals.bytes_out),
                     bytes(totals.bytes_in)
