@@ -178,6 +178,8 @@ mod tests {
         assert_eq!(text(Column::OddBytes, log2(1.0)), "1 byte invalid in host names");
         assert_eq!(text(Column::OddBytes, log2(2.0)), "2 bytes invalid in host names");
         assert_eq!(text(Column::Labels, log2(1.0)), "1 label before the domain");
+        let multicast = DnsQuery { server_port: 5353, ..query };
+        assert_eq!(subject(Column::Domain as usize, 7.0, &multicast), "protocol multicast DNS");
     }
 
     #[test]

@@ -384,6 +384,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_budget_is_extrapolated_if_less_than_one_connection_of_the_sample_alerts_by_itself() {
+        let model = trainer().fit().unwrap();
+        let scores = model.calibration.len() as f64;
+        let budget = |expected: f64| expected / scores / model.provenance.share_of_alerts(1.0);
+        // A tenth is reserved for evidence.
+        assert!(model.is_extrapolated(budget(1.05)) && !model.is_extrapolated(budget(1.15)));
+    }
+
     /// Changes to a model that only validation detects, each with its message.
     #[test]
     fn rejects_models_with_invalid_values() {

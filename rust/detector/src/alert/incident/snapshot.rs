@@ -60,3 +60,20 @@ impl Grouper {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::super::{Event, Role};
+
+    #[test]
+    fn a_flood_without_an_incident_is_not_restored() {
+        let mut snapshot = grouper().snapshot();
+        snapshot.flooded.push((host(80).network(), (host(80), Role::Target, false)));
+        let mut restored = grouper();
+        restored.restore(snapshot).unwrap();
+        observe(&mut restored, &tcp(remote(1), host(81), 80, 0, ConnState::S0), true, None);
+        restored.close_all();
+        assert!(restored.take_changes().iter().any(|change| change.event == Event::Closed));
+    }
+}

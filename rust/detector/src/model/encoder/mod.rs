@@ -163,7 +163,7 @@ impl Encoder {
             }
             Encoding::OptionalCategory if identity == 0 => 0.0,
             Encoding::OptionalCategory => rarity(table.total.saturating_sub(left_out), count.saturating_sub(left_out)),
-            Encoding::DayShare if count > left_out => (count as f32 / table.total.saturating_add(1) as f32).min(1.0),
+            Encoding::DayShare if count > left_out => count as f32 / table.total.saturating_add(1) as f32,
             Encoding::DayShare => 0.0,
             Encoding::Share { .. } => rarity(table.total.saturating_sub(1), count.saturating_sub(1)),
             _ => log2(count as f32),
@@ -179,7 +179,10 @@ impl Encoder {
                 |(table, column)| {
                     let conditional = matches!(schema.features[column].encoding, Encoding::Conditional { .. });
                     let bins = if conditional { table.counts.0.len() * BINS } else { 0 };
-                    table.counts.0.is_sorted_by(|a, b| a.0 < b.0) && table.bins.len() == bins
+                    let days = matches!(schema.features[column].encoding, Encoding::DayShare);
+                    (!days || table.counts.0.iter().all(|(_, count)| *count <= table.total))
+                        && table.counts.0.is_sorted_by(|a, b| a.0 < b.0)
+                        && table.bins.len() == bins
                 },
             )
     }
@@ -420,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_unsorted_tables() {
+    fn rejects_impossible_tables() {
         let changed = |change: fn(&mut Vec<Table>)| {
             let mut encoder = with_ports([80, 443]);
             change(&mut encoder.tables);
@@ -428,13 +431,14 @@ mod tests {
         };
         assert!(changed(|_| ()));
         assert!(changed(|tables| tables[1].counts.0.clear()));
-        let unsound: [fn(&mut Vec<Table>); 6] = [
+        let unsound: [fn(&mut Vec<Table>); 7] = [
             |tables| tables[1].counts.0.reverse(),
             |tables| tables[1].counts.0[1].0 = 80,
             |tables| tables[1].column += 1,
             |tables| tables.swap(0, 1),
             |tables| tables.truncate(2),
             |tables| tables.iter_mut().for_each(|table| table.bins.truncate(1)),
+            |tables| tables.iter_mut().for_each(|table| table.total = 0),
         ];
         for (i, change) in unsound.into_iter().enumerate() {
             assert!(!changed(change), "change {i}");

@@ -109,6 +109,7 @@ fn evidence_of_a_surge_belongs_to_its_originator() {
     for i in 0..n as u32 {
         assert_eq!(observe(&mut grouper, &failed(address(0x0b00_0000 + i)), false, None), None);
     }
-    observe(&mut grouper, &failed(host(16)), false, Some(9));
-    assert_eq!(grouper.open.values().map(|it| (it.actor, it.evidence)).collect::<Vec<_>>(), [(host(16), 1)]);
+    let last = address(0x0b00_0000 + n as u32);
+    observe(&mut grouper, &failed(last), false, Some(9));
+    assert_eq!(grouper.open.values().map(|it| (it.actor, it.evidence)).collect::<Vec<_>>(), [(last, 1)]);
 }

@@ -331,3 +331,14 @@ fn known_and_alerting_exchanges_do_not_use_the_report_of_the_day() {
     let incidents = closed(grouper);
     assert_eq!(incidents.iter().map(|it| (it.actor, it.evidence)).collect::<Vec<_>>(), [(host(2), 1)]);
 }
+
+#[test]
+fn a_long_session_among_other_connections_has_the_bytes_of_all() {
+    let mut grouper = grouper();
+    let mut c = tcp(host(1), remote(1), 8443, 0, ConnState::SF);
+    c.duration = Some(7200 * SECOND);
+    observe(&mut grouper, &c, true, None);
+    observe(&mut grouper, &tcp(host(1), remote(1), 8443, 7200 * SECOND, ConnState::SF), true, None);
+    let summary = closed(grouper)[0].summary();
+    assert!(summary.ends_with("open for 2h00m (sent 600 B, received 1.0 kB in 2 connections)"), "{summary}");
+}
