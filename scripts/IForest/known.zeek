@@ -37,6 +37,9 @@ global known_reads = 0;
 # True once the file has been read.
 global known_is_read = F;
 
+# True after the first attempt to read the file.
+global known_was_tried = F;
+
 # True while a trace file waits for the first list.
 global waits_for_known = F;
 
@@ -103,10 +106,14 @@ event Input::end_of_data(name: string, source: string)
 
 	if ( use_known(join_string_vec(lines, "\n")) )
 		{
+		if ( known_was_tried )
+			Reporter::info(fmt("IForest: %s: loaded the changed list", known_file));
+
 		known_is_read = T;
 		check_known();
 		}
 
+	known_was_tried = T;
 	resume_processing();
 	}
 
@@ -129,6 +136,7 @@ function read_known(path: string)
 
 	if ( file_size(path) < 0.0 )
 		{
+		known_was_tried = T;
 		warn_once("known", fmt("%s: cannot be read; %s until it can be", path, kept_list()));
 		return;
 		}

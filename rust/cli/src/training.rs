@@ -14,8 +14,10 @@ pub const MIN_RECORDS: u64 = 1_000;
 /// Feeds all records to a trainer; with labels, malicious ones only as context unless they are known activity.
 pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownList) -> Result<(Trainer, Summary)> {
     let mut trainer = Trainer::new(params.clone());
+    let mut has_malicious = false;
     let summary = pipeline.run(
         |batch| {
+            has_malicious |= batch.malicious.contains(&Some(true));
             let mut malicious = batch.malicious.iter();
             for record in batch.records.iter() {
                 match malicious.next() {
@@ -28,6 +30,12 @@ pub fn sample(pipeline: &Pipeline<'_>, params: &detector::Params, known: &KnownL
         |_| Ok(()),
     )?;
     summary.require_some()?;
+    if let Some(Labels { field, prefix, .. }) = pipeline.labels.filter(|_| !has_malicious) {
+        let prefix = String::from_utf8_lossy(prefix);
+        pipeline.console.warning(&format!(
+            "no row has a {field:?} that starts with {prefix:?}, so none was left out; see --label and --malicious"
+        ));
+    }
     Ok((trainer, summary))
 }
 

@@ -56,6 +56,9 @@ fn only_benign_excludes_malicious_rows() {
         1,
         &["1 of 500 connections have a label that does not start with \"BENIGN\"", "only 1 connection to learn from"],
     );
+    let outcome = dir.run("train labelled.log -o m --only-benign --malicious WRONG");
+    let warning = "no row has a \"label\" that starts with \"WRONG\", so none was left out";
+    assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
     dir.run("train labelled.log -o m --only-benign --label verdict")
         .fails(1, &["column \"verdict\" is missing", "--label"]);
     dir.write("conn.log", tsv(&rows(500)));
