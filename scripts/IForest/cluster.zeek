@@ -79,11 +79,6 @@ function is_known(node: string, sent: string): bool
 	return F;
 	}
 
-function node_type_of(name: string): Cluster::NodeType &is_used
-	{
-	return name in Cluster::nodes ? Cluster::nodes[name]$node_type : Cluster::NONE;
-	}
-
 function send_model(log: LogKind, topic: string, peer: string)
 	{
 	if ( ! has_model(log) )

@@ -21,6 +21,11 @@ function is_learning_node(): bool
 	return is_central_node() || sees_connections();
 	}
 
+function node_type_of(name: string): Cluster::NodeType &is_used
+	{
+	return name in Cluster::nodes ? Cluster::nodes[name]$node_type : Cluster::NONE;
+	}
+
 # Network time stops without packets, so it is used for trace files only.
 function clock(): time
 	{

@@ -3,6 +3,7 @@
 @load base/frameworks/cluster
 @load base/frameworks/input
 @load base/frameworks/reporter
+@load ./cluster_role
 @load ./incident
 @load ./warn_once
 
@@ -131,10 +132,9 @@ event known_unreadable(description: Input::EventDescription, message: string, le
 
 function read_known(path: string)
 	{
-	if ( path == "" )
-		return;
+	reading_known = file_size(path) >= 0.0;
 
-	if ( file_size(path) < 0.0 )
+	if ( ! reading_known )
 		{
 		known_was_tried = T;
 		warn_once("known", fmt("%s: cannot be read; %s until it can be", path, kept_list()));
@@ -158,10 +158,7 @@ event check_known_file()
 		return;
 
 	if ( known_file != "" && ! reading_known )
-		{
 		read_known(known_file);
-		reading_known = file_size(known_file) >= 0.0;
-		}
 
 	schedule 10sec { check_known_file() };
 	}
@@ -176,7 +173,7 @@ function change_known_file(id: string, value: string): string
 
 	known_lines = vector();
 	known_is_read = F;
-	reading_known = value != "" && file_size(value) >= 0.0;
+	reading_known = F;
 
 	if ( value == "" )
 		use_known("");
@@ -196,7 +193,6 @@ event zeek_init() &priority=-5
 	if ( known_file != "" )
 		{
 		read_known(known_file);
-		reading_known = file_size(known_file) >= 0.0;
 
 		# Otherwise a trace could end before the file is read.
 		if ( reading_traces() && reading_known )
@@ -213,7 +209,7 @@ event zeek_init() &priority=-5
 
 event Cluster::node_up(name: string, id: string)
 	{
-	if ( name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::WORKER )
+	if ( node_type_of(name) == Cluster::WORKER )
 		Cluster::publish(Cluster::node_topic(name), known_activity, known_list);
 	}
 

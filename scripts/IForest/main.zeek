@@ -117,15 +117,13 @@ function check_budget(log: LogKind)
 
 function report_load(log: LogKind, path: string, refusal: string)
 	{
+	report_refusal(log, path, refusal);
+
 	if ( refusal == "" )
 		{
 		log_loaded(log, path);
 		check_budget(log);
-		return;
 		}
-
-	log_refused(log, path, refusal);
-	Reporter::warning(fmt("IForest: %s", refusal));
 	}
 
 function load_model(log: LogKind, path: string)

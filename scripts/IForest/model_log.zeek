@@ -2,6 +2,7 @@
 
 @load base/frameworks/cluster
 @load base/frameworks/logging
+@load base/frameworks/reporter
 @load ./log_kinds
 @load ./warn_once
 
@@ -141,6 +142,16 @@ function log_refused(log: LogKind, peer: string, message: string)
 
 	if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::WORKER && ! manager_connected )
 		early_refusals += info;
+	}
+
+# Logs the refusal of a file and warns of it.
+function report_refusal(log: LogKind, path: string, problem: string)
+	{
+	if ( problem == "" )
+		return;
+
+	log_refused(log, path, problem);
+	Reporter::warning(fmt("IForest: %s", problem));
 	}
 
 event zeek_init() &priority=5

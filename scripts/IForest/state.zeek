@@ -138,15 +138,6 @@ hook job_finished(job: Job)
 	save();
 	}
 
-function report_refusal(log: LogKind, path: string, problem: string)
-	{
-	if ( problem == "" )
-		return;
-
-	log_refused(log, path, problem);
-	Reporter::warning(fmt("IForest: %s", problem));
-	}
-
 # Loads the saved model and reservoir of a log, and with *context* replaces the host context.
 function load_state(log: LogKind, context: bool)
 	{

@@ -44,29 +44,17 @@ private:
     sigset_t before;
 };
 
-// Calls `action` with a sensor and returns its error, or an empty string.
+// Calls `action` and returns its error, or an empty string.
 template<typename Action>
-zeek::StringValPtr error_of(iforest::Sensor& sensor, Action action) {
+zeek::StringValPtr error_of(Action action) {
     BlockSignals block_signals;
 
     try {
-        action(sensor);
+        action();
         return zeek::val_mgr->EmptyString();
     } catch ( const std::exception& error ) {
         return zeek::make_intrusive<zeek::StringVal>(error.what());
     }
-}
-
-// Calls `action` with the sensor of a log and returns its error, or an empty string.
-template<typename Action>
-zeek::StringValPtr error_of(const zeek::Val* log, Action action) {
-    return error_of(sensor_of(log), action);
-}
-
-// Calls `action` with the sensor of conn.log, for functions that apply to all logs.
-template<typename Action>
-zeek::StringValPtr error_of(Action action) {
-    return error_of(sensor(), action);
 }
 
 inline rust::Slice<const uint8_t> bytes(const zeek::StringVal* text) {
