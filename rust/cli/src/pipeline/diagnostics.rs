@@ -6,6 +6,7 @@ use anyhow::{Error, Result, anyhow, bail};
 use indicatif::ProgressBar;
 
 use super::batch::{Batch, LineStatus};
+use super::time_order::TimeOrder;
 use crate::console::{Console, Reported};
 use crate::format;
 use crate::input::LogInputs;
@@ -65,6 +66,8 @@ pub struct Diagnostics<'a> {
     pub unusable_consequence: &'static str,
     pub report_unusable: bool,
     pub summary: Summary,
+    /// `None` if the order of the rows does not matter.
+    pub order: Option<TimeOrder>,
     /// The log, or the merged logs, of the last unusable row.
     pub current: Arc<str>,
     /// The logs that it consists of, with their unusable rows.
@@ -90,8 +93,12 @@ impl UnusableRows {
 }
 
 impl Diagnostics<'_> {
-    /// Reports the unusable rows of a batch.
+    /// Counts the records of a batch, and reports its unusable rows.
     pub fn rows(&mut self, batch: &mut Batch) -> Result<()> {
+        self.summary.records += batch.records.len() as u64;
+        if let Some(order) = &mut self.order {
+            batch.records.without_texts().for_each(|record| order.add(record));
+        }
         if batch.errors.is_empty() {
             return Ok(());
         }
@@ -158,6 +165,7 @@ impl Diagnostics<'_> {
             let (skipped, all) = (format::count(self.summary.skipped), format::counted(rows, "row"));
             self.warn(&format!("{skipped} of {all} could not be used"));
         }
+        self.order.iter().filter_map(TimeOrder::warning).for_each(|warning| self.warn(&warning));
         self.summary
     }
 

@@ -12,6 +12,7 @@
 pub mod batch;
 mod diagnostics;
 pub mod parse;
+mod time_order;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -26,6 +27,7 @@ pub use self::batch::{Batch, LineStatus, ScoredRecord};
 use self::diagnostics::Diagnostics;
 pub use self::diagnostics::{Summary, UnusableRows};
 use self::parse::{Parser, check_columns};
+use self::time_order::TimeOrder;
 use crate::console::Console;
 use crate::format;
 use crate::input::LogInputs;
@@ -48,6 +50,8 @@ pub struct Pipeline<'a> {
     pub console: &'a Console,
     /// True if unusable rows are reported; false if another run over the same logs reports them.
     pub report_unusable: bool,
+    /// True if a warning tells of rows that are not in order of time.
+    pub needs_order: bool,
     /// True if progress is hidden because the output goes to the terminal.
     pub mute_progress: bool,
 }
@@ -67,6 +71,7 @@ impl<'a> Pipeline<'a> {
             threads,
             console,
             report_unusable: true,
+            needs_order: true,
             mute_progress: false,
         }
     }
@@ -167,6 +172,7 @@ impl<'a> Pipeline<'a> {
                 bar: &bar,
                 unusable_consequence: self.unusable_consequence,
                 report_unusable: self.report_unusable,
+                order: self.needs_order.then(TimeOrder::default),
                 summary: Summary { inputs: self.inputs.inputs.len() as u64, ..Summary::default() },
                 current: Arc::default(),
                 unusable: Vec::new(),
@@ -174,7 +180,6 @@ impl<'a> Pipeline<'a> {
             let mut batches = RoundRobin::new(from_work);
             while let Some(mut batch) = batches.receive() {
                 diagnostics.rows(&mut batch)?;
-                diagnostics.summary.records += batch.records.len() as u64;
                 if batch.failures.is_empty() {
                     deliver(&mut batch)?;
                 }

@@ -173,6 +173,18 @@ fn rows_of_other_streams_pass_through() {
 }
 
 #[test]
+fn warns_of_rows_that_are_not_in_order_of_time() {
+    let dir = trained();
+    let mut rows = rows(5_000);
+    dir.write("ordered.log", tsv(&rows));
+    rows.reverse();
+    dir.write("newest-first.log", tsv(&rows));
+    let warns = |command: &str| dir.run(command).stderr.contains("not in order of time");
+    assert!(warns("score -m m newest-first.log") && warns("train newest-first.log -o n"));
+    assert!(!warns("score -m m ordered.log"));
+}
+
+#[test]
 fn replaces_existing_score_columns() {
     let dir = trained();
     let once = dir.ok("score -m m conn.log");

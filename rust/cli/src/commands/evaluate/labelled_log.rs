@@ -40,7 +40,7 @@ impl LabelledLog {
     ) -> Result<(Self, Summary)> {
         let mut records = Records::default();
         let mut found = Vec::new();
-        let pipeline = Pipeline { labels: Some(labels), ..Pipeline::new(inputs, threads, console) };
+        let pipeline = Pipeline { labels: Some(labels), needs_order: false, ..Pipeline::new(inputs, threads, console) };
         let summary = pipeline.run(
             |_| {},
             idle,
