@@ -243,7 +243,8 @@ event Cluster::node_up(name: string, id: string)
 		send_model(log, Cluster::node_topic(name), name);
 	}
 
-# Runs an overdue tick: after a jump ahead, network time and scheduled events stand still until the clock catches up.
+# Runs an overdue tick. Network time never goes back: when a clock that ran ahead is corrected, scheduled events wait until
+# real time has caught up.
 function catch_up()
 	{
 	local late = clock() - last_tick;

@@ -24,8 +24,8 @@ export {
 
 	redef enum Notice::Type += {
 		## An incident opened, or became more severe. An incident of kind
-		## *other* is reported up to a minute after it opened, if no other
-		## kind shows before.
+		## *other* is reported up to a minute after it opened, unless it gets
+		## another kind earlier.
 		Incident,
 	};
 
@@ -69,9 +69,10 @@ export {
 		records: count &log &default=0;
 		## The number of records that alerted.
 		alerts: count &log &default=0;
-		## Hosts on the other side, up to 64.
+		## The responders, or the originators if the actor is the target of
+		## many; up to 64.
 		targets: vector of addr &log &optional;
-		## The number of hosts on the other side; an estimate above 64.
+		## The number of targets; an estimate above 64.
 		targets_total: count &log &default=0;
 		## Ports of the responders, up to 64.
 		ports: vector of string &log &optional;
@@ -110,13 +111,13 @@ export {
 		ts: time &log &optional;
 		## The host.
 		host: addr &log &optional;
-		## The sum of the parts. The part of an incident halves every day.
+		## The sum of the contributions, each halved every day.
 		risk: double &log &default=0.0;
 		## The incidents that contribute to the risk, the largest first.
 		incidents: vector of string &log &optional;
 		## Their kinds.
 		kinds: vector of string &log &optional;
-		## Their parts of the risk.
+		## Their contributions to the risk.
 		parts: vector of double &log &optional;
 	};
 

@@ -12,10 +12,7 @@ use anyhow::{Result, bail};
 use detector::LogKind;
 use zeek_log::{Input, find_inputs, is_descriptor};
 
-use crate::cli::{
-    Command,
-    options::{ContextArgs, LogArgs},
-};
+use crate::cli::{Command, options::LogArgs};
 
 const STDIN: &str = "/dev/stdin";
 const STDOUT: &str = "/dev/stdout";
@@ -107,7 +104,7 @@ fn files(command: &Command) -> Files<'_> {
         Command::Score(args) => Files {
             logs: logs(&args.logs),
             others: args.model.model.as_deref().into_iter().collect(),
-            outputs: vec![or_stdout(args.output.path())].into_iter().chain(context(&args.context)).collect(),
+            outputs: vec![or_stdout(args.output.path())].into_iter().chain(context(&args.context.context)).collect(),
         },
         Command::Features(args) => Files {
             logs: logs(&args.logs),
@@ -117,7 +114,7 @@ fn files(command: &Command) -> Files<'_> {
         Command::Report(args) => Files {
             logs: logs(&args.logs),
             others: args.models.model.iter().chain(&args.known.known).map(PathBuf::as_path).collect(),
-            outputs: vec![or_stdout(&args.output)].into_iter().chain(context(&args.context)).collect(),
+            outputs: vec![or_stdout(&args.output)].into_iter().chain(context(&args.context.context)).collect(),
         },
         Command::Evaluate(args) => Files {
             logs: logs(&args.logs).into_iter().chain(args.train.iter().map(PathBuf::as_path)).collect(),
@@ -139,14 +136,14 @@ fn files(command: &Command) -> Files<'_> {
         Command::Top(args) => Files {
             logs: logs(&args.logs),
             others: args.model.model.as_deref().into_iter().collect(),
-            outputs: context(&args.context).collect(),
+            outputs: context(&args.context.context).collect(),
         },
         Command::Incidents(args) => Files {
             logs: logs(&args.logs),
             others: (args.models.model.iter().chain(&args.known.known).chain(&args.try_known))
                 .map(PathBuf::as_path)
                 .collect(),
-            outputs: context(&args.context).collect(),
+            outputs: context(&args.context.context).collect(),
         },
         Command::Watch(args) => Files {
             others: args.model.iter().chain(&args.logs).chain(&args.known.known).map(PathBuf::as_path).collect(),
@@ -157,8 +154,8 @@ fn files(command: &Command) -> Files<'_> {
     }
 }
 
-fn context(args: &ContextArgs) -> impl Iterator<Item = Output> {
-    args.context.clone().into_iter().map(Output::Replacing)
+fn context(file: &Option<PathBuf>) -> impl Iterator<Item = Output> {
+    file.clone().into_iter().map(Output::Replacing)
 }
 
 fn logs(args: &LogArgs) -> Vec<&Path> {

@@ -122,7 +122,7 @@ pub struct LabelArgs {
 /// Traffic to train on.
 #[derive(Debug, clap::Args)]
 pub struct TrafficArgs {
-    /// Train on the rows that are not labelled as malicious; the others still count as context
+    /// Leave out rows that are labelled as malicious; they still count as context
     #[arg(long, help_heading = "Labels")]
     only_benign: bool,
 
@@ -136,7 +136,7 @@ pub struct TrafficArgs {
 /// Sampling of training rows.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SamplingArgs {
-    /// Size of the uniform sample of rows to train and calibrate on, 2 to 10000000
+    /// Rows in the uniform sample that a model is built from and calibrated on, 2 to 10000000
     #[arg(
         long, value_name = "N", default_value_t = Params::default().reservoir,
         value_parser = within(2..=10_000_000),
@@ -214,7 +214,7 @@ pub struct ThresholdArgs {
 /// The list of known activity.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KnownArgs {
-    /// List of known activity, in the format of Zeek's Input framework; it opens no incident
+    /// List of known activity, which opens no incident, in the format of Zeek's Input framework
     #[arg(long, value_name = "FILE", help_heading = "Selection")]
     pub known: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ use crate::{format, model_file};
 
 /// Write the feature matrix of logs as CSV
 ///
-/// Writes one row per connection or query, with a header of feature names; missing values are NaN. The rarity of ports and
+/// Writes one row per connection or query, with a header of feature names; a missing amount is 0. The rarity of ports and
 /// services comes from the model. If the log has labels, the last column is `label` (1 malicious, 0 not).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

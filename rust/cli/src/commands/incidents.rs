@@ -19,10 +19,10 @@ use crate::scored_logs;
 
 /// Show incidents: anomalous connections and queries grouped by host
 ///
-/// An incident holds the alerts and the accumulated evidence of one host until it is quiet for an hour; if many hosts
-/// attack one target, it is about the target. With a model for each of conn.log and dns.log, records of both logs join
-/// the incidents of their host. The most severe comes first. A single connection or query that
-/// was refused or unanswered is no incident; --all lists those too.
+/// An incident groups the alerts of one host, and its long series of slightly unusual connections, until the host is
+/// quiet for an hour. If many hosts attack one target, the incident is about the target. With a model for each of
+/// conn.log and dns.log, records of both logs join the incidents of their host. The most severe comes first. A single
+/// refused or unanswered connection or query is listed only with --all.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,7 +47,7 @@ pub struct IncidentsArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Rank hosts by risk, a sum of their incidents that halves every day
+    /// Rank hosts by risk: the sum of their incidents' contributions, each halved every day
     #[arg(long)]
     pub hosts: bool,
 

@@ -64,6 +64,7 @@ pub struct ImportOnnxArgs {
 ///
 /// Writes an ONNX graph for onnxruntime. The input `features` is the matrix of floats that `features -m MODEL` writes;
 /// the output `anomaly_score` is a column of floats. The metadata contain the column names and the threshold.
+/// The output omits some steps of the score, such as the mean of the pair of hosts; see docs/onnx.md.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -18,14 +18,14 @@ use crate::{format, training};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  zeek-iforest sample /archive/2024-04/ -o april.part
-  parallel zeek-iforest sample {} -o parts/{/}.part ::: /archive/*/
-  zeek-iforest train parts/*.part -o iforest.model")]
+  zeek-iforest sample /archive/2024-04/ -o april.sample
+  parallel zeek-iforest sample {} -o samples/{/}.sample ::: /archive/*/
+  zeek-iforest train samples/*.sample -o iforest.model")]
 pub struct SampleArgs {
     /// Output file; an existing file is replaced when the sample is complete
     ///
     /// Replaces an existing named pipe or symbolic link.
-    #[arg(long, short, value_name = "PART")]
+    #[arg(long, short, value_name = "SAMPLE")]
     pub output: PathBuf,
 
     #[command(flatten)]

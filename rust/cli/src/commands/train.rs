@@ -39,7 +39,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// List of known activity: train on its rows, even on those that --only-benign excludes
+    /// List of known activity, for --only-benign: train on its rows although they are labelled malicious
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
 

@@ -10,7 +10,7 @@ use detector::{Change, Detector, Event, LogKind};
 use zeek_log::{Block, Input, ReadOptions, Reader};
 
 use super::{incidents, top};
-use crate::cli::options::{ContextArgs, FilterArgs, KnownArgs, ThresholdArgs, TrustArgs};
+use crate::cli::options::{FilterArgs, KnownArgs, ThresholdArgs, TrustArgs};
 use crate::console::{self, Console};
 use crate::context_file::RunContext;
 use crate::format;
@@ -71,8 +71,11 @@ pub struct WatchArgs {
     #[command(flatten)]
     pub known: KnownArgs,
 
-    #[command(flatten)]
-    pub context: ContextArgs,
+    /// Read this context of an earlier run, if it exists
+    ///
+    /// Replaced only when the input ends, as a pipe does; not after ^C.
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    pub context: Option<PathBuf>,
 
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -108,7 +111,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     logs.iter_mut().for_each(|log| log.rows.end(console));
     let [detector] = &watch.detectors[..] else { return watch.end() };
     let (extractor, history) = detector.state();
-    let mut context = RunContext::of(args.context.context.as_deref(), (extractor.clone(), history.clone()));
+    let mut context = RunContext::of(args.context.as_deref(), (extractor.clone(), history.clone()));
     watch.grouping.save(&mut context);
     watch.end()?;
     context.save()
@@ -117,7 +120,7 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
 /// Loads the models, at most one for each kind of log, with the saved context.
 fn open_models(args: &WatchArgs, grouping: &mut Grouping) -> Result<Vec<Detector>> {
     let trust = args.trust.trust();
-    let stored = args.context.context.as_deref();
+    let stored = args.context.as_deref();
     let is_single = args.model.len() == 1;
     ensure!(stored.is_none() || is_single, "--context: a context file is for one kind of log; give only one model");
     let mut detectors: Vec<Detector> = Vec::new();

@@ -45,7 +45,7 @@ fn make(name: &str) -> Result<String, Failed> {
         Some(("options", scripts)) => Ok(table("option", "default", &declared(scripts, option)?)),
         Some(("settings", scripts)) => Ok(table("setting", "default", &declared(scripts, setting)?)),
         Some(("notices", scripts)) => Ok(table("notice", "of type", &declared(scripts, notice)?)),
-        Some(("fields", script)) => Ok(table("field", "type", &declared(script, field)?)),
+        Some(("fields", of)) => fields(of),
         Some(("metrics", script)) => metrics(script),
         _ => Err(format!("nothing is made from {name:?}").into()),
     }
@@ -63,7 +63,7 @@ fn features() -> String {
             Encoding::DayShare => "share",
             Encoding::Identity => "identity",
             Encoding::Partners { .. } => "count",
-            Encoding::Share { .. } => "share",
+            Encoding::Share { .. } => "rarity",
             Encoding::Conditional { .. } => "rarity",
         };
         text.push_str(&format!("| `{}` | {kind} | {} |\n", feature.name, feature.meaning));
@@ -187,6 +187,15 @@ fn help(arguments: &[&str]) -> Result<String, Failed> {
 /// Declaration of a script: name, type or default, and documentation.
 type Declared = (String, String, String);
 
+/// Logged fields in a script, or in one record of it if the name of a record follows.
+fn fields(of: &str) -> Result<String, Failed> {
+    let Some((script, record)) = of.split_once(' ') else { return Ok(table("field", "type", &declared(of, field)?)) };
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(script))?;
+    let body = text.split_once(&format!("type {record}: record {{")).and_then(|(_, rest)| rest.split_once("};"));
+    let (body, _) = body.ok_or_else(|| format!("{script}: no record {record}"))?;
+    Ok(table("field", "type", &declarations(body, field)))
+}
+
 /// Declarations of one kind in a Zeek script or a directory of scripts, with the comments before them.
 fn declared(scripts: &str, declaration: fn(&str) -> Option<(String, String)>) -> Result<Vec<Declared>, Failed> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(scripts);
@@ -198,20 +207,26 @@ fn declared(scripts: &str, declaration: fn(&str) -> Option<(String, String)>) ->
     }
     let mut found = Vec::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "zeek")) {
-        let mut said: Vec<String> = Vec::new();
-        let text = fs::read_to_string(file)?;
-        for line in text.lines().map(str::trim) {
-            if let Some(comment) = line.strip_prefix("##") {
-                said.push(plain(comment.trim()));
-                continue;
-            }
-            if let Some((name, beside)) = declaration(line).filter(|_| !said.is_empty()) {
-                found.push((name, beside, said.join(" ")));
-            }
-            said.clear();
-        }
+        found.extend(declarations(&fs::read_to_string(file)?, declaration));
     }
     Ok(found)
+}
+
+/// Declarations of one kind in the text of a script, with the comments before them.
+fn declarations(text: &str, declaration: fn(&str) -> Option<(String, String)>) -> Vec<Declared> {
+    let mut found = Vec::new();
+    let mut comments: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("##") {
+            comments.push(plain(comment.trim()));
+            continue;
+        }
+        if let Some((name, beside)) = declaration(line).filter(|_| !comments.is_empty()) {
+            found.push((name, beside, comments.join(" ")));
+        }
+        comments.clear();
+    }
+    found
 }
 
 /// `option name = value;`, with or without a type.

@@ -37,17 +37,17 @@ columns! {
         "different originators this responder had in this clock hour and the one before: how popular it is");
     OrigPause = number("orig_pause", "seconds since the originator's last connection, at most 100,000");
     ServiceFailures = number("service_failures",
-        "connections in a row between these two hosts on this port that failed: retries to a command-and-control \
-         server that is down");
+        "consecutive failed connections between these two hosts on this port: retries to a command-and-control server \
+         that is down");
     ServiceCount = number("service_count",
         "connections between these two hosts on this port lately: guessing, tunnels");
     ServiceBytes = number("service_bytes",
         "payload bytes the originator sent the responder on this port lately: tunnels, slow exfiltration");
     Periodicity = number("periodicity",
-        "number of pauses between these two hosts on this port, weighted by how much more regular than random they \
-         are: beacons");
+        "regularity of the pauses between connections of these two hosts on this port: grows with their number and \
+         steadiness, 0 if no steadier than random: beacons");
     OrigFailures = number("orig_failures",
-        "connections of this originator in a row that failed, chatter aside: scans, guessing");
+        "consecutive failed connections of this originator, without those of chatter (see below): scans, guessing");
     ServicePause = number("service_pause",
         "seconds since the last connection between these two hosts on this port, at most 100,000");
     RespNet = category("resp_net", "the responder's network, /24 or /64: how rare it is here");
@@ -64,9 +64,9 @@ columns! {
         "different services that the originator used in training: how much is known of it");
     Pair = feature("pair", Encoding::Identity, "the two hosts; not seen by the forest");
     Chatter = number("chatter",
-        "1 for multicast, broadcast, link-local and address configuration, which have a forest of their own");
+        "1 for multicast, broadcast, link-local and address configuration, which have a separate forest");
     NetShare = feature("net_share", Encoding::Share { of: Column::RespNet as u16, with: Column::Orig as u16 },
-        "rarity of the responder's network among the originators of training");
+        "how few of the originators in training contacted the responder's network");
     UnusualPause = conditional("unusual_pause", Column::OrigPause, 1.0,
         "how rare the originator's pause is for this service");
     UnusualOrigSize = conditional("unusual_orig_size", Column::OrigPktSize, 0.5,

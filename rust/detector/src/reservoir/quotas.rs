@@ -3,7 +3,7 @@
 //! The sample is recency-weighted. Two quotas keep a flood or a scan from becoming usual by sheer number:
 //!
 //! * the connections of one originator: at most 1/256 of the reservoir an hour;
-//! * the connections that the loaded model flags: at most 1/256 of the reservoir a day, enough for many days' alerts
+//! * the connections that the loaded model alerts on: at most 1/256 of the reservoir a day, enough for many days' alerts
 //!   but not for a scan.
 //!
 //! The scripts decide when to fit and what happens to the model.

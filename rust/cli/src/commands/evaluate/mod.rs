@@ -71,7 +71,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "LOG", required_if_eq("protocol", "novelty"), conflicts_with = "model")]
     pub train: Vec<PathBuf>,
 
-    /// For unlabelled: malicious connections to leave, as a share of the benign ones (at least 5 connections)
+    /// For unlabelled: malicious connections to keep, as a share of the benign ones (at least 5 connections)
     /// [default: 0.02]
     #[arg(long, value_name = "SHARE", value_parser = positive, conflicts_with = "model")]
     pub share: Option<f64>,
@@ -117,7 +117,7 @@ pub struct EvaluateArgs {
 pub enum ProtocolName {
     /// Train on the benign connections of the --train logs, score LOG
     Novelty,
-    /// Thin the attacks of LOG to --share, then train on and score the rest
+    /// Drop attacks of LOG at random until --share is left, then train on and score what remains
     Unlabelled,
     /// Divide LOG into --folds intervals; train on the benign connections of all but one, score that one
     Folds,

@@ -23,7 +23,7 @@ pub enum Protocol {
         /// The other logs.
         train: LabelledLog,
     },
-    /// Thin the attacks to this share of the benign connections, then train on and score the rest.
+    /// Drop attacks at random until this share of the benign connections is left, then train on and score what remains.
     Unlabelled {
         /// Above 0.
         share: f64,
