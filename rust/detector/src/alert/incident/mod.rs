@@ -38,6 +38,7 @@ pub(crate) mod rules;
 mod service;
 mod service_totals;
 mod snapshot;
+mod soundness;
 mod summary;
 mod surge;
 pub(crate) mod transfer;

@@ -8,9 +8,10 @@ use super::grouper::Grouper;
 use super::incident::{ActorKey, Incident, MAX_OPEN};
 use super::record::Record;
 use super::regular_exchange::{Exchanges, ExchangesSnapshot};
+use super::soundness::IMPOSSIBLE;
 use super::surge::{Surges, SurgesSnapshot};
 use crate::address::Address;
-use crate::error::{Contents, Error, ErrorKind};
+use crate::error::{Contents, Error};
 
 /// Open incidents of a grouper, and its history of other records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,8 +51,7 @@ impl Grouper {
             keys.len() == incidents.len() && keys.len() <= MAX_OPEN && incidents.iter().all(Incident::is_sound);
         let tables = Surges::from_snapshot(surges).zip(Exchanges::from_snapshot(exchanges));
         let Some((surges, exchanges)) = tables.filter(|_| is_sound) else {
-            let problem = "it contains values no incident can have".to_owned();
-            return Err(ErrorKind::Invalid { contents: Contents::State, problem }.into());
+            return Err(Contents::State.invalid(IMPOSSIBLE).into());
         };
         (self.now, self.surges, self.exchanges) = (now, surges, exchanges);
         self.flooded = flooded.into_iter().filter(|(_, key)| keys.contains(key)).collect();

@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Event, KIND_WAIT, announcement, is_held};
 use super::grouper::Grouper;
-use super::incident::{ActorKey, Incident, MAX_OPEN, MAX_REASONS, MAX_SERVICES, MAX_UIDS, Role};
-use crate::error::{Contents, Error, ErrorKind};
+use super::incident::{ActorKey, Incident, MAX_OPEN, Role};
+use super::soundness::{IMPOSSIBLE, is_time};
+use crate::error::{Contents, Error};
 use crate::storage::envelope::Envelope;
 
-/// Longest text of a reason, in bytes.
-const MAX_TEXT: usize = 1024;
 /// Name of the message in errors.
 const SUBJECT: &str = "message about incidents of another node";
 const MAX_MESSAGE: usize = 16 << 20;
@@ -153,49 +152,13 @@ impl Grouper {
     }
 }
 
-impl Incident {
-    /// Returns true if its values are possible.
-    pub(super) fn is_sound(&self) -> bool {
-        self.services.len() <= MAX_SERVICES
-            && self.uids.len() <= MAX_UIDS
-            && self.uids.iter().all(|uid| uid.len() <= 64)
-            && self.reasons.len() <= MAX_REASONS
-            && self.reasons.iter().all(|it| it.text.len() <= MAX_TEXT && it.feature.len() <= 64 && it.score <= 1.0)
-            && self.targets.is_sound()
-            && self.ports.is_sound()
-            && self.fan_out_ports.len() <= MAX_SERVICES
-            && self.fan_out_failures <= self.failed
-            && self.victims.is_sound()
-            && self.queries.as_ref().is_none_or(|queries| queries.is_sound(self.records))
-            && (1..1 << 48).contains(&self.records)
-            && self.alerts.max(self.failed) <= self.records
-            && (0.0..=1.0).contains(&self.highest)
-            && [self.start, self.last, self.active].into_iter().all(is_time)
-            && self.services.iter().all(|totals| {
-                let finite = totals.pauses.mean.is_finite() && totals.pauses.squares.is_finite();
-                let domain = totals.domain.as_ref().is_none_or(|domain| domain.is_sound(totals.records));
-                finite
-                    && domain
-                    && totals.failed.max(totals.alerts).max(totals.evidence) <= totals.records
-                    && totals.records <= self.records
-                    && [totals.first, totals.last, totals.last_start].into_iter().all(is_time)
-                    && totals.longest.min(totals.duration) >= 0
-            })
-    }
-}
-
-fn is_time(time: i64) -> bool {
-    time.checked_abs().is_some_and(|time| time < 1 << 60)
-}
-
 fn encode(message: &impl Serialize) -> Vec<u8> {
     // Encoding to memory cannot fail for these types; an empty message would be refused.
     bincode::serde::encode_to_vec(message, bincode::config::standard()).unwrap_or_default()
 }
 
 fn corrupt() -> Error {
-    let problem = "it contains values no incident can have".to_owned();
-    Error::from(ErrorKind::Invalid { contents: Contents::Incidents, problem }).of(SUBJECT)
+    Error::from(Contents::Incidents.invalid(IMPOSSIBLE)).of(SUBJECT)
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(envelope: Envelope, message: &[u8]) -> Result<T, Error> {
@@ -212,6 +175,7 @@ mod tests {
     use super::super::outbox::MAX_UNSENT;
     use super::super::tests::*;
     use super::*;
+    use crate::error::ErrorKind;
 
     fn worker() -> Grouper {
         let mut worker = grouper();
@@ -353,13 +317,7 @@ mod tests {
             change(&mut addition);
             ADDITIONS.seal(&encode(&Additions { now, incidents: vec![addition] }))
         };
-        for corrupt in [
-            corrupt(i64::MIN, |_| {}),
-            corrupt(0, |it| it.highest = f64::NAN),
-            corrupt(0, |it| (it.records, it.services[0].records) = (u64::MAX, u64::MAX)),
-            corrupt(0, |it| it.services[0].duration = i64::MIN),
-            corrupt(0, |it| it.services[0].alerts = 9),
-        ] {
+        for corrupt in [corrupt(i64::MIN, |_| {}), corrupt(0, |it| it.highest = f64::NAN)] {
             assert!(matches!(manager.merge_additions(&corrupt).unwrap_err().kind(), ErrorKind::Invalid { .. }));
         }
         assert_eq!((manager.open.len(), manager.rename(&message).is_err()), (0, true));
