@@ -7,7 +7,7 @@ use crate::quantiles::Quantiles;
 use crate::quantize::{expand, expand_whole};
 use crate::reason_texts::{Format, Texts};
 use crate::schema::FeatureRow;
-use crate::units::{bytes, count, duration};
+use crate::units::{bytes, count, counted, duration};
 
 /// Topics: related columns, the plainest first.
 const TOPICS: &[&[u16]] = &[
@@ -110,16 +110,14 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         Column::RespBytes => connection.resp.bytes.map_or_else(uncounted, bytes),
         Column::MissedBytes => bytes(connection.missed_bytes),
         Column::Duration => connection.duration.map_or_else(|| "an unknown time".to_owned(), duration),
-        Column::OrigPkts => count(connection.orig.pkts.unwrap_or(0)),
-        Column::RespPkts => count(connection.resp.pkts.unwrap_or(0)),
         _ => amount(position).map_or_else(String::new, |amount| amount(value)),
     };
-    let noun = |one: &'static str, many: &'static str| if expand_whole(value) == 1 { one } else { many };
+    let counted_value = |noun| counted(expand_whole(value), noun);
     match column {
         Column::OrigBytes => format!("sent {amount}"),
         Column::RespBytes => format!("received {amount}"),
         Column::ByteRate => amount,
-        Column::PacketRate => format!("{amount} {} per second", noun("packet", "packets")),
+        Column::PacketRate => format!("{} per second", counted_value("packet")),
         Column::Progress => match connection.conn_state {
             None => "no connection state".to_owned(),
             // Zeek has one state for all ICMP.
@@ -141,21 +139,19 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
             None => "no history".to_owned(),
         },
         Column::Duration => format!("lasted {amount}"),
-        Column::OrigPkts => format!("sent {amount} {}", noun("packet", "packets")),
-        Column::RespPkts => format!("received {amount} {}", noun("packet", "packets")),
+        Column::OrigPkts => format!("sent {}", counted(connection.orig.pkts.unwrap_or(0), "packet")),
+        Column::RespPkts => format!("received {}", counted(connection.resp.pkts.unwrap_or(0), "packet")),
         Column::OrigPktSize => format!("sent {amount} per packet"),
         Column::RespPktSize => format!("received {amount} per packet"),
         Column::MissedBytes => format!("{amount} missing from the capture"),
         // The estimate adds half a failure and one connection.
         Column::RespFailedShare => format!("an estimated {amount} of connections to this responder fail"),
-        Column::RespOriginators => format!("responder has {amount} recent {}", noun("client", "clients")),
-        Column::OrigFailures => {
-            format!("{amount} consecutive failed {} by the originator", noun("connection", "connections"))
-        }
+        Column::RespOriginators => format!("responder has {}", counted_value("recent client")),
+        Column::OrigFailures => format!("{} by the originator", counted_value("consecutive failed connection")),
         Column::OrigPause if is_long_ago(value) => "originator not seen for at least a day".to_owned(),
         Column::OrigPause => format!("{amount} since the originator's last connection"),
-        Column::ServiceFailures => format!("{amount} consecutive {} of this service", noun("failure", "failures")),
-        Column::ServiceCount => format!("{amount} {} to this service in an hour", noun("connection", "connections")),
+        Column::ServiceFailures => format!("{} of this service", counted_value("consecutive failure")),
+        Column::ServiceCount => format!("{} to this service in an hour", counted_value("connection")),
         Column::ServiceBytes => format!("sent {amount} to this service in an hour"),
         Column::Periodicity => {
             let pause = duration((expand(row[Column::ServicePause as usize]) * 1e6) as i64);

@@ -7,7 +7,7 @@ use crate::dns::schema::Column;
 use crate::quantiles::Quantiles;
 use crate::quantize::{expand, expand_whole};
 use crate::reason_texts::{Format, Texts};
-use crate::units::{bytes, count, duration};
+use crate::units::{bytes, count, counted, duration};
 
 /// Topics: related columns, the plainest first.
 const TOPICS: &[&[u16]] = &[
@@ -90,21 +90,21 @@ fn amount(column: usize) -> Option<Format> {
 pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String {
     let amount = amount(column).map_or_else(String::new, |amount| amount(value));
     let Some(column) = Column::at(column) else { return String::new() };
-    let noun = |one: &'static str, many: &'static str| if expand_whole(value) == 1 { one } else { many };
+    let counted_value = |noun| counted(expand_whole(value), noun);
     let name = DomainName::new(query.query.unwrap_or_default());
     match column {
         Column::NameLength => format!("{amount} before the domain"),
-        Column::Labels => format!("{amount} {} before the domain", noun("label", "labels")),
+        Column::Labels => format!("{} before the domain", counted(value.max(0.0) as u64, "label")),
         Column::LongestLabel => format!("a label of {amount}"),
         Column::NameSurprisal | Column::LetterSurprisal => "random-looking name".to_owned(),
         Column::DigitShare => format!("{amount} digits in the name"),
-        Column::OddBytes => format!("{amount} {} invalid in host names", noun("byte", "bytes")),
+        Column::OddBytes => format!("{} invalid in host names", counted_value("byte")),
         Column::DomainSurprisal => format!("random-looking {}", domain(&name)),
         Column::Qtype => match query.qtype {
             Some(qtype) => format!("query type {}", type_name(qtype)),
             None => "no query type".to_owned(),
         },
-        Column::Answers => format!("{amount} {}", noun("answer", "answers")),
+        Column::Answers => counted_value("answer"),
         Column::AnswerBytes => format!("answers of {amount}"),
         Column::MinTtl if value < 0.0 => "no answer".to_owned(),
         Column::MinTtl => format!("time to live {amount}"),
@@ -115,8 +115,8 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
         Column::Suffix => domain(&name),
         Column::Domain if query.is_chatter() => format!("protocol {}", query.protocol().name()),
         Column::Domain => domain(&name),
-        Column::PairQueries => format!("{amount} {} for this domain in an hour", noun("query", "queries")),
-        Column::PairNames => format!("{amount} different recent {} in this domain", noun("name", "names")),
+        Column::PairQueries => format!("{} for this domain in an hour", counted_value("query")),
+        Column::PairNames => format!("{} in this domain", counted_value("different recent name")),
         Column::PairUniqueShare => "names in this domain rarely repeat".to_owned(),
         Column::PairBytesOut => format!("{amount} in different names of this domain in an hour"),
         Column::PairBytesIn => format!("{amount} of answers from this domain in an hour"),
@@ -124,16 +124,12 @@ pub(crate) fn subject(column: usize, value: f32, query: &DnsQuery<'_>) -> String
             "most queries for this domain are not for addresses".to_owned()
         }
         Column::PairTypeShare => "queries for this domain are often not for addresses".to_owned(),
-        Column::DomainClients => format!("domain has {amount} recent {}", noun("client", "clients")),
+        Column::DomainClients => format!("domain has {}", counted_value("recent client")),
         Column::DomainNewness => "domain new to this network".to_owned(),
-        Column::ClientNonexistent => {
-            format!("{amount} nonexistent {} in an hour", noun("name", "names"))
-        }
+        Column::ClientNonexistent => format!("{} in an hour", counted_value("nonexistent name")),
         Column::ClientFailedShare => format!("{amount} of the client's names do not exist"),
-        Column::ClientNewDomains => {
-            format!("{amount} {} new to this network in an hour", noun("domain", "domains"))
-        }
-        Column::ClientServers => format!("client used {amount} {} recently", noun("server", "servers")),
+        Column::ClientNewDomains => format!("{} new to this network in an hour", counted_value("domain")),
+        Column::ClientServers => format!("client used {} recently", counted_value("server")),
         Column::ClientRandomBits => "client queries random-looking domains new to this network".to_owned(),
         Column::Chatter | Column::Pair => String::new(),
     }
