@@ -321,8 +321,7 @@ fn hosts_that_the_log_calls_local_are_internal() {
 
 #[test]
 fn known_and_alerting_exchanges_do_not_use_the_report_of_the_day() {
-    let list = format!("{}\n10.0.0.1\t*\t*\t*\t2027-01-31\t-\t-", KnownList::header());
-    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    let mut grouper = grouper_knowing("10.0.0.1\t*\t*\t*\t2027-01-31\t-\t-");
     for i in 0..400 {
         // The known one is regular first.
         observe(&mut grouper, &tcp(host(1), remote(77), 443, i * 250 * SECOND, ConnState::SF), false, None);

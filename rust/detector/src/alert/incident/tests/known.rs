@@ -5,8 +5,7 @@ use super::*;
 #[test]
 fn known_activity_is_not_announced_before_its_kind_shows() {
     let announced = |kind| {
-        let list = format!("{}\n10.0.0.1\t*\t*\t{kind}\t2027-01-31\t-\t-", KnownList::header());
-        let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+        let mut grouper = grouper_knowing(&format!("10.0.0.1\t*\t*\t{kind}\t2027-01-31\t-\t-"));
         for i in 0..30 {
             let c = tcp(host(1), host(100 + i as u8), 22, i * SECOND, ConnState::REJ);
             observe(&mut grouper, &c, true, None);
@@ -18,8 +17,7 @@ fn known_activity_is_not_announced_before_its_kind_shows() {
     let (changes, risky) = announced("beacon");
     assert!(changes > 0 && risky == 1, "{changes} {risky}");
     // One that does not get the kind is reported when it closes.
-    let list = format!("{}\n10.0.0.1\t*\t*\tscan\t2027-01-31\t-\t-", KnownList::header());
-    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    let mut grouper = grouper_knowing("10.0.0.1\t*\t*\tscan\t2027-01-31\t-\t-");
     observe(&mut grouper, &tcp(host(1), remote(9), 4444, 0, ConnState::SF), true, None);
     assert!(grouper.take_changes().is_empty());
     grouper.close_all();
@@ -30,8 +28,7 @@ fn known_activity_is_not_announced_before_its_kind_shows() {
 #[test]
 fn an_identifier_does_not_depend_on_the_known_list() {
     let id = |list: &str| {
-        let list = format!("{}\n{list}", KnownList::header());
-        let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+        let mut grouper = grouper_knowing(list);
         observe(&mut grouper, &tcp(host(1), remote(9), 4444, 0, ConnState::SF), true, None);
         closed(grouper)[0].id()
     };
@@ -40,11 +37,8 @@ fn an_identifier_does_not_depend_on_the_known_list() {
 
 #[test]
 fn known_activity_is_grouped_separately() {
-    let list = format!(
-        "{}\n10.0.0.1\t198.51.100.1\t80/tcp\t*\t2027-01-31\t-\t-\n10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-",
-        KnownList::header()
-    );
-    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    let mut grouper =
+        grouper_knowing("10.0.0.1\t198.51.100.1\t80/tcp\t*\t2027-01-31\t-\t-\n10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-");
     observe(&mut grouper, &tcp(host(1), remote(1), 80, 0, ConnState::SF), true, None);
     observe(&mut grouper, &tcp(host(1), remote(2), 80, SECOND, ConnState::SF), true, None);
     for i in 0..10 {
@@ -70,8 +64,7 @@ fn the_proposed_line_covers_its_incident() {
     }
     let incident = closed(grouper).remove(0);
     assert_eq!(incident.known_lines(), "10.0.0.2\t*\t80/tcp\tscan\t1970-04-01\t-\t-");
-    let list = KnownList::parse(&format!("{}\n{}", KnownList::header(), incident.known_lines())).unwrap();
-    assert!(list.covers_incident(&incident));
+    assert!(known_list(&incident.known_lines()).covers_incident(&incident));
 }
 
 #[test]
@@ -89,15 +82,13 @@ fn the_proposed_lines_name_few_responders() {
         let lines = incident.known_lines();
         assert_eq!(lines.lines().count(), if n > 4 { 1 } else { n }, "{lines}");
         assert!(lines.contains(&format!("10.0.0.2\t{expected}\tbeacon\t")), "{lines}");
-        let list = KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap();
-        assert!(list.covers_incident(&incident), "{lines}");
+        assert!(known_list(&lines).covers_incident(&incident), "{lines}");
     }
 }
 
 #[test]
 fn known_kinds_report_nothing_while_they_are_open() {
-    let list = format!("{}\n10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-", KnownList::header());
-    let mut grouper = Grouper::new(KnownList::parse(&list).unwrap(), INCIDENT_TIMEOUT);
+    let mut grouper = grouper_knowing("10.0.0.2\t*\t*\tscan\t2027-01-31\t-\t-");
     for i in 0..10 {
         let c = tcp(host(2), host(100 + i), 80, i64::from(i) * SECOND, ConnState::REJ);
         observe(&mut grouper, &c, true, None);
@@ -115,9 +106,7 @@ fn the_proposed_line_covers_a_flood_of_a_network() {
     let incident = closed(grouper).into_iter().find(|it| it.kind == IncidentKind::Flood).unwrap();
     let lines = incident.known_lines();
     assert!(lines.starts_with("*\t10.0.0.0/24\t80/tcp\tflood\t"), "{lines}");
-    let covers = |lines: &str| {
-        KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap().covers_incident(&incident)
-    };
+    let covers = |lines: &str| known_list(lines).covers_incident(&incident);
     assert!(covers(&lines));
     assert!(!covers(&lines.replacen('*', "11.0.0.0/19", 1)), "the incident does not store all originators");
     assert!(!covers(&lines.replace("10.0.0.0/24", "10.0.0.0/25")));
@@ -131,8 +120,8 @@ fn an_entry_for_some_responders_does_not_cover_more_services_than_an_incident_st
             let responder = if i < 40 { host(100 + i) } else { remote(i) };
             observe(&mut grouper, &tcp(host(2), responder, 80, i64::from(i) * SECOND, ConnState::REJ), true, None);
         }
-        let list = format!("{}\n10.0.0.2\t{entry}\tscan\t2027-01-31\t-\t-", KnownList::header());
-        KnownList::parse(&list).unwrap().covers_incident(&closed(grouper)[0])
+        let list = known_list(&format!("10.0.0.2\t{entry}\tscan\t2027-01-31\t-\t-"));
+        list.covers_incident(&closed(grouper)[0])
     };
     assert!(covers("10.0.0.0/8\t*", 20));
     assert!(!covers("10.0.0.0/8\t*", 60));

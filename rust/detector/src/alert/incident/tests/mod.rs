@@ -41,6 +41,16 @@ pub(super) fn grouper() -> Grouper {
     Grouper::new(KnownList::default(), INCIDENT_TIMEOUT)
 }
 
+/// Known activity of these lines.
+pub(super) fn known_list(lines: &str) -> KnownList {
+    KnownList::parse(&format!("{}\n{lines}", KnownList::header())).unwrap()
+}
+
+/// Grouper with known activity of these lines.
+pub(super) fn grouper_knowing(lines: &str) -> Grouper {
+    Grouper::new(known_list(lines), INCIDENT_TIMEOUT)
+}
+
 /// Verdict on an unusual record, which alerts or not.
 pub(super) fn verdict(alert: bool) -> Verdict {
     Verdict { score: if alert { 0.7 } else { 0.55 }, alert, evidence: None, adds_to_fan_out: false }
