@@ -88,11 +88,10 @@ impl std::fmt::Display for Address {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::fixtures::address;
 
     #[test]
     fn recognizes_internal_addresses() {
-        let internal = |text: &str| Address::from(text.parse::<std::net::IpAddr>().unwrap()).is_internal();
         for inside in [
             "10.1.2.3",
             "172.16.0.0",
@@ -108,7 +107,7 @@ mod tests {
             "fe80::1",
             "ff02::fb",
         ] {
-            assert!(internal(inside), "{inside}");
+            assert!(address(inside).is_internal(), "{inside}");
         }
         for outside in [
             "9.9.9.9",
@@ -125,16 +124,13 @@ mod tests {
             "fe00::1",
             "fec0::1",
         ] {
-            assert!(!internal(outside), "{outside}");
+            assert!(!address(outside).is_internal(), "{outside}");
         }
     }
 
     #[test]
     fn recognizes_addresses_of_chatter() {
-        let kind = |text: &str| {
-            let address = Address::from(text.parse::<std::net::IpAddr>().unwrap());
-            (address.is_of_link(), address.is_group())
-        };
+        let kind = |text: &str| (address(text).is_of_link(), address(text).is_group());
         for link in ["0.0.0.0", "169.254.0.0", "169.254.254.254", "::", "fe80::1", "febf::1"] {
             assert_eq!(kind(link), (true, false), "{link}");
         }
@@ -150,8 +146,7 @@ mod tests {
 
     #[test]
     fn addresses_print_as_in_a_log() {
-        let address = |text: &str| Address::from(text.parse::<std::net::IpAddr>().unwrap()).to_string();
-        assert_eq!(address("10.0.0.1"), "10.0.0.1");
-        assert_eq!(address("2001:db8::1"), "2001:db8::1");
+        assert_eq!(address("10.0.0.1").to_string(), "10.0.0.1");
+        assert_eq!(address("2001:db8::1").to_string(), "2001:db8::1");
     }
 }

@@ -39,6 +39,8 @@ mod detector;
 mod dns;
 mod error;
 mod extractor;
+#[cfg(test)]
+mod fixtures;
 mod model;
 mod network;
 mod proto;

@@ -68,10 +68,7 @@ impl FromStr for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(text: &str) -> Address {
-        text.parse::<IpAddr>().unwrap().into()
-    }
+    use crate::fixtures::address;
 
     #[test]
     fn networks_contain_their_addresses() {

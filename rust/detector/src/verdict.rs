@@ -88,32 +88,20 @@ impl AlertPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Connection, Params, Trainer};
-
-    /// Model of 2000 different connections in two days.
-    fn model() -> Model {
-        let mut params = Params::default();
-        params.forest.n_trees = 17;
-        let mut trainer = Trainer::new(params);
-        for i in 0..2000 {
-            let duration = Some(i * 7919 % 90_001);
-            trainer.learn(&Connection { ts: i * 86_400_000, duration, ..Connection::default() });
-        }
-        trainer.fit().unwrap()
-    }
+    use crate::fixtures::model;
 
     #[test]
     fn one_budget_sets_threshold_and_evidence() {
-        let model = model();
+        let model = model(20.0);
         assert_eq!(AlertPolicy::of(&model), AlertPolicy::for_alerts(&model, 20.0));
         let small = AlertPolicy::for_alerts(&model, 5.0);
         assert_eq!((small.threshold(), small.evidence_per_day()), (model.threshold_for_alerts(5.0), 0.5));
-        assert_eq!(AlertPolicy::for_share(&model, 0.05).evidence_per_day().round(), 5.0);
+        assert_eq!(AlertPolicy::for_share(&model, 0.025).evidence_per_day().round(), 5.0);
     }
 
     #[test]
     fn fixed_threshold_limits_evidence_to_its_share() {
-        let model = model();
+        let model = model(20.0);
         let at = |threshold| AlertPolicy::for_threshold(&model, threshold).evidence_per_day();
         assert!(at(model.threshold()) <= 2.0 && at(model.threshold()) > 1.0, "{}", at(model.threshold()));
         assert_eq!((at(0.0), at(1.5), at(7.0)), (2.0, 0.0, 0.0));

@@ -172,21 +172,8 @@ impl Cusum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Connection, Params, Trainer};
-
+    use crate::fixtures::model;
     use crate::units::DAY;
-
-    /// Model of one day with 2000 different connections.
-    fn model(alerts_per_day: f64) -> Model {
-        let mut params = Params { alerts_per_day, ..Params::default() };
-        params.forest.n_trees = 17;
-        let mut trainer = Trainer::new(params);
-        for i in 0..2000 {
-            let duration = Some(i * 7919 % 90_001);
-            trainer.learn(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
-        }
-        trainer.fit().unwrap()
-    }
 
     /// A connection of a local host that returns.
     fn at(end: i64, service: u64) -> EvidenceInput {

@@ -81,20 +81,11 @@ impl ScoreHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Connection;
     use crate::address::Address;
+    use crate::fixtures::model;
     use crate::proto::Proto;
-    use crate::units::DAY;
     use crate::verdict::Evidence;
-    use crate::{Connection, Params, Trainer};
-
-    fn model() -> Model {
-        let mut trainer = Trainer::new(Params::default());
-        for i in 0..2000 {
-            let duration = Some(i * 7919 % 90_001);
-            trainer.learn(&Connection { ts: i * (DAY / 2000), duration, ..Connection::default() });
-        }
-        trainer.fit().unwrap()
-    }
 
     fn address(octets: [u8; 4]) -> Address {
         std::net::IpAddr::from(octets).into()
@@ -102,7 +93,7 @@ mod tests {
 
     #[test]
     fn chatter_and_stray_replies_accumulate_no_evidence() {
-        let model = model();
+        let model = model(20.0);
         let policy = AlertPolicy::of(&model);
         let reports = |responder: [u8; 4], history: &'static [u8]| {
             let mut c = Connection { proto: Proto::Tcp, history: Some(history), ..Connection::default() };
@@ -117,7 +108,7 @@ mod tests {
 
     #[test]
     fn only_the_first_connection_of_two_hosts_is_evidence_of_new_hosts() {
-        let model = model();
+        let model = model(20.0);
         let policy = AlertPolicy::of(&model);
         let kinds = |hosts: u8| {
             let mut history = ScoreHistory::default();

@@ -194,6 +194,7 @@ fn count_in_a_row(count: &mut u32, more: bool) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::address;
     use crate::{ConnState, Proto};
 
     const MINUTE: i64 = 60_000_000;
@@ -268,9 +269,8 @@ mod tests {
     fn failures_of_an_originator_are_counted_without_chatter() {
         let mut context = ConnContext::default();
         let mut failures = |responder: &str| {
-            let address = responder.parse::<std::net::IpAddr>().unwrap();
             let mut c = refused();
-            c.resp.addr = address.into();
+            c.resp.addr = address(responder);
             context.observe(&c, &ContextKeys::of(&c)).orig_failures
         };
         let counted = ["192.0.2.1", "224.0.0.251", "192.0.2.2", "192.0.2.255"].map(&mut failures);

@@ -155,10 +155,7 @@ pub fn rcode_name(rcode: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(text: &str) -> Address {
-        text.parse::<std::net::IpAddr>().unwrap().into()
-    }
+    use crate::fixtures::address;
 
     #[test]
     fn refused_and_unanswered_queries_fail_and_nonexistent_names_do_not() {

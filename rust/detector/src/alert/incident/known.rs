@@ -237,13 +237,10 @@ fn parse_port(text: &str) -> Option<(Proto, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::address;
 
     fn list(lines: &str) -> Result<KnownList, Error> {
         KnownList::parse(&format!("{}\n{lines}", KnownList::header()))
-    }
-
-    fn address(text: &str) -> Address {
-        text.parse::<std::net::IpAddr>().unwrap().into()
     }
 
     #[test]
