@@ -1,6 +1,7 @@
 //! Tests of finding logs by the arguments of a command: files, directories and links.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use crate::common::{conn, gzip, tsv};
 use zeek_log::{Block, ColumnSpec, ErrorKind, Input, Reader, Row, find_inputs};
@@ -31,13 +32,10 @@ fn directories_of_rotated_logs_are_read_in_order() {
     fs::write(path("conn.log"), tsv("1.5\tconn.log\t-\t1\n")).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("conn.log"), tsv("1.5\tspool/conn.log\t-\t1\n")).unwrap();
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink(directory.path(), path("2024-04-19/loop")).unwrap();
-        std::os::unix::fs::symlink(path("2024-04-20"), path("latest")).unwrap();
-        std::os::unix::fs::symlink(path("nowhere"), path("conn.nowhere.log")).unwrap();
-        std::os::unix::fs::symlink(elsewhere.path(), path("spool")).unwrap();
-    }
+    symlink(directory.path(), path("2024-04-19/loop")).unwrap();
+    symlink(path("2024-04-20"), path("latest")).unwrap();
+    symlink(path("nowhere"), path("conn.nowhere.log")).unwrap();
+    symlink(elsewhere.path(), path("spool")).unwrap();
     let (mut block, mut row, mut origins) = (Block::new(), Row::new(), Vec::new());
     let inputs = find_inputs([directory.path()], "conn").unwrap();
     assert_eq!(inputs.ignored, 10);
@@ -60,13 +58,11 @@ fn directories_of_rotated_logs_are_read_in_order() {
             "2024-04-20/conn.08:00:00-09:00:00.log.gz",
             "2024-04-20/conn_20240419_09:00:00-10:00:00+0000.log.gz",
             "conn.log",
-            #[cfg(unix)]
             "spool/conn.log",
         ]
     );
 }
 
-#[cfg(unix)]
 #[test]
 fn links_that_fork_at_each_directory_are_followed_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -74,7 +70,7 @@ fn links_that_fork_at_each_directory_are_followed_once() {
     for i in 0..35 {
         fs::create_dir(level(i)).unwrap();
         for link in ["a", "b"] {
-            std::os::unix::fs::symlink(level(i + 1), level(i).join(link)).unwrap();
+            symlink(level(i + 1), level(i).join(link)).unwrap();
         }
     }
     fs::create_dir(level(35)).unwrap();

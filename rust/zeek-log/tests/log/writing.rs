@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Cursor, Read};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::common::{conn, read};
@@ -209,118 +210,110 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-#[cfg(unix)]
-mod unix {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let mut output = Output::create(path)?;
+    output.write(text.as_bytes())?;
+    output.finish()
+}
 
-    use super::*;
+#[test]
+fn replaces_a_link_and_leaves_its_target() {
+    let directory = tempfile::tempdir().unwrap();
+    let (target, link) = (directory.path().join("target"), directory.path().join("link"));
+    fs::write(&target, "precious").unwrap();
+    symlink(&target, &link).unwrap();
+    write(&link, "new").unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(&link).unwrap(), "new");
+    assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    let device = directory.path().join("device");
+    symlink("/dev/null", &device).unwrap();
+    write(&device, "new").unwrap();
+    assert_eq!(fs::read_to_string(&device).unwrap(), "new");
+}
 
-    fn write(path: &Path, text: &str) -> Result<(), Error> {
-        let mut output = Output::create(path)?;
-        output.write(text.as_bytes())?;
-        output.finish()
+#[test]
+fn keeps_permissions_of_a_replaced_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log");
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    write(&path, "new").unwrap();
+    assert_eq!(mode() & 0o600, 0o600);
+    // Not even the umask changes them.
+    for kept in [0o640, 0o666] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
+        write(&path, "newer").unwrap();
+        assert_eq!(mode(), kept);
     }
+}
 
-    #[test]
-    fn replaces_a_link_and_leaves_its_target() {
-        let directory = tempfile::tempdir().unwrap();
-        let (target, link) = (directory.path().join("target"), directory.path().join("link"));
+#[cfg(target_os = "linux")]
+#[test]
+fn distinguishes_full_devices_from_closed_pipes() {
+    let full = write(Path::new("/dev/full"), "x").unwrap_err();
+    assert!(matches!(full.kind(), ErrorKind::Write(_)), "{full}");
+    assert!(fs::symlink_metadata("/dev/full").is_ok_and(|m| !m.is_file()), "the device is still there");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);
+    let mut output = Output::create(Path::new(&format!("/dev/fd/{descriptor}"))).unwrap();
+    drop(reader);
+    let result = output.write(&[0; 1 << 20]).and_then(|()| output.finish());
+    assert!(matches!(result.as_ref().unwrap_err().kind(), ErrorKind::BrokenPipe), "{result:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn directories_below_dev_are_ordinary() {
+    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (target, path) = (elsewhere.path().join("target"), shared.path().join("a.log"));
+    write(&path, "first").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+    write(&path, "2nd").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "2nd");
+    for planted in [target.as_path(), Path::new("/dev/null"), Path::new("/dev/stdout")] {
         fs::write(&target, "precious").unwrap();
-        symlink(&target, &link).unwrap();
-        write(&link, "new").unwrap();
-        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-        assert_eq!(fs::read_to_string(&link).unwrap(), "new");
-        assert!(fs::symlink_metadata(&link).unwrap().is_file());
-        let device = directory.path().join("device");
-        symlink("/dev/null", &device).unwrap();
-        write(&device, "new").unwrap();
-        assert_eq!(fs::read_to_string(&device).unwrap(), "new");
-    }
-
-    #[test]
-    fn keeps_permissions_of_a_replaced_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.log");
-        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        fs::remove_file(&path).unwrap();
+        symlink(planted, &path).unwrap();
         write(&path, "new").unwrap();
-        assert_eq!(mode() & 0o600, 0o600);
-        // Not even the umask changes them.
-        for kept in [0o640, 0o666] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
-            write(&path, "newer").unwrap();
-            assert_eq!(mode(), kept);
-        }
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{}", planted.display());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     }
+}
 
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn distinguishes_full_devices_from_closed_pipes() {
-        let full = write(Path::new("/dev/full"), "x").unwrap_err();
-        assert!(matches!(full.kind(), ErrorKind::Write(_)), "{full}");
-        assert!(fs::symlink_metadata("/dev/full").is_ok_and(|m| !m.is_file()), "the device is still there");
+#[cfg(target_os = "linux")]
+#[test]
+fn descriptor_paths_append_to_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log");
+    fs::write(&path, "before, ").unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
+    write(Path::new(&format!("/dev/fd/{descriptor}")), "after").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before, after");
+    assert_eq!(names(directory.path()), ["a.log"]);
+}
 
-        let (reader, writer) = std::io::pipe().unwrap();
-        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);
-        let mut output = Output::create(Path::new(&format!("/dev/fd/{descriptor}"))).unwrap();
-        drop(reader);
-        let result = output.write(&[0; 1 << 20]).and_then(|()| output.finish());
-        assert!(matches!(result.as_ref().unwrap_err().kind(), ErrorKind::BrokenPipe), "{result:?}");
-    }
+#[test]
+fn rejects_sockets() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = write(&path, "x").unwrap_err();
+    assert!(error.to_string().ends_with("socket: cannot be written: it is a socket; write to a file or a pipe"));
+}
 
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn directories_below_dev_are_ordinary() {
-        let shared = tempfile::tempdir_in("/dev/shm").unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
-        let (target, path) = (elsewhere.path().join("target"), shared.path().join("a.log"));
-        write(&path, "first").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
-        write(&path, "2nd").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "2nd");
-        for planted in [target.as_path(), Path::new("/dev/null"), Path::new("/dev/stdout")] {
-            fs::write(&target, "precious").unwrap();
-            fs::remove_file(&path).unwrap();
-            symlink(planted, &path).unwrap();
-            write(&path, "new").unwrap();
-            assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{}", planted.display());
-            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn descriptor_paths_append_to_the_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.log");
-        fs::write(&path, "before, ").unwrap();
-        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
-        write(Path::new(&format!("/dev/fd/{descriptor}")), "after").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "before, after");
-        assert_eq!(names(directory.path()), ["a.log"]);
-    }
-
-    #[test]
-    fn rejects_sockets() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("socket");
-        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let error = write(&path, "x").unwrap_err();
-        assert!(error.to_string().ends_with("socket: cannot be written: it is a socket; write to a file or a pipe"));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn writes_to_a_named_pipe() {
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);
-        write(Path::new(&format!("/dev/fd/{descriptor}")), "through").unwrap();
-        drop(writer);
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "through");
-    }
+#[test]
+fn writes_to_a_named_pipe() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);
+    write(Path::new(&format!("/dev/fd/{descriptor}")), "through").unwrap();
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "through");
 }
 
 /// Text with many bytes that need escaping.
