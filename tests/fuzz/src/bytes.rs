@@ -100,18 +100,3 @@ pub fn from_connection(c: &Connection<'_>) -> Vec<u8> {
     let state = c.conn_state.map_or(u8::MAX, |state| state as u8);
     [&set.to_le_bytes()[..], &[proto, state], &out].concat()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_survive() {
-        let mut n = 0;
-        crate::log::connections(crate::LOG, |connection| {
-            n += 1;
-            assert_eq!(&Bytes(&from_connection(connection)).connection(), connection);
-        });
-        assert!(n > 1000);
-    }
-}

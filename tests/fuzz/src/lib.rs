@@ -153,8 +153,3 @@ pub fn use_reservoir(mut reservoir: Reservoir) {
         let _ = detector::recalibrate(fixed_model(), own.snapshot(), 20.0).map(use_model);
     }
 }
-
-/// Model for a sequence of connections.
-pub fn detector() -> Detector {
-    Detector::new(fixed_model().clone())
-}

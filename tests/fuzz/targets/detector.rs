@@ -1,14 +1,15 @@
 #![no_main]
 //! Sequences of connections through a detector that learns, with new models at any time.
 
-use detector::{Params, Reservoir, Sampling};
+use detector::{Detector, Params, Reservoir, Sampling};
 use iforest_fuzz::bytes::Bytes;
-use iforest_fuzz::{check_row, detector, fixed_model, score};
+use iforest_fuzz::{check_row, fixed_model, score};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
-    let (mut detector, sampling) = (detector(), Sampling::for_sensor(64, i64::from(bytes.byte()) << 32));
+    let mut detector = Detector::new(fixed_model().clone());
+    let sampling = Sampling::for_sensor(64, i64::from(bytes.byte()) << 32);
     let mut reservoir = Reservoir::new(sampling, 1);
     let mut params = Params::default();
     (params.forest.n_trees, params.forest.sample_size) = (params.forest.groups.len(), 16);
