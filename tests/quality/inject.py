@@ -140,9 +140,13 @@ def inject(background, attack, rng):
     return sorted([{**row, "label": "Benign"} for row in background] + injected, key=end)
 
 
-def write(rows, file):
-    fields = [*FIELDS, "label"]
-    print("#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn", sep="\n", file=file)
+def write_log(rows, path, *options):
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        write(rows, file, *options)
+
+
+def write(rows, file, fields=(*FIELDS, "label"), stream="conn"):
+    print("#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", f"#path\t{stream}", sep="\n", file=file)
     print("#fields", *fields, sep="\t", file=file)
     for row in rows:
         print(*(row.get(field, "-") for field in fields), sep="\t", file=file)
