@@ -1,7 +1,7 @@
 //! Helpers that run the binary in a scratch directory.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -67,20 +67,26 @@ impl Dir {
 
     /// The same with a standard input.
     pub fn pipe(&self, arguments: &str, input: &[u8]) -> Outcome {
-        let mut child = command(self.0.path(), arguments).stdin(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let output = std::thread::scope(|scope| {
-            // A write error is ignored: a command may close its input early.
-            scope.spawn(move || stdin.write_all(input));
-            child.wait_with_output().unwrap()
-        });
-        output.into()
+        feed(&mut command(self.0.path(), arguments), |stdin| stdin.write_all(input))
     }
 
     /// Runs, and expects success; returns standard output.
     pub fn ok(&self, arguments: &str) -> String {
         self.run(arguments).success()
     }
+}
+
+/// Runs a command; `write` fills its standard input.
+pub fn feed(command: &mut Command, write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send) -> Outcome {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // A write error is ignored: a command may close its input early.
+        scope.spawn(move || write(&mut stdin));
+        child.wait_with_output().unwrap()
+    });
+    output.into()
 }
 
 pub fn command(directory: &Path, arguments: &str) -> Command {

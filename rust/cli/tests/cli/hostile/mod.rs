@@ -17,7 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::logs::{FIELDS, column, header, json, labelled, rows, tsv};
-use crate::run::{Dir, NOBODY, Outcome, command, is_roots, unprivileged};
+use crate::run::{Dir, NOBODY, Outcome, command, feed, is_roots, unprivileged};
 
 /// Memory limit of a run in kilobytes, including libraries and thread stacks.
 const MEMORY: u64 = 800_000;
@@ -43,15 +43,7 @@ fn bounded(dir: &Dir, arguments: &str, write: impl FnOnce(&mut dyn Write) -> io:
     let binary = env!("CARGO_BIN_EXE_zeek-iforest");
     let seconds = SECONDS * asked("LINE_GIGABYTES", 1).max(1);
     limited.args(["-c", &format!("ulimit -v {MEMORY}; exec timeout {seconds} {binary} {arguments}")]);
-    limited.current_dir(dir.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = limited.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let output = std::thread::scope(|scope| {
-        // A write error is ignored: a command may close its input early.
-        scope.spawn(move || write(&mut stdin));
-        child.wait_with_output().unwrap()
-    });
-    output.into()
+    feed(limited.current_dir(dir.path("")), write)
 }
 
 fn quiet(dir: &Dir, arguments: &str) -> Outcome {
