@@ -56,9 +56,7 @@ fn run(cli: Cli, console: &Console) -> Result<()> {
         Command::Evaluate(args) => commands::evaluate::run(args, threads, console),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Features(args) => commands::features::run(args, threads, console),
-        #[cfg(feature = "onnx")]
         Command::ImportOnnx(args) => commands::onnx::import(args, threads, console),
-        #[cfg(feature = "onnx")]
         Command::ExportOnnx(args) => commands::onnx::export(&args, console),
         Command::Completions { shell } => commands::completions_man::completions(shell),
         Command::Man { command } => commands::completions_man::man(command.as_deref()),

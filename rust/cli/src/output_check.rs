@@ -121,13 +121,11 @@ fn files(command: &Command) -> Files<'_> {
             others: args.model.iter().map(PathBuf::as_path).collect(),
             outputs: args.roc.iter().chain(&args.pr).cloned().map(Output::Streaming).collect(),
         },
-        #[cfg(feature = "onnx")]
         Command::ImportOnnx(args) => Files {
             logs: logs(&args.logs),
             others: [Some(args.forest.as_path()), args.model.as_deref()].into_iter().flatten().collect(),
             outputs: vec![Output::Replacing(args.output.clone())],
         },
-        #[cfg(feature = "onnx")]
         Command::ExportOnnx(args) => Files {
             others: vec![&args.model],
             outputs: vec![or_stdout(args.output.as_deref().unwrap_or(Path::new("-")))],

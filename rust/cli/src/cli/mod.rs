@@ -17,7 +17,6 @@ use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::features::FeaturesArgs;
 use crate::commands::incidents::IncidentsArgs;
 use crate::commands::inspect::InspectArgs;
-#[cfg(feature = "onnx")]
 use crate::commands::onnx::{ExportOnnxArgs, ImportOnnxArgs};
 use crate::commands::report::ReportArgs;
 use crate::commands::sample::SampleArgs;
@@ -70,9 +69,7 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     Inspect(InspectArgs),
     Features(FeaturesArgs),
-    #[cfg(feature = "onnx")]
     ImportOnnx(ImportOnnxArgs),
-    #[cfg(feature = "onnx")]
     ExportOnnx(ExportOnnxArgs),
     /// Print shell completions
     ///
@@ -117,9 +114,7 @@ impl Command {
             Self::Report(args) => Some(&args.logs),
             Self::Evaluate(args) => Some(&args.logs),
             Self::Features(args) => Some(&args.logs),
-            #[cfg(feature = "onnx")]
             Self::ImportOnnx(args) => Some(&args.logs),
-            #[cfg(feature = "onnx")]
             Self::ExportOnnx(_) => None,
             Self::Watch(_) | Self::Inspect(_) | Self::Completions { .. } | Self::Man { .. } => None,
         }

@@ -5,7 +5,6 @@ pub mod evaluate;
 pub mod features;
 pub mod incidents;
 pub mod inspect;
-#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod report;
 pub mod sample;
