@@ -152,7 +152,7 @@ fn list(incidents: &[Incident], width: usize) -> String {
 /// Score, kind, time and identifier; on a narrow terminal two lines.
 pub fn headline(before: &str, incident: &Incident, width: usize) -> String {
     let (score, kind) = (format!("{:.3}", incident.score()), incident.kind.name());
-    let rest = format!("{} to {} UTC  {}", format::date_time(incident.start), until(incident), incident.id());
+    let rest = format!("{}  {}", format::period(incident.start, incident.last), incident.id());
     let length = before.len() + score.len() + kind.len() + rest.len() + 4;
     let gap = if length > width { format!("\n{:INDENT$}", "") } else { "  ".to_owned() };
     format!("{before}{SCORE}{score}{SCORE:#}  {kind}{gap}{rest}")
@@ -186,13 +186,6 @@ pub fn details(incident: &Incident, width: usize) -> String {
         line("ATT&CK: ", &incident.attack().join(", "));
     }
     text
-}
-
-/// The end of an incident: the time alone on the day of its start.
-fn until(incident: &Incident) -> String {
-    let day = |micros| format::time(micros, "%Y-%m-%d");
-    let is_same_day = day(incident.start) == day(incident.last);
-    format::time(incident.last, if is_same_day { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" })
 }
 
 pub fn json_lines(incidents: &[Incident]) -> Result<String> {
