@@ -118,19 +118,6 @@ fn field_aliases_give_equal_scores() {
 }
 
 #[test]
-fn escapes_log_contents() {
-    let dir = trained();
-    let mut rows = rows(3);
-    rows[1][7] = "\\x1b[31mred".into();
-    rows[2][9] = "\x1b[2J".into();
-    dir.write("evil\x1b[2J.log", tsv(&rows));
-    let outcome = dir.run("top -m m evil\x1b[2J.log");
-    assert!(outcome.stdout.contains("\\x1b[31mred"), "{}", outcome.stdout);
-    assert!(outcome.stderr.contains("evil\\x1b[2J.log:11"), "{}", outcome.stderr);
-    assert!(!outcome.stdout.contains('\x1b') && !outcome.stderr.contains('\x1b'));
-}
-
-#[test]
 fn usage_errors_have_status_2() {
     let dir = trained();
     for arguments in
@@ -212,15 +199,6 @@ fn counts_ignored_files() {
     assert_eq!(outcome.stderr.matches("ignored 2 files not named like a conn log").count(), 1, "{}", outcome.stderr);
     let outcome = dir.run("top logs");
     assert_eq!(outcome.stderr.matches("ignored 2 files").count(), 1, "{}", outcome.stderr);
-}
-
-#[test]
-fn names_a_missing_directory() {
-    let dir = Dir::new();
-    dir.write("conn.log", tsv(&rows(600)));
-    dir.ok("train conn.log -o m");
-    dir.run("train conn.log -o no/m").fails(1, &["no/m: cannot be written: there is no directory no\n"]);
-    dir.run("score -m m conn.log -o no/x").fails(1, &["no/x: cannot be written: there is no directory no\n"]);
 }
 
 #[test]

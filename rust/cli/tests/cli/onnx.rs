@@ -1,13 +1,8 @@
 //! `import-onnx` and `export-onnx` without Python, on a forest of tests/onnx/make-data.
 
-use std::path::{Path, PathBuf};
-
+use crate::lab::data;
 use crate::logs::{column, rows, tsv};
 use crate::run::Dir;
-
-fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
-}
 
 fn import(dir: &Dir) {
     let (forest, log) = (data("lab-day1.forest.onnx"), data("lab-day1.conn.log"));

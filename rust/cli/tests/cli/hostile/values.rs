@@ -57,13 +57,19 @@ fn truncates_long_numbers_and_uids() {
 /// Attackers can put control sequences and HTML into logs; no output may contain them unescaped.
 #[test]
 fn escapes_hostile_values() {
-    const HOSTILE: [&str; 5] =
-        ["\x1b]0;owned\x07", "\x1b[2J\x1b[31m", "\u{9b}2J", "\u{202e}txt.exe", "<img/src=x/onerror=alert(1)>"];
+    const HOSTILE: [&str; 6] = [
+        "\x1b]0;owned\x07",
+        "\x1b[2J\x1b[31m",
+        "\\x1b[31mred",
+        "\u{9b}2J",
+        "\u{202e}txt.exe",
+        "<img/src=x/onerror=alert(1)>",
+    ];
     let dir = trained();
     let texts = ["uid", "service", "history"].map(|name| FIELDS.iter().position(|field| *field == name).unwrap());
     let mut table = rows(60);
     for (i, row) in table.iter_mut().enumerate() {
-        row[texts[i % 3]] = HOSTILE[i % HOSTILE.len()].to_owned();
+        row[texts[i / HOSTILE.len() % 3]] = HOSTILE[i % HOSTILE.len()].to_owned();
         row.push(HOSTILE[i % HOSTILE.len()].to_owned());
     }
     // Rows that are reported, because they are unusable.
@@ -71,27 +77,28 @@ fn escapes_hostile_values() {
     table[8][2] = HOSTILE[1].to_owned();
     let body: String = table.iter().map(|row| row.join("\t") + "\n").collect();
     let log = header(&["label"]) + &body;
-    dir.write("evil.log", &log);
+    dir.write("evil\x1b[2J.log", &log);
     let harmless = |what: &str, text: &str| {
         let bad = |c: char| (c.is_control() && !"\n\t".contains(c)) || c == '\u{202e}';
         assert!(!text.contains(bad), "{what}: {text:?}");
     };
     for arguments in [
-        "top -m m evil.log -n 60",
-        "top -m m evil.log -n 60 --json",
-        "report -m m evil.log -o page.html",
-        "score -m m evil.log -o scored.log",
-        "evaluate -m m evil.log --malicious <img",
-        "train evil.log -o evil.model",
+        "top -m m evil\x1b[2J.log -n 60",
+        "top -m m evil\x1b[2J.log -n 60 --json",
+        "report -m m evil\x1b[2J.log -o page.html",
+        "score -m m evil\x1b[2J.log -o scored.log",
+        "evaluate -m m evil\x1b[2J.log --malicious <img",
+        "train evil\x1b[2J.log -o evil.model",
         "inspect evil.model",
-        "score -m m evil.log --strict -o strict.log",
+        "score -m m evil\x1b[2J.log --strict -o strict.log",
     ] {
         let outcome = quiet(&dir, &arguments.replace("<img", "'<img'"));
         let refused = i32::from(arguments.contains("--strict"));
         assert_eq!(outcome.status, Some(refused), "{arguments}: {}", outcome.stderr);
         let shown = outcome.stdout.clone() + &outcome.stderr;
         let shows = arguments.starts_with("top") || arguments.starts_with("evaluate");
-        assert!(!shows || shown.contains("]0;owned"), "{arguments} shows nothing of it: {shown}");
+        let named = ["]0;owned", "evil\\x1b[2J.log:"].iter().all(|text| shown.contains(text));
+        assert!(!shows || named, "{arguments} shows nothing of it: {shown}");
         harmless(arguments, &outcome.stdout);
         harmless(arguments, &outcome.stderr);
     }
@@ -102,7 +109,7 @@ fn escapes_hostile_values() {
 
     // `watch` never ends, so the test stops reading when it has seen enough.
     dir.ok("train conn.log -o eager --contamination 0.999");
-    let mut watching = command(&dir.path(""), "watch --connections -m eager evil.log");
+    let mut watching = command(&dir.path(""), "watch --connections -m eager evil\x1b[2J.log");
     let mut watch = watching.stdin(Stdio::null()).spawn().unwrap();
     let mut shown = String::new();
     let mut lines = BufReader::new(watch.stdout.take().unwrap());
