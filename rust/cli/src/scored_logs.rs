@@ -85,7 +85,7 @@ pub fn load<'a>(
         let any = loaded.iter().any(|(_, model)| has_log(path, model.schema().log));
         ensure!(
             any,
-            "{}: this directory has no log of the models' kinds; name a file directly to read it",
+            "{}: this directory has no log of the models' kinds; to read a file with another name, give it as an argument",
             path.display()
         );
     }

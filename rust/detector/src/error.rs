@@ -8,7 +8,7 @@ use crate::schema::LogKind;
 use crate::units::counted;
 
 /// Error of a file, a message, a fit or a setting. `Display` is one sentence, with the file's name if there is one:
-/// `net.model: is damaged: its checksum does not match; copy it again`.
+/// `net.model: is damaged: its checksum does not match; copy it again or create it again`.
 #[derive(Debug)]
 pub struct Error(Box<Details>);
 
@@ -82,8 +82,8 @@ pub enum Contents {
 impl Contents {
     fn remedy(self) -> &'static str {
         match self {
-            Self::Model => "train it again",
-            Self::Sample => "draw it again",
+            Self::Model => "train it again (a learning sensor fits a new one)",
+            Self::Sample => "draw it again (a learning sensor starts a new one)",
             Self::State => "delete it",
             Self::Incidents => "run the same version on all nodes",
         }
@@ -116,7 +116,7 @@ pub enum ErrorKind {
     #[error("cannot be written: {0}")]
     Write(io::Error),
     /// File: a pipe or a device.
-    #[error("is not a regular file")]
+    #[error("is not a regular file; give a regular file")]
     NotAFile,
     /// File: it, or a directory above it, belongs to another user.
     #[error(
@@ -146,13 +146,20 @@ pub enum ErrorKind {
     #[error("is not trusted: it was replaced while it was read; try again")]
     Replaced,
     /// Signature: the trusted key is invalid.
-    #[error("is not trusted: {0:?} is not a minisign public key")]
+    #[error(
+        "cannot be verified: the trusted key {0:?} is not a minisign public key; give the second line of the file that \
+         minisign -G writes"
+    )]
     Key(String),
     /// Signature: there is none.
     #[error("is not trusted: it is not signed: {0}")]
     Unsigned(Box<Error>),
     /// Signature: it is of another file or by another key.
-    #[error("is not trusted: {} is not its signature by the trusted key", signature.display())]
+    #[error(
+        "is not trusted: {} does not match the file and the trusted key; sign the file again, or give the key that signed \
+         it",
+        signature.display()
+    )]
     WronglySigned {
         /// The signature.
         signature: PathBuf,
@@ -179,7 +186,9 @@ pub enum ErrorKind {
         known: u32,
     },
     /// Contents: cut short, or longer than declared.
-    #[error("is damaged: its payload has {found} bytes where {expected} are announced; copy it again")]
+    #[error(
+        "is damaged: its payload has {found} bytes where {expected} are announced; copy it again or create it again"
+    )]
     Length {
         /// Bytes declared in the header.
         expected: u64,
@@ -195,7 +204,7 @@ pub enum ErrorKind {
         max: u64,
     },
     /// Contents: the checksum does not match.
-    #[error("is damaged: its checksum does not match; copy it again")]
+    #[error("is damaged: its checksum does not match; copy it again or create it again")]
     Checksum,
     /// Contents: from a version with other features.
     #[error("has other features than this zeek-iforest{}; {}", in_brackets(*versions), contents.remedy())]

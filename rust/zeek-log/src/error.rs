@@ -92,8 +92,8 @@ pub enum ErrorKind {
     /// Input: a directory holds no log of the wanted stream.
     #[error(
         "none of the {others} files in this directory and below it is named like a {stream} log ({stream}.log, \
-         {stream}.07:00:00-08:00:00.log.gz, {stream}_20240101_07:00:00-08:00:00.log.gz); name a file directly to read \
-         it whatever its name"
+         {stream}.07:00:00-08:00:00.log.gz, {stream}_20240101_07:00:00-08:00:00.log.gz); to read a file with \
+         another name, give it as an argument"
     )]
     NoLogs {
         /// The wanted stream, such as `conn`.

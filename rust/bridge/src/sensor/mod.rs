@@ -306,7 +306,7 @@ impl Sensor {
             return Err("the model's version differs from the announced one".into());
         }
         if !checksum.is_empty() && checksum != checksum_of(bytes).as_bytes() {
-            return Err("the model's checksum differs from the announced one; it was damaged on the way".into());
+            return Err("the model's checksum differs from the announced one; it was damaged in transit".into());
         }
         self.check_log(&model).map_err(|error| format!("the model {error}"))?;
         if let Some(file) = path(file) {

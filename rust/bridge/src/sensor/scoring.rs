@@ -58,9 +58,12 @@ impl Sensor {
         let advice = match full {
             None => format!("train the model on more {records}"),
             Some(true) => format!("raise IForest::reservoir_rows or {}", self.budget_option()),
-            Some(false) => format!("a model of more {records} will be more exact"),
+            Some(false) => format!("the next fits use more {records}"),
         };
-        format!("the sample is too small for {alerts} alerts a day; the threshold is extrapolated; {advice}")
+        let log = self.learning.log.name();
+        format!(
+            "the sample of {log}.log is too small for {alerts} alerts a day; the threshold is extrapolated; {advice}"
+        )
     }
 
     pub(crate) fn score(&mut self, view: &ConnectionView<'_>, learn: bool, learn_after: u64) -> Verdict {

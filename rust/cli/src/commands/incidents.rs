@@ -119,12 +119,16 @@ pub fn run(args: IncidentsArgs, threads: usize, console: &Console) -> Result<()>
         format!("{}, {alerts} at the {}, {all}", records.join(" and "), scored_logs::thresholds(&logs))
     });
     if minor > 0 && !args.all && !is_trial {
-        let rows = format::counted(minor, "single failure");
+        let rows = format::counted(minor, "single failed record");
         console.note(&format!("{rows} not listed; --all shows them"));
     }
     if hidden > 0 {
-        let would = if is_trial { "the list would hide" } else { "known" };
-        console.note(&format!("{would}: {}", format::counted(hidden, "incident")));
+        let hidden = format::counted(hidden, "incident");
+        console.note(&match (is_trial, args.all) {
+            (true, _) => format!("the list would hide {hidden}"),
+            (false, true) => format!("{hidden} of known activity"),
+            (false, false) => format!("{hidden} of known activity not listed; --all shows them"),
+        });
     }
     for log in &logs {
         log.summary.require_all("listed the incidents")?;

@@ -91,10 +91,10 @@ pub fn run(args: ReportArgs, threads: usize, console: &Console) -> Result<()> {
     output.finish()?;
     if args.output != Path::new("-") {
         console.note(&format!(
-            "{}, {}, {} anomalous at the {}; wrote {} ({})",
+            "{}, {}, {} at the {}; wrote {} ({})",
             records.join(" and "),
             format::counted(found.incidents.len() as u64, "incident"),
-            format::count(anomalous),
+            format::counted(anomalous, "alert"),
             scored_logs::thresholds(&logs),
             args.output.display(),
             format::bytes(page.len() as u64),

@@ -85,9 +85,9 @@ pub fn run(args: ScoreArgs, threads: usize, console: &Console) -> Result<()> {
     summary.require_some()?;
     output.finish()?;
     console.note(&format!(
-        "scored {}, {} anomalous at the threshold {:.6}",
+        "scored {}, {} at the threshold {:.6}",
         format::counted(summary.records, inputs.log.noun()),
-        format::count(anomalous),
+        format::counted(anomalous, "alert"),
         threshold
     ));
     summary.require_all("wrote the rows")?;

@@ -103,9 +103,9 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     };
     super::print(&text)?;
     console.note(&format!(
-        "{}, {} anomalous at the threshold {:.6}",
+        "{}, {} at the threshold {:.6}",
         format::counted(shown, inputs.log.noun()),
-        format::count(anomalous),
+        format::counted(anomalous, "alert"),
         threshold
     ));
     let per_day = model.provenance().alerts_per_day;

@@ -115,7 +115,7 @@ impl<'a> Pipeline<'a> {
         if self.report_unusable && self.inputs.ignored > 0 {
             let others = format::counted(self.inputs.ignored, "file");
             self.console.note(&format!(
-                "ignored {others} not named like a {} log; to read one, give it as an argument",
+                "ignored {others} not named like a {} log; to read a file with another name, give it as an argument",
                 self.inputs.log.name()
             ));
         }

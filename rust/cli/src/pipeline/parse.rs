@@ -115,9 +115,10 @@ pub fn check_columns(log: LogKind, block: &Block, labels: Option<&Labels>) -> Re
     let binding = bind(log, block.layout(), labels);
     let missing = Essentials::COLUMNS.into_iter().filter(|&column| !binding.is_bound(column));
     let missing: Vec<_> = missing.map(|column| log::columns(log)[column].name).collect();
+    let (columns, are) = if missing.len() > 1 { ("columns", "are") } else { ("column", "is") };
     ensure!(
         missing.is_empty(),
-        "{}: not a {} log: column {} is missing; if the header is wrong, give the columns with --fields",
+        "{}: not a {} log: {columns} {} {are} missing; if the header is wrong, give the columns with --fields",
         block.name(),
         log.name(),
         missing.join(", ")

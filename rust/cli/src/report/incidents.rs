@@ -138,7 +138,7 @@ impl FoundIncidents {
             text.push_str(&format!(" The first {MAX_INCIDENTS} are listed."));
         }
         if self.minor > 0 {
-            let minor = format::counted(self.minor, "single failure");
+            let minor = format::counted(self.minor, "single failed record");
             text.push_str(&format!(" {minor} not listed."));
         }
         if self.known > 0 {

@@ -190,7 +190,7 @@ fn counts_the_incidents_of_each_attack() {
     let attacks = figures["attacks"].as_array().unwrap().iter();
     assert_eq!(attacks.filter(|attack| attack["incidents_above"] == 0).count(), 1);
     let text = dir.ok(&format!("evaluate -m m {}", LAB[1]));
-    assert!(text.contains("others above") && text.contains(&format!("{total} incidents")), "{text}");
+    assert!(text.contains("incidents above") && text.contains(&format!("{total} incidents")), "{text}");
 }
 
 #[test]

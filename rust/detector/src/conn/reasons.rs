@@ -160,7 +160,7 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         Column::ServicePause if is_long_ago(value) => "first connection to this service in at least a day".to_owned(),
         Column::ServicePause => format!("{amount} since the last connection to this service"),
         Column::InternalPort => format!("{} between local hosts", port(connection)),
-        Column::InternalResp => format!("responder {} between local hosts", connection.resp.addr),
+        Column::InternalResp => format!("local connection to {}", connection.resp.addr),
         Column::RespNet => format!("network of {}", connection.resp.addr),
         Column::RespPort => format!("responder {} on {}", connection.resp.addr, port(connection)),
         Column::NetShare => format!("few hosts contact the network of {}", connection.resp.addr),

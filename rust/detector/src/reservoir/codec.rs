@@ -296,7 +296,7 @@ mod tests {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
         let refusal = |bytes: &[u8]| Reservoir::from_bytes(bytes, 1).unwrap_err().to_string();
-        assert_eq!(refusal(&bytes), "is damaged: its checksum does not match; copy it again");
+        assert_eq!(refusal(&bytes), "is damaged: its checksum does not match; copy it again or create it again");
         assert!(refusal(b"#separator").starts_with("is not a zeek-iforest sample"));
         assert!(matches!(with_header(|payload| payload[4] ^= 1).unwrap_err().kind(), ErrorKind::OtherSchema { .. }));
         for (what, change) in [

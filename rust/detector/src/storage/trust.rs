@@ -356,10 +356,10 @@ mod tests {
     fn rejects_pipes_without_waiting() {
         let directory = tempfile::tempdir().unwrap();
         assert!(refusal(directory.path()).contains("Is a directory"));
-        assert_eq!(refusal(Path::new("/dev/null")), "is not a regular file");
+        assert_eq!(refusal(Path::new("/dev/null")), "is not a regular file; give a regular file");
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert_eq!(refusal(&pipe), "is not a regular file");
+        assert_eq!(refusal(&pipe), "is not a regular file; give a regular file");
         // A signature is not waited for either.
         let (directory, path) = private();
         let signature = signature_of(&path);
@@ -367,7 +367,10 @@ mod tests {
         let refusal = Trust { key: KEY.to_owned(), ..STRICT }.read_unnamed(&path, 10).unwrap_err().to_string();
         assert_eq!(
             refusal,
-            format!("is not trusted: it is not signed: {}: is not a regular file", signature.display())
+            format!(
+                "is not trusted: it is not signed: {}: is not a regular file; give a regular file",
+                signature.display()
+            )
         );
         drop(directory);
     }
@@ -391,12 +394,12 @@ mod tests {
         let signature = directory.path().join("model.minisig");
         fs::write(&signature, SIGNED).unwrap();
         assert_eq!(trusting(KEY).read(&path, 10).unwrap(), b"model");
-        assert!(refusal(OTHER_KEY).contains("is not its signature by the trusted key"), "{}", refusal(OTHER_KEY));
+        assert!(refusal(OTHER_KEY).contains("does not match the file and the trusted key"), "{}", refusal(OTHER_KEY));
         assert!(refusal("not a key").contains("is not a minisign public key"), "{}", refusal("not a key"));
         fs::write(&path, "mOdel").unwrap();
-        assert!(refusal(KEY).contains("is not its signature"), "{}", refusal(KEY));
+        assert!(refusal(KEY).contains("does not match the file"), "{}", refusal(KEY));
         fs::write(&path, "model").unwrap();
         fs::write(&signature, "untrusted comment: nothing\n").unwrap();
-        assert!(refusal(KEY).contains("is not its signature"), "{}", refusal(KEY));
+        assert!(refusal(KEY).contains("does not match the file"), "{}", refusal(KEY));
     }
 }

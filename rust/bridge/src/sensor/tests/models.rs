@@ -60,7 +60,11 @@ fn retries_a_model_when_its_signature_changes() {
     assert!(check(&mut sensor).kind == JobKind::NoChange);
     std::fs::write(detector::signature_of(&path), "another's").unwrap();
     let refused = check(&mut sensor);
-    assert!(refused.kind == JobKind::Refused && refused.problem.contains("not its signature"), "{}", refused.problem);
+    assert!(
+        refused.kind == JobKind::Refused && refused.problem.contains("does not match the file and the trusted key"),
+        "{}",
+        refused.problem
+    );
     assert_eq!(refused.file, path.to_str().unwrap());
     // The sensor's own files are not signed.
     assert_eq!(sensor.load_saved_model(path.as_os_str().as_bytes()), Ok(true));

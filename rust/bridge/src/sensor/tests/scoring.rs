@@ -172,13 +172,13 @@ fn warns_of_a_budget_beyond_the_sample() {
     sensor.load_model(file.as_os_str().as_bytes()).unwrap();
     assert_eq!(
         sensor.budget_problem(),
-        "the sample is too small for 20 alerts a day; the threshold is extrapolated; train the model on more \
-         connections"
+        "the sample of conn.log is too small for 20 alerts a day; the threshold is extrapolated; train the model on \
+         more connections"
     );
     sensor.start_learning(256, 86_400.0);
     assert_eq!(sensor.budget_problem(), "", "a first model is provisional");
     sensor.set_alerts_per_day(20.0);
-    assert!(sensor.budget_problem().ends_with("will be more exact"), "{}", sensor.budget_problem());
+    assert!(sensor.budget_problem().ends_with("the next fits use more connections"), "{}", sensor.budget_problem());
     for i in 0..5000 {
         score(&mut sensor, &ConnectionView { ts: f64::from(i) * 3600.0, ..peer(i) });
         sensor.learn(u64::MAX);

@@ -89,13 +89,17 @@ fn details(log: LogKind, metrics: &Metrics, terminal_width: usize) -> String {
     let mut text = lines(&[Right, Right, Right, Right, Left], &rows, terminal_width);
     let below = match at.precision {
         None => format!("no score reaches the model's threshold {threshold}"),
-        Some(_) => format!("At the threshold, {} without repetitions.", rounded(at.notices)),
+        Some(_) => format!(
+            "At the threshold, {} alert{} if repetitions (same originator and main reason within an hour) count once.",
+            rounded(at.notices),
+            if at.notices == 1.0 { "" } else { "s" }
+        ),
     };
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{}", format::wrapped(&below, 0, terminal_width));
     let mut rows = vec![["attack", log.nouns(), "best rank", "alerts needed"].map(str::to_owned).to_vec()];
     if metrics.incidents.is_some() {
-        rows[0].extend(["incidents", "others above"].map(str::to_owned));
+        rows[0].extend(["incidents", "incidents above"].map(str::to_owned));
     }
     rows.extend(metrics.attacks.iter().map(|attack| {
         let mut row = vec![format::name(attack.label.as_bytes())];

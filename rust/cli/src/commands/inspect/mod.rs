@@ -170,8 +170,8 @@ fn text(model: &Model, args: &InspectArgs, terminal_width: usize) -> String {
     line("threshold", &format!("{:.6} for {}", it.threshold, format::alerts_a_day(it.alerts_per_day)));
 
     let scores: Vec<f64> = model.calibration().scores().collect();
-    let out_of_bag = if model.forest().is_imported() { "" } else { " by trees built without them" };
-    let of = format!("scores of {}{out_of_bag}", format::counted(scores.len() as u64, "row"));
+    let scored = if model.forest().is_imported() { "scores" } else { "out-of-bag scores" };
+    let of = format!("{scored} of {}", format::counted(scores.len() as u64, "row"));
     let _ = writeln!(text, "\n{}", format::wrapped(&of, 0, terminal_width));
     text.push_str(&histogram(&scores, terminal_width.saturating_sub(BESIDE_BAR).min(MAX_BAR)));
     let quantiles: Vec<_> =

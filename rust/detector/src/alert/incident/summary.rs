@@ -184,10 +184,14 @@ impl Incident {
                 )
             }
             (IncidentKind::LateralMovement, _) if self.targets.count() == 1 && self.ports.count() == 1 => {
-                format!("{actor} reached {target} inside the network in {lasted}")
+                let often = match totals.records {
+                    1 => "once".to_owned(),
+                    n => format!("{} times in {lasted}", count(n)),
+                };
+                format!("{actor} connected to internal {target} {often}")
             }
             (IncidentKind::LateralMovement, _) => {
-                format!("{actor} reached {hosts} on {ports} inside the network in {lasted}, among them {target}")
+                format!("{actor} connected to {hosts} inside the network on {ports} in {lasted}, among them {target}")
             }
             (IncidentKind::Beacon, _) => {
                 let pause = duration((totals.pauses.mean * 1e6) as i64);
