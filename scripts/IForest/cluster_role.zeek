@@ -16,6 +16,7 @@ function is_central_node(): bool
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::MANAGER;
 	}
 
+# Workers, the manager and a standalone Zeek; whether they learn depends on IForest::learn.
 function is_learning_node(): bool
 	{
 	return is_central_node() || sees_connections();

@@ -132,9 +132,9 @@ impl Incidents {
         let of_risk = |risk: detector::HostRisk| HostRisk {
             host: risk.host.0,
             risk: rounded(risk.risk),
-            incidents: risk.parts.iter().map(|part| part.id.clone()).collect(),
-            kinds: risk.parts.iter().map(|part| part.kind.name().to_owned()).collect(),
-            parts: risk.parts.iter().map(|part| rounded(part.risk)).collect(),
+            incidents: risk.contributions.iter().map(|it| it.id.clone()).collect(),
+            kinds: risk.contributions.iter().map(|it| it.kind.name().to_owned()).collect(),
+            parts: risk.contributions.iter().map(|it| rounded(it.risk)).collect(),
         };
         risks.into_iter().map(of_risk).collect()
     }

@@ -58,7 +58,7 @@ mod verdict;
 pub use address::Address;
 pub use alert::drift::{BINS, BinCounts, Drift, SLICES};
 pub use alert::incident::distinct_set::DistinctSet;
-pub use alert::incident::host_risk::{HostRisk, RiskPart, RiskTable, host_risks};
+pub use alert::incident::host_risk::{Contribution, HostRisk, RiskTable, host_risks};
 pub use alert::incident::known::{KnownEntry, KnownList};
 pub use alert::incident::rules::{RULES, Rule};
 pub use alert::incident::{

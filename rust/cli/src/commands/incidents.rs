@@ -246,12 +246,12 @@ impl<'a> Object<'a> {
 struct HostObject {
     host: String,
     risk: f64,
-    incidents: Vec<PartObject>,
+    incidents: Vec<ContributionObject>,
 }
 
 /// An incident's contribution to the risk of a host as JSON.
 #[derive(Serialize)]
-struct PartObject {
+struct ContributionObject {
     id: String,
     kind: &'static str,
     last: f64,
@@ -263,22 +263,23 @@ fn hosts_text(risks: &[HostRisk], number: usize, json: bool) -> Result<String> {
     let mut text = String::new();
     for risk in risks.iter().take(number) {
         if json {
-            let part = |part: &detector::RiskPart| PartObject {
-                id: part.id.clone(),
-                kind: part.kind.name(),
-                last: part.last as f64 / 1e6,
-                risk: rounded(part.risk),
+            let contribution = |it: &detector::Contribution| ContributionObject {
+                id: it.id.clone(),
+                kind: it.kind.name(),
+                last: it.last as f64 / 1e6,
+                risk: rounded(it.risk),
             };
-            let incidents = risk.parts.iter().map(part).collect();
+            let incidents = risk.contributions.iter().map(contribution).collect();
             let host = HostObject { host: risk.host.to_string(), risk: rounded(risk.risk), incidents };
             text += &(escape::json(&host)? + "\n");
             continue;
         }
-        let parts = risk.parts.iter().map(|part| format!("{} {:.2} ({})", part.kind.name(), part.risk, part.id));
-        let parts = format::first_names(&parts.collect::<Vec<_>>(), NAMED, risk.parts.len() as u64);
+        let contributions: Vec<_> =
+            risk.contributions.iter().map(|it| format!("{} {:.2} ({})", it.kind.name(), it.risk, it.id)).collect();
+        let contributions = format::first_names(&contributions, NAMED, contributions.len() as u64);
         let line = format!("{:>7.2}  {:<15}  ", risk.risk, risk.host.to_string());
         let indent = line.len();
-        text += &format!("{line}{}\n", format::wrapped(&parts, indent, console::width() - 1));
+        text += &format!("{line}{}\n", format::wrapped(&contributions, indent, console::width() - 1));
     }
     Ok(text)
 }

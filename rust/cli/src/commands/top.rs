@@ -69,7 +69,7 @@ const ALIGNS: [Align; 7] = [Left, Left, Left, Right, Right, Right, Left];
 /// Style of the score of an anomalous connection.
 pub const ANOMALOUS: Style = AnsiColor::Red.on_default().bold();
 /// Multiple of the alert budget that is not explained by chance.
-const MANY: f64 = 2.0;
+const BUDGET_EXCESS: f64 = 2.0;
 
 pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
     let inputs = LogInputs::new(&args.logs)?;
@@ -109,7 +109,7 @@ pub fn run(args: TopArgs, threads: usize, console: &Console) -> Result<()> {
         threshold
     ));
     let per_day = model.provenance().alerts_per_day;
-    if threshold == model.threshold() && anomalous as f64 > MANY * per_day * days(range) {
+    if threshold == model.threshold() && anomalous as f64 > BUDGET_EXCESS * per_day * days(range) {
         console.note(&format!(
             "the threshold targets {}, but this traffic differs from the training data (an attack, an \
              outage, a new service or network?)",

@@ -27,7 +27,7 @@ use crate::scored_logs::thresholds_text;
 use crate::top_k::StoredRecord;
 
 /// Pause of the logs after which incidents no longer wait for their kind: the time of the records stands still meanwhile.
-const QUIET: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Show incidents, and anomalous connections and queries, while Zeek writes them
 ///
@@ -91,10 +91,10 @@ pub fn run(args: &WatchArgs, console: &Console) -> Result<()> {
     watch.print_start(&logs);
     let blocks = read_all(&logs);
     loop {
-        let (index, read) = match blocks.recv_timeout(QUIET) {
+        let (index, read) = match blocks.recv_timeout(IDLE_TIMEOUT) {
             Ok(block) => block,
             Err(RecvTimeoutError::Timeout) => {
-                watch.grouping.apply_pause(QUIET);
+                watch.grouping.apply_pause(IDLE_TIMEOUT);
                 watch.show_changes()?;
                 continue;
             }

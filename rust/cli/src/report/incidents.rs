@@ -18,7 +18,7 @@ const MAX_NAMES: usize = 12;
 const MAX_TRACKED: usize = 4096;
 /// Hosts at risk, and incidents of each, that the page lists.
 const MAX_HOSTS: usize = 20;
-const MAX_PARTS: usize = 4;
+const MAX_CONTRIBUTIONS: usize = 4;
 /// Width of the timeline's coordinates, and the shortest bar.
 const SPAN: f64 = 1000.0;
 const SHORTEST: f64 = 4.0;
@@ -123,7 +123,7 @@ pub struct RecordView {
 pub struct RiskView {
     pub host: String,
     pub risk: String,
-    pub parts: Vec<(String, String)>,
+    pub contributions: Vec<(String, String)>,
 }
 
 impl FoundIncidents {
@@ -197,11 +197,11 @@ impl FoundIncidents {
         let view = |risk: &HostRisk| RiskView {
             host: risk.host.to_string(),
             risk: format!("{:.2}", risk.risk),
-            parts: risk
-                .parts
+            contributions: risk
+                .contributions
                 .iter()
-                .take(MAX_PARTS)
-                .map(|part| (part.id.clone(), format!("{} {:.2}", part.kind.name(), part.risk)))
+                .take(MAX_CONTRIBUTIONS)
+                .map(|it| (it.id.clone(), format!("{} {:.2}", it.kind.name(), it.risk)))
                 .collect(),
         };
         self.risks.iter().take(MAX_HOSTS).map(view).collect()

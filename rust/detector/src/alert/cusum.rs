@@ -39,7 +39,7 @@ const DAY_MICROS: f64 = units::DAY as f64;
 /// Size of the table of sums, as a power of 2.
 const SUMS: u32 = 17;
 /// Pause after which evidence can be reported again. By default its incident has closed by then.
-const QUIET: i64 = INCIDENT_TIMEOUT;
+const REPORT_AGAIN_AFTER: i64 = INCIDENT_TIMEOUT;
 
 /// Sums of all services and originators, in bounded memory: about 4 megabytes.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ pub struct Cusum {
 struct Sum {
     sum: f32,
     connections: u32,
-    alerted: bool,
+    reported: bool,
 }
 
 /// Sums in a file.
@@ -125,7 +125,7 @@ impl Cusum {
             false => self.sums.revisit(key, end)?,
         };
         let (since, sum) = (visit.since.unwrap_or(0), visit.value);
-        if sum.alerted && since >= QUIET {
+        if sum.reported && since >= REPORT_AGAIN_AFTER {
             *sum = Sum::default();
         }
         let decay = libm::expf(-(since as f64 / DAY_MICROS) as f32);
@@ -134,8 +134,8 @@ impl Cusum {
         if sum.sum <= 0.0 {
             *sum = Sum::default();
         }
-        let is_due = may_report && sum.sum >= LIMIT && !sum.alerted;
-        sum.alerted |= is_due;
+        let is_due = may_report && sum.sum >= LIMIT && !sum.reported;
+        sum.reported |= is_due;
         is_due.then_some(sum.connections)
     }
 
@@ -217,7 +217,7 @@ mod tests {
             let verdicts = (0..40).map(|i| cusum.verdict(&model, &policy, &at(start + i, 7), unusual));
             verdicts.filter(|verdict| verdict.evidence.is_some()).count()
         };
-        assert_eq!([0, 1, QUIET, 2 * QUIET + 100].map(&mut reports), [1, 0, 0, 1]);
+        assert_eq!([0, 1, REPORT_AGAIN_AFTER, 2 * REPORT_AGAIN_AFTER + 100].map(&mut reports), [1, 0, 0, 1]);
     }
 
     #[test]
@@ -265,8 +265,8 @@ mod tests {
         for _ in 0..20 {
             cusum.verdict(&model, &AlertPolicy::of(&model), &at(2 * DAY, 7), 0.0);
         }
-        let Sum { sum, connections, alerted } = sum(&cusum, 7);
-        assert_eq!((sum, connections, alerted), (0.0, 0, false));
+        let Sum { sum, connections, reported } = sum(&cusum, 7);
+        assert_eq!((sum, connections, reported), (0.0, 0, false));
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
             let own = Verdict { score: anomalous, alert: true, evidence: None, adds_to_fan_out: false };
             assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), anomalous), own);
         }
-        assert!(!sum(&cusum, 7).alerted && sum(&cusum, 7).sum > LIMIT);
+        assert!(!sum(&cusum, 7).reported && sum(&cusum, 7).sum > LIMIT);
         cusum.bucket.tokens = 0.99;
         assert_eq!(cusum.verdict(&model, &AlertPolicy::of(&model), &at(0, 7), unusual).evidence, None);
         cusum.bucket.tokens = 1.0;

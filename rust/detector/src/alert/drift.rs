@@ -93,12 +93,12 @@ impl Drift {
             live.iter_mut().zip(slice).for_each(|(sum, &n)| *sum = sum.saturating_add(n));
         }
         // Counts from a peer can have any value.
-        let lived = live.iter().fold(0u64, |sum, &n| sum.saturating_add(n));
+        let live_total = live.iter().fold(0u64, |sum, &n| sum.saturating_add(n));
         let expected = self.expected.iter().sum::<u64>();
         // Half a score is added to each bin, so that an empty one has a logarithm.
         let share = |n: u64, of: u64| (n as f64 + 0.5) / (of as f64 + 0.5 * BINS as f64);
-        let shares = live.iter().zip(&self.expected).map(|(&a, &e)| (share(a, lived), share(e, expected)));
-        (lived >= MIN_RECORDS && expected > 0).then(|| shares.map(|(a, e)| (a - e) * libm::log(a / e)).sum())
+        let shares = live.iter().zip(&self.expected).map(|(&a, &e)| (share(a, live_total), share(e, expected)));
+        (live_total >= MIN_RECORDS && expected > 0).then(|| shares.map(|(a, e)| (a - e) * libm::log(a / e)).sum())
     }
 }
 

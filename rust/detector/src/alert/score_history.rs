@@ -47,8 +47,8 @@ impl ScoreHistory {
         score: RowScore,
     ) -> Verdict {
         let end = record.end();
-        let (pause, forest) = match model.typical() {
-            Some(typical) => self.pairs.add(keys.pair, end, score.forest, score.regularity, typical),
+        let (pause, forest) = match model.pair_prior() {
+            Some(prior) => self.pairs.add(keys.pair, end, score.forest, score.regularity, prior),
             None => (None, score.forest),
         };
         let score = model.final_score(RowScore { forest, ..score });

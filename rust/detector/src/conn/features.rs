@@ -56,7 +56,7 @@ impl ConnContext {
             set(Column::InternalPort, (1 + ((c.proto as u32) << 16 | u32::from(c.resp.port))) as f32);
             set(Column::InternalResp, identity(keys.resp));
         }
-        set(Column::Orig, identity(keys.orig));
+        set(Column::OrigServices, identity(keys.orig));
         set(Column::Pair, identity(keys.pair));
         set(Column::Chatter, f32::from(c.is_chatter()));
         let context = self.observe(c, keys);

@@ -29,7 +29,7 @@ const TOPICS: &[&[u16]] = &[
     &[Column::Periodicity as u16],
     &[Column::RespOriginators as u16],
     &[Column::RespNet as u16, Column::NetShare as u16],
-    &[Column::Orig as u16],
+    &[Column::OrigServices as u16],
     &[Column::OrigPause as u16, Column::UnusualPause as u16],
     &[Column::ServicePause as u16],
 ];
@@ -164,7 +164,7 @@ pub(crate) fn subject(position: usize, row: &FeatureRow, connection: &Connection
         Column::RespNet => format!("network of {}", connection.resp.addr),
         Column::RespPort => format!("responder {} on {}", connection.resp.addr, port(connection)),
         Column::NetShare => format!("few hosts contact the network of {}", connection.resp.addr),
-        Column::Orig => format!("originator {} is rare in the training data", connection.orig.addr),
+        Column::OrigServices => format!("originator {} is rare in the training data", connection.orig.addr),
         Column::UnusualPause => "unusual pause for this service".to_owned(),
         Column::UnusualOrigSize => "unusual size of sent packets for this service".to_owned(),
         Column::UnusualRespSize => "unusual size of received packets for this service".to_owned(),

@@ -60,12 +60,12 @@ columns! {
     Routine = feature("routine", Encoding::DayShare,
         "share of the days of training on which the originator used this port of the responder's network; lowers the \
          score");
-    Orig = feature("orig_services", Encoding::Partners { with: Column::RespPort as u16 },
+    OrigServices = feature("orig_services", Encoding::Partners { with: Column::RespPort as u16 },
         "different services that the originator used in training: how much is known of it");
     Pair = feature("pair", Encoding::Identity, "the two hosts; not seen by the forest");
     Chatter = number("chatter",
         "1 for multicast, broadcast, link-local and address configuration, which have a separate forest");
-    NetShare = feature("net_share", Encoding::Share { of: Column::RespNet as u16, with: Column::Orig as u16 },
+    NetShare = feature("net_share", Encoding::Share { of: Column::RespNet as u16, with: Column::OrigServices as u16 },
         "how few of the originators in training contacted the responder's network");
     UnusualPause = conditional("unusual_pause", Column::OrigPause, 1.0,
         "how rare the originator's pause is for this service");
@@ -106,7 +106,7 @@ const GROUPS: &[&[u16]] = &[
         Column::ServiceBytes as u16,
     ],
     &[Column::UnusualOrigSize as u16, Column::UnusualRespSize as u16],
-    &[Column::NetShare as u16, Column::Orig as u16],
+    &[Column::NetShare as u16, Column::OrigServices as u16],
     &[Column::NetShare as u16, Column::RespPort as u16],
     &[Column::RespNet as u16, Column::NetShare as u16],
     &[Column::InternalPort as u16],

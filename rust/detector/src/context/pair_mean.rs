@@ -23,9 +23,9 @@ const MAX_DOUBLINGS: f32 = 6.0;
 /// Size of the table of pairs, as a power of 2.
 const PAIRS: u32 = 16;
 
-/// Typical pair of a model, and what raises the excess of other pairs.
+/// Prior of a pair's mean score.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Typical {
+pub(crate) struct PairPrior {
     /// Score of most connections.
     pub(crate) score: f64,
     /// Increase of the mean's excess over it, see [`PairGain`].
@@ -49,7 +49,7 @@ impl PairMean {
         score: f64,
         regularity: f64,
         connections: f32,
-        typical: Typical,
+        prior: PairPrior,
     ) -> f64 {
         let pause = since.map_or(0.0, |since| since.max(0) as f64 / 1e6);
         let decay = libm::expf((-pause / DECAY) as f32);
@@ -59,10 +59,10 @@ impl PairMean {
         let (sum, earlier) = (self.sum * decay, self.connections * decay);
         self.sum = sum + score as f32 * connections;
         self.connections = earlier + connections;
-        let mean = (PRIOR * typical.score + f64::from(sum) + score) / (PRIOR + f64::from(earlier) + 1.0);
-        let excess = mean - typical.score;
+        let mean = (PRIOR * prior.score + f64::from(sum) + score) / (PRIOR + f64::from(earlier) + 1.0);
+        let excess = mean - prior.score;
         // Half of the pairs have no excess, which saves the logarithm.
-        let gain = match typical.gain {
+        let gain = match prior.gain {
             Some(gain) if excess > 0.0 => {
                 let doublings = f64::from(libm::log2f(1.0 + contacts).min(MAX_DOUBLINGS));
                 excess * (gain.doubling * doublings + gain.regular * regularity)
@@ -95,10 +95,10 @@ impl PairMeans {
         now: i64,
         score: f64,
         regularity: f64,
-        typical: Typical,
+        prior: PairPrior,
     ) -> (Option<i64>, f64) {
         let visit = self.0.visit(key, now);
-        (visit.since, visit.value.add(visit.since, score, regularity, 1.0, typical))
+        (visit.since, visit.value.add(visit.since, score, regularity, 1.0, prior))
     }
 
     /// Starts fetching the entry of a pair, see [`Table::prefetch`].
@@ -122,11 +122,11 @@ mod tests {
     use super::*;
 
     const GAIN: PairGain = PairGain { doubling: 0.05, regular: 0.2, regularity: |_| 0.0 };
-    const TYPICAL: Typical = Typical { score: 0.4, gain: Some(GAIN) };
+    const MODEL_PRIOR: PairPrior = PairPrior { score: 0.4, gain: Some(GAIN) };
 
     #[test]
     fn first_score_moves_towards_the_typical_one() {
-        let (pause, score) = PairMeans::default().add(1, 0, 0.8, 0.0, TYPICAL);
+        let (pause, score) = PairMeans::default().add(1, 0, 0.8, 0.0, MODEL_PRIOR);
         assert_eq!(pause, None);
         assert!((score - (0.4 + (0.35 * 0.4 + 0.8) / 2.7)).abs() < 1e-6, "{score}");
     }
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn pair_of_unusual_connections_rises_and_others_stay() {
         let mut means = PairMeans::default();
-        let scores: Vec<f64> = (0..5).map(|i| means.add(1, i * 1_000_000, 0.8, 0.0, TYPICAL).1).collect();
+        let scores: Vec<f64> = (0..5).map(|i| means.add(1, i * 1_000_000, 0.8, 0.0, MODEL_PRIOR).1).collect();
         assert!(scores.is_sorted_by(|a, b| a < b), "{scores:?}");
-        assert_eq!(means.add(2, 5_000_000, 0.8, 0.0, TYPICAL), (None, scores[0]));
+        assert_eq!(means.add(2, 5_000_000, 0.8, 0.0, MODEL_PRIOR), (None, scores[0]));
     }
 
     /// Score of the last of `n` equally unusual connections with this pause, in seconds.
@@ -146,7 +146,7 @@ mod tests {
 
     fn last_with(n: i64, pause: i64, score: f64, regularity: f64) -> f64 {
         let mut means = PairMeans::default();
-        (0..n).map(|i| means.add(1, i * pause * 1_000_000, score, regularity, TYPICAL).1).last().unwrap()
+        (0..n).map(|i| means.add(1, i * pause * 1_000_000, score, regularity, MODEL_PRIOR).1).last().unwrap()
     }
 
     #[test]
@@ -177,26 +177,26 @@ mod tests {
         let mut means = PairMeans::default();
         assert!(
             (0..1000)
-                .all(|i| means.add(1, i * 60_000_000, 1.0, 0.0, Typical { score: 0.0, gain: Some(GAIN) }).1 <= 1.0)
+                .all(|i| means.add(1, i * 60_000_000, 1.0, 0.0, PairPrior { score: 0.0, gain: Some(GAIN) }).1 <= 1.0)
         );
     }
 
     #[test]
     fn sampled_connections_stand_for_as_many_contacts() {
         let (mut all, mut sampled) = (PairMean::default(), PairMean::default());
-        (0..400).for_each(|_| _ = all.add(Some(120_000_000), 0.6, 0.0, 1.0, TYPICAL));
-        (0..100).for_each(|_| _ = sampled.add(Some(480_000_000), 0.6, 0.0, 4.0, TYPICAL));
+        (0..400).for_each(|_| _ = all.add(Some(120_000_000), 0.6, 0.0, 1.0, MODEL_PRIOR));
+        (0..100).for_each(|_| _ = sampled.add(Some(480_000_000), 0.6, 0.0, 4.0, MODEL_PRIOR));
         assert!((all.contacts / sampled.contacts - 1.0).abs() < 0.05, "{} {}", all.contacts, sampled.contacts);
     }
 
     #[test]
     fn old_connections_are_forgotten() {
         let mut means = PairMeans::default();
-        let (_, first) = means.add(1, 0, 0.8, 0.0, TYPICAL);
-        _ = means.add(1, 1, 0.2, 0.0, TYPICAL);
+        let (_, first) = means.add(1, 0, 0.8, 0.0, MODEL_PRIOR);
+        _ = means.add(1, 1, 0.2, 0.0, MODEL_PRIOR);
         let hour = 3_600_000_000;
-        let (_, soon) = means.clone().add(1, 2, 0.8, 0.0, TYPICAL);
-        let (pause, late) = means.add(1, 3 * hour, 0.8, 0.0, TYPICAL);
+        let (_, soon) = means.clone().add(1, 2, 0.8, 0.0, MODEL_PRIOR);
+        let (pause, late) = means.add(1, 3 * hour, 0.8, 0.0, MODEL_PRIOR);
         assert_eq!(pause, Some(3 * hour - 1));
         assert!((late - first).abs() < 1e-4 && first - soon > 0.05);
     }

@@ -12,7 +12,7 @@ pub(crate) mod train;
 use iforest::Forest;
 use serde::{Deserialize, Serialize};
 
-use crate::context::pair_mean::Typical;
+use crate::context::pair_mean::PairPrior;
 use crate::model::calibration::{Calibration, SCORE_UNITS, ScoreSurprisal};
 use crate::model::encoder::Encoder;
 use crate::model::feature_stats::{FeatureStats, MaximumRange};
@@ -162,9 +162,9 @@ impl Model {
     }
 
     /// Prior of a pair of hosts, with the median score; `None` for an imported forest, whose scores are final.
-    pub(crate) fn typical(&self) -> Option<Typical> {
-        let typical = Typical { score: self.scorer.median, gain: self.schema.pair_gain };
-        (!self.forest().is_imported()).then_some(typical)
+    pub(crate) fn pair_prior(&self) -> Option<PairPrior> {
+        let prior = PairPrior { score: self.scorer.median, gain: self.schema.pair_gain };
+        (!self.forest().is_imported()).then_some(prior)
     }
 
     /// Ranges of the amounts whose new maxima raise the score; empty for an imported forest.
@@ -335,7 +335,7 @@ mod tests {
         let model = trainer().import_forest(forest, None).unwrap();
         assert_eq!((model.maxima().len(), AlertPolicy::of(&model).evidence_per_day()), (0, 0.0));
         assert_eq!(model.score_row(&rows()[1000], 0, &mut ScoreCache::new()).new_maxima, 0.0);
-        assert!(model.typical().is_none());
+        assert!(model.pair_prior().is_none());
         let share = model.provenance().share_of_alerts(20.0);
         assert_eq!(model.threshold_for_alerts(20.0), model.threshold_for_share(share));
     }

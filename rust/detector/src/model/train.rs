@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use iforest::{Forest, Matrix};
 
-use crate::context::pair_mean::{PairMean, Typical};
+use crate::context::pair_mean::{PairMean, PairPrior};
 use crate::error::{Error, ErrorKind};
 use crate::extractor::Extractor;
 use crate::model::calibration::{Calibration, MAX_BURST};
@@ -144,7 +144,7 @@ pub fn recalibrate(model: &Model, sample: ReservoirSnapshot, alerts_per_day: f64
     let (rows, times) = sample.rows_and_times();
     let provenance = provenance(&sample, model.provenance().seed, alerts_per_day)?;
     let scores = model.score_rows(&rows, &times, &mut ScoreCache::new());
-    let calibration = calibrate(model.schema(), model.typical(), &provenance, &sample.entries, &scores);
+    let calibration = calibrate(model.schema(), model.pair_prior(), &provenance, &sample.entries, &scores);
     Ok(model.with_calibration(calibration, provenance))
 }
 
@@ -172,12 +172,12 @@ fn provenance(sample: &Sample, seed: u64, alerts_per_day: f64) -> Result<Provena
 /// would raise the threshold above its own scores; if none did, each fit would lower the threshold further.
 fn calibrate(
     schema: &Schema,
-    typical: Option<Typical>,
+    prior: Option<PairPrior>,
     provenance: &Provenance,
     entries: &[Entry],
     scores: &[RowScore],
 ) -> Calibration {
-    let scores = final_scores(schema, typical, provenance, entries, scores);
+    let scores = final_scores(schema, prior, provenance, entries, scores);
     let usual = entries.iter().filter(|entry| !entry.group.is_alert()).count();
     let burst = if schema.counts_bursts { MAX_BURST } else { 1.0 };
     let mut budget = (provenance.share_of_alerts(provenance.alerts_per_day) * burst * usual as f64).ceil();
@@ -202,22 +202,21 @@ fn calibrate(
 /// Final scores of a sample's rows, including pair means. Each row stands for all rows it was drawn from.
 fn final_scores(
     schema: &Schema,
-    typical: Option<Typical>,
+    prior: Option<PairPrior>,
     provenance: &Provenance,
     entries: &[Entry],
     scores: &[RowScore],
 ) -> Vec<f64> {
     let share = (provenance.connections as f64 / provenance.rows.max(1) as f64).max(1.0) as f32;
     let mut forest: Vec<f64> = scores.iter().map(|score| score.forest).collect();
-    if let Some(typical) = typical {
+    if let Some(prior) = prior {
         let mut pairs: HashMap<u32, (i64, PairMean)> = HashMap::new();
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by_key(|&i| entries[i].ts);
         for i in order {
             let (ts, pair) = (entries[i].ts, entries[i].row[usize::from(schema.pair)] as u32);
             let (last, mean) = pairs.entry(pair).or_insert((ts, PairMean::default()));
-            forest[i] =
-                mean.add(Some(ts.saturating_sub(*last)), scores[i].forest, scores[i].regularity, share, typical);
+            forest[i] = mean.add(Some(ts.saturating_sub(*last)), scores[i].forest, scores[i].regularity, share, prior);
             *last = ts;
         }
     }
@@ -277,8 +276,8 @@ fn build(sample: &Sample, params: &Params) -> Result<Model, Error> {
         let one_alert = provenance.share_of_alerts(1.0);
         provenance.alerts_per_day = if one_alert > 0.0 { share / one_alert } else { 0.0 };
     }
-    let typical = Typical { score: median, gain: schema.pair_gain };
-    let calibration = calibrate(schema, Some(typical), &provenance, &sample.entries, &scores);
+    let prior = PairPrior { score: median, gain: schema.pair_gain };
+    let calibration = calibrate(schema, Some(prior), &provenance, &sample.entries, &scores);
     Ok(Model::new(schema, scorer, calibration, provenance, params.contamination))
 }
 

@@ -1,6 +1,6 @@
 //! Changes of incidents, which are logged and raise notices.
 
-use super::incident::{Incident, MIN_CROWD, Role};
+use super::incident::{Incident, MIN_ORIGINATORS, Role};
 use super::kind::IncidentKind;
 use super::known::KnownList;
 use crate::units::{HOUR, MINUTE};
@@ -63,7 +63,7 @@ pub(super) fn announcement(
     wait: i64,
 ) -> Option<Change> {
     // A surge opens an incident at one connection, which says nothing about the flood.
-    let is_begun = incident.role == Role::Originator || incident.records >= MIN_CROWD as u64;
+    let is_begun = incident.role == Role::Originator || incident.records >= MIN_ORIGINATORS as u64;
     let event = match incident.reported {
         None if is_begun && !incident.is_minor() => Event::Opened,
         Some((kind, records)) if kind != incident.kind || incident.records >= records.saturating_mul(10) => {

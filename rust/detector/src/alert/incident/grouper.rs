@@ -6,7 +6,9 @@ use foldhash::HashMap;
 
 use super::change::{Change, Event, KIND_WAIT, announcement, is_held};
 use super::history::History;
-use super::incident::{ActorKey, Incident, MAX_OPEN, MIN_CROWD, Observation, REPEATED, Rank, Role, SCANNER};
+use super::incident::{
+    ActorKey, Incident, MAX_OPEN, MIN_FAILED_ALERTS, MIN_ORIGINATORS, MIN_SERVICE_ALERTS, Observation, Rank, Role,
+};
 use super::kind::IncidentKind;
 use super::known::KnownList;
 use super::outbox::Outbox;
@@ -21,7 +23,7 @@ use crate::verdict::{Evidence, Verdict};
 /// Time without a record after which an incident closes, in microseconds: 1 h.
 pub const INCIDENT_TIMEOUT: i64 = HOUR;
 /// Longest pause, in microseconds, between the earlier failed connections that an incident takes from the history.
-const PRELUDE: i64 = 10 * MINUTE;
+const MAX_EARLIER_PAUSE: i64 = 10 * MINUTE;
 
 /// Groups scored records into incidents.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct Grouper {
     next_close: i64,
     /// No incident that waits for its kind is due for a report before this time.
     next_report: i64,
-    /// Originators whose open incident has one target only, by target; [`MIN_CROWD`] of them become its incident.
+    /// Originators whose open incident has one target only, by target; [`MIN_ORIGINATORS`] of them become its incident.
     pub(super) single: BTreeMap<Address, BTreeSet<Address>>,
     /// Open incident of the first target flooded from outside, by network: further targets in the network join it.
     pub(super) flooded: HashMap<Address, ActorKey>,
@@ -171,7 +173,7 @@ impl Grouper {
             }
         }
         if surge && evidence.is_none() && !is_apart()
-            || is_attack && flood().is_none() && self.is_crowded(&own, &target)
+            || is_attack && flood().is_none() && self.has_many_originators(&own, &target)
         {
             self.open_target(target, record.end);
             if !record.orig_is_internal {
@@ -191,9 +193,9 @@ impl Grouper {
     }
 
     /// Returns true if this originator is one of many with incidents of this target only.
-    pub(super) fn is_crowded(&self, own: &ActorKey, target: &ActorKey) -> bool {
+    pub(super) fn has_many_originators(&self, own: &ActorKey, target: &ActorKey) -> bool {
         let others = self.single.get(&target.0).map_or(0, |them| them.len() - usize::from(them.contains(&own.0)));
-        !own.2 && others + 1 >= MIN_CROWD
+        !own.2 && others + 1 >= MIN_ORIGINATORS
     }
 
     /// Opens an incident, and closes another one beyond the limit.
@@ -238,14 +240,16 @@ impl Grouper {
         let mut earlier = Vec::new();
         if key.1 == Role::Originator && is_notable {
             let is_repeated = record.query.is_some()
-                && incident.totals(record).is_some_and(|totals| totals.alerts + u64::from(o.verdict.alert) == REPEATED);
+                && incident
+                    .totals(record)
+                    .is_some_and(|totals| totals.alerts + u64::from(o.verdict.alert) == MIN_SERVICE_ALERTS);
             if o.verdict.evidence.is_some() || is_repeated {
                 let is_fan_out = matches!(o.verdict.evidence, Some(Evidence::FanOut(_)));
                 let belongs = |it: &Record| record.key() == it.key() || is_fan_out && record.is_of_same_fan_out(it);
                 earlier = self.history.take_earlier(record, self.timeout, belongs);
             }
-            if record.failed && incident.alerts + 1 == SCANNER {
-                earlier.extend(self.history.take_earlier(record, PRELUDE, |earlier| earlier.failed));
+            if record.failed && incident.alerts + 1 == MIN_FAILED_ALERTS {
+                earlier.extend(self.history.take_earlier(record, MAX_EARLIER_PAUSE, |earlier| earlier.failed));
             }
         }
         if matches!(o.verdict.evidence, Some(Evidence::FanOut(_))) {

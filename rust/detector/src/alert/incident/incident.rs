@@ -26,12 +26,12 @@ pub(super) const MAX_DOMAINS: usize = 8;
 pub(super) const MAX_UIDS: usize = 10;
 pub(super) const MAX_REASONS: usize = 12;
 /// Number of failed alerts from which an originator's failed connections join its incident.
-pub(super) const SCANNER: u64 = 3;
+pub(super) const MIN_FAILED_ALERTS: u64 = 3;
 /// Smallest number of originators, each with an incident of one target only, from which the target becomes the actor;
 /// also of records from which such an incident is reported.
-pub(super) const MIN_CROWD: usize = 8;
+pub(super) const MIN_ORIGINATORS: usize = 8;
 /// Number of alerts on one service from which its further connections join the incident.
-pub(super) const REPEATED: u64 = 3;
+pub(super) const MIN_SERVICE_ALERTS: u64 = 3;
 
 /// Side of its connections that the actor is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -258,7 +258,7 @@ impl Incident {
 
     pub(super) fn is_scanner(&self) -> bool {
         self.role == Role::Originator
-            && self.alerts.min(self.failed) >= SCANNER
+            && self.alerts.min(self.failed) >= MIN_FAILED_ALERTS
             && (self.ports.has_at_least(3) || self.targets.has_at_least(3))
     }
 
@@ -294,7 +294,7 @@ impl Incident {
 
     /// Returns true if a record without an alert belongs to it.
     pub(super) fn continues(&self, record: &Record) -> bool {
-        self.extends(record) || self.totals(record).is_some_and(|totals| totals.alerts >= REPEATED)
+        self.extends(record) || self.totals(record).is_some_and(|totals| totals.alerts >= MIN_SERVICE_ALERTS)
     }
 
     /// Returns true if a record without an alert extends it.

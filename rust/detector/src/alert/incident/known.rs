@@ -14,9 +14,9 @@ use crate::units::DAY;
 /// Columns of the list.
 const FIELDS: [&str; 7] = ["originator", "responder", "port", "kind", "until", "owner", "note"];
 /// Largest number of services that are proposed one by one.
-const FEW: usize = 4;
+const MAX_PROPOSED_SERVICES: usize = 4;
 /// Validity of a proposed entry, in microseconds: 90 days.
-const PROPOSED: i64 = 90 * DAY;
+const PROPOSED_VALIDITY: i64 = 90 * DAY;
 
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Incident {
     /// Lines of a known list that cover this incident for 90 days: one for each service with an alert or evidence if there
     /// are few of them, else one.
     pub fn known_lines(&self) -> String {
-        let until = format_date(self.last.saturating_add(PROPOSED));
+        let until = format_date(self.last.saturating_add(PROPOSED_VALIDITY));
         let line = |(originator, responder, port): (String, String, String)| {
             format!("{originator}\t{responder}\t{port}\t{}\t{until}\t-\t-", self.kind.name())
         };
@@ -208,7 +208,7 @@ impl Incident {
         let text = |(responder, port): (Address, _)| {
             (self.actor.to_string(), responder.to_string(), summary::format_port(port))
         };
-        (1..=FEW).contains(&services.len()).then(|| services.into_iter().map(text).collect())
+        (1..=MAX_PROPOSED_SERVICES).contains(&services.len()).then(|| services.into_iter().map(text).collect())
     }
 
     /// Originator, responder and port, each `*` if there are several.

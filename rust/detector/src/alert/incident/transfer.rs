@@ -93,7 +93,9 @@ impl Grouper {
         let flood = self.flood_near(addition.actor, addition.known).filter(|_| is_external);
         let key = match (flood, target) {
             (Some(flood), _) if addition.role == Role::Target && !self.open.contains_key(&own) => flood,
-            (_, Some(target)) if !is_open && (self.open.contains_key(&target) || self.is_crowded(&own, &target)) => {
+            (_, Some(target))
+                if !is_open && (self.open.contains_key(&target) || self.has_many_originators(&own, &target)) =>
+            {
                 target
             }
             _ => own,

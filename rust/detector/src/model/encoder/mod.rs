@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn partners_and_shares_count_different_hosts() {
         let used = |orig: f32, net: f32, port: f32| {
-            row(&[(Column::Orig, orig), (Column::RespNet, net), (Column::RespPort, port)])
+            row(&[(Column::OrigServices, orig), (Column::RespNet, net), (Column::RespPort, port)])
         };
         let encoder = Encoder::new(
             &SCHEMA,
@@ -322,8 +322,8 @@ mod tests {
             ],
             &[0; 5],
         );
-        assert_eq!(encoded(&encoder, Column::Orig, &[(Column::Orig, 1.0)], false), on_grid(log2(2.0)));
-        assert_eq!(encoded(&encoder, Column::Orig, &[(Column::Orig, 9.0)], false), 0.0);
+        assert_eq!(encoded(&encoder, Column::OrigServices, &[(Column::OrigServices, 1.0)], false), on_grid(log2(2.0)));
+        assert_eq!(encoded(&encoder, Column::OrigServices, &[(Column::OrigServices, 9.0)], false), 0.0);
         // Two of three originators use network 7, one uses 8, and none 9.
         for (net, one_in) in [(7.0, 3.0 / 2.0), (8.0, 3.0), (9.0, 3.0)] {
             let share = encoded(&encoder, Column::NetShare, &[(Column::RespNet, net)], false);

@@ -14,7 +14,7 @@ fn host_risk_decays_and_lists_its_contributions() {
     assert_eq!(risks.iter().map(|risk| risk.host).collect::<Vec<_>>(), [host(2), host(1)]);
     let alone = -(1.0f64 - 0.7).log2();
     assert!((risks[1].risk - alone / 2.0).abs() < 1e-4, "{}", risks[1].risk);
-    assert_eq!(risks[0].parts.len(), 1);
+    assert_eq!(risks[0].contributions.len(), 1);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn stored_risk_ends_when_it_has_decayed() {
     for _ in 0..5000 {
         table.add(&incident);
     }
-    assert_eq!(at(&mut table, 0)[0].parts.len(), 4096);
+    assert_eq!(at(&mut table, 0)[0].contributions.len(), 4096);
 }
 
 #[test]
