@@ -81,7 +81,7 @@ function is_known(node: string, sent: string): bool
 
 function send_model(log: LogKind, topic: string, peer: string)
 	{
-	if ( ! has_model(log) )
+	if ( ! has_model(log) || __model_version(log) == 0 )
 		return;
 
 	local info = about_model(log, PUBLISH);

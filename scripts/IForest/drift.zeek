@@ -21,11 +21,11 @@ export {
 	const drift_window = 1day &redef;
 
 	## The population stability index that counts as drift. By convention,
-	## 0.1 is a moderate shift and 0.25 a large one.
+	## 0.1 is a moderate shift and 0.25 a large one. At least 0.
 	option drift_threshold = 0.25;
 
 	## The number of successive steps with an index above the threshold
-	## before the model is recalibrated.
+	## before the model is recalibrated, at least 1.
 	option drift_patience = 3;
 }
 
@@ -45,10 +45,10 @@ hook model_fitted(log: LogKind)
 
 function watch_drift(log: LogKind, index: double)
 	{
-	local steps = index > drift_threshold ? steps_above[log] + 1 : 0;
+	local steps = index >= drift_threshold ? steps_above[log] + 1 : 0;
 	steps_above[log] = steps;
 
-	if ( steps == 0 || steps < drift_patience )
+	if ( steps < drift_patience )
 		return;
 
 	steps_above[log] = 0;
@@ -111,10 +111,30 @@ event next_drift_slice()
 	schedule drift_slice_length { next_drift_slice() };
 	}
 
+function change_drift_threshold(id: string, value: double): double
+	{
+	return clamp_double(id, value, 0.0, 1e6);
+	}
+
+function change_drift_patience(id: string, value: count): count
+	{
+	return clamp_count(id, value, 1, 1000000);
+	}
+
 event zeek_init() &priority=-5
 	{
 	if ( ! is_learning_node() )
 		return;
+
+	Option::set_change_handler("IForest::drift_threshold", change_drift_threshold);
+	Option::set_change_handler("IForest::drift_patience", change_drift_patience);
+
+	# An option that is invalid from the start is corrected by its handler.
+	if ( ! (drift_threshold >= 0.0 && drift_threshold <= 1e6) )
+		Option::set("IForest::drift_threshold", drift_threshold);
+
+	if ( drift_patience < 1 || drift_patience > 1000000 )
+		Option::set("IForest::drift_patience", drift_patience);
 
 	drift_slice_length = at_least("IForest::drift_window", drift_window, 1min) / 24.0;
 	schedule drift_slice_length { next_drift_slice() };

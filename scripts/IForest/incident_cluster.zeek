@@ -163,11 +163,14 @@ event zeek_init() &priority=-10
 	schedule send_interval { send_additions_regularly() };
 	}
 
-# Sends the last additions at exit, without waiting for the confirmation.
+# Sends all additions at exit, without waiting for confirmations: Zeek has just ended all open connections.
 event zeek_done()
 	{
-	if ( unconfirmed == "" && __has_additions() )
+	while ( __has_additions() )
+		{
+		unconfirmed = "";
 		send_additions();
+		}
 	}
 
 @endif

@@ -171,6 +171,8 @@ function change_known_file(id: string, value: string): string
 	if ( reading_known )
 		Input::remove(known_stream());
 
+	# The lines of the previous file that are still on their way do not count.
+	++known_reads;
 	known_lines = vector();
 	known_is_read = F;
 	reading_known = F;
@@ -179,6 +181,9 @@ function change_known_file(id: string, value: string): string
 		use_known("");
 	else
 		read_known(value);
+
+	if ( ! reading_known )
+		resume_processing();
 
 	return value;
 	}

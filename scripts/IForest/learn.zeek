@@ -175,7 +175,8 @@ function refit_if_due(log: LogKind)
 	if ( last_fit[log] > clock() )
 		last_fit[log] = clock();
 
-	if ( refit_interval > 0sec && clock() - last_fit[log] >= refit_interval )
+	# Version 0: it ran so far ahead that other nodes refuse the model.
+	if ( __model_version(log) == 0 || refit_interval > 0sec && clock() - last_fit[log] >= refit_interval )
 		fit(log, F);
 	}
 
@@ -223,7 +224,7 @@ function start_learning(log: LogKind, context: bool)
 	if ( node_state_dir == "" )
 		open_state(state_dir);
 
-	load_state(log, context);
+	load_state(log, context, T);
 	}
 
 function change_learning(log: LogKind, on: bool, context: bool)
@@ -257,12 +258,22 @@ function change_state_dir(id: string, value: string): string
 	open_state(value);
 	local context = is_before_first_save();
 
+	# A sample that was saved here is part of the present one.
+	local sample = node_state_dir !in saved_dirs;
+
 	for ( _, log in scored_logs )
 		{
 		if ( log !in learning_logs )
 			next;
 
-		load_state(log, context);
+		# The other directory's sample can be part of this one's.
+		if ( context )
+			{
+			__stop_learning(log);
+			__start_learning(log, reservoir_rows, reservoir_half_life);
+			}
+
+		load_state(log, context, sample);
 		local problem = __save_model(log, state_file(log, "model"));
 
 		if ( problem != "" )
@@ -373,6 +384,8 @@ event zeek_init() &priority=-5
 
 	tick_interval = at_least("IForest::learning_interval", learning_interval, 100msec);
 	last_tick = clock();
+	# A configuration file, which can change the directory, is read after the first tick.
+	last_save = clock();
 	schedule tick_interval { learning_tick(tick_generation) };
 	}
 

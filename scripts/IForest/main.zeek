@@ -150,8 +150,12 @@ event check_model_file(generation: count)
 	if ( generation != check_generation || zeek_is_terminating() )
 		return;
 
-	# On a disk that hangs, only one check waits.
-	if ( ! __busy() )
+	local pause = model_check_interval;
+
+	# On a disk that hangs, only one check waits. Learning, with the same interval, can have just started a job.
+	if ( __busy() )
+		pause = pause < 1sec ? pause : 1sec;
+	else
 		{
 		for ( _, log in scored_logs )
 			warn_once(fmt("check of %s.log", log_name(log)), __check_model_file(log));
@@ -159,7 +163,7 @@ event check_model_file(generation: count)
 		poll_jobs();
 		}
 
-	schedule model_check_interval { check_model_file(generation) };
+	schedule pause { check_model_file(generation) };
 	}
 
 function schedule_checks(every: interval)
@@ -192,15 +196,36 @@ function change_model_check_interval(id: string, value: interval): interval
 	return every;
 	}
 
+# Checks the loaded model files again: those that are no longer trusted are unloaded.
+function set_trust(key: string, writable: bool)
+	{
+	__set_trust(key, writable);
+
+	for ( _, log in scored_logs )
+		{
+		local path = log == DNS_LOG ? dns_model_file : model_file;
+
+		if ( path == "" || ! sees_connections() )
+			next;
+
+		__unload_model(log);
+		load_model(log, path);
+		}
+	}
+
 function change_trusted_key(id: string, value: string): string
 	{
-	__set_trust(value, allow_writable);
+	if ( value != trusted_key )
+		set_trust(value, allow_writable);
+
 	return value;
 	}
 
 function change_allow_writable(id: string, value: bool): bool
 	{
-	__set_trust(trusted_key, value);
+	if ( value != allow_writable )
+		set_trust(trusted_key, value);
+
 	return value;
 	}
 

@@ -33,6 +33,9 @@ global state_locked = F;
 
 global last_save = double_to_time(0.0);
 
+# The directories that this process has saved to.
+global saved_dirs: set[string];
+
 # Returns the path of a file of a log.
 function state_path(log: LogKind, name: string): string
 	{
@@ -100,6 +103,7 @@ function save()
 		return;
 
 	last_save = clock();
+	add saved_dirs[node_state_dir];
 	local problem = "";
 
 	for ( _, log in scored_logs )
@@ -118,52 +122,61 @@ function save()
 	poll_jobs();
 	}
 
-hook job_finished(job: Job)
+# Loads the saved model of a log if it is newer than the loaded one.
+function load_saved_model(log: LogKind)
 	{
-	if ( job$kind != JOB_LOCKED )
-		return;
-
-	if ( ! state_locked )
-		{
-		state_locked = T;
-		Reporter::info(fmt("IForest: %s is no longer locked; saving state there", node_state_dir));
-		return;
-		}
-
-	Reporter::warning(fmt("IForest: %s was removed; created it again", node_state_dir));
-
-	for ( log in learning_logs )
-		warn_once("save", __save_model(log, state_file(log, "model")));
-
-	save();
-	}
-
-# Loads the saved model and reservoir of a log, and with *context* replaces the host context.
-function load_state(log: LogKind, context: bool)
-	{
-	if ( node_state_dir == "" )
-		return;
-
 	local before = __model_version(log);
 	local path = state_path(log, "model");
 	report_refusal(log, path, __load_saved_model(log, path));
 
 	if ( __model_version(log) != before )
 		report_load(log, path, "");
+	}
 
-	path = state_path(log, "memory");
+hook job_finished(job: Job)
+	{
+	if ( job$kind != JOB_LOCKED )
+		return;
+
+	local is_new = state_locked;
+	state_locked = T;
+
+	if ( is_new )
+		Reporter::warning(fmt("IForest: %s was removed; created it again", node_state_dir));
+	else
+		Reporter::info(fmt("IForest: %s is no longer locked; saving state there", node_state_dir));
+
+	for ( log in learning_logs )
+		{
+		load_saved_model(log);
+		warn_once("save", __save_model(log, state_file(log, "model")));
+		}
+
+	# Otherwise the process that had the directory has just saved there.
+	if ( is_new )
+		save();
+	}
+
+# Loads the saved model of a log, with *context* replaces the host context, and with *sample* merges the reservoir.
+function load_state(log: LogKind, context: bool, sample: bool)
+	{
+	if ( node_state_dir == "" )
+		return;
+
+	load_saved_model(log);
+	local path = state_path(log, "memory");
 
 	if ( context )
 		report_refusal(log, path, __load_context(log, path));
 
 	path = state_path(log, "sample");
 
-	if ( is_central_node() )
+	if ( is_central_node() && sample )
 		report_refusal(log, path, __load_sample(log, path));
 	}
 
 # Returns true before the first save: a configuration file may change options right after the start.
 function is_before_first_save(): bool
 	{
-	return last_save == double_to_time(0.0);
+	return |saved_dirs| == 0;
 	}

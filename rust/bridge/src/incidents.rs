@@ -88,9 +88,12 @@ impl Incidents {
                 self.risks.add(&change.incident);
             }
             is_new |= change.event != Event::Closed;
-            // Known activity and single failed connections have no row.
-            let is_reported = change.event != Event::Closed || change.incident.is_reported();
-            if !self.forwards && is_reported && !change.incident.known {
+            // Known activity and single failed connections have no row, but each opened incident has a closed one.
+            let has_row = match change.event {
+                Event::Closed => change.incident.is_reported(),
+                _ => !change.incident.known,
+            };
+            if !self.forwards && has_row {
                 self.changes.push_back(change);
             }
         }

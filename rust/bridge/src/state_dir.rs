@@ -11,6 +11,8 @@ use detector::Trust;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 use rustix::io::Errno;
 
+use crate::learning::Latest;
+
 /// Exclusive lock on a directory. The operating system releases it when the process ends, however that happens.
 pub(crate) struct DirLock {
     locked: OwnedFd,
@@ -56,7 +58,8 @@ impl DirLock {
     }
 }
 
-/// Writes model files from any thread; never replaces a newer version with an older one.
+/// Writes model files from any thread; never replaces a newer version with an older one, except for one dated by a clock that
+/// ran ahead.
 #[derive(Default)]
 pub(crate) struct ModelWriter {
     /// Path and version of the last write.
@@ -66,7 +69,8 @@ pub(crate) struct ModelWriter {
 impl ModelWriter {
     pub(crate) fn write(&self, path: &Path, version: i64, bytes: &[u8]) -> Result<(), String> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref().is_some_and(|(before, newest)| before == path && *newest > version) {
+        let latest = Latest::now().0;
+        if last.as_ref().is_some_and(|(before, newest)| before == path && (version + 1..=latest).contains(newest)) {
             return Ok(());
         }
         detector::save_together(&[(path, bytes)]).map_err(|error| error.to_string())?;
@@ -152,6 +156,10 @@ mod tests {
             (std::fs::read(&path).unwrap(), std::fs::read(&other).unwrap()),
             (b"eight".to_vec(), b"one".to_vec())
         );
+        // A clock that ran ahead was corrected.
+        file.write(&path, i64::MAX, b"ahead").unwrap();
+        file.write(&path, 9, b"nine").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"nine");
         let missing = file.write(&directory.path().join("no/model"), 9, b"nine").unwrap_err();
         assert!(missing.contains("no/model: cannot be written: there is no directory"), "{missing}");
     }

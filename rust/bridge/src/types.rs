@@ -212,7 +212,8 @@ mod ffi {
     /// Description of the loaded model. All fields are zero or empty without one.
     #[derive(Default)]
     struct Description {
-        /// Time of the fit in microseconds since 1970. The newer model has the higher version.
+        /// Time of the fit in microseconds since 1970, 0 if a clock that ran ahead dated it. The newer model has the higher
+        /// version.
         version: i64,
         /// Checksum of the model file in hexadecimal digits.
         checksum: String,

@@ -12,5 +12,5 @@ redef IForest::score_dns = F;
 redef IForest::refit_interval = 0sec;
 redef IForest::drift_window = 8hrs;
 # Every index counts as drift: the test is about the reaction.
-redef IForest::drift_threshold = -1.0;
+redef IForest::drift_threshold = 0.0;
 redef IForest::drift_patience = 8;

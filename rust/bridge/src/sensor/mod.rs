@@ -166,9 +166,11 @@ impl Sensor {
         self.active().map(|active| active.detector.model())
     }
 
-    /// Version of the loaded model; without one, lower than any.
+    /// Version of the loaded model. Without one, and for a model dated by a clock that ran ahead, it is lower than any, so
+    /// that the next model replaces it.
     fn version(&self) -> i64 {
-        self.model().map_or(i64::MIN, |model| model.provenance().trained_at)
+        let version = self.model().map(|model| model.provenance().trained_at);
+        version.filter(|&version| version <= Latest::now().0).unwrap_or(i64::MIN)
     }
 
     pub(crate) fn set_trust(&mut self, key: &[u8], allow_writable: bool) {
@@ -357,6 +359,10 @@ impl Sensor {
         let Fitted { model, bytes, file, written, took } = fitted;
         let began = Instant::now();
         self.learning.fitting = false;
+        // A model file was set meanwhile.
+        if !self.learning.is_on() {
+            return finished(JobKind::NoChange);
+        }
         if model.provenance().trained_at <= self.version() {
             let problem = "a newer model has arrived from another node".to_owned();
             return FinishedJob { problem, ..finished(JobKind::FitFailed) };
@@ -403,7 +409,7 @@ impl Sensor {
         let model = active.detector.model();
         let provenance = model.provenance();
         Description {
-            version: provenance.trained_at,
+            version: self.version().max(0),
             checksum: checksum_of(&active.bytes),
             connections: provenance.connections,
             rows: provenance.rows,

@@ -20,6 +20,10 @@ impl Sensor {
     pub(crate) fn save_model(&mut self, file: &[u8]) -> Result<(), String> {
         let (Some(file), Some(active)) = (path(file), self.active()) else { return Ok(()) };
         let (version, bytes) = (self.version(), active.bytes.clone());
+        // It would be refused when it is loaded.
+        if version == i64::MIN {
+            return Ok(());
+        }
         self.learning.save_model(&mut self.background, file, version, bytes)
     }
 

@@ -33,6 +33,23 @@ fn a_scan_opens_an_incident_and_its_records_have_the_identifier() {
 }
 
 #[test]
+fn an_incident_that_becomes_known_while_it_is_open_is_closed_in_the_log() {
+    let mut sensor = with_model();
+    sensor.set_threshold(1e-6);
+    sensor.incidents.start(3600.0, false);
+    (0..20).for_each(|i| _ = score(&mut sensor, &probe(i)));
+    let fields = "#fields\toriginator\tresponder\tport\tkind\tuntil\towner\tnote";
+    let list = format!("{fields}\na0a:a0a:a0a:a0a:a0a:a0a:a0a:a0a\t*\t*\t*\t2099-01-01\t-\t-");
+    sensor.incidents.get().set_known(list.as_bytes()).unwrap();
+    sensor.incidents.get().close_incidents(0.0, true);
+    let events: Vec<_> = std::iter::from_fn(|| Some(sensor.incidents.get().next_incident().event))
+        .take_while(|event| *event != types::IncidentEvent::None)
+        .collect();
+    assert_eq!(events.last(), Some(&types::IncidentEvent::Closed));
+    assert!(sensor.incidents.get().host_risks().is_empty(), "it adds no risk");
+}
+
+#[test]
 fn a_worker_forwards_and_the_manager_reports() {
     let (mut worker, manager) = (with_model(), Sensor::default());
     worker.set_threshold(1e-6);

@@ -68,6 +68,22 @@ fn learns_fits_scores_and_passes_the_model_on() {
 }
 
 #[test]
+fn a_fit_does_not_replace_a_model_file_that_was_set_meanwhile() {
+    let (_directory, path) = saved_model();
+    let mut sensor = Sensor::default();
+    sensor.start_learning(1000, 86_400.0);
+    for i in 0..400 {
+        score(&mut sensor, &view(f64::from(i % 50) / 10.0, 80));
+        sensor.learn(400);
+    }
+    sensor.fit(7, 20.0, b"").unwrap();
+    sensor.load_model(path.as_os_str().as_bytes()).unwrap();
+    sensor.stop_learning();
+    assert!(sensor.finished_job(LONG).kind == JobKind::NoChange);
+    assert_ne!(sensor.describe().version, 7);
+}
+
+#[test]
 fn changed_reservoir_settings_keep_learnt_rows() {
     let (directory, mut sensor) = (tempfile::tempdir().unwrap(), Sensor::default());
     let file = directory.path().join("sample");

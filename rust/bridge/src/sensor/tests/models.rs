@@ -194,6 +194,25 @@ fn writes_an_adopted_model_in_the_background_or_first() {
 }
 
 #[test]
+fn any_model_replaces_one_dated_by_a_clock_that_ran_ahead() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model");
+    let name = file.as_os_str().as_bytes();
+    let mut ahead = model();
+    ahead.set_origin("1", 1 << 53, Vec::new());
+    ahead.save(&file).unwrap();
+    let mut sensor = Sensor::default();
+    sensor.load_model(name).unwrap();
+    assert!(sensor.model().is_some() && sensor.describe().version == 0);
+    sensor.save_model(name).unwrap();
+    assert!(!sensor.busy());
+    let present = with_model();
+    let (bytes, version) = (present.model_bytes(), present.describe().version);
+    assert_eq!(sensor.adopt_model(&bytes, version, b"", b"", false), Ok(true));
+    assert_eq!(sensor.describe().version, version);
+}
+
+#[test]
 fn a_saved_model_that_is_dated_in_the_future_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("model");
