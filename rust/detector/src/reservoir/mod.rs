@@ -11,6 +11,7 @@ mod quotas;
 pub(crate) mod rate;
 pub(crate) mod sample;
 pub(crate) mod sampling;
+mod sent;
 mod shared_vec;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -25,6 +26,7 @@ use crate::reservoir::observed_time::ObservedTime;
 use crate::reservoir::rate::RowCounts;
 use crate::reservoir::sample::ReservoirSnapshot;
 use crate::reservoir::sampling::{Sampling, log_weight};
+use crate::reservoir::sent::SentKeys;
 use crate::reservoir::shared_vec::SharedVec;
 use crate::schema::{FeatureRow, LogKind};
 
@@ -38,9 +40,11 @@ pub struct Reservoir {
     random: Option<ChaCha8Rng>,
     entries: SharedVec<Entry>,
     by_key: BTreeSet<(Key, u32)>,
-    /// Empty without a quota, like the two that follow.
+    /// Empty without a quota, like the three that follow.
     by_group: BTreeSet<(QuotaGroup, Key, u32)>,
     group_sizes: HashMap<QuotaGroup, usize>,
+    /// Taken rows, which still count for the quotas.
+    sent: SentKeys,
     /// Bound: rows with keys at or above it are rejected.
     bound: Option<Key>,
     seen: u64,
@@ -81,6 +85,7 @@ impl Reservoir {
             by_key: BTreeSet::new(),
             by_group: BTreeSet::new(),
             group_sizes: HashMap::new(),
+            sent: SentKeys::default(),
             bound: None,
             seen: 0,
             span: ObservedTime::default(),
@@ -201,7 +206,11 @@ impl Reservoir {
         taken.span = self.span.clone();
         while taken.len() < most {
             let Some(&(_, place)) = self.by_key.first() else { break };
-            taken.insert(self.remove(place));
+            let entry = self.remove(place);
+            if self.sampling.quota.is_some() {
+                self.sent.add(&entry);
+            }
+            taken.insert(entry);
         }
         let left = (self.len() as u64).min(self.seen);
         taken.seen = self.seen - left;
@@ -225,27 +234,45 @@ impl Reservoir {
     }
 
     fn place(&mut self, entry: Entry) -> Placement {
-        let at_quota = self.sampling.quota.filter(|&quota| self.group_sizes.get(&entry.group) >= Some(&quota));
-        let beyond_bound = self.bound.is_some_and(|bound| entry.key >= bound);
-        let (worst, otherwise) = match at_quota {
-            Some(_) => {
-                let group = (entry.group, Key(f64::NEG_INFINITY), 0)..=(entry.group, Key(f64::INFINITY), u32::MAX);
-                let worst = self.by_group.range(group).next_back().map(|&(_, key, place)| (key, place));
-                (worst, Placement::BeyondQuota)
-            }
-            None if beyond_bound => return Placement::BeyondBound,
-            None if self.entries.len() >= self.sampling.capacity => {
-                (self.by_key.last().copied(), Placement::BeyondBound)
-            }
-            None => {
-                let place = self.entries.len() as u32;
-                self.entries.push(entry);
-                self.index(place);
-                return Placement::Stored;
-            }
-        };
+        let group = entry.group;
+        let at_quota = self.sampling.quota.is_some_and(|quota| {
+            self.group_sizes.get(&group).copied().unwrap_or_default() + self.sent.count(group) >= quota
+        });
+        let largest = at_quota.then(|| self.largest_of(group)).flatten();
+        if largest.is_some_and(|(key, _)| entry.key >= key) {
+            return Placement::BeyondQuota;
+        }
         // Stored rows of the group are below the bound.
-        let Some((_, place)) = worst.filter(|&(key, _)| entry.key < key) else { return otherwise };
+        if let Some((_, Some(place))) = largest {
+            return self.replace(place, entry);
+        }
+        if self.bound.is_some_and(|bound| entry.key >= bound) {
+            return Placement::BeyondBound;
+        }
+        if largest.is_some() {
+            self.sent.remove_largest(group);
+        }
+        if self.entries.len() >= self.sampling.capacity {
+            return match self.by_key.last() {
+                Some(&(key, place)) if entry.key < key => self.replace(place, entry),
+                _ => Placement::BeyondBound,
+            };
+        }
+        let place = self.entries.len() as u32;
+        self.entries.push(entry);
+        self.index(place);
+        Placement::Stored
+    }
+
+    /// Largest key of the rows of a group, and the place of the row if it was not sent.
+    fn largest_of(&self, group: QuotaGroup) -> Option<(Key, Option<u32>)> {
+        let rows = (group, Key(f64::NEG_INFINITY), 0)..=(group, Key(f64::INFINITY), u32::MAX);
+        let stored = self.by_group.range(rows).next_back().map(|&(_, key, place)| (key, Some(place)));
+        let sent = self.sent.largest(group).map(|key| (key, None));
+        stored.into_iter().chain(sent).max()
+    }
+
+    fn replace(&mut self, place: u32, entry: Entry) -> Placement {
         self.unindex(place);
         self.entries.set(place as usize, entry);
         self.index(place);

@@ -366,6 +366,26 @@ fn a_flood_of_one_group_does_not_lower_the_alert_rate() {
 }
 
 #[test]
+fn a_flood_of_one_group_does_not_lower_the_alert_rate_of_a_cluster() {
+    // Each minute a worker sends its rows.
+    let rate = |flood: usize| {
+        let (mut worker, mut manager) = (sensor(8192), sensor(8192));
+        for minute in 0..6 * 60 {
+            let (start, hour) = (minute * DAY / 1440, minute as u64 / 60);
+            for i in 0..50 + flood {
+                let group = if i < 50 { i as u64 % 25 + 1 } else { 0 };
+                worker.offer(&row(i), start + i as i64, QuotaGroup(2 * (1000 * hour + group)));
+            }
+            manager.merge(&worker.take(usize::MAX)).unwrap();
+            worker.set_bound(manager.bound());
+        }
+        per_day(&manager)
+    };
+    let (before, after) = (rate(0), rate(500));
+    assert!((before..=before * 1.5).contains(&after), "{after} after {before}");
+}
+
+#[test]
 fn a_flood_from_everywhere_does_not_lower_the_alert_rate_permanently() {
     let mut reservoir = sensor(500);
     for hour in 0..90 * 24 {
