@@ -144,7 +144,7 @@ pub enum ErrorKind {
     #[error("invalid header: {0}")]
     Header(String),
     /// Input: a log of another stream than the wanted one.
-    #[error("the stream is {found}, not {wanted}")]
+    #[error("the stream is {found}, not {wanted}; give a {wanted}.log")]
     OtherStream {
         /// The stream that `#path` names.
         found: String,

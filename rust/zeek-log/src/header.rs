@@ -1,5 +1,6 @@
 //! Header of a TSV log: collects its lines and makes a layout of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
@@ -127,6 +128,11 @@ impl Header {
         let (fields, widths) = unpack(names, &self.types, &separator);
         if fields.len() > MAX_COLUMNS {
             return Err(header_error(HeaderKey::Fields, &format!("#fields names more than {MAX_COLUMNS} columns")));
+        }
+        let mut seen = HashSet::new();
+        if let Some(field) = fields.iter().find(|field| !field.name.is_empty() && !seen.insert(&field.name)) {
+            let reason = format!("#fields names {} twice; rename one of the columns", field.name);
+            return Err(header_error(HeaderKey::Fields, &reason));
         }
         let or = |value: &Option<Vec<u8>>, default: &[u8]| value.clone().unwrap_or_else(|| default.to_vec());
         Ok(Layout {

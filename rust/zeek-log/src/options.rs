@@ -43,7 +43,7 @@ impl ReadOptions {
     /// let options = ReadOptions::new().stream("conn");
     /// let mut reader = Reader::from_read("dns.log", &b"#path\tdns\n#fields\tts\n1.5\n"[..], &options)?;
     /// let error = reader.next_block(&mut Block::new()).unwrap_err();
-    /// assert_eq!(error.to_string(), "dns.log:1: the stream is dns, not conn");
+    /// assert_eq!(error.to_string(), "dns.log:1: the stream is dns, not conn; give a conn.log");
     /// # Ok::<(), zeek_log::Error>(())
     /// ```
     #[must_use]

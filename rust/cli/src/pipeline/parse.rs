@@ -118,7 +118,7 @@ pub fn check_columns(log: LogKind, block: &Block, labels: Option<&Labels>) -> Re
     let (columns, are) = if missing.len() > 1 { ("columns", "are") } else { ("column", "is") };
     ensure!(
         missing.is_empty(),
-        "{}: not a {} log: {columns} {} {are} missing; if the header is wrong, give the columns with --fields",
+        "{}: not a {} log: {columns} {} {are} missing; if they have other names, give them Zeek's names",
         block.name(),
         log.name(),
         missing.join(", ")

@@ -1,19 +1,30 @@
 //! Rows that are not in order of time.
 
 use detector::LogRecord;
-use detector::units::HOUR;
+use detector::units::{HOUR, MINUTE};
 
 use crate::format;
 
 /// Largest delay in microseconds. Zeek writes a session that was idle for its timeout, up to an hour, after later ones.
 const MAX_DELAY: i64 = 2 * HOUR;
 
-/// Counts jumps back in time, as in a search result with the newest rows first.
+/// Delay in microseconds of a row that Zeek would have written earlier, in a log that is sorted by start.
+const EARLY: i64 = 10 * MINUTE;
+/// With fewer rows, the order of their starts can be chance.
+const MIN_ROWS: u64 = 100;
+
+/// Detects rows that are not in order of their ends, as in a search result with the newest rows first.
 #[derive(Debug, Default)]
 pub struct TimeOrder {
+    rows: u64,
     /// Latest start and end since the last jump, in microseconds since 1970.
     latest: Option<(i64, i64)>,
+    /// Number of jumps back in time.
     jumps: u64,
+    /// True if a row starts before the previous one, as usual in Zeek's logs.
+    has_earlier_start: bool,
+    /// True if a row ended long before an earlier one.
+    has_earlier_end: bool,
 }
 
 impl TimeOrder {
@@ -21,8 +32,11 @@ impl TimeOrder {
     pub fn add(&mut self, record: &LogRecord<'_>) {
         let (ts, end) = (record.ts(), record.end());
         let (latest_ts, latest_end) = self.latest.unwrap_or((ts, end));
-        let is_late = |time: i64, latest: i64| latest.saturating_sub(time) > MAX_DELAY;
-        if is_late(ts, latest_ts) && is_late(end, latest_end) {
+        let delays = [latest_ts.saturating_sub(ts), latest_end.saturating_sub(end)];
+        self.rows += 1;
+        self.has_earlier_start |= delays[0] > 0;
+        self.has_earlier_end |= delays[1] > EARLY;
+        if delays.iter().all(|delay| *delay > MAX_DELAY) {
             self.jumps += 1;
             self.latest = Some((ts, end));
         } else {
@@ -32,12 +46,16 @@ impl TimeOrder {
 
     /// Warning about rows out of order; `None` if there are none.
     pub fn warning(&self) -> Option<String> {
-        let places = format::counted(self.jumps, "place");
-        let text = format!(
-            "the logs are not in order of time, which scores and incidents need: time goes back by more than two hours \
-             in {places}; sort them by ts"
-        );
-        (self.jumps > 0).then_some(text)
+        let consequence =
+            "scores and incidents need the order of Zeek's logs, that of ts + duration; sort them by that";
+        if self.jumps > 0 {
+            let places = format::counted(self.jumps, "place");
+            return Some(format!(
+                "the logs are not in order of time: it goes back by more than two hours in {places}; {consequence}"
+            ));
+        }
+        let is_sorted_by_start = self.rows >= MIN_ROWS && !self.has_earlier_start && self.has_earlier_end;
+        is_sorted_by_start.then(|| format!("the logs are sorted by ts; {consequence}"))
     }
 }
 
@@ -49,12 +67,16 @@ mod tests {
 
     /// Number of jumps of rows with these starts and durations in hours.
     fn jumps(rows: &[(i64, i64)]) -> u64 {
+        order(rows).jumps
+    }
+
+    fn order(rows: &[(i64, i64)]) -> TimeOrder {
         let mut order = TimeOrder::default();
         for (start, duration) in rows {
             let connection = Connection { ts: start * HOUR, duration: Some(duration * HOUR), ..Connection::default() };
             order.add(&LogRecord::Conn(connection));
         }
-        order.jumps
+        order
     }
 
     #[test]
@@ -68,5 +90,16 @@ mod tests {
     fn accepts_logs_ordered_by_start_or_by_end() {
         assert_eq!(jumps(&[(0, 9), (1, 0), (5, 1), (6, 0), (10, 0)]), 0);
         assert_eq!(jumps(&[(5, 1), (7, 0), (0, 9), (9, 0), (10, 0), (9, 0)]), 0);
+    }
+
+    #[test]
+    fn recognizes_logs_sorted_by_start() {
+        let warns = |rows: &[(i64, i64)]| order(rows).warning().is_some_and(|text| text.contains("sorted by ts"));
+        let mut rows: Vec<_> = (0..200).map(|start| (start, if start == 50 { 9 } else { 0 })).collect();
+        assert!(warns(&rows));
+        rows.sort_by_key(|(start, duration)| start + duration);
+        assert!(!warns(&rows));
+        rows.iter_mut().for_each(|row| row.1 = 0);
+        assert!(!warns(&rows));
     }
 }

@@ -200,10 +200,14 @@ fn rejects_other_files_with_a_message() {
         (b"# notes\n", "conn.log:1: is not a Zeek log: expected rows after comments, found \"# notes\""),
         (b"", "conn.log: is empty; even a log without rows has a header"),
         (b"\n\n", "conn.log: is empty; even a log without rows has a header"),
-        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: the stream is dns, not conn"),
+        (b"#path\tdns\n#fields\tts\n1.5\n", "conn.log:1: the stream is dns, not conn; give a conn.log"),
         (b"#separator \\x09\n#path\tconn\n", "conn.log:2: invalid header: the log ends before a #fields line"),
         (b"#fields\n1.5\n", "conn.log:1: invalid header: #fields names no column"),
         (b"#separator \n#fields\tts\n1.5\n", "conn.log:1: invalid header: #separator is empty"),
+        (
+            b"#fields\tts\tuid\tts\n1.5\tC\t2.5\n",
+            "conn.log:1: invalid header: #fields names ts twice; rename one of the columns",
+        ),
     ] {
         let outcome = read(log, &["ts"]);
         assert_eq!(outcome, Outcome { error: Some(sentence.to_owned()), ..Outcome::default() });

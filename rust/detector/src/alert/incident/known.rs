@@ -143,10 +143,10 @@ impl KnownEntry {
         };
         let kind = match value(3) {
             "*" => None,
-            text => Some(
-                IncidentKind::parse(text)
-                    .ok_or_else(|| format!("kind {text:?} is not a kind of incident; write scan or *"))?,
-            ),
+            text => Some(IncidentKind::parse(text).ok_or_else(|| {
+                let kinds = IncidentKind::ALL.map(IncidentKind::name).join(", ");
+                format!("kind {text:?} is not a kind of incident; write * or one of {kinds}")
+            })?),
         };
         let until = parse_date(value(4))
             .ok_or_else(|| format!("until {:?} is not a date; write 2027-01-31 (every entry expires)", value(4)))?;
