@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use detector::{Address, Change, Connection, Event, Grouper, Incident, KnownList, Observation, RiskTable, format_port};
+use detector::{
+    Address, Change, Connection, Event, Grouper, GrouperSnapshot, Incident, KnownList, Observation, RiskTable,
+    format_port,
+};
 
 use crate::types::{HostRisk, IncidentChange, IncidentEvent};
 
@@ -51,6 +54,16 @@ impl Incidents {
             grouper.forward();
         }
         Self { grouper, risks: RiskTable::default(), changes: VecDeque::new(), forwards, renamings: Vec::new() }
+    }
+
+    /// Copies what takes days to learn, for a file.
+    pub(crate) fn long_term(&self) -> GrouperSnapshot {
+        self.grouper.long_term()
+    }
+
+    /// Continues from a file.
+    pub(crate) fn restore(&mut self, snapshot: GrouperSnapshot) -> Result<(), detector::Error> {
+        self.grouper.restore(snapshot)
     }
 
     pub(crate) fn set_incident_timeout(&mut self, timeout: f64) {

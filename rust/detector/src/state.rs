@@ -36,7 +36,7 @@ pub struct State {
     pub drift: Vec<BinCounts>,
     /// Version of the model that gave those scores.
     pub version: i64,
-    /// Open incidents, if a command has grouped records.
+    /// Open incidents, if a command has grouped records; of a sensor, [`Grouper::long_term`](crate::Grouper::long_term).
     pub incidents: Option<GrouperSnapshot>,
 }
 

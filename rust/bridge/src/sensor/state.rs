@@ -1,6 +1,6 @@
 //! Files in the state directory: model, sample and context.
 
-use detector::{Model, State};
+use detector::{LogKind, Model, State};
 
 use super::{Scoring, Sensor, existing, path};
 use crate::learning::{Latest, start_saving};
@@ -74,23 +74,30 @@ impl Sensor {
     }
 
     fn snapshot(&self) -> Option<State> {
-        match &self.scoring {
-            Scoring::Off => None,
-            Scoring::Extracting(state) => Some(State::new(&state.0, &state.1)),
+        let mut state = match &self.scoring {
+            Scoring::Off => return None,
+            Scoring::Extracting(state) => State::new(&state.0, &state.1),
             Scoring::On(active) => {
                 let (extractor, history) = active.detector.state();
                 let mut state = State::new(extractor, history);
                 state.drift = active.drift.slices().copied().collect();
                 state.version = active.detector.model().provenance().trained_at;
-                Some(state)
+                state
             }
+        };
+        // The logs share incidents.
+        if self.learning.log == LogKind::Conn {
+            state.incidents = self.incidents.with(|incidents| incidents.long_term());
         }
+        Some(state)
     }
 
     /// Restores a snapshot. Scores of another model do not count for drift.
-    fn restore(&mut self, state: State) -> Result<(), detector::Error> {
-        let (drift, version) = (state.drift.clone(), state.version);
+    fn restore(&mut self, mut state: State) -> Result<(), detector::Error> {
+        let (drift, version, incidents) = (state.drift.clone(), state.version, state.incidents.take());
         let (extractor, history) = state.restore()?;
+        let restored = incidents.and_then(|saved| self.incidents.with(|incidents| incidents.restore(saved)));
+        restored.unwrap_or(Ok(()))?;
         match &mut self.scoring {
             Scoring::Off => {}
             Scoring::Extracting(current) => **current = (extractor, history),

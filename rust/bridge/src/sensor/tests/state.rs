@@ -30,6 +30,41 @@ fn a_lock_is_released_after_the_writes_of_both_logs() {
 }
 
 #[test]
+fn a_beacon_of_a_day_is_found_across_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("memory");
+    let name = file.as_os_str().as_bytes();
+    let started = || {
+        let mut sensor = with_model();
+        sensor.set_threshold(1.0);
+        sensor.incidents.start(3600.0, false);
+        sensor
+    };
+    let exchange = |sensor: &mut Sensor, i: u32| {
+        let mut view = ConnectionView { ts: 1_700_001_000.0 + 250.0 * f64::from(i), ..view(0.5, 443) };
+        view.orig.addr = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1];
+        view.resp.addr = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 9, 9, 9, 9];
+        score(sensor, &view);
+    };
+    let finds_it = |sensor: &mut Sensor| {
+        sensor.incidents.get().close_incidents(0.0, true);
+        let changes = std::iter::from_fn(|| Some(sensor.incidents.get().next_incident()));
+        let mut changes = changes.take_while(|change| change.event != types::IncidentEvent::None);
+        changes.any(|change| change.reasons.iter().any(|reason| reason.contains("connections of equal size")))
+    };
+    let mut sensor = started();
+    (0..200).for_each(|i| exchange(&mut sensor, i));
+    sensor.save_context(name).unwrap();
+    assert!(sensor.finished_job(LONG).problem.is_empty() && !finds_it(&mut sensor));
+    let (mut next, mut cold) = (started(), started());
+    next.load_context(name).unwrap();
+    for sensor in [&mut next, &mut cold] {
+        (200..400).for_each(|i| exchange(sensor, i));
+    }
+    assert!(finds_it(&mut next) && !finds_it(&mut cold));
+}
+
+#[test]
 fn restores_host_context_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let (model_file, context_file) = (directory.path().join("model"), directory.path().join("memory"));

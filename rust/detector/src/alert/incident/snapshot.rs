@@ -40,6 +40,14 @@ impl Grouper {
         }
     }
 
+    /// Copies what takes days to learn, without incidents and without the history that they are built from: a sensor closes
+    /// its incidents when it ends.
+    pub fn long_term(&self) -> GrouperSnapshot {
+        let (surges, exchanges) = (self.surges.snapshot(), self.exchanges.snapshot());
+        let (incidents, flooded, history) = (Vec::new(), Vec::new(), Vec::new());
+        GrouperSnapshot { now: self.now, incidents, flooded, history, surges, exchanges }
+    }
+
     /// Continues from a snapshot.
     ///
     /// # Errors
