@@ -8,6 +8,7 @@
 redef exit_only_after_terminate = T;
 redef IForest::state_dir = "state";
 redef IForest::learning_interval = 200msec;
+redef IForest::save_interval = 1sec;
 
 global checks = 0;
 
