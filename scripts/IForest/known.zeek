@@ -31,8 +31,8 @@ global known_lines: vector of string;
 # The list in force.
 global known_list = "";
 
-# The number of times that reading a file has begun. Each has a stream of its own, because a removed one still delivers
-# lines.
+# Increases with each change of the file's name and each attempt to read it. Each attempt has a stream of its own, because
+# a removed one still delivers lines.
 global known_reads = 0;
 
 # True once the file has been read.

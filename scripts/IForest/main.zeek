@@ -34,7 +34,8 @@ export {
 	## The minisign public key that model files must be signed with: the
 	## second line of the file that ``minisign -G`` writes. The signature is
 	## in the file of the same name with ``.minisig`` appended. The empty
-	## string accepts unsigned files.
+	## string accepts unsigned files. After a change, a loaded model without
+	## a signature by the new key is unloaded.
 	option trusted_key = "";
 
 	## Accept model and state files that other users can write to, directly

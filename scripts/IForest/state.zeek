@@ -138,10 +138,10 @@ hook job_finished(job: Job)
 	if ( job$kind != JOB_LOCKED )
 		return;
 
-	local is_new = state_locked;
+	local was_removed = state_locked;
 	state_locked = T;
 
-	if ( is_new )
+	if ( was_removed )
 		Reporter::warning(fmt("IForest: %s was removed; created it again", node_state_dir));
 	else
 		Reporter::info(fmt("IForest: %s is no longer locked; saving state there", node_state_dir));
@@ -153,7 +153,7 @@ hook job_finished(job: Job)
 		}
 
 	# Otherwise the process that had the directory has just saved there.
-	if ( is_new )
+	if ( was_removed )
 		save();
 	}
 

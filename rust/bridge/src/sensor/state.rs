@@ -96,8 +96,7 @@ impl Sensor {
     fn restore(&mut self, mut state: State) -> Result<(), detector::Error> {
         let (drift, version, incidents) = (state.drift.clone(), state.version, state.incidents.take());
         let (extractor, history) = state.restore()?;
-        let restored = incidents.and_then(|saved| self.incidents.with(|incidents| incidents.restore(saved)));
-        restored.unwrap_or(Ok(()))?;
+        incidents.and_then(|saved| self.incidents.with(|incidents| incidents.restore(saved))).transpose()?;
         match &mut self.scoring {
             Scoring::Off => {}
             Scoring::Extracting(current) => **current = (extractor, history),

@@ -165,7 +165,8 @@ impl Diagnostics<'_> {
             let (skipped, all) = (format::count(self.summary.skipped), format::counted(rows, "row"));
             self.warn(&format!("{skipped} of {all} could not be used"));
         }
-        self.order.iter().filter_map(TimeOrder::warning).for_each(|warning| self.warn(&warning));
+        let warning = self.order.as_ref().and_then(|order| order.warning(self.inputs.log));
+        warning.iter().for_each(|warning| self.warn(warning));
         self.summary
     }
 

@@ -1,15 +1,15 @@
 //! Rows that are not in order of time.
 
-use detector::LogRecord;
 use detector::units::{HOUR, MINUTE};
+use detector::{LogKind, LogRecord};
 
 use crate::format;
 
 /// Largest delay in microseconds. Zeek writes a session that was idle for its timeout, up to an hour, after later ones.
 const MAX_DELAY: i64 = 2 * HOUR;
 
-/// Delay in microseconds of a row that Zeek would have written earlier, in a log that is sorted by start.
-const EARLY: i64 = 10 * MINUTE;
+/// A row that ended so much earlier than one before it, in microseconds, shows that a log is sorted by start.
+const EARLIER_END: i64 = 10 * MINUTE;
 /// With fewer rows, the order of their starts can be chance.
 const MIN_ROWS: u64 = 100;
 
@@ -35,7 +35,7 @@ impl TimeOrder {
         let delays = [latest_ts.saturating_sub(ts), latest_end.saturating_sub(end)];
         self.rows += 1;
         self.has_earlier_start |= delays[0] > 0;
-        self.has_earlier_end |= delays[1] > EARLY;
+        self.has_earlier_end |= delays[1] > EARLIER_END;
         if delays.iter().all(|delay| *delay > MAX_DELAY) {
             self.jumps += 1;
             self.latest = Some((ts, end));
@@ -45,17 +45,20 @@ impl TimeOrder {
     }
 
     /// Warning about rows out of order; `None` if there are none.
-    pub fn warning(&self) -> Option<String> {
-        let consequence =
-            "scores and incidents need the order of Zeek's logs, that of ts + duration; sort them by that";
+    pub fn warning(&self, log: LogKind) -> Option<String> {
+        let end = match log {
+            LogKind::Conn => "ts + duration",
+            LogKind::Dns => "ts + rtt",
+        };
+        let action = format!("sort the rows by {end}, as Zeek does: scores and incidents depend on the order");
         if self.jumps > 0 {
             let places = format::counted(self.jumps, "place");
             return Some(format!(
-                "the logs are not in order of time: it goes back by more than two hours in {places}; {consequence}"
+                "the logs are not in order of time, which goes back by more than two hours in {places}; {action}"
             ));
         }
         let is_sorted_by_start = self.rows >= MIN_ROWS && !self.has_earlier_start && self.has_earlier_end;
-        is_sorted_by_start.then(|| format!("the logs are sorted by ts; {consequence}"))
+        is_sorted_by_start.then(|| format!("the logs are sorted by ts; {action}"))
     }
 }
 
@@ -94,7 +97,8 @@ mod tests {
 
     #[test]
     fn recognizes_logs_sorted_by_start() {
-        let warns = |rows: &[(i64, i64)]| order(rows).warning().is_some_and(|text| text.contains("sorted by ts"));
+        let warns =
+            |rows: &[(i64, i64)]| order(rows).warning(LogKind::Conn).is_some_and(|text| text.contains("sorted by ts"));
         let mut rows: Vec<_> = (0..200).map(|start| (start, if start == 50 { 9 } else { 0 })).collect();
         assert!(warns(&rows));
         rows.sort_by_key(|(start, duration)| start + duration);
